@@ -1,0 +1,226 @@
+"""A source as it will be polled: preset and user's fields merged, checked, and free of Kubernetes.
+
+Plain msgspec structs, so that a worker process can be handed one without pydantic. Everything here is
+immutable and has an order; ``EffectiveSource.digest`` hashes exactly the bytes of the part that
+decides who counts.
+"""
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from licenseusage.metering.properties import Properties, Removal
+
+SECOND_MS = 1000
+DAY_MS = 86_400_000
+
+Pair = tuple[str, str]
+"""A name and a value, in the order the user wrote them; names may repeat."""
+
+
+class SecretKey(msgspec.Struct, frozen=True):
+    """One key of a Secret of the object's own namespace."""
+
+    name: str
+    key: str
+
+
+class Pods(msgspec.Struct, frozen=True, kw_only=True):
+    """Which pods to ask and how to reach them.
+
+    Attributes:
+        match_labels: Label names and values; empty where the source names no selector.
+        port: A number, or the name of a container port.
+        scheme: ``HTTP`` or ``HTTPS``.
+        ca: Where the PEM of the certificate authority is, for ``HTTPS``; None = the system's.
+        server_name: The name in the server's certificate, also sent as SNI and ``Host``.
+    """
+
+    match_labels: tuple[Pair, ...]
+    port: int | str
+    scheme: Literal["HTTP", "HTTPS"]
+    ca: SecretKey | None = None
+    server_name: str | None = None
+
+
+class BasicAuth(msgspec.Struct, frozen=True, tag="basic"):
+    """HTTP basic authentication from a Secret with ``username`` and ``password``."""
+
+    secret_name: str
+
+
+class HeaderAuth(msgspec.Struct, frozen=True, tag="header"):
+    """A request header whose value is ``prefix`` and the value of a Secret's key."""
+
+    header: str
+    prefix: str
+    secret: SecretKey
+
+
+class OnePage(msgspec.Struct, frozen=True, tag="None"):
+    """The whole list comes in one answer."""
+
+
+class Offset(msgspec.Struct, frozen=True, kw_only=True, tag="Offset"):
+    """Pages by ``offset`` and ``limit``.
+
+    Attributes:
+        offset_param: Query parameter of the first row's position, counted from 0.
+        limit_param: Query parameter of the page size; None = not sent.
+        size: Rows asked for per page.
+        total: JMESPath to the number of rows in the whole list; None = ends at an empty page.
+    """
+
+    offset_param: str
+    limit_param: str | None
+    size: int
+    total: str | None = None
+
+
+class Cursor(msgspec.Struct, frozen=True, kw_only=True, tag="Cursor"):
+    """The next page is named by the page just read.
+
+    Attributes:
+        params: Query parameter and the JMESPath, over the page just read, of its value. The listing
+            ends when the first of them is absent, null or empty.
+    """
+
+    params: tuple[Pair, ...]
+
+
+Pagination = OnePage | Offset | Cursor
+
+
+class Http(msgspec.Struct, frozen=True, kw_only=True):
+    """The request; ``path``, ``query`` values and ``body`` may hold ``{{cycle.…}}`` templates."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    query: tuple[Pair, ...]
+    headers: tuple[Pair, ...]
+    body: str | None
+    items: str | None
+    pagination: Pagination
+
+    @property
+    def asks_per_cycle(self) -> bool:
+        """Whether the request names a cycle, so that each cycle needs a listing of its own."""
+        parts = [self.path, self.body or "", *(value for _, value in self.query)]
+        return any("{{" in part for part in parts)
+
+
+class Stamp(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an item's last activity is, and how it is written.
+
+    Attributes:
+        path: JMESPath over one item.
+        format: ``Auto``, ``EpochSeconds``, ``EpochMillis`` or a strptime pattern.
+        naive_timezone: IANA name of the zone of stamps that carry no offset.
+        granularity_ms: A stamp ``v`` stands for ``[v, v + granularity_ms)``.
+    """
+
+    path: str
+    format: str
+    naive_timezone: str
+    granularity_ms: int
+
+
+class CreatedAt(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an item's creation time is; a last activity within the tolerance of it is none."""
+
+    path: str
+    tolerance_ms: int
+
+
+class Users(msgspec.Struct, frozen=True, kw_only=True):
+    """What the items mean."""
+
+    id: str
+    last_active: Stamp
+    created_at: CreatedAt | None
+    exclude: str | None
+    exclude_ids: tuple[str, ...]
+    normalize: tuple[Literal["Trim", "Lowercase"], ...]
+
+
+class Guarantees(msgspec.Struct, frozen=True, kw_only=True):
+    """What the product promises; the accuracy of a number rests on it (MEASUREMENT §1).
+
+    Attributes:
+        clock_skew_seconds: None = measured from each answer's ``Date`` header.
+    """
+
+    lag_seconds: int
+    hidden_seconds: int
+    clock_skew_seconds: int | None
+    removal: Literal["Never", "ListedOnce", "Unknown"]
+    ids: Literal["Stable", "Renamable", "Unknown"]
+    id_reuse: Literal["Never", "Possible"]
+    initial_value: Literal["Empty", "CreationTime"]
+    order: Literal["KeyCursor", "ImmutableKey", "Activity", "Unknown"]
+
+
+class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
+    """One source, complete and checked.
+
+    Attributes:
+        name: The source's name within its object.
+        preset: Name of the preset it builds on, or None.
+        definition: Who counts as active, in words; copied into signed reports.
+        interval_ms: How often it is polled at most.
+        identity: Identity domain; ids of sources with the same one are united.
+    """
+
+    name: str
+    preset: str | None
+    definition: str
+    interval_ms: int
+    pods: Pods
+    auth: BasicAuth | HeaderAuth | None
+    http: Http
+    users: Users
+    identity: str
+    guarantees: Guarantees
+
+    @property
+    def properties(self) -> Properties:
+        """The declared properties, all times in ms (MEASUREMENT §1).
+
+        ``ids_stable`` is what is declared. Where it is ``Unknown``, a poll decides by the ids it saw:
+        ``PollResult.ids_stable``.
+        """
+        return self.properties_given(ids_stable=self.guarantees.ids == "Stable")
+
+    def properties_given(self, *, ids_stable: bool) -> Properties:
+        """The declared properties with what a poll found about its ids."""
+        promised = self.guarantees
+        created = self.users.created_at
+        return Properties(
+            granularity_ms=self.users.last_active.granularity_ms,
+            lag_ms=promised.lag_seconds * SECOND_MS,
+            hidden_ms=promised.hidden_seconds * SECOND_MS,
+            removal=Removal(promised.removal),
+            ids_stable=ids_stable,
+            id_reuse=promised.id_reuse == "Possible",
+            initial_created=promised.initial_value == "CreationTime" or created is not None,
+            created_tolerance_ms=created.tolerance_ms if created is not None else 0,
+        )
+
+    def digest(self) -> bytes:
+        """SHA-256 (32 bytes) of the part of the definition that decides who counts.
+
+        Where pods are, how often they are asked and which Secret is used are left out: changing
+        them changes no count. ``rules.digest`` of a report is made of these (REPORT_FORMAT §6).
+        """
+        rules = msgspec.json.encode(
+            {
+                "definition": self.definition,
+                "http": self.http,
+                "users": self.users,
+                "identity": self.identity,
+                "guarantees": self.guarantees,
+            },
+            order="sorted",
+        )
+        return hashlib.sha256(rules).digest()

@@ -1,0 +1,218 @@
+"""What goes into one poll of one source, and what comes out: the interface of ``sources``.
+
+A poll is a pure description here; ``worker.Workers.poll`` performs it in a process of its own. A poll
+never raises for what a product does: the result carries a ``Failure`` with what was seen and the fix,
+and the facts that hold in spite of it (rows of a failed poll name people, MEASUREMENT §3.2).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from licenseusage.errors import Stalled
+from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.facts import Facts
+from licenseusage.sources.definition import BasicAuth, EffectiveSource, HeaderAuth
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One ready pod (or one address in ``source check``).
+
+    Attributes:
+        host: IP address (or a name, in ``source check``).
+        label: What messages call it, e.g. the pod's name.
+        ca_pem: PEM of the certificate authority; None = the system's.
+        server_name: Name in the certificate, also sent as SNI and ``Host``; None = ``host``.
+    """
+
+    host: str
+    port: int
+    scheme: Literal["HTTP", "HTTPS"] = "HTTP"
+    label: str = ""
+    ca_pem: str | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The values behind a source's ``auth``; never printed, logged or put on a command line.
+
+    Attributes:
+        username: For basic authentication.
+        password: For basic authentication.
+        header_value: For header authentication, with its prefix.
+    """
+
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    header_value: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one poll (MEASUREMENT §0); sizes in bytes, after decompression.
+
+    Attributes:
+        worker_bytes: Address space a worker may use (``RLIMIT_AS``); 0 = not limited.
+    """
+
+    request_seconds: float = 30
+    poll_seconds: float = 300
+    poll_bytes: int = 256 * MIB
+    poll_pages: int = 10_000
+    worker_bytes: int = 1024 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class CycleRequest:
+    """A cycle for which facts are wanted.
+
+    Attributes:
+        already_closed: The store's ``closed`` word so far: windows that need no new maybe set.
+    """
+
+    cycle: Cycle
+    already_closed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PollRequest:
+    """One poll of one source.
+
+    Attributes:
+        targets: Ready pods in the order to try; the first that can be reached answers all pages.
+        product: The vendor's product id, part of every pseudonym.
+        pseudonym_key: 32 bytes held by the customer; None only in ``source check`` without facts.
+        cycles: One or two cycles (near a boundary both), oldest first.
+        closing: A closing poll is wanted: a listing that cannot prove itself complete in one pass is
+            read again, at most three times (MEASUREMENT §0).
+        clock_offset_ms: Shift of the simulated clock, 0 in production.
+        show_ids: Return raw ids (``source check --show-ids`` only, never in the operator).
+    """
+
+    source: EffectiveSource
+    targets: tuple[Target, ...]
+    product: str
+    pseudonym_key: bytes = field(repr=False)
+    cycles: tuple[CycleRequest, ...]
+    credentials: Credentials | None = field(default=None, repr=False)
+    closing: bool = False
+    limits: Limits = Limits()
+    clock_offset_ms: int = 0
+    show_ids: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a poll failed.
+
+    Attributes:
+        reason: CamelCase, usable as a condition's reason.
+        message: For a person: the object, what was seen, the fix. No body, id or secret.
+        stalls: True where only a person can mend it (spec or Secret); else it is worth retrying.
+    """
+
+    reason: str
+    message: str
+    stalls: bool = False
+
+
+class Skip(StrEnum):
+    """Why a listed item was not counted in the newest cycle (PRODUCTS §3.3)."""
+
+    EXCLUDED = "Excluded"
+    EXCLUDED_ID = "ExcludedId"
+    NEVER_ACTIVE = "NeverActive"
+    ONLY_CREATED = "OnlyCreated"
+    OUTSIDE_CYCLE = "OutsideCycle"
+    NO_ID = "NoId"
+
+
+@dataclass(frozen=True, slots=True)
+class PollResult:
+    """What one poll saw.
+
+    Attributes:
+        started_ms: Just before the first request was sent (operator's clock, UTC).
+        ended_ms: Just after the last answer was read.
+        clock_skew_ms: k of MEASUREMENT §0: how far the clock of the stamps may be from ours.
+        complete: Every page was read and MEASUREMENT §3.6 held: the poll proves something about
+            users it did not name.
+        incomplete: CamelCase reason why a poll without failure is not complete, and why for people.
+        facts: By cycle index. Also after a failure, unless the failure says that no row can be
+            trusted; then empty.
+        ids_stable: Whether ids of different polls may be united (MEASUREMENT §3.8).
+        users_listed: Items listed, before anything was skipped; overlap rows once.
+        counted: Users sure in the newest cycle by this poll alone.
+        skipped: Items not counted, by reason.
+        provisioned: Items listed and not excluded; None where the server filters, or not complete.
+        hint: A thing worth saying although the poll succeeded, e.g. that nobody has a stamp.
+        ids: Raw ids counted in the newest cycle; only with ``show_ids``.
+    """
+
+    started_ms: int
+    ended_ms: int
+    clock_skew_ms: int = 0
+    complete: bool = False
+    incomplete: Failure | None = None
+    facts: dict[int, Facts] = field(default_factory=dict)
+    ids_stable: bool = False
+    pages: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    users_listed: int = 0
+    counted: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    provisioned: int | None = None
+    hint: str | None = None
+    target: str = ""
+    failure: Failure | None = None
+    ids: tuple[str, ...] = field(default=(), repr=False)
+
+
+def credentials(
+    auth: BasicAuth | HeaderAuth | None, secret: Mapping[str, bytes] | None, where: str
+) -> Credentials | None:
+    """Pick a source's credentials out of its Secret.
+
+    Args:
+        auth: The source's ``auth``.
+        secret: The Secret's data, decoded from base64; None where it does not exist.
+        where: What messages call the Secret, e.g. ``Secret shop/meter``.
+
+    Raises:
+        Stalled: ``SecretNotFound``, ``SecretKeyMissing`` or ``SecretInvalid``.
+    """
+    if auth is None:
+        return None
+    if secret is None:
+        raise Stalled("SecretNotFound", f"{where} does not exist. Create it, or correct the name.")
+    if isinstance(auth, BasicAuth):
+        return Credentials(
+            username=_value(secret, "username", where), password=_value(secret, "password", where)
+        )
+    return Credentials(header_value=auth.prefix + _value(secret, auth.secret.key, where))
+
+
+def _value(secret: Mapping[str, bytes], key: str, where: str) -> str:
+    """Return one value as text; a final line end is cut, as ``kubectl create secret`` keeps it."""
+    raw = secret.get(key)
+    if raw is None:
+        raise Stalled(
+            "SecretKeyMissing", f"{where} has no key {key!r} (it has {len(secret)} others). Add it."
+        )
+    try:
+        text = raw.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        text = "\0"
+    if any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in text):
+        raise Stalled(
+            "SecretInvalid",
+            f"{where}, key {key!r}: the value is not one line of text. "
+            "Store the bare token or password, without line breaks.",
+        )
+    return text

@@ -1,0 +1,343 @@
+"""One running control plane: etcd and kube-apiserver with RBAC, for as long as a ``with`` block."""
+
+import json
+import os
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import yaml
+
+from hack.controlplane import pki, pods
+from hack.controlplane.binaries import Binaries, find
+from hack.controlplane.errors import ControlPlaneError, KubectlError
+from hack.controlplane.processes import PortTaken, Processes, free_port
+from hack.controlplane.progress import Progress
+
+ISSUER: Final = "https://kubernetes.default.svc"
+"""Issuer and audience of service-account tokens."""
+
+Manifest = Mapping[str, Any]
+
+
+class ControlPlane:
+    """A real Kubernetes API on 127.0.0.1, made fresh on entry and gone on exit.
+
+    Runs etcd and kube-apiserver (RBAC, service-account tokens, all default admission plugins) on
+    free ports in a temporary folder; several run side by side. There is no scheduler, kubelet or
+    controller manager: pods stay as they were written (see `create_pod` for some that look alive),
+    namespaces stay Terminating, nothing is garbage-collected. However the parent ends, the
+    processes end with it.
+
+        with ControlPlane() as cp:
+            cp.apply(Path("crds"))
+            cp.kubectl("get", "crds")
+
+    Attributes:
+        url: Address of the API server, ``https://127.0.0.1:<port>``.
+        kubeconfig: A kubeconfig of the administrator (``system:masters``).
+        ca_file: PEM file of the CA that signed the API server's certificate.
+        folder: Temporary folder that holds all of it; a place for files that go with it.
+        binaries: The etcd, kube-apiserver and kubectl in use.
+    """
+
+    url: str
+    kubeconfig: Path
+    ca_file: Path
+    folder: Path
+
+    def __init__(
+        self,
+        binaries: Binaries | None = None,
+        *,
+        start_seconds: float = 120.0,
+        api_server_flags: Sequence[str] = (),
+        progress: Progress | None = None,
+    ) -> None:
+        """Prepare; nothing runs yet.
+
+        Args:
+            binaries: What to run; found (or fetched, or built) on entry if not given.
+            start_seconds: After this long without ``/readyz`` the start has failed.
+            api_server_flags: Appended to the API server's own, such as ``--feature-gates=…``.
+            progress: Where to say what is happening; stderr if not given.
+        """
+        self._given = binaries
+        self._start_seconds = start_seconds
+        self._api_server_flags = tuple(api_server_flags)
+        self._progress = progress if progress is not None else Progress()
+        self._processes: Processes | None = None
+
+    # -- start and stop
+
+    def __enter__(self) -> Self:
+        """Start and wait until the API server is ready.
+
+        Raises:
+            ControlPlaneError: The binaries cannot be had, or the start failed (with the log's end).
+        """
+        self.binaries = self._given if self._given is not None else find(progress=self._progress)
+        for attempt in (1, 2, 3):
+            try:
+                self._start()
+            except PortTaken:
+                # Between finding a free port and the server's use of it somebody else was faster.
+                self._stop()
+                if attempt == 3:
+                    raise
+            except BaseException:
+                self._stop()
+                raise
+            else:
+                return self
+        raise AssertionError("unreachable")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Kill everything and remove the folder."""
+        self._stop()
+
+    def _start(self) -> None:
+        self._processes = processes = Processes()
+        self.folder = processes.folder
+        files = pki.create(self.folder)
+        self.ca_file = files.ca
+        self._context = ssl.create_default_context(cafile=str(files.ca))
+        self._context.load_cert_chain(files.admin_certificate, files.admin_key)
+        etcd_url, port = f"http://127.0.0.1:{free_port()}", free_port()
+        self.url = f"https://127.0.0.1:{port}"
+        self.kubeconfig = self._write_kubeconfig(
+            "admin",
+            {
+                "client-certificate": str(files.admin_certificate),
+                "client-key": str(files.admin_key),
+            },
+        )
+        deadline = time.monotonic() + self._start_seconds
+        processes.start(
+            "etcd",
+            self.binaries.etcd,
+            f"--data-dir={self.folder / 'etcd'}",
+            f"--listen-client-urls={etcd_url}",
+            f"--advertise-client-urls={etcd_url}",
+            "--listen-peer-urls=http://127.0.0.1:0",
+            "--unsafe-no-fsync",  # the data is thrown away
+            "--log-level=warn",
+        )
+        self._await(processes, "etcd", f"{etcd_url}/health", deadline)
+        processes.start(
+            "kube-apiserver",
+            self.binaries.kube_apiserver,
+            f"--etcd-servers={etcd_url}",
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            f"--secure-port={port}",
+            f"--cert-dir={self.folder}",
+            f"--tls-cert-file={files.server_certificate}",
+            f"--tls-private-key-file={files.server_key}",
+            f"--client-ca-file={files.ca}",
+            f"--service-account-issuer={ISSUER}",
+            f"--api-audiences={ISSUER}",
+            f"--service-account-key-file={files.service_account_key}",
+            f"--service-account-signing-key-file={files.service_account_key}",
+            "--authorization-mode=RBAC",
+            "--service-cluster-ip-range=10.0.0.0/24",
+            "--endpoint-reconciler-type=none",  # its address is loopback, which Endpoints refuse
+            *self._api_server_flags,
+        )
+        self._await(processes, "kube-apiserver", f"{self.url}/readyz", deadline)
+        # /readyz does not wait for these, and objects are put there at once.
+        for namespace in ("kube-system", "default"):
+            self._await(
+                processes, "kube-apiserver", f"{self.url}/api/v1/namespaces/{namespace}", deadline
+            )
+        self._create_default_service_account("default")
+
+    def _stop(self) -> None:
+        if self._processes is not None:
+            self._processes.stop()
+            self._processes = None
+
+    def _await(self, processes: Processes, name: str, url: str, deadline: float) -> None:
+        """Ask ``url`` until it answers 200."""
+        seen = "no answer yet"
+        while True:
+            processes.check(name)
+            try:
+                with urllib.request.urlopen(url, timeout=5, context=self._context):  # noqa: S310
+                    return
+            except urllib.error.HTTPError as error:
+                seen = f"HTTP {error.code}: {error.read(2000).decode(errors='replace').strip()}"
+            except OSError as error:
+                seen = str(error)
+            if time.monotonic() > deadline:
+                raise ControlPlaneError(
+                    f"{name} was not ready after {self._start_seconds:.0f} s: {seen}\n"
+                    f"The end of its log:\n{processes.log_tail(name)}"
+                )
+            time.sleep(0.05)
+
+    def log_tail(self, name: str, lines: int = 20) -> str:
+        """Return the last lines of the log of ``etcd`` or ``kube-apiserver``, while it runs."""
+        return self._processes.log_tail(name, lines) if self._processes is not None else "(gone)"
+
+    # -- use
+
+    def kubectl(
+        self,
+        *args: str,
+        stdin: str | None = None,
+        check: bool = True,
+        kubeconfig: Path | None = None,
+        timeout_seconds: float = 60.0,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the real kubectl against this control plane and no other.
+
+        Args:
+            args: Such as ``"get", "pods", "-n", "x"``.
+            stdin: Text for ``-f -``.
+            check: Raise if kubectl's exit code is not 0.
+            kubeconfig: Of somebody else than the administrator: see `kubeconfig_for`.
+            timeout_seconds: Raises `subprocess.TimeoutExpired` after this long.
+
+        Raises:
+            KubectlError: kubectl failed, and ``check`` is set; holds kubectl's words.
+        """
+        done = subprocess.run(
+            [str(self.binaries.kubectl), *args],
+            input=stdin if stdin is not None else "",
+            env=self.environment(kubeconfig),
+            capture_output=True,
+            text=True,
+            timeout=timeout_seconds,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            raise KubectlError(args, done.returncode, done.stderr)
+        return done
+
+    def environment(self, kubeconfig: Path | None = None) -> dict[str, str]:
+        """Return this process's environment, changed so that clients talk to no other API server.
+
+        For kubectl, the operator as a subprocess, and whoever else reads ``KUBECONFIG``.
+        """
+        env = {k: v for k, v in os.environ.items() if not k.startswith("KUBERNETES_")}
+        env["KUBECONFIG"] = str(kubeconfig if kubeconfig is not None else self.kubeconfig)
+        env["KUBECACHEDIR"] = str(self.folder / "kubectl-cache")
+        env["PATH"] = f"{self.binaries.kubectl.parent}{os.pathsep}{env.get('PATH', os.defpath)}"
+        return env
+
+    def apply(self, manifests: str | Path | Manifest | Sequence[Manifest]) -> str:
+        """Apply server-side; return kubectl's lines.
+
+        Args:
+            manifests: YAML text; a file, a folder of files, or a folder with a
+                ``kustomization.yaml``; one object; or a sequence of objects.
+        """
+        command = ["apply", "--server-side", "--force-conflicts"]
+        if isinstance(manifests, Path):
+            kustomized = (manifests / "kustomization.yaml").exists()
+            return self.kubectl(*command, "-k" if kustomized else "-f", str(manifests)).stdout
+        if isinstance(manifests, Mapping):
+            manifests = [manifests]
+        if not isinstance(manifests, str):
+            manifests = json.dumps({"apiVersion": "v1", "kind": "List", "items": [*manifests]})
+        return self.kubectl(*command, "-f", "-", stdin=manifests).stdout
+
+    def create_namespace(self, name: str, labels: Mapping[str, str] | None = None) -> None:
+        """Create a namespace and, as kube-controller-manager would, its ServiceAccount ``default``.
+
+        Raises:
+            KubectlError: It exists already.
+        """
+        metadata = {"name": name, "labels": dict(labels or {})}
+        self.kubectl(
+            "create",
+            "-f",
+            "-",
+            stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}),
+        )
+        self._create_default_service_account(name)
+
+    def _create_default_service_account(self, namespace: str) -> None:
+        self.kubectl("create", "serviceaccount", "default", "--namespace", namespace)
+
+    def create_pod(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        labels: Mapping[str, str],
+        ports: Mapping[str, int],
+        ip: str = "127.0.0.1",
+        ready: bool = True,
+        host_network: bool = False,
+    ) -> None:
+        """Create a Pod object that looks as if a kubelet ran it.
+
+        Args:
+            namespace: One made by `create_namespace`.
+            name: The pod's name.
+            labels: What selectors find it by.
+            ports: Container ports by name. Pods may share an address when their numbers differ.
+            ip: Its ``podIP``; loopback addresses are accepted here.
+            ready: Its condition ``Ready``; see `set_pod_ready` to change it.
+            host_network: Whether the pod is on the node's network.
+        """
+        made = pods.pod(namespace, name, labels, ports, host_network=host_network)
+        self.kubectl("create", "-f", "-", stdin=json.dumps(made))
+        self.set_pod_ready(namespace, name, ready, ip=ip)
+
+    def set_pod_ready(
+        self, namespace: str, name: str, ready: bool, *, ip: str = "127.0.0.1"
+    ) -> None:
+        """Write a pod's status, as a kubelet would when its readiness changes."""
+        patch = json.dumps({"status": pods.status(ip, ready=ready)})
+        self.kubectl(
+            *("patch", "pod", name, "--namespace", namespace),
+            *("--subresource=status", "--type=merge", "--patch", patch),
+        )
+
+    def token_for(self, namespace: str, service_account: str, seconds: int = 3600) -> str:
+        """Return a new token of a ServiceAccount, valid for ``seconds`` (at least 600)."""
+        return self.kubectl(
+            *("create", "token", service_account),
+            *("--namespace", namespace, f"--duration={seconds}s"),
+        ).stdout.strip()
+
+    def kubeconfig_for(self, namespace: str, service_account: str, seconds: int = 3600) -> Path:
+        """Write a kubeconfig with which a client is that ServiceAccount and may no more than it."""
+        user = {"token": self.token_for(namespace, service_account, seconds)}
+        return self._write_kubeconfig(f"{namespace}-{service_account}", user, namespace)
+
+    def _write_kubeconfig(
+        self, name: str, user: Mapping[str, str], namespace: str = "default"
+    ) -> Path:
+        context = {"cluster": "licenseusage", "user": name, "namespace": namespace}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": name,
+            "clusters": [
+                {
+                    "name": "licenseusage",
+                    "cluster": {"server": self.url, "certificate-authority": str(self.ca_file)},
+                }
+            ],
+            "users": [{"name": name, "user": dict(user)}],
+            "contexts": [{"name": name, "context": context}],
+        }
+        path = self.folder / f"{name}.kubeconfig"
+        path.touch(mode=0o600)
+        path.write_text(yaml.safe_dump(config, sort_keys=False))
+        return path

@@ -1,0 +1,72 @@
+"""Shared by all tests: one control plane per run, a namespace per test, no other API server."""
+
+import itertools
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from hack.controlplane import ControlPlane
+
+ROOT = Path(__file__).resolve().parent.parent
+CRDS = ROOT / "crds"
+
+# "default" keeps each area within a minute. `make soak` runs the same properties for long; a test
+# that sets max_examples itself opts out of that, so prefer not to.
+hypothesis.settings.register_profile("default", max_examples=100, deadline=None)
+hypothesis.settings.register_profile(
+    "soak",
+    max_examples=5_000,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("default")
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_other_api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Refuse any API server that this run did not start.
+
+    The reader's own cluster is a kubeconfig away: so there is none. Clients get one only from a
+    `ControlPlane`, which hands it to them by path.
+    """
+    nowhere = tmp_path_factory.mktemp("kube") / "no-cluster.kubeconfig"
+    nowhere.write_text("apiVersion: v1\nkind: Config\n")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("KUBERNETES_")]:
+            patch.delenv(name)
+        patch.setenv("KUBECONFIG", str(nowhere))
+        yield
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """A real Kubernetes API for this run, started when the first test asks for it."""
+    with ControlPlane() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def crds(control_plane: ControlPlane) -> ControlPlane:
+    """The control plane with our custom resources installed and served."""
+    control_plane.apply(CRDS)
+    control_plane.kubectl("wait", "--for=condition=Established", "-f", str(CRDS), "--timeout=30s")
+    return control_plane
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane, request: pytest.FixtureRequest) -> str:
+    """A namespace of this test's own, with its ServiceAccount ``default``.
+
+    It stays until the control plane is thrown away: without a namespace controller it could only
+    become Terminating.
+    """
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+    name = f"t{next(_numbers)}-{words}"[:50].rstrip("-")
+    control_plane.create_namespace(name)
+    return name

@@ -1,0 +1,112 @@
+"""Kubernetes events, on transitions only: what changed, once; conditions carry the truth.
+
+``events.k8s.io/v1`` directly, since ``kopf.event()`` works only inside handlers and posts
+unaggregated core events. A repeat of the same fact within an hour is counted in ``series`` of the
+same event.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+from licenseusage.controller.kube import EVENTS, ConflictError, Kube, KubeError
+
+CONTROLLER = "licenseusage.dev/operator"
+NOTE_LIMIT = 1024
+_log = structlog.get_logger(__name__)
+
+
+class Kind(StrEnum):
+    """Type of an event."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A transition worth telling.
+
+    Attributes:
+        reason: CamelCase, at most 128; equal to the condition reason where there is one.
+        action: What the operator did or tried: ``Collect``, ``CloseCycle``, ``Deliver``, ….
+        note: For people; cut at 1,024 characters.
+    """
+
+    kind: Kind
+    reason: str
+    action: str
+    note: str
+
+
+class Events:
+    """Posts events; a failure to post is logged and forgotten (an event is never the truth)."""
+
+    def __init__(self, kube: Kube, instance: str) -> None:
+        """Post as ``instance`` (the pod's name)."""
+        self._kube, self._instance = kube, instance
+        self._counts: dict[str, int] = {}
+
+    async def post(self, regarding: dict[str, Any], event: Event, machine_time_s: float) -> None:
+        """Post one event about an object.
+
+        Args:
+            regarding: The object as read: apiVersion, kind and metadata are used.
+            event: What happened.
+            machine_time_s: Epoch seconds by the machine's clock (not a simulated one).
+        """
+        meta = regarding["metadata"]
+        namespace = meta["namespace"]
+        at = datetime.fromtimestamp(machine_time_s, UTC).isoformat(timespec="microseconds")
+        at = at.replace("+00:00", "Z")
+        name = _name(meta, event, int(machine_time_s // 3600))
+        body: dict[str, Any] = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": namespace},
+            "eventTime": at,
+            "type": str(event.kind),
+            "reason": event.reason[:128],
+            "action": event.action[:128],
+            "note": event.note[:NOTE_LIMIT],
+            "reportingController": CONTROLLER,
+            "reportingInstance": self._instance[:128],
+            "regarding": {
+                "apiVersion": regarding["apiVersion"],
+                "kind": regarding["kind"],
+                "name": meta["name"],
+                "namespace": namespace,
+                "uid": meta["uid"],
+            },
+        }
+        try:
+            try:
+                await self._kube.create(EVENTS, namespace, body)
+            except ConflictError:
+                await self._repeat(namespace, name, at)
+            count = self._counts.pop(name, 0) + 1
+            self._counts = {name: count, **_newest(self._counts)}
+        except KubeError as error:
+            _log.warning("event not posted", reason=event.reason, error=str(error))
+
+    async def _repeat(self, namespace: str, name: str, at: str) -> None:
+        # Our rights are create and patch: the count is remembered here, not read back. After a
+        # restart it begins again at 2, which is still "more than once".
+        series = {
+            "series": {"count": max(2, self._counts.get(name, 0) + 1), "lastObservedTime": at}
+        }
+        await self._kube.merge(EVENTS, namespace, name, series)
+
+
+def _newest(counts: dict[str, int], most: int = 1000) -> dict[str, int]:
+    return dict(list(counts.items())[:most])
+
+
+def _name(meta: dict[str, Any], event: Event, hour: int) -> str:
+    """A deterministic name per object, reason, note and hour: a restart repeats no event."""
+    told = "\n".join((meta["uid"], event.reason, event.action, event.note, str(hour)))
+    return f"{meta['name'][:200]}.{hashlib.sha256(told.encode()).hexdigest()[:16]}"

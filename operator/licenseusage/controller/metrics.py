@@ -1,0 +1,118 @@
+"""Prometheus metrics, named as DESIGN §9: counts of objects and work, nothing about a person."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from licenseusage.controller.key import Key
+
+
+@dataclass(frozen=True, slots=True)
+class UsageGauges:
+    """What one LicenseUsage shows; None is unknown and then not exposed (never 0 or NaN).
+
+    Attributes:
+        lower, upper: Bounds of active users in the running cycle.
+        cycle_end_s: End of the running cycle, epoch seconds.
+        last_success_s: End of the last successful poll of each source, epoch seconds.
+        outbox: Reports per delivery state.
+        outbox_oldest_s: When the oldest report without a verdict was made, epoch seconds.
+    """
+
+    lower: int | None = None
+    upper: int | None = None
+    provisioned: int | None = None
+    maximum: int | None = None
+    cycle_end_s: int | None = None
+    last_success_s: dict[str, int] = field(default_factory=dict)
+    outbox: dict[str, int] = field(default_factory=dict)
+    outbox_oldest_s: int | None = None
+
+
+class Metrics(Collector):
+    """The operator's registry: counters that grow, gauges computed when they are read."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        """Expose ages relative to ``now_s``, the operator's clock in epoch seconds."""
+        self._now_s = now_s
+        self._usages: dict[Key, UsageGauges] = {}
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        self.collections = Counter(
+            "licenseusage_collections_total",
+            "Polls of sources by result (Success, Partial, Failed) and reason.",
+            ("result", "reason"),
+            registry=self.registry,
+        )
+        self.collection_seconds = Histogram(
+            "licenseusage_collection_duration_seconds",
+            "Duration of polls.",
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
+            registry=self.registry,
+        )
+        self.deliveries = Counter(
+            "licenseusage_deliveries_total",
+            "Attempts to deliver a document by result.",
+            ("result",),
+            registry=self.registry,
+        )
+        self.reconcile_errors = Counter(
+            "licenseusage_reconcile_errors_total",
+            "Reconciliations that ended by an error nobody foresaw.",
+            registry=self.registry,
+        )
+
+    def show(self, key: Key, gauges: UsageGauges) -> None:
+        """Expose an object's gauges from now on."""
+        self._usages[key] = gauges
+
+    def forget(self, key: Key) -> None:
+        """Stop exposing a deleted object."""
+        self._usages.pop(key, None)
+
+    def text(self) -> bytes:
+        """Return the exposition text."""
+        return generate_latest(self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges of every object (called by the registry)."""
+        labels = ("namespace", "name")
+        active = _gauge("active_users", "Distinct active users so far.", (*labels, "bound"))
+        provisioned = _gauge("provisioned_users", "Users that the product lists.", labels)
+        maximum = _gauge("maximum_active_users", "Contracted maximum.", labels)
+        ends = _gauge("cycle_end_timestamp_seconds", "End of the running cycle.", labels)
+        age = _gauge(
+            "collection_age_seconds", "Since the last successful poll.", (*labels, "source")
+        )
+        outbox = _gauge("outbox_reports", "Reports by delivery state.", (*labels, "state"))
+        oldest = _gauge(
+            "outbox_oldest_age_seconds", "Age of the oldest report without a verdict.", labels
+        )
+        now = self._now_s()
+        for key, seen in self._usages.items():
+            names = (key.namespace, key.name)
+            for family, value in (
+                (provisioned, seen.provisioned),
+                (maximum, seen.maximum),
+                (ends, seen.cycle_end_s),
+            ):
+                if value is not None:
+                    family.add_metric(names, value)
+            if seen.lower is not None:
+                active.add_metric((*names, "lower"), seen.lower)
+            if seen.upper is not None:
+                active.add_metric((*names, "upper"), seen.upper)
+            for source, at in seen.last_success_s.items():
+                age.add_metric((*names, source), max(0.0, now - at))
+            for state, count in seen.outbox.items():
+                outbox.add_metric((*names, state), count)
+            if seen.outbox_oldest_s is not None:
+                oldest.add_metric(names, max(0.0, now - seen.outbox_oldest_s))
+        yield from (active, provisioned, maximum, ends, age, outbox, oldest)
+
+
+def _gauge(name: str, text: str, labels: tuple[str, ...]) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"licenseusage_{name}", text, labels=labels)

@@ -1,0 +1,135 @@
+"""Secrets and ConfigMaps that objects refer to: read by name, remembered for at most 60 seconds.
+
+Never listed, never watched, never from another namespace than the one the caller names; values
+never appear in a message.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from licenseusage.controller.kube import (
+    CONFIGMAPS,
+    SECRETS,
+    ForbiddenError,
+    Kube,
+    KubeError,
+    NotFoundError,
+    Resource,
+)
+from licenseusage.errors import Retryable, Stalled
+
+KEEP_SECONDS = 60.0
+_ACCOUNT = re.compile(r"system:serviceaccount:(?P<namespace>[-a-z0-9]+):(?P<name>[-a-z0-9.]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The bytes of one Secret or ConfigMap, by key."""
+
+    values: Mapping[str, bytes]
+
+    def digest(self) -> str:
+        """Identify the content: a changed credential makes retries due at once."""
+        told = hashlib.sha256()
+        for name in sorted(self.values):
+            for part in (name.encode(), self.values[name]):
+                told.update(len(part).to_bytes(8, "big") + part)
+        return told.hexdigest()
+
+
+class SecretReader:
+    """Reads and remembers; one for the operator."""
+
+    def __init__(self, kube: Kube) -> None:
+        """Read through ``kube``."""
+        self._kube = kube
+        self._kept: dict[tuple[Resource, str, str], tuple[float, Data]] = {}
+
+    async def secret(self, namespace: str, name: str, key: str, now_s: float) -> bytes:
+        """Return one key of a Secret of ``namespace``.
+
+        ``now_s`` is monotonic seconds, for the memory of 60 s.
+
+        Raises:
+            Stalled: ``SecretNotFound``, ``SecretKeyMissing`` or ``Forbidden``: with the fix.
+            Retryable: ``APIUnavailable``: the API server does not answer.
+        """
+        data = await self.read(SECRETS, namespace, name, now_s)
+        return _key_of("Secret", namespace, name, key, data)
+
+    async def configmap(self, namespace: str, name: str, key: str, now_s: float) -> bytes:
+        """Return one key of a ConfigMap; raises as `secret`, reasons ``ConfigMap…``."""
+        data = await self.read(CONFIGMAPS, namespace, name, now_s)
+        return _key_of("ConfigMap", namespace, name, key, data)
+
+    def forget(self, namespace: str) -> None:
+        """Read everything of a namespace anew: an administrator asked, or a poll was refused."""
+        self._kept = {k: v for k, v in self._kept.items() if k[1] != namespace}
+
+    async def read(self, resource: Resource, namespace: str, name: str, now_s: float) -> Data:
+        """Return the whole object's data; raises as `secret`."""
+        kept = self._kept.get((resource, namespace, name))
+        if kept is not None and now_s - kept[0] < KEEP_SECONDS:
+            return kept[1]
+        kind = "Secret" if resource is SECRETS else "ConfigMap"
+        try:
+            found = await self._kube.get(resource, namespace, name)
+        except NotFoundError:
+            self._kept.pop((resource, namespace, name), None)
+            raise Stalled(
+                f"{kind}NotFound",
+                f"{kind} {namespace}/{name} does not exist; create it in namespace {namespace}.",
+            ) from None
+        except ForbiddenError as error:
+            raise forbidden(namespace, error) from None
+        except KubeError as error:
+            raise Retryable("APIUnavailable", f"{error}; it is tried again.") from None
+        if resource is SECRETS:
+            values = {k: _decoded(v) for k, v in (found.get("data") or {}).items()}
+        else:
+            values = {k: v.encode() for k, v in (found.get("data") or {}).items()}
+        data = Data(values)
+        self._kept[resource, namespace, name] = (now_s, data)
+        return data
+
+
+def forbidden(namespace: str, error: KubeError) -> Stalled:
+    """Return the failure of a 403, with the RoleBinding to apply (DESIGN §9).
+
+    The API server's sentence names who was refused; the command is for exactly that account, and
+    is a kubectl line rather than YAML because a condition's message is one line.
+    """
+    account = _ACCOUNT.search(error.message)
+    subject = (
+        f"--serviceaccount={account['namespace']}:{account['name']}"
+        if account
+        else "--serviceaccount=licenseusage-system:licenseusage-operator"
+    )
+    return Stalled(
+        "Forbidden",
+        f"The operator may not {error.what}. Apply this RoleBinding: kubectl create rolebinding "
+        f"licenseusage-collector --namespace={namespace} --clusterrole=licenseusage-collector "
+        f"{subject}",
+    )
+
+
+def _key_of(kind: str, namespace: str, name: str, key: str, data: Data) -> bytes:
+    value = data.values.get(key)
+    if value is None:
+        keys = ", ".join(sorted(data.values)[:8]) or "none"
+        raise Stalled(
+            f"{kind}KeyMissing",
+            f"{kind} {namespace}/{name} has no key {key!r} (its keys: {keys}); add it.",
+        )
+    return value
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return b""

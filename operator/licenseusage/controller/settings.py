@@ -1,0 +1,177 @@
+"""What an administrator can set: ``LICENSEUSAGE_*`` variables, or flags of the same name.
+
+Every setting is checked once, at start, with a message that names it. Secrets are never settings:
+they live in Kubernetes Secrets, so that no environment dump shows one.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+from urllib.parse import urlsplit
+
+from licenseusage.errors import Stalled
+
+PREFIX = "LICENSEUSAGE_"
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:\[\]]*):(?P<port>[0-9]{1,5})")
+_SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+MIB = 1024 * 1024
+
+
+def _setting(default: object, help_text: str, least: int = 0, most: int = 2**53) -> Any:  # noqa: ANN401
+    return field(default=default, metadata={"help": help_text, "least": least, "most": most})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The operator's settings; ``LICENSEUSAGE_<FIELD IN CAPITALS>`` sets each.
+
+    Sizes are bytes, spans seconds. The defaults of the poll limits are MEASUREMENT §0's.
+    """
+
+    namespaces: tuple[str, ...] = _setting(
+        (), "Namespaces to watch, separated by commas; empty: all of them."
+    )
+    operator_namespace: str = _setting(
+        "", "Namespace of the operator's own Secrets; empty: that of its service account."
+    )
+    database_url: str = _setting(
+        "sqlite:////var/lib/licenseusage/ledger.sqlite", "Where the ledger is kept."
+    )
+    identity_secret: str = _setting(
+        "licenseusage-identity", "Secret with the key that signs reports; made on a first start."
+    )
+    pseudonym_secret: str = _setting(
+        "licenseusage-pseudonym", "Secret with the key of the pseudonyms; made on a first start."
+    )
+    vendor_keys_configmap: str = _setting(
+        "licenseusage-vendor-keys", "ConfigMap with the vendor's public keys (jwks.json)."
+    )
+    vendor_endpoint: str = _setting(
+        "", "https address to use instead of the licence's endpoint (a gateway); never its keys."
+    )
+    vendor_ca_file: str = _setting(
+        "", "PEM file with the certificate authority of the vendor's endpoint or a proxy."
+    )
+    http_address: str = _setting(
+        ":8080", "Where /healthz, /readyz and /metrics are served: [host]:port, port 0 is any."
+    )
+    first_send_spread_seconds: int = _setting(
+        3600, "Finals wait a random time up to this; interims a twelfth of it.", most=86_400
+    )
+    poll_request_seconds: int = _setting(30, "Time limit of one request to a product.", 1, 3600)
+    poll_seconds: int = _setting(300, "Time limit of one poll (all its pages).", 1, 3600)
+    poll_bytes: int = _setting(256 * MIB, "Most bytes of answers in one poll.", 1024)
+    poll_pages: int = _setting(10_000, "Most pages in one poll.", 1, 1_000_000)
+    worker_bytes: int = _setting(
+        384 * MIB, "Memory limit of one worker process; keep it below the pod's.", 64 * MIB
+    )
+    poll_workers: int = _setting(2, "Polls at the same time, each in a process.", 1, 64)
+    reconcile_workers: int = _setting(8, "Objects reconciled at the same time.", 1, 64)
+    keep_facts_cycles: int = _setting(
+        3, "Facts about users are deleted this many cycles after their final.", 1, 24
+    )
+    log_level: str = _setting("info", "debug, info, warning or error.")
+
+    def __post_init__(self) -> None:
+        """Check every value; see `from_mapping`."""
+        for name in self.namespaces:
+            _check_name("namespaces", name)
+        for name in ("identity_secret", "pseudonym_secret", "vendor_keys_configmap"):
+            _check_name(name, getattr(self, name))
+        if self.operator_namespace:
+            _check_name("operator_namespace", self.operator_namespace)
+        if self.vendor_endpoint:
+            _check_endpoint(self.vendor_endpoint)
+        if self.vendor_ca_file and not os.access(self.vendor_ca_file, os.R_OK):
+            raise _invalid("vendor_ca_file", self.vendor_ca_file, "must be a readable file")
+        if not self.database_url.startswith("sqlite:"):
+            raise _invalid(
+                "database_url",
+                self.database_url.partition(":")[0] + ":…",
+                "must be sqlite:////absolute/path",
+            )
+        match = _ADDRESS.fullmatch(self.http_address)
+        if match is None or int(match["port"]) > 65_535:
+            raise _invalid("http_address", self.http_address, "must be [host]:port")
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            raise _invalid("log_level", self.log_level, "must be debug, info, warning or error")
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, int):
+                least, most = f.metadata["least"], f.metadata["most"]
+                if not least <= value <= most:
+                    raise _invalid(f.name, str(value), f"must be {least} to {most}")
+
+    @property
+    def http_host_port(self) -> tuple[str | None, int]:
+        """Host (None: every interface) and port of `http_address`."""
+        match = _ADDRESS.fullmatch(self.http_address)
+        assert match is not None  # noqa: S101 - checked at construction
+        return match["host"].strip("[]") or None, int(match["port"])
+
+
+def from_mapping(env: Mapping[str, str], flags: Mapping[str, str | None] | None = None) -> Settings:
+    """Return the settings that environment and flags ask for; a flag wins over a variable.
+
+    Args:
+        env: Usually ``os.environ``; names are ``LICENSEUSAGE_DATABASE_URL`` and so on.
+        flags: Field name to text; None where the flag was not given.
+
+    Raises:
+        Stalled: ``SettingsInvalid``, naming the setting, what was given and what is allowed.
+    """
+    values: dict[str, Any] = {}
+    types = get_type_hints(Settings)
+    for f in fields(Settings):
+        text = (flags or {}).get(f.name)
+        if text is None:
+            text = env.get(PREFIX + f.name.upper())
+        if text is None or text == "":
+            continue
+        if types[f.name] is int:
+            try:
+                values[f.name] = int(text)
+            except ValueError:
+                raise _invalid(f.name, text, "must be a whole number") from None
+        elif types[f.name] is str:
+            values[f.name] = text
+        else:
+            values[f.name] = tuple(part.strip() for part in text.split(",") if part.strip())
+    settings = Settings(**values)
+    if not settings.operator_namespace:
+        values["operator_namespace"] = _own_namespace()
+        settings = Settings(**values)
+    return settings
+
+
+def _own_namespace() -> str:
+    """The service account's namespace inside a pod, else the usual one of our manifests."""
+    try:
+        return _SERVICE_ACCOUNT_NAMESPACE.read_text("utf-8").strip() or "licenseusage-system"
+    except OSError:
+        return "licenseusage-system"
+
+
+def _check_name(setting: str, value: str) -> None:
+    if not _NAME.fullmatch(value):
+        raise _invalid(setting, value, "must be a Kubernetes name (a-z, 0-9, '-', '.')")
+
+
+def _check_endpoint(value: str) -> None:
+    try:
+        url = urlsplit(value)
+        ok = url.scheme == "https" and bool(url.hostname) and (url.port or 443) > 0
+    except ValueError:
+        ok = False
+    if not ok or url.username or url.password or url.query or url.fragment:
+        raise _invalid(
+            "vendor_endpoint", "…", "must be an https address without user, query and fragment"
+        )
+
+
+def _invalid(setting: str, seen: str, rule: str) -> Stalled:
+    return Stalled("SettingsInvalid", f"{PREFIX}{setting.upper()}={seen!r} {rule}.")

@@ -1,0 +1,353 @@
+"""How a source is read: pods, credentials and the HTTP request, as the user writes them.
+
+No member has a default here: a preset may give it (``licenseusage.sources.presets`` merges), and a
+default inside a list item would show as drift in GitOps tools. What holds when neither says anything
+is written in the member's description.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from licenseusage.api.model import (
+    INT_OR_STRING,
+    LIST_TYPE,
+    ApiModel,
+    Rule,
+    SecretKeyRef,
+    SecretRef,
+    map_list,
+    rules,
+)
+from licenseusage.api.selector import LabelSelector
+
+Scheme = Literal["HTTP", "HTTPS"]
+PodsMode = Literal["AnyReady"]
+Method = Literal["GET", "POST"]
+BodyFormat = Literal["JSON"]
+PaginationType = Literal["None", "Offset", "Cursor"]
+
+JMESPath = Annotated[str, Field(min_length=1, max_length=1024)]
+"""A JMESPath expression; compiled when the source is read (``licenseusage.sources``)."""
+
+ParameterName = Annotated[str, Field(min_length=1, max_length=128)]
+
+NO_CONTROL_CHARACTERS = Rule(
+    r"!self.matches('[\\x00-\\x1f\\x7f]')",
+    "holds a control character (a line break?): write it as one line of text",
+)
+
+HeaderName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=128,
+        json_schema_extra=rules(
+            Rule(
+                "self.matches('^[A-Za-z0-9_-]+$')",
+                "not an HTTP header's name: letters, digits, '-' and '_' only",
+                "'\"' + self + '\" is not an HTTP header\\'s name: letters, digits, "
+                '"-" and "_" only\'',
+            ),
+            Rule(
+                "!self.matches('(?i)^(host|connection|content-length|transfer-encoding|te|upgrade)$')",
+                "this header belongs to the connection and cannot be set",
+                "'header \"' + self + '\" belongs to the connection and cannot be set'",
+                reason="FieldValueForbidden",
+            ),
+        ),
+    ),
+]
+HeaderValue = Annotated[str, Field(max_length=1024, json_schema_extra=rules(NO_CONTROL_CHARACTERS))]
+
+Port = Annotated[
+    int | str,
+    Field(
+        json_schema_extra={
+            INT_OR_STRING: True,
+            "maxLength": 15,
+            **rules(
+                Rule(
+                    "type(self) == int ? self >= 1 && self <= 65535 "
+                    ": self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && self.matches('[a-z]')",
+                    "must be a number from 1 to 65535, or the name of a container port "
+                    "(lower-case letters, digits and '-', at least one letter)",
+                )
+            ),
+        }
+    ),
+]
+"""A container port by number or by name; a name lets every pod use another number."""
+
+
+class Tls(ApiModel):
+    """How the pods' certificates are verified."""
+
+    ca_secret_ref: SecretKeyRef | None = Field(
+        default=None,
+        description="caSecretRef is a key of a Secret that holds the PEM certificates of the "
+        "authority that signed the pods' certificates. Without it the operator's own trust store is "
+        "used. There is no way to switch verification off.",
+    )
+    server_name: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=253,
+        description="serverName is the name that the pods' certificates are issued for (pods are "
+        "called by address, which certificates rarely name).",
+    )
+
+
+class Pods(ApiModel):
+    """Which pods to ask."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "!has(self.tls) || !has(self.scheme) || self.scheme == 'HTTPS'",
+                "tls is given, but scheme is HTTP: use scheme: HTTPS, or remove tls",
+                field_path=".tls",
+            )
+        )
+    )
+
+    selector: LabelSelector | None = Field(
+        default=None,
+        description="selector chooses the product's pods by their labels, in the namespace of this "
+        "object. Required. Only pods that are Ready are asked.",
+    )
+    port: Port | None = Field(
+        default=None,
+        description="port is the number or the name of the container port to call. Required, unless "
+        "the preset names one.",
+    )
+    scheme: Scheme | None = Field(
+        default=None,
+        description="scheme is HTTP or HTTPS. HTTPS if neither this nor the preset says. With HTTP the "
+        "credentials cross the cluster in clear.",
+    )
+    mode: PodsMode | None = Field(
+        default=None,
+        description="mode is AnyReady: all pods serve the same shared data, so one ready pod is asked, "
+        "and the next one if it does not answer.",
+    )
+    tls: Tls | None = Field(
+        default=None, description="tls says how the pods' certificates are verified (HTTPS)."
+    )
+
+
+class BasicAuth(ApiModel):
+    """HTTP basic authentication."""
+
+    secret_ref: SecretRef = Field(
+        description="secretRef names the Secret whose keys username and password are sent (the keys of "
+        "type kubernetes.io/basic-auth)."
+    )
+
+
+class HeaderAuth(ApiModel):
+    """A secret in a request header."""
+
+    name: HeaderName | None = Field(
+        default=None,
+        description="name is the request header that carries the secret. Authorization if neither this "
+        "nor the preset says.",
+    )
+    prefix: (
+        Annotated[str, Field(max_length=64, json_schema_extra=rules(NO_CONTROL_CHARACTERS))] | None
+    ) = Field(
+        default=None,
+        description="prefix is put before the secret, with its space: 'Bearer ' or 'token '. Nothing "
+        "if neither this nor the preset says.",
+    )
+    secret_ref: SecretKeyRef = Field(
+        description="secretRef names the Secret and the key whose value is sent, without surrounding "
+        "white space."
+    )
+
+
+class Auth(ApiModel):
+    """How the operator proves who it is to the product: exactly one kind."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "has(self.basic) != has(self.header)",
+                "auth needs exactly one of basic and header: remove the other, or leave auth out if "
+                "the product asks for no credentials",
+            )
+        )
+    )
+
+    basic: BasicAuth | None = Field(
+        default=None,
+        description="basic sends a user name and a password (HTTP basic authentication).",
+    )
+    header: HeaderAuth | None = Field(
+        default=None,
+        description="header sends a secret in a request header, such as a bearer token.",
+    )
+
+
+class QueryParameter(ApiModel):
+    """One entry of the query; a name may repeat."""
+
+    name: ParameterName = Field(description="name is the name of the query parameter.")
+    value: str = Field(
+        max_length=2048,
+        description="value is its value. Templates {{cycle.start}} and {{cycle.end}} (RFC 3339) and "
+        "their .date, .epoch, .epochMillis and .dayBefore are replaced.",
+    )
+
+
+class Header(ApiModel):
+    """One request header without a secret."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "!self.name.matches('(?i)^(authorization|proxy-authorization|cookie)$')",
+                "this header carries a secret, and secrets do not belong in this object: put it "
+                "into a Secret and use auth",
+                "'header \"' + self.name + '\" carries a secret, and secrets do not belong in this "
+                "object: put it into a Secret and use auth'",
+                reason="FieldValueForbidden",
+                field_path=".name",
+            )
+        )
+    )
+
+    name: HeaderName = Field(description="name is the name of the request header.")
+    value: HeaderValue = Field(
+        description="value is its value; visible to all who may read this object."
+    )
+
+
+class CursorParameter(ApiModel):
+    """A query parameter whose value is taken from the page before."""
+
+    name: ParameterName = Field(description="name is the name of the query parameter.")
+    path: JMESPath = Field(
+        description="path is a JMESPath over the page just read that gives the parameter's next value; "
+        "null, an empty text or nothing ends the listing."
+    )
+
+
+class Pagination(ApiModel):
+    """How the list is cut into pages."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "!has(self.type) || self.type == 'Offset' || !(has(self.offsetParam) || "
+                "has(self.limitParam) || has(self.size) || has(self.total))",
+                "offsetParam, limitParam, size and total belong to type Offset",
+                "'offsetParam, limitParam, size and total belong to type Offset, not to type ' + "
+                "self.type",
+            ),
+            Rule(
+                "!has(self.type) || self.type == 'Cursor' || !has(self.params)",
+                "params belongs to type Cursor",
+                "'params belongs to type Cursor, not to type ' + self.type",
+                field_path=".params",
+            ),
+        )
+    )
+
+    type: PaginationType | None = Field(
+        default=None,
+        description="type is None (one answer holds all), Offset (a number of items to skip) or Cursor "
+        "(a value of the page before). None if neither this nor the preset says.",
+    )
+    offset_param: ParameterName | None = Field(
+        default=None,
+        description="offsetParam is the query parameter for the number of items to skip (type Offset).",
+    )
+    limit_param: ParameterName | None = Field(
+        default=None,
+        description="limitParam is the query parameter for the size of a page (type Offset).",
+    )
+    size: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        default=None, description="size is the number of items asked for per page (type Offset)."
+    )
+    total: JMESPath | None = Field(
+        default=None,
+        description="total is a JMESPath over a page that gives the number of all items (type Offset). "
+        "Fewer items than that fail the poll; an equal number proves nothing.",
+    )
+    params: tuple[CursorParameter, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=4,
+        json_schema_extra=map_list("name"),
+        description="params are the query parameters that lead to the next page (type Cursor).",
+    )
+
+
+class Http(ApiModel):
+    """An HTTP request that lists users."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "!has(self.body) || !has(self.method) || self.method == 'POST'",
+                "body is given, but method is GET: use method: POST, or remove body",
+                field_path=".body",
+            )
+        )
+    )
+
+    method: Method | None = Field(
+        default=None,
+        description="method is GET or POST. GET if neither this nor the preset says.",
+    )
+    path: (
+        Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=1024,
+                json_schema_extra=rules(
+                    Rule(
+                        r"self.startsWith('/') && !self.matches('[?#\\x00-\\x20\\x7f\\\\]')",
+                        "must begin with '/' and hold no '?', '#', '\\' or white space: put "
+                        "parameters into query",
+                        '\'"\' + self + \'" must begin with "/" and hold no "?", "#", '
+                        '"\\\\" or white space: put parameters into query\'',
+                    )
+                ),
+            ),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="path is the path of the request, without a query. Templates are replaced as in "
+        "query. Required, unless the preset names one.",
+    )
+    query: tuple[QueryParameter, ...] | None = Field(
+        default=None,
+        max_length=32,
+        json_schema_extra={LIST_TYPE: "atomic"},
+        description="query is the list of query parameters, in order; a name may repeat.",
+    )
+    headers: tuple[Header, ...] | None = Field(
+        default=None,
+        max_length=16,
+        json_schema_extra=map_list("name"),
+        description="headers are request headers that hold no secret.",
+    )
+    body: Annotated[str, Field(min_length=1, max_length=16384)] | None = Field(
+        default=None,
+        description="body is the JSON text sent with method POST. Templates are replaced as in query.",
+    )
+    format: BodyFormat | None = Field(
+        default=None, description="format is the format of the answer: JSON (the default)."
+    )
+    items: JMESPath | None = Field(
+        default=None,
+        description="items is a JMESPath to the list of users in the answer. Without it the answer "
+        "itself is the list.",
+    )
+    pagination: Pagination | None = Field(
+        default=None, description="pagination says how the list is cut into pages."
+    )

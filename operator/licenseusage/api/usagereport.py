@@ -1,0 +1,124 @@
+"""UsageReport: one signed statement as an object; immutable. The ledger holds every token, objects are a view."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from licenseusage.api.model import (
+    ActiveText,
+    ApiModel,
+    CyclePeriod,
+    Message,
+    ObjectMeta,
+    Reason,
+    Rule,
+    Time,
+    rules,
+    set_list,
+)
+
+ReportKind = Literal["Interim", "Final", "Amendment"]
+Delivery = Literal["Pending", "AwaitingApproval", "Sending", "Accepted", "Rejected", "Conflict"]
+
+REPORT_TOKEN_CHARACTERS = 65_536
+"""The most characters of a report token (REPORT_FORMAT §2)."""
+
+RECEIPT_TOKEN_CHARACTERS = 8_192
+"""The most characters of a receipt token (REPORT_FORMAT §2)."""
+
+TOKEN_GRAMMAR = Rule(
+    r"self.matches('^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$')",
+    "not a signed token: three base64url parts joined by '.', without white space or a line end",
+)
+
+
+class UsageReportSpec(ApiModel):
+    """The statement: the signed token, and readable copies of what it says."""
+
+    usage_name: Annotated[str, Field(min_length=1, max_length=40)] = Field(
+        description="usageName is the name of the LicenseUsage whose users were counted."
+    )
+    kind: ReportKind = Field(
+        description="kind is Interim (a cycle still running), Final, or Amendment (of a final)."
+    )
+    sequence: Annotated[int, Field(ge=1, le=2_147_483_647)] = Field(
+        description="sequence is the position in the chain of reports, from 1, without holes."
+    )
+    cycle: CyclePeriod = Field(description="cycle is the billing cycle that the report is about.")
+    active_text: ActiveText = Field(
+        description="activeText is the number of active users in words, such as 398 or 412–419."  # noqa: RUF001
+    )
+    token: Annotated[
+        str,
+        Field(
+            min_length=5,
+            max_length=REPORT_TOKEN_CHARACTERS,
+            json_schema_extra=rules(TOKEN_GRAMMAR),
+        ),
+    ] = Field(
+        description="token is the signed report exactly as it is sent; decode it with `licenseusage report "
+        "show`."
+    )
+
+
+class UsageReportStatus(ApiModel):
+    """How far the report has come on its way to the vendor."""
+
+    delivery: Delivery | None = Field(
+        default=None,
+        description="delivery is Pending, AwaitingApproval, Sending, Accepted (a verified receipt is here), "
+        "Rejected or Conflict (the vendor signed a refusal).",
+    )
+    reason: Reason | None = Field(
+        default=None, description="reason is a CamelCase word: why it is not accepted yet."
+    )
+    message: Message | None = Field(
+        default=None, description="message is for people: what was seen and the fix."
+    )
+    attempts: Annotated[int, Field(ge=0, le=2_147_483_647)] | None = Field(
+        default=None, description="attempts is how often it was sent."
+    )
+    next_attempt_time: Time | None = Field(
+        default=None, description="nextAttemptTime is when it is sent again (RFC 3339, UTC)."
+    )
+    accepted_time: Time | None = Field(
+        default=None,
+        description="acceptedTime is when the vendor's receipt says it was stored (RFC 3339, UTC).",
+    )
+    receipt: Annotated[str, Field(max_length=RECEIPT_TOKEN_CHARACTERS)] | None = Field(
+        default=None, description="receipt is the vendor's signed receipt, verified."
+    )
+    findings: tuple[Reason, ...] | None = Field(
+        default=None,
+        max_length=16,
+        json_schema_extra=set_list(),
+        description="findings are what the vendor noted, such as CoverageIncomplete.",
+    )
+
+
+class UsageReport(ApiModel):
+    """UsageReport is one signed statement about a billing cycle, as it is sent to the vendor. It outlives the LicenseUsage: it is evidence."""
+
+    api_version: str = ""
+    kind: str = "UsageReport"
+    metadata: ObjectMeta
+    spec: UsageReportSpec = Field(
+        description="spec is the statement; it cannot be changed.",
+        json_schema_extra=rules(
+            Rule(
+                "self == oldSelf",
+                "a report cannot be changed once it is made: what was signed stays as it is; corrections "
+                "are reports of kind Amendment",
+                reason="FieldValueForbidden",
+            )
+        ),
+    )
+    status: UsageReportStatus | None = Field(
+        default=None,
+        description="status is how far the report has come; written by the operator only.",
+    )
+
+
+def report_name(usage_name: str, chain_id: str, sequence: int) -> str:
+    """Return the name of the object: usage, first 8 digits of the chain's id, sequence with 6 digits or more."""
+    return f"{usage_name}-{chain_id[:8]}-{sequence:06d}"

@@ -9,4 +9,5 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
 REQUESTED_AT = f"{GROUP}/requested-at"
-"""Annotation on a LicenseUsage: a new value (by convention an RFC 3339 time) collects and re-sends now."""
+"""Annotation on a LicenseUsage: a new value (by convention an RFC 3339 time) collects and re-sends
+now."""

@@ -1,7 +1,8 @@
 """The conditions of a LicenseUsage: types with their polarity, and the vocabulary of reasons.
 
-``Ready``, ``Reconciling`` and ``Stalled`` are those of kstatus (Flux, Argo CD, ``kubectl wait``); the
-others say which step is meant. No condition ever stops a step: ``Stalled`` is a summary, not a gate.
+``Ready``, ``Reconciling`` and ``Stalled`` are those of kstatus (Flux, Argo CD, ``kubectl wait``);
+the others say which step is meant. No condition ever stops a step: ``Stalled`` is a summary, not a
+gate.
 
 Reasons are CamelCase tokens and part of the API; the vocabulary may grow. Errors carry their own
 reason (:mod:`licenseusage.errors`), among them the error classes of REPORT_FORMAT §12.
@@ -21,17 +22,17 @@ class ConditionType(StrEnum):
     """The condition types of a LicenseUsage, in the order in which they are shown."""
 
     READY = "Ready"
-    """Positive polarity, always present: the spec is valid, the last poll of every source succeeded
-    within two intervals, and ``Licensed`` is not False. A vendor's outage or an overage never make it
-    False."""
+    """Positive polarity, always present: the spec is valid, the last poll of every source
+    succeeded within two intervals, and ``Licensed`` is not False. A vendor's outage or an overage
+    never make it False."""
 
     RECONCILING = "Reconciling"
-    """Abnormal-true, absent when false: the operator is working towards the current spec, or retries
-    (reason ``ProgressingWithRetry``)."""
+    """Abnormal-true, absent when false: the operator is working towards the current spec, or
+    retries (reason ``ProgressingWithRetry``)."""
 
     STALLED = "Stalled"
-    """Abnormal-true, absent when false: a person must act (bad spec, missing Secret, invalid key). The
-    other steps go on."""
+    """Abnormal-true, absent when false: a person must act (bad spec, missing Secret, invalid key).
+    The other steps go on."""
 
     COLLECTED = "Collected"
     """Positive polarity, present from the first poll: the last poll of every source succeeded."""
@@ -40,8 +41,8 @@ class ConditionType(StrEnum):
     """Positive polarity, absent without a licence: what was due has been accepted by the vendor."""
 
     LICENSED = "Licensed"
-    """Positive polarity, absent with ``spec.cycle``: the licence is readable, verified and in force.
-    Metering goes on without it, on the last verified terms."""
+    """Positive polarity, absent with ``spec.cycle``: the licence is readable, verified and in
+    force. Metering goes on without it, on the last verified terms."""
 
     WITHIN_ENTITLEMENT = "WithinEntitlement"
     """Positive polarity, absent without a maximum: the count is at most the entitlement."""
@@ -68,7 +69,8 @@ class Reason(StrEnum):
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105
     """Stalled=True: a Secret that the spec names lacks a key."""
     FORBIDDEN_BY_CLUSTER = "ForbiddenByCluster"
-    """Stalled=True: the operator may not read pods or Secrets here; the message shows the RoleBinding."""
+    """Stalled=True: the operator may not read pods or Secrets here; the message shows the
+    RoleBinding."""
 
     # Collected
     POLL_SUCCEEDED = "PollSucceeded"
@@ -98,7 +100,8 @@ class Reason(StrEnum):
     OFFLINE = "Offline"
     """Reported=False: the licence names no endpoint."""
     IDENTITY_LOST = "IdentityLost"
-    """Reported=False: the identity's Secret is gone although reports exist; never replaced silently."""
+    """Reported=False: the identity's Secret is gone although reports exist; never replaced
+    silently."""
 
     # WithinEntitlement
     WITHIN_MAXIMUM = "WithinMaximum"
@@ -118,7 +121,8 @@ class Condition(ApiModel):
     status: ConditionStatus = Field(description="status is True, False or Unknown.")
     observed_generation: Annotated[int, Field(ge=0)] | None = Field(
         default=None,
-        description="observedGeneration is the generation of the object that the condition is about.",
+        description="observedGeneration is the generation of the object that the condition is "
+        "about.",
     )
     last_transition_time: Time = Field(
         description="lastTransitionTime is when status last changed (RFC 3339)."

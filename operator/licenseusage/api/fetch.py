@@ -1,8 +1,8 @@
 """How a source is read: pods, credentials and the HTTP request, as the user writes them.
 
 No member has a default here: a preset may give it (``licenseusage.sources.presets`` merges), and a
-default inside a list item would show as drift in GitOps tools. What holds when neither says anything
-is written in the member's description.
+default inside a list item would show as drift in GitOps tools. What holds when neither says
+anything is written in the member's description.
 """
 
 from typing import Annotated, Literal
@@ -86,8 +86,8 @@ class Tls(ApiModel):
     ca_secret_ref: SecretKeyRef | None = Field(
         default=None,
         description="caSecretRef is a key of a Secret that holds the PEM certificates of the "
-        "authority that signed the pods' certificates. Without it the operator's own trust store is "
-        "used. There is no way to switch verification off.",
+        "authority that signed the pods' certificates. Without it the operator's own trust store "
+        "is used. There is no way to switch verification off.",
     )
     server_name: str | None = Field(
         default=None,
@@ -118,18 +118,18 @@ class Pods(ApiModel):
     )
     port: Port | None = Field(
         default=None,
-        description="port is the number or the name of the container port to call. Required, unless "
-        "the preset names one.",
+        description="port is the number or the name of the container port to call. Required, "
+        "unless the preset names one.",
     )
     scheme: Scheme | None = Field(
         default=None,
-        description="scheme is HTTP or HTTPS. HTTPS if neither this nor the preset says. With HTTP the "
-        "credentials cross the cluster in clear.",
+        description="scheme is HTTP or HTTPS. HTTPS if neither this nor the preset says. With "
+        "HTTP the credentials cross the cluster in clear.",
     )
     mode: PodsMode | None = Field(
         default=None,
-        description="mode is AnyReady: all pods serve the same shared data, so one ready pod is asked, "
-        "and the next one if it does not answer.",
+        description="mode is AnyReady: all pods serve the same shared data, so one ready pod is "
+        "asked, and the next one if it does not answer.",
     )
     tls: Tls | None = Field(
         default=None, description="tls says how the pods' certificates are verified (HTTPS)."
@@ -140,8 +140,8 @@ class BasicAuth(ApiModel):
     """HTTP basic authentication."""
 
     secret_ref: SecretRef = Field(
-        description="secretRef names the Secret whose keys username and password are sent (the keys of "
-        "type kubernetes.io/basic-auth)."
+        description="secretRef names the Secret whose keys username and password are sent (the "
+        "keys of type kubernetes.io/basic-auth)."
     )
 
 
@@ -150,19 +150,19 @@ class HeaderAuth(ApiModel):
 
     name: HeaderName | None = Field(
         default=None,
-        description="name is the request header that carries the secret. Authorization if neither this "
-        "nor the preset says.",
+        description="name is the request header that carries the secret. Authorization if neither "
+        "this nor the preset says.",
     )
     prefix: (
         Annotated[str, Field(max_length=64, json_schema_extra=rules(NO_CONTROL_CHARACTERS))] | None
     ) = Field(
         default=None,
-        description="prefix is put before the secret, with its space: 'Bearer ' or 'token '. Nothing "
-        "if neither this nor the preset says.",
+        description="prefix is put before the secret, with its space: 'Bearer ' or 'token '. "
+        "Nothing if neither this nor the preset says.",
     )
     secret_ref: SecretKeyRef = Field(
-        description="secretRef names the Secret and the key whose value is sent, without surrounding "
-        "white space."
+        description="secretRef names the Secret and the key whose value is sent, without "
+        "surrounding white space."
     )
 
 
@@ -173,8 +173,8 @@ class Auth(ApiModel):
         json_schema_extra=rules(
             Rule(
                 "has(self.basic) != has(self.header)",
-                "auth needs exactly one of basic and header: remove the other, or leave auth out if "
-                "the product asks for no credentials",
+                "auth needs exactly one of basic and header: remove the other, or leave auth out "
+                "if the product asks for no credentials",
             )
         )
     )
@@ -195,8 +195,8 @@ class QueryParameter(ApiModel):
     name: ParameterName = Field(description="name is the name of the query parameter.")
     value: str = Field(
         max_length=2048,
-        description="value is its value. Templates {{cycle.start}} and {{cycle.end}} (RFC 3339) and "
-        "their .date, .epoch, .epochMillis and .dayBefore are replaced.",
+        description="value is its value. Templates {{cycle.start}} and {{cycle.end}} (RFC 3339) "
+        "and their .date, .epoch, .epochMillis and .dayBefore are replaced.",
     )
 
 
@@ -228,8 +228,8 @@ class CursorParameter(ApiModel):
 
     name: ParameterName = Field(description="name is the name of the query parameter.")
     path: JMESPath = Field(
-        description="path is a JMESPath over the page just read that gives the parameter's next value; "
-        "null, an empty text or nothing ends the listing."
+        description="path is a JMESPath over the page just read that gives the parameter's next "
+        "value; null, an empty text or nothing ends the listing."
     )
 
 
@@ -256,12 +256,13 @@ class Pagination(ApiModel):
 
     type: PaginationType | None = Field(
         default=None,
-        description="type is None (one answer holds all), Offset (a number of items to skip) or Cursor "
-        "(a value of the page before). None if neither this nor the preset says.",
+        description="type is None (one answer holds all), Offset (a number of items to skip) or "
+        "Cursor (a value of the page before). None if neither this nor the preset says.",
     )
     offset_param: ParameterName | None = Field(
         default=None,
-        description="offsetParam is the query parameter for the number of items to skip (type Offset).",
+        description="offsetParam is the query parameter for the number of items to skip (type "
+        "Offset).",
     )
     limit_param: ParameterName | None = Field(
         default=None,
@@ -272,8 +273,8 @@ class Pagination(ApiModel):
     )
     total: JMESPath | None = Field(
         default=None,
-        description="total is a JMESPath over a page that gives the number of all items (type Offset). "
-        "Fewer items than that fail the poll; an equal number proves nothing.",
+        description="total is a JMESPath over a page that gives the number of all items (type "
+        "Offset). Fewer items than that fail the poll; an equal number proves nothing.",
     )
     params: tuple[CursorParameter, ...] | None = Field(
         default=None,
@@ -321,8 +322,8 @@ class Http(ApiModel):
         | None
     ) = Field(
         default=None,
-        description="path is the path of the request, without a query. Templates are replaced as in "
-        "query. Required, unless the preset names one.",
+        description="path is the path of the request, without a query. Templates are replaced as "
+        "in query. Required, unless the preset names one.",
     )
     query: tuple[QueryParameter, ...] | None = Field(
         default=None,
@@ -338,7 +339,8 @@ class Http(ApiModel):
     )
     body: Annotated[str, Field(min_length=1, max_length=16384)] | None = Field(
         default=None,
-        description="body is the JSON text sent with method POST. Templates are replaced as in query.",
+        description="body is the JSON text sent with method POST. Templates are replaced as in "
+        "query.",
     )
     format: BodyFormat | None = Field(
         default=None, description="format is the format of the answer: JSON (the default)."

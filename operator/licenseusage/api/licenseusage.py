@@ -44,14 +44,14 @@ Product = Annotated[
             Rule(
                 "self.matches('^[A-Za-z0-9][A-Za-z0-9._:/-]*$')",
                 "must begin with a letter or digit and hold only letters, digits and . _ : / -",
-                "'\"' + self + '\" must begin with a letter or digit and hold only letters, digits and "
-                ". _ : / -'",
+                "'\"' + self + '\" must begin with a letter or digit and hold only letters, "
+                "digits and . _ : / -'",
             ),
             Rule(
                 "self == oldSelf",
                 "product cannot be changed: delete the object and create one for the other product",
-                "'product cannot be changed from \"' + oldSelf + '\" to \"' + self + '\": delete the object "
-                "and create one for the other product'",
+                "'product cannot be changed from \"' + oldSelf + '\" to \"' + self + '\": delete "
+                "the object and create one for the other product'",
                 reason="FieldValueForbidden",
             ),
         ),
@@ -74,8 +74,8 @@ class LicenseSource(ApiModel):
     """Where the vendor's licence is found."""
 
     secret_ref: LicenseSecretRef = Field(
-        description="secretRef names the Secret and the key that hold the licence, exactly as the vendor "
-        "signed it."
+        description="secretRef names the Secret and the key that hold the licence, exactly as the "
+        "vendor signed it."
     )
 
 
@@ -91,15 +91,16 @@ class CycleTerms(ApiModel):
             Rule(
                 "!has(self.lengthMonths) || self.anchorDate.getDate() <= 28",
                 "cycles of months must begin on a day from 1 to 28, which every month has",
-                "'cycles of months must begin on a day from 1 to 28, which every month has; anchorDate is '"
-                " + 'the ' + string(self.anchorDate.getDate()) + 'th or later'",
+                "'cycles of months must begin on a day from 1 to 28, which every month has; "
+                "anchorDate is ' + 'the ' + string(self.anchorDate.getDate()) + 'th or later'",
                 field_path=".anchorDate",
             ),
         )
     )
 
     anchor_date: Date = Field(
-        description="anchorDate is the UTC day on which the first cycle begins, such as 2026-01-15.",
+        description="anchorDate is the UTC day on which the first cycle begins, such as "
+        "2026-01-15.",
         json_schema_extra=rules(
             Rule(
                 "self.getFullYear() >= 2000 && self.getFullYear() < 2200",
@@ -132,11 +133,11 @@ class LicenseUsageSpec(ApiModel):
         json_schema_extra=rules(
             Rule(
                 "has(self.license) != has(self.cycle)",
-                "exactly one of license and cycle is needed: license if the vendor gave you one, cycle to "
-                "count without reporting",
-                "has(self.license) ? 'both license and cycle are given, and a licence brings its own cycle: "
-                "remove cycle' : 'neither license nor cycle is given: name the Secret of your licence in "
-                "license.secretRef, or give cycle to count without reporting'",
+                "exactly one of license and cycle is needed: license if the vendor gave you one, "
+                "cycle to count without reporting",
+                "has(self.license) ? 'both license and cycle are given, and a licence brings its "
+                "own cycle: remove cycle' : 'neither license nor cycle is given: name the Secret "
+                "of your licence in license.secretRef, or give cycle to count without reporting'",
             ),
             Rule(
                 "!has(self.maximumActiveUsers) || has(self.cycle)",
@@ -148,16 +149,17 @@ class LicenseUsageSpec(ApiModel):
                 "!has(self.cycle) || !has(self.cycle.lengthDays) || "
                 "self.closeGraceHours <= 24 * self.cycle.lengthDays",
                 "closeGraceHours must not be longer than the cycle",
-                "'closeGraceHours is ' + string(self.closeGraceHours) + ', longer than the cycle of ' + "
-                "string(24 * self.cycle.lengthDays) + ' hours'",
+                "'closeGraceHours is ' + string(self.closeGraceHours) + ', longer than the cycle "
+                "of ' + string(24 * self.cycle.lengthDays) + ' hours'",
                 field_path=".closeGraceHours",
             ),
             Rule(
-                "self.sources.all(s, self.closeGraceHours * 3600 >= "
-                "(has(s.guarantees) && has(s.guarantees.lagSeconds) ? s.guarantees.lagSeconds : 0) + "
+                "self.sources.all(s, self.closeGraceHours * 3600 >= (has(s.guarantees) && "
+                "has(s.guarantees.lagSeconds) ? s.guarantees.lagSeconds : 0) + "
                 "(has(s.intervalMinutes) ? 120 * s.intervalMinutes : 0))",
-                "closeGraceHours is shorter than a source's lagSeconds plus two of its intervals: a cycle "
-                "could never be closed by a poll; raise closeGraceHours or lower intervalMinutes",
+                "closeGraceHours is shorter than a source's lagSeconds plus two of its intervals: "
+                "a cycle could never be closed by a poll; raise closeGraceHours or lower "
+                "intervalMinutes",
                 field_path=".closeGraceHours",
             ),
         )
@@ -168,30 +170,30 @@ class LicenseUsageSpec(ApiModel):
     )
     license: LicenseSource | None = Field(
         default=None,
-        description="license says where the vendor's signed licence is found: it brings the cycle, the "
-        "maximum and where reports go. Exactly one of license and cycle is given.",
+        description="license says where the vendor's signed licence is found: it brings the "
+        "cycle, the maximum and where reports go. Exactly one of license and cycle is given.",
     )
     cycle: CycleTerms | None = Field(
         default=None,
-        description="cycle is the billing cycle if there is no licence: counted and shown, not reported. "
-        "Exactly one of license and cycle is given.",
+        description="cycle is the billing cycle if there is no licence: counted and shown, not "
+        "reported. Exactly one of license and cycle is given.",
     )
     maximum_active_users: Count | None = Field(
         default=None,
-        description="maximumActiveUsers is the number of users that is paid for; only with cycle, since a "
-        "licence brings its own.",
+        description="maximumActiveUsers is the number of users that is paid for; only with cycle, "
+        "since a licence brings its own.",
     )
     close_grace_hours: Annotated[int, Field(ge=1, le=168)] = Field(
         default=24,
-        description="closeGraceHours is how long after a cycle's end the operator keeps trying to read "
-        "what is needed to close it: at least the lag and two intervals of every source, at most the "
-        "length of the cycle.",
+        description="closeGraceHours is how long after a cycle's end the operator keeps trying to "
+        "read what is needed to close it: at least the lag and two intervals of every source, at "
+        "most the length of the cycle.",
     )
     combine: Combine = Field(
         default="Union",
-        description="combine says what several sources are: Union (each holds users of its own; whoever "
-        "is in any of them counts once) or Same (they observe the same activity). The ids of all sources "
-        "must name people in the same way.",
+        description="combine says what several sources are: Union (each holds users of its own; "
+        "whoever is in any of them counts once) or Same (they observe the same activity). The ids "
+        "of all sources must name people in the same way.",
     )
     sources: tuple[Source, ...] = Field(
         min_length=1,
@@ -204,8 +206,8 @@ class LicenseUsageSpec(ApiModel):
     )
     suspend: Suspend = Field(
         default="None",
-        description="suspend is None or Reporting: with Reporting no report is made or sent until it is "
-        "set back. Counting never stops.",
+        description="suspend is None or Reporting: with Reporting no report is made or sent until "
+        "it is set back. Counting never stops.",
     )
 
 
@@ -223,7 +225,8 @@ class CoverageStatus(ApiModel):
     """How much of the cycle was observed: operation, not proof."""
 
     observed_seconds: Seconds = Field(
-        description="observedSeconds is how much of the cycle so far all sources were observed, in seconds."
+        description="observedSeconds is how much of the cycle so far all sources were observed, "
+        "in seconds."
     )
     gaps: tuple[CoverageGap, ...] | None = Field(
         default=None,
@@ -237,8 +240,8 @@ class SkippedItems(ApiModel):
     """Items of a listing that were not counted, for one reason."""
 
     reason: Reason = Field(
-        description="reason is why they were skipped: Excluded, ExcludedId, NeverActive, OnlyCreated, "
-        "OutsideCycle or NoId."
+        description="reason is why they were skipped: Excluded, ExcludedId, NeverActive, "
+        "OnlyCreated, OutsideCycle or NoId."
     )
     count: Count = Field(description="count is how many items were skipped for it.")
 
@@ -267,8 +270,8 @@ class SourceStatus(ApiModel):
         default=None,
         max_length=16,
         json_schema_extra=map_list("reason"),
-        description="skipped says how many of them were not counted, and why: the first thing to look at "
-        "when a number surprises.",
+        description="skipped says how many of them were not counted, and why: the first thing to "
+        "look at when a number surprises.",
     )
     reason: Reason | None = Field(
         default=None,
@@ -293,19 +296,21 @@ class CycleHistory(ApiModel):
         description="endTime is the first moment after the cycle (RFC 3339, UTC)."
     )
     state: CycleState = Field(
-        description="state is Closing (what is needed to close it is still being read), Final or Amended."
+        description="state is Closing (what is needed to close it is still being read), Final or "
+        "Amended."
     )
     active_text: ActiveText = Field(
         description="activeText is the number of active users in words, such as 398 or 412–419."  # noqa: RUF001
     )
     active_users: Count | None = Field(
         default=None,
-        description="activeUsers is the proved number of active users; absent if nothing is proved.",
+        description="activeUsers is the proved number of active users; absent if nothing is "
+        "proved.",
     )
     active_users_upper_bound: Count | None = Field(
         default=None,
-        description="activeUsersUpperBound is the number that was certainly not exceeded; absent if there "
-        "is none.",
+        description="activeUsersUpperBound is the number that was certainly not exceeded; absent "
+        "if there is none.",
     )
     accuracy: Accuracy = Field(description="accuracy says what the two numbers mean.")
     report: Annotated[str, Field(min_length=1, max_length=253)] | None = Field(
@@ -328,8 +333,8 @@ class LastReport(ApiModel):
     )
     accepted_time: Time | None = Field(
         default=None,
-        description="acceptedTime is when the vendor last accepted a report of this object, this one or an "
-        "earlier one (RFC 3339, UTC).",
+        description="acceptedTime is when the vendor last accepted a report of this object, this "
+        "one or an earlier one (RFC 3339, UTC).",
     )
 
 
@@ -338,26 +343,26 @@ class LicenseUsageStatus(ApiModel):
 
     observed_generation: Annotated[int, Field(ge=-1)] | None = Field(
         default=None,
-        description="observedGeneration is the generation of the spec that this status is about; -1 until "
-        "the operator has seen the object.",
+        description="observedGeneration is the generation of the spec that this status is about; "
+        "-1 until the operator has seen the object.",
     )
     cycle: CyclePeriod | None = Field(
         default=None, description="cycle is the running billing cycle."
     )
     active_text: ActiveText | None = Field(
         default=None,
-        description="activeText is the number of active users of the running cycle in words, such as 412 so "
-        "far, none seen so far or unknown.",
+        description="activeText is the number of active users of the running cycle in words, such "
+        "as 412 so far, none seen so far or unknown.",
     )
     active_users: Count | None = Field(
         default=None,
-        description="activeUsers is the proved number of active users of the running cycle so far; absent if "
-        "nothing is proved.",
+        description="activeUsers is the proved number of active users of the running cycle so "
+        "far; absent if nothing is proved.",
     )
     active_users_upper_bound: Count | None = Field(
         default=None,
-        description="activeUsersUpperBound is the number that was certainly not exceeded; absent if there "
-        "is none.",
+        description="activeUsersUpperBound is the number that was certainly not exceeded; absent "
+        "if there is none.",
     )
     accuracy: Accuracy | None = Field(
         default=None, description="accuracy says what the two numbers mean."
@@ -368,13 +373,13 @@ class LicenseUsageStatus(ApiModel):
     )
     provisioned_users: Count | None = Field(
         default=None,
-        description="provisionedUsers is how many users the product lists, less the excluded; absent if "
-        "unknown.",
+        description="provisionedUsers is how many users the product lists, less the excluded; "
+        "absent if unknown.",
     )
     maximum_active_users: Count | None = Field(
         default=None,
-        description="maximumActiveUsers is the number of users that is paid for; absent if there is no "
-        "maximum.",
+        description="maximumActiveUsers is the number of users that is paid for; absent if there "
+        "is no maximum.",
     )
     coverage: CoverageStatus | None = Field(
         default=None, description="coverage says how much of the running cycle was observed."
@@ -404,7 +409,7 @@ class LicenseUsageStatus(ApiModel):
 
 
 class LicenseUsage(ApiModel):
-    """LicenseUsage states how many distinct people used a product in a billing cycle, with its evidence, and reports it, signed, to the vendor."""
+    """One product's usage: what the user wants and what is known."""
 
     api_version: str = ""
     kind: str = "LicenseUsage"
@@ -414,8 +419,8 @@ class LicenseUsage(ApiModel):
     )
     status: LicenseUsageStatus | None = Field(
         default=None,
-        description="status is the current number and how it came about; written by the operator only. It "
-        "never names a person.",
+        description="status is the current number and how it came about; written by the operator "
+        "only. It never names a person.",
     )
 
     @property

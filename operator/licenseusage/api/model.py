@@ -1,7 +1,8 @@
 """What every custom resource is made of: the base model, CEL rules and shared field types.
 
-Rules beyond a field's type are CEL rules of the CRD, each with a message that says what was seen and
-how to mend it. ``pattern`` is not used: the API server would answer with the regular expression.
+Rules beyond a field's type are CEL rules of the CRD, each with a message that says what was seen
+and how to mend it. ``pattern`` is not used: the API server would answer with the regular
+expression.
 """
 
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ class ApiModel(BaseModel):
     )
 
     def to_object(self) -> dict[str, JsonValue]:
-        """Return the JSON object as Kubernetes has it: camelCase, absent members left out, no nulls."""
+        """Return the JSON object as Kubernetes has it: camelCase, absent members left out."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
@@ -43,8 +44,8 @@ class Rule:
     """One CEL rule of a CRD.
 
     Attributes:
-        rule: CEL over ``self`` (and ``oldSelf``); only standard CEL, so that it can be tested without
-            an API server.
+        rule: CEL over ``self`` (and ``oldSelf``); only standard CEL, so that it can be tested
+            without an API server.
         message: What is wrong and how to mend it, as plain text (the fallback of ``seen``).
         seen: CEL that builds the message when it should name the value that was seen.
         reason: The machine-readable class of the refusal.

@@ -46,8 +46,8 @@ class LabelSelector(ApiModel):
                 Rule(
                     "(has(self.matchLabels) && size(self.matchLabels) > 0) || "
                     "(has(self.matchExpressions) && size(self.matchExpressions) > 0)",
-                    "an empty selector would match every pod of the namespace: name at least one label "
-                    "of the product's pods in matchLabels",
+                    "an empty selector would match every pod of the namespace: name at least one "
+                    "label of the product's pods in matchLabels",
                     reason="FieldValueRequired",
                 )
             ),

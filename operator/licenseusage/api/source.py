@@ -31,12 +31,13 @@ TimeFormat = Annotated[
                 "self in ['Auto', 'EpochSeconds', 'EpochMillis'] || self.contains('%')",
                 "must be Auto, EpochSeconds, EpochMillis or a strptime pattern such as "
                 "'%Y-%m-%d %H:%M:%S'",
-                "'\"' + self + '\" must be Auto, EpochSeconds, EpochMillis or a strptime pattern such as "
-                '"%Y-%m-%d %H:%M:%S"\'',
+                "'\"' + self + '\" must be Auto, EpochSeconds, EpochMillis or a strptime pattern '"
+                " + 'such as \"%Y-%m-%d %H:%M:%S\"'",
             ),
             Rule(
                 "!self.contains('%Z')",
-                "%Z reads only UTC, GMT and the operator's own zone: leave it out and use naiveTimezone",
+                "%Z reads only UTC, GMT and the operator's own zone: leave it out and use "
+                "naiveTimezone",
             ),
         ),
     ),
@@ -63,23 +64,25 @@ class LastActive(ApiModel):
 
     path: JMESPath | None = Field(
         default=None,
-        description="path is a JMESPath over a user that gives the time of the last activity. null, an "
-        "empty text, 0 or nothing means never active. Required, unless the preset names one.",
+        description="path is a JMESPath over a user that gives the time of the last activity. "
+        "null, an empty text, 0 or nothing means never active. Required, unless the preset names "
+        "one.",
     )
     format: TimeFormat | None = Field(
         default=None,
-        description="format is Auto (RFC 3339, or a number of seconds or milliseconds since 1970), "
-        "EpochSeconds, EpochMillis or a strptime pattern. Auto if neither this nor the preset says.",
+        description="format is Auto (RFC 3339, or a number of seconds or milliseconds since "
+        "1970), EpochSeconds, EpochMillis or a strptime pattern. Auto if neither this nor the "
+        "preset says.",
     )
     naive_timezone: TimeZone | None = Field(
         default=None,
-        description="naiveTimezone is the IANA time zone of times that are written without an offset. "
-        "UTC if neither this nor the preset says.",
+        description="naiveTimezone is the IANA time zone of times that are written without an "
+        "offset. UTC if neither this nor the preset says.",
     )
     granularity: Granularity | None = Field(
         default=None,
-        description="granularity is the step of the product's times: Second, Minute, Hour or Day. If "
-        "neither this nor the preset says: Second, or Day for a format without a time of day.",
+        description="granularity is the step of the product's times: Second, Minute, Hour or Day. "
+        "If neither this nor the preset says: Second, or Day for a format without a time of day.",
     )
 
 
@@ -93,8 +96,8 @@ class CreatedAt(ApiModel):
     )
     tolerance_seconds: GuaranteeSeconds | None = Field(
         default=None,
-        description="toleranceSeconds is how far lastActive may be from createdAt and still mean never "
-        "used. 0 if neither this nor the preset says.",
+        description="toleranceSeconds is how far lastActive may be from createdAt and still mean "
+        "never used. 0 if neither this nor the preset says.",
     )
 
 
@@ -103,38 +106,38 @@ class Users(ApiModel):
 
     id: JMESPath | None = Field(
         default=None,
-        description="id is a JMESPath over a user that gives a text or an integer which names the person "
-        "for good. Required, unless the preset names one. Ids stay in the operator's memory; the ledger "
-        "keeps keyed pseudonyms.",
+        description="id is a JMESPath over a user that gives a text or an integer which names the "
+        "person for good. Required, unless the preset names one. Ids stay in the operator's "
+        "memory; the ledger keeps keyed pseudonyms.",
     )
     last_active: LastActive | None = Field(
         default=None,
-        description="lastActive says where a user's last activity stands. Required, unless the preset "
-        "has it.",
+        description="lastActive says where a user's last activity stands. Required, unless the "
+        "preset has it.",
     )
     created_at: CreatedAt | None = Field(
         default=None,
-        description="createdAt says where a user's creation time stands: if lastActive equals it, the "
-        "user was never active.",
+        description="createdAt says where a user's creation time stands: if lastActive equals it, "
+        "the user was never active.",
     )
     exclude: JMESPath | None = Field(
         default=None,
-        description="exclude is a JMESPath over a user; whoever makes it true is not counted (bots, "
-        "service accounts).",
+        description="exclude is a JMESPath over a user; whoever makes it true is not counted "
+        "(bots, service accounts).",
     )
     exclude_ids: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] | None = Field(
         default=None,
         max_length=256,
         json_schema_extra=set_list(),
-        description="excludeIds are ids that are not counted, such as the collector's own. They are "
-        "visible to all who may read this object.",
+        description="excludeIds are ids that are not counted, such as the collector's own. They "
+        "are visible to all who may read this object.",
     )
     normalize: tuple[Normalization, ...] | None = Field(
         default=None,
         max_length=2,
         json_schema_extra={LIST_TYPE: "atomic"},
-        description="normalize is what is done to an id before it is compared, in this order: Trim, "
-        "Lowercase.",
+        description="normalize is what is done to an id before it is compared, in this order: "
+        "Trim, Lowercase.",
     )
 
 
@@ -143,45 +146,47 @@ class Guarantees(ApiModel):
 
     lag_seconds: GuaranteeSeconds | None = Field(
         default=None,
-        description="lagSeconds is after how long an activity is shown at the latest. 60 if neither this "
-        "nor the preset says.",
+        description="lagSeconds is after how long an activity is shown at the latest. 60 if "
+        "neither this nor the preset says.",
     )
     hidden_seconds: GuaranteeSeconds | None = Field(
         default=None,
-        description="hiddenSeconds is how long after a shown activity further ones may go unrecorded. 0 "
-        "if neither this nor the preset says: activity is what the product recorded.",
+        description="hiddenSeconds is how long after a shown activity further ones may go "
+        "unrecorded. 0 if neither this nor the preset says: activity is what the product recorded.",
     )
     clock_skew_seconds: Annotated[int, Field(ge=0, le=300)] | None = Field(
         default=None,
-        description="clockSkewSeconds is how far the product's clock may be from the operator's. Without "
-        "it the difference is measured from the Date header of each answer.",
+        description="clockSkewSeconds is how far the product's clock may be from the operator's. "
+        "Without it the difference is measured from the Date header of each answer.",
     )
     removal: Removal | None = Field(
         default=None,
-        description="removal says whether users disappear from the list: Never, ListedOnce (anybody "
-        "active was listed by some poll before) or Unknown. ListedOnce if neither this nor the preset "
-        "says.",
+        description="removal says whether users disappear from the list: Never, ListedOnce "
+        "(anybody active was listed by some poll before) or Unknown. ListedOnce if neither this "
+        "nor the preset says.",
     )
     ids: Ids | None = Field(
         default=None,
         description="ids says whether an id stays with its person: Stable, Renamable or Unknown "
-        "(Renamable, unless the id is a UUID or an integer). Unknown if neither this nor the preset says.",
+        "(Renamable, unless the id is a UUID or an integer). Unknown if neither this nor the "
+        "preset says.",
     )
     id_reuse: IdReuse | None = Field(
         default=None,
-        description="idReuse says whether an id may later be given to somebody else: Never or Possible. "
-        "Never if neither this nor the preset says.",
+        description="idReuse says whether an id may later be given to somebody else: Never or "
+        "Possible. Never if neither this nor the preset says.",
     )
     initial_value: InitialValue | None = Field(
         default=None,
-        description="initialValue is what lastActive holds for a new user: Empty or CreationTime (then "
-        "createdAt is needed). Empty if neither this nor the preset says.",
+        description="initialValue is what lastActive holds for a new user: Empty or CreationTime "
+        "(then createdAt is needed). Empty if neither this nor the preset says.",
     )
     order: Order | None = Field(
         default=None,
         description="order is how pages are sorted: KeyCursor (next id greater than the last), "
-        "ImmutableKey (by id or creation), Activity (by last activity, ascending) or Unknown (complete on "
-        "one page, or by two equal passes). Unknown if neither this nor the preset says.",
+        "ImmutableKey (by id or creation), Activity (by last activity, ascending) or Unknown "
+        "(complete on one page, or by two equal passes). Unknown if neither this nor the preset "
+        "says.",
     )
 
 
@@ -194,22 +199,23 @@ class Source(ApiModel):
                 "has(self.pods) && has(self.pods.selector)",
                 "pods.selector is missing: name the labels of the product's pods in "
                 "pods.selector.matchLabels",
-                "'source ' + self.name + ' has no pods.selector: name the labels of the product\\'s pods "
-                "in pods.selector.matchLabels'",
+                "'source ' + self.name + ' has no pods.selector: name the labels of the "
+                "product\\'s pods in pods.selector.matchLabels'",
                 reason="FieldValueRequired",
                 field_path=".pods",
             ),
             Rule(
                 "has(self.preset) || (has(self.pods) && has(self.pods.port))",
                 "pods.port is missing: name the container port, or a preset that knows it",
-                "'source ' + self.name + ' has no pods.port: name the container port, or a preset that "
-                "knows it'",
+                "'source ' + self.name + ' has no pods.port: name the container port, or a preset "
+                "that knows it'",
                 reason="FieldValueRequired",
                 field_path=".pods",
             ),
             Rule(
                 "has(self.preset) || (has(self.http) && has(self.http.path))",
-                "http.path is missing: say what to request, or name a preset (`licenseusage preset list`)",
+                "http.path is missing: say what to request, or name a preset (`licenseusage "
+                "preset list`)",
                 "'source ' + self.name + ' has no http.path: say what to request, or name a preset "
                 "(`licenseusage preset list`)'",
                 reason="FieldValueRequired",
@@ -218,10 +224,11 @@ class Source(ApiModel):
             Rule(
                 "has(self.preset) || (has(self.users) && has(self.users.id) && "
                 "has(self.users.lastActive) && has(self.users.lastActive.path))",
-                "users.id or users.lastActive.path is missing: say where a user's id and last activity "
-                "stand, or name a preset (`licenseusage preset list`)",
-                "'source ' + self.name + ' has no users.id or no users.lastActive.path: say where a "
-                "user\\'s id and last activity stand, or name a preset (`licenseusage preset list`)'",
+                "users.id or users.lastActive.path is missing: say where a user's id and last "
+                "activity stand, or name a preset (`licenseusage preset list`)",
+                "'source ' + self.name + ' has no users.id or no users.lastActive.path: say where "
+                "a user\\'s id and last activity stand, or name a preset (`licenseusage preset "
+                "list`)'",
                 reason="FieldValueRequired",
                 field_path=".users",
             ),
@@ -231,8 +238,8 @@ class Source(ApiModel):
                 "(has(self.http.pagination.offsetParam) && has(self.http.pagination.limitParam) && "
                 "has(self.http.pagination.size))",
                 "pagination of type Offset needs offsetParam, limitParam and size",
-                "'source ' + self.name + ': pagination of type Offset needs offsetParam, limitParam and "
-                "size'",
+                "'source ' + self.name + ': pagination of type Offset needs offsetParam, "
+                "limitParam and size'",
                 reason="FieldValueRequired",
                 field_path=".http.pagination",
             ),
@@ -246,11 +253,11 @@ class Source(ApiModel):
                 field_path=".http.pagination",
             ),
             Rule(
-                "has(self.preset) || !has(self.guarantees) || !has(self.guarantees.initialValue) || "
-                "self.guarantees.initialValue != 'CreationTime' || "
-                "(has(self.users) && has(self.users.createdAt) && has(self.users.createdAt.path))",
-                "guarantees.initialValue is CreationTime, but users.createdAt.path is missing: say where "
-                "the creation time stands",
+                "has(self.preset) || !has(self.guarantees) || !has(self.guarantees.initialValue) "
+                "|| self.guarantees.initialValue != 'CreationTime' || (has(self.users) && "
+                "has(self.users.createdAt) && has(self.users.createdAt.path))",
+                "guarantees.initialValue is CreationTime, but users.createdAt.path is missing: "
+                "say where the creation time stands",
                 "'source ' + self.name + ': guarantees.initialValue is CreationTime, but "
                 "users.createdAt.path is missing: say where the creation time stands'",
                 reason="FieldValueRequired",
@@ -268,31 +275,33 @@ class Source(ApiModel):
                 Rule(
                     "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
                     "must be lower-case letters, digits and '-', such as graph",
-                    "'\"' + self + '\" must be lower-case letters, digits and \"-\", such as graph'",
+                    '\'"\' + self + \'" must be lower-case letters, digits and "-", such as '
+                    "graph'",
                 )
             ),
         ),
     ] = Field(description="name tells the sources of this object apart; facts are kept under it.")
     preset: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         default=None,
-        description="preset is a ready definition by name, such as OpenCloud or Standard (`licenseusage "
-        "preset list`). What is given here replaces the preset's, members one by one, lists as a whole.",
+        description="preset is a ready definition by name, such as OpenCloud or Standard "
+        "(`licenseusage preset list`). What is given here replaces the preset's, members one by "
+        "one, lists as a whole.",
     )
     activity_definition: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
         default=None,
-        description="activityDefinition says in words what counts as activity, such as 'OIDC sign-in or "
-        "token renewal'. It is copied into the signed report.",
+        description="activityDefinition says in words what counts as activity, such as 'OIDC "
+        "sign-in or token renewal'. It is copied into the signed report.",
     )
     interval_minutes: Annotated[int, Field(ge=1, le=1440)] | None = Field(
         default=None,
-        description="intervalMinutes is the time between two polls: 15 if neither this nor the preset "
-        "says; never more often than 100 times the duration of a poll.",
+        description="intervalMinutes is the time between two polls: 15 if neither this nor the "
+        "preset says; never more often than 100 times the duration of a poll.",
     )
     pods: Pods | None = Field(default=None, description="pods says which pods are asked, and how.")
     auth: Auth | None = Field(
         default=None,
-        description="auth is how the operator proves who it is to the product. Without it and without "
-        "one in the preset no credentials are sent.",
+        description="auth is how the operator proves who it is to the product. Without it and "
+        "without one in the preset no credentials are sent.",
     )
     http: Http | None = Field(
         default=None,
@@ -300,11 +309,11 @@ class Source(ApiModel):
     )
     users: Users | None = Field(
         default=None,
-        description="users says what the listed items mean: users with their last activity. The preset "
-        "may have it.",
+        description="users says what the listed items mean: users with their last activity. The "
+        "preset may have it.",
     )
     guarantees: Guarantees | None = Field(
         default=None,
-        description="guarantees are properties of the product that the accuracy of the number rests on; "
-        "they are named in the signed report.",
+        description="guarantees are properties of the product that the accuracy of the number "
+        "rests on; they are named in the signed report.",
     )

@@ -1,4 +1,7 @@
-"""UsageReceipt: vendor's receipts brought in by hand or by GitOps, where the cluster has no way out."""
+"""UsageReceipt: the vendor's receipts, brought in by hand or by GitOps.
+
+For clusters without a way out (REPORT_FORMAT §8).
+"""
 
 from typing import Annotated, Literal
 
@@ -27,7 +30,8 @@ class UsageReceiptSpec(ApiModel):
         min_length=1,
         max_length=64,
         json_schema_extra=set_list(),
-        description="receipts are the lines of the vendor's receipts file, one signed receipt each, 1 to 64.",
+        description="receipts are the lines of the vendor's receipts file, one signed receipt "
+        "each, 1 to 64.",
     )
 
 
@@ -35,14 +39,15 @@ class ReceiptStatus(ApiModel):
     """What became of one receipt."""
 
     digest: Annotated[str, Field(min_length=71, max_length=71)] = Field(
-        description="digest tells which receipt is meant: sha256: and the SHA-256 of its text in hex."
+        description="digest tells which receipt is meant: sha256: and the SHA-256 of its text in "
+        "hex."
     )
     subject: Annotated[str, Field(max_length=128)] | None = Field(
         default=None, description="subject is the id of the document that the receipt acknowledges."
     )
     result: ReceiptResult = Field(
-        description="result is the vendor's verdict, Accepted, Rejected or Conflict, or Invalid if the "
-        "receipt did not verify and was not used."
+        description="result is the vendor's verdict, Accepted, Rejected or Conflict, or Invalid "
+        "if the receipt did not verify and was not used."
     )
     reason: Reason | None = Field(
         default=None, description="reason is a CamelCase word: why the result is not Accepted."
@@ -57,8 +62,8 @@ class UsageReceiptStatus(ApiModel):
 
     observed_generation: Annotated[int, Field(ge=-1)] | None = Field(
         default=None,
-        description="observedGeneration is the generation of the spec that this status is about; -1 until "
-        "the operator has seen the object.",
+        description="observedGeneration is the generation of the spec that this status is about; "
+        "-1 until the operator has seen the object.",
     )
     receipts: tuple[ReceiptStatus, ...] | None = Field(
         default=None,
@@ -75,7 +80,7 @@ class UsageReceiptStatus(ApiModel):
 
 
 class UsageReceipt(ApiModel):
-    """UsageReceipt brings in the vendor's signed receipts by hand or by GitOps, for clusters without a way out."""
+    """Receipts brought in as an object, and what became of them."""
 
     api_version: str = ""
     kind: str = "UsageReceipt"

@@ -1,4 +1,7 @@
-"""UsageReport: one signed statement as an object; immutable. The ledger holds every token, objects are a view."""
+"""UsageReport: one signed statement as an object; immutable.
+
+The ledger holds every token; the objects are a view of it.
+"""
 
 from typing import Annotated, Literal
 
@@ -56,8 +59,8 @@ class UsageReportSpec(ApiModel):
             json_schema_extra=rules(TOKEN_GRAMMAR),
         ),
     ] = Field(
-        description="token is the signed report exactly as it is sent; decode it with `licenseusage report "
-        "show`."
+        description="token is the signed report exactly as it is sent; decode it with "
+        "`licenseusage report show`."
     )
 
 
@@ -66,8 +69,8 @@ class UsageReportStatus(ApiModel):
 
     delivery: Delivery | None = Field(
         default=None,
-        description="delivery is Pending, AwaitingApproval, Sending, Accepted (a verified receipt is here), "
-        "Rejected or Conflict (the vendor signed a refusal).",
+        description="delivery is Pending, AwaitingApproval, Sending, Accepted (a verified receipt "
+        "is here), Rejected or Conflict (the vendor signed a refusal).",
     )
     reason: Reason | None = Field(
         default=None, description="reason is a CamelCase word: why it is not accepted yet."
@@ -97,7 +100,7 @@ class UsageReportStatus(ApiModel):
 
 
 class UsageReport(ApiModel):
-    """UsageReport is one signed statement about a billing cycle, as it is sent to the vendor. It outlives the LicenseUsage: it is evidence."""
+    """A report and how far it has come."""
 
     api_version: str = ""
     kind: str = "UsageReport"
@@ -107,8 +110,8 @@ class UsageReport(ApiModel):
         json_schema_extra=rules(
             Rule(
                 "self == oldSelf",
-                "a report cannot be changed once it is made: what was signed stays as it is; corrections "
-                "are reports of kind Amendment",
+                "a report cannot be changed once it is made: what was signed stays as it is; "
+                "corrections are reports of kind Amendment",
                 reason="FieldValueForbidden",
             )
         ),
@@ -120,5 +123,5 @@ class UsageReport(ApiModel):
 
 
 def report_name(usage_name: str, chain_id: str, sequence: int) -> str:
-    """Return the name of the object: usage, first 8 digits of the chain's id, sequence with 6 digits or more."""
+    """Return the object's name: usage, first 8 digits of the chain's id, sequence (6 or more)."""
     return f"{usage_name}-{chain_id[:8]}-{sequence:06d}"

@@ -1,0 +1,6 @@
+"""`make demo`: the whole way of a number, in two minutes of a simulated month's end.
+
+Read ``story.py`` first: it is the demo from top to bottom. ``plan`` says when, ``stage`` sets up
+cluster, vendor and product, ``children`` and ``leash`` run the processes, ``traffic`` signs people
+in, ``watching`` tells what changed, ``verdict`` checks it, ``screen`` shows it.
+"""

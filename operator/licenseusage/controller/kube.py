@@ -208,6 +208,19 @@ class Kube:
         raw = await self._call("POST", resource.path(namespace), what, query=query, body=body)
         return _object(raw, what)
 
+    async def replace(self, resource: Resource, body: Mapping[str, Any]) -> None:
+        """Put a changed object in the place of the one that was read (its resourceVersion is in it).
+
+        Raises:
+            ConflictError: Somebody changed it meanwhile.
+            NotFoundError, ForbiddenError, UnavailableError, KubeError: As the server says.
+        """
+        meta = body["metadata"]
+        what = f"update {resource.plural} {_named(meta['namespace'], meta['name'])}"
+        query = [("fieldManager", FIELD_MANAGER)]
+        path = resource.path(meta["namespace"], meta["name"])
+        await self._call("PUT", path, what, query=query, body=body)
+
     async def merge(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]
     ) -> None:

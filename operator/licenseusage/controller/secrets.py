@@ -110,7 +110,7 @@ def forbidden(namespace: str, error: KubeError) -> Stalled:
         else "--serviceaccount=licenseusage-system:licenseusage-operator"
     )
     return Stalled(
-        "Forbidden",
+        "ForbiddenByCluster",
         f"The operator may not {error.what}. Apply this RoleBinding: kubectl create rolebinding "
         f"licenseusage-collector --namespace={namespace} --clusterrole=licenseusage-collector "
         f"{subject}",

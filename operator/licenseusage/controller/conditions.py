@@ -1,0 +1,248 @@
+"""Which conditions hold: a pure function of what the steps found (DESIGN §2, KUBERNETES §7).
+
+``Ready``, ``Reconciling`` and ``Stalled`` follow kstatus; the details are positive. The previous
+conditions are an input, so that ``lastTransitionTime`` moves only when a status does.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from licenseusage.api.conditions import ConditionType, Reason
+from licenseusage.api.model import rfc3339
+from licenseusage.errors import Stalled, UsageError, Waiting
+
+MESSAGE_LIMIT = 1024
+
+
+class Status(StrEnum):
+    """Status of a condition."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Consequence(StrEnum):
+    """What must happen next: the three kinds of `licenseusage.errors`."""
+
+    WAITS = "Waits"
+    RETRIES = "Retries"
+    NEEDS_A_PERSON = "NeedsAPerson"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A failure as data.
+
+    Attributes:
+        reason: CamelCase.
+        message: For people: object, what was seen, the fix; no time in it, it would change always.
+    """
+
+    reason: str
+    message: str
+    consequence: Consequence = Consequence.RETRIES
+
+    @classmethod
+    def of(cls, error: UsageError) -> "Problem":
+        """Return the error as data."""
+        if isinstance(error, Stalled):
+            consequence = Consequence.NEEDS_A_PERSON
+        elif isinstance(error, Waiting):
+            consequence = Consequence.WAITS
+        else:
+            consequence = Consequence.RETRIES
+        return cls(error.reason, error.message, consequence)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one positive condition says.
+
+    Attributes:
+        needs_a_person: With status False: whether it goes into ``Stalled``.
+    """
+
+    status: Status
+    reason: str
+    message: str
+    needs_a_person: bool = False
+
+    @classmethod
+    def failed(cls, problem: Problem) -> "Verdict":
+        """Return the verdict False of a problem."""
+        person = problem.consequence is Consequence.NEEDS_A_PERSON
+        return cls(Status.FALSE, problem.reason, problem.message, needs_a_person=person)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """How one source's collection goes.
+
+    Attributes:
+        last_success_ms: End of the last successful poll; None before one.
+        interval_ms: The effective interval (MEASUREMENT §0).
+        problem: Why the last poll, or the attempt at one, failed; None after a success.
+        outdated: The definition changed and has not been polled yet.
+    """
+
+    name: str
+    last_success_ms: int | None
+    interval_ms: int
+    problem: Problem | None = None
+    outdated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the steps of one reconcile found.
+
+    Attributes:
+        spec: The spec as a whole cannot be acted on.
+        licensed, reported, within_entitlement: None where the condition is absent.
+        halted: Why nothing may be collected although the spec is valid (ledger or key lost).
+    """
+
+    product: str
+    spec: Problem | None = None
+    halted: Problem | None = None
+    sources: Sequence[SourceHealth] = ()
+    licensed: Verdict | None = None
+    reported: Verdict | None = None
+    within_entitlement: Verdict | None = None
+
+
+def conditions(
+    found: Findings, previous: Sequence[Mapping[str, Any]], generation: int, now_ms: int
+) -> list[dict[str, Any]]:
+    """Return ``status.conditions`` as JSON, in the order of `ConditionType`.
+
+    Args:
+        found: What the steps found.
+        previous: The live object's conditions.
+        generation: Generation of the spec that was looked at.
+        now_ms: The reconcile's one time.
+    """
+    collected = _collected(found, now_ms)
+    shown = {
+        ConditionType.READY: _ready(found, collected),
+        ConditionType.RECONCILING: _reconciling(found, collected),
+        ConditionType.STALLED: _stalled(found, collected),
+        ConditionType.COLLECTED: collected,
+        ConditionType.REPORTED: found.reported,
+        ConditionType.LICENSED: found.licensed,
+        ConditionType.WITHIN_ENTITLEMENT: found.within_entitlement,
+    }
+    before = {str(c.get("type")): c for c in previous}
+    return [
+        _condition(str(kind), verdict, before.get(str(kind)), generation, now_ms)
+        for kind, verdict in shown.items()
+        if verdict is not None
+    ]
+
+
+def _condition(
+    kind: str,
+    verdict: Verdict,
+    before: Mapping[str, Any] | None,
+    generation: int,
+    now_ms: int,
+) -> dict[str, Any]:
+    same = before is not None and before.get("status") == verdict.status
+    since = before["lastTransitionTime"] if before is not None and same else rfc3339(now_ms)
+    return {
+        "type": kind,
+        "status": str(verdict.status),
+        "observedGeneration": generation,
+        "lastTransitionTime": since,
+        "reason": verdict.reason,
+        "message": cut(verdict.message),
+    }
+
+
+def cut(message: str, limit: int = MESSAGE_LIMIT) -> str:
+    """Return the message, shortened with an ellipsis where it is longer than a condition takes."""
+    return message if len(message) <= limit else message[: limit - 1] + "…"
+
+
+def _collected(found: Findings, now_ms: int) -> Verdict:
+    stop = found.spec or found.halted
+    if stop is not None and not any(s.last_success_ms for s in found.sources):
+        return Verdict.failed(stop)
+    problems = [(s.name, s.problem) for s in found.sources if s.problem is not None]
+    if problems:
+        # The one that needs a person first: it will not go away by itself.
+        problems.sort(key=lambda p: p[1].consequence is not Consequence.NEEDS_A_PERSON)
+        name, problem = problems[0]
+        others = f" ({len(problems) - 1} more sources fail.)" if len(problems) > 1 else ""
+        failed = Verdict.failed(problem)
+        told = f"Source {name}: {problem.message}{others}"
+        return Verdict(failed.status, failed.reason, told, failed.needs_a_person)
+    if stop is not None:
+        return Verdict.failed(stop)
+    waiting = [s.name for s in found.sources if s.last_success_ms is None or s.outdated]
+    if waiting:
+        return Verdict(
+            Status.UNKNOWN,
+            Reason.NOT_COLLECTED_YET,
+            f"The first poll of {_named(waiting)} has not ended yet.",
+        )
+    stale = [
+        s.name
+        for s in found.sources
+        if s.last_success_ms is not None and now_ms - s.last_success_ms > 2 * s.interval_ms
+    ]
+    if stale:
+        return Verdict(
+            Status.FALSE,
+            Reason.STALE,
+            f"The last successful poll of {_named(stale)} is more than two intervals old; see the "
+            f"operator's log and /metrics.",
+        )
+    return Verdict(
+        Status.TRUE,
+        Reason.POLL_SUCCEEDED,
+        f"The last poll of {_named([s.name for s in found.sources])} succeeded.",
+    )
+
+
+def _ready(found: Findings, collected: Verdict) -> Verdict:
+    if found.spec is not None:
+        return Verdict.failed(found.spec)
+    if found.halted is not None:
+        return Verdict.failed(found.halted)
+    if found.licensed is not None and found.licensed.status is Status.FALSE:
+        return found.licensed
+    if collected.status is not Status.TRUE:
+        return Verdict(Status.FALSE, collected.reason, collected.message)
+    return Verdict(
+        Status.TRUE, Reason.SUCCEEDED, f"Active users of product {found.product} are being counted."
+    )
+
+
+def _stalled(found: Findings, collected: Verdict) -> Verdict | None:
+    verdicts = [
+        Verdict.failed(problem) for problem in (found.spec, found.halted) if problem is not None
+    ]
+    verdicts += [v for v in (found.licensed, collected, found.reported) if v is not None]
+    for verdict in verdicts:
+        if verdict.status is Status.FALSE and verdict.needs_a_person:
+            return Verdict(Status.TRUE, verdict.reason, verdict.message)
+    return None
+
+
+def _reconciling(found: Findings, collected: Verdict) -> Verdict | None:
+    if collected.status is Status.UNKNOWN:
+        return Verdict(Status.TRUE, Reason.PROGRESSING, collected.message)
+    for verdict in (found.licensed, collected):
+        failed = verdict is not None and verdict.status is Status.FALSE
+        if verdict is not None and failed and not verdict.needs_a_person:
+            return Verdict(Status.TRUE, Reason.PROGRESSING_WITH_RETRY, verdict.message)
+    return None
+
+
+def _named(names: Sequence[str]) -> str:
+    kind = "source" if len(names) == 1 else "sources"
+    return f"{kind} {', '.join(names)}"

@@ -1,0 +1,191 @@
+"""The installation's two keys: made on a first start, and never again (DESIGN §9).
+
+A missing Secret is either a first start or a loss, and they must not be confused: a new signing key
+is a new installation in the vendor's eyes, a new pseudonym key would count everybody twice. So they
+are created only while nothing in the ledger or in the cluster shows that there has been a start.
+"""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from licenseusage.controller.kube import (
+    SECRETS,
+    ConflictError,
+    ForbiddenError,
+    Kube,
+    KubeError,
+)
+from licenseusage.controller.secrets import SecretReader
+from licenseusage.errors import Retryable, Stalled
+from licenseusage.metering.pseudonym import key_id
+from licenseusage.reports.keys import SigningKey
+from licenseusage.reports.refused import Refused
+
+PRIVATE_KEY = "private.jwk"
+STATEMENTS = "statements"
+PSEUDONYM_KEY = "key"
+PSEUDONYM_BYTES = 32
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PseudonymKey:
+    """The customer-held key of the pseudonyms, and its public name."""
+
+    value: bytes = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        """First 32 hex digits of its keyed hash (REPORT_FORMAT §5)."""
+        return key_id(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Where the two Secrets are."""
+
+    namespace: str
+    identity: str
+    pseudonym: str
+
+
+class Keys:
+    """Reads the two Secrets, and makes them on a first start."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        reader: SecretReader,
+        names: Names,
+        *,
+        new_signing_key: Callable[[], SigningKey],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        """Take what is needed; randomness comes from the entry point."""
+        self._kube, self._reader, self._names = kube, reader, names
+        self._new_signing_key, self._random_bytes = new_signing_key, random_bytes
+
+    async def create_if_absent(self, now_s: float) -> None:
+        """Create what is absent; only ever called on a first start.
+
+        Raises:
+            UsageError: The API server refuses or does not answer.
+        """
+        self._reader.forget(self._names.namespace)
+        await self._create_unless_there(
+            self._names.identity,
+            PRIVATE_KEY,
+            lambda: self._new_signing_key().to_jwk().encode(),
+            now_s,
+        )
+        await self._create_unless_there(
+            self._names.pseudonym,
+            PSEUDONYM_KEY,
+            lambda: self._random_bytes(PSEUDONYM_BYTES),
+            now_s,
+        )
+        self._reader.forget(self._names.namespace)
+
+    async def signing_key(self, now_s: float) -> SigningKey:
+        """Return the key that signs reports.
+
+        Raises:
+            Stalled: ``IdentityLost``: the Secret is gone; ``IdentityInvalid``: it holds no key.
+            UsageError: It cannot be read now.
+        """
+        raw = await self._read(self._names.identity, PRIVATE_KEY, "IdentityLost", now_s)
+        try:
+            return SigningKey.from_jwk(raw.decode("utf-8", "replace"))
+        except Refused as refusal:
+            raise Stalled(
+                "IdentityInvalid",
+                f"Secret {self._names.namespace}/{self._names.identity}, key {PRIVATE_KEY}: "
+                f"{refusal.message}. Restore it from a backup.",
+            ) from None
+
+    async def pseudonym_key(self, now_s: float) -> PseudonymKey:
+        """Return the key of the pseudonyms.
+
+        Raises:
+            Stalled: ``PseudonymKeyLost`` or ``PseudonymKeyInvalid``.
+            UsageError: It cannot be read now.
+        """
+        raw = await self._read(self._names.pseudonym, PSEUDONYM_KEY, "PseudonymKeyLost", now_s)
+        if len(raw) != PSEUDONYM_BYTES:
+            raise Stalled(
+                "PseudonymKeyInvalid",
+                f"Secret {self._names.namespace}/{self._names.pseudonym}, key {PSEUDONYM_KEY}, has "
+                f"{len(raw)} bytes instead of {PSEUDONYM_BYTES}. Restore it from a backup.",
+            )
+        return PseudonymKey(raw)
+
+    async def keep_statements(self, statements: tuple[str, ...], now_s: float) -> None:
+        """Keep the key statements beside the key, one a line: who restores one has the other.
+
+        Raises:
+            UsageError: The API server refuses or does not answer.
+        """
+        names = self._names
+        text = "".join(f"{token}\n" for token in statements).encode()
+        kept = await self._reader.read(SECRETS, names.namespace, names.identity, now_s)
+        if kept.values.get(STATEMENTS) == text:
+            return
+        try:
+            secret = await self._kube.get(SECRETS, names.namespace, names.identity)
+            secret.setdefault("data", {})[STATEMENTS] = base64.b64encode(text).decode()
+            await self._kube.replace(SECRETS, secret)
+        except KubeError as error:
+            raise Retryable("StatementsNotKept", f"{error}; it is tried again.") from None
+        self._reader.forget(names.namespace)
+
+    async def _read(self, name: str, key: str, lost: str, now_s: float) -> bytes:
+        try:
+            return await self._reader.secret(self._names.namespace, name, key, now_s)
+        except Stalled as error:
+            if error.reason == "ForbiddenByCluster":
+                raise
+            raise Stalled(
+                lost,
+                f"{error.message.split(';')[0]}, although this is not a first start: restore it "
+                f"from a backup. It is never replaced silently: a new key would be a new "
+                f"installation for the vendor and new pseudonyms for everybody.",
+            ) from None
+
+    async def _create_unless_there(
+        self, name: str, key: str, make: Callable[[], bytes], now_s: float
+    ) -> None:
+        namespace = self._names.namespace
+        try:
+            await self._reader.secret(namespace, name, key, now_s)
+        except Stalled as error:
+            if error.reason != "SecretNotFound":
+                raise
+        else:
+            return
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "labels": {"app.kubernetes.io/managed-by": "licenseusage-operator"},
+            },
+            "type": "Opaque",
+            "data": {key: base64.b64encode(make()).decode()},
+        }
+        try:
+            await self._kube.create(SECRETS, namespace, body)
+        except ConflictError:
+            return  # somebody else was first; theirs counts
+        except ForbiddenError as error:
+            raise Stalled(
+                "ForbiddenByCluster",
+                f"The operator may not {error.what}; install the Role of its own namespace "
+                f"(manifests/base).",
+            ) from None
+        except KubeError as error:
+            raise Retryable("APIUnavailable", f"{error}; it is tried again.") from None
+        _log.info("key created on first start", secret=f"{namespace}/{name}")

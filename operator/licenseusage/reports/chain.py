@@ -1,0 +1,161 @@
+"""The rules of a chain (REPORT_FORMAT §6), as a fold over its reports in order of position.
+
+Arrival order is irrelevant: ``verify_chain`` sorts first. A receiver that has verified all but the
+newest report folds that one only, with ``ChainState.after``.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from licenseusage.reports.content import Content, Kind
+from licenseusage.reports.findings import findings
+from licenseusage.reports.keys import InstallationKeys
+from licenseusage.reports.licence import LicenseTerms
+from licenseusage.reports.names import Link, digest
+from licenseusage.reports.refused import need
+from licenseusage.reports.report import (
+    Envelope,
+    Report,
+    authenticate_report,
+    check_content,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The report that states a cycle's value: its final, or the last amendment."""
+
+    link: Link
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class ChainState:
+    """What the reports so far decide about the next one.
+
+    Attributes:
+        head: The last report; None for an empty chain.
+        rank: Rank of the newest key that has signed; an older one is retired.
+        first_cycle: Index of the first cycle reported; None before any report that counts.
+        values: Cycle index to the report that states its value.
+    """
+
+    head: Link | None = None
+    rank: int = 0
+    first_cycle: int | None = None
+    values: Mapping[int, Reported] = field(default_factory=lambda: MappingProxyType({}))
+
+    def linked(self, envelope: Envelope, rank: int) -> "ChainState":
+        """Return the state after a report that only holds its place (a signed ``Rejected``).
+
+        Raises:
+            Refused: ``ChainGap``, ``ChainForked``, ``KeyRetired``.
+        """
+        position = self.head.sequence + 1 if self.head else 1
+        need(envelope.sequence == position, "ChainGap", f"sequence {position}")
+        need(envelope.previous == (self.head.digest if self.head else None), "ChainForked")
+        need(rank >= self.rank, "KeyRetired")
+        return replace(self, head=envelope.link, rank=rank)
+
+    def after(self, report: Report, rank: int) -> "ChainState":
+        """Return the state after one more report.
+
+        Args:
+            report: The report, verified by itself.
+            rank: Rank of the key that signed it.
+
+        Raises:
+            Refused: as ``linked``; ``CycleOrder``, ``AmendmentInvalid``.
+        """
+        state = self.linked(report.envelope, rank)
+        content, index = report.content, report.content.cycle.index
+        first = index if state.first_cycle is None else state.first_cycle
+        if content.kind is Kind.AMENDMENT:
+            _check_amendment(content, state.values.get(index))
+        else:
+            need(index not in state.values and index >= first, "CycleOrder")
+            # While a cycle is being closed the next one already runs: one final may be missing.
+            due = index - (1 if content.kind is Kind.INTERIM else 0)
+            need(all(i in state.values for i in range(first, due)), "CycleOrder")
+        if content.kind is Kind.INTERIM:
+            return replace(state, first_cycle=first)
+        value = Reported(report.envelope.link, content)
+        values = MappingProxyType({**state.values, index: value})
+        return replace(state, first_cycle=first, values=values)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedChain:
+    """A chain in order.
+
+    Attributes:
+        envelopes: All of it by position, links included.
+        reports: Those that count: rejected ones are left out.
+        findings: What both sides must show; sorted.
+    """
+
+    envelopes: tuple[Envelope, ...]
+    reports: tuple[Report, ...]
+    findings: tuple[str, ...]
+
+
+def verify_chain(
+    tokens: Iterable[str],
+    *,
+    license_: LicenseTerms,
+    keys: InstallationKeys,
+    now_s: int,
+    heads: Sequence[Link] = (),
+    rejected: Collection[str] = (),
+) -> VerifiedChain:
+    """Verify all reports of one chain, in any order, against the heads that the vendor has signed.
+
+    Args:
+        tokens: The reports.
+        license_: The licence in force.
+        keys: The installation's keys.
+        now_s: The time, seconds since 1970 UTC.
+        heads: Heads from verified receipts: without them a cut or rewritten chain still verifies.
+        rejected: Digests of reports with a signed ``Rejected`` verdict: they are links only.
+
+    Raises:
+        Refused: a class of one report; ``ReportConflict``, ``ChainGap``, ``ChainForked``,
+            ``KeyRetired``, ``CycleOrder``, ``AmendmentInvalid``, ``ChainTruncated``.
+    """
+    held: dict[int, tuple[Envelope, Report | None]] = {}
+    for token in tokens:
+        envelope = authenticate_report(token, license_=license_, keys=keys)
+        counts = digest(token) not in rejected
+        report = check_content(envelope, license_=license_, now_s=now_s) if counts else None
+        known, _ = held.setdefault(envelope.sequence, (envelope, report))
+        need(known.digest == envelope.digest, "ReportConflict", f"sequence {envelope.sequence}")
+    chain = [held[sequence] for sequence in sorted(held)]
+    need(len({envelope.chain_id for envelope, _ in chain}) <= 1, "IdentifierMismatch", "chain.id")
+    state = ChainState()
+    for envelope, report in chain:
+        rank = keys[envelope.kid].rank
+        state = state.after(report, rank) if report else state.linked(envelope, rank)
+    for head in heads:
+        need(head.sequence in held, "ChainTruncated", f"sequence {head.sequence}")
+        need(held[head.sequence][0].digest == head.digest, "ChainForked")
+    counted = tuple(report for _, report in chain if report)
+    envelopes = tuple(envelope for envelope, _ in chain)
+    return VerifiedChain(envelopes, counted, tuple(findings(counted)))
+
+
+def _check_amendment(content: Content, value: Reported | None) -> None:
+    supersedes = content.supersedes
+    named = supersedes is not None and value is not None and supersedes.link == value.link
+    need(named, "AmendmentInvalid", "it must name the latest final or amendment of its cycle")
+    if supersedes is None or value is None or supersedes.reason != "NewEvidence":
+        return
+    (low, high), (old_low, old_high) = _bounds(content), _bounds(value.content)
+    need(old_low <= low and high <= old_high, "AmendmentInvalid", "new evidence only narrows")
+
+
+def _bounds(content: Content) -> tuple[int, float]:
+    """What a report says about the true count; an estimate bounds nothing."""
+    low, high = content.active_users, content.active_users_upper_bound
+    known = low is not None and content.accuracy != "Estimate"
+    return (low or 0) if known else 0, float("inf") if high is None else high

@@ -1,0 +1,58 @@
+"""Findings: what both sides must show about a chain that is otherwise in order (§6 rule 5)."""
+
+from collections.abc import Sequence
+
+from licenseusage.reports.content import Kind
+from licenseusage.reports.report import Report
+from licenseusage.reports.typs import SKEW_SECONDS
+
+
+def findings(reports: Sequence[Report]) -> list[str]:
+    """Return the findings of a chain's reports (links left out), sorted, each once."""
+    found: set[str] = set()
+    before: Report | None = None
+    for report in reports:
+        found |= findings_of(report, before)
+        before = report
+    return sorted(found)
+
+
+def findings_of(report: Report, before: Report | None) -> set[str]:
+    """Return the findings that one report adds.
+
+    Args:
+        report: The report.
+        before: The one before it in its chain, rejected ones left out; None if it is the first.
+    """
+    return _by_itself(report) | (_against(report, before) if before else set())
+
+
+def _by_itself(report: Report) -> set[str]:
+    envelope, content = report.envelope, report.content
+    clock, supersedes = content.clock, content.supersedes
+    hits = {
+        "Restored": envelope.continuity == "Restored",
+        "Restated": supersedes is not None and supersedes.reason != "NewEvidence",
+        "CoverageIncomplete": bool(content.coverage.gaps) and content.kind is not Kind.INTERIM,
+        "RulesChanged": content.rules.changes_in_cycle > 0,
+        "ClockRollback": envelope.issued_at_s < clock.high_water_s
+        or clock.backward_steps > 0
+        or (clock.vendor_time_s or 0) > envelope.issued_at_s + SKEW_SECONDS,
+    }
+    return {name for name, hit in hits.items() if hit}
+
+
+def _against(report: Report, before: Report) -> set[str]:
+    now, then = report.content, before.content
+    same_cycle = now.cycle.index == then.cycle.index
+    acknowledged, known = report.envelope.acknowledged, before.envelope.acknowledged
+    clusters = (then.operator.cluster, now.operator.cluster)
+    hits = {
+        "RulesChanged": same_cycle and now.rules.digest != then.rules.digest,
+        "PseudonymKeyChanged": same_cycle and now.pseudonym_key_id != then.pseudonym_key_id,
+        "ClockRollback": report.envelope.issued_at_s < before.envelope.issued_at_s,
+        "AcknowledgementLost": known is not None
+        and (acknowledged is None or acknowledged.sequence < known.sequence),
+        "InstallationCloned": all(clusters) and clusters[0] != clusters[1],
+    }
+    return {name for name, hit in hits.items() if hit}

@@ -1,0 +1,36 @@
+"""Whose document is it: the identity checks that all documents share (§12, layer 3)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from licenseusage.reports.names import jti_of
+from licenseusage.reports.refused import need
+
+
+def check_identity(
+    claims: Mapping[str, Any], *, vendor: str, subscription: str, installation: str, chain_id: str
+) -> None:
+    """Check that a document is addressed, issued and named as it must be.
+
+    Args:
+        claims: Payload whose ``aud``, ``sub``, ``iss``, ``jti`` and ``chain`` passed their table.
+        vendor: ``iss`` of the licence in force.
+        subscription: ``sub`` of the licence in force.
+        installation: Installation that the signing key belongs to.
+        chain_id: The id that follows from what the document names.
+
+    Raises:
+        Refused: ``AudienceMismatch``, ``LicenseMismatch``, ``IssuerMismatch``,
+            ``IdentifierMismatch``, or ``ClaimInvalid`` if ``previous`` and ``sequence`` disagree.
+    """
+    need(claims["aud"] == vendor, "AudienceMismatch")
+    need(claims["sub"] == subscription, "LicenseMismatch", "sub")
+    need(claims["iss"] == installation, "IssuerMismatch")
+    chain = claims["chain"]
+    need(chain["id"] == chain_id, "IdentifierMismatch", "chain.id")
+    need(claims["jti"] == jti_of(chain_id, chain["sequence"]), "IdentifierMismatch", "jti")
+    need(
+        (chain["sequence"] == 1) == (chain["previous"] is None),
+        "ClaimInvalid",
+        "chain.previous is null if and only if chain.sequence is 1",
+    )

@@ -1,0 +1,96 @@
+"""Succession: the key being replaced names its successor (REPORT_FORMAT §4)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from licenseusage.reports.grammar import BASE, KEY_CHAIN, TOKEN, Table, check_table, members
+from licenseusage.reports.identity import check_identity
+from licenseusage.reports.keys import InstallationKeys, PublicKey
+from licenseusage.reports.licence import LicenseTerms
+from licenseusage.reports.names import digest, key_chain_id
+from licenseusage.reports.refused import Refused, need
+from licenseusage.reports.tokens import open_token
+from licenseusage.reports.typs import SKEW_SECONDS, SUCCESSION
+
+
+def _any_object(value: object, path: str) -> None:
+    if not isinstance(value, dict):  # the key itself is judged last: KeyInvalid, not ClaimInvalid
+        raise Refused("ClaimInvalid", path)
+
+
+_TABLE: Table = {
+    **BASE,
+    "chain": members(KEY_CHAIN),
+    "cnf": members({"jwk": _any_object}),
+    "reason": TOKEN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """A verified succession.
+
+    Attributes:
+        kid: Thumbprint of the key that signed, hence is replaced.
+        new: The key that takes over.
+        reason: Why: ``Scheduled``, ``Suspected``, ….
+    """
+
+    token: str
+    digest: str
+    jti: str
+    chain_id: str
+    installation: str
+    issued_at_s: int
+    sequence: int
+    previous: str | None
+    kid: str
+    new: PublicKey
+    reason: str
+
+
+def verify_succession(
+    token: object, *, license_: LicenseTerms, keys: InstallationKeys, now_s: int
+) -> Succession:
+    """Verify one succession by itself; ``keychain`` checks its place among the others.
+
+    Args:
+        token: The candidate.
+        license_: The licence in force, for vendor and subscription.
+        keys: The installation's keys until then.
+        now_s: The time, seconds since 1970 UTC.
+
+    Raises:
+        Refused: a class of layers 1-3; ``KeyInvalid`` for a new key that was used before.
+    """
+    opened = open_token(token, SUCCESSION, keys)
+    check_table(_TABLE, opened.claims)
+    claims: Mapping[str, Any] = opened.claims
+    chain_id = key_chain_id(
+        vendor=claims["aud"], installation=claims["iss"], subscription=claims["sub"]
+    )
+    check_identity(
+        claims,
+        vendor=license_.vendor,
+        subscription=license_.subscription,
+        installation=keys[opened.kid].installation,
+        chain_id=chain_id,
+    )
+    need(claims["chain"]["sequence"] >= 2, "ClaimInvalid", "chain.sequence is at least 2")
+    need(claims["iat"] <= now_s + SKEW_SECONDS, "IssuedInFuture")
+    new = PublicKey.from_jwk(claims["cnf"]["jwk"])
+    need(new.thumbprint not in keys, "KeyInvalid", "the new key was used before")
+    return Succession(
+        token=str(token),
+        digest=digest(str(token)),
+        jti=claims["jti"],
+        chain_id=chain_id,
+        installation=claims["iss"],
+        issued_at_s=claims["iat"],
+        sequence=claims["chain"]["sequence"],
+        previous=claims["chain"]["previous"],
+        kid=opened.kid,
+        new=new,
+        reason=claims["reason"],
+    )

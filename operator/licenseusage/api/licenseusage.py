@@ -91,8 +91,8 @@ class CycleTerms(ApiModel):
             Rule(
                 "!has(self.lengthMonths) || self.anchorDate.getDate() <= 28",
                 "cycles of months must begin on a day from 1 to 28, which every month has",
-                "'cycles of months must begin on a day from 1 to 28, which every month has; "
-                "anchorDate is ' + 'the ' + string(self.anchorDate.getDate()) + 'th or later'",
+                "'cycles of months must begin on a day from 1 to 28, which every month has, not on "
+                "day %d'.format([self.anchorDate.getDate()])",
                 field_path=".anchorDate",
             ),
         )
@@ -149,8 +149,8 @@ class LicenseUsageSpec(ApiModel):
                 "!has(self.cycle) || !has(self.cycle.lengthDays) || "
                 "self.closeGraceHours <= 24 * self.cycle.lengthDays",
                 "closeGraceHours must not be longer than the cycle",
-                "'closeGraceHours is ' + string(self.closeGraceHours) + ', longer than the cycle "
-                "of ' + string(24 * self.cycle.lengthDays) + ' hours'",
+                "'closeGraceHours is %d, longer than the cycle of %d hours: lower it'.format("
+                "[self.closeGraceHours, 24 * self.cycle.lengthDays])",
                 field_path=".closeGraceHours",
             ),
             Rule(

@@ -47,7 +47,9 @@ class Rule:
         rule: CEL over ``self`` (and ``oldSelf``); only standard CEL, so that it can be tested
             without an API server.
         message: What is wrong and how to mend it, as plain text (the fallback of ``seen``).
-        seen: CEL that builds the message when it should name the value that was seen.
+        seen: CEL that builds the message when it should name the value that was seen. Numbers go
+            in by ``format``: the API server takes the text of ``string(…)`` for unbounded and finds
+            the rule too expensive.
         reason: The machine-readable class of the refusal.
         field_path: The member to blame, relative to where the rule stands; default: that place.
     """

@@ -54,7 +54,7 @@ class LabelSelector(ApiModel):
         }
     )
 
-    match_labels: Mapping[LabelKey, LabelText] | None = Field(
+    match_labels: Mapping[str, LabelText] | None = Field(
         default=None,
         max_length=16,
         description="matchLabels are labels that a pod must have, all of them.",

@@ -25,21 +25,43 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("default")
 
+# An empty kubeconfig would mean http://localhost:8080; nobody listens on port 1.
+NO_CLUSTER = """\
+apiVersion: v1
+kind: Config
+current-context: refused
+contexts: [{name: refused, context: {cluster: refused, user: refused}}]
+clusters: [{name: refused, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: refused, user: {token: none}}]
+"""
+
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment() -> Iterator[None]:
+    """Forget what the reader's shell has set for Python, for Kubernetes clients and for us.
+
+    Tests start subprocesses with this environment; ``python -O`` by ``PYTHONOPTIMIZE`` or a module
+    from ``PYTHONPATH`` would make them another program.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("KUBERNETES_", "LICENSEUSAGE_", "PYTHON")):
+                patch.delenv(name)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_other_api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Refuse any API server that this run did not start.
 
-    The reader's own cluster is a kubeconfig away: so there is none. Clients get one only from a
-    `ControlPlane`, which hands it to them by path.
+    The reader's own cluster is a kubeconfig away, so there is none: clients get theirs from a
+    `ControlPlane`, by path.
     """
     nowhere = tmp_path_factory.mktemp("kube") / "no-cluster.kubeconfig"
-    nowhere.write_text("apiVersion: v1\nkind: Config\n")
+    nowhere.write_text(NO_CLUSTER)
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("KUBERNETES_")]:
-            patch.delenv(name)
         patch.setenv("KUBECONFIG", str(nowhere))
         yield
 

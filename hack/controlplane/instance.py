@@ -112,8 +112,12 @@ class ControlPlane:
         self.folder = processes.folder
         files = pki.create(self.folder)
         self.ca_file = files.ca
-        self._context = ssl.create_default_context(cafile=str(files.ca))
-        self._context.load_cert_chain(files.admin_certificate, files.admin_key)
+        context = ssl.create_default_context(cafile=str(files.ca))
+        context.load_cert_chain(files.admin_certificate, files.admin_key)
+        self._http = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}),  # whatever the environment says: it is on loopback
+            urllib.request.HTTPSHandler(context=context),
+        )
         etcd_url, port = f"http://127.0.0.1:{free_port()}", free_port()
         self.url = f"https://127.0.0.1:{port}"
         self.kubeconfig = self._write_kubeconfig(
@@ -174,7 +178,7 @@ class ControlPlane:
         while True:
             processes.check(name)
             try:
-                with urllib.request.urlopen(url, timeout=5, context=self._context):  # noqa: S310
+                with self._http.open(url, timeout=5):
                     return
             except urllib.error.HTTPError as error:
                 seen = f"HTTP {error.code}: {error.read(2000).decode(errors='replace').strip()}"

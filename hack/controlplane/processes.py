@@ -2,6 +2,7 @@
 
 import json
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -68,6 +69,7 @@ class Processes:
         _pipe(self._guard.stdin).close()
         self._guard.wait()
         _pipe(self._guard.stdout).close()
+        shutil.rmtree(self.folder, ignore_errors=True)  # in case somebody killed the guard
 
     def log_tail(self, name: str, lines: int = 20) -> str:
         """Return the last lines of the log ``name``."""

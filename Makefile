@@ -1,0 +1,102 @@
+# `make` alone says what there is to do.
+#
+# Everything runs in .venv, which is made from requirements/dev.txt (hash-pinned). Once it and the
+# control plane are there, nothing below needs the network, but for `lock` and `image`.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+CONTAINER ?= docker
+IMAGE ?= licenseusage:dev
+ARGS ?=
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+# Read by `make demo` (hack/demo).
+export ONCE
+export LICENSE
+# The venv decides what is imported, not the shell that make was called from.
+unexport PYTHONPATH
+unexport PYTHONHOME
+unexport PYTHONSTARTUP
+
+.PHONY: help
+help: ## say this
+	@echo 'make TARGET          (variables in brackets are optional)'
+	@sed -n 's/^\([a-z][a-z0-9]*\):.*## \(.*\)$$/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+	@echo
+	@echo 'Needed: Python >= 3.11, make, and the network for the first run. Go >= 1.26 only where the'
+	@echo 'prebuilt control plane cannot be fetched; node and npm for the JupyterHub test.'
+
+# -- see it work
+
+.PHONY: demo
+demo: $(READY) controlplane ## the whole thing on this machine, without Docker [ONCE=1] [LICENSE=none]
+	$(BIN)/python -m hack.demo
+
+# -- check it
+
+.PHONY: test
+test: $(READY) controlplane ## all tests, on a real Kubernetes API [ARGS="-k word"]
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: lint
+lint: $(READY) ## style, types, import directions, YAML
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/yamllint --strict .
+
+.PHONY: fmt
+fmt: $(READY) ## format the code and fix what can be fixed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: bench
+bench: $(READY) ## seconds and memory of one collection, next to the naive ways [ARGS=…]
+	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: soak
+soak: $(READY) ## the property tests of the number and its ledger, for long [ARGS=…]
+	$(BIN)/pytest --hypothesis-profile=soak --timeout=0 tests/metering tests/ledger $(ARGS)
+
+.PHONY: e2e
+e2e: $(READY) controlplane ## the tests with real products only [ARGS=…]
+	$(BIN)/pytest tests/e2e $(ARGS)
+
+# -- build it
+
+.PHONY: image
+image: ## the operator's image [CONTAINER=podman] [IMAGE=name:tag]
+	@command -v $(CONTAINER) >/dev/null || { echo 'error: no $(CONTAINER) in PATH; make image CONTAINER=podman uses another builder' >&2; exit 1; }
+	$(CONTAINER) build --file operator/Dockerfile --tag $(IMAGE) .
+
+.PHONY: controlplane
+controlplane: $(READY) ## fetch or build etcd, kube-apiserver and kubectl (once; kept in the user's cache)
+	@$(BIN)/python -m hack.controlplane prepare
+
+# No header and no index: a lock file says what is installed, not from where or by whom.
+LOCK := --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11
+
+.PHONY: lock
+lock: $(READY) ## resolve requirements/*.txt anew from pyproject.toml [ARGS=--upgrade]
+	$(BIN)/uv pip compile $(LOCK) --extra receiver --output-file requirements/runtime.txt pyproject.toml $(ARGS)
+	$(BIN)/uv pip compile $(LOCK) --extra receiver --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt pyproject.toml $(ARGS)
+
+.PHONY: clean
+clean: ## remove what was made here (the control plane stays in the user's cache)
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements/dev.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo 'error: no $(PYTHON) in PATH; Python >= 3.11 is needed (make PYTHON=/path/to/python3.12 takes another one)' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python >= 3.11 is needed (make PYTHON=/path/to/python3.12 takes another one)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

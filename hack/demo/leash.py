@@ -1,8 +1,8 @@
 """Runs one program that ends when its owner does, however the owner ended.
 
 ``python -I -S leash.py LOG PROGRAM ARGUMENT…`` with a pipe as stdin. The kernel closes the pipe
-when the owner is gone, even by SIGKILL; then the program and whatever it started get SIGTERM and, if
-that does not help, SIGKILL. Standard library only; Linux and macOS.
+when the owner is gone, even by SIGKILL; then the program and whatever it started get SIGTERM and,
+if that does not help, SIGKILL. Standard library only; Linux and macOS.
 """
 
 import contextlib

@@ -3,13 +3,14 @@
 import os
 import secrets
 import socket
+import ssl
 import sys
 import time
-import urllib.error
-import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
+
+import httpx
 
 from examples.product.generate import BOT_PREFIX, MONITOR, Truth, counts, generate
 from examples.product.store import Store
@@ -125,20 +126,23 @@ def secret(namespace: str, name: str, data: dict[str, str]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
 
 
-def await_http(url: str, children: Children) -> None:
-    """Wait until ``url`` answers 200.
+def await_http(url: str, children: Children, ca: Path | None = None) -> None:
+    """Wait until ``url`` answers 200; ``ca`` verifies an https address.
 
     Raises:
         StageError: It does not within 30 s.
         ChildDied: One of the processes ended.
     """
+    verify = True if ca is None else ssl.create_default_context(cafile=str(ca))
     deadline, seen = time.monotonic() + _START_SECONDS, "no answer"
     while time.monotonic() < deadline:
         children.check()
         try:
-            with urllib.request.urlopen(url, timeout=2):
+            answer = httpx.get(url, timeout=2, trust_env=False, verify=verify)
+            if answer.status_code == 200:
                 return
-        except (urllib.error.URLError, OSError) as error:
+            seen = f"HTTP {answer.status_code}: {answer.text[:300]}"
+        except httpx.HTTPError as error:
             seen = str(error)
         time.sleep(0.05)
     raise StageError(f"{url} was not ready after {_START_SECONDS:.0f} s: {seen}")

@@ -1,0 +1,198 @@
+"""The demo from top to bottom: set up, watch a cycle end, verify, say what to try next."""
+
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+from examples.product.generate import Truth
+from hack.controlplane import ControlPlane
+from hack.demo import stage, vendor
+from hack.demo.children import Children
+from hack.demo.failure import Failed
+from hack.demo.plan import Plan, plan
+from hack.demo.screen import Screen, overview
+from hack.demo.traffic import Traffic
+from hack.demo.verdict import Point, points, settled
+from hack.demo.watching import NOTHING, Snapshot, changes
+
+PEOPLE = 100_000
+LEAD_SECONDS = 75
+"""From the first process to the cycle's end: a minute, and what the rest of the set-up takes."""
+
+PATIENCE_SECONDS = 90
+"""How long after the cycle's end the accepted final report is waited for."""
+
+
+def play(screen: Screen, *, once: bool, licensed: bool) -> bool:
+    """Play the demo; return whether all of it was true.
+
+    Args:
+        screen: Where it is shown.
+        once: End when it is done; else stay until Ctrl-C.
+        licensed: With a licence and a vendor, or with ``spec.cycle`` and no report.
+
+    Raises:
+        Failed: A step did not work; the message tells which, and what the operator said.
+    """
+    cp: ControlPlane | None = None
+    children: Children | None = None
+    with ExitStack() as stack:
+        try:
+            with screen.step("a Kubernetes API: etcd and kube-apiserver", quiet=True):
+                cp = stack.enter_context(ControlPlane())
+            with screen.step("our custom resources, two namespaces"):
+                stage.set_up_cluster(cp)
+            children = stack.enter_context(Children(cp.folder))
+            scene = _set_scene(screen, cp, children, stack, licensed=licensed)
+            with screen.step("a cycle that ends while you watch", quiet=True):
+                scene.watch()
+            with screen.step("look and verify", quiet=True):
+                found = scene.verify()
+            if not once:
+                scene.say_what_next()
+                scene.stay()
+            return all(point.true for point in found)
+        except Exception as error:
+            raise Failed.seen(screen.current_step, error, cp, children) from error
+
+
+def _set_scene(
+    screen: Screen, cp: ControlPlane, children: Children, stack: ExitStack, *, licensed: bool
+) -> "Scene":
+    when = plan(time.time(), LEAD_SECONDS)
+    database = cp.folder / "people.db"
+    with screen.step(f"{PEOPLE:,} people, about 3,000 of them active in the cycle"):
+        truth, people = stage.provision(database, when, PEOPLE)
+    with screen.step(f"the product: {stage.PODS} pods over one database"):
+        urls = stage.start_product(cp, children, when, database)
+        traffic = Traffic(truth, people, urls, when, now=lambda: time.time() + when.offset_seconds)
+        traffic.start()
+        stack.callback(traffic.stop)
+    seller = None
+    if licensed:
+        with screen.step("the vendor: keys, a licence, a receiver"):
+            seller = vendor.start(cp, children, when, screen)
+            vendor.give_to_customer(cp, seller)
+    with screen.step("the operator"):
+        health = stage.start_operator(cp, children, when, seller.ca if seller else None)
+    with screen.step(f"kubectl apply: LicenseUsage {stage.NAMESPACE}/{stage.USAGE}"):
+        cp.apply(stage.usage(when, licensed=licensed))
+    return Scene(screen, cp, children, when, truth, traffic, seller, urls, health)
+
+
+@dataclass(slots=True)
+class Scene:
+    """Everything runs; now it is watched, verified and handed to the reader.
+
+    Attributes:
+        seller: The vendor; None if there is no licence.
+        urls: The pods' addresses.
+        health: The operator's address for health and metrics.
+    """
+
+    screen: Screen
+    cp: ControlPlane
+    children: Children
+    when: Plan
+    truth: Truth
+    traffic: Traffic
+    seller: vendor.Vendor | None
+    urls: list[str]
+    health: str
+    seen: Snapshot = NOTHING
+
+    @property
+    def licensed(self) -> bool:
+        """Whether there is a licence, hence a vendor to report to."""
+        return self.seller is not None
+
+    def now(self) -> float:
+        """The simulated time, seconds since the epoch."""
+        return time.time() + self.when.offset_seconds
+
+    def watch(self) -> None:
+        """Show what happens until the ended cycle is final (and, with a licence, delivered)."""
+        told_end = False
+        with self.screen.table():
+            while not settled(self.seen, licensed=self.licensed):
+                if self.now() > self.when.end + PATIENCE_SECONDS:
+                    late = f"not done {PATIENCE_SECONDS} s after the cycle's end"
+                    raise stage.StageError(late)
+                if not told_end and self.now() >= self.when.end:
+                    told_end = True
+                    said = f"the cycle is over; {len(self.truth.active)} people were active in it"
+                    self.screen.event(self.now(), f"[bold]{said}[/]")
+                self.look()
+                time.sleep(1)
+
+    def look(self) -> None:
+        """Show what is new since the last look."""
+        self.children.check()
+        if self.traffic.failure is not None:
+            raise stage.StageError(self.traffic.failure)
+        kinds = "licenseusages.licenseusage.dev,usagereports.licenseusage.dev,events"
+        before, text = self.seen, self.cp.kubectl("get", kinds, "-n", stage.NAMESPACE, "-o", "json")
+        self.seen = Snapshot.read(text.stdout)
+        for line in changes(before, self.seen):
+            self.screen.event(self.now(), line)
+        self.screen.show(overview(self.seen, self.when, self.now(), self.traffic.sign_ins))
+
+    def verify(self) -> list[Point]:
+        """Show the objects as kubectl does, let the command line verify, compare with the truth."""
+        for kind in ("licenseusage", *(["usagereports"] if self.licensed else [])):
+            self.screen.command(["kubectl", "get", kind, "-n", stage.NAMESPACE])
+            self.screen.plain(self.cp.kubectl("get", kind, "-n", stage.NAMESPACE).stdout)
+        found = points(self.seen, len(self.truth.active), licensed=self.licensed)
+        if self.seller is not None and self.seen.final:
+            found.append(
+                vendor.verified(self.cp, self.seller, self.seen.final, self.when, self.screen)
+            )
+        if not self.licensed:
+            self.screen.plain(_WHY_NOTHING)
+        for point in found:
+            mark = "[green]✓[/]" if point.true else "[red]✗[/]"
+            self.screen.line(f"  {mark} {point.claim}: [bold]{point.seen}[/]")
+        return found
+
+    def say_what_next(self) -> None:
+        """Print commands to try, as they can be pasted."""
+        self.screen.plain(_next_words(self))
+
+    def stay(self) -> None:
+        """Go on showing what happens until Ctrl-C."""
+        with suppress(KeyboardInterrupt), self.screen.table():
+            while True:
+                self.look()
+                time.sleep(1)
+
+
+_WHY_NOTHING = """\
+Nothing was reported, and nothing could be: the object has spec.cycle instead of a licence. Cycles are
+counted and shown, but without a licence there is no vendor, no endpoint and no chain of reports.
+`make demo` shows the way with a licence."""
+
+
+def _next_words(scene: Scene) -> str:
+    kubectl, named = f"kubectl -n {stage.NAMESPACE}", f"licenseusage {stage.USAGE}"
+    final = scene.seen.final.get("metadata", {}).get("name", "")
+    lines = [
+        "What to try next, in another terminal:",
+        "",
+        f"  export KUBECONFIG={scene.cp.kubeconfig} PATH={scene.cp.binaries.folder}:$PATH",
+        f"  {kubectl} get licenseusage -o wide",
+        f"  {kubectl} get {named} -o yaml",
+        "  kubectl explain licenseusage.status",
+        f"  {kubectl} get events --sort-by=.lastTimestamp",
+        f"  {kubectl} delete {named}              # returns at once; the evidence stays",
+        f"  curl -s {scene.health}/metrics | grep ^licenseusage",
+        f'  curl -s -X POST {scene.urls[0]}/login -d \'{{"user": "somebody"}}\' -i   # the product',
+    ]
+    if scene.seller is not None:
+        token = f"{kubectl} get usagereport {final} -o jsonpath='{{.spec.token}}'"
+        lines += [
+            f"  {token} | {stage.LICENSEUSAGE} report show -   # what was sent, all of it",
+            "",
+            f"The vendor's pages: {scene.seller.url}/ (certificate of a throw-away CA:",
+            f"  curl --cacert {scene.seller.ca} {scene.seller.url}/)",
+        ]
+    return "\n".join([*lines, "", "The demo stays up until Ctrl-C; then nothing of it is left."])

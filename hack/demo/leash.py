@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Final
 
-GRACE_SECONDS: Final = 8.0
+GRACE_SECONDS: Final = 5.0
 
 
 def main(log: str, argv: list[str]) -> int:

@@ -167,8 +167,8 @@ class Scene:
 
 
 _WHY_NOTHING = """\
-Nothing was reported, and nothing could be: the object has spec.cycle instead of a licence. Cycles are
-counted and shown, but without a licence there is no vendor, no endpoint and no chain of reports.
+Nothing was reported, and nothing could be: the object has spec.cycle instead of a licence. Cycles
+are counted and shown, but without a licence there is no vendor, no endpoint, no chain of reports.
 `make demo` shows the way with a licence."""
 
 

@@ -32,6 +32,13 @@ def pids(log: Path) -> list[int]:
     raise AssertionError("the program said nothing")
 
 
+def check_until_it_fails(children: Children) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        children.check()
+        time.sleep(0.02)
+
+
 def await_gone(numbers: list[int]) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
@@ -55,9 +62,7 @@ def test_leaving_the_block_ends_program_and_grandchild(tmp_path: Path) -> None:
     assert not any(alive(pid) for pid in started)
 
 
-def test_a_program_that_ignores_the_polite_end_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_program_that_ignores_the_polite_end_is_killed(tmp_path: Path) -> None:
     with Children(tmp_path) as children:
         children.start("x", [sys.executable, "-S", "-c", PROGRAM, "stubborn"], os.environ)
         started = pids(children.log("x"))
@@ -83,8 +88,5 @@ def test_a_program_that_ended_is_told_with_its_last_words(tmp_path: Path) -> Non
     with Children(tmp_path) as children:
         say = "print('the last words'); raise SystemExit(3)"
         children.start("x", [sys.executable, "-S", "-c", say], os.environ)
-        deadline = time.monotonic() + 20
         with pytest.raises(ChildDied, match=r"x ended by itself \(exit 3\):\nthe last words"):
-            while time.monotonic() < deadline:
-                children.check()
-                time.sleep(0.02)
+            check_until_it_fails(children)

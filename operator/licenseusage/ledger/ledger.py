@@ -1,0 +1,336 @@
+"""The ledger's surface: every writing method is one transaction, every reading one a snapshot."""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from licenseusage.ledger.records import (
+    ChainState,
+    ClosingIntent,
+    CycleRecord,
+    DeclaredSource,
+    DeliveryResult,
+    Meter,
+    MeterKey,
+    OutboxItem,
+    PollRecord,
+    ReportChain,
+    ReportDraft,
+    ReportKind,
+    SignedDocument,
+    SourceStatus,
+    StoreKey,
+    StoreState,
+)
+from licenseusage.metering.combine import Combine
+from licenseusage.metering.cycles import Cycle, Terms
+from licenseusage.metering.statement import CycleStatement
+
+LEASE_MS = 60_000
+
+
+class Ledger:
+    """The embedded ledger of one operator.
+
+    Any thread may call it, one at a time: calls are serialised inside. The controller uses one
+    writer thread, so that the event loop never waits for the disk.
+
+    Every method raises ``Retryable`` (``LedgerUnavailable``: disk full, read-only, I/O error) or
+    ``Stalled`` (``LedgerCorrupt``) and then has changed nothing.
+    """
+
+    @classmethod
+    def open(cls, url: str, *, now_ms: int, ledger_id: str, lock_wait_seconds: float = 0.0) -> Self:
+        """Open the ledger, or create it where no file exists.
+
+        Args:
+            url: ``sqlite:////absolute/path/ledger.db``.
+            now_ms: The time.
+            ledger_id: Random name for a ledger created by this call; ignored for an existing one.
+            lock_wait_seconds: How long to wait for another process to release the ledger.
+
+        Raises:
+            Stalled: ``LedgerCorrupt``: the file cannot be read as a ledger;
+            ``LedgerSchemaUnsupported``:
+                it was written by a newer version; ``SettingsInvalid``: the URL names no such store.
+            Waiting: ``LedgerLocked``: another process holds it.
+            Retryable: ``LedgerUnavailable``: the folder is missing or not writable.
+        """
+        raise NotImplementedError
+
+    @property
+    def fresh(self) -> bool:
+        """Whether this ``open`` created the file: a loss, if earlier cycles are evident."""
+        raise NotImplementedError
+
+    @property
+    def ledger_id(self) -> str:
+        """Random name given when the ledger was created."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the file and release the lock."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    # --- clock -----------------------------------------------------------------------------------
+
+    def clock_high_water_ms(self) -> int:
+        """Return the latest time made durable: a clock behind it has been set back."""
+        raise NotImplementedError
+
+    def record_clock_step(self, step_ms: int, now_ms: int) -> None:
+        """Count a step of the clock (negative: backward) in every cycle that is not Final."""
+        raise NotImplementedError
+
+    # --- meters and cycles -----------------------------------------------------------------------
+
+    def ensure_meter(self, key: MeterKey, now_ms: int) -> Meter:
+        """Return the meter, created if absent; a meter marked deleted lives again."""
+        raise NotImplementedError
+
+    def meters(self) -> tuple[Meter, ...]:
+        """Return every meter, also those whose objects are gone."""
+        raise NotImplementedError
+
+    def meter_deleted(self, meter_id: int, now_ms: int) -> None:
+        """Note that the object is gone; its cycles still end with their reports."""
+        raise NotImplementedError
+
+    def keep_terms(
+        self,
+        meter_id: int,
+        terms: Terms,
+        now_ms: int,
+        *,
+        license_token: str | None = None,
+        license_serial: str | None = None,
+    ) -> Meter:
+        """Keep verified terms; other terms than before act from the end of the running cycle on."""
+        raise NotImplementedError
+
+    def ensure_cycle(self, meter_id: int, cycle: Cycle, now_ms: int) -> CycleRecord:
+        """Return the record of a cycle, created Open if absent."""
+        raise NotImplementedError
+
+    def cycles(self, meter_id: int, limit: int = 14) -> tuple[CycleRecord, ...]:
+        """Return the newest cycles, newest first."""
+        raise NotImplementedError
+
+    def unfinished_cycles(self, meter_id: int) -> tuple[CycleRecord, ...]:
+        """Return the cycles that are not Final, oldest first."""
+        raise NotImplementedError
+
+    # --- polls -----------------------------------------------------------------------------------
+
+    def record_poll(self, poll: PollRecord, now_ms: int) -> None:
+        """Make one poll durable: facts of all its cycles, closed words, coverage, source status.
+
+        Cycles that have no record yet are created Open. Facts for a cycle whose facts were deleted
+        are dropped.
+
+        Raises:
+            Stalled: ``PseudonymKeyChanged``: facts made with another key than the cycle's.
+        """
+        raise NotImplementedError
+
+    def store_states(self, meter_id: int, cycle: Cycle) -> dict[StoreKey, StoreState]:
+        """Return the words of every store of a cycle; pass ``closed`` as ``already_closed``."""
+        raise NotImplementedError
+
+    def closed_words(self, meter_id: int, cycle: Cycle) -> dict[StoreKey, int]:
+        """Return the closed word of every store of a cycle."""
+        raise NotImplementedError
+
+    def source_statuses(self, meter_id: int) -> dict[str, SourceStatus]:
+        """Return the status of each source that was ever polled."""
+        raise NotImplementedError
+
+    # --- statements ------------------------------------------------------------------------------
+
+    def statement(
+        self,
+        meter_id: int,
+        cycle: Cycle,
+        *,
+        sources: Sequence[DeclaredSource],
+        combine: Combine = Combine.UNION,
+        as_of_ms: int | None = None,
+    ) -> CycleStatement:
+        """Return what can be stated about a cycle from the facts held.
+
+        Args:
+            meter_id: The meter.
+            cycle: The cycle.
+            sources: Every source declared now. Stores of sources no longer declared count too.
+            combine: How the sources belong together.
+            as_of_ms: End of the time stated; None: the end of the newest poll that told something,
+                rounded up, plus its skew (the cycle's start without one), at most the cycle's end.
+                Pass ``cycle.end_ms`` for a cycle that has ended.
+        """
+        raise NotImplementedError
+
+    def begin_close(
+        self, meter_id: int, cycle: Cycle, *, reason: str, statement: CycleStatement, now_ms: int
+    ) -> ClosingIntent:
+        """Decide durably that a cycle is closed now, and with what; an earlier decision stands."""
+        raise NotImplementedError
+
+    def mark_closing(self, meter_id: int, cycle: Cycle, now_ms: int) -> CycleRecord:
+        """Move a cycle that has ended from Open to Closing."""
+        raise NotImplementedError
+
+    def close_cycle(
+        self,
+        meter_id: int,
+        cycle: Cycle,
+        now_ms: int,
+        *,
+        chain: ReportChain | None = None,
+        sign: Callable[[ReportDraft], SignedDocument] | None = None,
+        first_attempt_ms: int | None = None,
+        awaiting_approval: bool = False,
+    ) -> OutboxItem | None:
+        """Make a cycle Final as its intent says: statement, report, outbox row in one transaction.
+
+        Idempotent: a cycle that is Final already returns its report as it was signed. Without
+        ``chain`` and ``sign`` (no licence) the cycle is closed without a report.
+
+        Args:
+            meter_id: The meter.
+            cycle: The cycle; ``begin_close`` has been called for it.
+            now_ms: The time.
+            chain: Chain of the report.
+            sign: Signs the draft; called inside the transaction, at most once per commit, and must
+                not call the ledger.
+            first_attempt_ms: When the report is due for sending; None: now.
+            awaiting_approval: Start as AwaitingApproval instead of Pending.
+
+        Raises:
+            ValueError: No intent was recorded, or a cycle before it is not Final.
+        """
+        raise NotImplementedError
+
+    def add_interim(
+        self,
+        meter_id: int,
+        slot: int,
+        statement: CycleStatement,
+        now_ms: int,
+        *,
+        chain: ReportChain,
+        sign: Callable[[ReportDraft], SignedDocument],
+        first_attempt_ms: int | None = None,
+        awaiting_approval: bool = False,
+    ) -> OutboxItem | None:
+        """Sign and keep the interim report of a slot; None if that slot or a later one has one."""
+        raise NotImplementedError
+
+    # --- outbox ----------------------------------------------------------------------------------
+
+    def add_key_statement(
+        self,
+        chain_id: str,
+        kind: ReportKind,
+        sequence: int,
+        document: SignedDocument,
+        now_ms: int,
+        *,
+        first_attempt_ms: int | None = None,
+    ) -> OutboxItem:
+        """Keep a signed key statement for sending; the same position is returned as it is.
+
+        Raises:
+            Stalled: ``ReportConflict``: another document holds this position.
+        """
+        raise NotImplementedError
+
+    def restart_outbox(self, now_ms: int, delay_ms: Callable[[str], int]) -> int:
+        """After a restart: Sending is Pending again, due at max(stored, now + delay), 24 h at most.
+
+        Args:
+            now_ms: The time.
+            delay_ms: Chain id -> 0..60,000, random, so that a fleet does not send at once.
+
+        Returns:
+            How many documents were Sending.
+        """
+        raise NotImplementedError
+
+    def claim(
+        self, now_ms: int, *, chain_id: str | None = None, lease_ms: int = LEASE_MS
+    ) -> OutboxItem | None:
+        """Claim the oldest due document, of one chain or of any; None if nothing is due.
+
+        Per chain at most one is in flight, in order of position. Rejected does not hold up later
+        ones; Conflict stops the chain; AwaitingApproval holds up what is behind it. Reports wait
+        until their key statements are Accepted. The state becomes Sending with a lease;
+        ``attempts`` grows.
+        """
+        raise NotImplementedError
+
+    def record_result(self, claimed: OutboxItem, result: DeliveryResult, now_ms: int) -> OutboxItem:
+        """Record what came of sending a claimed document.
+
+        A verdict (with a receipt) counts even if the lease is over; a temporary failure does not,
+        then whoever claimed it since decides. A head acknowledges every report up to it, but for
+        explicit verdicts.
+        """
+        raise NotImplementedError
+
+    def next_due_ms(self) -> int | None:
+        """Return when the next document is due or its lease over; None if nothing is waiting."""
+        raise NotImplementedError
+
+    def resend(self, now_ms: int, *, meter_id: int | None = None) -> int:
+        """Make everything undelivered due now, Rejected too (settings or licence changed, request).
+
+        Returns:
+            How many documents became due.
+        """
+        raise NotImplementedError
+
+    def resend_key_statements(self, key_chain_id: str, now_ms: int) -> None:
+        """Send all key statements again (the vendor answered ``KeyUnknown``)."""
+        raise NotImplementedError
+
+    def reports(self, meter_id: int, *, limit: int | None = None) -> tuple[OutboxItem, ...]:
+        """Return the reports of a meter, newest first."""
+        raise NotImplementedError
+
+    def key_statements(self, key_chain_id: str) -> tuple[OutboxItem, ...]:
+        """Return the key statements of a chain by position."""
+        raise NotImplementedError
+
+    def document(self, jti: str) -> OutboxItem | None:
+        """Return one document by name."""
+        raise NotImplementedError
+
+    def chain(self, chain_id: str) -> ChainState:
+        """Return a chain as both ends see it; an empty one if it is not known."""
+        raise NotImplementedError
+
+    def outbox_counts(self) -> dict[str, int]:
+        """Return state -> number of documents."""
+        raise NotImplementedError
+
+    # --- care ------------------------------------------------------------------------------------
+
+    def delete_expired_facts(self, now_ms: int, *, cycles: int = 3) -> int:
+        """Delete facts about users of cycles that have been Final for ``cycles`` cycle lengths.
+
+        Counts, statements, tokens and receipts stay. Returns how many cycles were wiped.
+        """
+        raise NotImplementedError

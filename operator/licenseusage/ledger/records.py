@@ -1,0 +1,393 @@
+"""What goes into the ledger and comes out of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from licenseusage.metering.cycles import Cycle, Grid
+from licenseusage.metering.facts import Facts
+from licenseusage.metering.properties import Properties
+from licenseusage.metering.statement import CycleStatement
+
+
+class MeterKey(NamedTuple):
+    """Identity of a meter: deleting and re-applying the object continues the same meter."""
+
+    namespace: str
+    name: str
+    product: str
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """One LicenseUsage and product, with the last verified terms.
+
+    Attributes:
+        id: The ledger's own number.
+        key: Namespace, name, product.
+        grids: Verified terms and since when each applies, ascending; empty: no cycle to count in.
+        license_token: The last verified licence, exactly as signed; None without one.
+        license_serial: Its ``jti``.
+        deleted_ms: When the object was found deleted; None while it exists.
+    """
+
+    id: int
+    key: MeterKey
+    grids: tuple[Grid, ...] = ()
+    license_token: str | None = None
+    license_serial: str | None = None
+    deleted_ms: int | None = None
+
+
+class CycleState(StrEnum):
+    """Open until the end, Closing until every source's closing poll or the grace, then Final."""
+
+    OPEN = "Open"
+    CLOSING = "Closing"
+    FINAL = "Final"
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingIntent:
+    """The decision to close a cycle, durable before its effects: a resumed close repeats it.
+
+    Attributes:
+        at_ms: When it was decided; the time of the final report.
+        reason: Why now: ``ClosingPolls`` or ``GraceOver``.
+        statement: What is stated; facts that arrive later do not change it.
+        clock_high_water_ms: Latest durable time when it was decided.
+    """
+
+    at_ms: int
+    reason: str
+    statement: CycleStatement
+    clock_high_water_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CycleRecord:
+    """A cycle of a meter, as the ledger knows it.
+
+    Attributes:
+        meter_id: The meter.
+        cycle: Index, start, end.
+        state: Open, Closing or Final.
+        intent: The decision to close, None before.
+        statement: The final statement, None before.
+        closed_ms: When it became Final.
+        interim_slot: Newest slot of the interim grid for which a report was made; None: none yet.
+        pseudonym_key_id: Key id of its pseudonyms; None before its first facts.
+        rules_digest: Digest of the rules of the newest poll.
+        rules_changes: How often the rules changed in this cycle.
+        backward_steps: Clock steps in this cycle.
+        forward_steps: Clock steps in this cycle.
+        largest_step_seconds: Greatest step, absolute.
+        wiped: The facts were deleted after their retention; later facts are refused.
+    """
+
+    meter_id: int
+    cycle: Cycle
+    state: CycleState
+    intent: ClosingIntent | None = None
+    statement: CycleStatement | None = None
+    closed_ms: int | None = None
+    interim_slot: int | None = None
+    pseudonym_key_id: str | None = None
+    rules_digest: str | None = None
+    rules_changes: int = 0
+    backward_steps: int = 0
+    forward_steps: int = 0
+    largest_step_seconds: int = 0
+    wiped: bool = False
+
+
+class StoreKey(NamedTuple):
+    """A store of facts within a cycle: a source (or a part of it), in one identity domain."""
+
+    source: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """Words of a store (``metering.cycles``), and when it was last heard of.
+
+    Attributes:
+        closed: Windows with a covering proof range: pass as ``already_closed`` to the next poll.
+        ended: Windows with a complete poll late enough to close them.
+        refuted: Windows in which a declared property is refuted.
+        followed: Days that a successful poll followed within two intervals.
+        seen_until_ms: Greatest end of a poll that told something, plus its clock skew.
+    """
+
+    closed: int = 0
+    ended: int = 0
+    refuted: int = 0
+    followed: int = 0
+    seen_until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PollFailure:
+    """Why a poll failed: condition reason and a message for people (no ids, no secrets)."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PollRecord:
+    """One poll of one source, successful or not, to be made durable in one transaction.
+
+    Attributes:
+        meter_id: The meter.
+        store: Source and identity domain of the facts.
+        properties: As declared for this poll.
+        interval_ms: The source's effective interval.
+        started_ms: Start of the poll.
+        ended_ms: End of the poll.
+        clock_skew_ms: k of this poll.
+        complete: The listing was complete, so that the poll may close windows.
+        facts: Cycle -> facts, for every cycle that the poll was about; with another key of the
+            pseudonyms the cycle's facts are refused (``PseudonymKeyChanged``).
+        pseudonym_key_id: Key id of the pseudonyms in ``facts``.
+        rules_digest: Digest of the sources' effective rules.
+        failure: None: the poll succeeded. A failed poll's rows count, and it proves nothing.
+        listed: Users listed, of this poll.
+        counted: Users active in the newest cycle, of this poll.
+        skipped: Users skipped, by reason.
+        provisioned: Users provisioned, None where unknown.
+        size_bytes: Bytes received.
+    """
+
+    meter_id: int
+    store: StoreKey
+    properties: Properties
+    interval_ms: int
+    started_ms: int
+    ended_ms: int
+    clock_skew_ms: int
+    complete: bool
+    facts: Mapping[Cycle, Facts]
+    pseudonym_key_id: str
+    rules_digest: str | None = None
+    failure: PollFailure | None = None
+    listed: int | None = None
+    counted: int | None = None
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    provisioned: int | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """What the last polls of a source were like; the figures are those of the last success."""
+
+    source: str
+    last_attempt_ms: int | None = None
+    last_attempt_ended_ms: int | None = None
+    last_success_ms: int | None = None
+    last_duration_ms: int | None = None
+    last_complete_duration_ms: int | None = None
+    size_bytes: int | None = None
+    listed: int | None = None
+    counted: int | None = None
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    provisioned: int | None = None
+    failure: PollFailure | None = None
+    failures: int = 0
+    failing_since_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredSource:
+    """A source as the object declares it now: every one needs its own proof (MEASUREMENT §7)."""
+
+    store: StoreKey
+    properties: Properties
+    interval_ms: int
+
+
+class Link(NamedTuple):
+    """A position of a chain and the digest of the document there."""
+
+    sequence: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportChain:
+    """The chain that a meter's reports belong to (REPORT_FORMAT §2).
+
+    Attributes:
+        id: Report chain id, 32 hex digits.
+        key_chain_id: Chain of the key statements that must be receipted before its first report.
+    """
+
+    id: str
+    key_chain_id: str
+
+
+class ReportKind(StrEnum):
+    """Kinds of documents in the outbox; the last two are key statements."""
+
+    INTERIM = "Interim"
+    FINAL = "Final"
+    AMENDMENT = "Amendment"
+    ENROLMENT = "Enrolment"
+    SUCCESSION = "Succession"
+
+    @property
+    def is_report(self) -> bool:
+        """Whether it is a report rather than a key statement."""
+        return self in {ReportKind.INTERIM, ReportKind.FINAL, ReportKind.AMENDMENT}
+
+
+class Delivery(StrEnum):
+    """States of a document in the outbox (REPORT_FORMAT §10)."""
+
+    AWAITING_APPROVAL = "AwaitingApproval"
+    PENDING = "Pending"
+    SENDING = "Sending"
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+    CONFLICT = "Conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportDraft:
+    """Everything the ledger adds to a report; what it is signed from, read in the same transaction.
+
+    Attributes:
+        kind: Interim or Final.
+        chain_id: Its chain.
+        sequence: Its position, from 1.
+        previous: Digest of the report before, None at 1.
+        continuity: ``Start`` at 1, else ``Continues``.
+        acknowledged: Newest vendor head that was verified.
+        at_ms: When it is signed: now, or the time of the closing intent.
+        previous_at_ms: When the report before was signed; None at 1.
+        statement: What it states.
+        clock_high_water_ms: Latest time made durable before.
+        vendor_time_ms: ``receivedAt`` of the newest verified receipt.
+        record: The cycle: rules and clock steps.
+    """
+
+    kind: ReportKind
+    chain_id: str
+    sequence: int
+    previous: str | None
+    continuity: str
+    acknowledged: Link | None
+    at_ms: int
+    previous_at_ms: int | None
+    statement: CycleStatement
+    clock_high_water_ms: int
+    vendor_time_ms: int | None
+    record: CycleRecord
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDocument:
+    """A signed token and its names: ``jti``, digest (``sha256:…``), token exactly as signed."""
+
+    jti: str
+    digest: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """A signed document and how its delivery stands.
+
+    Attributes:
+        jti: Its name: chain id and position.
+        kind: Which kind of report or key statement.
+        chain_id: Its chain.
+        key_chain_id: For reports: the chain of key statements that goes first. None for those.
+        sequence: Position in the chain.
+        digest: Of the token.
+        token: Exactly as signed.
+        meter_id: None for key statements.
+        cycle: None for key statements.
+        active_text: The number in the report as a column shows it; empty for key statements.
+        created_ms: When it was signed.
+        state: REPORT_FORMAT §10.
+        reason: Of the state: error class or transport reason; empty if none.
+        message: For people.
+        attempts: Sending attempts so far.
+        first_failure_ms: Of the present run of failures; None if none.
+        next_attempt_ms: When it is due; None: never by itself.
+        lease_until_ms: End of the lease while Sending; names the claim.
+        receipt: The verified receipt, exactly as signed.
+        accepted_ms: When the vendor received it.
+        findings: Of the receipt.
+    """
+
+    jti: str
+    kind: ReportKind
+    chain_id: str
+    key_chain_id: str | None
+    sequence: int
+    digest: str
+    token: str
+    meter_id: int | None
+    cycle: Cycle | None
+    active_text: str
+    created_ms: int
+    state: Delivery
+    reason: str = ""
+    message: str = ""
+    attempts: int = 0
+    first_failure_ms: int | None = None
+    next_attempt_ms: int | None = None
+    lease_until_ms: int | None = None
+    receipt: str | None = None
+    accepted_ms: int | None = None
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryResult:
+    """What came of one sending, to be recorded.
+
+    Attributes:
+        state: Accepted, Rejected, Conflict, or Pending (try again).
+        reason: Error class or transport reason; empty for Accepted.
+        message: For people; no response body.
+        next_attempt_ms: When to try again; None for Accepted, signed verdicts and Conflict.
+        receipt: The verified receipt, None without one.
+        received_ms: The receipt's ``receivedAt``.
+        findings: Of the receipt.
+        head: The vendor's head in the verified receipt, if it names one that the ledger holds.
+        resend_after: Re-send every accepted document after this position (the vendor's head fell
+            behind); None: nothing to re-send.
+    """
+
+    state: Delivery
+    reason: str = ""
+    message: str = ""
+    next_attempt_ms: int | None = None
+    receipt: str | None = None
+    received_ms: int | None = None
+    findings: tuple[str, ...] = ()
+    head: Link | None = None
+    resend_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainState:
+    """A chain as both ends see it.
+
+    Attributes:
+        id: Chain id.
+        head: Newest position held locally; None before the first document.
+        acknowledged: Newest head of the vendor that was verified.
+        vendor_time_ms: ``receivedAt`` of the newest verified receipt.
+    """
+
+    id: str
+    head: Link | None = None
+    acknowledged: Link | None = None
+    vendor_time_ms: int | None = None

@@ -1,0 +1,236 @@
+"""Facts of source kind A (users with a last-activity time) and their join.
+
+A poll never yields a number, it yields facts: statements about the past that never become false.
+Two 64-bit words per user say in which windows the user was active for sure, and in which it is not
+ruled out; see ``cycles`` for the words. Joining facts is commutative, associative, idempotent and
+monotone, so replays, replicas and restored backups can only agree (MEASUREMENT §3, §8).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from licenseusage.metering.cycles import CYCLE_BIT, CYCLE_MASK, DAY_MS, Cycle
+from licenseusage.metering.properties import Properties
+
+
+class Row(NamedTuple):
+    """One listed user with a last-activity time.
+
+    Attributes:
+        user: Pseudonym of the cycle that the facts are for, 16 bytes.
+        value_ms: The time shown, start of its granule, ms since the epoch.
+        created_ms: Creation time as shown, None where unknown.
+    """
+
+    user: bytes
+    value_ms: int
+    created_ms: int | None
+
+
+@dataclass(slots=True)
+class Facts:
+    """What is known about one cycle, identity domain and store; words as in ``cycles``.
+
+    Attributes:
+        sure: User -> windows in which activity is proved. Only users with a bit are held.
+        maybe: User -> closed windows in which activity is neither proved nor ruled out.
+        closed: Windows for which a complete poll's proof range covers the window: every active user
+            is in ``sure`` or ``maybe``. Needs ``removal: Never``.
+        ended: Windows for which a complete poll began late enough to show all of them (at or after
+            the window's end + lag + clock skew), whatever it proves. ``closed`` is a part of it.
+        refuted: Closed windows in which a user with proof of activity was proved inactive: a
+            declared property is false.
+        low: Unstable ids only: window -> greatest number of sure users in one poll.
+        full: Unstable ids only: closed window -> least number of sure and maybe users in one poll.
+    """
+
+    sure: dict[bytes, int] = field(default_factory=dict)
+    maybe: dict[bytes, int] = field(default_factory=dict)
+    closed: int = 0
+    ended: int = 0
+    refuted: int = 0
+    low: dict[int, int] = field(default_factory=dict)
+    full: dict[int, int] = field(default_factory=dict)
+
+
+class ImpossibleStampError(ValueError):
+    """A row's time lies after the end of the poll that read it (MEASUREMENT §0, §3.7).
+
+    A wrong zone or clock shifts all rows, also those that look plausible: the poll fails as a
+    whole.
+
+    Attributes:
+        ahead_ms: How far the row lies beyond the latest possible value.
+    """
+
+    def __init__(self, ahead_ms: int) -> None:
+        """Keep how far ahead, in ms."""
+        super().__init__(f"a time lies {ahead_ms} ms after anything the poll could have seen")
+        self.ahead_ms = ahead_ms
+
+
+def latest_value_ms(properties: Properties, *, ended_ms: int, clock_skew_ms: int) -> int:
+    """Return the latest value that is possible in a poll; a later one fails the whole poll."""
+    return ended_ms + clock_skew_ms + properties.skew_ms
+
+
+def horizon_ms(cycle: Cycle, properties: Properties) -> int:
+    """Return the earliest value that matters to ``cycle``.
+
+    A row with an earlier value is proved inactive: it can be dropped before its id is hashed.
+    """
+    span = properties.granularity_ms - 1 + properties.skew_ms + properties.hidden_ms
+    return cycle.start_ms - span
+
+
+def list_facts(
+    cycle: Cycle,
+    properties: Properties,
+    *,
+    started_ms: int,
+    ended_ms: int,
+    clock_skew_ms: int,
+    complete: bool,
+    rows: Iterable[Row],
+    already_closed: int = 0,
+) -> Facts:
+    """Return the facts of one poll about one cycle (MEASUREMENT §3).
+
+    Args:
+        cycle: The cycle; polls near a boundary make facts for both cycles from the same rows.
+        properties: What the source declares.
+        started_ms: Just before the first request was sent, by the operator's clock.
+        ended_ms: Just after the last answer was read.
+        clock_skew_ms: k >= 0: how far the operator's clock and that of the stamps may lie apart.
+        complete: Every page was read and the listing was complete as in MEASUREMENT §3.6. Rows of
+            other polls count too, since each row is true by itself, but prove nothing else.
+        rows: Users that have a value, in any order; the same user may repeat. Those before
+            ``horizon_ms`` may be left out. With unstable ids the rows must come from one page, or
+            from pages in immutable order.
+        already_closed: Windows closed by earlier polls. They are not closed again: the earliest
+            closing poll is the tightest, and later ones would only write more users.
+
+    Raises:
+        ImpossibleStampError: A row lies beyond ``latest_value_ms``; no facts are made.
+    """
+    began, read = started_ms - clock_skew_ms, ended_ms + clock_skew_ms
+    ended = _windows_ended_by(cycle, began - properties.lag_ms) if complete else 0
+    closed = ended & ~already_closed if properties.keeps_users else 0
+
+    skew, tolerance = properties.skew_ms, properties.created_tolerance_ms
+    width = properties.granularity_ms - 1 + skew
+    hidden, initial = properties.hidden_ms, properties.initial_created
+    start, end = cycle.start_ms, cycle.end_ms
+    sure: dict[bytes, int] = {}
+    maybe: dict[bytes, int] = {}
+    for user, value, created in rows:
+        first, widest = value - skew, value + width
+        if first > read:
+            raise ImpossibleStampError(first - read)
+        last = min(widest, read)  # what was seen by then happened by then
+        bits = 0
+        if (
+            start <= first
+            and last < end
+            and not (initial and (created is None or abs(value - created) <= tolerance))
+        ):
+            day = (first - start) // DAY_MS
+            bits = CYCLE_MASK | 1 << day if (last - start) // DAY_MS == day else CYCLE_MASK
+            sure[user] = sure.get(user, 0) | bits
+        if closed and widest + hidden >= start:
+            # Not ruled out: windows that begin by the latest time this value leaves open, and that
+            # do not end before the account existed.
+            open_bits = closed & _windows_begun_by(cycle, widest + hidden) & ~bits
+            if created is not None:
+                open_bits &= ~_windows_ended_by(cycle, created - skew)
+            if open_bits:
+                maybe[user] = maybe.get(user, 0) | open_bits
+
+    if not properties.ids_stable:
+        return _counts_only(cycle, sure, maybe, closed, ended)
+    return Facts(sure, _without_sure(maybe, sure), closed, ended)
+
+
+def merge(a: Facts, b: Facts) -> Facts:
+    """Return the join of two sets of facts about one cycle, domain and store (MEASUREMENT §8)."""
+    sure = dict(a.sure)
+    for user, bits in b.sure.items():
+        sure[user] = sure.get(user, 0) | bits
+    maybe: dict[bytes, int] = {}
+    for user in a.maybe.keys() | b.maybe.keys():
+        bits = join_maybe(a.maybe.get(user, 0), a.closed, b.maybe.get(user, 0), b.closed)
+        if bits:
+            maybe[user] = bits
+    refuted = a.refuted | b.refuted | refutes(a.sure, b) | refutes(b.sure, a)
+    low = {w: max(a.low.get(w, 0), b.low.get(w, 0)) for w in a.low.keys() | b.low.keys()}
+    full = dict(a.full)
+    for window, count in b.full.items():
+        full[window] = min(full.get(window, count), count)
+    return Facts(
+        sure,
+        _without_sure(maybe, sure),
+        a.closed | b.closed,
+        a.ended | b.ended,
+        refuted,
+        low,
+        full,
+    )
+
+
+def join_maybe(a: int, a_closed: int, b: int, b_closed: int) -> int:
+    """Return the join of two ``maybe`` words: intersection where both sides are closed.
+
+    A side that has not closed a window says nothing about it: "not yet" is the neutral element.
+    """
+    return (a & b) | (a & ~b_closed) | (b & ~a_closed)
+
+
+def refutes(sure: Mapping[bytes, int], other: Facts) -> int:
+    """Return the windows in which ``other`` proves a user of ``sure`` inactive.
+
+    With true properties there are none: a user seen active stays listed, and no value falls back.
+    """
+    if not other.closed:
+        return 0
+    refuted = 0
+    for user, bits in sure.items():
+        possible = other.sure.get(user, 0) | other.maybe.get(user, 0)
+        refuted |= bits & other.closed & ~possible
+    return refuted
+
+
+def _without_sure(maybe: dict[bytes, int], sure: Mapping[bytes, int]) -> dict[bytes, int]:
+    left = ((user, bits & ~sure.get(user, 0)) for user, bits in maybe.items())
+    return {user: bits for user, bits in left if bits}
+
+
+def _windows_ended_by(cycle: Cycle, at_ms: int) -> int:
+    """Word of the windows whose end is at or before ``at_ms``."""
+    days = max(0, min(cycle.days, cycle.day_of(at_ms)))
+    return (1 << days) - 1 | (CYCLE_MASK if at_ms >= cycle.end_ms else 0)
+
+
+def _windows_begun_by(cycle: Cycle, at_ms: int) -> int:
+    """Word of the windows whose start is at or before ``at_ms``."""
+    if at_ms < cycle.start_ms:
+        return 0
+    return (1 << min(cycle.days, cycle.day_of(at_ms) + 1)) - 1 | CYCLE_MASK
+
+
+def _counts_only(
+    cycle: Cycle, sure: dict[bytes, int], maybe: dict[bytes, int], closed: int, ended: int
+) -> Facts:
+    """Keep only the numbers of one poll: unstable ids of different polls are never united."""
+    low: dict[int, int] = {}
+    full: dict[int, int] = {}
+    for window in (CYCLE_BIT, *range(cycle.days)):
+        mask = 1 << window
+        proved = sum(1 for bits in sure.values() if bits & mask)
+        if proved:
+            low[window] = proved
+        if closed & mask:
+            full[window] = proved + sum(
+                1 for user, bits in maybe.items() if bits & mask & ~sure.get(user, 0)
+            )
+    return Facts(closed=closed, ended=ended, low=low, full=full)

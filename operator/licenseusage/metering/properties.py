@@ -1,0 +1,72 @@
+"""What is declared about a source, and what a statement therefore rests on (MEASUREMENT §1)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+SECOND_MS = 1000
+
+
+class Removal(StrEnum):
+    """Whether users can leave the listing; the property that decides whether an upper bound exists.
+
+    ``NEVER``: listed for ever (products that deactivate, and list the deactivated): K = infinity.
+    ``LISTED_ONCE``: removed at any time, but seen by a complete poll before; until the roster of
+    MEASUREMENT §3.9 is kept, treated as ``UNKNOWN``. ``UNKNOWN``: lower bound only.
+    """
+
+    NEVER = "Never"
+    LISTED_ONCE = "ListedOnce"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """Declared properties of a source of users with last-activity times. All spans in ms, >= 0.
+
+    Attributes:
+        granularity_ms: g: the value v means a stamp in ``[v, v + g)``.
+        skew_ms: e: ``|stamp - true time| <= e``. 0 where the product's own recorded time is the
+            definition of activity (the default of this project).
+        lag_ms: L: an activity at t is shown at the latest at t + L.
+        hidden_ms: H: a shown v does not rule out activity in ``(v, v + H]``.
+        removal: K: whether listed users can leave.
+        ids_stable: An id is never renamed or swapped.
+        id_reuse: An id may be given to another user later.
+        initial_created: The value starts as the creation time, so an unused account looks used.
+        created_tolerance_ms: How far value and creation time may lie apart and still be that case.
+    """
+
+    granularity_ms: int = SECOND_MS
+    skew_ms: int = 0
+    lag_ms: int = 60_000
+    hidden_ms: int = 0
+    removal: Removal = Removal.UNKNOWN
+    ids_stable: bool = False
+    id_reuse: bool = False
+    initial_created: bool = False
+    created_tolerance_ms: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what no rule covers.
+
+        Raises:
+            ValueError: A span is negative, or the granularity below one millisecond.
+        """
+        spans = (self.skew_ms, self.lag_ms, self.hidden_ms, self.created_tolerance_ms)
+        if self.granularity_ms < 1 or min(spans) < 0:
+            raise ValueError(f"spans must not be negative, granularity at least 1 ms: {self}")
+
+    @property
+    def keeps_users(self) -> bool:
+        """Whether a complete listing proves the absent inactive (K = infinity)."""
+        return self.removal is Removal.NEVER
+
+    def assumptions(self) -> tuple[str, ...]:
+        """Tokens for ``rules.assumptions`` of the report: the properties that accuracy rests on."""
+        held = {
+            "RemovalNever": self.keeps_users,
+            "IdsStable": self.ids_stable,
+            "IdsNotReused": self.keeps_users and not self.id_reuse,
+            "NothingHidden": self.keeps_users and self.hidden_ms == 0,
+        }
+        return tuple(token for token, holds in held.items() if holds)

@@ -1,0 +1,192 @@
+"""The statement about a cycle: bounds, days, coverage, what they rest on, and its words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from licenseusage.metering.bounds import Accuracy, Bounds
+from licenseusage.metering.coverage import Coverage
+from licenseusage.metering.cycles import DAY_MS, Cycle
+from licenseusage.metering.properties import Properties
+
+BOUNDARY_GAP = "BoundaryGap"
+HIDDEN_ACTIVITY = "HiddenActivity"
+SEPARATE_IDENTITIES = "SeparateIdentities"
+UNSTABLE_IDS = "UnstableIds"
+REMOVED_USERS = "RemovedUsers"
+NO_CLOSING_POLL = "NoClosingPoll"
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """Why the upper bound exceeds the lower: a reason (Token) and how many users it concerns."""
+
+    reason: str
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class CycleStatement:
+    """What is stated about a cycle, or about the part ``[start, as_of)`` that has passed.
+
+    Attributes:
+        cycle: The cycle.
+        as_of_ms: End of the time stated, at most the cycle's end; equal to it once the cycle ended.
+        bounds: Lower and upper bound of the distinct users active in ``[start, as_of)``.
+        daily: Lower bounds per day, in order, of the days begun by ``as_of``. None: not known,
+            which is never 0.
+        coverage: When the sources were observed.
+        uncertainty: Why the upper bound exceeds the lower; empty without an upper bound.
+        unbounded: Why there is no upper bound, for an ended cycle: ``RemovedUsers``,
+            ``NoClosingPoll``; empty where there is one.
+        refuted: Which declared properties the facts refute, in words; empty unless in conflict.
+        boundary_gap_ms: The unobserved span around the cycle's end, ``(start, end)``, None if it
+            was observed.
+        provisioned: Users the product lists, None where unknown.
+        assumptions: Tokens of the declared properties that the accuracy rests on.
+    """
+
+    cycle: Cycle
+    as_of_ms: int
+    bounds: Bounds
+    daily: tuple[int | None, ...]
+    coverage: Coverage
+    uncertainty: tuple[Uncertainty, ...] = ()
+    unbounded: tuple[str, ...] = ()
+    refuted: tuple[str, ...] = ()
+    boundary_gap_ms: tuple[int, int] | None = None
+    provisioned: int | None = None
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        """Whether the statement is about a cycle that had not ended."""
+        return self.as_of_ms < self.cycle.end_ms
+
+    @property
+    def active_text(self) -> str:
+        """The number as a column shows it: ``412 so far``, ``398``, ``≥412``, ``unknown``."""
+        return active_text(self.bounds, running=self.running)
+
+    @property
+    def words(self) -> str:
+        """The number in a sentence for people, with the reason for what is not known."""
+        return words(self)
+
+
+def active_text(bounds: Bounds, *, running: bool) -> str:
+    """Return the number as a table's column shows it; the class of accuracy can be read from it."""
+    lower, upper = bounds.lower, bounds.upper
+    accuracy = bounds.stated
+    if running and bounds.accuracy is not Accuracy.CONFLICT:
+        if accuracy is Accuracy.ESTIMATE:
+            return f"~{bounds.estimate} so far"
+        return f"{lower} so far" if lower else "none seen so far"
+    match accuracy:
+        case Accuracy.EXACT:
+            return str(lower)
+        case Accuracy.BOUNDED:
+            return f"{lower}–{upper}"  # noqa: RUF001 - a range is written with an en dash
+        case Accuracy.LOWER_BOUND:
+            return f"≥{lower}"
+        case Accuracy.UPPER_BOUND:
+            return f"≤{upper}"
+        case Accuracy.ESTIMATE:
+            return f"~{bounds.estimate}"
+        case _:
+            return "unknown"
+
+
+def words(statement: CycleStatement) -> str:
+    """Return the statement's number in words, as wherever a person reads (MEASUREMENT §0)."""
+    bounds = statement.bounds
+    if bounds.accuracy is Accuracy.CONFLICT:
+        named = "; ".join(statement.refuted) or "the facts contradict each other"
+        return f"unknown: {named}"
+    if statement.running:
+        return statement.active_text
+    match bounds.accuracy:
+        case Accuracy.EXACT:
+            return str(bounds.lower)
+        case Accuracy.BOUNDED:
+            return f"at least {bounds.lower}, at most {bounds.upper}: {_why_bounded(statement)}"
+        case Accuracy.UPPER_BOUND:
+            return f"at most {bounds.upper}: {_why_bounded(statement)}"
+        case Accuracy.LOWER_BOUND:
+            return f"at least {bounds.lower}: {_why_unbounded(statement)}"
+        case Accuracy.ESTIMATE:
+            return f"about {bounds.estimate}, an estimate: nothing is proved"
+        case _:
+            return f"unknown: {_why_unbounded(statement)}"
+
+
+def daily_series(
+    cycle: Cycle, as_of_ms: int, counts: Sequence[int], known: int
+) -> tuple[int | None, ...]:
+    """Return the daily lower bounds of the days begun by ``as_of_ms``.
+
+    Args:
+        cycle: The cycle.
+        as_of_ms: End of the time stated; the day that contains it is "so far".
+        counts: Users proved active per day, for every day of the cycle.
+        known: Word of the days that a successful poll of every source followed in time.
+    """
+    begun = min(cycle.days, -(-max(0, as_of_ms - cycle.start_ms) // DAY_MS))
+    ended = (min(as_of_ms, cycle.end_ms) - cycle.start_ms) // DAY_MS
+    return tuple(counts[day] if day >= ended or known >> day & 1 else None for day in range(begun))
+
+
+def uncertainty_of(
+    bounds: Bounds, properties: Sequence[Properties], domains: int
+) -> tuple[Uncertainty, ...]:
+    """Return why the upper bound exceeds the lower, for ``uncertainty`` of the report."""
+    if bounds.accuracy not in {Accuracy.BOUNDED, Accuracy.UPPER_BOUND} or bounds.upper is None:
+        return ()
+    if not all(p.ids_stable for p in properties):
+        reason = UNSTABLE_IDS
+    elif domains > 1:
+        reason = SEPARATE_IDENTITIES
+    elif any(p.hidden_ms for p in properties):
+        reason = HIDDEN_ACTIVITY
+    else:
+        reason = BOUNDARY_GAP
+    return (Uncertainty(reason, bounds.upper - bounds.lower),)
+
+
+def refuted_by(source: str, properties: Properties) -> str:
+    """Return the sentence for a source whose facts contradict what it declares."""
+    return (
+        f"source {source}: somebody seen active is proved inactive by a later complete listing, so "
+        f"one of its guarantees is false: removal: {properties.removal}, ids: Stable, "
+        f"lagSeconds: {properties.lag_ms // 1000} or hiddenSeconds: {properties.hidden_ms // 1000}"
+        f" (removed, renamed or excluded since?)"
+    )
+
+
+def _why_bounded(statement: CycleStatement) -> str:
+    reasons = {u.reason: u.users for u in statement.uncertainty}
+    bounds = statement.bounds
+    users = (bounds.upper or 0) - bounds.lower
+    people = "1 person" if users == 1 else f"{users} people"
+    if SEPARATE_IDENTITIES in reasons:
+        return "the sources' users cannot be compared, the same person may be in several of them"
+    if UNSTABLE_IDS in reasons:
+        return "user ids may change, so that listings of different times cannot be united"
+    if HIDDEN_ACTIVITY in reasons:
+        return f"the product may hide activity after the time it shows; this concerns {people}"
+    again = f"{people} signed in again since"
+    if statement.boundary_gap_ms is None:
+        return f"their activity right before the cycle's end was overwritten; {again}"
+    start, end = (
+        datetime.fromtimestamp(ms // 1000, UTC).strftime("%H:%M")
+        for ms in statement.boundary_gap_ms
+    )
+    return f"nothing could be read between {start} and {end} around the cycle's end; {again}"
+
+
+def _why_unbounded(statement: CycleStatement) -> str:
+    if REMOVED_USERS in statement.unbounded:
+        return "this product forgets removed users"
+    if NO_CLOSING_POLL in statement.unbounded:
+        return "nothing could be read completely after the cycle's end"
+    return "nothing was proved"

@@ -209,7 +209,7 @@ class Kube:
         return _object(raw, what)
 
     async def replace(self, resource: Resource, body: Mapping[str, Any]) -> None:
-        """Put a changed object in the place of the one that was read (its resourceVersion is in it).
+        """Put a changed object in the place of the one that was read, by resourceVersion.
 
         Raises:
             ConflictError: Somebody changed it meanwhile.

@@ -1,0 +1,61 @@
+"""``licenseusage operator``: run the operator, in a pod or on a desk."""
+
+import asyncio
+import os
+from dataclasses import fields
+from inspect import Parameter, Signature
+from typing import Annotated
+
+import typer
+
+from licenseusage.clock import clock_from, development
+from licenseusage.controller.logs import configure
+from licenseusage.controller.process import run
+from licenseusage.controller.settings import PREFIX, Settings, from_mapping
+
+app = typer.Typer(help="Run the operator.")
+
+
+def operator(**flags: str | None) -> None:
+    """Count active users for every LicenseUsage of a cluster, and report them.
+
+    Runs until it is told to stop (SIGTERM, Ctrl-C). Every option can be given as an environment
+    variable instead. In a pod it uses the pod's service account; elsewhere KUBECONFIG.
+
+    Example, on a desk, against the cluster of the current KUBECONFIG::
+
+        licenseusage operator --database-url sqlite:///./ledger.sqlite --http-address 127.0.0.1:8080
+    """
+    settings = from_mapping(os.environ, flags)
+    clock = clock_from(os.environ)
+    configure(settings.log_level)
+    code = asyncio.run(run(settings, clock, development=development(os.environ)))
+    raise typer.Exit(code)
+
+
+def _parameters() -> list[Parameter]:
+    """One option per setting, so that flags, variables and their help never drift apart."""
+    return [
+        Parameter(
+            f.name,
+            Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                str | None,
+                typer.Option(
+                    f"--{f.name.replace('_', '-')}",
+                    help=f"{f.metadata['help']} [env: {PREFIX}{f.name.upper()}]",
+                    show_default=_shown(f.default),
+                ),
+            ],
+        )
+        for f in fields(Settings)
+    ]
+
+
+def _shown(default: object) -> str | bool:
+    return str(default) if default not in ((), "") else False
+
+
+operator.__signature__ = Signature(_parameters())  # type: ignore[attr-defined]
+app.command()(operator)

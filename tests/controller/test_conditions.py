@@ -1,0 +1,116 @@
+"""Which conditions hold: kstatus's three, the details, and when a transition time moves."""
+
+from licenseusage.controller.conditions import (
+    Consequence,
+    Findings,
+    Problem,
+    SourceHealth,
+    Status,
+    Verdict,
+    conditions,
+)
+
+NOW = 1_780_000_000_000
+MINUTE = 60_000
+
+
+def healthy(name="list", **kwargs):
+    return SourceHealth(name, NOW - MINUTE, 15 * MINUTE, **kwargs)
+
+
+def shown(found, previous=(), now=NOW):
+    return {c["type"]: c for c in conditions(found, previous, 3, now)}
+
+
+def test_a_healthy_object_is_ready_and_shows_neither_reconciling_nor_stalled():
+    seen = shown(Findings("p", sources=[healthy()]))
+    assert seen["Ready"]["status"] == "True"
+    assert seen["Collected"]["status"] == "True"
+    assert set(seen) == {"Ready", "Collected"}
+
+
+def test_before_the_first_poll_an_object_is_reconciling_and_not_ready():
+    seen = shown(Findings("p", sources=[SourceHealth("list", None, MINUTE)]))
+    assert seen["Ready"]["status"] == "False"
+    assert seen["Reconciling"]["status"] == "True"
+    assert seen["Collected"]["status"] == "Unknown"
+
+
+def test_a_transient_failure_is_reconciling_with_retry_and_not_stalled():
+    seen = shown(Findings("p", sources=[healthy(problem=Problem("Timeout", "slow"))]))
+    assert seen["Ready"]["status"] == "False"
+    assert seen["Ready"]["reason"] == "Timeout"
+    assert seen["Reconciling"]["reason"] == "ProgressingWithRetry"
+    assert "Stalled" not in seen
+
+
+def test_a_failure_for_a_person_is_stalled_and_not_reconciling():
+    problem = Problem("SecretNotFound", "create it", Consequence.NEEDS_A_PERSON)
+    seen = shown(Findings("p", sources=[healthy(problem=problem)]))
+    assert seen["Stalled"]["reason"] == "SecretNotFound"
+    assert "create it" in seen["Stalled"]["message"]
+    assert "Reconciling" not in seen
+
+
+def test_the_source_that_needs_a_person_is_named_first():
+    sources = [
+        healthy("a", problem=Problem("Timeout", "slow")),
+        healthy("b", problem=Problem("UnknownPreset", "which", Consequence.NEEDS_A_PERSON)),
+    ]
+    seen = shown(Findings("p", sources=sources))
+    assert seen["Collected"]["reason"] == "UnknownPreset"
+    assert "Source b" in seen["Collected"]["message"]
+    assert "1 more" in seen["Collected"]["message"]
+
+
+def test_a_success_two_intervals_old_is_stale():
+    old = SourceHealth("list", NOW - 31 * MINUTE, 15 * MINUTE)
+    seen = shown(Findings("p", sources=[old]))
+    assert seen["Ready"]["reason"] == "Stale"
+    assert shown(Findings("p", sources=[SourceHealth("l", NOW - 30 * MINUTE, 15 * MINUTE)]))["Ready"][
+        "status"
+    ] == ("True")
+
+
+def test_a_bad_licence_makes_ready_false_while_collection_goes_on():
+    licensed = Verdict(Status.FALSE, "LicenseExpired", "expired", needs_a_person=True)
+    seen = shown(Findings("p", sources=[healthy()], licensed=licensed))
+    assert seen["Ready"]["reason"] == "LicenseExpired"
+    assert seen["Stalled"]["reason"] == "LicenseExpired"
+    assert seen["Collected"]["status"] == "True"
+
+
+def test_a_vendors_outage_and_an_overage_never_make_ready_false():
+    seen = shown(
+        Findings(
+            "p",
+            sources=[healthy()],
+            licensed=Verdict(Status.TRUE, "LicenseValid", "ok"),
+            reported=Verdict(Status.FALSE, "VendorUnavailable", "503"),
+            within_entitlement=Verdict(Status.FALSE, "MaximumExceeded", "600 of 500"),
+        )
+    )
+    assert seen["Ready"]["status"] == "True"
+    assert seen["Reported"]["status"] == "False"
+    assert seen["WithinEntitlement"]["status"] == "False"
+    assert not {"Stalled", "Reconciling"} & set(seen)
+
+
+def test_an_invalid_spec_is_stalled():
+    problem = Problem("InvalidSpec", "spec.x", Consequence.NEEDS_A_PERSON)
+    seen = shown(Findings("p", spec=problem))
+    assert seen["Stalled"]["reason"] == seen["Ready"]["reason"] == "InvalidSpec"
+
+
+def test_a_transition_time_moves_only_when_the_status_does():
+    first = conditions(Findings("p", sources=[healthy()]), [], 1, NOW)
+    again = shown(Findings("p", sources=[healthy()]), first, NOW + MINUTE)
+    assert again["Ready"]["lastTransitionTime"] == first[0]["lastTransitionTime"]
+    bad = Findings("p", sources=[healthy(problem=Problem("Timeout", "slow"))])
+    failed = shown(bad, first, NOW + 5 * MINUTE)
+    assert failed["Ready"]["lastTransitionTime"] != first[0]["lastTransitionTime"]
+
+
+def test_a_long_message_is_cut_to_what_a_condition_takes():
+    seen = shown(Findings("p", sources=[healthy(problem=Problem("X", "y" * 5000))]))
+    assert len(seen["Collected"]["message"]) <= 1024

@@ -89,6 +89,7 @@ LICENSE_USAGE = Kind(
             '\'the name "%s" has %d characters and may have '
             f"{NAME_CHARACTERS}: the names of its reports begin with it'"
             ".format([self.metadata.name, self.metadata.name.size()])",
+            field_path=".metadata.name",
         ),
     ),
 )
@@ -197,8 +198,12 @@ def _root_schema(kind: Kind) -> Schema:
             f"{GROUP}/{VERSION}.",
         },
         "kind": {"type": "string", "description": f"kind is {kind.name}."},
-        # The API server allows no description here; it has its own words for it.
-        "metadata": {"type": "object"},
+        # Name and nothing else may be declared here, not even a description: the API server has
+        # its own words for the rest. Declared, a rule can point to it.
+        "metadata": {
+            "type": "object",
+            "properties": {"name": {"type": "string", "maxLength": 253}},
+        },
     }
     for name in ("spec", "status"):
         part = cast("dict[str, JsonValue]", properties[name])

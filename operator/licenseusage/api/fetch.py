@@ -46,8 +46,6 @@ HeaderName = Annotated[
             Rule(
                 "self.matches('^[A-Za-z0-9_-]+$')",
                 "not an HTTP header's name: letters, digits, '-' and '_' only",
-                "'\"' + self + '\" is not an HTTP header\\'s name: letters, digits, "
-                '"-" and "_" only\'',
             ),
             Rule(
                 "!self.matches('(?i)^(host|connection|content-length|transfer-encoding|te|upgrade)$')",
@@ -313,8 +311,6 @@ class Http(ApiModel):
                         r"self.startsWith('/') && !self.matches('[?#\\x00-\\x20\\x7f\\\\]')",
                         "must begin with '/' and hold no '?', '#', '\\' or white space: put "
                         "parameters into query",
-                        '\'"\' + self + \'" must begin with "/" and hold no "?", "#", '
-                        '"\\\\" or white space: put parameters into query\'',
                     )
                 ),
             ),

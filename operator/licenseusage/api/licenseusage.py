@@ -44,8 +44,6 @@ Product = Annotated[
             Rule(
                 "self.matches('^[A-Za-z0-9][A-Za-z0-9._:/-]*$')",
                 "must begin with a letter or digit and hold only letters, digits and . _ : / -",
-                "'\"' + self + '\" must begin with a letter or digit and hold only letters, "
-                "digits and . _ : / -'",
             ),
             Rule(
                 "self == oldSelf",

@@ -120,8 +120,6 @@ SecretName = Annotated[
             Rule(
                 "self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",
                 "not a Secret's name: lower-case letters, digits, '-' and '.' only",
-                "'\"' + self + '\" is not a Secret\\'s name: lower-case letters, digits, '"
-                ' + \'"-" and "." only\'',
             )
         ),
     ),
@@ -135,8 +133,6 @@ SecretKey = Annotated[
             Rule(
                 "self.matches('^[-._a-zA-Z0-9]+$')",
                 "not a key of a Secret: letters, digits, '-', '_' and '.' only",
-                "'\"' + self + '\" is not a key of a Secret: letters, digits, "
-                '"-", "_" and "." only\'',
             )
         ),
     ),

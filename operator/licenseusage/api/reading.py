@@ -82,8 +82,8 @@ def check_close_grace(
         sources: Lag and interval of each source as they are used.
 
     Raises:
-        Stalled: ``InvalidSpec``: longer than the cycle, or shorter than a source's lag and two of its
-            intervals.
+        Stalled: ``InvalidSpec``: longer than the cycle, or shorter than a source's lag and two of
+            its intervals.
     """
     if cycle_hours is not None and close_grace_hours > cycle_hours:
         raise Stalled(
@@ -115,8 +115,8 @@ def _spec_problems(spec: LicenseUsageSpec) -> Iterator[str]:
         )
     if spec.maximum_active_users is not None and not spec.cycle:
         yield (
-            f"spec.maximumActiveUsers is {spec.maximum_active_users}, but goes with spec.cycle only: a "
-            "licence brings its own maximum; remove it"
+            f"spec.maximumActiveUsers is {spec.maximum_active_users}, but goes with spec.cycle "
+            "only: a licence brings its own maximum; remove it"
         )
     if spec.cycle:
         if (spec.cycle.length_days is None) == (spec.cycle.length_months is None):
@@ -124,7 +124,8 @@ def _spec_problems(spec: LicenseUsageSpec) -> Iterator[str]:
         anchor = _date(spec.cycle.anchor_date)
         if anchor is None:
             yield (
-                f"spec.cycle.anchorDate is {spec.cycle.anchor_date!r}: write a day such as 2026-01-15"
+                f"spec.cycle.anchorDate is {spec.cycle.anchor_date!r}: "
+                "write a day such as 2026-01-15"
             )
         elif spec.cycle.length_months is not None and anchor.day > MONTHS_ANCHOR_DAY:
             yield (
@@ -159,11 +160,19 @@ def _problem(detail: ErrorDetails) -> str:
     path = _path(detail["loc"])
     if detail["type"] == "missing":
         return f"{path} is missing: add it"
-    seen = repr(detail["input"])
-    if len(seen) > SHOWN_CHARACTERS:
-        seen = seen[:SHOWN_CHARACTERS] + "…"
+    seen = _seen(detail["input"])
     wanted = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return f"{path} is {seen}, but should be {wanted}"
+
+
+def _seen(value: object) -> str:
+    """Show a scalar, shortened; of anything bigger only what it is."""
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
 
 
 def _path(location: tuple[int | str, ...]) -> str:

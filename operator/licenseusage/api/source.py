@@ -31,8 +31,6 @@ TimeFormat = Annotated[
                 "self in ['Auto', 'EpochSeconds', 'EpochMillis'] || self.contains('%')",
                 "must be Auto, EpochSeconds, EpochMillis or a strptime pattern such as "
                 "'%Y-%m-%d %H:%M:%S'",
-                "'\"' + self + '\" must be Auto, EpochSeconds, EpochMillis or a strptime pattern '"
-                " + 'such as \"%Y-%m-%d %H:%M:%S\"'",
             ),
             Rule(
                 "!self.contains('%Z')",
@@ -52,7 +50,6 @@ TimeZone = Annotated[
             Rule(
                 "self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$')",
                 "must be an IANA time zone such as UTC or Europe/Berlin",
-                "'\"' + self + '\" is not an IANA time zone such as UTC or Europe/Berlin'",
             )
         ),
     ),
@@ -275,8 +272,6 @@ class Source(ApiModel):
                 Rule(
                     "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
                     "must be lower-case letters, digits and '-', such as graph",
-                    '\'"\' + self + \'" must be lower-case letters, digits and "-", such as '
-                    "graph'",
                 )
             ),
         ),

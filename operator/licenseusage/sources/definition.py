@@ -30,14 +30,14 @@ class Pods(msgspec.Struct, frozen=True, kw_only=True):
     """Which pods to ask and how to reach them.
 
     Attributes:
-        match_labels: Label names and values; empty where the source names no selector.
+        selector: Label selector in the API server's text form; None where the source names none.
         port: A number, or the name of a container port.
         scheme: ``HTTP`` or ``HTTPS``.
         ca: Where the PEM of the certificate authority is, for ``HTTPS``; None = the system's.
         server_name: The name in the server's certificate, also sent as SNI and ``Host``.
     """
 
-    match_labels: tuple[Pair, ...]
+    selector: str | None
     port: int | str
     scheme: Literal["HTTP", "HTTPS"]
     ca: SecretKey | None = None
@@ -67,13 +67,13 @@ class Offset(msgspec.Struct, frozen=True, kw_only=True, tag="Offset"):
 
     Attributes:
         offset_param: Query parameter of the first row's position, counted from 0.
-        limit_param: Query parameter of the page size; None = not sent.
+        limit_param: Query parameter of the page size.
         size: Rows asked for per page.
         total: JMESPath to the number of rows in the whole list; None = ends at an empty page.
     """
 
     offset_param: str
-    limit_param: str | None
+    limit_param: str
     size: int
     total: str | None = None
 
@@ -83,7 +83,7 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True, tag="Cursor"):
 
     Attributes:
         params: Query parameter and the JMESPath, over the page just read, of its value. The listing
-            ends when the first of them is absent, null or empty.
+            ends when all of them are absent, null or empty.
     """
 
     params: tuple[Pair, ...]
@@ -103,11 +103,13 @@ class Http(msgspec.Struct, frozen=True, kw_only=True):
     items: str | None
     pagination: Pagination
 
-    @property
-    def asks_per_cycle(self) -> bool:
-        """Whether the request names a cycle, so that each cycle needs a listing of its own."""
+    def names(self, template: str) -> bool:
+        """Whether the request holds templates that begin so: ``cycle``, ``cycle.end``, …
+
+        A request that names a cycle needs a listing of its own for each cycle.
+        """
         parts = [self.path, self.body or "", *(value for _, value in self.query)]
-        return any("{{" in part for part in parts)
+        return any("{{" + template in part for part in parts)
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,6 +172,7 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
         definition: Who counts as active, in words; copied into signed reports.
         interval_ms: How often it is polled at most.
         identity: Identity domain; ids of sources with the same one are united.
+        when_nobody: What it means for this product if no listed user has a last activity.
     """
 
     name: str
@@ -182,6 +185,7 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
     users: Users
     identity: str
     guarantees: Guarantees
+    when_nobody: str | None = None
 
     @property
     def properties(self) -> Properties:

@@ -1,9 +1,20 @@
-"""Presets: what is known about products, as data files, merged with what the user wrote."""
+"""Presets: what is known about products, as data files beside this module (``presets/*.yaml``).
+
+A preset is a source as a user would write it, without what only the user knows (pods' labels, the
+Secret). Adding one is adding a file; its claims say how far they were verified.
+"""
 
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 from typing import Any, Literal
 
+import yaml
+
+from licenseusage.api.source import Source
+from licenseusage.errors import Stalled
 from licenseusage.sources.definition import EffectiveSource
+from licenseusage.sources.effective import effective_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,8 +22,12 @@ class Preset:
     """One product's way of telling who was active, and how far that was verified.
 
     Attributes:
+        title: What it reads, in a few words.
         verified: ``Live`` (on a running instance), ``Source`` (read in its code) or ``Documentation``.
         version: The product's version it was verified with.
+        unverified: Parts that were not verified.
+        notes: What an administrator should know before using it.
+        when_nobody: What it means for this product if no listed user has a last activity.
         source: The fields of a source, camelCase, as a user would write them.
     """
 
@@ -20,19 +35,60 @@ class Preset:
     title: str
     verified: Literal["Live", "Source", "Documentation"]
     version: str
+    unverified: tuple[str, ...]
     notes: tuple[str, ...]
+    when_nobody: str | None
     source: dict[str, Any] = field(repr=False)
 
 
+@cache
 def presets() -> dict[str, Preset]:
-    """Return the presets by name."""
-    raise NotImplementedError
+    """Return the presets by name, in alphabetical order."""
+    folder = files(__package__ or "licenseusage.sources") / "presets"
+    found = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".yaml")),
+        key=lambda entry: entry.name,
+    )
+    return {
+        entry.name.removesuffix(".yaml"): _preset(entry.name, entry.read_text(encoding="utf-8"))
+        for entry in found
+    }
 
 
-def effective(source: Any) -> EffectiveSource:
-    """Merge a source (api.source.Source) with its preset and check it.
+def effective(source: Source) -> EffectiveSource:
+    """Merge a source with its preset and check the whole.
+
+    What the source gives replaces the preset's, member by member; a list replaces a list as a whole;
+    another kind of ``auth`` or another ``pagination.type`` replaces the preset's altogether.
 
     Raises:
-        Stalled: ``UnknownPreset`` or ``InvalidSource``, naming the field, what was seen and the fix.
+        Stalled: ``UnknownPreset``, or ``InvalidSource`` naming the field, what was seen and the fix.
     """
-    raise NotImplementedError
+    preset = None
+    if source.preset is not None:
+        preset = presets().get(source.preset)
+        if preset is None:
+            raise Stalled(
+                "UnknownPreset",
+                f"Source {source.name}: there is no preset {source.preset!r}. There are "
+                f"{', '.join(presets())}; or leave preset out and write http and users in full.",
+            )
+    return effective_of(
+        source,
+        preset.source if preset else {},
+        when_nobody=preset.when_nobody if preset else None,
+    )
+
+
+def _preset(file_name: str, text: str) -> Preset:
+    data = yaml.safe_load(text)
+    return Preset(
+        name=file_name.removesuffix(".yaml"),
+        title=data["title"],
+        verified=data["verified"],
+        version=data["version"],
+        unverified=tuple(data.get("unverified", ())),
+        notes=tuple(data.get("notes", ())),
+        when_nobody=data.get("whenNobody"),
+        source=data["source"],
+    )

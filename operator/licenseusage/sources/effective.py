@@ -1,0 +1,279 @@
+"""From what a user wrote to an effective source: merged with a preset, checked, made immutable.
+
+The API server has checked the user's part by its CEL rules, but not the sum of it and a preset, and
+``source check`` reads files that no API server has seen: so everything is checked here, and the
+message names the field in the user's words.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from licenseusage.api import source as api
+from licenseusage.api.fetch import Auth, Http, Pods
+from licenseusage.errors import Stalled
+from licenseusage.sources import definition as model
+from licenseusage.sources import expressions, templates, timestamps
+
+_T = TypeVar("_T")
+
+DEFAULT_INTERVAL_MINUTES = 15
+DEFAULT_LAG_SECONDS = 60
+MINUTE_MS = 60_000
+
+_GRANULARITY_MS = {
+    "Second": model.SECOND_MS,
+    "Minute": MINUTE_MS,
+    "Hour": 60 * MINUTE_MS,
+    "Day": model.DAY_MS,
+}
+_PATH = re.compile(r"/[^?#\\\s\x00-\x1f\x7f]*")
+_OF_THE_CONNECTION = {
+    "host", "connection", "content-length", "transfer-encoding", "te", "upgrade",
+}  # fmt: skip
+_OF_AUTH = {"authorization", "proxy-authorization", "cookie"}
+
+
+class _InvalidError(ValueError):
+    """A field that cannot be used; the text begins with the field's name."""
+
+
+def effective_of(
+    source: api.Source, preset: Mapping[str, Any], *, when_nobody: str | None = None
+) -> model.EffectiveSource:
+    """Merge a source with a preset's fields (camelCase) and check the whole.
+
+    Raises:
+        Stalled: ``InvalidSource``, naming the field, what was seen and the fix.
+    """
+    try:
+        whole = api.Source.model_validate(merged(preset, source.to_object()))
+        return _effective(whole, when_nobody)
+    except ValidationError as error:
+        raise _invalid(source.name, _first(error)) from None
+    except ValueError as error:
+        raise _invalid(source.name, str(error)) from None
+
+
+def merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay what is given over a preset: objects member by member, everything else as a whole."""
+    result = dict(preset)
+    for name, value in given.items():
+        below = result.get(name)
+        if not isinstance(value, Mapping) or not isinstance(below, Mapping):
+            result[name] = value
+            continue
+        if (name == "auth" and not value.keys() & below.keys()) or (
+            name == "pagination" and value.get("type", below.get("type")) != below.get("type")
+        ):
+            below = {}  # another kind: nothing of the preset's kind applies
+        result[name] = merged(below, value)
+    return result
+
+
+def _effective(source: api.Source, when_nobody: str | None) -> model.EffectiveSource:
+    http = _http(_given(source.http, "http", "say what to request, or name a preset"))
+    users = _users(_given(source.users, "users", "say what the items mean, or name a preset"))
+    guarantees = _guarantees(source.guarantees or api.Guarantees())
+    if guarantees.initial_value == "CreationTime" and users.created_at is None:
+        raise _InvalidError(
+            "guarantees.initialValue is CreationTime, but users.createdAt.path is missing: say where "
+            "the creation time stands"
+        )
+    pagination = http.pagination
+    overlaps = guarantees.order != "Unknown"
+    if isinstance(pagination, model.Offset) and overlaps and pagination.size < 2:
+        raise _InvalidError(
+            "http.pagination.size is 1: pages that overlap by one row need 2 or more"
+        )
+    return model.EffectiveSource(
+        name=source.name,
+        preset=source.preset,
+        definition=source.activity_definition
+        or f"The product recorded activity of the user in {users.last_active.path}",
+        interval_ms=(source.interval_minutes or DEFAULT_INTERVAL_MINUTES) * MINUTE_MS,
+        pods=_pods(_given(source.pods, "pods", "say which pods to ask")),
+        auth=_auth(source.auth),
+        http=http,
+        users=users,
+        identity="product",
+        guarantees=guarantees,
+        when_nobody=when_nobody,
+    )
+
+
+def _pods(pods: Pods) -> model.Pods:
+    scheme = pods.scheme or "HTTPS"
+    if pods.tls is not None and scheme == "HTTP":
+        raise _InvalidError(
+            "pods.tls is given, but pods.scheme is HTTP: use HTTPS, or remove pods.tls"
+        )
+    ca = pods.tls.ca_secret_ref if pods.tls else None
+    return model.Pods(
+        selector=pods.selector.to_query() if pods.selector else None,
+        port=_given(pods.port, "pods.port", "name the container port"),
+        scheme=scheme,
+        ca=model.SecretKey(ca.name, ca.key) if ca else None,
+        server_name=pods.tls.server_name if pods.tls else None,
+    )
+
+
+def _auth(auth: Auth | None) -> model.BasicAuth | model.HeaderAuth | None:
+    if auth is None:
+        return None
+    if (auth.basic is None) == (auth.header is None):
+        raise _InvalidError("auth needs exactly one of basic and header")
+    if auth.basic is not None:
+        return model.BasicAuth(auth.basic.secret_ref.name)
+    assert auth.header is not None  # noqa: S101
+    header = auth.header
+    return model.HeaderAuth(
+        header=header.name or "Authorization",
+        prefix=header.prefix or "",
+        secret=model.SecretKey(header.secret_ref.name, header.secret_ref.key),
+    )
+
+
+def _http(http: Http) -> model.Http:
+    path = _given(http.path, "http.path", "say what to request")
+    if not _PATH.fullmatch(path):
+        raise _InvalidError(
+            f"http.path {path!r} must begin with '/' and hold no '?', '#', '\\' or white space: put "
+            "parameters into http.query"
+        )
+    query = tuple((one.name, one.value) for one in http.query or ())
+    for place, text in (
+        ("path", path),
+        ("body", http.body or ""),
+        *(("query", v) for _, v in query),
+    ):
+        _checked(f"http.{place}", lambda text=text: templates.check(text))
+    headers = tuple((one.name, one.value) for one in http.headers or ())
+    for name, _ in headers:
+        if name.lower() in _OF_AUTH:
+            raise _InvalidError(
+                f"http.headers: {name} carries a secret: put it into a Secret, use auth"
+            )
+        if name.lower() in _OF_THE_CONNECTION:
+            raise _InvalidError(f"http.headers: {name} belongs to the connection and cannot be set")
+    method = http.method or ("POST" if http.body is not None else "GET")
+    if http.body is not None and method == "GET":
+        raise _InvalidError(
+            "http.body is given, but http.method is GET: use POST, or remove the body"
+        )
+    return model.Http(
+        method=method,
+        path=path,
+        query=query,
+        headers=headers,
+        body=http.body,
+        items=_path("http.items", http.items),
+        pagination=_pagination(http),
+    )
+
+
+def _pagination(http: Http) -> model.Pagination:
+    given = http.pagination
+    match given.type if given else None:
+        case "Offset":
+            assert given is not None  # noqa: S101
+            needed = "pagination of type Offset needs offsetParam, limitParam and size"
+            return model.Offset(
+                offset_param=_given(given.offset_param, "http.pagination.offsetParam", needed),
+                limit_param=_given(given.limit_param, "http.pagination.limitParam", needed),
+                size=_given(given.size, "http.pagination.size", needed),
+                total=_path("http.pagination.total", given.total),
+            )
+        case "Cursor":
+            assert given is not None  # noqa: S101
+            params = _given(
+                given.params, "http.pagination.params", "pagination of type Cursor needs params"
+            )
+            for param in params:
+                _path(f"http.pagination.params {param.name}", param.path)
+            return model.Cursor(params=tuple((param.name, param.path) for param in params))
+        case _:
+            return model.OnePage()
+
+
+def _users(users: api.Users) -> model.Users:
+    stamp = _given(users.last_active, "users.lastActive", "say where the last activity stands")
+    form = stamp.format or "Auto"
+    own = timestamps.granularity_ms(form)
+    created = users.created_at
+    if users.exclude is not None:
+        exclude = users.exclude
+        _checked("users.exclude", lambda: expressions.predicate(exclude))
+    last_active = model.Stamp(
+        path=_needed_path("users.lastActive.path", stamp.path),
+        format=form,
+        naive_timezone=stamp.naive_timezone or "UTC",
+        # A format cannot be finer than its own digits, whatever is declared.
+        granularity_ms=max(own, _GRANULARITY_MS[stamp.granularity or "Second"]),
+    )
+    _checked("users.lastActive", lambda: timestamps.reader(last_active))
+    return model.Users(
+        id=_needed_path("users.id", users.id),
+        last_active=last_active,
+        created_at=model.CreatedAt(
+            path=_needed_path("users.createdAt.path", created.path),
+            tolerance_ms=(created.tolerance_seconds or 0) * model.SECOND_MS,
+        )
+        if created
+        else None,
+        exclude=users.exclude,
+        exclude_ids=users.exclude_ids or (),
+        normalize=users.normalize or (),
+    )
+
+
+def _guarantees(given: api.Guarantees) -> model.Guarantees:
+    lag = given.lag_seconds
+    return model.Guarantees(
+        lag_seconds=DEFAULT_LAG_SECONDS if lag is None else lag,
+        hidden_seconds=given.hidden_seconds or 0,
+        clock_skew_seconds=given.clock_skew_seconds,
+        removal=given.removal or "ListedOnce",
+        ids=given.ids or "Unknown",
+        id_reuse=given.id_reuse or "Never",
+        initial_value=given.initial_value or "Empty",
+        order=given.order or "Unknown",
+    )
+
+
+def _given(value: _T | None, field: str, fix: str) -> _T:
+    if value is None:
+        raise _InvalidError(f"{field} is missing: {fix}")
+    return value
+
+
+def _path(field: str, text: str | None) -> str | None:
+    if text is not None:
+        _checked(field, lambda: expressions.expression(text))
+    return text
+
+
+def _needed_path(field: str, text: str | None) -> str:
+    needed = _given(text, field, "give a JMESPath over one item, or name a preset")
+    _path(field, needed)
+    return needed
+
+
+def _checked(field: str, check: Callable[[], object]) -> None:
+    try:
+        check()
+    except ValueError as error:
+        raise _InvalidError(f"{field}: {error}") from None
+
+
+def _first(error: ValidationError) -> str:
+    """Say what pydantic saw first, in the user's names and without the value."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return f"{field}: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _invalid(name: str, text: str) -> Stalled:
+    return Stalled("InvalidSource", f"Source {name}: {text}.")

@@ -1,0 +1,228 @@
+"""JMESPath expressions of a source: checked when the spec is read, plain ones turned into field paths.
+
+Most expressions are plain paths (``signInActivity.lastSuccessfulSignInDateTime``) or comparisons of
+plain paths with literals (``user_type == 'bot'``). Those need no interpreter: the fields they name
+can be decoded alone. Everything else goes through ``jmespath``; both must give the same answer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions
+
+Path = tuple[str, ...]
+"""Member names from the item inwards, e.g. ``("signInActivity", "lastSuccessfulSignInDateTime")``."""
+
+Getter = Callable[[Any], Any]
+"""Reads a value out of a JSON document (or item); absent is None, as in JMESPath."""
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "lt": lambda a, b: a < b,
+    "lte": lambda a, b: a <= b,
+    "gt": lambda a, b: a > b,
+    "gte": lambda a, b: a >= b,
+}
+
+
+class ExpressionError(ValueError):
+    """An expression that is no JMESPath; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled expression.
+
+    Attributes:
+        text: As written.
+        path: The field path it is, or None where it is more than that.
+        search: Evaluates it on a JSON document. May raise ``EvaluationError``.
+    """
+
+    text: str
+    path: Path | None
+    search: Getter
+
+
+class EvaluationError(ValueError):
+    """An expression that cannot be applied to this answer (a function got the wrong type)."""
+
+
+def expression(text: str) -> Expression:
+    """Compile an expression.
+
+    Raises:
+        ExpressionError: It is no JMESPath, or uses an unknown function.
+    """
+    tree, search = _compiled(text)
+    path = _plain(tree)
+    if path is not None:
+        return Expression(text, path, lambda document: walk(document, path))
+    return Expression(text, None, search)
+
+
+def walk(document: Any, path: Path) -> Any:
+    """Follow a field path through JSON objects; None as soon as something is not there."""
+    for name in path:
+        if not isinstance(document, dict):
+            return None
+        document = document.get(name)
+    return document
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """A condition on an item.
+
+    Attributes:
+        paths: The fields it reads, in the order in which ``holds_for`` takes their values; None where
+            it needs the whole item.
+        holds_for: Evaluates it on those values; only with ``paths``.
+        holds: Evaluates it on a whole item. May raise ``EvaluationError``.
+    """
+
+    paths: tuple[Path, ...] | None
+    holds_for: Callable[[tuple[Any, ...]], bool]
+    holds: Callable[[Any], bool]
+
+
+def predicate(text: str) -> Predicate:
+    """Compile a condition; raises as `expression`."""
+    tree, search = _compiled(text)
+    paths: list[Path] = []
+    simple = _condition(tree, paths)
+
+    def holds(item: Any) -> bool:
+        return _truth(search(item))
+
+    if simple is None:
+        return Predicate(None, _never, holds)
+    return Predicate(tuple(paths), lambda values: _truth(simple(values)), holds)
+
+
+def _never(values: tuple[Any, ...]) -> bool:
+    raise AssertionError("a predicate without paths takes whole items")
+
+
+def _compiled(text: str) -> tuple[dict[str, Any], Getter]:
+    try:
+        compiled = jmespath.compile(text)
+    except (JMESPathError, RecursionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ExpressionError(f"{text!r} is not a JMESPath expression: {reason[:200]}") from None
+    unknown = _functions(compiled.parsed) - _known_functions()
+    if unknown:
+        raise ExpressionError(f"{text!r} uses {sorted(unknown)[0]}(), which JMESPath does not have")
+
+    def search(document: Any) -> Any:
+        try:
+            return compiled.search(document)
+        except (JMESPathError, RecursionError, ArithmeticError, TypeError) as error:
+            raise EvaluationError(type(error).__name__) from None
+
+    return compiled.parsed, search
+
+
+def _known_functions() -> set[str]:
+    return set(Functions.FUNCTION_TABLE)
+
+
+def _functions(tree: dict[str, Any]) -> set[str]:
+    found = {tree["value"]} if tree.get("type") == "function_expression" else set()
+    for child in tree.get("children", ()):
+        if isinstance(child, dict):
+            found |= _functions(child)
+    return found
+
+
+def _plain(tree: dict[str, Any]) -> Path | None:
+    if tree["type"] == "field":
+        return (tree["value"],)
+    if tree["type"] == "subexpression":
+        parts = [_plain(child) for child in tree["children"]]
+        path: Path = ()
+        for part in parts:
+            if part is None:
+                return None
+            path += part
+        return path
+    return None
+
+
+_Condition = Callable[[tuple[Any, ...]], Any]
+
+
+def _condition(tree: dict[str, Any], paths: list[Path]) -> _Condition | None:
+    """Turn comparisons and logic over plain paths into a function of their values; else None."""
+    path = _plain(tree)
+    if path is not None:
+        if path not in paths:
+            paths.append(path)
+        index = paths.index(path)
+        return lambda values: values[index]
+    if tree["type"] == "literal":
+        literal = tree["value"]
+        return lambda values: literal
+    parts = (
+        [_condition(child, paths) for child in tree["children"]] if tree["type"] in _LOGIC else []
+    )
+    if not parts or any(part is None for part in parts):
+        return None
+    first, second = parts[0], parts[-1]
+    assert first is not None  # noqa: S101
+    assert second is not None  # noqa: S101
+    match tree["type"]:
+        case "not_expression":
+            return lambda values: not _truth(first(values))
+        case "or_expression":
+            return lambda values: left if _truth(left := first(values)) else second(values)
+        case "and_expression":
+            return lambda values: second(values) if _truth(left := first(values)) else left
+        case _:
+            return _comparison(tree["value"], first, second)
+
+
+_LOGIC = {"not_expression", "or_expression", "and_expression", "comparator"}
+
+
+def _comparison(operator: str, first: _Condition, second: _Condition) -> _Condition:
+    if operator == "eq":
+        return lambda values: _equal(first(values), second(values))
+    if operator == "ne":
+        return lambda values: not _equal(first(values), second(values))
+    compare = _COMPARE[operator]
+
+    def ordered(values: tuple[Any, ...]) -> bool | None:
+        left, right = first(values), second(values)
+        for kind in (_is_number, _is_text):
+            if kind(left) and kind(right):
+                return compare(left, right)
+        if (_is_number(left) and _is_text(right)) or (_is_text(left) and _is_number(right)):
+            raise EvaluationError("a text cannot be ordered against a number")
+        return None
+
+    return ordered
+
+
+def _truth(value: Any) -> bool:
+    """What JMESPath takes for true: all but null, false, and empty texts, lists and objects."""
+    return not (value is None or value is False or value in ("", [], {}))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _equal(left: Any, right: Any) -> bool:
+    """Equality of JSON values; as in jmespath, a bool is never a number."""
+    if isinstance(left, bool) is not isinstance(right, bool) and (
+        _is_number(left) or _is_number(right)
+    ):
+        return False
+    return bool(left == right)

@@ -1,0 +1,235 @@
+"""Last-activity times as products write them, read as milliseconds since the epoch, UTC.
+
+Most listed users were not active in the cycle, so reading a list is mostly throwing values away: a
+reader first finds the values at or after a horizon (``recent``), and only those are read exactly
+(``read``). No message quotes a value: ``shape_of`` tells ``9999-99-99`` instead.
+"""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, Protocol, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from licenseusage.sources.definition import DAY_MS, SECOND_MS, Stamp
+
+Value = object
+"""A value as decoded from JSON; anything may come."""
+
+_TEXT_OR_NULL = {str, type(None)}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_SECONDS_BELOW = 1e11  # Auto: a smaller number is seconds (1e11 s is the year 5138), PRODUCTS §3.4
+_LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+_NUMBER = re.compile(r"\d{1,17}(?:\.\d{1,9})?", re.ASCII)
+_LEAP_SECOND = re.compile(r"(:\d\d):60")
+
+
+class Instant(NamedTuple):
+    """When an activity was, as far as the text says.
+
+    Attributes:
+        at_ms: The earliest reading.
+        unsure_ms: How much later it may be read: 0, but where a zone repeats an hour.
+    """
+
+    at_ms: int
+    unsure_ms: int = 0
+
+
+class BadStampError(ValueError):
+    """A value that is no time in the declared format. The message never quotes the value."""
+
+
+class Reader(Protocol):
+    """Reads the times of one format."""
+
+    def recent(self, values: Sequence[Value], horizon_ms: int) -> list[int]:
+        """Return the positions of those values that may be at or after the horizon.
+
+        Raises:
+            BadStampError: A value is no time in this format; the others are unknown then.
+        """
+        ...
+
+    def read(self, value: Value) -> Instant | None:
+        """Return one value's time, None for never (null, an empty text, 0); raises as `recent`."""
+        ...
+
+
+def reader(stamp: Stamp) -> Reader:
+    """Return the reader for a declared format.
+
+    Raises:
+        ValueError: The time zone does not exist, or the pattern is no strptime pattern.
+    """
+    try:
+        zone = ZoneInfo(stamp.naive_timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{stamp.naive_timezone!r} is not an IANA time zone") from None
+    match stamp.format:
+        case "Auto":
+            return _Auto(zone)
+        case "EpochSeconds":
+            return _Exact(_seconds)
+        case "EpochMillis":
+            return _Exact(_millis)
+        case pattern:
+            return _Exact(_strptime(pattern, zone))
+
+
+def granularity_ms(pattern: str) -> int:
+    """Return how coarse a format is by its own digits: a minute where it has no seconds, and so on."""
+    if "%" not in pattern:
+        return SECOND_MS
+    codes = set(re.findall(r"%-?([A-Za-z%])", pattern))
+    for coarse, fine in ((SECOND_MS, "STXcsfr"), (60 * SECOND_MS, "MR"), (3600 * SECOND_MS, "HI")):
+        if codes & set(fine):
+            return coarse
+    return DAY_MS
+
+
+def shape_of(value: Value) -> str:
+    """Describe a value without quoting it: digits as 9, letters as a."""
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return (
+            f"a number of {len(str(int(abs(value))))} digits" if abs(value) < 1e30 else "a number"
+        )
+    if isinstance(value, str):
+        letters = re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "9", value[:40]))
+        return f"a text like {letters!r}"
+    return (
+        "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else "null"
+    )
+
+
+class _Exact:
+    """Reads every value exactly; for formats that are rare in large lists."""
+
+    def __init__(self, parse: Callable[[Value], Instant]) -> None:
+        self._parse = parse
+
+    def recent(self, values: Sequence[Value], horizon_ms: int) -> list[int]:
+        found = []
+        for index, value in enumerate(values):
+            instant = self.read(value)
+            if instant is not None and instant.at_ms + instant.unsure_ms >= horizon_ms:
+                found.append(index)
+        return found
+
+    def read(self, value: Value) -> Instant | None:
+        if value is None or value == "" or (value == 0 and not isinstance(value, bool)):
+            return None
+        return self._parse(value)
+
+
+class _Auto(_Exact):
+    """RFC 3339, or a number of seconds or milliseconds since the epoch."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        super().__init__(self._any)
+        self._zone = zone
+
+    def recent(self, values: Sequence[Value], horizon_ms: int) -> list[int]:
+        # The usual list holds nothing but null and RFC 3339 with an offset: 0.2 us a value.
+        if not set(map(type, values)) <= _TEXT_OR_NULL:
+            return super().recent(values, horizon_ms)
+        horizon = _EPOCH + max(0, horizon_ms) * _MILLISECOND
+        read = datetime.fromisoformat
+        texts = cast("Sequence[str | None]", values)
+        try:
+            return [
+                index
+                for index, text in enumerate(texts)
+                if text and (text[16] == ":" or _no_seconds(text)) and read(text) >= horizon
+            ]
+        except (TypeError, ValueError, IndexError):  # no offset, "t" or "z", a leap second, garbage
+            return super().recent(values, horizon_ms)
+
+    def _any(self, value: Value) -> Instant:
+        if isinstance(value, str):
+            return self._rfc3339(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return _number(value, SECOND_MS if abs(value) < _SECONDS_BELOW else 1)
+        raise _bad(value, "RFC 3339 or a number")
+
+    def _rfc3339(self, text: str) -> Instant:
+        # fromisoformat reads more than RFC 3339: a bare date or "…T12:30" would pass for a second.
+        if len(text) < 19 or text[10] not in "Tt " or text[16] != ":":
+            _no_seconds(text)
+        later = 0
+        normal = text[:10] + "T" + text[11:].replace("z", "Z")
+        if _LEAP_SECOND.search(normal):
+            normal, later = _LEAP_SECOND.sub(r"\1:59", normal), SECOND_MS
+        try:
+            instant = _instant(datetime.fromisoformat(normal), self._zone)
+        except (ValueError, OverflowError):
+            raise _bad(text, "RFC 3339, such as 2026-01-31T12:00:00Z") from None
+        return Instant(instant.at_ms + later, instant.unsure_ms)
+
+
+def _no_seconds(text: str) -> bool:
+    raise _bad(text, "RFC 3339 with seconds, such as 2026-01-31T12:00:00Z")
+
+
+def _instant(parsed: datetime, zone: ZoneInfo) -> Instant:
+    if parsed.tzinfo is not None:
+        return Instant((parsed - _EPOCH) // _MILLISECOND)
+    # A local time may happen twice (or never, then it was written by a clock that was set late):
+    # both readings are kept, and the rules of metering see the whole span.
+    readings = [
+        (parsed.replace(tzinfo=zone, fold=fold) - _EPOCH) // _MILLISECOND for fold in (0, 1)
+    ]
+    return Instant(min(readings), max(readings) - min(readings))
+
+
+def _number(value: float, unit_ms: int) -> Instant:
+    if value < 0 or not math.isfinite(value) or value * unit_ms > _LAST_MS:
+        raise _bad(value, "a time since 1970")
+    whole = math.floor(value)
+    return Instant(whole * unit_ms + math.floor((value - whole) * unit_ms))
+
+
+def _seconds(value: Value) -> Instant:
+    return _number(_numeric(value, "seconds"), SECOND_MS)
+
+
+def _millis(value: Value) -> Instant:
+    return _number(_numeric(value, "milliseconds"), 1)
+
+
+def _numeric(value: Value, unit: str) -> int | float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value) if "." in value else int(value)
+    raise _bad(value, f"a number of {unit} since 1970")
+
+
+def _strptime(pattern: str, zone: ZoneInfo) -> Callable[[Value], Instant]:
+    sample = datetime(2026, 1, 31, 13, 34, 56, tzinfo=UTC)
+    try:
+        again = datetime.strptime(sample.strftime(pattern), pattern)
+    except ValueError:
+        raise ValueError(f"{pattern!r} is not a strptime pattern") from None
+    if again.date() != sample.date():
+        raise ValueError(f"{pattern!r} leaves the year, month or day open")
+    if granularity_ms(pattern) < DAY_MS and again.hour != sample.hour:
+        raise ValueError(f"{pattern!r} leaves the half of the day open: add %p to %I, or use %H")
+
+    def parse(value: Value) -> Instant:
+        if not isinstance(value, str):
+            raise _bad(value, f"a text in the format {pattern}")
+        try:
+            return _instant(datetime.strptime(value, pattern), zone)
+        except (ValueError, OverflowError):
+            raise _bad(value, f"the format {pattern}") from None
+
+    return parse
+
+
+def _bad(value: Value, expected: str) -> BadStampError:
+    return BadStampError(f"{shape_of(value)} is not {expected}")

@@ -25,3 +25,6 @@ c.JupyterHub.load_roles = [
     },
     {"name": "test", "scopes": ["admin:users", "tokens"], "services": ["test"]},
 ]
+c.JupyterHub.db_url = f"sqlite:///{os.environ['HUB_FOLDER']}/jupyterhub.sqlite"
+c.JupyterHub.cookie_secret_file = f"{os.environ['HUB_FOLDER']}/cookie_secret"
+c.ConfigurableHTTPProxy.pid_file = f"{os.environ['HUB_FOLDER']}/proxy.pid"

@@ -162,7 +162,7 @@ def check_grace(grace_ms: int, cycle: Cycle, lag_ms: int, interval_ms: int) -> N
     raise Stalled(
         "InvalidSpec",
         f"closeGraceHours is {_hours(grace_ms)}, it must be at least {_hours(least)} (the lag and "
-        f"two polling intervals) and at most {_hours(most)} (the cycle). Change it, or the interval.",
+        f"two polling intervals) and at most {_hours(most)} (the cycle).",
     )
 
 
@@ -230,8 +230,9 @@ def _regular_ms(schedule: PollSchedule, started: int) -> int:
         return started + period
     ended = schedule.last_ended_ms if schedule.last_ended_ms is not None else started
     backoff = _RETRY_MS << min(schedule.failures - 1, 16)
-    calm = DENSE_LOAD_FACTOR * (ended - started)  # a poll that fails late costs as much as a good
-    one return min(started + period, ended + max(backoff, calm))
+    # A poll that fails late is as much of a load as a good one.
+    calm = DENSE_LOAD_FACTOR * (ended - started)
+    return min(started + period, ended + max(backoff, calm))
 
 
 def _dense_ms(schedule: PollSchedule, started: int, boundary: Boundary) -> int:

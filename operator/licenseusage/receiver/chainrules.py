@@ -1,0 +1,95 @@
+"""Where a report stands in its chain: pure decisions over what is held (REPORT_FORMAT §6, §12)."""
+
+from collections.abc import Mapping
+
+from licenseusage.receiver.store import Document
+from licenseusage.reports.chain import ChainState, Reported
+from licenseusage.reports.content import Kind
+from licenseusage.reports.findings import findings_of
+from licenseusage.reports.names import Link
+from licenseusage.reports.receipt import MAX_FINDINGS
+from licenseusage.reports.refused import Refused
+from licenseusage.reports.report import Envelope, Report, read_report
+
+
+def contradiction(
+    envelope: Envelope, rank: int, *, held: bool, before: Document | None, newest_rank: int
+) -> str | None:
+    """Return why a report can hold no position at all, or None: the class of a ``Conflict``.
+
+    Args:
+        envelope: The report.
+        rank: Rank of the key that signed it.
+        held: Whether its position is held, by another report.
+        before: What holds the position before, if anything does.
+        newest_rank: Highest rank that signed a held position before.
+    """
+    if held:
+        return "ReportConflict"
+    if before is not None and before.digest != envelope.previous:
+        return "ChainForked"
+    return "KeyRetired" if rank < newest_rank else None
+
+
+def breach(
+    report: Report, rank: int, *, first_cycle: int | None, values: Mapping[int, str]
+) -> str | None:
+    """Return the rule of order or amendment that a report of the unbroken run breaks, or None.
+
+    Args:
+        report: The report; its link is known to fit.
+        rank: Rank of the key that signed it.
+        first_cycle: First cycle of the chain; None: this report is the first that counts.
+        values: Cycle to the token of the report that states its value, of those before.
+    """
+    envelope = report.envelope
+    head = None
+    if envelope.previous is not None:
+        head = Link(envelope.sequence - 1, envelope.previous)
+    stated = {index: read_report(token) for index, token in values.items()}
+    state = ChainState(
+        head=head,
+        rank=0,  # settled before, by ``contradiction``
+        first_cycle=first_cycle,
+        values={
+            index: Reported(value.envelope.link, value.content) for index, value in stated.items()
+        },
+    )
+    try:
+        state.after(report, rank)
+    except Refused as refusal:
+        return refusal.error
+    return None
+
+
+def amendment_late(report: Report, *, received_s: int) -> bool:
+    """Whether an amendment arrived after the cycle that follows its own had ended as well.
+
+    REPORT_FORMAT names the finding ``AmendmentLate`` and leaves the limit to the vendor: by then
+    the amended cycle has been invoiced, and the next one is about to be.
+    """
+    cycle = report.content.cycle
+    following_end_s = cycle.end_s + (cycle.end_s - cycle.start_s)
+    return report.content.kind is Kind.AMENDMENT and received_s >= following_end_s
+
+
+def report_findings(
+    report: Report, before: Report | None, *, linked: bool, overdue: bool, received_s: int
+) -> tuple[str, ...]:
+    """Return everything that a receipt says about a report beyond its verdict, ascending.
+
+    Args:
+        report: The report.
+        before: The accepted report before it in its chain; None also where that is not held yet.
+        linked: Whether the unbroken run from sequence 1 reaches it.
+        overdue: Whether it ends a silence that was too long.
+        received_s: When it arrived.
+    """
+    found = set(findings_of(report, before if linked else None))
+    if not linked:
+        found.add("ChainGap")
+    if overdue:
+        found.add("ReportOverdue")
+    if amendment_late(report, received_s=received_s):
+        found.add("AmendmentLate")
+    return tuple(sorted(found)[:MAX_FINDINGS])

@@ -1,0 +1,119 @@
+"""Taking a document in: judge it, store it, sign its receipt.
+
+The order is REPORT_FORMAT §12 "Receiver". What cannot be authenticated is refused unsigned and
+leaves no trace; what is authentic is stored for good, with its verdict, in one transaction with its
+receipt. Nothing is answered before the commit, and no position is claimed before the write that it
+guards.
+"""
+
+from dataclasses import replace
+
+from licenseusage.clock import Clock
+from licenseusage.receiver.authentication import (
+    AuthenticReport,
+    authentic_enrolment,
+    authentic_report,
+    authentic_succession,
+)
+from licenseusage.receiver.keychains import place_statement
+from licenseusage.receiver.receipts import Answer, ReceiptSigner
+from licenseusage.receiver.reportchains import place_report
+from licenseusage.receiver.store import Document, Reading, Store
+from licenseusage.reports.enrolment import Enrolment
+from licenseusage.reports.keys import VendorKeys
+from licenseusage.reports.names import digest
+from licenseusage.reports.refused import Refused, need
+from licenseusage.reports.report import Report, check_content
+from licenseusage.reports.succession import Succession
+from licenseusage.reports.tokens import typ_of
+from licenseusage.reports.typs import SUCCESSION
+
+
+class Intake:
+    """The receiver's rules for keys and reports. Synchronous; may be used from several threads."""
+
+    def __init__(
+        self, store: Store, vendor_keys: VendorKeys, signer: ReceiptSigner, clock: Clock
+    ) -> None:
+        """Judge by ``vendor_keys`` which licences are honoured; sign with ``signer``."""
+        self._store = store
+        self._vendor_keys = vendor_keys
+        self._signer = signer
+        self._clock = clock
+
+    def put_report(self, jti: str, token: str) -> Answer:
+        """Take a report in.
+
+        Args:
+            jti: The id in the request's path.
+            token: The body, ASCII.
+
+        Raises:
+            Refused: it could not be authenticated or is not for this vendor; nothing was stored.
+            Retryable: it could not be stored or its receipt not signed; nothing was stored.
+        """
+        now_s = self._clock.now_ms() // 1000
+        # Signatures are verified outside the write transaction: junk must not hold up the others.
+        with self._store.read() as reading:
+            known = reading.document(digest(token))
+            authentic = None if known else authentic_report(token, reading)
+        if authentic is None or known is not None:
+            return self._known(jti, known, now_s)
+        _check_path(jti, authentic.envelope.jti)
+        judged = _judge(authentic, now_s)
+        with self._store.write() as writing:
+            known = writing.document(authentic.envelope.digest)
+            if known is None:
+                return place_report(writing, self._signer, authentic, judged, now_s=now_s)
+        return self._known(jti, known, now_s)
+
+    def put_key_statement(self, jti: str, token: str) -> Answer:
+        """Take an enrolment or a succession in; arguments and errors as for ``put_report``.
+
+        A statement that is authentic but not in force (its licence has expired, a clock is ahead)
+        is refused unsigned: its position is the only one it can ever have, so that no verdict on it
+        may be final.
+        """
+        now_s = self._clock.now_ms() // 1000
+        with self._store.read() as reading:
+            known = reading.document(digest(token))
+            statement = None if known else self._authentic_statement(token, reading, now_s)
+        if statement is None or known is not None:
+            return self._known(jti, known, now_s)
+        _check_path(jti, statement.jti)
+        with self._store.write() as writing:
+            known = writing.document(statement.digest)
+            if known is None:
+                # Again, under the lock: another licence may have settled the subscription's terms.
+                statement = self._authentic_statement(token, writing, now_s)
+                return place_statement(writing, self._signer, statement, now_s=now_s)
+        return self._known(jti, known, now_s)
+
+    def _authentic_statement(
+        self, token: str, reading: Reading, now_s: int
+    ) -> Enrolment | Succession:
+        if typ_of(token) == SUCCESSION:
+            return authentic_succession(token, reading, now_s)
+        return authentic_enrolment(token, reading, self._vendor_keys, now_s)
+
+    def _known(self, jti: str, document: Document | None, now_s: int) -> Answer:
+        """Answer what was answered before, newly signed only if that key has been withdrawn."""
+        assert document is not None  # noqa: S101 - documents are never deleted
+        _check_path(jti, document.jti)
+        if self._signer.withdrawn(document):
+            with self._store.write() as writing:
+                chain = writing.chain(document.chain_id)
+                answer = self._signer.issue(writing, document, chain, chain.head, now_s=now_s)
+            return replace(answer, known=True)
+        return Answer(document.verdict, document.error, document.receipt, known=True)
+
+
+def _check_path(jti: str, named: str) -> None:
+    need(jti == named, "IdentifierMismatch", "the address names another document than the body")
+
+
+def _judge(authentic: AuthenticReport, now_s: int) -> Report | Refused:
+    try:
+        return check_content(authentic.envelope, license_=authentic.installation.terms, now_s=now_s)
+    except Refused as refusal:
+        return refusal

@@ -1,0 +1,82 @@
+"""What the receiver answers when it does not accept: RFC 9457 problems with an error class.
+
+The class is the protocol (REPORT_FORMAT §9 and §12); ``detail`` is for people and is never parsed.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from licenseusage.reports.refused import MEANING, UNSIGNED_CLASSES
+
+MEDIA_TYPE = "application/problem+json"
+
+CONFLICTS = frozenset({"ReportConflict", "ChainForked", "KeyRetired", "ChainGap"})
+"""Classes of a signed ``Conflict``: the document contradicts what is held (409)."""
+
+_TRANSPORT = {
+    "NotFound": (404, "there is nothing at this address"),
+    "MethodNotAllowed": (405, "this address is not used with this method"),
+    "RequestTimeout": (408, "the document did not arrive completely in time; send it again"),
+    "UnsupportedMediaType": (415, "the body must be one token, sent as application/jose"),
+    "Forbidden": (403, "this address is not open to you"),
+    "Unauthorized": (401, "this page asks for a password"),
+    "InternalError": (500, "the receiver failed; nothing was stored, send it again later"),
+    "VendorUnavailable": (503, "the receiver cannot store or sign; nothing was stored, send again"),
+}
+"""Classes that speak of the request, not of the document."""
+
+CLASSES = {**MEANING, **{name: meaning for name, (_, meaning) in _TRANSPORT.items()}}
+"""Every class that a problem of this receiver may name, with its meaning: the problem's title."""
+
+
+class Problem(BaseModel):
+    """A problem of RFC 9457, with the error class and, if the verdict is signed, the receipt."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Annotated[
+        str, Field(description="Address of this receiver's page about the class.", max_length=4096)
+    ]
+    title: Annotated[str, Field(description="What the class means.")]
+    status: Annotated[int, Field(ge=400, le=599, description="The HTTP status.")]
+    detail: Annotated[str, Field(description="What was seen here, for people. Never to be parsed.")]
+    error: Annotated[str, Field(pattern="^[A-Z][A-Za-z0-9]{0,63}$", description="The error class.")]
+    receipt: Annotated[
+        str | None,
+        Field(
+            default=None,
+            max_length=8192,
+            description="Signed receipt (409 and 422 of the two PUT requests, always).",
+        ),
+    ]
+
+
+def status_of(error: str) -> int:
+    """Return the HTTP status of an unsigned refusal.
+
+    400 and 413: it could not be authenticated (layers 1-2). 401: by a key that is not enrolled,
+    which the sender heals by sending its key statements. 403: authentic, but not for this vendor,
+    subscription or time; unsigned, hence never final.
+    """
+    if error in _TRANSPORT:
+        return _TRANSPORT[error][0]
+    if error == "TooLarge":
+        return 413
+    if error in UNSIGNED_CLASSES:
+        return 400
+    return 401 if error == "KeyUnknown" else 403
+
+
+def problem(
+    base_url: str, error: str, detail: str, *, status: int | None = None, receipt: str | None = None
+) -> Problem:
+    """Return the problem for an error class; ``base_url`` is this receiver's endpoint."""
+    return Problem(
+        type=f"{base_url.rstrip('/')}/v1/problems/{error}",
+        title=CLASSES.get(error, "the document was refused"),
+        status=status_of(error) if status is None else status,
+        detail=detail,
+        error=error,
+        receipt=receipt,
+    )

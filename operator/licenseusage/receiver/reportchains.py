@@ -1,0 +1,203 @@
+"""Storing a report where it belongs in its chain, and moving the head (REPORT_FORMAT §6, §12)."""
+
+from collections.abc import Set
+from dataclasses import replace
+
+from licenseusage.receiver.authentication import AuthenticReport
+from licenseusage.receiver.chainrules import breach, contradiction, report_findings
+from licenseusage.receiver.overdue import overdue_at_s
+from licenseusage.receiver.receipts import Answer, ReceiptSigner
+from licenseusage.receiver.store import Chain, Document, Installation, ReportRow, Writing
+from licenseusage.reports.names import Link
+from licenseusage.reports.receipt import Verdict
+from licenseusage.reports.refused import Refused
+from licenseusage.reports.report import Envelope, Report, read_report
+from licenseusage.reports.typs import REPORT
+
+
+def place_report(
+    writing: Writing,
+    signer: ReceiptSigner,
+    authentic: AuthenticReport,
+    judged: Report | Refused,
+    *,
+    now_s: int,
+) -> Answer:
+    """Store an authentic report with its receipt: accepted, rejected, or a conflict's evidence.
+
+    Args:
+        writing: The transaction; the report is not stored yet.
+        signer: Signs the receipt.
+        authentic: The report's envelope, and whose it is.
+        judged: Its content, or why that is refused.
+        now_s: When it arrived, seconds since 1970 UTC.
+
+    Raises:
+        Retryable: the receipt could not be signed; the transaction must not commit.
+    """
+    envelope, rank = authentic.envelope, authentic.rank
+    chain = writing.lock_chain(_chain_of(envelope))
+    document = _document(authentic, now_s)
+    conflict = contradiction(
+        envelope,
+        rank,
+        held=writing.held(chain.id, envelope.sequence) is not None,
+        before=writing.held(chain.id, envelope.sequence - 1),
+        newest_rank=writing.newest_rank_before(chain.id, envelope.sequence),
+    )
+    if conflict is not None:
+        evidence = replace(document, verdict=Verdict.CONFLICT, error=conflict)
+        writing.add(evidence)
+        return signer.issue(writing, evidence, chain, chain.head, now_s=now_s)
+    linked = envelope.sequence == (chain.head.sequence + 1 if chain.head else 1)
+    stored = _judged(writing, document, authentic.installation, judged, linked=linked)
+    writing.add(stored, _row(judged) if stored.verdict == Verdict.ACCEPTED else None)
+    head = _advance(writing, chain.id, envelope.link) if linked else chain.head
+    return signer.issue(writing, stored, chain, head, now_s=now_s)
+
+
+def _judged(
+    writing: Writing,
+    document: Document,
+    installation: Installation,
+    judged: Report | Refused,
+    *,
+    linked: bool,
+) -> Document:
+    """Return the document with the verdict on its content and, if it is linked, on its order."""
+    error: str | None
+    if isinstance(judged, Refused):
+        error = judged.error
+    else:
+        error = _breach(writing, judged, document.rank) if linked else None
+    if error is not None or isinstance(judged, Refused):
+        gap = () if linked else ("ChainGap",)
+        return replace(document, verdict=Verdict.REJECTED, error=error, findings=gap)
+    found = report_findings(
+        judged,
+        _counted_before(writing, document),
+        linked=linked,
+        overdue=_overdue(writing, installation, document),
+        received_s=document.received_ms // 1000,
+    )
+    return replace(document, findings=found)
+
+
+def _advance(writing: Writing, chain_id: str, head: Link) -> Link:
+    """Move the head as far as positions link, and say what the missing part had hidden."""
+    while (following := writing.held(chain_id, head.sequence + 1)) is not None:
+        if following.previous != head.digest:
+            writing.set_findings(
+                following.digest, {*following.findings, "ChainForked"}, stands=False
+            )
+            break
+        found, stands = _reconsidered(writing, following)
+        writing.set_findings(following.digest, found, stands=stands)
+        head = Link(following.sequence, following.digest)
+    writing.set_head(chain_id, head)
+    return head
+
+
+def _reconsidered(writing: Writing, document: Document) -> tuple[Set[str], bool]:
+    """Judge a report that came early by the rules that needed what came before it.
+
+    Its verdict is signed and stays; what is found now can only be added (REPORT_FORMAT §12).
+
+    Returns:
+        Its findings, and whether it may state its cycle's value.
+    """
+    found = set(document.findings) - {"ChainGap"}
+    broken = set()
+    if document.rank < writing.newest_rank_before(document.chain_id, document.sequence):
+        broken.add("KeyRetired")
+    if document.verdict == Verdict.ACCEPTED:
+        report = read_report(document.token)
+        error = _breach(writing, report, document.rank)
+        broken |= {error} if error else set()
+        found |= set(
+            report_findings(
+                report,
+                _counted_before(writing, document),
+                linked=True,
+                overdue=False,
+                received_s=document.received_ms // 1000,
+            )
+        )
+    return found | broken, not broken
+
+
+def _breach(writing: Writing, report: Report, rank: int) -> str | None:
+    envelope = report.envelope
+    return breach(
+        report,
+        rank,
+        first_cycle=writing.first_cycle(envelope.chain_id, envelope.sequence),
+        values=writing.cycle_values(envelope.chain_id, envelope.sequence),
+    )
+
+
+def _overdue(writing: Writing, installation: Installation, document: Document) -> bool:
+    """Whether a report ends a silence that was too long.
+
+    The first report of a chain ends none: its usage object may be as new as it is.
+    """
+    last_ms = writing.last_received_ms(document.chain_id)
+    return last_ms is not None and document.received_ms // 1000 >= overdue_at_s(
+        installation.terms,
+        enrolled_s=installation.enrolled_ms // 1000,
+        last_received_s=last_ms // 1000,
+        last_final=writing.last_final(document.chain_id),
+    )
+
+
+def _counted_before(writing: Writing, document: Document) -> Report | None:
+    before = writing.counted_before(document.chain_id, document.sequence)
+    return None if before is None else read_report(before.token)
+
+
+def _chain_of(envelope: Envelope) -> Chain:
+    return Chain(
+        id=envelope.chain_id,
+        aud=envelope.vendor,
+        installation=envelope.installation,
+        subscription=envelope.subscription,
+        namespace=envelope.namespace,
+        name=envelope.name,
+    )
+
+
+def _document(authentic: AuthenticReport, now_s: int) -> Document:
+    envelope = authentic.envelope
+    return Document(
+        digest=envelope.digest,
+        chain_id=envelope.chain_id,
+        sequence=envelope.sequence,
+        typ=REPORT,
+        jti=envelope.jti,
+        previous=envelope.previous,
+        rank=authentic.rank,
+        token=envelope.token,
+        verdict=Verdict.ACCEPTED,
+        received_ms=now_s * 1000,
+    )
+
+
+def _row(judged: Report | Refused) -> ReportRow | None:
+    if isinstance(judged, Refused):
+        return None
+    envelope, content = judged.envelope, judged.content
+    return ReportRow(
+        digest=envelope.digest,
+        chain_id=envelope.chain_id,
+        sequence=envelope.sequence,
+        kind=content.kind,
+        cycle_index=content.cycle.index,
+        cycle_start_s=content.cycle.start_s,
+        cycle_end_s=content.cycle.end_s,
+        as_of_s=content.cycle.as_of_s,
+        accuracy=content.accuracy,
+        active_users=content.active_users,
+        active_users_upper_bound=content.active_users_upper_bound,
+        provisioned_users=content.provisioned_users,
+        observed_seconds=content.coverage.observed_seconds,
+    )

@@ -1,0 +1,19 @@
+"""The receiver's database: the only part of the receiver that knows SQL (DESIGN §3)."""
+
+from licenseusage.receiver.store.database import Store
+from licenseusage.receiver.store.reading import Reading
+from licenseusage.receiver.store.rows import Chain, Document, Installation, KeyRow, ReportRow
+from licenseusage.receiver.store.views import Views
+from licenseusage.receiver.store.writing import Writing
+
+__all__ = [
+    "Chain",
+    "Document",
+    "Installation",
+    "KeyRow",
+    "Reading",
+    "ReportRow",
+    "Store",
+    "Views",
+    "Writing",
+]

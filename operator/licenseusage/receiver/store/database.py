@@ -1,0 +1,153 @@
+"""Opening the database, and its two kinds of transaction."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine, event, insert, make_url, select, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from licenseusage.errors import Retryable, Stalled
+from licenseusage.receiver.store.schema import SCHEMA_VERSION, metadata, schema_version
+from licenseusage.receiver.store.views import Views
+from licenseusage.receiver.store.writing import Writing
+
+BUSY_SECONDS = 10
+"""How long a transaction waits for another process's lock before it gives up (SQLite)."""
+
+
+class Store:
+    """The receiver's database.
+
+    A write is one transaction that holds the database's (SQLite) or the chain's (PostgreSQL) lock
+    from its first read on: what was read is still true when it commits (REPORT_FORMAT §12).
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Use ``open`` instead, which checks the schema."""
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> "Store":
+        """Open ``sqlite:///FILE`` or ``postgresql+psycopg://…``; tables are made if absent.
+
+        Raises:
+            Stalled: ``SettingsInvalid``: the address is not one of a database this build can use;
+                ``SchemaUnsupported``: the tables were made by another version.
+            Retryable: ``DatabaseUnavailable``: it does not answer, or its file cannot be written.
+        """
+        engine = _engine(url)
+        try:
+            with engine.begin() as connection:
+                metadata.create_all(connection)
+                found = connection.execute(select(schema_version.c.version)).scalars().all()
+                if not found:
+                    connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+        except SQLAlchemyError as error:
+            engine.dispose()
+            raise Retryable("DatabaseUnavailable", _unavailable(error)) from None
+        if found and list(found) != [SCHEMA_VERSION]:
+            engine.dispose()
+            raise Stalled(
+                "SchemaUnsupported",
+                f"The receiver's database has schema version {max(found)}, this build reads "
+                f"{SCHEMA_VERSION}. Run the build that wrote it, or give another --database-url.",
+            )
+        return cls(engine)
+
+    @contextmanager
+    def write(self) -> Iterator[Writing]:
+        """One transaction that commits at the end of the block, or not at all.
+
+        Raises:
+            Retryable: ``DatabaseUnavailable``: disk full, file gone, locked for too long, …;
+                nothing was stored.
+        """
+        try:
+            with self._engine.connect() as connection:
+                connection = connection.execution_options(licenseusage_writes=True)
+                with connection.begin():
+                    yield Writing(connection)
+        except SQLAlchemyError as error:
+            raise Retryable("DatabaseUnavailable", _unavailable(error)) from error
+
+    @contextmanager
+    def read(self) -> Iterator[Views]:
+        """A consistent view of what is stored.
+
+        Raises:
+            Retryable: ``DatabaseUnavailable``.
+        """
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                yield Views(connection)
+        except SQLAlchemyError as error:
+            raise Retryable("DatabaseUnavailable", _unavailable(error)) from error
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+        if backend == "sqlite":
+            return _sqlite(parsed)
+        if backend == "postgresql":
+            return create_engine(parsed, pool_pre_ping=True, isolation_level="READ COMMITTED")
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        # The address may hold a password: it is not repeated.
+        raise Stalled(
+            "SettingsInvalid", f"--database-url cannot be used ({type(error).__name__})."
+        ) from None
+    raise Stalled(
+        "SettingsInvalid",
+        f"--database-url names {backend!r}; use sqlite:///FILE or postgresql+psycopg://….",
+    )
+
+
+def _sqlite(url: URL) -> Engine:
+    if url.database:
+        _make_private(Path(url.database))
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+
+    # The driver must not begin transactions by itself: it would begin them without the write lock.
+    # https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#pysqlite-serializable
+    @event.listens_for(engine, "connect")
+    def _connect(connection: object, _: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # type: ignore[attr-defined]
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        writes = connection.get_execution_options().get("licenseusage_writes", False)
+        connection.execute(text("BEGIN IMMEDIATE" if writes else "BEGIN"))
+
+    return engine
+
+
+def _make_private(path: Path) -> None:
+    """Create the file readable by its owner only: it holds every customer's reports."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise Retryable(
+            "DatabaseUnavailable",
+            f"The receiver's database {path} cannot be opened ({error.strerror}). "
+            "Give --database-url a file in a folder that exists and can be written.",
+        ) from None
+
+
+def _unavailable(error: SQLAlchemyError) -> str:
+    # Only the driver's own words: SQLAlchemy's text repeats statements and values.
+    seen = getattr(error, "orig", None) or type(error).__name__
+    return f"The receiver's database did not store or answer ({seen}). Check disk and database."

@@ -1,0 +1,167 @@
+"""What the receiver looks up, inside a transaction of either kind."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, exists, func, select
+
+from licenseusage.receiver.store.rows import (
+    Chain,
+    Document,
+    Installation,
+    KeyRow,
+    chain_of,
+    document_of,
+    installation_of,
+)
+from licenseusage.receiver.store.schema import chains, documents, installations, keys, reports
+from licenseusage.reports.receipt import Verdict
+
+
+class Reading:
+    """Look-ups; the caller's block is the transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Use the connection's open transaction."""
+        self._connection = connection
+
+    def document(self, digest: str) -> Document | None:
+        """Return the document with these very octets, evidence included."""
+        return self._document(select(documents).where(documents.c.digest == digest))
+
+    def held(self, chain_id: str, sequence: int) -> Document | None:
+        """Return the document that holds a position."""
+        return self._document(
+            select(documents).where(
+                documents.c.chain_id == chain_id,
+                documents.c.sequence == sequence,
+                documents.c.verdict != Verdict.CONFLICT,
+            )
+        )
+
+    def counted_before(self, chain_id: str, sequence: int) -> Document | None:
+        """Return the nearest accepted report before a position: rejected ones are links only."""
+        return self._document(
+            select(documents)
+            .join(reports, reports.c.digest == documents.c.digest)
+            .where(reports.c.chain_id == chain_id, reports.c.sequence < sequence)
+            .order_by(reports.c.sequence.desc())
+            .limit(1)
+        )
+
+    def chain(self, chain_id: str) -> Chain:
+        """Return a chain that is known to exist."""
+        row = self._connection.execute(select(chains).where(chains.c.id == chain_id)).one()
+        return chain_of(row._asdict())
+
+    def newest_rank_before(self, chain_id: str, sequence: int) -> int:
+        """Return the highest rank of key that signed a held position before ``sequence``, or 0."""
+        newest: int | None = self._connection.execute(
+            select(func.max(documents.c.rank)).where(
+                documents.c.chain_id == chain_id,
+                documents.c.sequence < sequence,
+                documents.c.verdict != Verdict.CONFLICT,
+            )
+        ).scalar_one()
+        return newest or 0
+
+    def last_received_ms(self, chain_id: str) -> int | None:
+        """When the newest document of a chain arrived, evidence left out."""
+        newest: int | None = self._connection.execute(
+            select(func.max(documents.c.received_ms)).where(
+                documents.c.chain_id == chain_id, documents.c.verdict != Verdict.CONFLICT
+            )
+        ).scalar_one()
+        return newest
+
+    def first_cycle(self, chain_id: str, before: int) -> int | None:
+        """Return the index of the first cycle reported before a position, in chain order."""
+        first: int | None = self._connection.execute(
+            select(reports.c.cycle_index)
+            .where(
+                reports.c.chain_id == chain_id,
+                reports.c.sequence < before,
+                reports.c.stands == 1,
+            )
+            .order_by(reports.c.sequence)
+            .limit(1)
+        ).scalar_one_or_none()
+        return first
+
+    def cycle_values(self, chain_id: str, before: int) -> dict[int, str]:
+        """Return, per cycle closed before a position, the token that states its value."""
+        rows = self._connection.execute(
+            select(reports.c.cycle_index, documents.c.token)
+            .join(documents, documents.c.digest == reports.c.digest)
+            .where(
+                reports.c.chain_id == chain_id,
+                reports.c.sequence < before,
+                reports.c.kind != "interim",
+                reports.c.stands == 1,
+            )
+            .order_by(reports.c.sequence)
+        )
+        return {index: token for index, token in rows}
+
+    def last_final(self, chain_id: str) -> int | None:
+        """Return the index of the last cycle that the chain holds a final of."""
+        last: int | None = self._connection.execute(
+            select(func.max(reports.c.cycle_index)).where(
+                reports.c.chain_id == chain_id, reports.c.kind == "final"
+            )
+        ).scalar_one()
+        return last
+
+    def installation(self, key_chain_id: str) -> Installation | None:
+        """Return the enrolment that began a chain of key statements."""
+        row = self._connection.execute(
+            select(installations).where(installations.c.key_chain_id == key_chain_id)
+        ).one_or_none()
+        return None if row is None else installation_of(row._asdict())
+
+    def first_of_subscription(self, subscription: str) -> Installation | None:
+        """Return the first enrolment under a subscription: its licence's terms are the terms."""
+        row = self._connection.execute(
+            select(installations)
+            .where(installations.c.subscription == subscription)
+            .order_by(installations.c.enrolled_ms, installations.c.key_chain_id)
+            .limit(1)
+        ).one_or_none()
+        return None if row is None else installation_of(row._asdict())
+
+    def owners(self, kid: str) -> list[tuple[KeyRow, Installation]]:
+        """Return every enrolment that knows this key: one per subscription of its installation."""
+        joined = and_(keys.c.key_chain_id == installations.c.key_chain_id, keys.c.kid == kid)
+        rows = self._connection.execute(
+            select(keys, installations)
+            .join(installations, joined)
+            .order_by(installations.c.enrolled_ms, installations.c.key_chain_id)
+        ).all()
+        key_names, names = keys.c.keys(), installations.c.keys()
+        split = len(key_names)
+        return [
+            (KeyRow(*row[:split]), installation_of(dict(zip(names, row[split:], strict=True))))
+            for row in rows
+        ]
+
+    def keys(self, key_chain_id: str) -> list[KeyRow]:
+        """Return the keys of one enrolment, oldest first."""
+        rows = self._connection.execute(
+            select(keys).where(keys.c.key_chain_id == key_chain_id).order_by(keys.c.rank)
+        )
+        return [KeyRow(*row) for row in rows]
+
+    def used_elsewhere(self, kid: str, installation: str) -> bool:
+        """Whether another installation than this has, or had, the key."""
+        used: bool = self._connection.execute(
+            select(
+                exists()
+                .where(keys.c.kid == kid)
+                .where(keys.c.key_chain_id == installations.c.key_chain_id)
+                .where(installations.c.installation != installation)
+            )
+        ).scalar_one()
+        return used
+
+    def _document(self, statement: Select[Any]) -> Document | None:
+        row = self._connection.execute(statement).one_or_none()
+        return None if row is None else document_of(row._asdict())

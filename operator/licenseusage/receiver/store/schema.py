@@ -1,0 +1,143 @@
+"""Tables of the receiver: SQLite and PostgreSQL read the same definitions.
+
+A *document* is a token exactly as it arrived, with its verdict and the receipt that was signed for
+it. A position of a chain is held by at most one document; whatever else was signed for it is kept
+beside it as evidence (``verdict = 'Conflict'``). Everything else here is derived from documents, so
+that pages and rules need not open tokens again.
+
+Times are integer milliseconds since the epoch (``_ms``), or seconds where a claim is copied as
+signed (``_s``).
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+schema_version = Table(
+    "receiver_schema",
+    metadata,
+    Column("version", Integer, primary_key=True),
+)
+
+# Both kinds of chain, of key statements and of reports: their ids are hashes of different domains.
+chains = Table(
+    "chains",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("aud", String(128), nullable=False),
+    Column("installation", String(128), nullable=False),
+    Column("subscription", String(128), nullable=False),
+    # What the reports count; null for a chain of key statements.
+    Column("namespace", String(63)),
+    Column("name", String(253)),
+    # The last document of the unbroken run from sequence 1 (REPORT_FORMAT, preamble).
+    Column("head_sequence", Integer),
+    Column("head_digest", String(71)),
+    Index("chains_by_installation", "installation", "subscription"),
+)
+
+installations = Table(
+    "installations",
+    metadata,
+    Column("key_chain_id", ForeignKey("chains.id"), primary_key=True),
+    Column("installation", String(128), nullable=False),
+    Column("subscription", String(128), nullable=False),
+    Column("product", String(128), nullable=False),
+    Column("maximum_active_users", BigInteger),
+    Column("replaces", String(128)),
+    # The licence that authorised the enrolment. Its terms judge every report of the subscription
+    # for good, also when it has expired and its key was withdrawn: columns, therefore, not the token.
+    Column("license_id", String(128), nullable=False),
+    Column("vendor", String(128), nullable=False),
+    Column("anchor_date", String(10), nullable=False),
+    Column("length_days", Integer),
+    Column("length_months", Integer),
+    Column("interval_hours", Integer, nullable=False),
+    Column("interim", String(8), nullable=False),
+    Column("reporting_required", Integer, nullable=False),
+    Column("purpose", String(13), nullable=False),
+    Column("not_before_s", BigInteger, nullable=False),
+    Column("expires_s", BigInteger, nullable=False),
+    Column("license_issued_at_s", BigInteger, nullable=False),
+    Column("enrolled_ms", BigInteger, nullable=False),
+    UniqueConstraint("installation", "subscription"),
+    Index("installations_by_subscription", "subscription"),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("key_chain_id", ForeignKey("chains.id"), primary_key=True),
+    Column("kid", String(43), primary_key=True),
+    # Sequence of the statement that brought the key: an older key is retired by a newer one.
+    Column("rank", Integer, nullable=False),
+    Column("x", String(43), nullable=False),
+    Index("keys_by_kid", "kid"),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("digest", String(71), primary_key=True),
+    Column("chain_id", ForeignKey("chains.id"), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("typ", String(64), nullable=False),
+    Column("jti", String(43), nullable=False),
+    Column("previous", String(71)),
+    Column("rank", Integer, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("verdict", String(8), nullable=False),
+    Column("error", String(64)),
+    # JSON array of Tokens, ascending: those of the receipt, and those later arrivals added.
+    Column("findings", Text, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("receipt", Text, nullable=False),
+    Column("receipt_kid", String(43), nullable=False),
+    Index("documents_by_position", "chain_id", "sequence"),
+    # One position, one document (REPORT_FORMAT §12 "Receiver"): the database refuses a second.
+    Index(
+        "one_document_per_position",
+        "chain_id",
+        "sequence",
+        unique=True,
+        sqlite_where=text("verdict <> 'Conflict'"),
+        postgresql_where=text("verdict <> 'Conflict'"),
+    ),
+)
+
+# What accepted reports say, for the chain rules and for the pages.
+reports = Table(
+    "reports",
+    metadata,
+    Column("digest", ForeignKey("documents.digest"), primary_key=True),
+    Column("chain_id", ForeignKey("chains.id"), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("kind", String(9), nullable=False),
+    Column("cycle_index", Integer, nullable=False),
+    Column("cycle_start_s", BigInteger, nullable=False),
+    Column("cycle_end_s", BigInteger, nullable=False),
+    Column("as_of_s", BigInteger, nullable=False),
+    Column("accuracy", String(10), nullable=False),
+    Column("active_users", BigInteger),
+    Column("active_users_upper_bound", BigInteger),
+    Column("provisioned_users", BigInteger),
+    Column("observed_seconds", BigInteger, nullable=False),
+    # 0: signed as accepted, but a later arrival showed that it breaks a rule of REPORT_FORMAT §6.
+    Column("stands", Integer, nullable=False),
+    UniqueConstraint("chain_id", "sequence"),
+    Index("reports_by_cycle", "chain_id", "cycle_index", "sequence"),
+)

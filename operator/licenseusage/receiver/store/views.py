@@ -1,0 +1,206 @@
+"""What the pages show: plain rows, newest first, always a bounded number of them."""
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from licenseusage.receiver.store.reading import Reading
+from licenseusage.receiver.store.rows import (
+    Chain,
+    Document,
+    Installation,
+    ReportRow,
+    chain_of,
+    document_of,
+    installation_of,
+    report_of,
+)
+from licenseusage.receiver.store.schema import chains, documents, installations, reports
+from licenseusage.reports.receipt import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ChainSummary:
+    """One usage object of an installation.
+
+    Attributes:
+        newest: Highest position held; 0: none. Beyond the head if reports are missing.
+        missing: How many positions up to ``newest`` are not held.
+        conflicts: How many documents contradicted the chain and are kept as evidence.
+        last_received_ms: When the newest report arrived.
+        last_final: Index of the last cycle with a final report.
+        findings: Of all its reports, and of the chain; ascending.
+        newest_report: The accepted report with the highest position.
+    """
+
+    chain: Chain
+    newest: int
+    missing: int
+    conflicts: int
+    last_received_ms: int | None
+    last_final: int | None
+    findings: tuple[str, ...]
+    newest_report: ReportRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class CycleValue:
+    """What a chain says about one cycle: its last standing final or amendment, else an interim."""
+
+    report: ReportRow
+    document: Document
+
+
+class Views(Reading):
+    """Look-ups for the pages."""
+
+    def installations(self, *, limit: int, offset: int) -> list[Installation]:
+        """Return enrolments, newest first."""
+        rows = self._connection.execute(
+            select(installations)
+            .order_by(installations.c.enrolled_ms.desc(), installations.c.key_chain_id)
+            .limit(limit)
+            .offset(offset)
+        )
+        return [installation_of(row._asdict()) for row in rows]
+
+    def chains_of(self, installation: Installation, *, limit: int) -> list[Chain]:
+        """Return the chains of reports of one enrolment, by name."""
+        rows = self._connection.execute(
+            select(chains)
+            .where(
+                chains.c.installation == installation.installation,
+                chains.c.subscription == installation.subscription,
+                chains.c.name.is_not(None),
+            )
+            .order_by(chains.c.namespace, chains.c.name)
+            .limit(limit)
+        )
+        return [chain_of(row._asdict()) for row in rows]
+
+    def find_chain(self, chain_id: str) -> Chain | None:
+        """Return a chain of reports, if there is one of that id."""
+        row = self._connection.execute(
+            select(chains).where(chains.c.id == chain_id, chains.c.name.is_not(None))
+        ).one_or_none()
+        return None if row is None else chain_of(row._asdict())
+
+    def enrolment_of(self, chain: Chain) -> Installation:
+        """Return the enrolment that a chain of reports belongs to."""
+        row = self._connection.execute(
+            select(installations).where(
+                installations.c.installation == chain.installation,
+                installations.c.subscription == chain.subscription,
+            )
+        ).one()
+        return installation_of(row._asdict())
+
+    def summary(self, chain: Chain) -> ChainSummary:
+        """Return what there is to say about a chain at a glance."""
+        held = documents.c.verdict != Verdict.CONFLICT
+        mine = documents.c.chain_id == chain.id
+        newest, count, received = self._connection.execute(
+            select(
+                func.max(documents.c.sequence), func.count(), func.max(documents.c.received_ms)
+            ).where(mine, held)
+        ).one()
+        conflicts = self._connection.execute(
+            select(func.count()).select_from(documents).where(mine, ~held)
+        ).scalar_one()
+        return ChainSummary(
+            chain=chain,
+            newest=newest or 0,
+            missing=(newest or 0) - count,
+            conflicts=conflicts,
+            last_received_ms=received,
+            last_final=self.last_final(chain.id),
+            findings=self._findings(chain.id),
+            newest_report=self._newest_report(chain.id),
+        )
+
+    def cycles(self, chain_id: str, *, limit: int) -> list[CycleValue]:
+        """Return a chain's cycles, newest first, each with the report that states its value."""
+        # A final or amendment states the value, the last one in chain order; before there is one,
+        # the last interim does.
+        closed = reports.c.kind != "interim"
+        standing = reports.c.stands == 1
+        state = func.max(reports.c.sequence).filter(standing, closed)
+        interim = func.max(reports.c.sequence).filter(standing)
+        newest = (
+            select(func.coalesce(state, interim, func.max(reports.c.sequence)).label("sequence"))
+            .where(reports.c.chain_id == chain_id)
+            .group_by(reports.c.cycle_index)
+            .order_by(reports.c.cycle_index.desc())
+            .limit(limit)
+            .subquery()
+        )
+        rows = self._connection.execute(
+            select(reports, documents)
+            .join(documents, documents.c.digest == reports.c.digest)
+            .where(reports.c.chain_id == chain_id, reports.c.sequence.in_(select(newest)))
+            .order_by(reports.c.cycle_index.desc())
+        ).all()
+        report_names, document_names = reports.c.keys(), documents.c.keys()
+        split = len(report_names)
+        return [
+            CycleValue(
+                report_of(dict(zip(report_names, row[:split], strict=True))),
+                document_of(dict(zip(document_names, row[split:], strict=True))),
+            )
+            for row in rows
+        ]
+
+    def documents(
+        self, chain_id: str, *, limit: int, before: int | None = None
+    ) -> list[tuple[Document, ReportRow | None]]:
+        """Return the documents of a chain, highest position first, evidence included."""
+        statement = (
+            select(documents)
+            .where(documents.c.chain_id == chain_id)
+            .order_by(documents.c.sequence.desc(), documents.c.received_ms, documents.c.digest)
+            .limit(limit)
+        )
+        if before is not None:
+            statement = statement.where(documents.c.sequence < before)
+        found = [document_of(row._asdict()) for row in self._connection.execute(statement)]
+        said = self._connection.execute(
+            select(reports).where(reports.c.digest.in_([document.digest for document in found]))
+        )
+        by_digest = {report.digest: report for report in (report_of(r._asdict()) for r in said)}
+        return [(document, by_digest.get(document.digest)) for document in found]
+
+    def gaps(self, chain_id: str, *, limit: int) -> list[tuple[int, int]]:
+        """Return the missing positions as ``(first, last)``, both missing, lowest first."""
+        held = (
+            select(
+                documents.c.sequence,
+                func.lag(documents.c.sequence, 1, 0)
+                .over(order_by=documents.c.sequence)
+                .label("before"),
+            )
+            .where(documents.c.chain_id == chain_id, documents.c.verdict != Verdict.CONFLICT)
+            .subquery()
+        )
+        rows = self._connection.execute(
+            select(held.c.before, held.c.sequence)
+            .where(held.c.sequence > held.c.before + 1)
+            .order_by(held.c.sequence)
+            .limit(limit)
+        )
+        return [(before + 1, sequence - 1) for before, sequence in rows]
+
+    def _findings(self, chain_id: str) -> tuple[str, ...]:
+        texts = self._connection.execute(
+            select(documents.c.findings).where(documents.c.chain_id == chain_id).distinct()
+        ).scalars()
+        return tuple(sorted({finding for text in texts for finding in json.loads(text)}))
+
+    def _newest_report(self, chain_id: str) -> ReportRow | None:
+        row = self._connection.execute(
+            select(reports)
+            .where(reports.c.chain_id == chain_id)
+            .order_by(reports.c.sequence.desc())
+            .limit(1)
+        ).one_or_none()
+        return None if row is None else report_of(row._asdict())

@@ -1,0 +1,96 @@
+"""What a write transaction may change."""
+
+import json
+from collections.abc import Collection
+from dataclasses import asdict
+
+from sqlalchemy import insert, select, update
+
+from licenseusage.receiver.store.reading import Reading
+from licenseusage.receiver.store.rows import (
+    Chain,
+    Document,
+    Installation,
+    KeyRow,
+    ReportRow,
+    chain_of,
+    license_columns,
+)
+from licenseusage.receiver.store.schema import chains, documents, installations, keys, reports
+from licenseusage.reports.names import Link
+
+
+class Writing(Reading):
+    """The statements of one write transaction; the caller's block is the transaction."""
+
+    def lock_chain(self, chain: Chain) -> Chain:
+        """Return the chain as stored, made if absent; until the end nobody else changes it."""
+        # On SQLite the transaction already holds the one write lock, and FOR UPDATE is left out.
+        statement = select(chains).where(chains.c.id == chain.id).with_for_update()
+        row = self._connection.execute(statement).one_or_none()
+        if row is not None:
+            return chain_of(row._asdict())
+        self._connection.execute(
+            insert(chains).values(
+                id=chain.id,
+                aud=chain.aud,
+                installation=chain.installation,
+                subscription=chain.subscription,
+                namespace=chain.namespace,
+                name=chain.name,
+            )
+        )
+        return chain
+
+    def set_head(self, chain_id: str, head: Link) -> None:
+        """Advance the head."""
+        self._connection.execute(
+            update(chains)
+            .where(chains.c.id == chain_id)
+            .values(head_sequence=head.sequence, head_digest=head.digest)
+        )
+
+    def add(self, document: Document, report: ReportRow | None = None) -> None:
+        """Store a document, and what it says if it is an accepted report."""
+        findings = json.dumps(document.findings)
+        self._connection.execute(
+            insert(documents).values(asdict(document) | {"findings": findings})
+        )
+        if report is not None:
+            stands = int(report.stands)
+            self._connection.execute(insert(reports).values(asdict(report) | {"stands": stands}))
+
+    def set_receipt(self, digest: str, receipt: str, receipt_kid: str) -> None:
+        """Give a document its receipt, or another one (the key of the first was withdrawn)."""
+        self._connection.execute(
+            update(documents)
+            .where(documents.c.digest == digest)
+            .values(receipt=receipt, receipt_kid=receipt_kid)
+        )
+
+    def set_findings(self, digest: str, findings: Collection[str], *, stands: bool) -> None:
+        """Write what a later arrival showed about a held report."""
+        self._connection.execute(
+            update(documents)
+            .where(documents.c.digest == digest)
+            .values(findings=json.dumps(sorted(findings)))
+        )
+        self._connection.execute(
+            update(reports).where(reports.c.digest == digest).values(stands=int(stands))
+        )
+
+    def add_installation(self, installation: Installation) -> None:
+        """Store an enrolment."""
+        self._connection.execute(
+            insert(installations).values(
+                key_chain_id=installation.key_chain_id,
+                installation=installation.installation,
+                replaces=installation.replaces,
+                enrolled_ms=installation.enrolled_ms,
+                **license_columns(installation.terms),
+            )
+        )
+
+    def add_key(self, key: KeyRow) -> None:
+        """Store a key."""
+        self._connection.execute(insert(keys).values(asdict(key)))

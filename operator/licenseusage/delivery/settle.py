@@ -1,0 +1,84 @@
+"""From an outcome to what the outbox must write: retry time, acknowledgements, re-sends. Pure."""
+
+from licenseusage.delivery.outbox import ChainView, Queued, Settlement
+from licenseusage.delivery.outcome import Outcome
+from licenseusage.delivery.schedule import Schedule, delay_seconds
+from licenseusage.reports.names import Link
+from licenseusage.reports.receipt import Receipt, Verdict, head_notes
+
+_STOPPING = ("ChainForked", "LocalHistoryLost")
+_REGRESSED = "VendorHeadRegressed"
+
+
+def settle(
+    queued: Queued,
+    outcome: Outcome,
+    message: str,
+    *,
+    chain: ChainView,
+    held: str | None,
+    now_ms: int,
+    permille: int,
+    retry_after: int | None = None,
+) -> Settlement:
+    """Return what one attempt means for the document and its chain.
+
+    Args:
+        queued: The document.
+        outcome: What the answer means.
+        message: For people.
+        chain: What the vendor had said about the chain before.
+        held: Digest of our own document at the position of the receipt's head; None: none there.
+        now_ms: The time.
+        permille: A uniform draw from 0 to 999.
+        retry_after: Seconds that the vendor asked for.
+    """
+    receipt = outcome.receipt
+    if receipt is None:
+        wait = delay_seconds(outcome.schedule, queued.attempt, permille, retry_after)
+        return Settlement(outcome.state, outcome.reason, message, now_ms + 1000 * wait)
+    notes = head_notes(receipt, held=held, acknowledged=chain.acknowledged)
+    stopped = next((note for note in _STOPPING if note in notes), None)
+    regressed = _REGRESSED in notes and not _stale(receipt, chain) and stopped is None
+    halted = stopped is not None or receipt.verdict is Verdict.CONFLICT
+    resend_after = None if halted else _resend_after(receipt, chain, regressed=regressed)
+    return Settlement(
+        state=outcome.state,
+        reason=outcome.reason,
+        message=message,
+        next_attempt_ms=None,
+        receipt=receipt.token,
+        received_ms=1000 * receipt.received_at_s,
+        findings=receipt.findings,
+        acknowledged=_acknowledged(receipt, chain, held),
+        resend_after=resend_after,
+        resend_ms=None if resend_after is None else _resend_ms(queued, now_ms, permille),
+        stopped=stopped,
+        warning=_REGRESSED if regressed else None,
+    )
+
+
+def _acknowledged(receipt: Receipt, chain: ChainView, held: str | None) -> Link | None:
+    head = receipt.head
+    ours = head is not None and head.digest == held
+    return head if ours and head and head.sequence >= chain.acknowledged else None
+
+
+def _stale(receipt: Receipt, chain: ChainView) -> bool:
+    # A document sent twice is answered with the receipt of the first time, whose head is old.
+    return chain.vendor_time_ms is not None and 1000 * receipt.received_at_s < chain.vendor_time_ms
+
+
+def _resend_after(receipt: Receipt, chain: ChainView, *, regressed: bool) -> int | None:
+    """Return the position behind which the vendor lacks documents; None if it lacks nothing."""
+    if _stale(receipt, chain):
+        return None
+    head = receipt.head.sequence if receipt.head else 0
+    return head if regressed or head < receipt.subject.sequence - 1 else None
+
+
+def _resend_ms(queued: Queued, now_ms: int, permille: int) -> int:
+    # A vendor that never moves its head would otherwise have us send the whole chain in a loop.
+    if queued.attempt == 1:
+        return now_ms
+    return now_ms + 1000 * delay_seconds(Schedule.BACKOFF, queued.attempt, permille)

@@ -1,0 +1,199 @@
+"""The HTTPS client for the vendor's endpoint (REPORT_FORMAT §9).
+
+HTTPS only, certificate verified, redirects not followed, no cookies, no credentials: the token
+authenticates itself. Nothing of the answer is trusted here; ``outcome`` judges it.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from licenseusage.delivery.outcome import RECEIPT_TYPE, Answer, NoAnswer
+from licenseusage.errors import Stalled
+from licenseusage.reports.typs import REPORT
+
+CONNECT_SECONDS = 10.0
+TOTAL_SECONDS = 30.0
+MAX_ANSWER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """The way out of the cluster.
+
+    Attributes:
+        url: ``http://host:port`` (it is asked to tunnel, so it sees only the endpoint's name).
+        bypass: Hosts reached without it, as in ``NO_PROXY``: names, each with all its subdomains,
+            separated by commas; ``*`` is every host.
+    """
+
+    url: str
+    bypass: str = ""
+
+    def serves(self, host: str) -> bool:
+        """Whether this host is reached through the proxy."""
+        names = [part.strip().lstrip(".").lower() for part in self.bypass.split(",")]
+        wanted = host.lower()
+        return not any(
+            name and (name == "*" or wanted == name or wanted.endswith(f".{name}"))
+            for name in names
+        )
+
+
+def check_endpoint(url: str) -> str:
+    """Return the endpoint without a trailing slash.
+
+    Raises:
+        Stalled: ``SettingsInvalid``: not https, or with user, query or fragment.
+    """
+    parts = urlsplit(url)
+    if (
+        parts.scheme != "https"
+        or not parts.hostname
+        or parts.username is not None
+        or parts.query
+        or parts.fragment
+    ):
+        raise Stalled(
+            "SettingsInvalid",
+            "The vendor's endpoint must be an https URL without user, query or fragment; there is "
+            "no way to send reports unencrypted.",
+        )
+    return url.rstrip("/")
+
+
+class VendorClient:
+    """Puts documents; one per operator, closed at its end."""
+
+    def __init__(
+        self,
+        *,
+        ca_file: Path | None = None,
+        proxy: Proxy | None = None,
+        version: str = "0",
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Open no connection yet.
+
+        Args:
+            ca_file: PEM file of certificate authorities trusted besides the public ones.
+            proxy: The way out; None: direct.
+            version: Of the operator, for the User-Agent header.
+            transport: For tests.
+
+        Raises:
+            Stalled: ``SettingsInvalid``: the CA file cannot be read or holds no certificate.
+        """
+        self._proxy = proxy
+        context = _tls_context(ca_file)
+        self._direct = _client(context, None, version, transport)
+        self._proxied = _client(context, proxy.url, version, transport) if proxy else self._direct
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._direct.aclose()
+        await self._proxied.aclose()
+
+    async def put(self, endpoint: str, typ: str, jti: str, token: str) -> Answer | NoAnswer:
+        """Put one document and read the answer.
+
+        Args:
+            endpoint: The https URL of the licence or of the settings.
+            typ: Type of the document; it decides between ``/v1/reports`` and ``/v1/keys``.
+            jti: Id of the document.
+            token: The document, exactly as signed.
+
+        Raises:
+            Stalled: the endpoint is not https.
+        """
+        collection = "reports" if typ == REPORT else "keys"
+        url = f"{check_endpoint(endpoint)}/v1/{collection}/{jti}"
+        host = urlsplit(url).hostname or ""
+        client = self._proxied if self._proxy and self._proxy.serves(host) else self._direct
+        try:
+            async with asyncio.timeout(TOTAL_SECONDS), _put(client, url, token) as response:
+                return Answer(
+                    response.status_code,
+                    response.headers.get("content-type", ""),
+                    await _limited(response),
+                    response.headers.get("retry-after"),
+                )
+        except (TimeoutError, httpx.TimeoutException):
+            return NoAnswer("Timeout", f"not within {TOTAL_SECONDS:.0f} s")
+        except httpx.HTTPError as error:
+            return _no_answer(error)
+
+
+@asynccontextmanager
+async def _put(client: httpx.AsyncClient, url: str, token: str) -> AsyncIterator[httpx.Response]:
+    headers = {"content-type": RECEIPT_TYPE, "accept": f"{RECEIPT_TYPE}, application/problem+json"}
+    async with client.stream("PUT", url, content=token.encode("ascii"), headers=headers) as answer:
+        yield answer
+
+
+async def _limited(response: httpx.Response) -> bytes:
+    """Read the body; nothing of it if it is too long, or compressed although we asked not to."""
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        return b""
+    body = bytearray()
+    async for part in response.aiter_raw():
+        body += part
+        if len(body) > MAX_ANSWER_BYTES:
+            return b""
+    return bytes(body)
+
+
+def _no_answer(error: httpx.HTTPError) -> NoAnswer:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            detail = getattr(cause, "verify_message", "") or cause.reason or "TLS"
+            return NoAnswer("TLSFailed", f"TLS: {detail}")
+        if isinstance(cause, OSError) and cause.strerror:
+            return NoAnswer("EndpointUnreachable", cause.strerror)
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.ConnectError):
+        return NoAnswer("EndpointUnreachable", "no connection")
+    if isinstance(error, httpx.ProxyError):
+        return NoAnswer("EndpointUnreachable", "the proxy refused")
+    return NoAnswer("EndpointUnreachable", "the connection was cut")
+
+
+def _client(
+    context: ssl.SSLContext,
+    proxy: str | None,
+    version: str,
+    transport: httpx.AsyncBaseTransport | None,
+) -> httpx.AsyncClient:
+    no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
+    return httpx.AsyncClient(
+        verify=context,
+        proxy=proxy if transport is None else None,
+        transport=transport,
+        trust_env=False,  # the proxy is a setting here; the environment may also bring credentials
+        follow_redirects=False,
+        cookies=no_cookies,
+        timeout=httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
+        headers={"user-agent": f"licenseusage/{version}", "accept-encoding": "identity"},
+    )
+
+
+def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    context = httpx.create_ssl_context(trust_env=False)
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise Stalled(
+                "SettingsInvalid",
+                f"LICENSEUSAGE_VENDOR_CA_FILE={ca_file} cannot be used: "
+                f"{error.strerror or 'no PEM certificate in it'}.",
+            ) from None
+    return context

@@ -1,0 +1,159 @@
+"""What the documents show works: objects, commands, links and the sections that the code cites."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from hack.controlplane import ControlPlane
+from licenseusage.api.source import Source
+from licenseusage.sources.presets import effective
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+CITED = {
+    "DESIGN": ROOT / "docs" / "architecture.md",
+    "MEASUREMENT": ROOT / "docs" / "measurement.md",
+    "REPORT_FORMAT": ROOT / "docs" / "report-format.md",
+}
+LICENSEUSAGE = Path(sys.executable).parent / "licenseusage"
+
+
+class Block(NamedTuple):
+    """A fenced block: where it stands, what it says it is, its text."""
+
+    where: str
+    info: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.where
+
+
+def blocks(language: str) -> list[Block]:
+    fence = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+    found = []
+    for document in DOCUMENTS:
+        text = document.read_text()
+        for match in fence.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            where = f"{document.relative_to(ROOT)}:{line}"
+            found.append(Block(where, match[1], match[2]))
+    return [block for block in found if block.info.split(" ")[0] == language]
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Every simple command of every shell block, with where it stands."""
+    for block in blocks("sh"):
+        for line in block.text.replace("\\\n", " ").splitlines():
+            for part in re.split(r"\s\|\s|&&|;", line):
+                if words := shlex.split(part, comments=True):
+                    yield block.where, words
+
+
+OBJECTS = [block for block in blocks("yaml") if "title=" not in block.info]
+SOURCES = [
+    pytest.param(source, id=f"{block.where}-{source['name']}")
+    for block in blocks("yaml")
+    for document in yaml.safe_load_all(block.text)
+    for source in (
+        document["spec"]["sources"]
+        if document.get("kind") == "LicenseUsage"
+        else [document]
+        if 'title="source.yaml"' in block.info
+        else []
+    )
+]
+OURS = {
+    " ".join(words): (where, words)
+    for where, words in commands()
+    if words[0] in ("licenseusage", "kubectl-licenseusage")
+}
+
+
+@pytest.mark.controlplane
+@pytest.mark.parametrize("block", OBJECTS, ids=str)
+def test_every_object_is_accepted_by_the_api_server(
+    block: Block, crds: ControlPlane, namespace: str
+) -> None:
+    objects: list[dict[str, Any]] = list(yaml.safe_load_all(block.text))
+    assert objects
+    for shown in objects:
+        shown["metadata"]["namespace"] = namespace
+        crds.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(shown))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_source_is_complete_with_its_preset(source: dict[str, Any]) -> None:
+    assert effective(Source.model_validate(source)).definition
+
+
+@pytest.mark.parametrize("block", [b for b in blocks("yaml") if "title=" in b.info], ids=str)
+def test_every_other_yaml_can_be_read(block: Block) -> None:
+    assert yaml.safe_load(block.text)
+
+
+@pytest.mark.parametrize(("where", "words"), OURS.values(), ids=OURS)
+def test_every_command_of_ours_exists_with_its_options(where: str, words: list[str]) -> None:
+    names = []
+    for word in words[1:3]:
+        if not re.fullmatch(r"[a-z][a-z-]*", word):
+            break
+        names.append(word)
+    done = subprocess.run(
+        [LICENSEUSAGE, *names, "--help"],
+        capture_output=True,
+        text=True,
+        env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"},
+    )
+    assert done.returncode == 0, f"{where}: {done.stderr}"
+    for option in (word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)):
+        assert re.search(rf"(?<![-\w]){re.escape(option)}(?![-\w])", done.stdout), (where, option)
+
+
+def test_the_documents_show_commands_of_ours() -> None:
+    assert len(OURS) >= 5
+
+
+def test_every_make_target_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    used = {words[1] for _, words in commands() if words[0] == "make"}
+    used |= {t for d in DOCUMENTS for t in re.findall(r"`make ([a-z]+)", d.read_text())}
+    assert used - targets == set()
+    assert {"demo", "test"} <= used
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_relative_link_leads_to_a_file(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text())
+    missing = [link for link in links if not (document.parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize(("name", "document"), CITED.items(), ids=CITED)
+def test_every_section_that_the_code_cites_exists(name: str, document: Path) -> None:
+    headings = set(re.findall(r"^## (\d+)\.", document.read_text(), re.MULTILINE))
+    cited: set[str] = set()
+    for folder in ("operator", "tests", "hack", "examples"):
+        for path in (ROOT / folder).rglob("*.py"):
+            cited |= set(re.findall(rf"{name}(?:\.md)? §(\d+)", path.read_text()))
+    assert cited
+    assert cited - headings == set()
+
+
+def test_no_document_outside_the_repository_is_cited() -> None:
+    strange = re.compile(r"\b(?:PRODUCTS|KUBERNETES|STYLE|PRIOR_ART)(?:\.md)?(?: §|:)")
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for folder in ("operator", "hack", "examples")
+        for path in (ROOT / folder).rglob("*.py")
+        if (match := strange.search(path.read_text()))
+    ]
+    assert found == []

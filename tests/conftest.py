@@ -77,7 +77,7 @@ def control_plane() -> Iterator[ControlPlane]:
 def crds(control_plane: ControlPlane) -> ControlPlane:
     """The control plane with our custom resources installed and served."""
     control_plane.apply(CRDS)
-    control_plane.kubectl("wait", "--for=condition=Established", "-f", str(CRDS), "--timeout=30s")
+    control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
     return control_plane
 
 

@@ -158,7 +158,6 @@ def crd(kind: Kind) -> dict[str, Any]:
                 "plural": kind.plural,
                 "singular": kind.name.lower(),
                 "shortNames": [kind.short],
-                "categories": ["licenseusage"],
             },
             "scope": "Namespaced",
             "versions": [version],

@@ -311,7 +311,11 @@ class Http(ApiModel):
                         r"self.startsWith('/') && !self.matches('[?#\\x00-\\x20\\x7f\\\\]')",
                         "must begin with '/' and hold no '?', '#', '\\' or white space: put "
                         "parameters into query",
-                    )
+                    ),
+                    Rule(
+                        "!self.startsWith('//')",
+                        "must not begin with '//', which names another host",
+                    ),
                 ),
             ),
         ]

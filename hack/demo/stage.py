@@ -22,10 +22,12 @@ ROOT: Final = Path(__file__).resolve().parent.parent.parent
 LICENSEUSAGE: Final = str(Path(sys.executable).parent / "licenseusage")
 NAMESPACE: Final = "demo"
 OPERATOR_NAMESPACE: Final = "licenseusage-system"
+SERVICE_ACCOUNT: Final = "licenseusage-operator"
 USAGE: Final = "sample"
 PRODUCT: Final = "sample-product"
 ENTITLED: Final = 3_500
 PODS: Final = 3
+_KINDS: Final = ("licenseusages", "usagereports", "usagereceipts")
 _START_SECONDS: Final = 30.0
 
 
@@ -34,12 +36,19 @@ class StageError(Exception):
 
 
 def set_up_cluster(cp: ControlPlane) -> None:
-    """Install the custom resources, and make the namespaces of product and operator."""
+    """Install what ``kubectl apply -k manifests/base`` would, but for the pod and its volume."""
     cp.apply(ROOT / "crds")
-    crds = str(ROOT / "crds")
-    cp.kubectl("wait", "--for=condition=Established", "-f", crds, "--timeout=30s")
+    names = [f"crd/{kind}.licenseusage.dev" for kind in _KINDS]
+    cp.kubectl("wait", "--for=condition=Established", *names, "--timeout=30s")
     cp.create_namespace(NAMESPACE)
     cp.create_namespace(OPERATOR_NAMESPACE)
+    for name in ("service-account", "rbac-operator", "rbac-collector", "rbac-people"):
+        cp.apply(ROOT / "manifests" / "base" / f"{name}.yaml")
+    cp.kubectl(
+        *("create", "rolebinding", "licenseusage-collector", "-n", NAMESPACE),
+        "--clusterrole=licenseusage-collector",
+        f"--serviceaccount={OPERATOR_NAMESPACE}:{SERVICE_ACCOUNT}",
+    )
 
 
 def provision(database: Path, plan: Plan, people: int) -> tuple[Truth, list[str]]:
@@ -75,9 +84,10 @@ def start_product(cp: ControlPlane, children: Children, plan: Plan, database: Pa
 
 
 def start_operator(cp: ControlPlane, children: Children, plan: Plan, vendor_ca: Path | None) -> str:
-    """Run the operator against the cluster; return the address of its health and metrics."""
+    """Run the operator under its own service account; return its address for health and metrics."""
     (port,) = free_ports(1)
-    environment = cp.environment() | plan.environment
+    account = cp.kubeconfig_for(OPERATOR_NAMESPACE, SERVICE_ACCOUNT, seconds=7 * 86_400)
+    environment = cp.environment(account) | plan.environment
     environment |= {
         "LICENSEUSAGE_OPERATOR_NAMESPACE": OPERATOR_NAMESPACE,
         "LICENSEUSAGE_DATABASE_URL": f"sqlite:///{cp.folder / 'ledger.sqlite'}",

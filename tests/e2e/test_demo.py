@@ -1,0 +1,97 @@
+"""`make demo ONCE=1`, with a licence and without: it ends by itself, and all it promises is true."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hack.controlplane import Binaries, find
+
+ROOT = Path(__file__).resolve().parents[2]
+# Three minutes are promised once prepared; both run at once here, beside other tests' processes.
+SECONDS = 280
+
+pytestmark = [pytest.mark.controlplane, pytest.mark.timeout(SECONDS + 60)]
+
+
+@pytest.fixture(scope="module")
+def binaries() -> Binaries:
+    """Fetched or built before the clock runs."""
+    return find()
+
+
+@pytest.fixture(scope="module")
+def temporary() -> Iterator[Path]:
+    """Where both demos put everything: with a short path, and easy to find in a list of processes."""
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def demos(binaries: Binaries, temporary: Path) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """Both demos at once: each of them mostly waits for its cycle to end."""
+    started = {
+        license_word: subprocess.Popen(
+            [sys.executable, "-m", "hack.demo"],
+            cwd=ROOT,
+            env=os.environ
+            | {"ONCE": "1", "LICENSE": license_word, "TMPDIR": str(temporary)}
+            | {"KUBEBUILDER_ASSETS": str(binaries.folder), "NO_COLOR": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for license_word in ("", "none")
+    }
+    yield started
+    for demo in started.values():
+        demo.terminate()
+    for demo in started.values():
+        demo.communicate(timeout=30)
+
+
+def finished(demo: subprocess.Popen[str]) -> str:
+    """What it printed, once it ended well."""
+    said, _ = demo.communicate(timeout=SECONDS)
+    assert demo.returncode == 0, said
+    return said
+
+
+def test_with_a_licence_the_final_is_accepted_and_its_number_is_the_truth(
+    demos: dict[str, subprocess.Popen[str]],
+) -> None:
+    said = finished(demos[""])
+    assert "the ended cycle is Final: Final" in said
+    assert "the vendor has accepted it: Accepted" in said
+    assert "report and receipt verify: receipt verified" in said
+    match = re.search(r"its number is the truth: (\d+) reported, (\d+) true", said)
+    assert match is not None
+    assert match[1] == match[2]
+    assert int(match[1]) > 3_000
+    assert re.search(r"^sample-\w+-\d+ +Final .* Accepted", said, re.MULTILINE)
+
+
+def test_without_a_licence_the_number_is_the_truth_and_nothing_is_reported(
+    demos: dict[str, subprocess.Popen[str]],
+) -> None:
+    said = finished(demos["none"])
+    match = re.search(r"its number is the truth: (\d+) stated, (\d+) true", said)
+    assert match is not None
+    assert match[1] == match[2]
+    assert "nothing is reported: 0 reports" in said
+    assert "Nothing was reported, and nothing could be" in said
+
+
+def test_nothing_of_a_demo_is_left(
+    demos: dict[str, subprocess.Popen[str]], temporary: Path
+) -> None:
+    for demo in demos.values():
+        demo.wait(timeout=SECONDS)
+    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    assert [line for line in processes.stdout.splitlines() if str(temporary) in line] == []
+    assert list(temporary.iterdir()) == []

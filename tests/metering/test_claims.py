@@ -1,0 +1,210 @@
+"""Tempting claims and the counterexample that broke each: MEASUREMENT §9, for lists with times.
+
+Times are the oracle's ticks: the cycle is [30, 54), its days are 6 ticks long.
+"""
+
+import pytest
+
+from licenseusage.metering.bounds import Accuracy
+from licenseusage.metering.combine import Store, evaluate, evaluate_facts
+from licenseusage.metering.cycles import CYCLE_BIT
+from licenseusage.metering.facts import Facts, ImpossibleStampError, merge
+from tests.metering import translate
+from tests.metering.oracle.bounds import ListSpec, Poll
+
+
+def poll(start: int, *rows: tuple, end: int | None = None, complete: bool = True) -> Poll:
+    """Rows are (name, value) or (name, value, created)."""
+    listed = tuple(row if len(row) == 3 else (*row, None) for row in rows)
+    return Poll(start, start if end is None else end, complete, listed)
+
+
+def facts(polls: list[Poll], spec: ListSpec | None = None) -> Facts:
+    joined = Facts()
+    for each in polls:
+        joined = merge(joined, translate.facts(spec or ListSpec(), each))
+    return joined
+
+
+def stated(polls: list[Poll], spec: ListSpec | None = None, window: int = CYCLE_BIT) -> tuple:
+    declared = translate.properties(spec or ListSpec())
+    bounds = evaluate_facts(facts(polls, spec), declared, window)
+    return bounds.lower, bounds.upper, bounds.accuracy
+
+
+def test_union_of_values_is_no_lower_bound_where_ids_are_renamed():
+    polls = [poll(40, ("bob", 35)), poll(56, ("robert", 35))]
+    assert stated(polls)[0] == 2  # one person
+    assert stated(polls, ListSpec(id_stable=False)) == (1, 1, Accuracy.EXACT)
+
+
+def test_union_of_values_is_no_lower_bound_where_names_are_swapped():
+    polls = [poll(40, ("bob", 35), ("robert", 10)), poll(56, ("robert", 35), ("bob", 10))]
+    assert stated(polls)[0] == 2  # both ids, one person active
+    assert stated(polls, ListSpec(id_stable=False)) == (1, 1, Accuracy.EXACT)
+
+
+def test_skewed_stamps_are_sure_only_well_inside_the_window():
+    polls = [poll(56, ("a", 30), ("b", 53), ("c", 40))]
+    assert stated(polls, ListSpec(skew=1)) == (1, 3, Accuracy.BOUNDED)
+
+
+def test_a_value_that_starts_as_the_creation_time_is_no_activity():
+    signed_up = poll(56, ("a", 40, 40))
+    assert stated([signed_up])[0] == 1  # wrong if the product sets it at creation
+    declared = ListSpec(initial_created=True)
+    assert stated([signed_up], declared) == (0, 1, Accuracy.UPPER_BOUND)
+
+
+def test_created_equal_to_last_activity_does_not_prove_inactivity():
+    """Created at 40, active at 42 within the throttle: the value stays 40."""
+    declared = ListSpec(initial_created=True, hidden=4)
+    assert stated([poll(56, ("a", 40, 40))], declared) == (0, 1, Accuracy.UPPER_BOUND)
+
+
+def test_an_unknown_creation_time_guards_the_row_too():
+    declared = ListSpec(initial_created=True)
+    assert stated([poll(56, ("a", 40, None))], declared) == (0, 1, Accuracy.UPPER_BOUND)
+
+
+def test_activity_after_the_start_of_the_last_poll_before_the_end_may_be_missing():
+    """Row read at 52, activity at 53 unseen although the poll ended at 58."""
+    assert stated([poll(51, ("a", 10), end=58)]) == (0, None, Accuracy.UNKNOWN)
+
+
+def test_overwritten_across_the_end_is_a_candidate_not_a_loss():
+    polls = [poll(51, ("a", 10)), poll(56, ("a", 55))]
+    assert stated(polls) == (0, 1, Accuracy.UPPER_BOUND)
+
+
+def test_a_gap_inside_the_cycle_loses_nobody():
+    polls = [poll(31, ("a", 10)), poll(56, ("a", 50), ("b", 31))]
+    assert stated(polls) == (2, 2, Accuracy.EXACT)
+
+
+def test_installed_after_the_end_is_still_exact():
+    assert stated([poll(55, ("a", 30), ("b", 29))]) == (1, 1, Accuracy.EXACT)
+
+
+def test_users_created_after_the_end_are_ruled_out():
+    assert stated([poll(56, ("a", 55, 54))]) == (0, 0, Accuracy.EXACT)
+    assert stated([poll(56, ("a", 55, 53))]) == (0, 1, Accuracy.UPPER_BOUND)
+
+
+def test_the_first_poll_after_the_end_closes_nothing_before_the_lag_is_over():
+    early, declared = poll(55, ("a", 10)), ListSpec(lag=5)
+    assert stated([early], declared) == (0, None, Accuracy.UNKNOWN)
+    assert stated([early, poll(59, ("a", 53))], declared) == (1, 1, Accuracy.EXACT)
+
+
+def test_clock_skew_delays_the_closing_poll_and_widens_its_end():
+    declared = ListSpec(poll_skew=2)
+    assert stated([poll(55, ("a", 40))], declared) == (1, None, Accuracy.LOWER_BOUND)
+    assert stated([poll(56, ("a", 40))], declared) == (1, 1, Accuracy.EXACT)
+
+
+def test_a_throttled_product_hides_activity_after_the_start():
+    declared = ListSpec(hidden=4)
+    assert stated([poll(56, ("a", 29))], declared) == (0, 1, Accuracy.UPPER_BOUND)
+    assert stated([poll(56, ("a", 25))], declared) == (0, 0, Accuracy.EXACT)
+
+
+def test_unordered_writes_go_back_and_count_as_hidden():
+    """Activity 29 is written at 34, activity 31 at once: the value ends as 29."""
+    wrong = ListSpec(lag=5)
+    assert stated([poll(60, ("a", 29))], wrong) == (0, 0, Accuracy.EXACT)  # truth 1
+    assert stated([poll(60, ("a", 29))], ListSpec(lag=5, hidden=5))[1] == 1
+
+
+@pytest.mark.parametrize("kept", [0, 12])
+def test_dense_polls_do_not_make_deletions_harmless(kept: int):
+    """Somebody may be created, used and removed between two polls one tick apart."""
+    polls = [poll(start, ("a", 31)) for start in range(31, 60)]
+    assert stated(polls, ListSpec(kept=kept)) == (1, None, Accuracy.LOWER_BOUND)
+
+
+def test_absence_proves_nothing_where_users_are_removed_and_ids_reused():
+    declared = ListSpec(kept=0, id_reuse=True)
+    assert stated([poll(56)], declared) == (0, None, Accuracy.UNKNOWN)
+
+
+def test_rows_of_a_failed_poll_count_and_prove_nothing_else():
+    assert stated([poll(40, ("a", 35), complete=False)]) == (1, None, Accuracy.LOWER_BOUND)
+    assert stated([poll(56, ("a", 35), complete=False)]) == (1, None, Accuracy.LOWER_BOUND)
+
+
+def test_a_stamp_in_the_future_fails_the_whole_poll():
+    with pytest.raises(ImpossibleStampError) as refused:
+        facts([poll(45, ("b", 40), ("a", 80))])
+    assert refused.value.ahead_ms == 35 * translate.TICK_MS
+
+
+def test_a_stamp_within_the_clock_skew_is_no_future():
+    assert stated([poll(45, ("a", 47))], ListSpec(poll_skew=2))[0] == 1
+
+
+def test_a_coarse_value_is_cut_by_the_end_of_the_poll():
+    """The unit [50, 60) straddles the end at 54: a poll at 53 proves activity before it."""
+    coarse = ListSpec(granularity=10)
+    assert stated([poll(56, ("a", 50))], coarse) == (0, 1, Accuracy.UPPER_BOUND)
+    assert stated([poll(53, ("a", 50)), poll(56, ("a", 50))], coarse) == (1, 1, Accuracy.EXACT)
+
+
+def test_a_coarse_value_can_prove_the_cycle_without_proving_a_day():
+    found = facts([poll(56, ("a", 34))], ListSpec(granularity=4))  # days 0 and 1
+    assert found.sure == {translate.user("a"): 1 << CYCLE_BIT}
+    assert found.maybe == {translate.user("a"): 0b11}
+
+
+def test_two_key_domains_are_never_united():
+    one = Store("key-1", facts([poll(56, ("a", 40))]), translate.properties(ListSpec()))
+    two = Store("key-2", facts([poll(56, ("b", 40))]), translate.properties(ListSpec()))
+    bounds = evaluate([one, two])
+    assert (bounds.lower, bounds.upper) == (1, 2)  # one person, or two
+
+
+def test_merged_maybe_is_the_intersection_of_closed_polls_only():
+    user = translate.user("a")
+    tight = facts([poll(55, ("a", 10))])  # a is inactive
+    wide = facts([poll(58, ("a", 57))])  # a is overwritten
+    unclosed = facts([poll(50, ("a", 10))])
+    assert wide.maybe[user] >> CYCLE_BIT & 1
+    assert not merge(wide, tight).maybe.get(user, 0) >> CYCLE_BIT & 1  # with OR: too wide
+    assert merge(wide, unclosed).maybe[user] >> CYCLE_BIT & 1  # with AND alone: lost
+
+
+def test_zero_is_stated_only_where_it_is_proved():
+    assert stated([]) == (0, None, Accuracy.UNKNOWN)
+    assert stated([poll(45)]) == (0, None, Accuracy.UNKNOWN)
+    assert stated([poll(56, ("a", 10))]) == (0, 0, Accuracy.EXACT)
+
+
+def test_days_after_an_outage_are_bounded_where_a_later_day_hides_them():
+    """Down from 31 to 47; a was active at 33 and 44, b at 40."""
+    polls = [poll(30, ("a", 5), ("b", 5)), poll(48, ("a", 44), ("b", 40))]
+    assert [stated(polls, window=day) for day in (0, 1, 2, CYCLE_BIT)] == [
+        (0, 2, Accuracy.UPPER_BOUND),
+        (1, 2, Accuracy.BOUNDED),
+        (1, 1, Accuracy.EXACT),
+        (2, None, Accuracy.LOWER_BOUND),
+    ]
+
+
+def test_a_user_seen_active_and_missing_at_the_close_refutes_what_is_declared():
+    gone = facts([poll(40, ("a", 35)), poll(56, ("b", 40))])
+    bounds = evaluate_facts(gone, translate.properties(ListSpec()))
+    assert bounds.accuracy is Accuracy.CONFLICT
+    assert (bounds.active_users, bounds.active_users_upper_bound) == (None, None)
+    forgets = translate.properties(ListSpec(kept=0))
+    assert evaluate_facts(gone, forgets).accuracy is Accuracy.LOWER_BOUND
+
+
+def test_activity_shown_after_the_closing_poll_refutes_the_lag():
+    late = facts([poll(55, ("a", 10)), poll(58, ("a", 53))])
+    bounds = evaluate_facts(late, translate.properties(ListSpec()))
+    assert bounds.accuracy is Accuracy.CONFLICT
+
+
+def test_a_repeated_user_of_one_poll_counts_once():
+    """Pages overlap by a row, and several accounts may share a normalised id."""
+    assert stated([poll(56, ("a", 40), ("a", 40), ("a", 55))]) == (1, 1, Accuracy.EXACT)

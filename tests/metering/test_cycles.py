@@ -1,0 +1,155 @@
+"""Cycles: whole UTC days on a grid from the anchor, half-open."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from licenseusage.errors import Stalled
+from licenseusage.metering.cycles import (
+    CYCLE_BIT,
+    DAY_MS,
+    Cycle,
+    Grid,
+    Terms,
+    cycle_at,
+    first_grid,
+    new_grid,
+    next_cycle,
+)
+
+
+def ms(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+DAYS = Terms(date(2026, 1, 15), length_days=30)
+MONTHS = Terms(date(2026, 1, 15), length_months=1)
+
+lengths = st.one_of(
+    st.builds(Terms, st.dates(date(2000, 1, 1), date(2100, 1, 1)), st.integers(1, 62)),
+    st.builds(
+        lambda day, months: Terms(day.replace(day=min(day.day, 28)), length_months=months),
+        st.dates(date(2000, 1, 1), date(2100, 1, 1)),
+        st.integers(1, 2),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("terms", "index", "start", "end"),
+    [
+        (DAYS, 0, "2026-01-15", "2026-02-14"),
+        (DAYS, 10, "2026-11-11", "2026-12-11"),
+        (MONTHS, 0, "2026-01-15", "2026-02-15"),
+        (MONTHS, 11, "2026-12-15", "2027-01-15"),
+        (Terms(date(2026, 12, 28), length_months=2), 1, "2027-02-28", "2027-04-28"),
+        (Terms(date(2028, 2, 28), length_days=1), 1, "2028-02-29", "2028-03-01"),
+    ],
+)
+def test_a_cycle_starts_and_ends_at_midnight_utc(terms, index, start, end):
+    assert terms.cycle(index) == Cycle(index, ms(start), ms(end))
+
+
+def test_the_end_belongs_to_the_next_cycle():
+    end = DAYS.cycle(3).end_ms
+    assert DAYS.at(end - 1).index == 3
+    assert DAYS.at(end).index == 4
+
+
+@pytest.mark.parametrize("terms", [DAYS, MONTHS])
+def test_there_is_no_cycle_before_the_anchor(terms):
+    assert terms.at(ms("2026-01-15") - 1) is None
+    assert terms.at(ms("2026-01-15")).index == 0
+
+
+def test_daylight_saving_moves_no_boundary():
+    for index in range(15):
+        assert DAYS.cycle(index).start_ms % DAY_MS == 0
+        assert DAYS.cycle(index).days == 30
+
+
+@given(lengths, st.integers(0, 1000))
+def test_cycles_follow_each_other_without_hole_or_overlap(terms, index):
+    cycle, following = terms.cycle(index), terms.cycle(index + 1)
+    assert cycle.end_ms == following.start_ms
+    assert 1 <= cycle.days <= 62
+    assert terms.at(cycle.start_ms) == terms.at(cycle.end_ms - 1) == cycle
+    assert terms.first_from(cycle.start_ms) == cycle
+    assert terms.first_from(cycle.start_ms + 1) == following
+
+
+def test_windows_are_the_cycle_and_its_days():
+    windows = Terms(date(2026, 3, 1), length_days=2).cycle(0).windows()
+    start = ms("2026-03-01")
+    assert windows == {
+        CYCLE_BIT: (start, start + 2 * DAY_MS),
+        0: (start, start + DAY_MS),
+        1: (start + DAY_MS, start + 2 * DAY_MS),
+    }
+
+
+@pytest.mark.parametrize(
+    ("days", "months", "reason"),
+    [
+        (None, None, "InvalidSpec"),
+        (30, 1, "InvalidSpec"),
+        (0, None, "InvalidSpec"),
+        (None, 0, "InvalidSpec"),
+        (63, None, "CycleUnsupported"),
+        (None, 3, "CycleUnsupported"),
+    ],
+)
+def test_impossible_lengths_are_refused(days, months, reason):
+    with pytest.raises(Stalled) as refused:
+        Terms(date(2026, 1, 15), days, months)
+    assert refused.value.reason == reason
+
+
+def test_months_from_a_day_that_not_every_month_has_are_refused():
+    with pytest.raises(Stalled, match="day 29") as refused:
+        Terms(date(2026, 1, 29), length_months=1)
+    assert refused.value.reason == "InvalidSpec"
+    Terms(date(2026, 1, 31), length_days=30)
+
+
+@pytest.mark.parametrize("index", [-1, 100_001])
+def test_an_index_beyond_the_format_is_refused(index):
+    with pytest.raises(ValueError, match="not in 0"):
+        DAYS.cycle(index)
+
+
+class TestNewTerms:
+    """A changed licence never moves a boundary in mid-cycle: the old cycle runs to its end."""
+
+    old = first_grid(DAYS)
+    now = ms("2026-11-23")
+
+    def test_the_same_terms_change_nothing(self):
+        assert new_grid([self.old], DAYS, self.now) is None
+
+    def test_the_first_terms_start_at_their_anchor(self):
+        assert new_grid([], DAYS, self.now) == Grid(ms("2026-01-15"), DAYS)
+
+    def test_the_running_cycle_keeps_its_end(self):
+        grids = [self.old, new_grid([self.old], MONTHS, self.now)]
+        assert cycle_at(grids, self.now) == DAYS.cycle(10)
+        assert cycle_at(grids, DAYS.cycle(10).end_ms - 1) == DAYS.cycle(10)
+
+    def test_the_span_up_to_the_new_grid_belongs_to_no_cycle(self):
+        grids = [self.old, new_grid([self.old], MONTHS, self.now)]
+        assert cycle_at(grids, ms("2026-12-11")) is None
+        assert cycle_at(grids, ms("2026-12-15") - 1) is None
+        assert cycle_at(grids, ms("2026-12-15")) == MONTHS.cycle(11)
+
+    def test_the_next_cycle_is_found_across_the_change(self):
+        grids = [self.old, new_grid([self.old], MONTHS, self.now)]
+        assert next_cycle(grids, self.now) == MONTHS.cycle(11)
+        assert next_cycle(grids, ms("2026-12-12")) == MONTHS.cycle(11)
+        assert next_cycle([self.old], self.now) == DAYS.cycle(11)
+
+    def test_before_the_anchor_the_first_cycle_is_next(self):
+        assert cycle_at([self.old], ms("2026-01-01")) is None
+        assert next_cycle([self.old], ms("2026-01-01")) == DAYS.cycle(0)
+        assert next_cycle([], self.now) is None

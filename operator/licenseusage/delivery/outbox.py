@@ -1,8 +1,8 @@
 """What the sender needs of a ledger, and what it tells it.
 
 The ledger keeps the documents and their states (REPORT_FORMAT §10); here is the sender's view of
-it, which the controller joins to the ledger's own. Synchronous, each method one transaction; the sender
-calls them on the ledger's thread. Times are milliseconds since 1970 UTC.
+it, which the controller joins to the ledger's own. Synchronous, each method one transaction; the
+sender calls them on the ledger's thread. Times are milliseconds since 1970 UTC.
 """
 
 from dataclasses import dataclass

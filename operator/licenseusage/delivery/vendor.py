@@ -125,8 +125,10 @@ class VendorClient:
                     await _limited(response),
                     response.headers.get("retry-after"),
                 )
+        except httpx.ConnectTimeout:
+            return NoAnswer("Timeout", f"no connection within {CONNECT_SECONDS:g} s")
         except (TimeoutError, httpx.TimeoutException):
-            return NoAnswer("Timeout", f"not within {TOTAL_SECONDS:.0f} s")
+            return NoAnswer("Timeout", f"no answer within {TOTAL_SECONDS:g} s")
         except httpx.HTTPError as error:
             return _no_answer(error)
 

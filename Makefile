@@ -50,7 +50,7 @@ lint: $(READY) ## style, types, import directions, YAML
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/yamllint --strict .
+	$(BIN)/yamllint --strict crds manifests examples operator kind-config.yaml
 
 .PHONY: fmt
 fmt: $(READY) ## format the code and fix what can be fixed
@@ -86,7 +86,8 @@ LOCK := --universal --generate-hashes --no-header --no-emit-index-url --no-emit-
 .PHONY: lock
 lock: $(READY) ## resolve requirements/*.txt anew from pyproject.toml [ARGS=--upgrade]
 	$(BIN)/uv pip compile $(LOCK) --extra receiver --output-file requirements/runtime.txt pyproject.toml $(ARGS)
-	$(BIN)/uv pip compile $(LOCK) --extra receiver --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt pyproject.toml $(ARGS)
+	$(BIN)/uv pip compile $(LOCK) --extra receiver --group dev --output-file requirements/dev.txt pyproject.toml $(ARGS)
+	$(BIN)/uv pip compile $(LOCK) --group build --output-file requirements/build.txt $(ARGS)
 
 .PHONY: clean
 clean: ## remove what was made here (the control plane stays in the user's cache)

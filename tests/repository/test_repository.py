@@ -24,7 +24,7 @@ def test_every_locked_requirement_has_a_hash(lock):
     )
     named = re.findall(r"^[a-zA-Z0-9][^\s=]*", lock.read_text(), re.M)
     assert pinned == named
-    assert len(pinned) > 20
+    assert pinned
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
@@ -32,12 +32,12 @@ def test_locks_hold_no_address(lock):
     assert not re.search(r"://|^-|--(?:index|extra-index|find-links)", lock.read_text(), re.M)
 
 
-def test_the_operator_is_tested_with_the_versions_it_ships():
-    runtime, dev = (
+def test_what_is_shipped_is_what_is_tested():
+    runtime, build, dev = (
         set(re.findall(r"^[a-z0-9.-]+==[^\s\\]+", (ROOT / "requirements" / name).read_text(), re.M))
-        for name in ("runtime.txt", "dev.txt")
+        for name in ("runtime.txt", "build.txt", "dev.txt")
     )
-    assert runtime <= dev
+    assert runtime | build <= dev
 
 
 def test_make_alone_explains_every_target():

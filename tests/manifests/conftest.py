@@ -1,0 +1,93 @@
+"""The manifests rendered by the real kubectl, and a control plane of their own with an audit.
+
+It is not the one of the other tests: these manifests own a namespace and cluster-wide roles, and
+the audit must show one operator only.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hack.controlplane import Binaries, ControlPlane, find
+
+ROOT = Path(__file__).resolve().parents[2]
+MANIFESTS = ROOT / "manifests"
+SAMPLES = sorted(path.parent.name for path in MANIFESTS.glob("samples/*/kustomization.yaml"))
+OPERATOR = "system:serviceaccount:licenseusage-system:licenseusage-operator"
+
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata", "users": [OPERATOR]}, {"level": "None"}],
+}
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+@dataclass
+class Installed:
+    """A control plane on which `kubectl apply -k manifests/base` was run.
+
+    Attributes:
+        control_plane: Its context manager.
+        audit: What the operator's service account asked for, one JSON object per line.
+    """
+
+    control_plane: ControlPlane
+    audit: Path
+
+    @cached_property
+    def operator_kubeconfig(self) -> Path:
+        return self.control_plane.kubeconfig_for("licenseusage-system", "licenseusage-operator")
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Return what the operator asked for so far, as audit events."""
+        return [json.loads(line) for line in self.audit.read_text().splitlines()]
+
+    def allowed(self, verb: str, resource: str, *args: str, user: str = OPERATOR) -> bool:
+        """Say whether ``user`` may do it (``kubectl auth can-i``)."""
+        command = ("auth", "can-i", verb, resource, f"--as={user}", *args)
+        answer = self.control_plane.kubectl(*command, check=False).stdout.strip()
+        assert answer in ("yes", "no")
+        return answer == "yes"
+
+
+@pytest.fixture(scope="session")
+def binaries() -> Binaries:
+    return find()
+
+
+@pytest.fixture(scope="session")
+def kustomize(binaries: Binaries):
+    """Render a folder of ``manifests`` with the kustomize of the real kubectl."""
+
+    def render(folder: str) -> list[dict[str, Any]]:
+        command = [str(binaries.kubectl), "kustomize", str(MANIFESTS / folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return objects(done.stdout)
+
+    return render
+
+
+@pytest.fixture(scope="session")
+def installed(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    folder = tmp_path_factory.mktemp("audit")
+    policy, log = folder / "policy.json", folder / "audit.log"
+    policy.write_text(json.dumps(AUDIT_POLICY))
+    log.touch()
+    audited = [f"--audit-policy-file={policy}", f"--audit-log-path={log}"]
+    with ControlPlane(binaries, api_server_flags=audited) as control_plane:
+        # As people do it: client-side, all at once.
+        control_plane.kubectl("apply", "-k", str(MANIFESTS / "base"))
+        control_plane.kubectl("wait", "--for=condition=Established", "crds", "--all")
+        yield Installed(control_plane, log)

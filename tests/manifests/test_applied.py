@@ -1,0 +1,88 @@
+"""The manifests on a real API server with RBAC and pod security."""
+
+import json
+
+import pytest
+
+from hack.controlplane import KubectlError
+from tests.manifests.conftest import MANIFESTS, SAMPLES
+
+pytestmark = pytest.mark.controlplane
+
+
+def pod_of(installed) -> dict:
+    listed = installed.control_plane.kubectl(
+        *("get", "deployment", "licenseusage-operator", "-n", "licenseusage-system", "-o", "json")
+    )
+    spec = json.loads(listed.stdout)["spec"]["template"]["spec"]
+    metadata = {"name": "operator", "namespace": "licenseusage-system"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def test_applying_again_changes_nothing(installed):
+    said = installed.control_plane.kubectl("apply", "-k", str(MANIFESTS / "base")).stdout
+    lines = said.splitlines()
+    assert len(lines) > 10
+    assert all(line.endswith("unchanged") for line in lines), said
+
+
+def test_server_side_apply_takes_the_overlay(installed):
+    command = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k")
+    said = installed.control_plane.kubectl(*command, str(MANIFESTS / "overlays/kind")).stdout
+    assert "deployment.apps/licenseusage-operator serverside-applied" in said
+
+
+def test_restricted_pod_security_admits_the_operator(installed):
+    pod = pod_of(installed)
+    create = ("create", "--dry-run=server", "-f", "-")
+    installed.control_plane.kubectl(*create, stdin=json.dumps(pod))
+    pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
+    with pytest.raises(KubectlError, match='violates PodSecurity "restricted'):
+        installed.control_plane.kubectl(*create, stdin=json.dumps(pod))
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_the_api_server_takes_the_sample(installed, kustomize, sample):
+    folder = f"samples/{sample}"
+    (namespace,) = {item["metadata"]["namespace"] for item in kustomize(folder)}
+    installed.control_plane.kubectl("create", "namespace", namespace, check=False)
+    installed.control_plane.kubectl("apply", "--dry-run=server", "-k", str(MANIFESTS / folder))
+
+
+def test_the_operator_may_not_read_a_namespace_that_did_not_grant_it(installed):
+    assert not installed.allowed("list", "pods", "-n", "default")
+    assert not installed.allowed("get", "secrets/any", "-n", "default")
+    assert not installed.allowed("get", "secrets/any", "-n", "licenseusage-system")
+    assert installed.allowed("get", "secrets/licenseusage-identity", "-n", "licenseusage-system")
+
+
+def test_the_operator_may_not_list_namespaces_or_definitions(installed):
+    assert installed.allowed("get", "namespaces/kube-system")
+    assert not installed.allowed("get", "namespaces/default")
+    assert not installed.allowed("list", "namespaces")
+    assert not installed.allowed("list", "customresourcedefinitions")
+
+
+def test_the_roles_for_people_join_those_of_kubernetes(installed):
+    # There is no controller that aggregates here; it does what these selectors say.
+    for role, expected in {
+        "view": {"licenseusage-view"},
+        "edit": {"licenseusage-view", "licenseusage-edit"},
+        "admin": {"licenseusage-view", "licenseusage-edit"},
+    }.items():
+        label = f"rbac.authorization.k8s.io/aggregate-to-{role}=true"
+        command = ("get", "clusterroles", "-l", label, "-o", "name")
+        found = installed.control_plane.kubectl(*command).stdout.split()
+        ours = {name.split("/")[1] for name in found if "licenseusage" in name}
+        assert ours == expected
+
+
+def test_people_who_edit_cannot_write_status_or_reports(installed):
+    bind = ("create", "rolebinding", "editor", "-n", "default", "--user=ed")
+    installed.control_plane.kubectl(*bind, "--clusterrole=licenseusage-edit")
+    here = ("-n", "default")
+    assert installed.allowed("create", "licenseusages", *here, user="ed")
+    assert installed.allowed("patch", "licenseusages", *here, user="ed")
+    assert not installed.allowed("patch", "licenseusages", "--subresource=status", *here, user="ed")
+    assert not installed.allowed("create", "usagereports", *here, user="ed")
+    assert not installed.allowed("delete", "usagereports", *here, user="ed")

@@ -1,0 +1,186 @@
+"""The manifests as files: valid for three minor versions, and as narrow as they should be."""
+
+import re
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from licenseusage.controller.settings import PREFIX, Settings
+from tests.manifests.conftest import MANIFESTS, ROOT, SAMPLES
+
+FOLDERS = ["base", "overlays/kind", *(f"samples/{name}" for name in SAMPLES)]
+OURS = {"LicenseUsage", "UsageReport", "UsageReceipt"}
+
+
+def one(objects, kind, name=None):
+    (found,) = [o for o in objects if o["kind"] == kind and name in (None, o["metadata"]["name"])]
+    return found
+
+
+def rules(objects, kind, name):
+    """Every (resource, verb, name or None) that a role grants."""
+    return {
+        (f"{group}/{resource}".lstrip("/"), verb, only)
+        for rule in one(objects, kind, name)["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        for only in rule.get("resourceNames", [None])
+    }
+
+
+def container(objects):
+    (only,) = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    return only
+
+
+def mebibytes(quantity: str) -> int:
+    number, unit = re.fullmatch(r"(\d+)(Mi|Gi)", quantity).groups()
+    return int(number) * {"Mi": 1, "Gi": 1024}[unit]
+
+
+@pytest.mark.parametrize("version", ["1.35", "1.36", "1.37"])
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_object_fits_the_schemas_of(folder, version, kustomize):
+    checked = 0
+    for item in kustomize(folder):
+        if item["kind"] not in OURS:
+            kubernetes_validate.validate(item, version, strict=True)
+            checked += 1
+    assert checked
+
+
+def test_the_check_against_the_schemas_can_fail(kustomize):
+    deployment = one(kustomize("base"), "Deployment")
+    deployment["spec"]["replica"] = 1
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(deployment, "1.37", strict=True)
+
+
+def test_the_base_installs_the_committed_custom_resources(kustomize):
+    committed = {path.name.split(".", 1)[0] for path in (ROOT / "crds").glob("*.dev.yaml")}
+    rendered = [o for o in kustomize("base") if o["kind"] == "CustomResourceDefinition"]
+    assert {o["spec"]["names"]["plural"] for o in rendered} == committed
+    assert len(committed) == 3
+
+
+def test_the_operator_alone_may_write_status(kustomize):
+    base = kustomize("base")
+    writers = {
+        role["metadata"]["name"]
+        for role in base
+        if role["kind"] in ("Role", "ClusterRole")
+        for rule in role["rules"]
+        if any(resource.endswith(("/status", "*")) for resource in rule["resources"])
+    }
+    assert writers == {"licenseusage-operator"}
+
+
+def test_the_operator_cannot_change_what_people_wrote(kustomize):
+    granted = rules(kustomize("base"), "ClusterRole", "licenseusage-operator")
+    verbs = {verb for resource, verb, _ in granted if resource == "licenseusage.dev/licenseusages"}
+    assert verbs == {"get", "list", "watch"}
+
+
+def test_no_role_grants_a_wildcard_or_secrets_everywhere(kustomize):
+    base = kustomize("base")
+    for role in (o for o in base if o["kind"] in ("Role", "ClusterRole")):
+        for rule in role["rules"]:
+            assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+    bound = [o["roleRef"]["name"] for o in base if o["kind"] == "ClusterRoleBinding"]
+    assert bound == ["licenseusage-operator"]
+    everywhere = rules(base, "ClusterRole", "licenseusage-operator")
+    assert not {r for r in everywhere if r[0] in ("secrets", "configmaps", "pods")}
+
+
+def test_the_collector_reads_pods_secrets_and_configmaps_only(kustomize):
+    assert rules(kustomize("base"), "ClusterRole", "licenseusage-collector") == {
+        ("pods", "list", None),
+        ("secrets", "get", None),
+        ("configmaps", "get", None),
+    }
+
+
+def test_the_operators_own_secrets_are_read_by_name(kustomize):
+    granted = rules(kustomize("base"), "Role", "licenseusage-operator")
+    assert {(verb, name) for resource, verb, name in granted if resource == "secrets"} == {
+        ("create", None),
+        *(
+            (verb, name)
+            for verb in ("get", "update")
+            for name in (Settings().identity_secret, Settings().pseudonym_secret)
+        ),
+    }
+
+
+def test_there_is_one_operator_and_it_is_replaced_not_doubled(kustomize):
+    spec = one(kustomize("base"), "Deployment")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_only_the_operators_pod_has_a_token(kustomize):
+    base = kustomize("base")
+    assert one(base, "ServiceAccount")["automountServiceAccountToken"] is False
+    pod = one(base, "Deployment")["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is True
+
+
+def test_every_setting_in_the_deployment_exists(kustomize):
+    for folder in ("base", "overlays/kind"):
+        names = [variable["name"] for variable in container(kustomize(folder))["env"]]
+        known = {PREFIX + name.upper() for name in Settings.__dataclass_fields__}
+        assert set(names) <= known
+        assert names
+
+
+def test_what_the_operator_writes_is_on_a_volume(kustomize):
+    operator = container(kustomize("base"))
+    env = {variable["name"]: variable.get("value") for variable in operator["env"]}
+    ledger = Path(env["LICENSEUSAGE_DATABASE_URL"].removeprefix("sqlite:///"))
+    assert str(ledger.parent) in [mount["mountPath"] for mount in operator["volumeMounts"]]
+    assert operator["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_the_memory_limit_holds_the_operator_and_all_its_workers(kustomize):
+    limit = mebibytes(container(kustomize("base"))["resources"]["limits"]["memory"])
+    settings = Settings()
+    operator_mib = 128  # measured: 87-89 MiB with kopf and the client
+    assert operator_mib + settings.poll_workers * settings.worker_bytes / 2**20 <= limit
+
+
+def test_the_overlay_for_kind_uses_the_image_that_make_builds(kustomize):
+    image = re.search(r"^IMAGE \?= (\S+)$", (ROOT / "Makefile").read_text(), re.M).group(1)
+    operator = container(kustomize("overlays/kind"))
+    assert (operator["image"], operator["imagePullPolicy"]) == (image, "Never")
+
+
+def test_kind_config_names_the_cluster_that_the_overlay_speaks_of():
+    config = yaml.safe_load((ROOT / "kind-config.yaml").read_text())
+    assert (config["kind"], config["apiVersion"]) == ("Cluster", "kind.x-k8s.io/v1alpha4")
+    overlay = (MANIFESTS / "overlays/kind/kustomization.yaml").read_text()
+    assert f"--name {config['name']}" in overlay
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_a_sample_grants_the_collector_in_the_namespace_it_counts(sample, kustomize):
+    rendered = kustomize(f"samples/{sample}")
+    binding, usage = one(rendered, "RoleBinding"), one(rendered, "LicenseUsage")
+    assert binding["metadata"]["namespace"] == usage["metadata"]["namespace"]
+    assert binding["roleRef"]["name"] == "licenseusage-collector"
+    (subject,) = binding["subjects"]
+    account = one(kustomize("base"), "ServiceAccount")["metadata"]
+    assert (subject["namespace"], subject["name"]) == (account["namespace"], account["name"])
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_a_sample_says_how_to_make_each_secret_it_names(sample):
+    text = (MANIFESTS / "samples" / sample / "licenseusage.yaml").read_text()
+    usage = yaml.safe_load(text)
+    for source in usage["spec"]["sources"]:
+        for auth in source["auth"].values():
+            name = auth["secretRef"]["name"]
+            namespace = usage["metadata"]["namespace"]
+            assert f"kubectl -n {namespace} create secret generic {name}" in text
+            assert f"--from-literal={auth['secretRef'].get('key', 'password')}=" in text

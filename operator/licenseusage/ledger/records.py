@@ -361,8 +361,11 @@ class DeliveryResult:
         received_ms: The receipt's ``receivedAt``.
         findings: Of the receipt.
         head: The vendor's head in the verified receipt, if it names one that the ledger holds.
-        resend_after: Re-send every accepted document after this position (the vendor's head fell
-            behind); None: nothing to re-send.
+        resend_after: Re-send every *other* accepted document after this position (the vendor's head
+            fell behind); None: nothing to re-send.
+        resend_ms: When those are due; None: now.
+        stopped: ``LocalHistoryLost`` or ``ChainForked``: nothing of this chain is claimed or signed
+            any more until a person decides (REPORT_FORMAT §11); None: it goes on.
     """
 
     state: Delivery
@@ -374,6 +377,8 @@ class DeliveryResult:
     findings: tuple[str, ...] = ()
     head: Link | None = None
     resend_after: int | None = None
+    resend_ms: int | None = None
+    stopped: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,9 +390,12 @@ class ChainState:
         head: Newest position held locally; None before the first document.
         acknowledged: Newest head of the vendor that was verified.
         vendor_time_ms: ``receivedAt`` of the newest verified receipt.
+        stopped: Why nothing more is sent or signed (``DeliveryResult.stopped``, or a Conflict);
+            None: it goes on.
     """
 
     id: str
     head: Link | None = None
     acknowledged: Link | None = None
     vendor_time_ms: int | None = None
+    stopped: str | None = None

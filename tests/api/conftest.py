@@ -52,9 +52,13 @@ def change(document: Any, path: str, value: Any) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    for name, read in (("good", read_good), ("bad", read_bad)):
+    for name, read, prefix in (
+        ("good", read_good, ""),
+        ("bad", read_bad, ""),
+        ("bad_usage", read_bad, "LicenseUsage"),
+    ):
         if name in metafunc.fixturenames:
-            cases = read()
+            cases = {case: value for case, value in read().items() if case.startswith(prefix)}
             metafunc.parametrize(name, cases.values(), ids=cases.keys())
 
 

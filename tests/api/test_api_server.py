@@ -208,7 +208,7 @@ STATUS = {
             "startTime": "2026-10-12T00:00:00Z",
             "endTime": "2026-11-11T00:00:00Z",
             "state": "Final",
-            "activeText": "412–419",
+            "activeText": "412–419",  # noqa: RUF001
             "activeUsers": 412,
             "activeUsersUpperBound": 419,
             "accuracy": "Bounded",
@@ -285,7 +285,7 @@ def test_columns_of_a_usage_wide(shown: ControlPlane) -> None:
     header, row = _table(shown, "lu", "-o", "wide")
     assert header.split()[7:] == ["PRODUCT", "PROVISIONED", "ACCURACY", "LAST-CYCLE", "REASON"]
     cells = re.split(r"\s{2,}", row.strip())
-    assert cells[7:] == ["opencloud", "2300", "LowerBound", "412–419", "Succeeded"]
+    assert cells[7:] == ["opencloud", "2300", "LowerBound", "412–419", "Succeeded"]  # noqa: RUF001
 
 
 def test_columns_of_a_report_fit_a_terminal(shown: ControlPlane) -> None:

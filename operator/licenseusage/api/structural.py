@@ -159,7 +159,7 @@ def _scalar_keywords(node: Schema, out: Schema, path: str, *, in_list: bool) -> 
             raise NotStructuralError(path, "defaults are for scalars only")
         out["default"] = node["default"]
     if node["type"] == "integer":
-        high = node.get("maximum")
+        high = out.get("maximum")
         out["format"] = "int32" if isinstance(high, int) and high <= INT32_MAX else "int64"
 
 

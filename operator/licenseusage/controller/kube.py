@@ -185,10 +185,12 @@ class Kube:
             if not token:
                 return
 
-    async def items(self, resource: Resource, namespace: str | None) -> list[dict[str, Any]]:
+    async def items(
+        self, resource: Resource, namespace: str | None, selector: str = ""
+    ) -> list[dict[str, Any]]:
         """Return every object of a LIST, by name, as raw JSON objects."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
-        async for raw in self.pages(resource, namespace):
+        async for raw in self.pages(resource, namespace, selector):
             for item in orjson.loads(raw).get("items") or []:
                 meta = item["metadata"]
                 found[meta.get("namespace", ""), meta["name"]] = item

@@ -1,4 +1,7 @@
-"""The ledger as the sender sees it: the one place where ``delivery`` and ``ledger`` meet."""
+"""The ledger's outbox as `delivery` sees it: one translation, no decision.
+
+Everything here runs on the ledger's thread.
+"""
 
 from licenseusage.delivery.outbox import ChainView, Queued, Settlement
 from licenseusage.ledger.ledger import Ledger
@@ -7,26 +10,28 @@ from licenseusage.reports.names import jti_of
 
 
 class LedgerOutbox:
-    """Joins a ``Ledger`` to ``delivery.outbox.Outbox``. Used on the ledger's thread."""
+    """Implements `licenseusage.delivery.outbox.Outbox` over the ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
-        """Take the ledger."""
+        """Serve one ledger; claims are remembered, since a claim is named by its lease."""
         self._ledger = ledger
-        self._claimed: dict[str, OutboxItem] = {}
+        self._claims: dict[str, OutboxItem] = {}
 
     def claim(self, chain_id: str, now_ms: int) -> Queued | None:
-        """Take what is due in a chain, as ``Sending``."""
+        """Take the document of this chain that must be sent now."""
         item = self._ledger.claim(now_ms, chain_id=chain_id)
         if item is None:
             return None
-        self._claimed[item.jti] = item
+        self._claims[item.jti] = item
         return Queued(item.jti, item.chain_id, item.sequence, item.token, item.attempts)
 
     def chain(self, chain_id: str) -> ChainView:
         """Return what the vendor has said about a chain."""
         state = self._ledger.chain(chain_id)
-        acknowledged = state.acknowledged.sequence if state.acknowledged else 0
-        return ChainView(acknowledged, state.vendor_time_ms)
+        return ChainView(
+            acknowledged=state.acknowledged.sequence if state.acknowledged else 0,
+            vendor_time_ms=state.vendor_time_ms,
+        )
 
     def held_digest(self, chain_id: str, sequence: int) -> str | None:
         """Return the digest of our own document at a position; None: we hold none."""
@@ -34,23 +39,24 @@ class LedgerOutbox:
         return item.digest if item else None
 
     def settle(self, queued: Queued, settlement: Settlement, now_ms: int) -> None:
-        """Write the result of one attempt."""
+        """Write the result of one attempt and what it means for the chain."""
         head = settlement.acknowledged
-        result = DeliveryResult(
-            state=Delivery(settlement.state.value),
-            reason="" if settlement.state.value == Delivery.ACCEPTED else settlement.reason,
-            message=settlement.message,
-            next_attempt_ms=settlement.next_attempt_ms,
-            receipt=settlement.receipt,
-            received_ms=settlement.received_ms,
-            findings=settlement.findings,
-            head=Link(head.sequence, head.digest) if head else None,
-            resend_after=settlement.resend_after,
-            resend_ms=settlement.resend_ms,
-            stopped=settlement.stopped,
+        self._ledger.record_result(
+            self._claims.pop(queued.jti),
+            DeliveryResult(
+                state=Delivery(settlement.state.value),
+                reason=settlement.reason,
+                message=settlement.message,
+                next_attempt_ms=settlement.next_attempt_ms,
+                receipt=settlement.receipt,
+                received_ms=settlement.received_ms,
+                findings=settlement.findings,
+                head=Link(head.sequence, head.digest) if head else None,
+                resend_after=settlement.resend_after,
+            ),
+            now_ms,
         )
-        self._ledger.record_result(self._claimed.pop(queued.jti), result, now_ms)
 
     def put_again(self, key_chain_id: str, now_ms: int) -> None:
-        """Send every key statement again: the vendor does not know us."""
+        """Make every key statement of a chain Pending, due now."""
         self._ledger.resend_key_statements(key_chain_id, now_ms)

@@ -1,0 +1,247 @@
+"""The closing and reporting steps: cycles end in order, each with its report in one transaction.
+
+Open -> Closing at the cycle's end -> Final, once every source's closing poll was read or the grace
+is over. The decision (intent, with the statement) is durable before its effects, so that a crash at
+any instruction resumes to the same bytes (DESIGN §4).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from licenseusage.controller.books import Books
+from licenseusage.controller.statements import Issuer
+from licenseusage.errors import UsageError
+from licenseusage.ledger.records import (
+    CycleRecord,
+    CycleState,
+    DeclaredSource,
+    Meter,
+    SourceStatus,
+    StoreState,
+)
+from licenseusage.metering.combine import Combine
+from licenseusage.metering.cycles import CYCLE_BIT, Cycle, cycle_at, next_cycle
+from licenseusage.metering.lifecycle import (
+    CloseReason,
+    InterimPlan,
+    SourceProgress,
+    close_due,
+    closing_poll_ms,
+    next_interim,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How a meter's sources are counted, as far as closing and statements need it.
+
+    Attributes:
+        declared: Every source of the object; empty once the object is gone.
+        unusable: Sources with an invalid definition: they cannot be polled, nobody waits for it.
+        combine: How the sources belong together.
+        grace_ms: How long after a cycle's end its closing polls are waited for.
+        skews: Source -> k of its last poll, in ms.
+        statuses: Source -> its last polls.
+    """
+
+    declared: tuple[DeclaredSource, ...] = ()
+    unusable: frozenset[str] = frozenset()
+    combine: Combine = Combine.UNION
+    grace_ms: int = 24 * 3_600_000
+    skews: Mapping[str, int] | None = None
+    statuses: Mapping[str, SourceStatus] | None = None
+
+    @property
+    def poll_interval_ms(self) -> int:
+        """The greatest effective interval."""
+        return max((one.interval_ms for one in self.declared), default=0)
+
+
+def missing_cycles(meter: Meter, newest: Cycle | None, now_ms: int) -> tuple[Cycle, ...]:
+    """Return the cycles up to the running one that have no record yet, in order.
+
+    A meter begins with the cycle that runs when it is first seen; from then on every cycle gets a
+    record, also those that went by while the operator was away (they end as Unknown, not silently).
+    """
+    current = cycle_at(meter.grids, now_ms)
+    if newest is None:
+        return () if current is None else (current,)
+    found: list[Cycle] = []
+    following = next_cycle(meter.grids, newest.start_ms)
+    while following is not None and following.start_ms <= now_ms:
+        found.append(following)
+        following = next_cycle(meter.grids, following.start_ms)
+    return tuple(found)
+
+
+def progress(
+    counted: Counted, states: Mapping[str, StoreState], now_ms: int
+) -> tuple[SourceProgress, ...]:
+    """Return how far each source is with an ended cycle; ``states`` by source name."""
+    statuses, skews = counted.statuses or {}, counted.skews or {}
+    found = []
+    for one in counted.declared:
+        name = one.store.source
+        state, status = states.get(name), statuses.get(name)
+        attempt = status.last_attempt_ms if status else None
+        found.append(
+            SourceProgress(
+                ended=bool(state and state.ended >> CYCLE_BIT & 1),
+                last_attempt_ms=now_ms if name in counted.unusable else attempt,
+                lag_ms=one.properties.lag_ms,
+                clock_skew_ms=skews.get(name, 0),
+            )
+        )
+    return tuple(found)
+
+
+def next_close_ms(cycle: Cycle, counted: Counted, now_ms: int) -> int:
+    """Return when closing this cycle is worth another look, but for polls (they nudge)."""
+    if now_ms < cycle.end_ms:
+        return cycle.end_ms
+    earliest = max(
+        (closing_poll_ms(cycle.end_ms, one.properties.lag_ms, 0) for one in counted.declared),
+        default=cycle.end_ms,
+    )
+    grace = cycle.end_ms + counted.grace_ms
+    return max(now_ms + 1000, earliest if now_ms < earliest else grace)
+
+
+async def close(
+    books: Books,
+    record: CycleRecord,
+    counted: Counted,
+    now_ms: int,
+    *,
+    issuer: Issuer | UsageError | None,
+    first_delay_ms: Callable[[], int],
+) -> bool:
+    """Take an ended cycle as far as it can go now; return whether it is Final.
+
+    Args:
+        books: The ledger.
+        record: The oldest cycle that is not Final; it has ended.
+        counted: How it is counted.
+        now_ms: The reconcile's one time.
+        issuer: Signs the final; None: the object has no licence, so no report is due; an error:
+            one is due and cannot be signed now, so the decision stands and the report waits.
+        first_delay_ms: Random time before the first send.
+
+    Raises:
+        UsageError: The ledger cannot be written.
+    """
+    meter_id, cycle = record.meter_id, record.cycle
+    if record.intent is None:
+        states = await books.do(lambda ledger: ledger.store_states(meter_id, cycle))
+        by_source = {store.source: state for store, state in states.items() if _in(store, counted)}
+        reason = close_due(cycle, now_ms, counted.grace_ms, progress(counted, by_source, now_ms))
+        if reason is None:
+            if record.state is CycleState.OPEN:
+                await books.do(lambda ledger: ledger.mark_closing(meter_id, cycle, now_ms))
+            return False
+        await _decide(books, record, counted, reason, now_ms)
+    if isinstance(issuer, UsageError):
+        return False
+    due_ms = now_ms + first_delay_ms()
+    if issuer is None:
+        await books.do(lambda ledger: ledger.close_cycle(meter_id, cycle, now_ms))
+    else:
+        chain, sign = issuer.chain, issuer.sign
+        await books.do(
+            lambda ledger: ledger.close_cycle(
+                meter_id, cycle, now_ms, chain=chain, sign=sign, first_attempt_ms=due_ms
+            )
+        )
+    return True
+
+
+async def _decide(
+    books: Books, record: CycleRecord, counted: Counted, reason: CloseReason, now_ms: int
+) -> None:
+    meter_id, cycle = record.meter_id, record.cycle
+    statement = await books.do(
+        lambda ledger: ledger.statement(
+            meter_id,
+            cycle,
+            sources=counted.declared,
+            combine=counted.combine,
+            as_of_ms=cycle.end_ms,
+        )
+    )
+    await books.do(
+        lambda ledger: ledger.begin_close(
+            meter_id, cycle, reason=str(reason), statement=statement, now_ms=now_ms
+        )
+    )
+
+
+def interim_plan(
+    record: CycleRecord,
+    unfinished: Sequence[CycleRecord],
+    states: Mapping[object, StoreState],
+    counted: Counted,
+    *,
+    interval_hours: int,
+    since_ms: int,
+    now_ms: int,
+) -> InterimPlan | None:
+    """Return the next interim of the running cycle; None if there is none to plan.
+
+    An interim needs the finals of all cycles but the one before it (REPORT_FORMAT §6), so none is
+    made while an older cycle is still open.
+    """
+    older = [one for one in unfinished if one.cycle.end_ms < record.cycle.start_ms]
+    if older:
+        return None
+    seen = [s.seen_until_ms for s in states.values() if s.seen_until_ms is not None]
+    return next_interim(
+        record.cycle,
+        now_ms,
+        interval_ms=interval_hours * 3_600_000,
+        last_slot=record.interim_slot,
+        seen_until_ms=max(seen, default=None),
+        poll_interval_ms=counted.poll_interval_ms,
+        since_ms=since_ms,
+    )
+
+
+async def make_interim(
+    books: Books,
+    record: CycleRecord,
+    counted: Counted,
+    plan: InterimPlan,
+    issuer: Issuer,
+    now_ms: int,
+    first_delay_ms: int,
+) -> None:
+    """Sign and keep the interim report that is due.
+
+    Raises:
+        UsageError: The ledger cannot be written.
+    """
+    meter_id, cycle = record.meter_id, record.cycle
+    statement = await books.do(
+        lambda ledger: ledger.statement(
+            meter_id,
+            cycle,
+            sources=counted.declared,
+            combine=counted.combine,
+            as_of_ms=plan.as_of_ms,
+        )
+    )
+    chain, sign = issuer.chain, issuer.sign
+    await books.do(
+        lambda ledger: ledger.add_interim(
+            meter_id,
+            plan.slot,
+            statement,
+            now_ms,
+            chain=chain,
+            sign=sign,
+            first_attempt_ms=now_ms + first_delay_ms,
+        )
+    )
+
+
+def _in(store: object, counted: Counted) -> bool:
+    return any(one.store == store for one in counted.declared)

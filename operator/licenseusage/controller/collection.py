@@ -1,0 +1,352 @@
+"""The collection step: find pods and credentials, poll in a worker, make the facts durable.
+
+A reconcile only decides that a poll is due and starts it here; the poll runs beside it, and its end
+puts the key back into the queue. So a slow product delays nothing but itself.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from licenseusage.clock import SystemClock
+from licenseusage.controller.books import Books
+from licenseusage.controller.conditions import Consequence, Problem
+from licenseusage.controller.identity import Keys
+from licenseusage.controller.key import Key
+from licenseusage.controller.kube import SECRETS, Kube
+from licenseusage.controller.metrics import Metrics
+from licenseusage.controller.pods import ready_pods
+from licenseusage.controller.secrets import SecretReader
+from licenseusage.controller.settings import Settings
+from licenseusage.errors import UsageError
+from licenseusage.ledger.records import PollFailure, PollRecord, StoreKey
+from licenseusage.metering.cycles import Cycle
+from licenseusage.sources.definition import BasicAuth, EffectiveSource
+from licenseusage.sources.poll import (
+    Credentials,
+    CycleRequest,
+    Limits,
+    PollRequest,
+    PollResult,
+    Target,
+    credentials,
+)
+from licenseusage.sources.worker import Workers
+
+_PROBE_SECONDS = (15.0, 30.0, 60.0)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One poll to make.
+
+    Attributes:
+        key: The object; its namespace is the only one that is read.
+        selector: Labels of the pods.
+        store: Where the facts go.
+        cycles: Cycles that want facts, oldest first.
+        closing: The poll may close a cycle, so a listing may be read more than once.
+        due: The schedule asks for it, so that a failure counts as an attempt. Else it is a probe:
+            only whether pods and Secrets have come back.
+        fingerprint: What the poll depends on beside the product: a change makes it due at once.
+    """
+
+    key: Key
+    meter_id: int
+    product: str
+    source: EffectiveSource
+    selector: str
+    store: StoreKey
+    cycles: tuple[Cycle, ...]
+    interval_ms: int
+    rules_digest: str
+    closing: bool
+    due: bool
+    fingerprint: str
+
+
+@dataclass(slots=True)
+class Memory:
+    """What one process remembers of a source; losing it costs one poll.
+
+    Attributes:
+        problem: Why the last attempt failed, with its consequence; None after a success.
+        probes: Failed probes in a row.
+        probe_at_s: The loop's time of the next probe; None: only the schedule asks.
+        fingerprint: What the last finished attempt depended on.
+        credentials: Digest of the Secret that a refused poll used.
+        ids_stable: What the last poll found about its ids.
+        hint: What the last poll found worth saying.
+        clock_skew_ms: k of the last poll.
+    """
+
+    problem: Problem | None = None
+    probes: int = 0
+    probe_at_s: float | None = None
+    fingerprint: str | None = None
+    credentials: str = ""
+    ids_stable: bool | None = None
+    hint: str | None = None
+    clock_skew_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """What a poll needs of the cluster."""
+
+    targets: tuple[Target, ...]
+    credentials: Credentials | None
+    digest: str
+
+
+class Collector:
+    """Runs polls, at most one per source at a time."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        reader: SecretReader,
+        keys: Keys,
+        books: Books,
+        workers: Workers,
+        metrics: Metrics,
+        settings: Settings,
+        clock: SystemClock,
+        *,
+        loopback_allowed: bool,
+        nudge: Callable[[Key], None],
+    ) -> None:
+        """Take the world; ``nudge`` puts an object's key into the queue."""
+        self._kube, self._reader, self._keys, self._books = kube, reader, keys, books
+        self._workers, self._metrics, self._clock = workers, metrics, clock
+        self._loopback_allowed, self._nudge = loopback_allowed, nudge
+        self._limits = Limits(
+            request_seconds=settings.poll_request_seconds,
+            poll_seconds=settings.poll_seconds,
+            poll_bytes=settings.poll_bytes,
+            poll_pages=settings.poll_pages,
+            worker_bytes=settings.worker_bytes,
+        )
+        self._running: dict[tuple[Key, str], asyncio.Task[None]] = {}
+        self._memory: dict[tuple[Key, str], Memory] = {}
+
+    def memory(self, key: Key, source: str) -> Memory:
+        """Return what is remembered of a source."""
+        return self._memory.setdefault((key, source), Memory())
+
+    def running(self, key: Key, source: str) -> bool:
+        """Whether a poll of this source is under way."""
+        return (key, source) in self._running
+
+    def forget(self, key: Key, sources: set[str]) -> None:
+        """Forget sources of an object that are no longer declared."""
+        gone = [one for one in self._memory if one[0] == key and one[1] not in sources]
+        for one in gone:
+            del self._memory[one]
+
+    async def credentials_changed(self, key: Key, source: EffectiveSource) -> bool:
+        """Whether the Secret that the product refused has another content now."""
+        memory = self.memory(key, source.name)
+        if not memory.credentials:
+            return False
+        try:
+            return await self._digest(key.namespace, source) != memory.credentials
+        except UsageError:
+            return False
+
+    def start(self, job: Job) -> None:
+        """Begin a poll unless one of this source is under way."""
+        name = (job.key, job.source.name)
+        if name not in self._running:
+            task = asyncio.create_task(self._run(job), name=f"poll {job.key} {job.source.name}")
+            self._running[name] = task
+
+    async def _run(self, job: Job) -> None:
+        try:
+            await self._poll(job)
+        except Exception:
+            # A defect of ours must not leave the source silent: it is logged, counted and retried.
+            _log.exception("collection failed", object=str(job.key), source=job.source.name)
+            self._metrics.reconcile_errors.inc()
+            self._fail(job, Problem("InternalError", "The poll failed; see the operator's log."))
+        finally:
+            del self._running[job.key, job.source.name]
+            self._nudge(job.key)
+
+    async def _poll(self, job: Job) -> None:
+        memory = self.memory(job.key, job.source.name)
+        now_ms = self._clock.now_ms()
+        try:
+            pseudonym = await self._keys.pseudonym_key(asyncio.get_running_loop().time())
+            reach = await self._reach(job)
+        except UsageError as error:
+            problem = Problem.of(error)
+            if job.due or problem != memory.problem:
+                await self._record_failure(job, problem, now_ms)
+            self._fail(job, problem)
+            return
+        words = [
+            (
+                await self._books.do(lambda ledger, c=cycle: ledger.closed_words(job.meter_id, c))
+            ).get(job.store, 0)
+            for cycle in job.cycles
+        ]
+        result = await self._workers.poll(
+            PollRequest(
+                source=job.source,
+                targets=reach.targets,
+                credentials=reach.credentials,
+                product=job.product,
+                pseudonym_key=pseudonym.value,
+                cycles=tuple(
+                    CycleRequest(cycle, word) for cycle, word in zip(job.cycles, words, strict=True)
+                ),
+                closing=job.closing,
+                limits=self._limits,
+                clock_offset_ms=1000 * self._clock.offset_seconds,
+            )
+        )
+        await self._record(job, result, pseudonym.id)
+        self._remember(job, memory, result, reach.digest)
+
+    async def _reach(self, job: Job) -> _Reach:
+        """Find pods and credentials; raises `UsageError` with what is missing and the fix."""
+        source, namespace = job.source, job.key.namespace
+        now_s = asyncio.get_running_loop().time()
+        addresses = await ready_pods(
+            self._kube,
+            namespace,
+            job.selector,
+            source.pods.port,
+            loopback_allowed=self._loopback_allowed,
+        )
+        ca = None
+        if source.pods.ca is not None:
+            raw = await self._reader.secret(
+                namespace, source.pods.ca.name, source.pods.ca.key, now_s
+            )
+            ca = raw.decode("utf-8", "replace")
+        found = None
+        if source.auth is not None:
+            name = _secret_of(source)
+            data = await self._reader.read(SECRETS, namespace, name, now_s)
+            found = credentials(source.auth, data.values, f"Secret {namespace}/{name}")
+        targets = tuple(
+            Target(
+                host=address.host,
+                port=address.port,
+                scheme=source.pods.scheme,
+                label=address.pod,
+                ca_pem=ca,
+                server_name=source.pods.server_name,
+            )
+            for address in addresses
+        )
+        return _Reach(targets, found, await self._digest(namespace, source))
+
+    async def _digest(self, namespace: str, source: EffectiveSource) -> str:
+        """Digest of the Secrets that a source uses, as they are known now."""
+        now_s = asyncio.get_running_loop().time()
+        names = {_secret_of(source)} if source.auth is not None else set()
+        if source.pods.ca is not None:
+            names.add(source.pods.ca.name)
+        digests = [
+            (await self._reader.read(SECRETS, namespace, name, now_s)).digest()
+            for name in sorted(names)
+        ]
+        return "+".join(digests)
+
+    async def _record(self, job: Job, result: PollResult, key_id: str) -> None:
+        stable = result.ids_stable
+        by_index = {cycle.index: cycle for cycle in job.cycles}
+        failure = result.failure
+        record = PollRecord(
+            meter_id=job.meter_id,
+            store=job.store,
+            properties=job.source.properties_given(ids_stable=stable),
+            interval_ms=job.interval_ms,
+            started_ms=result.started_ms,
+            ended_ms=result.ended_ms,
+            clock_skew_ms=result.clock_skew_ms,
+            complete=result.complete,
+            facts={by_index[index]: facts for index, facts in result.facts.items()},
+            pseudonym_key_id=key_id,
+            rules_digest=job.rules_digest,
+            failure=PollFailure(failure.reason, failure.message) if failure else None,
+            listed=result.users_listed,
+            counted=result.counted,
+            skipped=result.skipped,
+            provisioned=result.provisioned,
+            size_bytes=result.bytes,
+        )
+        now_ms = self._clock.now_ms()
+        await self._books.do(lambda ledger: ledger.record_poll(record, now_ms))
+        outcome = "Failed" if failure else "Success" if result.complete else "Partial"
+        reason = failure or (None if result.complete else result.incomplete)
+        self._metrics.collections.labels(outcome, reason.reason if reason else "").inc()
+        self._metrics.collection_seconds.observe(result.seconds)
+        _log.info(
+            "poll ended",
+            object=str(job.key),
+            source=job.source.name,
+            result=outcome,
+            reason=reason.reason if reason else None,
+            seconds=round(result.seconds, 3),
+            bytes=result.bytes,
+            pages=result.pages,
+        )
+
+    async def _record_failure(self, job: Job, problem: Problem, now_ms: int) -> None:
+        """Make an attempt that reached no product durable: it counts as one, and proves nothing."""
+        record = PollRecord(
+            meter_id=job.meter_id,
+            store=job.store,
+            properties=job.source.properties,
+            interval_ms=job.interval_ms,
+            started_ms=now_ms,
+            ended_ms=now_ms,
+            clock_skew_ms=0,
+            complete=False,
+            facts={},
+            pseudonym_key_id="",
+            failure=PollFailure(problem.reason, problem.message),
+        )
+        await self._books.do(lambda ledger: ledger.record_poll(record, now_ms))
+        self._metrics.collections.labels("Failed", problem.reason).inc()
+        _log.warning(
+            "poll not possible",
+            object=str(job.key),
+            source=job.source.name,
+            reason=problem.reason,
+            error=problem.message,
+        )
+
+    def _remember(self, job: Job, memory: Memory, result: PollResult, digest: str) -> None:
+        failure = result.failure
+        memory.fingerprint = job.fingerprint
+        memory.probes, memory.probe_at_s = 0, None
+        memory.ids_stable, memory.hint = result.ids_stable, result.hint
+        memory.clock_skew_ms = result.clock_skew_ms
+        memory.credentials = digest if failure is not None and failure.stalls else ""
+        memory.problem = None
+        if failure is not None:
+            consequence = Consequence.NEEDS_A_PERSON if failure.stalls else Consequence.RETRIES
+            memory.problem = Problem(failure.reason, failure.message, consequence)
+
+    def _fail(self, job: Job, problem: Problem) -> None:
+        """Remember a failure before the poll; look again soon, which is cheap and polls nobody."""
+        memory = self.memory(job.key, job.source.name)
+        delay = _PROBE_SECONDS[min(memory.probes, len(_PROBE_SECONDS) - 1)]
+        memory.probes += 1
+        memory.problem, memory.fingerprint = problem, job.fingerprint
+        memory.probe_at_s = asyncio.get_running_loop().time() + delay
+
+
+def _secret_of(source: EffectiveSource) -> str:
+    if isinstance(source.auth, BasicAuth):
+        return source.auth.secret_name
+    assert source.auth is not None  # noqa: S101 - callers have asked
+    return source.auth.secret.name

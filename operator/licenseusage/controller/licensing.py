@@ -1,0 +1,191 @@
+"""The licence step: Secret -> verified terms -> ledger (DESIGN §5, REPORT_FORMAT §3).
+
+A bad licence never stops counting: the last verified terms, kept in the ledger, apply until there
+are others. What is wrong with the licence that is there now is the condition ``Licensed``.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+from licenseusage.api.conditions import Reason
+from licenseusage.api.licenseusage import LicenseUsage
+from licenseusage.controller.books import Books
+from licenseusage.controller.conditions import Problem, Status, Verdict
+from licenseusage.controller.secrets import SecretReader
+from licenseusage.errors import Stalled, UsageError
+from licenseusage.ledger.records import Meter
+from licenseusage.metering.cycles import Terms
+from licenseusage.reports.keys import VendorKeys
+from licenseusage.reports.licence import (
+    License,
+    Subscription,
+    check_for_operator,
+    stored_license,
+    verify_license,
+)
+from licenseusage.reports.refused import Refused
+
+VENDOR_KEYS = "jwks.json"
+_WAITS = ("LicenseNotYetValid", "IssuedInFuture")
+
+
+@dataclass(frozen=True, slots=True)
+class Licensing:
+    """What applies.
+
+    Attributes:
+        meter: The meter with its grids; without grids there is no cycle to count in.
+        license: The last verified licence; None with ``spec.cycle``, or before any was valid.
+        verdict: The condition ``Licensed``; None with ``spec.cycle``.
+        maximum: Contracted maximum of active users; None: none.
+    """
+
+    meter: Meter
+    license: License | None
+    verdict: Verdict | None
+    maximum: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class VendorKeysRef:
+    """The ConfigMap with the vendor's keys, in the operator's namespace."""
+
+    namespace: str
+    name: str
+
+    async def read(self, reader: SecretReader, now_s: float) -> VendorKeys:
+        """Return the pinned keys.
+
+        Raises:
+            Stalled: ``VendorKeysNotFound`` or ``VendorKeysInvalid``.
+            UsageError: They cannot be read now.
+        """
+        try:
+            raw = await reader.configmap(self.namespace, self.name, VENDOR_KEYS, now_s)
+        except Stalled as error:
+            if error.reason == Reason.FORBIDDEN_BY_CLUSTER:
+                raise
+            raise Stalled(
+                "VendorKeysNotFound",
+                f"ConfigMap {self.namespace}/{self.name} with the vendor's public keys "
+                f"({VENDOR_KEYS}) does not exist; install it from the vendor's manifests.",
+            ) from None
+        source = f"ConfigMap {self.namespace}/{self.name}, key {VENDOR_KEYS}"
+        return VendorKeys.from_jwks(raw.decode("utf-8", "replace"), source=source)
+
+
+async def step(
+    usage: LicenseUsage,
+    meter: Meter,
+    books: Books,
+    reader: SecretReader,
+    vendor: VendorKeysRef,
+    *,
+    installation: str | None,
+    now_ms: int,
+    monotonic_s: float,
+) -> Licensing:
+    """Verify the licence, or take ``spec.cycle``, and keep terms that are new.
+
+    Args:
+        usage: The object.
+        meter: Its meter, with the terms so far.
+        books: The ledger.
+        reader: Reads the licence's Secret and the vendor's keys.
+        vendor: Where the vendor's keys are.
+        installation: Our installation id, for licences bound to a key; None: not known now.
+        now_ms: The reconcile's one time.
+        monotonic_s: For the reader's memory.
+
+    Raises:
+        UsageError: The ledger cannot be written, or ``spec.cycle`` is not possible.
+    """
+    if usage.spec.license is None:
+        terms = spec_terms(usage)
+        if not meter.grids or meter.grids[-1].terms != terms or meter.license_token:
+            meter = await books.do(lambda ledger: ledger.keep_terms(meter.id, terms, now_ms))
+        return Licensing(meter, None, None, usage.spec.maximum_active_users)
+
+    known = stored_license(meter.license_token) if meter.license_token else None
+    ref = usage.spec.license.secret_ref
+    where = f"the licence in Secret {usage.metadata.namespace}/{ref.name}, key {ref.key}"
+    try:
+        raw = await _token(reader, usage.metadata.namespace, ref.name, ref.key, monotonic_s)
+        found = verify_license(
+            raw.decode("ascii", "replace").strip(),
+            await vendor.read(reader, monotonic_s),
+            now_s=now_ms // 1000,
+            product=usage.spec.product,
+            installation=installation,
+            previous=Subscription(known.subscription, known.cycle) if known else None,
+        )
+        terms = check_for_operator(found)
+    except UsageError as error:
+        verdict = _refusal(error, where, counting=bool(meter.grids))
+        maximum = known.maximum_active_users if known else None
+        return Licensing(meter, known, verdict, maximum)
+    if known is None or known.digest != found.digest:
+        meter = await books.do(
+            lambda ledger: ledger.keep_terms(
+                meter.id,
+                terms,
+                now_ms,
+                license_token=found.token,
+                license_serial=found.license_id,
+            )
+        )
+    verdict = Verdict(
+        Status.TRUE,
+        Reason.LICENSE_VALID,
+        f"Licence {found.license_id} of {found.vendor} for product {found.product} is valid until "
+        f"{date.fromtimestamp(found.expires_s).isoformat()}.",
+    )
+    return Licensing(meter, found, verdict, found.maximum_active_users)
+
+
+def spec_terms(usage: LicenseUsage) -> Terms:
+    """Return the terms of ``spec.cycle``.
+
+    Raises:
+        Stalled: ``InvalidSpec`` or ``CycleUnsupported``.
+    """
+    cycle = usage.spec.cycle
+    if cycle is None:
+        raise Stalled(
+            Reason.INVALID_SPEC,
+            f"LicenseUsage {usage.key} has neither spec.license nor spec.cycle; give one of them.",
+        )
+    try:
+        anchor = date.fromisoformat(cycle.anchor_date[:10])
+    except ValueError:
+        raise Stalled(
+            Reason.INVALID_SPEC,
+            f"LicenseUsage {usage.key}: spec.cycle.anchorDate must be a day like 2026-01-15.",
+        ) from None
+    return Terms(anchor, cycle.length_days, cycle.length_months)
+
+
+async def _token(reader: SecretReader, namespace: str, name: str, key: str, now_s: float) -> bytes:
+    try:
+        return await reader.secret(namespace, name, key, now_s)
+    except Stalled as error:
+        if error.reason == Reason.FORBIDDEN_BY_CLUSTER:
+            raise
+        raise Stalled(
+            Reason.LICENSE_NOT_FOUND,
+            f"{error.message.rstrip('.')}: put the licence there, exactly as the vendor sent it.",
+        ) from None
+
+
+def _refusal(error: UsageError, where: str, *, counting: bool) -> Verdict:
+    effect = (
+        " The last verified terms apply until then; counting goes on."
+        if counting
+        else " Nothing can be counted before a first licence is valid."
+    )
+    if isinstance(error, Refused):
+        waits = error.error in _WAITS
+        told = f"{where[0].upper()}{where[1:]} is refused: {error.message}.{effect}"
+        return Verdict(Status.FALSE, error.reason, told, needs_a_person=not waits)
+    failed = Verdict.failed(Problem.of(error))
+    return Verdict(Status.FALSE, failed.reason, failed.message + effect, failed.needs_a_person)

@@ -1,0 +1,124 @@
+"""The conditions ``Reported`` and ``WithinEntitlement``: pure functions of outbox and statement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from licenseusage.api.conditions import Reason
+from licenseusage.controller.conditions import Problem, Status, Verdict
+from licenseusage.ledger.records import Delivery, OutboxItem, ReportKind
+from licenseusage.metering.statement import CycleStatement
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """What is known about the reports of a licensed object.
+
+    Attributes:
+        suspended: ``spec.suspend: Reporting``.
+        offline: The licence names no endpoint, and the settings neither.
+        problem: Why nothing can be signed (identity lost, …) or the vendor's keys are unusable.
+        waiting_final: A cycle has ended and been decided on, but its report could not be made.
+        statements: Key statements, which go first.
+        reports: Reports, newest first.
+    """
+
+    suspended: bool
+    offline: bool
+    problem: Problem | None
+    waiting_final: bool
+    statements: Sequence[OutboxItem]
+    reports: Sequence[OutboxItem]
+
+
+def reported(seen: Reporting) -> Verdict:
+    """Return the condition ``Reported``; the worst that a person should know comes first."""
+    if seen.problem is not None:
+        return Verdict.failed(seen.problem)
+    if seen.suspended:
+        held = " A final report is held back." if seen.waiting_final else ""
+        return Verdict(
+            Status.FALSE,
+            "Suspended",
+            f"spec.suspend is Reporting: no report is made or sent, counting goes on.{held} Set it "
+            f"to None to report again.",
+        )
+    if seen.offline:
+        waiting = sum(1 for item in seen.reports if item.state is Delivery.PENDING)
+        return Verdict(
+            Status.FALSE,
+            Reason.OFFLINE,
+            f"The licence names no endpoint: reports are made and kept, {waiting} wait for export.",
+        )
+    for state in (Delivery.CONFLICT, Delivery.REJECTED):
+        for item in (*seen.statements, *seen.reports):
+            if item.state is state and not _replaced(item, seen.reports):
+                return Verdict(Status.FALSE, item.reason or str(state), _told(item))
+    for item in (*seen.statements, *reversed(seen.reports)):
+        if item.state in (Delivery.PENDING, Delivery.SENDING) and item.first_failure_ms is not None:
+            return Verdict(Status.FALSE, item.reason or Reason.DELIVERY_PENDING, _told(item))
+    waiting_final = [
+        i for i in seen.reports if i.kind is not ReportKind.INTERIM and i.state in _UNDER_WAY
+    ]
+    accepted = [i for i in seen.reports if i.state is Delivery.ACCEPTED]
+    if waiting_final or (seen.reports and not accepted):
+        item = (waiting_final or list(seen.reports))[-1]
+        return Verdict(
+            Status.FALSE,
+            Reason.DELIVERY_PENDING,
+            f"{item.kind} report {item.sequence} is waiting to be sent.",
+        )
+    if not seen.reports:
+        return Verdict(Status.TRUE, Reason.NOTHING_DUE, "No report has been due yet.")
+    return Verdict(
+        Status.TRUE,
+        Reason.REPORT_ACCEPTED,
+        f"The vendor has accepted {accepted[0].kind.lower()} report {accepted[0].sequence}; its "
+        f"receipt was verified.",
+    )
+
+
+def within_entitlement(maximum: int | None, statement: CycleStatement | None) -> Verdict | None:
+    """Return the condition ``WithinEntitlement``; None without a maximum.
+
+    Args:
+        maximum: Contracted maximum of active users.
+        statement: About the running cycle; None while there is no number.
+    """
+    if maximum is None:
+        return None
+    if statement is None:
+        return Verdict(
+            Status.UNKNOWN, Reason.COUNT_UNKNOWN, "Nothing is known about the running cycle yet."
+        )
+    lower = statement.bounds.lower
+    if lower > maximum:
+        return Verdict(
+            Status.FALSE,
+            Reason.MAXIMUM_EXCEEDED,
+            f"At least {lower} users were active in this cycle, {maximum} are paid for; talk to "
+            f"the vendor. Nothing is switched off.",
+        )
+    return Verdict(
+        Status.TRUE,
+        Reason.WITHIN_MAXIMUM,
+        f"{lower} of {maximum} users have been seen active in this cycle so far.",
+    )
+
+
+_UNDER_WAY = (Delivery.PENDING, Delivery.SENDING, Delivery.AWAITING_APPROVAL)
+
+
+def _told(item: OutboxItem) -> str:
+    what = f"{item.kind} report {item.sequence}" if item.kind.is_report else str(item.kind)
+    return f"{what}: {item.message or item.reason or item.state}"
+
+
+def _replaced(item: OutboxItem, reports: Sequence[OutboxItem]) -> bool:
+    """Whether a later report of the same cycle and kind was accepted in a rejected one's place."""
+    return any(
+        other.sequence > item.sequence
+        and other.kind is item.kind
+        and (other.cycle == item.cycle or item.kind is ReportKind.INTERIM)
+        and other.state is Delivery.ACCEPTED
+        for other in reports
+    )

@@ -1,0 +1,140 @@
+"""From the ledger's draft to the signed report: each fact in its claim, nothing decided here.
+
+Pure but for the signature: the draft holds what the ledger knows (position, statement, clock), the
+`Issuer` what it does not (licence, key, definition, version).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from licenseusage.ledger.records import ReportChain, ReportDraft, ReportKind, SignedDocument
+from licenseusage.reports.content import (
+    Content,
+    Gap,
+    Kind,
+    OperatorInfo,
+    ReportClock,
+    ReportCoverage,
+    ReportCycle,
+    ReportRules,
+    Uncertainty,
+)
+from licenseusage.reports.fitting import fit_uncertainty
+from licenseusage.reports.keys import SigningKey
+from licenseusage.reports.licence import License
+from licenseusage.reports.names import Link, digest, jti_of, key_chain_id, report_chain_id
+from licenseusage.reports.report import ReportInput, build_report
+
+_KINDS = {ReportKind.INTERIM: Kind.INTERIM, ReportKind.FINAL: Kind.FINAL}
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who says it, under which licence and rules.
+
+    Attributes:
+        namespace: Of the usage object; ``name`` likewise.
+        definition: Who counts as active, in words.
+        rules_digest: Digest of the rules now; the cycle's record may know a newer one.
+        exclusions: Users excluded, by reason.
+        key_id: Public name of the pseudonym key, if it is known.
+        reference_offset_seconds: The API server's clock minus ours (simulation taken out).
+    """
+
+    license: License
+    key: SigningKey
+    namespace: str
+    name: str
+    definition: str
+    rules_digest: str
+    operator: OperatorInfo
+    exclusions: Mapping[str, int] = field(default_factory=dict)
+    key_id: str | None = None
+    reference_offset_seconds: int | None = None
+
+    @property
+    def chain(self) -> ReportChain:
+        """The chain of the reports, and of the key statements before them."""
+        return chain_of(self.license, self.key.installation, self.namespace, self.name)
+
+    def sign(self, draft: ReportDraft) -> SignedDocument:
+        """Sign a draft; called once, inside the transaction that stores the result.
+
+        Raises:
+            Refused: The draft is no valid report, which is a defect; nothing was signed.
+        """
+        installation = self.key.installation
+        token = build_report(
+            ReportInput(
+                installation=installation,
+                vendor=self.license.vendor,
+                subscription=self.license.subscription,
+                namespace=self.namespace,
+                name=self.name,
+                issued_at_s=draft.at_ms // 1000,
+                content=self._content(draft),
+                previous=Link(draft.sequence - 1, draft.previous) if draft.previous else None,
+                acknowledged=Link(*draft.acknowledged) if draft.acknowledged else None,
+            ),
+            self.key,
+        )
+        return SignedDocument(jti_of(draft.chain_id, draft.sequence), digest(token), token)
+
+    def _content(self, draft: ReportDraft) -> Content:
+        said, record = draft.statement, draft.record
+        cycle = said.cycle
+        return Content(
+            kind=_KINDS[draft.kind],
+            product=self.license.product,
+            license_id=self.license.license_id,
+            cycle=ReportCycle(
+                cycle.index, cycle.start_ms // 1000, cycle.end_ms // 1000, said.as_of_ms // 1000
+            ),
+            active_users=said.bounds.active_users,
+            active_users_upper_bound=said.bounds.active_users_upper_bound,
+            accuracy=str(said.bounds.stated),
+            coverage=ReportCoverage(
+                said.coverage.observed_seconds,
+                tuple(Gap(gap.start_s, gap.end_s, gap.reason) for gap in said.coverage.gaps),
+                said.coverage.merged,
+            ),
+            rules=ReportRules(
+                definition=self.definition,
+                digest=record.rules_digest or self.rules_digest,
+                changes_in_cycle=record.rules_changes,
+                exclusions=self.exclusions,
+                assumptions=said.assumptions,
+            ),
+            clock=ReportClock(
+                high_water_s=draft.clock_high_water_ms // 1000,
+                backward_steps=record.backward_steps,
+                forward_steps=record.forward_steps,
+                largest_step_seconds=record.largest_step_seconds,
+                vendor_time_s=_seconds(draft.vendor_time_ms),
+                reference_offset_seconds=self.reference_offset_seconds,
+            ),
+            operator=self.operator,
+            provisioned_users=said.provisioned,
+            daily_active_users=said.daily,
+            uncertainty=fit_uncertainty(
+                [Uncertainty(one.reason, one.users) for one in said.uncertainty]
+            ),
+            pseudonym_key_id=record.pseudonym_key_id or self.key_id,
+        )
+
+
+def chain_of(license_: License, installation: str, namespace: str, name: str) -> ReportChain:
+    """Return the names of an object's chain under a licence (REPORT_FORMAT §2)."""
+    parts = {
+        "vendor": license_.vendor,
+        "installation": installation,
+        "subscription": license_.subscription,
+    }
+    return ReportChain(
+        id=report_chain_id(**parts, namespace=namespace, name=name),
+        key_chain_id=key_chain_id(**parts),
+    )
+
+
+def _seconds(at_ms: int | None) -> int | None:
+    return None if at_ms is None else at_ms // 1000

@@ -1,0 +1,257 @@
+"""``LicenseUsage.status`` from what is known: pure, and written only if it says something new.
+
+Unknown counts are left out, never 0. A number is shown once a poll of the running cycle succeeded:
+failed polls may have named people, and those count later, but they never make a number.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from licenseusage.api.conditions import Condition
+from licenseusage.api.licenseusage import (
+    CoverageGap,
+    CoverageStatus,
+    CycleHistory,
+    LastReport,
+    LicenseUsageStatus,
+    SkippedItems,
+    SourceStatus,
+)
+from licenseusage.api.model import CyclePeriod, rfc3339
+from licenseusage.api.usagereport import report_name
+from licenseusage.controller.conditions import Findings, Problem, conditions, cut
+from licenseusage.controller.metrics import UsageGauges
+from licenseusage.ledger import records
+from licenseusage.metering.coverage import Coverage
+from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.statement import CycleStatement
+
+HISTORY = 13
+_SKIPPED = 16
+_GAPS = 32
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """One declared source and its last polls.
+
+    Attributes:
+        polls: What the ledger knows; None before the first attempt.
+        problem: Why the last attempt, or the definition, failed; None after a success.
+        hint: A thing worth saying although the last poll succeeded.
+    """
+
+    name: str
+    polls: records.SourceStatus | None
+    problem: Problem | None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An ended cycle: its record and what is, or for now can be, stated about it."""
+
+    record: records.CycleRecord
+    statement: CycleStatement
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything that a status is made of.
+
+    Attributes:
+        cycle: The running cycle; None before the first, or without terms.
+        statement: About the running cycle; None without one.
+        informed: A poll of the running cycle has succeeded, so that there is a number.
+        ended: Ended cycles, newest first.
+        reports: Reports of the object, newest first.
+        previous: Conditions of the live object.
+    """
+
+    name: str
+    generation: int
+    now_ms: int
+    findings: Findings
+    cycle: Cycle | None = None
+    statement: CycleStatement | None = None
+    informed: bool = False
+    maximum: int | None = None
+    ended: Sequence[Ended] = ()
+    sources: Sequence[SourceView] = ()
+    reports: Sequence[records.OutboxItem] = ()
+    previous: Sequence[Mapping[str, Any]] = ()
+
+
+def compose(view: View) -> dict[str, Any]:
+    """Return the whole status as JSON."""
+    said = view.statement if view.informed else None
+    found = conditions(view.findings, view.previous, view.generation, view.now_ms)
+    return LicenseUsageStatus(
+        observed_generation=view.generation,
+        cycle=_period(view.cycle),
+        active_text=said.active_text if said else UNKNOWN,
+        active_users=said.bounds.active_users if said else None,
+        active_users_upper_bound=said.bounds.so_far().active_users_upper_bound if said else None,
+        accuracy=_accuracy(said),
+        as_of_time=rfc3339(said.as_of_ms) if said else None,
+        provisioned_users=said.provisioned if said else None,
+        maximum_active_users=view.maximum,
+        coverage=_coverage(said.coverage) if said else None,
+        history=tuple(_history(view, one) for one in view.ended[:HISTORY]) or None,
+        sources=tuple(_source(one) for one in view.sources) or None,
+        last_report=_last_report(view),
+        conditions=tuple(Condition.model_validate(one) for one in found),
+    ).to_object()
+
+
+def changed(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
+    """Whether the desired status says anything that the live one does not.
+
+    Transition times are copied while a condition stands, so the comparison can be plain.
+    """
+    return dict(live) != dict(desired)
+
+
+def gauges(view: View, outbox: Sequence[records.OutboxItem]) -> UsageGauges:
+    """Return the metrics of the object.
+
+    Args:
+        view: As for the status.
+        outbox: Documents of the object without a final verdict, and how many have one.
+    """
+    said = view.statement if view.informed else None
+    states: dict[str, int] = {}
+    for item in outbox:
+        states[str(item.state)] = states.get(str(item.state), 0) + 1
+    waiting = [i.created_ms // 1000 for i in outbox if i.state in _WAITING]
+    return UsageGauges(
+        lower=said.bounds.active_users if said else None,
+        upper=said.bounds.so_far().active_users_upper_bound if said else None,
+        provisioned=said.provisioned if said else None,
+        maximum=view.maximum,
+        cycle_end_s=view.cycle.end_ms // 1000 if view.cycle else None,
+        last_success_s={
+            one.name: one.polls.last_success_ms // 1000
+            for one in view.sources
+            if one.polls is not None and one.polls.last_success_ms is not None
+        },
+        outbox=states,
+        outbox_oldest_s=min(waiting, default=None),
+    )
+
+
+_WAITING = (
+    records.Delivery.AWAITING_APPROVAL,
+    records.Delivery.PENDING,
+    records.Delivery.SENDING,
+)
+
+
+def _period(cycle: Cycle | None) -> CyclePeriod | None:
+    return CyclePeriod.of(cycle.index, cycle.start_ms, cycle.end_ms) if cycle else None
+
+
+def _accuracy(said: CycleStatement | None) -> Any:  # noqa: ANN401 - a Literal of the model
+    """The class of a running cycle: a lower bound, or nothing (MEASUREMENT §0)."""
+    return str(said.bounds.so_far().stated) if said else "Unknown"
+
+
+def _coverage(coverage: Coverage) -> CoverageStatus:
+    gaps = tuple(
+        CoverageGap(
+            start_time=rfc3339(gap.start_s * 1000),
+            end_time=rfc3339(gap.end_s * 1000),
+            reason=gap.reason,
+        )
+        for gap in coverage.gaps[:_GAPS]
+    )
+    return CoverageStatus(observed_seconds=coverage.observed_seconds, gaps=gaps or None)
+
+
+def _history(view: View, ended: Ended) -> CycleHistory:
+    cycle, said = ended.record.cycle, ended.statement
+    final = ended.record.state is records.CycleState.FINAL
+    stated = [
+        i for i in view.reports if i.cycle == cycle and i.kind is not records.ReportKind.INTERIM
+    ]
+    amended = any(i.kind is records.ReportKind.AMENDMENT for i in stated)
+    return CycleHistory(
+        index=cycle.index,
+        start_time=rfc3339(cycle.start_ms),
+        end_time=rfc3339(cycle.end_ms),
+        state="Amended" if amended else "Final" if final else "Closing",
+        active_text=said.active_text,
+        active_users=said.bounds.active_users,
+        active_users_upper_bound=said.bounds.active_users_upper_bound,
+        accuracy=_stated(said),
+        report=_report_name(view.name, stated[0]) if stated else None,
+    )
+
+
+def _stated(said: CycleStatement) -> Any:  # noqa: ANN401 - a Literal of the model
+    return str(said.bounds.stated)
+
+
+def _source(view: SourceView) -> SourceStatus:
+    polls = view.polls
+    if polls is None:
+        return SourceStatus(name=view.name, **_said(view))
+    duration = polls.last_complete_duration_ms
+    if duration is None:
+        duration = polls.last_duration_ms
+    skipped = tuple(
+        SkippedItems(reason=reason, count=count)
+        for reason, count in sorted(polls.skipped.items())[:_SKIPPED]
+        if count
+    )
+    return SourceStatus(
+        name=view.name,
+        last_success_time=_time(polls.last_success_ms),
+        last_poll_seconds=None if duration is None else -(-duration // 1000),
+        last_poll_bytes=polls.size_bytes,
+        users_listed=polls.listed,
+        skipped=skipped or None,
+        **_said(view),
+    )
+
+
+def _said(view: SourceView) -> dict[str, Any]:
+    if view.problem is not None:
+        return {"reason": view.problem.reason, "message": cut(view.problem.message)}
+    if view.hint:
+        return {"message": cut(view.hint)}
+    return {}
+
+
+def _last_report(view: View) -> LastReport | None:
+    if not view.reports:
+        return None
+    newest = view.reports[0]
+    accepted = [i.accepted_ms for i in view.reports if i.accepted_ms is not None]
+    return LastReport(
+        name=_report_name(view.name, newest),
+        sequence=newest.sequence,
+        kind=_kind(newest),
+        delivery=_delivery(newest),
+        accepted_time=_time(max(accepted, default=None)),
+    )
+
+
+def _kind(item: records.OutboxItem) -> Any:  # noqa: ANN401 - a Literal of the model
+    return str(item.kind)
+
+
+def _delivery(item: records.OutboxItem) -> Any:  # noqa: ANN401 - a Literal of the model
+    """``Sending`` lasts seconds and would write the status twice per attempt: it is Pending."""
+    sending = item.state is records.Delivery.SENDING
+    return str(records.Delivery.PENDING if sending else item.state)
+
+
+def _report_name(usage: str, item: records.OutboxItem) -> str:
+    return report_name(usage, item.chain_id, item.sequence)
+
+
+def _time(at_ms: int | None) -> str | None:
+    return None if at_ms is None else rfc3339(at_ms)

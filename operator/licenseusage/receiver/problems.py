@@ -11,9 +11,6 @@ from licenseusage.reports.refused import MEANING, UNSIGNED_CLASSES
 
 MEDIA_TYPE = "application/problem+json"
 
-CONFLICTS = frozenset({"ReportConflict", "ChainForked", "KeyRetired", "ChainGap"})
-"""Classes of a signed ``Conflict``: the document contradicts what is held (409)."""
-
 _TRANSPORT = {
     "NotFound": (404, "there is nothing at this address"),
     "MethodNotAllowed": (405, "this address is not used with this method"),
@@ -31,7 +28,7 @@ CLASSES = {**MEANING, **{name: meaning for name, (_, meaning) in _TRANSPORT.item
 
 
 class Problem(BaseModel):
-    """A problem of RFC 9457, with the error class and, if the verdict is signed, the receipt."""
+    """A problem of RFC 9457, with the error class of REPORT_FORMAT §12."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,14 +37,19 @@ class Problem(BaseModel):
     ]
     title: Annotated[str, Field(description="What the class means.")]
     status: Annotated[int, Field(ge=400, le=599, description="The HTTP status.")]
-    detail: Annotated[str, Field(description="What was seen here, for people. Never to be parsed.")]
+    detail: Annotated[str, Field(description="What was seen here, for people; never parsed.")]
     error: Annotated[str, Field(pattern="^[A-Z][A-Za-z0-9]{0,63}$", description="The error class.")]
+
+
+class SignedProblem(Problem):
+    """A problem that is a signed verdict: the document is stored, as a link or as evidence."""
+
     receipt: Annotated[
-        str | None,
+        str,
         Field(
-            default=None,
+            pattern=r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$",
             max_length=8192,
-            description="Signed receipt (409 and 422 of the two PUT requests, always).",
+            description="The receipt, `Rejected` or `Conflict`: only it ends the sending.",
         ),
     ]
 
@@ -68,15 +70,33 @@ def status_of(error: str) -> int:
     return 401 if error == "KeyUnknown" else 403
 
 
-def problem(
-    base_url: str, error: str, detail: str, *, status: int | None = None, receipt: str | None = None
-) -> Problem:
-    """Return the problem for an error class; ``base_url`` is this receiver's endpoint."""
+def problem(base_url: str, error: str, detail: str) -> Problem:
+    """Return an unsigned problem; ``base_url`` is this receiver's endpoint."""
     return Problem(
-        type=f"{base_url.rstrip('/')}/v1/problems/{error}",
-        title=CLASSES.get(error, "the document was refused"),
-        status=status_of(error) if status is None else status,
+        type=_type(base_url, error),
+        title=CLASSES.get(error, _TITLE),
+        status=status_of(error),
         detail=detail,
+        error=error,
+    )
+
+
+def signed_problem(base_url: str, status: int, error: str, receipt: str) -> SignedProblem:
+    """Return the problem that carries the receipt of a verdict other than ``Accepted``."""
+    title = CLASSES.get(error, _TITLE)
+    kept = "kept as evidence" if status == 409 else "stored as a link of its chain"
+    return SignedProblem(
+        type=_type(base_url, error),
+        title=title,
+        status=status,
+        detail=f"{title}; the document is {kept}",
         error=error,
         receipt=receipt,
     )
+
+
+def _type(base_url: str, error: str) -> str:
+    return f"{base_url.rstrip('/')}/v1/problems/{error}"
+
+
+_TITLE = "the document was refused"

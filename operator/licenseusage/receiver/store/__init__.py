@@ -3,11 +3,13 @@
 from licenseusage.receiver.store.database import Store
 from licenseusage.receiver.store.reading import Reading
 from licenseusage.receiver.store.rows import Chain, Document, Installation, KeyRow, ReportRow
-from licenseusage.receiver.store.views import Views
+from licenseusage.receiver.store.views import ChainSummary, CycleValue, Views
 from licenseusage.receiver.store.writing import Writing
 
 __all__ = [
     "Chain",
+    "ChainSummary",
+    "CycleValue",
     "Document",
     "Installation",
     "KeyRow",

@@ -60,7 +60,7 @@ installations = Table(
     Column("maximum_active_users", BigInteger),
     Column("replaces", String(128)),
     # The licence that authorised the enrolment. Its terms judge every report of the subscription
-    # for good, also when it has expired and its key was withdrawn: columns, therefore, not the token.
+    # for good, also when it has expired and its key was withdrawn: columns, not the token.
     Column("license_id", String(128), nullable=False),
     Column("vendor", String(128), nullable=False),
     Column("anchor_date", String(10), nullable=False),

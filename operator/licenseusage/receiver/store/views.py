@@ -65,6 +65,15 @@ class Views(Reading):
         )
         return [installation_of(row._asdict()) for row in rows]
 
+    def installations_of(self, subscription: str) -> int:
+        """Return how many installations are enrolled under a subscription."""
+        count: int = self._connection.execute(
+            select(func.count())
+            .select_from(installations)
+            .where(installations.c.subscription == subscription)
+        ).scalar_one()
+        return count
+
     def chains_of(self, installation: Installation, *, limit: int) -> list[Chain]:
         """Return the chains of reports of one enrolment, by name."""
         rows = self._connection.execute(

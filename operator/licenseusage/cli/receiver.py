@@ -1,0 +1,88 @@
+"""``licenseusage receiver``: run the vendor's end of the protocol."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from licenseusage.clock import clock_from
+
+app = typer.Typer(help="Run the vendor's receiver of reports.")
+
+_ENV = "LICENSEUSAGE_RECEIVER_"
+
+
+@app.command()
+def receiver(
+    *,
+    keys: Annotated[
+        Path,
+        typer.Option(
+            envvar=f"{_ENV}KEYS",
+            metavar="DIR",
+            help="Folder made by `licenseusage vendor keygen -o DIR`: jwks.json says whose licences "
+            "are honoured, receipt.jwk signs receipts. The licence key does not belong here.",
+        ),
+    ],
+    address: Annotated[
+        str,
+        typer.Option(
+            envvar=f"{_ENV}ADDRESS",
+            metavar="HOST:PORT",
+            help="Where to listen. Without a certificate only a loopback address, behind a proxy "
+            "that speaks TLS: senders use https only.",
+        ),
+    ] = "127.0.0.1:8443",
+    database_url: Annotated[
+        str,
+        typer.Option(
+            envvar=f"{_ENV}DATABASE_URL",
+            metavar="URL",
+            help="Where documents are kept. It holds every customer's reports: back it up.",
+        ),
+    ] = "sqlite:///receiver.sqlite",
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            envvar=f"{_ENV}TLS_CERT", metavar="FILE", help="Certificate with its chain, PEM."
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(envvar=f"{_ENV}TLS_KEY", metavar="FILE", help="Its private key, PEM."),
+    ] = None,
+    pages_password_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar=f"{_ENV}PAGES_PASSWORD_FILE",
+            metavar="FILE",
+            help="Password of the pages, for any user name. Without one they are open on a loopback "
+            "address and closed anywhere else and behind a proxy; reports are taken either way.",
+        ),
+    ] = None,
+) -> None:
+    """Take signed reports, answer with signed receipts, and show what has arrived.
+
+    Runs until it is told to stop (SIGTERM, Ctrl-C). `/` shows installations and cycles, `/docs` the
+    API, `/healthz` whether it can answer. Every option can be given as an environment variable.
+
+    Examples:
+        licenseusage vendor keygen -o keys
+
+        licenseusage receiver --keys keys --address 0.0.0.0:8443 --tls-cert tls.crt --tls-key tls.key
+    """
+    from licenseusage.receiver.server import serve
+    from licenseusage.receiver.settings import Address, VendorFiles, access_for, certificate_for
+
+    clock = clock_from(os.environ)
+    listening = Address.parse(address)
+    serve(
+        address=listening,
+        database_url=database_url,
+        certificate=certificate_for(listening, tls_cert, tls_key),
+        keys=VendorFiles.read(keys),
+        access=access_for(listening, pages_password_file),
+        clock=clock,
+        started=lambda url: typer.echo(f"receiver: {url}/ (API: {url}/docs)"),
+    )

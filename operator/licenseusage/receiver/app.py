@@ -1,0 +1,173 @@
+"""The receiver's ASGI application: the protocol, the pages, and what every answer has in common."""
+
+from typing import Any
+
+import structlog
+from anyio import CapacityLimiter, to_thread
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import licenseusage
+from licenseusage.clock import Clock
+from licenseusage.errors import Retryable
+from licenseusage.receiver import documented, endpoint, pages, problems
+from licenseusage.receiver.access import PagesAccess
+from licenseusage.receiver.endpoint import endpoint_of, problem_response
+from licenseusage.receiver.intake import Intake
+from licenseusage.receiver.receipts import ReceiptSigner
+from licenseusage.receiver.requestbody import RequestRefused
+from licenseusage.receiver.store import Store
+from licenseusage.reports.keys import SigningKey, VendorKeys
+from licenseusage.reports.refused import Refused
+
+log = structlog.get_logger("licenseusage.receiver")
+
+THREADS = 8
+"""Requests at work at a time: writers queue for one lock anyway, and readers must not starve."""
+RETRY_AFTER_SECONDS = 30
+
+
+def create_app(
+    *,
+    store: Store,
+    vendor_keys: VendorKeys,
+    receipt_key: SigningKey,
+    clock: Clock,
+    access: PagesAccess,
+) -> FastAPI:
+    """Return the application.
+
+    Args:
+        store: Where documents are kept; the caller closes it.
+        vendor_keys: The published keys: which licences are honoured, which receipts verify.
+        receipt_key: Signs receipts; one of ``vendor_keys``.
+        clock: Tells when a document arrives.
+        access: Who may see the pages.
+    """
+    threads = CapacityLimiter(THREADS)
+    app = FastAPI(
+        title="LicenseUsage receiver",
+        version=licenseusage.__version__,
+        summary="Takes signed usage reports and answers with signed receipts.",
+        description="The vendor's side of the signed usage report format, version 1.",
+        docs_url=None,  # the usual page loads scripts from elsewhere; pages.py has one without
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    signer = ReceiptSigner(receipt_key, vendor_keys)
+    intake = Intake(store, vendor_keys, signer, clock)
+    app.include_router(endpoint.routes(intake, threads))
+    app.include_router(pages.routes(store, clock, access, threads, app.openapi))
+    app.add_middleware(CommonHeaders)
+    _add_health(app, store, threads)
+    _add_problems(app)
+    _complete_openapi(app)
+    return app
+
+
+class CommonHeaders:
+    """Adds what every answer carries; pages bring their own, wider policy for content."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap an application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and add the headers to the answer's start."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {name.lower() for name, _ in message["headers"]}
+                added = [item for item in _HEADERS if item[0] not in present]
+                message = {**message, "headers": [*message["headers"], *added]}
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+_HEADERS = [
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+
+
+def _add_health(app: FastAPI, store: Store, threads: CapacityLimiter) -> None:
+    @app.get(
+        "/healthz",
+        tags=["operation"],
+        summary="Whether the receiver can answer",
+        responses={
+            200: {"description": "The database answers."},
+            503: documented.problem("The database does not answer.", retry=True),
+        },
+    )
+    async def healthz() -> dict[str, str]:
+        def ask() -> None:
+            with store.read() as reading:
+                reading.installations(limit=1, offset=0)
+
+        await to_thread.run_sync(ask, limiter=threads)
+        return {"status": "ok"}
+
+
+def _add_problems(app: FastAPI) -> None:
+    """Turn every failure into a problem (RFC 9457)."""
+
+    async def answer(request: Request, failure: Exception) -> Response:
+        error, detail = _problem_of(failure)
+        body = problems.problem(endpoint_of(request), error, detail)
+        response = problem_response(body)
+        match failure:
+            case HTTPException(headers=dict() as headers):
+                response.headers.update(headers)
+            case Retryable():
+                response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+                log.error("not stored", reason=failure.reason, seen=failure.message)
+        log.info("refused", path=request.url.path[:200], error=error, status=body.status)
+        return response
+
+    for kind in (
+        Refused,
+        RequestRefused,
+        RequestValidationError,
+        Retryable,
+        HTTPException,
+        Exception,
+    ):
+        app.add_exception_handler(kind, answer)
+
+
+def _problem_of(failure: Exception) -> tuple[str, str]:
+    """Return class and detail; of a failure of ours nothing is told but that it was one."""
+    match failure:
+        case Refused():
+            return failure.error, failure.message
+        case RequestRefused():
+            return failure.error, failure.detail
+        case RequestValidationError():  # the one thing FastAPI validates is the id in the path
+            return "IdentifierMismatch", "the address does not end in a document's id"
+        case Retryable():
+            return "VendorUnavailable", "nothing was stored; send it again later"
+        case HTTPException(status_code=405):
+            return "MethodNotAllowed", problems.CLASSES["MethodNotAllowed"]
+        case HTTPException():
+            return "NotFound", problems.CLASSES["NotFound"]
+    return "InternalError", problems.CLASSES["InternalError"]
+
+
+def _complete_openapi(app: FastAPI) -> None:
+    """Add the problem schemas, which FastAPI would only write down as application/json."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        document.setdefault("components", {}).setdefault("schemas", {}).update(
+            documented.components()
+        )
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,97 @@
+"""The answers of the endpoint as OpenAPI shows them: every status, its body and its headers."""
+
+from typing import Any
+
+from licenseusage.receiver import problems
+from licenseusage.receiver.problems import Problem, SignedProblem
+from licenseusage.receiver.requestbody import MEDIA_TYPE
+
+TOKEN_PATTERN = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$"  # noqa: S105 - no secret
+JTI_PATTERN = "^[0-9a-f]{32}-[0-9]{10}$"
+
+_CACHE = {
+    "Cache-Control": {
+        "description": "Always `no-store`.",
+        "required": True,
+        "schema": {"type": "string", "enum": ["no-store"]},
+    }
+}
+_RETRY = {
+    "Retry-After": {
+        "description": "Seconds to wait at least before the document is sent again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1, "maximum": 86400},
+    }
+}
+
+
+def token_body(limit: int, what: str) -> dict[str, Any]:
+    """Return the request body of a PUT: one token of at most ``limit`` characters."""
+    return {
+        "requestBody": {
+            "required": True,
+            "description": what,
+            "content": {MEDIA_TYPE: {"schema": _token_schema(limit)}},
+        }
+    }
+
+
+def receipt(description: str) -> dict[str, Any]:
+    """Return a success: a receipt."""
+    return {
+        "description": description,
+        "headers": _CACHE,
+        "content": {MEDIA_TYPE: {"schema": _token_schema(8192)}},
+    }
+
+
+def problem(description: str, *, signed: bool = False, retry: bool = False) -> dict[str, Any]:
+    """Return a failure: a problem, with a receipt in it if it is ``signed``."""
+    model = SignedProblem if signed else Problem
+    return {
+        "description": description,
+        "headers": _CACHE | (_RETRY if retry else {}),
+        "content": {
+            problems.MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
+        },
+    }
+
+
+def put_responses(conflict: str, *, rejected: str | None) -> dict[int | str, dict[str, Any]]:
+    """Return the answers of a PUT (REPORT_FORMAT §9); ``rejected`` None: it never answers 422."""
+    answers = {
+        200: receipt("These very octets were stored before: the receipt they got then."),
+        201: receipt("Stored now: its receipt, `Accepted`."),
+        400: problem("It cannot be authenticated (layers 1-2): nothing was stored."),
+        401: problem("`KeyUnknown`: send the key statements first. Nothing was stored."),
+        403: problem(
+            "Authentic, but not for this vendor or subscription, or not authorised now: "
+            "`LicenseMismatch`, `LicenseKeyMismatch`, `LicenseExpired`, `IssuerMismatch`, "
+            "`AudienceMismatch`, …. Nothing was stored."
+        ),
+        408: problem("The body did not arrive in time. Nothing was stored."),
+        409: problem(conflict, signed=True),
+        413: problem("`TooLarge`. Nothing was stored."),
+        415: problem("The body is not `application/jose`. Nothing was stored."),
+        503: problem("It could not be stored or its receipt not signed: nothing was.", retry=True),
+    }
+    if rejected is not None:
+        answers[422] = problem(rejected, signed=True)
+    return dict(sorted(answers.items()))
+
+
+def components() -> dict[str, Any]:
+    """Return the schemas that the answers refer to, by name."""
+    return {
+        model.__name__: model.model_json_schema(mode="serialization")
+        for model in (Problem, SignedProblem)
+    }
+
+
+def _token_schema(limit: int) -> dict[str, Any]:
+    return {
+        "type": "string",
+        "maxLength": limit,
+        "pattern": TOKEN_PATTERN,
+        "description": "A JWS in compact form (RFC 7515), ASCII, nothing around it.",
+    }

@@ -1,0 +1,96 @@
+"""The protocol's two requests: ``PUT /v1/keys/{jti}`` and ``PUT /v1/reports/{jti}`` (§9)."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+import structlog
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Path, Request, Response
+
+from licenseusage.receiver import documented, problems
+from licenseusage.receiver.intake import Intake
+from licenseusage.receiver.receipts import Answer
+from licenseusage.receiver.requestbody import MEDIA_TYPE, read_token
+from licenseusage.reports.receipt import Verdict
+from licenseusage.reports.typs import ENROLMENT, MAX_CHARACTERS, REPORT
+
+log = structlog.get_logger("licenseusage.receiver")
+
+_STATUS = {Verdict.REJECTED: 422, Verdict.CONFLICT: 409}
+_BASE_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]{1,255}(/[A-Za-z0-9._~/-]*)?")
+
+Jti = Annotated[
+    str,
+    Path(
+        pattern=documented.JTI_PATTERN,
+        description="Id of the document: its chain's id and its position. The payload's `jti`.",
+        examples=["b1ac80118ccb379a38bb30ffa6c9c9c7-0000000001"],
+    ),
+]
+
+
+def routes(intake: Intake, threads: CapacityLimiter) -> APIRouter:
+    """Return the protocol's routes; documents are judged in at most ``threads`` threads."""
+    router = APIRouter(prefix="/v1", tags=["protocol"])
+
+    @router.put(
+        "/keys/{jti}",
+        summary="Take an enrolment or a succession",
+        status_code=201,
+        response_class=Response,
+        responses=documented.put_responses(
+            "`ReportConflict`, `ChainForked`, `KeyRetired` or `ChainGap`: it contradicts the key "
+            "chain. Kept as evidence; the receipt says `Conflict`.",
+            rejected=None,
+        ),
+        openapi_extra=documented.token_body(
+            MAX_CHARACTERS[ENROLMENT], "`usage-enrolment+jwt` or `usage-key-succession+jwt`."
+        ),
+    )
+    async def put_key(request: Request, jti: Jti) -> Response:
+        """An enrolment makes an installation known, by its own key and a licence of this vendor."""
+        return await _answer(request, jti, MAX_CHARACTERS[ENROLMENT], intake.put_key_statement)
+
+    @router.put(
+        "/reports/{jti}",
+        summary="Take a report",
+        status_code=201,
+        response_class=Response,
+        responses=documented.put_responses(
+            "`ReportConflict`, `ChainForked` or `KeyRetired`: it contradicts what is held. Kept as "
+            "evidence; the receipt says `Conflict`.",
+            rejected="Authentic, but its content is refused: stored as a link of its chain; the "
+            "receipt says `Rejected`.",
+        ),
+        openapi_extra=documented.token_body(MAX_CHARACTERS[REPORT], "`usage-report+jwt`."),
+    )
+    async def put_report(request: Request, jti: Jti) -> Response:
+        """Reports may arrive in any order and any number of times."""
+        return await _answer(request, jti, MAX_CHARACTERS[REPORT], intake.put_report)
+
+    async def _answer(
+        request: Request, jti: str, limit: int, take: Callable[[str, str], Answer]
+    ) -> Response:
+        token = await read_token(request, limit=limit)
+        answer = await to_thread.run_sync(take, jti, token, limiter=threads)
+        log.info("answered", jti=jti, verdict=answer.verdict.value, known=answer.known)
+        if answer.verdict is Verdict.ACCEPTED:
+            status = 200 if answer.known else 201
+            return Response(answer.receipt, status, media_type=MEDIA_TYPE)
+        status, error = _STATUS[answer.verdict], answer.error or ""
+        body = problems.signed_problem(endpoint_of(request), status, error, answer.receipt)
+        return problem_response(body)
+
+    return router
+
+
+def endpoint_of(request: Request) -> str:
+    """Return this receiver's address as the request gives it; empty if that is no plain address."""
+    base_url = str(request.base_url)
+    return base_url if _BASE_URL.fullmatch(base_url) else ""
+
+
+def problem_response(body: problems.Problem) -> Response:
+    """Return a problem as a response."""
+    return Response(body.model_dump_json(), body.status, media_type=problems.MEDIA_TYPE)

@@ -1,0 +1,192 @@
+"""The pages: installations and cycles, one page per chain, the API's reference, error classes.
+
+HTML by Jinja2 with autoescape, no script and nothing loaded from anywhere: the policy sent with
+each page allows the one inline style sheet, by its digest, and nothing else.
+"""
+
+import hashlib
+import re
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+import licenseusage
+from licenseusage.clock import Clock
+from licenseusage.receiver import documented, pageviews, problems
+from licenseusage.receiver.access import Entry, PagesAccess
+from licenseusage.receiver.store import Store
+from licenseusage.reports.refused import MEANING
+
+FINDINGS = {
+    "AcknowledgementLost": "The sender knows an older head than before: it was restored.",
+    "AmendmentLate": "It arrived after the following cycle had ended as well.",
+    "ChainGap": "Reports before it have not arrived.",
+    "ClockRollback": "The sender's clock went back, or is behind this receiver's.",
+    "CoverageIncomplete": "Its sources were not observed all the time.",
+    "InstallationCloned": "The cluster changed: the identity may exist twice.",
+    "PseudonymKeyChanged": "Users cannot be matched with those of the report before.",
+    "ReportOverdue": "Nothing arrived for longer than agreed.",
+    "Restated": "A rule was corrected: the count left its earlier bounds.",
+    "Restored": "The sender continued its chain after a loss.",
+    "RulesChanged": "Who counts as active changed within the cycle.",
+}
+"""What each finding means (REPORT_FORMAT §6 rule 5), in words."""
+
+_CHAIN_ID = re.compile(r"[0-9a-f]{32}")
+_SMALL_NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+def routes(
+    store: Store,
+    clock: Clock,
+    access: PagesAccess,
+    threads: CapacityLimiter,
+    openapi: Callable[[], Mapping[str, Any]],
+) -> APIRouter:
+    """Return the routes of the pages; they read in at most ``threads`` threads."""
+    router = APIRouter()
+    show = _Pages()
+
+    def now_s() -> int:
+        return clock.now_ms() // 1000
+
+    @router.get("/", include_in_schema=False)
+    async def installations(request: Request) -> Response:
+        def gather() -> pageviews.Overview:
+            with store.read() as views:
+                return pageviews.overview(views, page=page or 1, now_s=now_s())
+
+        page = _positive(request.query_params.get("page"))
+
+        if refusal := show.refusal(access.entry(request)):
+            return refusal
+        found = await to_thread.run_sync(gather, limiter=threads)
+        return show.page("overview.html", overview=found, now_s=now_s())
+
+    @router.get("/chains/{chain_id}", include_in_schema=False)
+    async def chain(request: Request, chain_id: str) -> Response:
+        def gather() -> pageviews.ChainPage | None:
+            with store.read() as views:
+                return pageviews.chain_page(views, chain_id, before=before, now_s=now_s())
+
+        before = _positive(request.query_params.get("before"))
+        if refusal := show.refusal(access.entry(request)):
+            return refusal
+        known = _CHAIN_ID.fullmatch(chain_id)
+        found = await to_thread.run_sync(gather, limiter=threads) if known else None
+        if found is None:
+            return show.page("message.html", 404, title="No such chain", text="Nothing is held.")
+        return show.page("chain.html", page=found, now_s=now_s())
+
+    @router.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return show.page("docs.html", document=openapi(), classes=problems.CLASSES)
+
+    @router.get(
+        "/v1/problems/{error}",
+        tags=["protocol"],
+        summary="What an error class means",
+        response_class=HTMLResponse,
+        responses={404: documented.problem("There is no such class.")},
+    )
+    async def problem(error: str) -> Response:
+        """Show people what a problem's `type` stands for."""
+        if error not in problems.CLASSES:
+            raise HTTPException(404)
+        return show.page(
+            "problem.html",
+            error=error,
+            meaning=problems.CLASSES[error],
+            status=problems.status_of(error),
+            of_document=error in MEANING,
+        )
+
+    return router
+
+
+class _Pages:
+    """The templates, and the policy that fits them."""
+
+    def __init__(self) -> None:
+        style = files("licenseusage.receiver").joinpath("templates/style.css").read_text("utf-8")
+        digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        self._policy = (
+            f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+        self._templates = Environment(
+            loader=PackageLoader("licenseusage.receiver"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.globals.update(
+            style=Markup(style),  # noqa: S704 - our own file, not input
+            version=licenseusage.__version__,
+            finding_meanings=FINDINGS,
+            class_meanings=problems.CLASSES,
+        )
+        self._templates.filters.update(
+            minute=_minute, day=_day, age=_age, grouped="{:,}".format, short=_short
+        )
+
+    def page(self, name: str, status: int = 200, **context: object) -> HTMLResponse:
+        """Return a page."""
+        text = self._templates.get_template(name).render(context)
+        return HTMLResponse(text, status, headers={"content-security-policy": self._policy})
+
+    def refusal(self, entry: Entry) -> HTMLResponse | None:
+        """Return what a visitor gets who may not see a page, or None."""
+        if entry is Entry.OPEN:
+            return None
+        if entry is Entry.PASSWORD:
+            response = self.page(
+                "message.html", 401, title="Password needed", text="These pages ask for a password."
+            )
+            response.headers["WWW-Authenticate"] = 'Basic realm="receiver", charset="UTF-8"'
+            return response
+        return self.page(
+            "message.html",
+            403,
+            title="The pages are closed",
+            text="They show every customer's numbers. Away from the machine itself they open with a"
+            " password only: set LICENSEUSAGE_RECEIVER_PAGES_PASSWORD_FILE and restart the"
+            " receiver. Reports are taken either way.",
+        )
+
+
+def _positive(text: str | None) -> int | None:
+    """Return a number from a page's address; whatever else stands there is left out."""
+    number = int(text) if text is not None and _SMALL_NUMBER.fullmatch(text) else 0
+    return number or None
+
+
+def _minute(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _day(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+
+
+def _age(then_s: int, now_s: int) -> str:
+    """Return a span as people say it; the future (clocks differ) is now."""
+    seconds = max(0, now_s - then_s)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return "just now"
+
+
+def _short(name: str) -> str:
+    """Return the telling part of a digest, thumbprint URI or chain id."""
+    return name.rsplit(":", 1)[-1][:12]

@@ -1,0 +1,136 @@
+"""Running the receiver: one process, uvicorn, until SIGTERM or Ctrl-C."""
+
+import logging
+import socket
+import ssl
+import sys
+from collections.abc import Callable
+
+import structlog
+import uvicorn
+
+from licenseusage.clock import Clock
+from licenseusage.errors import Stalled
+from licenseusage.receiver.access import PagesAccess
+from licenseusage.receiver.app import create_app
+from licenseusage.receiver.settings import Address, Certificate, VendorFiles
+from licenseusage.receiver.store import Store
+
+CONNECTIONS = 500
+"""Beyond this many, senders get a 503 and come back; each may hold a body of 64 KiB."""
+SHUTDOWN_SECONDS = 10
+
+
+def serve(
+    *,
+    address: Address,
+    database_url: str,
+    certificate: Certificate | None,
+    keys: VendorFiles,
+    access: PagesAccess,
+    clock: Clock,
+    started: Callable[[str], None],
+) -> None:
+    """Serve until the process is told to stop.
+
+    Args:
+        address: Where to listen.
+        database_url: See ``Store.open``.
+        certificate: Of the server; None: plain http behind a proxy.
+        keys: The vendor's.
+        access: Who may see the pages.
+        clock: Tells when documents arrive.
+        started: Called with the receiver's address once connections are accepted.
+
+    Raises:
+        Stalled: the address is taken, the certificate is unusable, or the database's schema is not
+            this build's.
+        Retryable: the database does not answer.
+    """
+    _log_json()
+    listener = _listen(address)
+    store = Store.open(database_url)
+    try:
+        app = create_app(
+            store=store,
+            vendor_keys=keys.published,
+            receipt_key=keys.receipt_key,
+            clock=clock,
+            access=access,
+        )
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            ws="none",
+            limit_concurrency=CONNECTIONS,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            # Only a proxy on this machine is believed, and only if TLS ends there.
+            proxy_headers=certificate is None,
+            ssl_certfile=None if certificate is None else certificate.certificate,
+            ssl_keyfile=None if certificate is None else certificate.key,
+        )
+        _load(config)
+        port = listener.getsockname()[1]
+        started(address.url(tls=certificate is not None, port=port))
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass  # uvicorn has shut down, and raises the signal again
+    finally:
+        store.close()
+        listener.close()
+
+
+def _listen(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        return socket.create_server((address.host, address.port), family=family, backlog=512)
+    except OSError as error:
+        raise Stalled(
+            "SettingsInvalid",
+            f"--address {address.host}:{address.port} cannot be used ({error.strerror}). "
+            "Is another process listening there?",
+        ) from None
+
+
+def _load(config: uvicorn.Config) -> None:
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        seen = error.strerror or type(error).__name__
+        raise Stalled(
+            "SettingsInvalid",
+            f"--tls-cert {config.ssl_certfile} and --tls-key {config.ssl_keyfile} cannot be used "
+            f"({seen}): a certificate and its own key are needed, both PEM.",
+        ) from None
+
+
+def _log_json() -> None:
+    """Log to stderr as JSON lines, uvicorn and the libraries included."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.PositionalArgumentsFormatter()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.dict_tracebacks,
+                structlog.processors.EventRenamer("message"),
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)

@@ -1,0 +1,154 @@
+"""What the receiver is told at start: address, database, TLS, keys, who may see the pages."""
+
+import ipaddress
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from licenseusage.errors import Stalled
+from licenseusage.receiver.access import PagesAccess
+from licenseusage.reports.keys import SigningKey, VendorKeys
+from licenseusage.reports.refused import Refused
+from licenseusage.reports.typs import RECEIPT
+
+JWKS_FILE = "jwks.json"
+RECEIPT_KEY_FILE = "receipt.jwk"
+"""Files of ``licenseusage vendor keygen`` that a receiver needs; never the licence key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen.
+
+    Attributes:
+        host: An IP address, or ``localhost``.
+        port: 0: any free one.
+    """
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read ``HOST:PORT``; IPv6 in brackets.
+
+        Raises:
+            Stalled: ``SettingsInvalid``.
+        """
+        try:
+            parts = urlsplit(f"//{text}")
+            host, port = parts.hostname, parts.port
+            plain = not (parts.path or parts.query or parts.fragment or "@" in text)
+            if host is not None and port is not None and plain:
+                if host != "localhost":
+                    ipaddress.ip_address(host)
+                return cls(host, port)
+        except ValueError:
+            pass
+        raise Stalled(
+            "SettingsInvalid",
+            f"--address {text!r} is not an IP address and a port, as in 0.0.0.0:8443 or [::1]:8443.",
+        )
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+
+    def url(self, *, tls: bool, port: int) -> str:
+        """Return the address as people open it, with the port that was bound."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if tls else 'http'}://{host}:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Files of the TLS certificate (with its chain) and its private key, PEM."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class VendorFiles:
+    """The keys of the vendor that the receiver works with."""
+
+    published: VendorKeys
+    receipt_key: SigningKey
+
+    @classmethod
+    def read(cls, folder: Path) -> "VendorFiles":
+        """Read the folder that ``licenseusage vendor keygen -o`` has made.
+
+        Raises:
+            Stalled: ``VendorKeysInvalid``: a file is missing or malformed, readable by everybody, or
+                the receipt key is not among the published ones that may sign receipts.
+        """
+        published = VendorKeys.from_jwks(_text(folder / JWKS_FILE), source=str(folder / JWKS_FILE))
+        path = folder / RECEIPT_KEY_FILE
+        try:
+            key = SigningKey.from_jwk(_text(path))
+        except Refused as refusal:
+            raise _invalid(f"{path} is no receipt key: {refusal.message}.") from None
+        if path.stat().st_mode & stat.S_IROTH:
+            raise _invalid(f"{path} is a private key that everybody can read: chmod o= {path}")
+        known = published.get(key.kid)
+        if known is None or not known.permits(RECEIPT):
+            raise _invalid(
+                f"{path} is not published in {JWKS_FILE} for {RECEIPT}: no customer could verify "
+                "its receipts. Publish it, or use the key that is published."
+            )
+        return cls(published, key)
+
+
+def certificate_for(
+    address: Address, certificate: Path | None, key: Path | None
+) -> Certificate | None:
+    """Return the certificate to serve with; None: plain http, which only a loopback address may.
+
+    Senders speak https only, so without a certificate a proxy on this machine has to end TLS.
+
+    Raises:
+        Stalled: ``SettingsInvalid``.
+    """
+    if certificate is not None and key is not None:
+        return Certificate(certificate, key)
+    if certificate is not None or key is not None:
+        raise Stalled("SettingsInvalid", "--tls-cert and --tls-key go together; one is missing.")
+    if not address.local:
+        raise Stalled(
+            "SettingsInvalid",
+            f"--address {address.host} can be reached from elsewhere, and there is no certificate: "
+            "give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that speaks TLS.",
+        )
+    return None
+
+
+def access_for(address: Address, password_file: Path | None) -> PagesAccess:
+    """Return who may see the pages.
+
+    Raises:
+        Stalled: ``SettingsInvalid``: the password's file is missing or empty.
+    """
+    if password_file is None:
+        return PagesAccess(local=address.local)
+    password = _text(password_file).strip()
+    if not password:
+        raise Stalled("SettingsInvalid", f"{password_file} is empty: it must hold a password.")
+    return PagesAccess(local=address.local, password=password)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise Stalled(
+            "SettingsInvalid",
+            f"{path} cannot be read ({reason}). Keys are made by: licenseusage vendor keygen -o DIR",
+        ) from None
+
+
+def _invalid(message: str) -> Stalled:
+    return Stalled("VendorKeysInvalid", message)

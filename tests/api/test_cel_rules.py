@@ -126,6 +126,19 @@ TABLE: dict[str, tuple[list[Any], list[Any]]] = {
             spec(sources=[{}, {"intervalMinutes": 720, "guarantees": {"lagSeconds": 1}}]),
         ],
     ),
+    "combine Same needs sources of one identity": (
+        [
+            spec(combine="Union", sources=[{"identity": "a"}, {"identity": "b"}]),
+            spec(combine="Same", sources=[{"identity": "a"}, {"identity": "a"}]),
+            spec(combine="Same", sources=[{}, {}]),
+            spec(combine="Same", sources=[{}, {"identity": "product"}]),
+        ],
+        [
+            spec(combine="Same", sources=[{"identity": "a"}, {"identity": "b"}]),
+            spec(combine="Same", sources=[{"identity": "product"}, {}, {"identity": "b"}]),
+            spec(combine="Same", sources=[{"identity": "a"}, {}]),
+        ],
+    ),
     "must be lower-case letters, digits": (["graph", "g-1", "9"], ["", "G", "-a", "a-", "a.b"]),
     "pods.selector is missing": ([source(), BY_PRESET], [{"name": "s"}, source(pods={})]),
     "pods.port is missing": (

@@ -171,6 +171,11 @@ def test_rules_across_members_hold_on_reading_too(
     assert said in refusal(document)
 
 
+def test_same_activity_needs_one_identity(document: dict[str, Any]) -> None:
+    document["spec"]["sources"][1]["identity"] = "email"
+    assert "spec.combine is Same, but the sources have different identities" in refusal(document)
+
+
 def test_two_sources_of_one_name_are_refused(document: dict[str, Any]) -> None:
     document["spec"]["sources"][1]["name"] = "offset"
     assert "spec.sources has more than one source named offset" in refusal(document)

@@ -32,6 +32,7 @@ Suspend = Literal["None", "Reporting"]
 ReportingMode = Literal["Online"]
 CycleState = Literal["Closing", "Final", "Amended"]
 
+DEFAULT_IDENTITY = "product"
 DEFAULT_LAG_SECONDS = 60
 DEFAULT_INTERVAL_MINUTES = 15
 
@@ -160,6 +161,14 @@ class LicenseUsageSpec(ApiModel):
                 "intervalMinutes",
                 field_path=".closeGraceHours",
             ),
+            Rule(
+                "self.combine != 'Same' || self.sources.all(s, "
+                "(has(s.identity) ? s.identity : 'product') == "
+                "(has(self.sources[0].identity) ? self.sources[0].identity : 'product'))",
+                "combine Same needs sources of one identity: without it nobody can be found in two "
+                "sources; use combine Union, or give all sources the same identity",
+                field_path=".combine",
+            ),
         )
     )
 
@@ -190,8 +199,8 @@ class LicenseUsageSpec(ApiModel):
     combine: Combine = Field(
         default="Union",
         description="combine says what several sources are: Union (each holds users of its own; "
-        "whoever is in any of them counts once) or Same (they observe the same activity). The ids "
-        "of all sources must name people in the same way.",
+        "whoever is in any of them counts once) or Same (they observe the same "
+        "activity, like a list and a log).",
     )
     sources: tuple[Source, ...] = Field(
         min_length=1,

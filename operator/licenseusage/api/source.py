@@ -56,6 +56,21 @@ TimeZone = Annotated[
 ]
 
 
+DnsLabel = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=63,
+        json_schema_extra=rules(
+            Rule(
+                "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+                "must be lower-case letters, digits and '-', such as graph",
+            )
+        ),
+    ),
+]
+
+
 class LastActive(ApiModel):
     """Where a user's last activity stands, and how it is written."""
 
@@ -263,19 +278,9 @@ class Source(ApiModel):
         )
     )
 
-    name: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=63,
-            json_schema_extra=rules(
-                Rule(
-                    "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
-                    "must be lower-case letters, digits and '-', such as graph",
-                )
-            ),
-        ),
-    ] = Field(description="name tells the sources of this object apart; facts are kept under it.")
+    name: DnsLabel = Field(
+        description="name tells the sources of this object apart; facts are kept under it."
+    )
     preset: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         default=None,
         description="preset is a ready definition by name, such as OpenCloud or Standard "
@@ -306,6 +311,12 @@ class Source(ApiModel):
         default=None,
         description="users says what the listed items mean: users with their last activity. The "
         "preset may have it.",
+    )
+    identity: DnsLabel | None = Field(
+        default=None,
+        description="identity names the way in which this source names people. Sources with the same "
+        "identity are united; of different ones it is not known who is the same person, which widens "
+        "the bounds. product if not given.",
     )
     guarantees: Guarantees | None = Field(
         default=None,

@@ -15,8 +15,8 @@ from licenseusage.metering.cycles import (
     Terms,
     cycle_at,
     first_grid,
-    new_grid,
     next_cycle,
+    with_terms,
 )
 
 
@@ -125,29 +125,45 @@ class TestNewTerms:
 
     old = first_grid(DAYS)
     now = ms("2026-11-23")
+    changed = with_terms([old], MONTHS, now)
 
     def test_the_same_terms_change_nothing(self):
-        assert new_grid([self.old], DAYS, self.now) is None
+        assert with_terms([self.old], DAYS, self.now) == (self.old,)
 
     def test_the_first_terms_start_at_their_anchor(self):
-        assert new_grid([], DAYS, self.now) == Grid(ms("2026-01-15"), DAYS)
+        assert with_terms([], DAYS, self.now) == (Grid(ms("2026-01-15"), DAYS),)
 
     def test_the_running_cycle_keeps_its_end(self):
-        grids = [self.old, new_grid([self.old], MONTHS, self.now)]
-        assert cycle_at(grids, self.now) == DAYS.cycle(10)
-        assert cycle_at(grids, DAYS.cycle(10).end_ms - 1) == DAYS.cycle(10)
+        assert cycle_at(self.changed, self.now) == DAYS.cycle(10)
+        assert cycle_at(self.changed, DAYS.cycle(10).end_ms - 1) == DAYS.cycle(10)
 
     def test_the_span_up_to_the_new_grid_belongs_to_no_cycle(self):
-        grids = [self.old, new_grid([self.old], MONTHS, self.now)]
-        assert cycle_at(grids, ms("2026-12-11")) is None
-        assert cycle_at(grids, ms("2026-12-15") - 1) is None
-        assert cycle_at(grids, ms("2026-12-15")) == MONTHS.cycle(11)
+        assert cycle_at(self.changed, ms("2026-12-11")) is None
+        assert cycle_at(self.changed, ms("2026-12-15") - 1) is None
+        assert cycle_at(self.changed, ms("2026-12-15")) == MONTHS.cycle(11)
 
     def test_the_next_cycle_is_found_across_the_change(self):
-        grids = [self.old, new_grid([self.old], MONTHS, self.now)]
-        assert next_cycle(grids, self.now) == MONTHS.cycle(11)
-        assert next_cycle(grids, ms("2026-12-12")) == MONTHS.cycle(11)
+        assert next_cycle(self.changed, self.now) == MONTHS.cycle(11)
+        assert next_cycle(self.changed, ms("2026-12-12")) == MONTHS.cycle(11)
         assert next_cycle([self.old], self.now) == DAYS.cycle(11)
+
+    def test_terms_taken_back_before_they_acted_leave_no_trace(self):
+        assert with_terms(self.changed, DAYS, self.now + DAY_MS) == (self.old,)
+
+    def test_terms_that_never_acted_give_way_to_newer_ones(self):
+        other = Terms(date(2026, 1, 1), length_months=1)
+        boundary = DAYS.cycle(10).end_ms
+        assert with_terms(self.changed, other, self.now) == (self.old, Grid(boundary, other))
+        between = with_terms(self.changed, other, ms("2026-12-12"))
+        assert between == (self.old, Grid(boundary, other))
+        assert cycle_at(between, ms("2026-12-12")) is None
+        assert cycle_at(between, ms("2027-01-01")) == other.cycle(12)
+
+    def test_an_anchor_corrected_before_the_first_cycle_replaces_it(self):
+        wrong = first_grid(Terms(date(2027, 1, 15), length_days=30))
+        assert with_terms([wrong], DAYS, self.now) == (self.old,)
+        later = Terms(date(2028, 1, 1), length_days=30)
+        assert with_terms([wrong], later, self.now) == (first_grid(later),)
 
     def test_before_the_anchor_the_first_cycle_is_next(self):
         assert cycle_at([self.old], ms("2026-01-01")) is None

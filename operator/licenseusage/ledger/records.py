@@ -182,7 +182,25 @@ class PollRecord:
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """What the last polls of a source were like; the figures are those of the last success."""
+    """What the last polls of a source were like; the figures are those of the last success.
+
+    Attributes:
+        source: Name of the source.
+        last_attempt_ms: Start of the last attempt.
+        last_attempt_ended_ms: End of the last attempt.
+        last_success_ms: End of the last success.
+        last_duration_ms: Duration of the last success.
+        last_complete_duration_ms: Duration of the last poll that was complete.
+        clock_skew_ms: k of the last attempt.
+        size_bytes: Bytes received.
+        listed: Users listed.
+        counted: Users active in the newest cycle.
+        skipped: Users skipped, by reason.
+        provisioned: Users provisioned, None where unknown.
+        failure: Of the last attempt, None if it succeeded.
+        failures: Attempts that failed in a row.
+        failing_since_ms: Start of the first of these.
+    """
 
     source: str
     last_attempt_ms: int | None = None
@@ -190,6 +208,7 @@ class SourceStatus:
     last_success_ms: int | None = None
     last_duration_ms: int | None = None
     last_complete_duration_ms: int | None = None
+    clock_skew_ms: int | None = None
     size_bytes: int | None = None
     listed: int | None = None
     counted: int | None = None

@@ -179,18 +179,23 @@ def next_cycle(grids: Sequence[Grid], at_ms: int) -> Cycle | None:
     return later[0].first() if later else None
 
 
-def new_grid(grids: Sequence[Grid], terms: Terms, now_ms: int) -> Grid | None:
-    """Return the grid to add for ``terms``, or None where the last grid already has these terms.
+def with_terms(grids: Sequence[Grid], terms: Terms, now_ms: int) -> tuple[Grid, ...]:
+    """Return the grids after ``terms`` were verified at ``now_ms``.
 
-    The running cycle runs to its end; the new grid starts with its first cycle at or after that.
-    The span between is counted and shown by nobody's report (DESIGN §5).
+    The running cycle runs to its end; other terms start with their first cycle at or after that. The
+    span between belongs to no cycle (DESIGN §5). Terms that never came into force give way.
     """
-    if not grids:
-        return first_grid(terms)
-    if grids[-1].terms == terms:
-        return None
+    if not grids or now_ms < grids[0].first().start_ms:
+        return (first_grid(terms),)
+    begun = [grid for grid in grids if grid.from_ms <= now_ms]
     current = cycle_at(grids, now_ms)
-    return Grid(current.end_ms if current else max(now_ms, grids[-1].from_ms), terms)
+    if current is not None:
+        from_ms = current.end_ms
+    else:
+        from_ms = begun.pop().from_ms  # its first cycle has not started
+    if begun and begun[-1].terms == terms:
+        return tuple(begun)
+    return (*begun, Grid(from_ms, terms))
 
 
 def _midnight_ms(day: date) -> int:

@@ -1,0 +1,276 @@
+"""What a poll leaves behind: facts, words of stores, coverage, the source's status.
+
+Functions of an open transaction; one poll is recorded in one transaction.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+
+from licenseusage.errors import Stalled
+from licenseusage.ledger.database import upsert
+from licenseusage.ledger.records import (
+    CycleState,
+    PollFailure,
+    PollRecord,
+    SourceStatus,
+    StoreKey,
+    StoreState,
+)
+from licenseusage.ledger.registry import ensure_cycle
+from licenseusage.ledger.schema import coverage, cycles, facts, source_status, stores
+from licenseusage.metering.coverage import Interval, days_followed, extended
+from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.facts import Facts, join_maybe
+
+_BATCH = 10_000
+
+
+def record_poll(connection: Connection, poll: PollRecord) -> None:
+    """Record one poll about all its cycles."""
+    for cycle, found in poll.facts.items():
+        row = ensure_cycle(connection, poll.meter_id, cycle)
+        if row.wiped:
+            continue
+        _note_rules(connection, row, poll)
+        _join_store(connection, row.id, cycle, poll, found)
+    status = source_statuses(connection, poll.meter_id).get(poll.store.source)
+    if poll.failure is None:
+        _extend_coverage(connection, poll, status)
+    _write_status(connection, poll, status)
+
+
+def store_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, StoreState]:
+    """Return the words of every store of a cycle."""
+    of_cycle = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
+    rows = connection.execute(select(stores).join(cycles).where(of_cycle))
+    return {
+        StoreKey(row.source, row.domain): StoreState(
+            row.closed, row.ended, row.refuted, row.followed, row.seen_until_ms
+        )
+        for row in rows
+    }
+
+
+def source_statuses(connection: Connection, meter_id: int) -> dict[str, SourceStatus]:
+    """Return the status of each source that was ever polled."""
+    rows = connection.execute(select(source_status).filter_by(meter_id=meter_id))
+    return {row.source: _status(row) for row in rows}
+
+
+def intervals(connection: Connection, meter_id: int, source: str) -> tuple[Interval, ...]:
+    """Return the observed intervals of a source, ascending."""
+    rows = connection.execute(
+        select(coverage.c.start_ms, coverage.c.end_ms, coverage.c.gap_reason)
+        .filter_by(meter_id=meter_id, source=source)
+        .order_by(coverage.c.start_ms)
+    )
+    return tuple(Interval(*row) for row in rows)
+
+
+def wipe_facts(connection: Connection, cycle_id: int) -> None:
+    """Delete the facts about users of a cycle; its stores' words stay."""
+    of_cycle = select(stores.c.id).where(stores.c.cycle_id == cycle_id)
+    connection.execute(delete(facts).where(facts.c.store_id.in_(of_cycle)))
+    connection.execute(update(cycles).where(cycles.c.id == cycle_id).values(wiped=1))
+
+
+def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord) -> None:
+    """Keep which key and which rules the cycle's facts were made with."""
+    if row.pseudonym_key_id not in {None, poll.pseudonym_key_id}:
+        raise Stalled(
+            "PseudonymKeyChanged",
+            f"The cycle's users are counted under pseudonym key {row.pseudonym_key_id}, the Secret "
+            f"now holds {poll.pseudonym_key_id}: people would count twice. Restore the former key; "
+            f"it may change at a cycle's start only.",
+        )
+    changed = poll.rules_digest is not None and row.rules_digest not in {None, poll.rules_digest}
+    connection.execute(
+        update(cycles)
+        .where(cycles.c.id == row.id)
+        .values(
+            pseudonym_key_id=poll.pseudonym_key_id,
+            rules_digest=poll.rules_digest or row.rules_digest,
+            rules_changes=row.rules_changes + (changed and row.state != CycleState.FINAL),
+        )
+    )
+
+
+def _join_store(
+    connection: Connection, cycle_id: int, cycle: Cycle, poll: PollRecord, found: Facts
+) -> None:
+    store = _ensure_store(connection, cycle_id, poll)
+    refuted = found.refuted
+    if found.sure or found.maybe or found.closed:
+        refuted |= _join_users(connection, store, found)
+    low, full = _numbers(store.low), _numbers(store.full)
+    for window, count in found.low.items():
+        low[window] = max(low.get(window, 0), count)
+    for window, count in found.full.items():
+        full[window] = min(full.get(window, count), count)
+    told = poll.failure is None or bool(found.sure or found.low)
+    seen_until = poll.ended_ms + poll.clock_skew_ms if told else None
+    known = [ms for ms in (store.seen_until_ms, seen_until) if ms is not None]
+    succeeded = poll.failure is None
+    followed = days_followed(cycle, poll.ended_ms, poll.interval_ms) if succeeded else 0
+    connection.execute(
+        update(stores)
+        .where(stores.c.id == store.id)
+        .values(
+            # Unstable once is unstable for the cycle: listings before and after are not united.
+            ids_stable=min(store.ids_stable, int(poll.properties.ids_stable)),
+            closed=store.closed | found.closed,
+            ended=store.ended | found.ended,
+            refuted=store.refuted | refuted,
+            followed=store.followed | followed,
+            seen_until_ms=max(known, default=None),
+            low=json.dumps(low),
+            full=json.dumps(full),
+        )
+    )
+
+
+def _ensure_store(connection: Connection, cycle_id: int, poll: PollRecord) -> Row[Any]:
+    same = select(stores).filter_by(cycle_id=cycle_id, **poll.store._asdict())
+    row = connection.execute(same).one_or_none()
+    if row is None:
+        connection.execute(
+            insert(stores).values(
+                cycle_id=cycle_id,
+                ids_stable=int(poll.properties.ids_stable),
+                **poll.store._asdict(),
+            )
+        )
+        row = connection.execute(same).one()
+    return row
+
+
+def _join_users(connection: Connection, store: Row[Any], found: Facts) -> int:
+    """Join the facts of a poll with those held (as ``merge`` does), writing only what changed.
+
+    Returns:
+        The windows that this join refutes.
+    """
+    refuted = 0
+    changed: list[dict[str, Any]] = []
+    added: list[dict[str, Any]] = []
+    new = found.sure.keys() | found.maybe.keys()
+    held = select(facts.c.pseudonym, facts.c.sure, facts.c.maybe).filter_by(store_id=store.id)
+    with connection.execution_options(yield_per=_BATCH).execute(held) as rows:
+        for user, sure, maybe in rows:
+            new.discard(user)
+            now_sure, now_maybe = found.sure.get(user, 0), found.maybe.get(user, 0)
+            refuted |= sure & found.closed & ~(now_sure | now_maybe)
+            refuted |= now_sure & store.closed & ~(sure | maybe)
+            joined = sure | now_sure
+            possible = join_maybe(maybe, store.closed, now_maybe, found.closed) & ~joined
+            if (joined, possible) != (sure, maybe):
+                changed.append({"user": user, "sure": joined, "maybe": possible})
+    for user in new:
+        now_sure = found.sure.get(user, 0)
+        refuted |= now_sure & store.closed
+        possible = join_maybe(0, store.closed, found.maybe.get(user, 0), found.closed) & ~now_sure
+        if now_sure or possible:
+            added.append(
+                {"store_id": store.id, "pseudonym": user, "sure": now_sure, "maybe": possible}
+            )
+    if changed:
+        same = (facts.c.store_id == store.id) & (facts.c.pseudonym == bindparam("user"))
+            connection.execute(
+            update(facts)
+            .where(same)
+            .values(sure=bindparam("sure"), maybe=bindparam("maybe")),
+            changed,
+        )
+    if added:
+        connection.execute(insert(facts), added)
+    return refuted
+
+
+def _extend_coverage(connection: Connection, poll: PollRecord, status: SourceStatus | None) -> None:
+    of_source = {"meter_id": poll.meter_id, "source": poll.store.source}
+    newest = (
+        select(coverage.c.start_ms, coverage.c.end_ms, coverage.c.gap_reason)
+        .filter_by(**of_source)
+        .order_by(coverage.c.start_ms.desc())
+        .limit(1)
+    )
+    row = connection.execute(newest).one_or_none()
+    failure = status.failure.reason if status and status.failure else None
+    last = Interval(*row) if row else None
+    if last is not None and poll.started_ms < last.start_ms:
+        return  # the clock was set back: nothing to add
+    seen = extended(last, poll.started_ms, poll.ended_ms, poll.interval_ms, failure)
+    write = upsert(coverage).values(
+        **of_source, start_ms=seen.start_ms, end_ms=seen.end_ms, gap_reason=seen.gap_reason
+    )
+    key = [coverage.c.meter_id, coverage.c.source, coverage.c.start_ms]
+    connection.execute(write.on_conflict_do_update(key, set_={"end_ms": seen.end_ms}))
+
+
+def _write_status(connection: Connection, poll: PollRecord, status: SourceStatus | None) -> None:
+    values: dict[str, Any] = {
+        "last_attempt_ms": poll.started_ms,
+        "last_attempt_ended_ms": poll.ended_ms,
+        "clock_skew_ms": poll.clock_skew_ms,
+    }
+    if poll.failure is None:
+        values |= {
+            "last_success_ms": poll.ended_ms,
+            "last_duration_ms": poll.ended_ms - poll.started_ms,
+            "size_bytes": poll.size_bytes,
+            "listed": poll.listed,
+            "counted": poll.counted,
+            "skipped": json.dumps(dict(poll.skipped)),
+            "provisioned": poll.provisioned,
+            "failure_reason": None,
+            "failure_message": None,
+            "failures": 0,
+            "failing_since_ms": None,
+        }
+    else:
+        since = status.failing_since_ms if status else None
+        values |= {
+            "failure_reason": poll.failure.reason,
+            "failure_message": poll.failure.message,
+            "failures": (status.failures if status else 0) + 1,
+            "failing_since_ms": poll.started_ms if since is None else since,
+        }
+    if poll.complete:
+        values["last_complete_duration_ms"] = poll.ended_ms - poll.started_ms
+    key = {"meter_id": poll.meter_id, "source": poll.store.source}
+    connection.execute(
+        upsert(source_status)
+        .values(**key, **values)
+        .on_conflict_do_update([source_status.c.meter_id, source_status.c.source], set_=values)
+    )
+
+
+def _status(row: Row[Any]) -> SourceStatus:
+    failure = None
+    if row.failure_reason is not None:
+        failure = PollFailure(row.failure_reason, row.failure_message)
+    return SourceStatus(
+        source=row.source,
+        last_attempt_ms=row.last_attempt_ms,
+        last_attempt_ended_ms=row.last_attempt_ended_ms,
+        last_success_ms=row.last_success_ms,
+        last_duration_ms=row.last_duration_ms,
+        last_complete_duration_ms=row.last_complete_duration_ms,
+        clock_skew_ms=row.clock_skew_ms,
+        size_bytes=row.size_bytes,
+        listed=row.listed,
+        counted=row.counted,
+        skipped=json.loads(row.skipped),
+        provisioned=row.provisioned,
+        failure=failure,
+        failures=row.failures,
+        failing_since_ms=row.failing_since_ms,
+    )
+
+
+def _numbers(text: str) -> dict[int, int]:
+    numbers: Mapping[str, int] = json.loads(text)
+    return {int(window): count for window, count in numbers.items()}

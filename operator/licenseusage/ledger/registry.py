@@ -1,0 +1,197 @@
+"""Meters, their terms and cycles, and the clock's high water. Functions of an open transaction."""
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from licenseusage.ledger.encoding import load_statement
+from licenseusage.ledger.records import ClosingIntent, CycleRecord, CycleState, Meter, MeterKey
+from licenseusage.ledger.schema import cycles, grids, ledger, meters
+from licenseusage.metering.cycles import Cycle, Grid, Terms, with_terms
+
+
+def raise_high_water(connection: Connection, now_ms: int) -> None:
+    """Remember ``now_ms`` as durable, unless a later time is."""
+    connection.execute(
+        update(ledger)
+        .where(ledger.c.clock_high_water_ms < now_ms)
+        .values(clock_high_water_ms=now_ms)
+    )
+
+
+def high_water_ms(connection: Connection) -> int:
+    """Return the latest durable time."""
+    return int(connection.execute(select(ledger.c.clock_high_water_ms)).scalar_one())
+
+
+def add_clock_step(connection: Connection, step_ms: int) -> None:
+    """Count a step of the clock in every cycle that is not Final."""
+    column = cycles.c.backward_steps if step_ms < 0 else cycles.c.forward_steps
+    seconds = -(-abs(step_ms) // 1000)
+    unfinished = cycles.c.state != CycleState.FINAL
+    connection.execute(update(cycles).where(unfinished).values({column: column + 1}))
+    connection.execute(
+        update(cycles)
+        .where(unfinished, cycles.c.largest_step_seconds < seconds)
+        .values(largest_step_seconds=seconds)
+    )
+
+
+def ensure_meter(connection: Connection, key: MeterKey, now_ms: int) -> Meter:
+    """Return the meter, created if absent; one that was deleted lives again."""
+    same = (
+        (meters.c.namespace == key.namespace)
+        & (meters.c.name == key.name)
+        & (meters.c.product == key.product)
+    )
+    row = connection.execute(select(meters).where(same)).one_or_none()
+    if row is None:
+        values = {**key._asdict(), "created_ms": now_ms}
+        connection.execute(insert(meters).values(values))
+        row = connection.execute(select(meters).where(same)).one()
+    elif row.deleted_ms is not None:
+        connection.execute(update(meters).where(same).values(deleted_ms=None))
+        row = connection.execute(select(meters).where(same)).one()
+    return _meter(connection, row)
+
+
+def all_meters(connection: Connection) -> tuple[Meter, ...]:
+    """Return every meter in the order of their creation."""
+    rows = connection.execute(select(meters).order_by(meters.c.id)).all()
+    return tuple(_meter(connection, row) for row in rows)
+
+
+def one_meter(connection: Connection, meter_id: int) -> Meter:
+    """Return a meter that exists."""
+    return _meter(connection, connection.execute(select(meters).filter_by(id=meter_id)).one())
+
+
+def delete_meter(connection: Connection, meter_id: int, now_ms: int) -> None:
+    """Note when the object was first found gone."""
+    alive = (meters.c.id == meter_id) & meters.c.deleted_ms.is_(None)
+    connection.execute(update(meters).where(alive).values(deleted_ms=now_ms))
+
+
+def keep_terms(
+    connection: Connection,
+    meter_id: int,
+    terms: Terms,
+    now_ms: int,
+    license_token: str | None,
+    license_serial: str | None,
+) -> Meter:
+    """Keep verified terms and the licence they came from."""
+    meter = one_meter(connection, meter_id)
+    changed = with_terms(meter.grids, terms, now_ms)
+    if changed != meter.grids:
+        connection.execute(delete(grids).where(grids.c.meter_id == meter_id))
+        for grid in changed:
+            connection.execute(
+                insert(grids).values(
+                    meter_id=meter_id,
+                    from_ms=grid.from_ms,
+                    anchor=grid.terms.anchor.isoformat(),
+                    length_days=grid.terms.length_days,
+                    length_months=grid.terms.length_months,
+                )
+            )
+    connection.execute(
+        update(meters)
+        .where(meters.c.id == meter_id)
+        .values(license_token=license_token, license_serial=license_serial)
+    )
+    return one_meter(connection, meter_id)
+
+
+def ensure_cycle(connection: Connection, meter_id: int, cycle: Cycle) -> Row[Any]:
+    """Return the row of a cycle, created Open if absent."""
+    same = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
+    row = connection.execute(select(cycles).where(same)).one_or_none()
+    if row is None:
+        connection.execute(
+            insert(cycles).values(
+                meter_id=meter_id,
+                cycle_index=cycle.index,
+                start_ms=cycle.start_ms,
+                end_ms=cycle.end_ms,
+                state=CycleState.OPEN,
+            )
+        )
+        row = connection.execute(select(cycles).where(same)).one()
+    return row
+
+
+def newest_cycles(connection: Connection, meter_id: int, limit: int) -> tuple[CycleRecord, ...]:
+    """Return the newest cycles, newest first."""
+    newest = select(cycles).filter_by(meter_id=meter_id).order_by(cycles.c.start_ms.desc())
+    return tuple(cycle_record(row) for row in connection.execute(newest.limit(limit)))
+
+
+def unfinished_cycles(connection: Connection, meter_id: int) -> tuple[CycleRecord, ...]:
+    """Return the cycles that are not Final, oldest first."""
+    unfinished = (
+        select(cycles)
+        .where(cycles.c.meter_id == meter_id, cycles.c.state != CycleState.FINAL)
+        .order_by(cycles.c.start_ms)
+    )
+    return tuple(cycle_record(row) for row in connection.execute(unfinished))
+
+
+def older_unfinished(connection: Connection, meter_id: int, cycle: Cycle) -> int:
+    """Return how many cycles before ``cycle`` are not Final."""
+    older = (
+        select(func.count())
+        .select_from(cycles)
+        .where(
+            cycles.c.meter_id == meter_id,
+            cycles.c.start_ms < cycle.start_ms,
+            cycles.c.state != CycleState.FINAL,
+        )
+    )
+    return int(connection.execute(older).scalar_one())
+
+
+def cycle_record(row: Row[Any]) -> CycleRecord:
+    """Return the record of a row of ``cycles``."""
+    statement = load_statement(row.statement) if row.statement else None
+    intent = None
+    if row.intent_ms is not None and statement is not None:
+        intent = ClosingIntent(
+            row.intent_ms, row.intent_reason, statement, row.intent_high_water_ms
+        )
+    final = row.state == CycleState.FINAL
+    return CycleRecord(
+        meter_id=row.meter_id,
+        cycle=Cycle(row.cycle_index, row.start_ms, row.end_ms),
+        state=CycleState(row.state),
+        intent=intent,
+        statement=statement if final else None,
+        closed_ms=row.closed_ms,
+        interim_slot=row.interim_slot,
+        pseudonym_key_id=row.pseudonym_key_id,
+        rules_digest=row.rules_digest,
+        rules_changes=row.rules_changes,
+        backward_steps=row.backward_steps,
+        forward_steps=row.forward_steps,
+        largest_step_seconds=row.largest_step_seconds,
+        wiped=bool(row.wiped),
+    )
+
+
+def _meter(connection: Connection, row: Row[Any]) -> Meter:
+    terms = select(grids).filter_by(meter_id=row.id).order_by(grids.c.from_ms)
+    return Meter(
+        id=row.id,
+        key=MeterKey(row.namespace, row.name, row.product),
+        grids=tuple(
+            Grid(
+                grid.from_ms,
+                Terms(date.fromisoformat(grid.anchor), grid.length_days, grid.length_months),
+            )
+            for grid in connection.execute(terms)
+        ),
+        license_token=row.license_token,
+        license_serial=row.license_serial,
+        deleted_ms=row.deleted_ms,
+    )

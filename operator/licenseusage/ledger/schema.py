@@ -1,0 +1,192 @@
+"""Tables of the ledger. Times are ms since the epoch; words are as in ``metering.cycles``."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+VERSION = 1
+
+metadata = MetaData()
+
+# One row. The clock's high water is the latest time that any transaction made durable.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("schema_version", Integer, nullable=False),
+    Column("ledger_id", String(64), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("clock_high_water_ms", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+meters = Table(
+    "meters",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("namespace", String(253), nullable=False),
+    Column("name", String(253), nullable=False),
+    Column("product", String(128), nullable=False),
+    Column("license_token", Text),
+    Column("license_serial", String(128)),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("deleted_ms", BigInteger),
+    UniqueConstraint("namespace", "name", "product"),
+)
+
+# Terms of cycles and since when each applies.
+grids = Table(
+    "grids",
+    metadata,
+    Column("meter_id", ForeignKey("meters.id"), primary_key=True),
+    Column("from_ms", BigInteger, primary_key=True),
+    Column("anchor", String(10), nullable=False),
+    Column("length_days", Integer),
+    Column("length_months", Integer),
+    CheckConstraint("(length_days is null) <> (length_months is null)", name="one_length"),
+)
+
+# A cycle is identified by its start: grids of different terms reuse the index.
+cycles = Table(
+    "cycles",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("meter_id", ForeignKey("meters.id"), nullable=False),
+    Column("cycle_index", Integer, nullable=False),
+    Column("start_ms", BigInteger, nullable=False),
+    Column("end_ms", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("intent_ms", BigInteger),
+    Column("intent_reason", String(64)),
+    Column("intent_high_water_ms", BigInteger),
+    Column("statement", Text),
+    Column("closed_ms", BigInteger),
+    Column("interim_slot", Integer),
+    Column("pseudonym_key_id", String(32)),
+    Column("rules_digest", String(80)),
+    Column("rules_changes", Integer, nullable=False, server_default="0"),
+    Column("backward_steps", Integer, nullable=False, server_default="0"),
+    Column("forward_steps", Integer, nullable=False, server_default="0"),
+    Column("largest_step_seconds", BigInteger, nullable=False, server_default="0"),
+    Column("wiped", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("meter_id", "start_ms"),
+    CheckConstraint("state in ('Open', 'Closing', 'Final')", name="cycle_state"),
+    CheckConstraint("start_ms < end_ms", name="cycle_span"),
+)
+
+# The words of a store; `low` and `full` are JSON objects window -> number (unstable ids only).
+stores = Table(
+    "stores",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("cycle_id", ForeignKey("cycles.id"), nullable=False),
+    Column("source", String(63), nullable=False),
+    Column("domain", String(64), nullable=False),
+    Column("ids_stable", Integer, nullable=False),
+    Column("closed", BigInteger, nullable=False, server_default="0"),
+    Column("ended", BigInteger, nullable=False, server_default="0"),
+    Column("refuted", BigInteger, nullable=False, server_default="0"),
+    Column("followed", BigInteger, nullable=False, server_default="0"),
+    Column("seen_until_ms", BigInteger),
+    Column("low", Text, nullable=False, server_default="{}"),
+    Column("full", Text, nullable=False, server_default="{}"),
+    UniqueConstraint("cycle_id", "source", "domain"),
+)
+
+# 32 bytes for each user of a store: the pseudonym (16 bytes) and two words. Only users with a bit.
+facts = Table(
+    "facts",
+    metadata,
+    Column("store_id", ForeignKey("stores.id"), primary_key=True),
+    Column("pseudonym", LargeBinary(16), primary_key=True),
+    Column("sure", BigInteger, nullable=False),
+    Column("maybe", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+coverage = Table(
+    "coverage",
+    metadata,
+    Column("meter_id", ForeignKey("meters.id"), primary_key=True),
+    Column("source", String(63), primary_key=True),
+    Column("start_ms", BigInteger, primary_key=True),
+    Column("end_ms", BigInteger, nullable=False),
+    Column("gap_reason", String(64), nullable=False),
+)
+
+source_status = Table(
+    "source_status",
+    metadata,
+    Column("meter_id", ForeignKey("meters.id"), primary_key=True),
+    Column("source", String(63), primary_key=True),
+    Column("last_attempt_ms", BigInteger),
+    Column("last_attempt_ended_ms", BigInteger),
+    Column("last_success_ms", BigInteger),
+    Column("last_duration_ms", BigInteger),
+    Column("last_complete_duration_ms", BigInteger),
+    Column("clock_skew_ms", BigInteger),
+    Column("size_bytes", BigInteger),
+    Column("listed", Integer),
+    Column("counted", Integer),
+    Column("skipped", Text, nullable=False, server_default="{}"),
+    Column("provisioned", Integer),
+    Column("failure_reason", String(64)),
+    Column("failure_message", Text),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("failing_since_ms", BigInteger),
+)
+
+# What both ends hold of a chain; the head is the newest row of the outbox.
+chains = Table(
+    "chains",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("key_chain_id", ForeignKey("chains.id")),
+    Column("acknowledged_sequence", Integer),
+    Column("acknowledged_digest", String(80)),
+    Column("vendor_time_ms", BigInteger),
+)
+
+# Signed documents: reports and key statements. A token is written once and never changed.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("jti", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("chain_id", ForeignKey("chains.id"), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("digest", String(80), nullable=False),
+    Column("token", Text, nullable=False),
+    Column("meter_id", ForeignKey("meters.id")),
+    Column("cycle_id", ForeignKey("cycles.id")),
+    Column("active_text", String(64), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(64), nullable=False, server_default=""),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("first_failure_ms", BigInteger),
+    Column("next_attempt_ms", BigInteger),
+    Column("lease_until_ms", BigInteger),
+    Column("receipt", Text),
+    Column("accepted_ms", BigInteger),
+    Column("findings", Text, nullable=False, server_default="[]"),
+    UniqueConstraint("chain_id", "sequence"),
+    Index("outbox_state", "state", "chain_id", "sequence"),
+    Index("outbox_cycle", "cycle_id"),
+    CheckConstraint(
+        "state in ('AwaitingApproval', 'Pending', 'Sending', 'Accepted', 'Rejected', 'Conflict')",
+        name="delivery_state",
+    ),
+)

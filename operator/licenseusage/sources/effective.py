@@ -98,7 +98,7 @@ def _effective(source: api.Source, when_nobody: str | None) -> model.EffectiveSo
         auth=_auth(source.auth),
         http=http,
         users=users,
-        identity="product",
+        identity=source.identity or "product",
         guarantees=guarantees,
         when_nobody=when_nobody,
     )

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licenseusage.api.licenseusage import LicenseUsage, LicenseUsageSpec, LicenseUsageStatus
+from licenseusage.api.licenseusage import LicenseUsage, LicenseUsageSpec
 from licenseusage.api.model import CyclePeriod, rfc3339
 from licenseusage.api.reading import Cadence, check_close_grace, check_spec, read_license_usage
 from licenseusage.api.selector import LabelRequirement, LabelSelector
+from licenseusage.api.status import LicenseUsageStatus
 from licenseusage.api.usagereceipt import UsageReceipt
 from licenseusage.api.usagereport import UsageReport, report_name
 from licenseusage.errors import Stalled

@@ -133,13 +133,11 @@ def _spec_problems(spec: LicenseUsageSpec) -> Iterator[str]:
                 "spec.cycle: cycles of months must begin on a day from 1 to 28, which every month "
                 f"has, not on day {anchor.day}"
             )
-    if (
-        spec.combine == "Same"
-        and len({one.identity or DEFAULT_IDENTITY for one in spec.sources}) > 1
-    ):
+    identities = {source.identity or DEFAULT_IDENTITY for source in spec.sources}
+    if spec.combine == "Same" and len(identities) > 1:
         yield (
-            "spec.combine is Same, but the sources have different identities, so nobody can be found "
-            "in two of them: use Union, or give all sources the same identity"
+            "spec.combine is Same, but the sources have different identities, so nobody can be "
+            "found in two of them: use Union, or give all sources the same identity"
         )
     names = [source.name for source in spec.sources]
     for name in sorted({name for name in names if names.count(name) > 1}):

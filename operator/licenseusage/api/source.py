@@ -314,9 +314,9 @@ class Source(ApiModel):
     )
     identity: DnsLabel | None = Field(
         default=None,
-        description="identity names the way in which this source names people. Sources with the same "
-        "identity are united; of different ones it is not known who is the same person, which widens "
-        "the bounds. product if not given.",
+        description="identity names the way in which this source names people. Sources with the "
+        "same identity are united; of different ones it is not known who is the same person, which "
+        "widens the bounds. product if not given.",
     )
     guarantees: Guarantees | None = Field(
         default=None,

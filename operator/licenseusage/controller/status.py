@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from licenseusage.api.conditions import Condition
-from licenseusage.api.licenseusage import (
+from licenseusage.api.model import CyclePeriod, rfc3339
+from licenseusage.api.status import (
     CoverageGap,
     CoverageStatus,
     CycleHistory,
@@ -18,7 +19,6 @@ from licenseusage.api.licenseusage import (
     SkippedItems,
     SourceStatus,
 )
-from licenseusage.api.model import CyclePeriod, rfc3339
 from licenseusage.api.usagereport import report_name
 from licenseusage.controller.conditions import Findings, Problem, conditions, cut
 from licenseusage.controller.metrics import UsageGauges

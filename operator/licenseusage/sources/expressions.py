@@ -7,16 +7,19 @@ can be decoded alone. Everything else goes through ``jmespath``; both must give 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 
-Path = tuple[str, ...]
+Json: TypeAlias = Any
+"""A value as decoded from JSON."""
+
+Path: TypeAlias = tuple[str, ...]
 """Member names from the item inwards, e.g. ``("signInActivity", "lastSuccessfulSignInDateTime")``."""
 
-Getter = Callable[[Any], Any]
+Getter: TypeAlias = Callable[[Json], Json]
 """Reads a value out of a JSON document (or item); absent is None, as in JMESPath."""
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -63,7 +66,7 @@ def expression(text: str) -> Expression:
     return Expression(text, None, search)
 
 
-def walk(document: Any, path: Path) -> Any:
+def walk(document: Json, path: Path) -> Json:
     """Follow a field path through JSON objects; None as soon as something is not there."""
     for name in path:
         if not isinstance(document, dict):
@@ -94,7 +97,7 @@ def predicate(text: str) -> Predicate:
     paths: list[Path] = []
     simple = _condition(tree, paths)
 
-    def holds(item: Any) -> bool:
+    def holds(item: Json) -> bool:
         return _truth(search(item))
 
     if simple is None:
@@ -116,7 +119,7 @@ def _compiled(text: str) -> tuple[dict[str, Any], Getter]:
     if unknown:
         raise ExpressionError(f"{text!r} uses {sorted(unknown)[0]}(), which JMESPath does not have")
 
-    def search(document: Any) -> Any:
+    def search(document: Json) -> Json:
         try:
             return compiled.search(document)
         except (JMESPathError, RecursionError, ArithmeticError, TypeError) as error:
@@ -206,20 +209,20 @@ def _comparison(operator: str, first: _Condition, second: _Condition) -> _Condit
     return ordered
 
 
-def _truth(value: Any) -> bool:
+def _truth(value: Json) -> bool:
     """What JMESPath takes for true: all but null, false, and empty texts, lists and objects."""
     return not (value is None or value is False or value in ("", [], {}))
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Json) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: Json) -> bool:
     return isinstance(value, str)
 
 
-def _equal(left: Any, right: Any) -> bool:
+def _equal(left: Json, right: Json) -> bool:
     """Equality of JSON values; as in jmespath, a bool is never a number."""
     if isinstance(left, bool) is not isinstance(right, bool) and (
         _is_number(left) or _is_number(right)

@@ -92,18 +92,18 @@ def granularity_ms(pattern: str) -> int:
 
 def shape_of(value: Value) -> str:
     """Describe a value without quoting it: digits as 9, letters as a."""
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int | float):
-        return (
-            f"a number of {len(str(int(abs(value))))} digits" if abs(value) < 1e30 else "a number"
-        )
     if isinstance(value, str):
         letters = re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "9", value[:40]))
         return f"a text like {letters!r}"
-    return (
-        "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else "null"
-    )
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30:
+        return f"a number of {len(str(int(abs(value))))} digits"
+    return kind_of(value)
+
+
+def kind_of(value: Value) -> str:
+    """Name the kind of a JSON value."""
+    kinds = {bool: "true or false", str: "a text", dict: "an object", list: "a list"}
+    return "nothing" if value is None else kinds.get(type(value), "a number")
 
 
 class _Exact:

@@ -1,27 +1,52 @@
-"""Worker processes: every poll runs in one, bounded in time and memory.
+"""Worker processes: every poll runs in one, so that no answer can stall or kill the operator.
 
-``Workers`` is the operator's end, ``python -m licenseusage.sources.worker`` the other.
+This is the operator's end; ``worker_process`` is the other. A worker is started when first needed,
+serves one poll at a time, and is killed and replaced when it exceeds its time or dies.
 """
 
+import asyncio
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from licenseusage.sources.poll import PollRequest, PollResult
+from licenseusage.clock import Clock, SystemClock
+from licenseusage.sources.failures import Reason
+from licenseusage.sources.frames import LENGTH_BYTES, framed, result_of
+from licenseusage.sources.poll import MIB, Failure, PollRequest, PollResult
+
+GRACE_SECONDS = 10.0
+"""What a worker gets beyond the poll's own limit, to make facts and say why it stopped."""
+
+_ENVIRONMENT = (
+    "PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR",
+)  # fmt: skip
+"""All that a worker inherits: the operator's own environment may hold secrets."""
 
 
 class Workers:
     """A pool of worker processes; an async context manager.
 
-    Polls beyond ``size`` wait for a free worker. A worker that exceeds its time or memory is killed
-    and replaced, and its poll ends with a ``Failure``.
+    Polls beyond ``size`` wait for a free worker. Polls that are cancelled kill theirs.
     """
 
-    def __init__(self, size: int = 4) -> None:
-        """Prepare a pool of at most ``size`` processes; they start when first needed."""
-        self._size = size
+    def __init__(self, size: int = 4, *, clock: Clock | None = None) -> None:
+        """Prepare a pool of at most ``size`` processes.
+
+        Args:
+            size: Polls at the same time.
+            clock: For the times of polls that a worker could not finish.
+        """
+        self._free = asyncio.Semaphore(size)
+        self._clock = clock or SystemClock()
+        self._idle: list[Process] = []
+        self._all: set[Process] = set()
 
     async def __aenter__(self) -> Self:
-        """Return the pool."""
+        """Start a first worker, so that the first poll need not wait for it."""
+        self._idle.append(await self._started())
         return self
 
     async def __aexit__(
@@ -31,7 +56,89 @@ class Workers:
         trace: TracebackType | None,
     ) -> None:
         """End all workers."""
+        self._idle.clear()
+        await asyncio.gather(*(self._end(process) for process in list(self._all)))
 
     async def poll(self, request: PollRequest) -> PollResult:
         """Perform one poll; never raises for what the product or a worker does."""
-        raise NotImplementedError
+        async with self._free:
+            started_ms = self._clock.now_ms()
+            process = await self._take()
+            seconds = request.limits.poll_seconds + GRACE_SECONDS
+            try:
+                async with asyncio.timeout(seconds):
+                    result = await self._asked(process, request)
+            except TimeoutError:
+                await self._end(process)
+                failure = Failure(
+                    str(Reason.POLL_TIMEOUT),
+                    f"Source {request.source.name}: the worker did not finish within {seconds:g} s and "
+                    "was killed. Ask for smaller pages or fewer fields, or raise POLL_SECONDS of the "
+                    "operator.",
+                )
+            except (EOFError, OSError):
+                failure = self._died(request, await self._end(process))
+            except BaseException:
+                await self._end(process)
+                raise
+            else:
+                if process.returncode is None and not _last_words(result):
+                    self._idle.append(process)
+                else:
+                    await self._end(process)
+                return result
+            return PollResult(
+                started_ms=started_ms, ended_ms=self._clock.now_ms(), failure=failure
+            )
+
+    async def _take(self) -> Process:
+        while self._idle:
+            process = self._idle.pop()
+            if process.returncode is None:
+                return process
+            await self._end(process)
+        return await self._started()
+
+    async def _started(self) -> Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "licenseusage.sources.worker_process",
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,  # a traceback could quote what a product answered
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            start_new_session=True,
+        )
+        self._all.add(process)
+        return process
+
+    async def _asked(self, process: Process, request: PollRequest) -> PollResult:
+        assert process.stdin is not None  # noqa: S101
+        assert process.stdout is not None  # noqa: S101
+        process.stdin.write(framed(request))
+        await process.stdin.drain()
+        length = await process.stdout.readexactly(LENGTH_BYTES)
+        return result_of(await process.stdout.readexactly(int.from_bytes(length, "big")))
+
+    async def _end(self, process: Process) -> int:
+        with suppress(ProcessLookupError):
+            process.kill()
+        status = await process.wait()
+        self._all.discard(process)
+        return status
+
+    def _died(self, request: PollRequest, status: int) -> Failure:
+        limit = request.limits.worker_bytes // MIB
+        return Failure(
+            str(Reason.WORKER_MEMORY),
+            f"Source {request.source.name}: the worker died while it read the answer (status {status}), "
+            f"most likely for lack of memory (limit {limit} MiB). Ask for smaller pages or fewer fields, "
+            "or raise WORKER_BYTES and the pod's memory limit together.",
+        )
+
+
+def _last_words(result: PollResult) -> bool:
+    """Whether the worker ends by itself after this result."""
+    last = (Reason.WORKER_MEMORY, Reason.WORKER_FAILED)
+    return result.failure is not None and result.failure.reason in last

@@ -1,0 +1,317 @@
+"""One poll, from the first request to the facts. Runs in a worker process.
+
+Nothing raises out of here for what a product does: each way to fail becomes a ``Failure`` in the
+result, beside the facts that hold in spite of it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from licenseusage.clock import Clock
+from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.facts import Facts, merge
+from licenseusage.metering.pseudonym import Pseudonymiser
+from licenseusage.sources.columns import ItemColumns
+from licenseusage.sources.deadline import Deadline
+from licenseusage.sources.definition import SECOND_MS, EffectiveSource, OnePage
+from licenseusage.sources.failures import PollError, Reason, UnreachableError
+from licenseusage.sources.fetch import Session
+from licenseusage.sources.pages import PageDecoder, PageReader
+from licenseusage.sources.pagination import Pager
+from licenseusage.sources.poll import CycleRequest, Failure, PollRequest, PollResult, Target
+from licenseusage.sources.tally import Tally, counted
+from licenseusage.sources.timestamps import Reader, reader
+
+MOST_PASSES = 3  # MEASUREMENT §0, of listings that cannot overlap
+
+
+@dataclass(slots=True)
+class _Listing:
+    """What the passes over one listing gave: the last pass, and the facts of those before."""
+
+    cycles: tuple[CycleRequest, ...]
+    tally: Tally
+    earlier: tuple[Tally, ...] = ()
+    pages: int = 0  # of the last pass
+    ended: bool = False  # the last pass came to its end
+    proves: bool = False
+
+
+class Collection:
+    """One poll under way."""
+
+    def __init__(self, request: PollRequest, clock: Clock, *, alarm: bool = False) -> None:
+        """Prepare; ``alarm`` only in the main thread of a worker process."""
+        self._request = request
+        self._source = request.source
+        self._clock = clock
+        self._deadline = Deadline(request.limits.poll_seconds, alarm=alarm)
+        self._decoder = PageDecoder.of(self._source.http, ItemColumns(self._source.users))
+        self._listings: list[_Listing] = []
+        self._pages = 0
+        self._session: Session | None = None
+        self._target: Target | None = None
+
+    def perform(self) -> PollResult:
+        """Read the listing (one for each cycle where the request names the cycle) and make facts."""
+        begun_ms = self._clock.now_ms()
+        error: PollError | None = None
+        try:
+            self._reach()
+        except PollError as failed:
+            error = failed
+        session = self._session
+        started_ms = session.started_ms if session and session.started_ms is not None else begun_ms
+        ended_ms = max(self._clock.now_ms(), started_ms)
+        skew_ms = session.skew_ms if session else 0
+        error = self._future(ended_ms, skew_ms) or error or self._unnamed()
+        incomplete = self._incomplete() if error is None else None
+        result = PollResult(
+            started_ms=started_ms,
+            ended_ms=ended_ms,
+            clock_skew_ms=skew_ms,
+            complete=error is None and incomplete is None,
+            incomplete=incomplete,
+            pages=self._pages,
+            bytes=session.bytes if session else 0,
+            target=self._target.label if self._target else "",
+            failure=self._named(error.failure) if error else None,
+        )
+        if self._listings:
+            result = self._counts(result, facts_stand=error is None or error.facts_stand)
+        return replace(result, seconds=self._deadline.seconds)
+
+    # -- reading --
+
+    def _reach(self) -> None:
+        """Read from the first pod that can be reached."""
+        unreachable: UnreachableError | None = None
+        for target in self._request.targets:
+            self._target = target
+            try:
+                with self._open(target) as session:
+                    self._session = session
+                    for cycles in self._cycle_groups():
+                        self._read(session, cycles)
+                return
+            except UnreachableError as error:
+                if self._pages:
+                    raise
+                unreachable, self._listings = error, []
+        if unreachable is None:
+            raise PollError(Reason.NO_READY_PODS, "no ready pod to ask.")
+        if len(self._request.targets) > 1:
+            text = f"none of {len(self._request.targets)} ready pods answered; the last: {unreachable}"
+            raise PollError(Reason(unreachable.failure.reason), text)
+        raise unreachable
+
+    def _open(self, target: Target) -> Session:
+        return Session(
+            target,
+            self._source,
+            self._request.credentials,
+            self._request.limits,
+            self._clock,
+            self._deadline,
+        )
+
+    def _cycle_groups(self) -> Iterator[tuple[CycleRequest, ...]]:
+        """Cycles that one listing serves: all, or each its own where the product filters by cycle."""
+        if self._source.http.names("cycle"):
+            yield from ((one,) for one in self._request.cycles)
+        else:
+            yield self._request.cycles
+
+    def _read(self, session: Session, cycles: tuple[CycleRequest, ...]) -> None:
+        """Read one listing, again where that can prove it complete and a closing poll is wanted."""
+        earlier: list[Tally] = []
+        before: bytes | None = None
+        for attempt in range(1, MOST_PASSES + 1):
+            tally = Tally(
+                self._source, cycles, self._pseudonymiser, show_ids=self._request.show_ids
+            )
+            listing = _Listing(cycles, tally, tuple(earlier))
+            self._listings = [one for one in self._listings if one.cycles != cycles] + [listing]
+            pager = Pager(self._source.http, self._source.guarantees.order, self._reader())
+            try:
+                self._pass(session, cycles[-1].cycle, listing, pager)
+            except PollError as error:
+                again = error.failure.reason == Reason.LIST_MOVED and self._request.closing
+                if not again or attempt == MOST_PASSES:
+                    raise
+                before = None
+            else:
+                listing.ended, listing.proves = True, pager.proves or pager.sequence == before
+                if listing.proves or not self._request.closing:
+                    return
+                before = pager.sequence
+            earlier.append(tally)
+
+    def _pass(self, session: Session, cycle: Cycle, listing: _Listing, pager: Pager) -> None:
+        while pager.query is not None:
+            if self._pages >= self._request.limits.poll_pages:
+                raise PollError(
+                    Reason.TOO_MANY_PAGES,
+                    f"the list did not end after {self._pages} pages. Ask for larger pages, check that "
+                    "the pages end, or raise POLL_PAGES of the operator.",
+                )
+            listing.tally.start_page()
+            page = PageReader(self._decoder, lambda columns: listing.tally.add(pager.take(columns)))
+            with session.get(pager.query, cycle) as content:
+                for data in content:
+                    page.feed(data)
+                self._pages += 1
+                pager.end_page(page.finish())
+            listing.pages = pager.pages
+
+    def _reader(self) -> Reader:
+        return reader(self._source.users.last_active)
+
+    def _pseudonymiser(self, cycle: Cycle) -> Pseudonymiser:
+        request = self._request
+        return Pseudonymiser(request.pseudonym_key, request.product, cycle.start_ms // SECOND_MS)
+
+    # -- judging --
+
+    def _future(self, ended_ms: int, skew_ms: int) -> PollError | None:
+        """Refuse everything if one stamp lies after anything that could be seen (MEASUREMENT §0)."""
+        tallies = [tally for one in self._listings for tally in (*one.earlier, one.tally)]
+        found = [tally.future(ended_ms, skew_ms) for tally in tallies]
+        rows, ahead_ms = max((one for one in found if one[0]), default=(0, 0), key=lambda one: one[1])
+        if not rows:
+            return None
+        users = self._source.users
+        ahead = f"{ahead_ms / SECOND_MS:.0f} s" if ahead_ms < 7_200_000 else f"{ahead_ms / 3_600_000:.1f} h"
+        return PollError(
+            Reason.STAMP_IN_FUTURE,
+            f"{rows} of {tallies[-1].listed} users have a last activity in the future, up to {ahead} "
+            "ahead. If one stamp is wrong by its clock or time zone, all may be, so nothing of this "
+            f"poll is used. Likely a wrong users.lastActive.naiveTimezone (now "
+            f"{users.last_active.naive_timezone}), a wrong format, or a product clock that runs ahead. "
+            f"To find them, sort the product's list by {users.last_active.path}; accounts that are "
+            "wrong for good can be left out by users.exclude or users.excludeIds.",
+            stalls=True,
+            facts_stand=False,
+        )
+
+    def _unnamed(self) -> PollError | None:
+        unnamed = sum(one.tally.unnamed for one in self._listings[-1:])
+        if not unnamed:
+            return None
+        return PollError(
+            Reason.ID_MISSING,
+            f"{unnamed} of {self._listings[-1].tally.listed} users were active lately, but have no id at "
+            f"users.id ({self._source.users.id}): they cannot be counted. Correct users.id, or leave "
+            "them out by users.exclude.",
+            stalls=True,
+        )
+
+    def _incomplete(self) -> Failure | None:
+        """Say why a poll without failure proves nothing about those it does not name."""
+        source = self._source
+        for one in self._listings:
+            if not one.proves:
+                passes = len(one.earlier) + 1
+                return _not_complete(
+                    Reason.CANNOT_OVERLAP,
+                    f"the list has {one.pages} pages which cannot overlap, so a user may have moved "
+                    f"between two of them unseen ({passes} {'passes' if passes > 1 else 'pass'} read). "
+                    "Sort by an immutable key and declare it in guarantees.order, or ask for one page.",
+                )
+            if not one.tally.ids_stable and one.pages > 1 and source.guarantees.order != "ImmutableKey":
+                return _not_complete(
+                    Reason.IDS_RENAMABLE,
+                    "ids may be renamed while the pages are read. Use an immutable id and declare "
+                    "guarantees.ids Stable, or sort by an immutable key.",
+                )
+        if source.http.names("cycle.end") or (
+            source.http.names("cycle.start") and source.guarantees.hidden_seconds
+        ):
+            return _not_complete(
+                Reason.FILTERED_BY_PRODUCT,
+                "the request asks the product to leave out users who may have been active in the cycle "
+                "(those active again after its end, or hidden before its start). Filter by "
+                "{{cycle.start}} or {{cycle.start.dayBefore}} only.",
+            )
+        newest = self._listings[-1].tally
+        if source.http.names("cycle"):
+            return None
+        if newest.listed == 0:
+            return _not_complete(
+                Reason.EMPTY_LISTING,
+                "the product lists nobody at all, as it does for an account that may not list users. "
+                f"That proves nothing; check the rights of {_account(source)}.",
+            )
+        if newest.stamped == 0 and newest.provisioned:
+            return _not_complete(Reason.NOBODY_STAMPED, self._nobody(newest))
+        return None
+
+    def _nobody(self, tally: Tally) -> str:
+        where = self._source.users.last_active.path
+        return self._source.when_nobody or (
+            f"None of {tally.provisioned} users has a last activity at {where}. Either nobody has used the "
+            "product yet, or it does not record activity, or users.lastActive.path is wrong."
+        )
+
+    # -- results --
+
+    def _counts(self, result: PollResult, *, facts_stand: bool) -> PollResult:
+        newest = self._listings[-1]
+        tally = newest.tally
+        facts: dict[int, Facts] = {}
+        for one in self._listings if facts_stand else ():
+            facts |= self._facts(one, result)
+        index = newest.cycles[-1].cycle.index
+        whole = newest.ended and not self._source.http.names("cycle")
+        return replace(
+            result,
+            facts=facts,
+            ids_stable=all(one.tally.ids_stable for one in self._listings),
+            users_listed=tally.listed,
+            counted=counted(facts[index]) if index in facts else 0,
+            skipped={str(reason): count for reason, count in tally.skipped.items() if count},
+            provisioned=tally.provisioned if whole and result.failure is None else None,
+            hint=result.incomplete.message if result.incomplete else None,
+            ids=tuple(tally.ids) if facts_stand else (),
+        )
+
+    def _facts(self, listing: _Listing, result: PollResult) -> dict[int, Facts]:
+        """Join the passes: rows of each are true, only the last may prove more."""
+        made = [
+            tally.facts(
+                started_ms=result.started_ms,
+                ended_ms=result.ended_ms,
+                clock_skew_ms=result.clock_skew_ms,
+                complete=result.complete and tally is listing.tally,
+                one_page=self._one_page_only(tally),
+            )
+            for tally in (*listing.earlier, listing.tally)
+        ]
+        joined = made[-1]
+        for earlier in made[:-1]:
+            joined = {index: merge(earlier[index], facts) for index, facts in joined.items()}
+        return joined
+
+    def _one_page_only(self, tally: Tally) -> bool:
+        paged = not isinstance(self._source.http.pagination, OnePage)
+        return paged and not tally.ids_stable and self._source.guarantees.order != "ImmutableKey"
+
+    def _named(self, failure: Failure) -> Failure:
+        """Put the source and the pod before a message."""
+        pod = f", {self._target.label}" if self._target and self._target.label else ""
+        return replace(failure, message=f"Source {self._source.name}{pod}: {failure.message}")
+
+
+def collect(request: PollRequest, clock: Clock, *, alarm: bool = False) -> PollResult:
+    """Perform one poll in this process; see ``Collection``."""
+    return Collection(request, clock, alarm=alarm).perform()
+
+
+def _not_complete(reason: Reason, message: str) -> Failure:
+    return Failure(str(reason), message)
+
+
+def _account(source: EffectiveSource) -> str:
+    return "the account in its Secret" if source.auth else "anonymous requests"
+
+

@@ -1,0 +1,290 @@
+"""One page of a listing, decoded while it arrives.
+
+A product may answer with every user it has in one body of hundreds of megabytes. So the list is cut
+into pieces between two items as it comes in, and each piece is decoded and dropped. A cut is a guess
+(the text between two items is searched for) that decoding proves right: if ``[`` + piece + ``]`` is
+JSON, the piece ends between two items of that list and nowhere else, since JSON that was cut inside a
+text or a nested value cannot be completed by ``]``. Where no cut can be proved the body is kept whole.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import msgspec
+
+from licenseusage.sources.columns import Columns, ItemColumns, StructConflictError, struct_of
+from licenseusage.sources.definition import Cursor, Http, Offset
+from licenseusage.sources.expressions import (
+    EvaluationError,
+    Expression,
+    Json,
+    Path,
+    expression,
+    walk,
+)
+from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.timestamps import kind_of
+
+Sink: TypeAlias = Callable[[Columns], None]
+"""Takes the columns of some items, in the order of the listing."""
+
+PIECE_BYTES = 256 * 1024
+_CUTS_TRIED = 8
+_STARTS_TRIED = 16
+_BOM = b"\xef\xbb\xbf"
+_FIRST_NAME = re.compile(rb'\s*(\{\s*"[^"\\]{1,128}"\s*:)')
+TOTAL = "total"
+
+
+@dataclass(slots=True)
+class PageDecoder:
+    """Knows how a source's pages are built; one for all pages of a poll.
+
+    Attributes:
+        values: The page's values that paging needs, by name: ``total``, or cursor parameters.
+    """
+
+    items_columns: ItemColumns
+    items: Expression | None
+    values: dict[str, Expression]
+    _piece: msgspec.json.Decoder[Any] | None = None
+    _page: msgspec.json.Decoder[Any] | None = None
+    _names: dict[Path, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, http: Http, columns: ItemColumns) -> "PageDecoder":
+        """Build the decoder of a source."""
+        values: dict[str, Expression] = {}
+        match http.pagination:
+            case Offset(total=str() as total):
+                values[TOTAL] = expression(total)
+            case Cursor(params=params):
+                values = {name: expression(path) for name, path in params}
+        decoder = cls(columns, expression(http.items) if http.items else None, values)
+        decoder._prepare()
+        return decoder
+
+    @property
+    def list_path(self) -> Path | None:
+        """Where the list is, if it can be decoded in pieces."""
+        if any(value.path is None for value in self.values.values()):
+            return None
+        return self.items.path if self.items else ()
+
+    def _prepare(self) -> None:
+        row, path = self.items_columns.struct, self.list_path
+        if row is None or path is None:
+            return
+        self._piece = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
+        if path == ():
+            self._page = self._piece if not self.values else None
+            return
+        fields: dict[Path, Any] = {path: list[row]}  # type: ignore[valid-type]
+        for value in self.values.values():
+            fields[value.path or ()] = Any
+        try:
+            page, self._names = struct_of(fields)
+        except StructConflictError:
+            return
+        self._page = msgspec.json.Decoder(page)
+
+    def piece(self, data: bytes) -> Columns | None:
+        """Decode a JSON list of items; None if it is not JSON."""
+        try:
+            if self._piece is not None:
+                return self.items_columns.of_rows(self._piece.decode(data))
+        except msgspec.ValidationError:
+            pass  # fits no struct: decode as a whole, which says what is wrong if anything is
+        except msgspec.DecodeError:
+            return None
+        try:
+            return self._of_items(msgspec.json.decode(data))
+        except (msgspec.DecodeError, RecursionError):
+            return None
+
+    def page(self, data: bytes | bytearray) -> tuple[Columns, dict[str, Json]]:
+        """Decode a whole page.
+
+        Raises:
+            PollError: ``AnswerNotJSON``, ``AnswerInvalidJSON``, ``ItemsNotAList`` and their like.
+        """
+        try:
+            if self._page is not None:
+                return self._typed(self._page.decode(data))
+        except msgspec.ValidationError:
+            pass
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise not_json(data, error) from None
+        try:
+            document = msgspec.json.decode(data)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise not_json(data, error) from None
+        try:
+            items = self.items.search(document) if self.items else document
+            values = {name: value.search(document) for name, value in self.values.items()}
+        except EvaluationError as error:
+            raise _cannot_apply(error) from None
+        if not isinstance(items, list):
+            raise self._no_list(items)
+        return self._of_items(items), values
+
+    def _typed(self, page: Any) -> tuple[Columns, dict[str, Json]]:  # noqa: ANN401
+        if not self._names:
+            return self.items_columns.of_rows(page), {}
+        assert self.items is not None  # noqa: S101
+        rows = _attribute(page, self._names[self.items.path or ()])
+        if rows is None:
+            raise self._no_list(None)
+        values = {
+            name: _attribute(page, self._names[value.path or ()])
+            for name, value in self.values.items()
+        }
+        return self.items_columns.of_rows(rows), values
+
+    def _of_items(self, items: list[Json]) -> Columns:
+        try:
+            return self.items_columns.of_items(items)
+        except EvaluationError as error:
+            raise _cannot_apply(error) from None
+
+    def _no_list(self, found: Json) -> PollError:
+        where = f"http.items ({self.items.text})" if self.items else "the answer itself"
+        return PollError(
+            Reason.ITEMS_NOT_A_LIST,
+            f"{where} gives {kind_of(found)} instead of a list. Check http.items against the product's answer; "
+            "an error message sent with status 200 looks like this as well.",
+            stalls=True,
+        )
+
+
+@dataclass(slots=True)
+class PageReader:
+    """Takes one answer's body as it arrives and hands its items on.
+
+    Attributes:
+        piece_bytes: From this size on the body is decoded in pieces.
+    """
+
+    decoder: PageDecoder
+    sink: Sink
+    piece_bytes: int = PIECE_BYTES
+    _body: bytearray = field(default_factory=bytearray)
+    _head: bytes | None = None  # everything up to and with the list's "["
+    _between: bytes | None = None  # the text between two items, up to the first name of the next
+    _try_at: int = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        self._body += data
+        if len(self._body) >= max(self.piece_bytes, self._try_at):
+            self._take_pieces()
+
+    def finish(self) -> dict[str, Json]:
+        """Decode what is left and return the values that paging needs; raises as `PageDecoder.page`.
+
+        What is left, put behind the head, is the page with fewer items.
+        """
+        if not self._body and self._head is None:
+            raise PollError(
+                Reason.ANSWER_EMPTY,
+                "the answer has status 200 and no content. Check http.path and whether the product is "
+                "ready.",
+            )
+        body, self._body = self._body, bytearray()
+        if self._head is not None:
+            body[:0] = self._head
+        elif body.startswith(_BOM):
+            del body[:3]
+        columns, values = self.decoder.page(body)
+        if len(columns):
+            self.sink(columns)
+        return values
+
+    def _take_pieces(self) -> None:
+        if self._head is None:
+            self._head = self._find_list()
+            if self._head is None:
+                self._try_at = 2 * len(self._body)
+                return
+            del self._body[: len(self._head)]
+        if self._between is None:
+            self._between = self._find_between()
+        end = len(self._body)
+        for _ in range(_CUTS_TRIED if self._between else 0):
+            end = self._body.rfind(self._between or b"", 0, end)
+            if end < 0:
+                break
+            columns = self.decoder.piece(b"[%b]" % self._body[: end + 1])
+            if columns is not None:
+                self.sink(columns)
+                comma = self._body.index(b",", end)
+                del self._body[: comma + 1]
+                self._try_at = 0
+                return
+        self._try_at = 2 * len(self._body)  # so that all tries together stay linear
+
+    def _find_list(self) -> bytes | None:
+        """Return the body up to the list's ``[``, proved by decoding; None if it is not there yet."""
+        path = self.decoder.list_path
+        if path is None:
+            return None
+        if bytes(self._body[:3]) == _BOM:
+            del self._body[:3]
+        name = rb'"%b"\s*:' % re.escape(path[-1].encode()) if path else b""
+        for number, found in enumerate(re.finditer(name + rb"\s*\[", self._body)):
+            if number >= _STARTS_TRIED or (not path and found.start() > 0):
+                break
+            head = bytes(self._body[: found.end()])
+            try:
+                document = msgspec.json.decode(head + b'"here"]' + b"}" * len(path))
+            except (msgspec.DecodeError, RecursionError):
+                continue
+            if walk(document, path) == ["here"]:
+                return head
+        return None
+
+    def _find_between(self) -> bytes | None:
+        first = _FIRST_NAME.match(self._body)
+        if first is None:
+            return None
+        found = re.search(rb"\}\s*,\s*" + re.escape(first[1]), self._body)
+        return found[0] if found else None
+
+
+def not_json(data: bytes | bytearray, error: Exception) -> PollError:
+    """Say what a body that is no JSON looks like, without quoting it."""
+    start = data[:512].lstrip().lower()
+    if not start:
+        return PollError(Reason.ANSWER_EMPTY, "the answer has status 200 and holds only white space.")
+    if start.startswith(b"<"):
+        return PollError(
+            Reason.ANSWER_NOT_JSON,
+            "the answer is an HTML or XML page instead of JSON, often a sign-in page. Check http.path "
+            "and the credentials.",
+            stalls=True,
+        )
+    what = str(error) if isinstance(error, msgspec.DecodeError) else "nested too deeply"
+    return PollError(
+        Reason.ANSWER_INVALID_JSON,
+        f"the answer is not valid JSON: {what}. Check http.path; a proxy may "
+        "have cut or changed the answer.",
+    )
+
+
+def _cannot_apply(error: EvaluationError) -> PollError:
+    return PollError(
+        Reason.EXPRESSION_FAILED,
+        f"an expression of the source cannot be applied to the answer ({error}): a function got a "
+        "value of the wrong type. Try the source with `licenseusage source check`.",
+        stalls=True,
+    )
+
+
+def _attribute(page: Any, name: str) -> Json:  # noqa: ANN401
+    for part in name.split("."):
+        if page is None:
+            return None
+        page = getattr(page, part)
+    return page

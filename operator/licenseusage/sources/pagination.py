@@ -1,0 +1,288 @@
+"""From page to page, and whether the pages together prove who is not listed (MEASUREMENT §3.6, §0).
+
+A list moves while it is read: users are created, removed and become active between two pages. So
+offset pages in the order of an immutable key overlap by one row, key cursors must ascend, and anything
+else proves nothing beyond its first page, unless two passes in a row give the same ids.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import lt
+from typing import TypeAlias
+
+import msgspec
+
+from licenseusage.sources.columns import Columns
+from licenseusage.sources.definition import Cursor, Http, Offset, Pair
+from licenseusage.sources.expressions import Json
+from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.pages import TOTAL
+from licenseusage.sources.timestamps import Reader, kind_of
+
+Order: TypeAlias = str
+
+
+@dataclass(slots=True)
+class Pager:
+    """One pass over a listing.
+
+    Attributes:
+        query: Parameters of the page to read next; None when the listing has ended.
+        proves: The listing has ended and is complete by itself.
+        pages: Pages read.
+    """
+
+    http: Http
+    order: Order
+    reader: Reader
+    query: tuple[Pair, ...] | None = ()
+    proves: bool = False
+    pages: int = 0
+    _offset: int = 0
+    _rows: int = 0  # of the page being read
+    _first: Json = None  # id of its first row
+    _last: Json = None  # id of the last row so far
+    _last_stamp: Json = None
+    _page_ids: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    _before: tuple[int, Json, bytes] | None = None  # rows, first id and digest of the page before
+    _cursors: set[bytes] = field(default_factory=set)
+    _sequence: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def __post_init__(self) -> None:
+        """Ask for the first page."""
+        if isinstance(self.http.pagination, Offset):
+            self.query = self._offset_query(self.http.pagination, 0)
+
+    @property
+    def sequence(self) -> bytes:
+        """Digest of all ids in the order read, to compare two passes."""
+        return self._sequence.digest()
+
+    def take(self, columns: Columns) -> Columns:
+        """Look at rows of the page being read; return those that were not on the page before.
+
+        Raises:
+            PollError: ``ListMoved``, ``PagingIgnored`` or ``OrderViolated``.
+        """
+        if not len(columns):
+            return columns
+        starts_page = self._rows == 0
+        self._rows += len(columns)
+        if not isinstance(self.http.pagination, Offset | Cursor):
+            return columns
+        ids = columns.ids
+        self._page_ids.update(msgspec.json.encode(ids)[1:-1] + b",")
+        fresh = columns
+        if starts_page:
+            self._first = ids[0]
+            if self._overlaps:
+                self._compare_overlap(ids[0], columns.stamps[0])
+                fresh = columns.without_first()
+        if self.order == "KeyCursor":
+            self._must_ascend(fresh.ids)
+        elif self.order == "Activity":
+            self._must_not_descend(columns.stamps)
+        self._last, self._last_stamp = ids[-1], columns.stamps[-1]
+        return fresh
+
+    def end_page(self, values: dict[str, Json]) -> None:
+        """Close the page and say what comes next, in ``query``.
+
+        Args:
+            values: The page's ``total``, or its cursor parameters.
+
+        Raises:
+            PollError: Any of the paging reasons.
+        """
+        self.pages += 1
+        digest = self._page_ids.digest()
+        self._sequence.update(digest)
+        match self.http.pagination:
+            case Offset() as offset:
+                self._refuse_repeated(digest)
+                self._end_offset(offset, values)
+            case Cursor() as cursor:
+                self._refuse_repeated(digest)
+                self._end_cursor(cursor, values)
+            case _:
+                self._end(proves=True)
+        self._before = (self._rows, self._first, digest)
+        self._rows, self._page_ids = 0, hashlib.sha256()
+
+    # -- offsets --
+
+    @property
+    def _overlaps(self) -> bool:
+        """Whether the page being read must begin with the last row of the page before."""
+        return (
+            isinstance(self.http.pagination, Offset)
+            and self.order != "Unknown"
+            and self._before is not None
+            and self._before[0] > 1
+        )
+
+    def _compare_overlap(self, first: Json, stamp: Json) -> None:
+        if first is not None and first == self._last and (
+            self.order != "Activity" or stamp == self._last_stamp
+        ):
+            return
+        if self._before is not None and first == self._before[1]:
+            raise _paging_ignored(self.http)
+        raise PollError(
+            Reason.LIST_MOVED,
+            f"page {self.pages + 1} does not begin with the last user of page {self.pages}: the list "
+            "changed while it was read. It is read again; if this keeps happening, the list is not in "
+            f"the declared order (guarantees.order {self.order}).",
+        )
+
+    def _end_offset(self, offset: Offset, values: dict[str, Json]) -> None:
+        seen = self._offset + self._rows
+        total = _total(values[TOTAL], offset) if offset.total is not None else None
+        if total is not None and seen > total:
+            raise self._too_many(seen, total, offset)
+        if total == seen:
+            self._end(proves=self.order != "Unknown" or self.pages == 1)
+            return
+        new_rows = self._rows - (1 if self._overlaps else 0)
+        if new_rows > 0:
+            if self.order != "Unknown" and self._before and self._before[0] == 1:
+                raise PollError(
+                    Reason.ORDER_VIOLATED,
+                    "the product gives one user per page, so that pages cannot overlap. Ask for larger "
+                    "pages, or declare guarantees.order Unknown.",
+                    stalls=True,
+                )
+            overlap = 1 if self.order != "Unknown" and self._rows > 1 else 0
+            self._offset = seen - overlap
+            self.query = self._offset_query(offset, self._offset)
+            return
+        if total is not None:
+            raise PollError(
+                Reason.FEWER_THAN_TOTAL,
+                f"the product says that there are {total} users, but its list ends after {seen}. It is "
+                "read again; if this keeps happening, the credentials may not see all users.",
+            )
+        if self._overlaps and self._rows == 0:
+            self._compare_overlap(None, None)
+        self._end(proves=self.order != "Unknown" or self.pages == 1)
+
+    def _too_many(self, seen: int, total: int, offset: Offset) -> PollError:
+        if self.pages > 1:
+            return PollError(
+                Reason.LIST_MOVED,
+                f"the product's total fell to {total} while {seen} users were read. It is read again.",
+            )
+        return PollError(
+            Reason.TOTAL_INVALID,
+            f"http.pagination.total ({offset.total}) is {total}, but {seen} users were listed. Correct "
+            "the path of the total.",
+            stalls=True,
+        )
+
+    @staticmethod
+    def _offset_query(offset: Offset, at: int) -> tuple[Pair, ...]:
+        return ((offset.offset_param, str(at)), (offset.limit_param, str(offset.size)))
+
+    # -- cursors --
+
+    def _end_cursor(self, cursor: Cursor, values: dict[str, Json]) -> None:
+        following = tuple(
+            (name, _cursor_text(name, path, values[name]))
+            for name, path in cursor.params
+            if values[name] not in (None, "")
+        )
+        if not following:
+            self._end(proves=self.order == "KeyCursor" or self.pages == 1)
+            return
+        mark = hashlib.sha256(msgspec.json.encode(following)).digest()
+        if mark in self._cursors:
+            raise PollError(
+                Reason.PAGING_LOOP,
+                f"page {self.pages} names a next page that was read before: the pages run in a circle. "
+                "Check http.pagination.params.",
+                stalls=True,
+            )
+        self._cursors.add(mark)
+        self.query = following
+
+    def _must_ascend(self, ids: Sequence[Json]) -> None:
+        named = [one for one in (self._last, *ids) if one is not None]
+        if len(set(map(type, named))) <= 1 and all(map(lt, named, named[1:])):
+            return
+        if self._before is not None and self._first == self._before[1]:
+            raise _paging_ignored(self.http)
+        raise PollError(
+            Reason.ORDER_VIOLATED,
+            f"the ids of page {self.pages + 1} do not ascend strictly by code point, as guarantees.order "
+            "KeyCursor declares. Correct the product's order, or declare guarantees.order Unknown.",
+            stalls=True,
+        )
+
+    def _must_not_descend(self, stamps: Sequence[Json]) -> None:
+        before = self.reader.read(self._last_stamp)
+        latest = before.at_ms if before else None
+        for stamp in stamps:
+            instant = self.reader.read(stamp)
+            if (instant is None and latest is not None) or (
+                instant is not None and latest is not None and instant.at_ms < latest
+            ):
+                raise PollError(
+                    Reason.ORDER_VIOLATED,
+                    "the list is not in ascending order of the last activity, never active first, as "
+                    "guarantees.order Activity declares. Correct the query, or declare Unknown.",
+                    stalls=True,
+                )
+            latest = instant.at_ms if instant else None
+
+    # -- both --
+
+    def _refuse_repeated(self, digest: bytes) -> None:
+        """A page that equals the one before: the product does not look at the paging parameters."""
+        one_row_again = self._overlaps and self._rows == 1
+        if self._before and self._rows and self._before[2] == digest and not one_row_again:
+            raise _paging_ignored(self.http)
+
+    def _end(self, *, proves: bool) -> None:
+        self.query = None
+        self.proves = proves
+
+
+def _total(value: Json, offset: Offset) -> int:
+    if type(value) is int and value >= 0:
+        return value
+    raise PollError(
+        Reason.TOTAL_INVALID,
+        f"http.pagination.total ({offset.total}) gives {kind_of(value)} instead of a number of users. "
+        "Correct the path, or remove it.",
+        stalls=True,
+    )
+
+
+def _cursor_text(name: str, path: str, value: Json) -> str:
+    if type(value) in (str, int):
+        return str(value)
+    raise PollError(
+        Reason.CURSOR_INVALID,
+        f"http.pagination.params {name} ({path}) gives {kind_of(value)} instead of a text or a number. "
+        "Correct the path.",
+        stalls=True,
+    )
+
+
+def _paging_ignored(http: Http) -> PollError:
+    match http.pagination:
+        case Offset(offset_param=first, limit_param=second):
+            names = f"{first} and {second}"
+        case Cursor(params=params):
+            names = " and ".join(name for name, _ in params)
+        case _:
+            names = "no parameter"
+    return PollError(
+        Reason.PAGING_IGNORED,
+        f"two pages are the same: the product ignores the paging parameters ({names}). Correct "
+        "http.pagination; if one answer holds all users, use type None.",
+        stalls=True,
+    )
+
+

@@ -1,0 +1,64 @@
+"""What an answer's status says, before any of its content is read."""
+
+from urllib.parse import urlsplit
+
+import httpx
+
+from licenseusage.sources.definition import EffectiveSource
+from licenseusage.sources.failures import PollError, Reason
+
+_OK = 200
+
+
+def refuse_status(response: httpx.Response, source: EffectiveSource) -> None:
+    """Refuse everything but a 200 that may hold JSON.
+
+    Raises:
+        PollError: With the status and the fix; never with anything of the content.
+    """
+    status = response.status_code
+    path = source.http.path
+    if status == _OK:
+        if response.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/html":
+            raise PollError(
+                Reason.ANSWER_NOT_JSON,
+                f"GET {path} answered with an HTML page instead of JSON, often a sign-in page. Check "
+                "http.path and the credentials.".replace("GET", source.http.method),
+                stalls=True,
+            )
+        return
+    seen = f"{source.http.method} {path} answered with HTTP {status}"
+    reason, fix, stalls = _meaning(status, source)
+    if reason is Reason.REDIRECTED:
+        place = urlsplit(response.headers.get("location", "")).hostname
+        seen += f" (to {place})" if place else ""
+    raise PollError(reason, f"{seen}. {fix}", stalls=stalls)
+
+
+def _meaning(status: int, source: EffectiveSource) -> tuple[Reason, str, bool]:
+    if status == 204:
+        return Reason.ANSWER_EMPTY, "It has no data; that is not the same as nobody.", False
+    if 300 <= status < 400:
+        fix = "Redirects are not followed. Check the credentials, pods.scheme and http.path."
+        return Reason.REDIRECTED, fix, True
+    if status == 401:
+        if source.auth is None:
+            return Reason.UNAUTHORIZED, "It wants credentials: give them in auth.", True
+        return Reason.UNAUTHORIZED, f"Check {_secret(source)}: wrong, expired or revoked.", True
+    if status == 403:
+        fix = f"The account of {_secret(source)} may not list users: give it that right."
+        return Reason.ACCESS_DENIED, fix, True
+    if status == 404:
+        return Reason.PATH_NOT_FOUND, "Check http.path, pods.port and the product's version.", True
+    if status == 429:
+        return Reason.TOO_MANY_REQUESTS, "Raise intervalMinutes, or the product's limit.", False
+    if status >= 500:
+        return Reason.SERVER_ERROR, "See the product's log; it is asked again.", False
+    return Reason.UNEXPECTED_STATUS, "Check http.method, http.path and http.query.", 400 <= status
+
+
+def _secret(source: EffectiveSource) -> str:
+    if source.auth is None:
+        return "the request (auth is not set)"
+    name = getattr(source.auth, "secret_name", None) or source.auth.secret.name  # type: ignore[union-attr]
+    return f"Secret {name}"

@@ -1,0 +1,294 @@
+"""From columns to facts: who is skipped and why, who was active, under which pseudonym.
+
+Raw ids live here for the length of one call of ``add``; what is kept of a user is a pseudonym per
+cycle and a time. Values are thrown away by time before any id is hashed (MEASUREMENT §3,
+``metering.facts.horizon_ms``).
+"""
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import compress
+from operator import not_
+
+from licenseusage.metering.cycles import CYCLE_BIT, Cycle
+from licenseusage.metering.facts import Facts, Row, horizon_ms, latest_value_ms, list_facts
+from licenseusage.metering.properties import Properties
+from licenseusage.metering.pseudonym import Pseudonymiser
+from licenseusage.sources import timestamps
+from licenseusage.sources.columns import Columns
+from licenseusage.sources.definition import SECOND_MS, EffectiveSource
+from licenseusage.sources.expressions import Json
+from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.poll import CycleRequest, Skip
+
+_UUID = re.compile(r"\{?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\}?", re.IGNORECASE)
+_NO_CREATION = -(1 << 62)  # in the column of creation times: not known
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Rows that may matter to one cycle, as parallel columns (about 100 bytes a row)."""
+
+    users: list[bytes] = field(default_factory=list)
+    values: "array[int]" = field(default_factory=lambda: array("q"))
+    created: "array[int]" = field(default_factory=lambda: array("q"))
+    unsure: dict[int, int] = field(default_factory=dict)
+    page_starts: list[int] = field(default_factory=list)
+
+
+class Tally:
+    """Collects the rows of one listing for one or two cycles.
+
+    Attributes:
+        listed: Items seen, overlap rows not counted again.
+        skipped: Items not counted in the newest cycle, by reason.
+        stamped: Items with a last activity, whenever it was.
+        ids: Ids in the newest cycle; only where they are asked for.
+    """
+
+    def __init__(
+        self,
+        source: EffectiveSource,
+        cycles: Sequence[CycleRequest],
+        pseudonymiser: Callable[[Cycle], Pseudonymiser],
+        *,
+        show_ids: bool = False,
+    ) -> None:
+        """Prepare; ``cycles`` oldest first."""
+        users = source.users
+        self._source = source
+        self._properties = source.properties
+        self._cycles = tuple(cycles)
+        self._pseudonyms = [pseudonymiser(one.cycle) for one in cycles]
+        self._horizons = [horizon_ms(one.cycle, self._properties) for one in cycles]
+        self._kept = [_Kept() for _ in cycles]
+        self._reader = timestamps.reader(users.last_active)
+        self._normalize = _normalizer(users.normalize)
+        self._excluded_ids = {self._normalize(one) for one in users.exclude_ids}
+        self._tolerance_ms = users.created_at.tolerance_ms if users.created_at else 0
+        self._telling_ids = source.guarantees.ids == "Unknown"
+        self._show_ids = show_ids
+        self._unnamed = 0
+        self.ids: list[str] = []
+        self.ids_stable = source.guarantees.ids != "Renamable"
+        self.listed = 0
+        self.stamped = 0
+        self.skipped: Counter[Skip] = Counter()
+
+    def start_page(self) -> None:
+        """Note that the rows to come are from another page."""
+        for kept in self._kept:
+            kept.page_starts.append(len(kept.users))
+
+    def add(self, columns: Columns) -> None:
+        """Take items in the order of the listing.
+
+        Raises:
+            PollError: ``IdInvalid`` or ``TimestampInvalid``; the rows before stand.
+        """
+        self.listed += len(columns)
+        columns = self._with_ids(self._not_excluded(columns))
+        try:
+            recent = self._reader.recent(columns.stamps, min(self._horizons))
+            never = _count_never(columns.stamps)
+            self.stamped += len(columns) - never
+            self.skipped[Skip.NEVER_ACTIVE] += never
+            self.skipped[Skip.OUTSIDE_CYCLE] += len(columns) - never - len(recent)
+            for index in recent:
+                self._keep(columns, index)
+        except timestamps.BadStampError as error:
+            raise PollError(
+                Reason.TIMESTAMP_INVALID,
+                f"users.lastActive.path ({self._source.users.last_active.path}), or createdAt: "
+                f"{error}. Correct the path, or set users.lastActive.format.",
+                stalls=True,
+            ) from None
+
+    @property
+    def provisioned(self) -> int:
+        """Items listed and not excluded."""
+        return self.listed - self.skipped[Skip.EXCLUDED] - self.skipped[Skip.EXCLUDED_ID]
+
+    @property
+    def unnamed(self) -> int:
+        """Items that were active lately and have no id: whoever they are, they cannot be counted."""
+        return self._unnamed
+
+    def future(self, ended_ms: int, clock_skew_ms: int) -> tuple[int, int]:
+        """Return how many rows lie after anything the poll could have seen, and how far, in ms."""
+        latest = latest_value_ms(self._properties, ended_ms=ended_ms, clock_skew_ms=clock_skew_ms)
+        ahead = [value - latest for value in self._kept[0].values if value > latest]
+        return len(ahead), max(ahead, default=0)
+
+    def facts(
+        self, *, started_ms: int, ended_ms: int, clock_skew_ms: int, complete: bool, one_page: bool
+    ) -> dict[int, Facts]:
+        """Return the facts by cycle index.
+
+        Args:
+            started_ms: Poll's start, ms since the epoch.
+            ended_ms: Poll's end.
+            clock_skew_ms: k of MEASUREMENT §0.
+            complete: The listing is complete (MEASUREMENT §3.6).
+            one_page: Use the rows of one page only: ids may be renamed between pages (§3.8).
+        """
+        properties = self._source.properties_given(ids_stable=self.ids_stable)
+
+        def made(request: CycleRequest, rows: Iterator[Row], held: Properties) -> Facts:
+            return list_facts(
+                request.cycle,
+                held,
+                started_ms=started_ms,
+                ended_ms=ended_ms,
+                clock_skew_ms=clock_skew_ms,
+                complete=complete,
+                rows=rows,
+                already_closed=request.already_closed,
+            )
+
+        result: dict[int, Facts] = {}
+        for request, kept in zip(self._cycles, self._kept, strict=True):
+            first, last = _largest_page(kept) if one_page else (0, len(kept.users))
+            plain = made(request, _rows(kept, first, last, 0), properties)
+            for unsure in sorted(set(kept.unsure.values())):
+                # A local time that happened twice: the stamp is somewhere in a wider span.
+                wide = replace(properties, granularity_ms=properties.granularity_ms + unsure)
+                plain = _united(plain, made(request, _rows(kept, first, last, unsure), wide))
+            result[request.cycle.index] = plain
+        return result
+
+    def _not_excluded(self, columns: Columns) -> Columns:
+        if columns.excluded is not None:
+            self.skipped[Skip.EXCLUDED] += sum(columns.excluded)
+            columns = _only(columns, list(map(not_, columns.excluded)))
+        if self._excluded_ids:
+            named = [self._id(one) not in self._excluded_ids for one in columns.ids]
+            self.skipped[Skip.EXCLUDED_ID] += len(named) - sum(named)
+            columns = _only(columns, named)
+        return columns
+
+    def _with_ids(self, columns: Columns) -> Columns:
+        """Drop items without an id; those that were active lately make the poll fail at its end."""
+        kinds = set(map(type, columns.ids))
+        if not kinds <= {str, int, type(None)}:
+            self._refuse_ids(columns.ids)
+        if type(None) not in kinds and "" not in columns.ids and not self._source.users.normalize:
+            return columns
+        named = [one is not None and self._id(one) != "" for one in columns.ids]
+        if all(named):
+            return columns
+        self.skipped[Skip.NO_ID] += len(named) - sum(named)
+        nameless = _only(columns, list(map(not_, named)))
+        try:
+            self._unnamed += len(self._reader.recent(nameless.stamps, min(self._horizons)))
+        except timestamps.BadStampError:
+            self._unnamed += len(nameless)
+        return _only(columns, named)
+
+    def _refuse_ids(self, ids: Sequence[Json]) -> None:
+        wrong = [one for one in ids if not (one is None or type(one) in (str, int))]
+        raise PollError(
+            Reason.ID_INVALID,
+            f"users.id ({self._source.users.id}) gives {timestamps.kind_of(wrong[0])} for "
+            f"{len(wrong)} of {len(ids)} items; it must give a text or an integer. Correct users.id.",
+            stalls=True,
+        )
+
+    def _id(self, shown: Json) -> str:
+        return self._normalize(shown if isinstance(shown, str) else str(shown))
+
+    def _keep(self, columns: Columns, index: int) -> None:
+        instant = self._reader.read(columns.stamps[index])
+        assert instant is not None  # noqa: S101 - recent() leaves out those who were never active
+        created = None
+        if columns.created is not None:
+            created = self._reader.read(columns.created[index])
+        value, latest = instant.at_ms, instant.at_ms + instant.unsure_ms
+        shown = columns.ids[index]
+        name = self._id(shown)
+        if self._telling_ids and not (type(shown) is int or _UUID.fullmatch(name)):
+            self.ids_stable = False
+        for cycle, (horizon, kept) in enumerate(zip(self._horizons, self._kept, strict=True)):
+            if latest < horizon:
+                continue
+            if instant.unsure_ms:
+                kept.unsure[len(kept.users)] = instant.unsure_ms
+            kept.users.append(self._pseudonyms[cycle](name))
+            kept.values.append(value)
+            kept.created.append(_NO_CREATION if created is None else created.at_ms)
+        newest = self._cycles[-1].cycle
+        if not newest.start_ms <= value < newest.end_ms:
+            self.skipped[Skip.OUTSIDE_CYCLE] += 1
+        elif created is not None and abs(value - created.at_ms) <= self._tolerance_ms:
+            self.skipped[Skip.ONLY_CREATED] += 1
+        elif self._show_ids:
+            self.ids.append(name)
+
+
+def counted(facts: Facts) -> int:
+    """Return how many users a poll alone proves active in the cycle."""
+    if CYCLE_BIT in facts.low:
+        return facts.low[CYCLE_BIT]
+    return sum(1 for word in facts.sure.values() if word)
+
+
+def _normalizer(steps: Sequence[str]) -> Callable[[str], str]:
+    def normalize(name: str) -> str:
+        for step in steps:
+            name = name.strip() if step == "Trim" else name.lower()
+        return name
+
+    return normalize
+
+
+def _count_never(stamps: Sequence[Json]) -> int:
+    return stamps.count(None) + stamps.count("") + stamps.count(0)
+
+
+def _only(columns: Columns, wanted: list[bool]) -> Columns:
+    return Columns(
+        list(compress(columns.ids, wanted)),
+        list(compress(columns.stamps, wanted)),
+        None if columns.created is None else list(compress(columns.created, wanted)),
+    )
+
+
+def _rows(kept: _Kept, first: int, last: int, unsure: int) -> Iterator[Row]:
+    """Yield the rows whose time is unsure by so much."""
+    for index in range(first, last):
+        if kept.unsure.get(index, 0) == unsure:
+            created = kept.created[index]
+            yield Row(
+                kept.users[index],
+                kept.values[index],
+                None if created == _NO_CREATION else created,
+            )
+
+
+def _largest_page(kept: _Kept) -> tuple[int, int]:
+    ends = [*kept.page_starts[1:], len(kept.users)]
+    pages = list(zip(kept.page_starts, ends, strict=True))
+    return max(pages, key=lambda page: page[1] - page[0], default=(0, 0))
+
+
+def _united(a: Facts, b: Facts) -> Facts:
+    """Unite the facts of two parts of one listing: different rows, the same poll."""
+    sure = dict(a.sure)
+    for user, word in b.sure.items():
+        sure[user] = sure.get(user, 0) | word
+    maybe = dict(a.maybe)
+    for user, word in b.maybe.items():
+        maybe[user] = maybe.get(user, 0) | word
+    left = {user: word & ~sure.get(user, 0) for user, word in maybe.items()}
+    return replace(
+        a,
+        sure=sure,
+        maybe={user: word for user, word in left.items() if word},
+        low={w: a.low.get(w, 0) + b.low.get(w, 0) for w in a.low.keys() | b.low.keys()},
+        full={w: a.full.get(w, 0) + b.full.get(w, 0) for w in a.full.keys() | b.full.keys()},
+    )
+
+

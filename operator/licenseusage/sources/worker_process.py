@@ -1,0 +1,100 @@
+"""The process that performs polls: ``python -m licenseusage.sources.worker_process``.
+
+Reads requests from standard input and writes results to standard output, one at a time, until the
+input ends. Its memory is limited by the system, its time by an alarm and, should that fail, by the
+operator, which kills it. It dies with its parent.
+"""
+
+import ctypes
+import gc
+import os
+import resource
+import signal
+import sys
+import traceback
+from typing import BinaryIO
+
+from licenseusage.clock import SystemClock
+from licenseusage.sources.collect import collect
+from licenseusage.sources.failures import Reason
+from licenseusage.sources.frames import LENGTH_BYTES, framed, request_of
+from licenseusage.sources.poll import MIB, Failure, PollRequest, PollResult
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Serve requests until standard input ends."""
+    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    # Whatever a library prints must not get between the messages.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    gc.freeze()
+    gc.disable()  # a poll makes no cycles worth a walk over a million rows
+    while (request := _next(sys.stdin.buffer)) is not None:
+        result, alive = _performed(request)
+        answers.write(framed(result))
+        answers.flush()
+        if not alive:
+            return
+        del request, result
+        gc.collect()
+
+
+def _next(requests: BinaryIO) -> PollRequest | None:
+    length = requests.read(LENGTH_BYTES)
+    if len(length) < LENGTH_BYTES:
+        return None
+    size = int.from_bytes(length, "big")
+    body = requests.read(size)
+    return request_of(body) if len(body) == size else None
+
+
+def _performed(request: PollRequest) -> tuple[PollResult, bool]:
+    """Perform one poll; False if this process should not perform another one."""
+    clock = SystemClock(request.clock_offset_ms // 1000)
+    started_ms = clock.now_ms()
+    _limit_memory(request.limits.worker_bytes)
+    try:
+        return collect(request, clock, alarm=True), True
+    except MemoryError:
+        failure = Failure(
+            str(Reason.WORKER_MEMORY),
+            f"Source {request.source.name}: the answer needs more memory than a worker may use "
+            f"({request.limits.worker_bytes // MIB} MiB). Ask for smaller pages or fewer fields, or raise "
+            "WORKER_BYTES of the operator.",
+        )
+    except Exception as error:  # noqa: BLE001 - a defect must not end the operator's polling
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        failure = Failure(
+            str(Reason.WORKER_FAILED),
+            f"Source {request.source.name}: the worker failed ({type(error).__name__} at "
+            f"{os.path.basename(place.filename)}:{place.lineno}). This is a defect of the operator; "
+            "please report it.",
+        )
+    _limit_memory(0)
+    return PollResult(started_ms=started_ms, ended_ms=clock.now_ms(), failure=failure), False
+
+
+def _limit_memory(size: int) -> None:
+    """Bound the address space; 0 removes the bound."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    soft = size if size > 0 else resource.RLIM_INFINITY
+    if hard != resource.RLIM_INFINITY:
+        soft = hard if soft == resource.RLIM_INFINITY else min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _die_with_parent() -> None:
+    """Ask Linux for SIGKILL when the parent ends; elsewhere the end of the input has to do."""
+    if sys.platform != "linux":
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it ended just before
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,10 +5,14 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The CustomResourceDefinitions of this version.")
+from licenseusage.api import crd
+
+app = typer.Typer()
+
+YAML = "yaml"
 
 
-@app.callback(invoke_without_command=True)
+@app.command()
 def crds(
     output: Annotated[
         str,
@@ -16,26 +20,23 @@ def crds(
             "--output",
             "-o",
             metavar="yaml|DIR",
-            help="`yaml` prints all of them; anything else is a folder to write one file each "
-            "into.",
+            help="'yaml' prints all of them; anything else is a folder to write them into.",
         ),
-    ] = "yaml",
+    ] = YAML,
 ) -> None:
     """Print the CustomResourceDefinitions, or write them into a folder with a kustomization.
 
     Examples:
         licenseusage crds | kubectl apply -f -
 
-        licenseusage crds --output crds/
+        licenseusage crds --output crds
     """
-    from licenseusage.api import crd  # the models take half a second to load
-
-    if output == "yaml":
+    if output == YAML:
         typer.echo(crd.manifest(), nl=False)
         return
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
-        raise typer.BadParameter(f"{output} is a file; name a folder, or `yaml`.")
+        raise typer.BadParameter(f"{output} is a file; name a folder, or 'yaml'.")
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in crd.files().items():
         (folder / name).write_text(text, encoding="utf-8")

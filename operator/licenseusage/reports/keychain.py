@@ -17,6 +17,7 @@ def verify_keys(
     product: str | None = None,
     previous: Subscription | None = None,
     license_: LicenseTerms | None = None,
+    enrolled_s: int | None = None,
 ) -> dict[str, InstallationKey]:
     """Verify key statements in order and return every key of the installation, by thumbprint.
 
@@ -27,6 +28,8 @@ def verify_keys(
         product: As in ``verify_license``.
         previous: As in ``verify_license``.
         license_: The licence in force, for the successions; None: the enrolment's own.
+        enrolled_s: When the installation enrolled: its licence had to be valid then, and may have
+            expired since. None: now.
 
     Raises:
         Refused: a class of the statements; ``KeyRetired``: a succession not signed by the newest
@@ -40,7 +43,11 @@ def verify_keys(
         statement: Enrolment | Succession
         if position == 1:
             statement = verify_enrolment(
-                token, vendor_keys, now_s=now_s, product=product, previous=previous
+                token,
+                vendor_keys,
+                now_s=now_s if enrolled_s is None else min(enrolled_s, now_s),
+                product=product,
+                previous=previous,
             )
             in_force = in_force or statement.license
             key = statement.key

@@ -1,0 +1,149 @@
+"""Signed documents as people have them: a token in a file, several, or Kubernetes objects.
+
+Read from a file or, for ``-``, from standard input: bare tokens (one a line), a Secret, ConfigMap
+or UsageReport as ``kubectl get -o yaml`` or ``-o json`` prints it, or a List of them.
+"""
+
+import json
+import sys
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from licenseusage.errors import Stalled
+from licenseusage.reports.keys import VendorKeys
+
+MAX_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A token and where it was found.
+
+    Attributes:
+        source: File name, or kind and name of the object.
+        token: As found, without surrounding white space.
+        receipt: The receipt beside it, in the status of a UsageReport.
+    """
+
+    source: str
+    token: str
+    receipt: str | None = None
+
+
+def read_text(path: str) -> str:
+    """Return the text of a file, or of standard input for ``-``.
+
+    Raises:
+        Stalled: ``Unreadable``.
+    """
+    try:
+        stream = sys.stdin.buffer if path == "-" else Path(path).open("rb")
+        with stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise Stalled("Unreadable", f"{path}: {error.strerror or error}") from None
+    if len(raw) > MAX_BYTES:
+        raise Stalled("Unreadable", f"{path}: longer than {MAX_BYTES // 2**20} MiB")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Stalled("Unreadable", f"{path}: not text") from None
+
+
+def read_documents(path: str) -> list[Document]:
+    """Return every token that a file holds, in its order.
+
+    Raises:
+        Stalled: ``Unreadable``; ``NoDocument``: it holds no token at all.
+    """
+    text, source = read_text(path), "standard input" if path == "-" else path
+    found = [
+        Document(source, line.strip())
+        for line in text.splitlines()
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    if not found or not all(_looks_like_token(document.token) for document in found):
+        found = [one for item in _objects(text, source) for one in _documents_in(item, source)]
+    if not found:
+        raise Stalled(
+            "NoDocument",
+            f"{source} holds no signed document: expected tokens, one a line, or an object as "
+            f"`kubectl get -o yaml` prints it.",
+        )
+    return found
+
+
+def read_one(path: str) -> Document:
+    """Return the only token of a file.
+
+    Raises:
+        Stalled: as ``read_documents``; ``NoDocument`` also if there are several.
+    """
+    found = read_documents(path)
+    if len(found) > 1:
+        raise Stalled("NoDocument", f"{path} holds {len(found)} documents; expected one.")
+    return found[0]
+
+
+def read_vendor_keys(path: str) -> VendorKeys:
+    """Return the keys of a JWKS file, or of the ConfigMap that carries one.
+
+    Raises:
+        Stalled: ``Unreadable`` or ``VendorKeysInvalid``.
+    """
+    text = read_text(path)
+    try:
+        is_jwks = isinstance(json.loads(text), dict) and "keys" in json.loads(text)
+    except ValueError:
+        is_jwks = False
+    if not is_jwks:
+        for item in _objects(text, path):
+            jwks = (item.get("data") or {}).get("jwks.json")
+            if isinstance(jwks, str):
+                return VendorKeys.from_jwks(jwks, source=path)
+    return VendorKeys.from_jwks(text, source=path)
+
+
+def _looks_like_token(text: str) -> bool:
+    return text.count(".") == 2 and " " not in text and ":" not in text
+
+
+def _objects(text: str, source: str) -> Iterator[Mapping[str, Any]]:
+    try:
+        for item in yaml.safe_load_all(text):
+            if isinstance(item, dict):
+                items = item.get("items")
+                several = items if isinstance(items, list) else [item]
+                yield from (one for one in several if isinstance(one, dict))
+    except yaml.YAMLError:
+        raise Stalled("NoDocument", f"{source} is neither tokens nor YAML nor JSON.") from None
+
+
+def _documents_in(item: Mapping[str, Any], source: str) -> Iterator[Document]:
+    name = (item.get("metadata") or {}).get("name", source)
+    match item.get("kind"):
+        case "UsageReport":
+            token = (item.get("spec") or {}).get("token")
+            receipt = (item.get("status") or {}).get("receipt")
+            if isinstance(token, str):
+                yield Document(str(name), token, receipt if isinstance(receipt, str) else None)
+        case "Secret":
+            for value in (item.get("stringData") or {}).values():
+                if isinstance(value, str) and _looks_like_token(value.strip()):
+                    yield Document(f"Secret {name}", value.strip())
+            for value in (item.get("data") or {}).values():
+                token = _decoded(value)
+                if _looks_like_token(token):
+                    yield Document(f"Secret {name}", token)
+
+
+def _decoded(value: object) -> str:
+    try:
+        return b64decode(str(value), validate=True).decode("ascii").strip()
+    except ValueError:
+        return ""

@@ -1,0 +1,269 @@
+"""``licenseusage license …``: issue (vendor), show and verify (either side)."""
+
+import os
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from licenseusage.cli.documents import read_one, read_vendor_keys
+from licenseusage.cli.exits import NOT_OK
+from licenseusage.cli.output import Output, OutputOption, print_fields, print_json
+from licenseusage.cli.times import parse_day, parse_time, show_time
+from licenseusage.cli.vendor import LICENSE_KEY_FILE, read_private_key
+from licenseusage.clock import clock_from
+from licenseusage.errors import UsageError
+from licenseusage.reports.licence import (
+    License,
+    LicenseTerms,
+    build_license,
+    check_for_operator,
+    verify_license,
+)
+from licenseusage.reports.refused import Refused
+from licenseusage.reports.terms import CycleTerms
+from licenseusage.reports.tokens import decode
+from licenseusage.reports.typs import DAY_SECONDS
+
+SECRET_KEY = "license.jwt"  # noqa: S105 - the name of a member
+_DEFAULT_CYCLE_DAYS = 30
+_DEFAULT_VALIDITY_DAYS = 366
+
+app = typer.Typer(help="Issue, show and verify licences.", no_args_is_help=True)
+
+LicenseFile = Annotated[
+    str, typer.Argument(metavar="FILE", help="Token, or the Secret that carries it; - is stdin.")
+]
+
+
+@app.callback()
+def license_() -> None:
+    """Issue, show and verify licences."""
+
+
+@app.command()
+def issue(
+    *,
+    vendor: Annotated[
+        str, typer.Option(help="Your name (iss). Reports are addressed to it; it never changes.")
+    ],
+    subscription: Annotated[
+        str,
+        typer.Option(help="The customer's contract (sub). Cycles belong to it: new ones, new sub."),
+    ],
+    product: Annotated[str, typer.Option(help="The product, as in LicenseUsage spec.product.")],
+    keys: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder that `vendor keygen` made.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The private licence key itself.")
+    ] = None,
+    license_id: Annotated[
+        str | None, typer.Option("--id", help="Name of this document (jti). [default: made up]")
+    ] = None,
+    maximum_active_users: Annotated[
+        int | None, typer.Option(help="Contracted maximum. [default: none]")
+    ] = None,
+    purpose: Annotated[
+        str, typer.Option(help="Production, NonProduction or Standby.")
+    ] = "Production",
+    anchor_date: Annotated[
+        str | None,
+        typer.Option(metavar="YYYY-MM-DD", help="Day 1 of the first cycle. [default: today, UTC]"),
+    ] = None,
+    length_days: Annotated[
+        int | None, typer.Option(help="Days per cycle, 1-366. [default: 30]")
+    ] = None,
+    length_months: Annotated[
+        int | None, typer.Option(help="Or months per cycle, 1-12, from a day 1-28.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="URL", help="https address. [default: off line only]")
+    ] = None,
+    interval_hours: Annotated[int, typer.Option(help="Hours between interim reports.")] = 24,
+    reporting_required: Annotated[
+        bool, typer.Option(help="Whether the contract asks for reports.")
+    ] = True,
+    interim: Annotated[
+        str, typer.Option(help="Required, or Optional: the customer may send finals only.")
+    ] = "Required",
+    export_days: Annotated[
+        int | None, typer.Option(help="Agreed days between exports, for use off line.")
+    ] = None,
+    first_key: Annotated[
+        str | None,
+        typer.Option(metavar="THUMBPRINT", help="Only this installation's key may enrol."),
+    ] = None,
+    not_before: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Start. [default: now]")
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="TIME", help="End. [default: 366 days after the start]")
+    ] = None,
+    secret: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Print a Secret manifest of this name instead."),
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option(help="Namespace of that Secret: where the LicenseUsage is.")
+    ] = None,
+) -> None:
+    """Sign a licence and print it: the token, or a Secret with --secret.
+
+    Example:
+        licenseusage license issue --keys keys/ --vendor https://vendor.example
+            --subscription sub-4711 --product opencloud --maximum-active-users 500
+            --anchor-date 2026-01-01 --endpoint https://usage.vendor.example
+            --secret opencloud-license --namespace opencloud | kubectl apply -f -
+    """
+    if (keys is None) == (key is None):
+        raise typer.BadParameter("give one of --keys DIR and --key FILE")
+    if length_days is not None and length_months is not None:
+        raise typer.BadParameter("give one of --length-days and --length-months")
+    if (secret is None) != (namespace is None):
+        raise typer.BadParameter("--secret and --namespace belong together")
+    signing_key = read_private_key(key or Path(str(keys)) / LICENSE_KEY_FILE)
+    now_s = clock_from(os.environ).now_ms() // 1000
+    start_s = parse_time(not_before) if not_before else now_s
+    try:
+        terms = LicenseTerms(
+            vendor=vendor,
+            subscription=subscription,
+            license_id=license_id or f"lic-{now_s}",
+            issued_at_s=now_s,
+            not_before_s=start_s,
+            expires_s=parse_time(expires)
+            if expires
+            else start_s + _DEFAULT_VALIDITY_DAYS * DAY_SECONDS,
+            product=product,
+            cycle=CycleTerms(
+                parse_day(anchor_date) if anchor_date else _day_of(now_s),
+                None if length_months else length_days or _DEFAULT_CYCLE_DAYS,
+                length_months,
+            ),
+            interval_hours=interval_hours,
+            reporting_required=reporting_required,
+            maximum_active_users=maximum_active_users,
+            endpoint=endpoint.rstrip("/") if endpoint else None,
+            interim=interim,
+            export_days=export_days,
+            first_key=first_key,
+            purpose=purpose,
+        )
+        token = build_license(terms, signing_key)
+    except Refused as refusal:
+        raise typer.BadParameter(f"this is no licence: {refusal.message}") from None
+    typer.echo(_manifest(token, secret, str(namespace)) if secret else token, nl=not secret)
+
+
+@app.command()
+def show(file: LicenseFile, output: OutputOption = Output.TABLE) -> None:
+    """Show what a licence says. Its signature is not verified; see `license verify`.
+
+    Examples:
+        licenseusage license show license.jwt
+
+        kubectl get secret opencloud-license -o yaml | licenseusage license show -
+    """
+    _header, claims = decode(read_one(file).token)
+    if output is Output.JSON:
+        print_json(claims)
+        return
+    print_fields(_flat(claims))
+    typer.echo("(not verified)", err=True)
+
+
+@app.command()
+def verify(
+    file: LicenseFile,
+    vendor_keys: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            help="The vendor's jwks.json, or the ConfigMap licenseusage-vendor-keys.",
+        ),
+    ],
+    product: Annotated[str | None, typer.Option(help="The product that it must be for.")] = None,
+    installation: Annotated[
+        str | None, typer.Option(help="The installation id that it must allow.")
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Verify a licence: signature, dates, terms, and whether this operator can meter its cycles.
+
+    Exit code 0: valid. 1: it is not. 3: a file could not be read.
+
+    Example:
+        licenseusage license verify license.jwt --vendor-keys jwks.json --product opencloud
+    """
+    keys = read_vendor_keys(vendor_keys)
+    token = read_one(file).token
+    now_s = clock_from(os.environ).now_ms() // 1000
+    try:
+        found = verify_license(token, keys, now_s=now_s, product=product, installation=installation)
+        check_for_operator(found)
+    except UsageError as error:
+        if output is Output.JSON:
+            print_json({"valid": False, "error": error.reason, "message": error.message})
+        else:
+            typer.echo(f"NOT VALID  {error.reason}: {error.message}")
+        raise typer.Exit(NOT_OK) from None
+    if output is Output.JSON:
+        print_json({"valid": True, "license": _json(found)})
+        return
+    print_fields(_fields(found))
+    typer.echo("VALID")
+
+
+def _fields(found: License) -> list[tuple[str, object]]:
+    cycle = found.cycle
+    length = f"{cycle.length_days} days" if cycle.length_days else f"{cycle.length_months} months"
+    return [
+        ("vendor", found.vendor),
+        ("subscription", found.subscription),
+        ("licence", found.license_id),
+        ("product", found.product),
+        ("purpose", found.purpose),
+        ("maximum active users", found.maximum_active_users),
+        ("cycle", f"{length} from {cycle.anchor.isoformat()}"),
+        ("valid", f"{show_time(found.not_before_s)} to {show_time(found.expires_s)}"),
+        ("endpoint", found.endpoint or "none: off line only"),
+        ("interim reports", f"every {found.interval_hours} h, {found.interim}"),
+    ]
+
+
+def _json(found: License) -> dict[str, object]:
+    return {
+        name: {**value, "anchor": found.cycle.anchor.isoformat()} if name == "cycle" else value
+        for name, value in asdict(found).items()
+        if name != "token"
+    }
+
+
+def _flat(claims: object, path: str = "") -> list[tuple[str, object]]:
+    if not isinstance(claims, dict):
+        is_time = path in ("iat", "nbf", "exp") and isinstance(claims, int)
+        return [(path, show_time(claims) if is_time and isinstance(claims, int) else claims)]
+    return [
+        row
+        for name, value in claims.items()
+        for row in _flat(value, f"{path}.{name}" if path else str(name))
+    ]
+
+
+def _manifest(token: str, name: str, namespace: str) -> str:
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace},
+        "type": "Opaque",
+        "stringData": {SECRET_KEY: token},
+    }
+    return yaml.safe_dump(manifest, sort_keys=False, width=2**20)
+
+
+def _day_of(seconds: int) -> date:
+    return date.fromisoformat(show_time(seconds)[:10])

@@ -1,0 +1,210 @@
+"""``licenseusage report …``: what a report says, and whether it is what it claims to be."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from licenseusage.cli.documents import Document, read_documents, read_vendor_keys
+from licenseusage.cli.exits import NOT_OK, UNDETERMINED
+from licenseusage.cli.output import Output, OutputOption, print_fields, print_json, print_table
+from licenseusage.cli.times import show_time
+from licenseusage.cli.verification import Evidence, Finding, Level, verify_documents
+from licenseusage.clock import clock_from
+from licenseusage.reports.content import Content
+from licenseusage.reports.report import Report, read_report
+from licenseusage.reports.tokens import decode
+
+app = typer.Typer(help="Show and verify signed usage reports.", no_args_is_help=True)
+
+
+@app.callback()
+def report() -> None:
+    """Show and verify signed usage reports."""
+
+
+@app.command()
+def show(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Tokens or UsageReports (YAML, JSON); - is stdin."),
+    ],
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show everything that reports say: the token is what is sent, and this is all of it.
+
+    Signatures are not verified; see `report verify`.
+
+    Examples:
+        kubectl get usagereport opencloud-8ee9a1f2-000301 -o yaml | licenseusage report show -
+
+        kubectl get usagereports -A -o json | licenseusage report show - --output json
+    """
+    documents = [document for file in files for document in read_documents(file)]
+    if output is Output.JSON:
+        shown = [_decoded(document) for document in documents]
+        print_json(shown[0] if len(shown) == 1 else shown)
+        return
+    for number, document in enumerate(documents):
+        if number:
+            typer.echo()
+        typer.echo(f"{document.source} (not verified)")
+        print_fields(_fields(read_report(document.token)), indent="  ")
+
+
+@app.command()
+def verify(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Tokens or UsageReports (YAML, JSON); - is stdin."),
+    ],
+    vendor_keys: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The vendor's jwks.json, or the ConfigMap licenseusage-vendor-keys.",
+        ),
+    ] = None,
+    receipt: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE", help="The vendor's receipts; a UsageReport brings its own. Repeatable."
+        ),
+    ] = None,
+    enrolment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="The installation's enrolment, then its successions, one a line."
+        ),
+    ] = None,
+    license_file: Annotated[
+        str | None,
+        typer.Option(
+            "--license", metavar="FILE", help="Licence in force. [default: the enrolment's]"
+        ),
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Verify reports: their signatures, contents and chain, and the vendor's receipts.
+
+    A report is signed by the customer's installation: its signature needs --enrolment. A receipt is
+    signed by the vendor and needs --vendor-keys; it vouches for the very bytes of its report. What
+    cannot be checked with what was given is said, not passed over.
+
+    Exit code 0: all that was checked is in order. 1: something is not, or the vendor rejected it.
+    3: nothing could be checked, or a file could not be read.
+
+    Examples:
+        kubectl get usagereport NAME -o yaml | licenseusage report verify - --vendor-keys jwks.json
+
+        licenseusage report verify report.jwt --receipt receipt.jwt --vendor-keys jwks.json
+            --enrolment enrolment.jwt
+    """
+    documents = [document for file in files for document in read_documents(file)]
+    evidence = Evidence(
+        vendor_keys=read_vendor_keys(vendor_keys) if vendor_keys else None,
+        receipts=tuple(one.token for path in receipt or () for one in read_documents(str(path))),
+        key_statements=tuple(one.token for one in read_documents(enrolment)) if enrolment else (),
+        license=read_documents(license_file)[0].token if license_file else None,
+        now_s=clock_from(os.environ).now_ms() // 1000,
+    )
+    found = verify_documents(documents, evidence)
+    _print(found, output)
+    levels = {finding.level for finding in found}
+    if Level.BAD in levels:
+        raise typer.Exit(NOT_OK)
+    if Level.GOOD not in levels:
+        raise typer.Exit(UNDETERMINED)
+
+
+def _print(found: list[Finding], output: Output) -> None:
+    ok = not any(finding.level is Level.BAD for finding in found)
+    checked = any(finding.level is Level.GOOD for finding in found)
+    if output is Output.JSON:
+        print_json(
+            {
+                "ok": ok and checked,
+                "checks": [
+                    {
+                        "document": finding.source,
+                        "check": finding.check,
+                        "result": finding.level.value,
+                        "reason": finding.reason,
+                        "message": finding.message,
+                    }
+                    for finding in found
+                ],
+            }
+        )
+        return
+    print_table(
+        ["DOCUMENT", "CHECK", "RESULT", "WHAT"],
+        [(one.source, one.check, one.level.value, one.message) for one in found],
+    )
+    typer.echo(("OK" if ok else "NOT OK") if checked or not ok else "NOT DETERMINED")
+
+
+def _decoded(document: Document) -> dict[str, object]:
+    header, claims = decode(document.token)
+    return {"source": document.source, "header": header, "claims": claims}
+
+
+def _fields(report: Report) -> list[tuple[str, Any]]:
+    envelope, content = report.envelope, report.content
+    cycle, coverage, rules = content.cycle, content.coverage, content.rules
+    acknowledged = envelope.acknowledged
+    return [
+        ("report", envelope.jti),
+        ("digest", envelope.digest),
+        ("kind", content.kind.value),
+        ("usage", f"{envelope.namespace}/{envelope.name}"),
+        ("product", content.product),
+        ("active users", counts_in_words(content)),
+        ("accuracy", content.accuracy),
+        ("provisioned users", content.provisioned_users),
+        ("daily active users", _daily(content)),
+        ("cycle", f"{cycle.index}: {show_time(cycle.start_s)} to {show_time(cycle.end_s)}"),
+        ("as of", show_time(cycle.as_of_s)),
+        ("observed", f"{coverage.observed_seconds} s"),
+        *[
+            ("gap", f"{show_time(gap.start_s)} to {show_time(gap.end_s)}: {gap.reason}")
+            for gap in coverage.gaps
+        ],
+        ("who counts", rules.definition),
+        ("excluded", _counts(dict(rules.exclusions))),
+        ("uncertainty", _counts({one.reason: one.users for one in content.uncertainty})),
+        ("assumptions", ", ".join(rules.assumptions) or None),
+        ("rules changed in cycle", rules.changes_in_cycle),
+        ("issued", show_time(envelope.issued_at_s)),
+        ("previous", envelope.previous),
+        ("acknowledged", acknowledged and f"{acknowledged.sequence} {acknowledged.digest}"),
+        ("installation", envelope.installation),
+        ("key", envelope.kid),
+        ("vendor", envelope.vendor),
+        ("subscription", envelope.subscription),
+        ("licence", content.license_id),
+        ("operator", content.operator.version),
+        ("cluster", content.operator.cluster),
+    ]
+
+
+def counts_in_words(content: Content) -> str:
+    """Return the count with its bounds, as far as they are known."""
+    low, high = content.active_users, content.active_users_upper_bound
+    if low is None:
+        return "unknown" if high is None else f"at most {high}"
+    if content.accuracy == "Estimate":
+        return f"about {low}"
+    if high is None:
+        return f"at least {low}"
+    return str(low) if low == high else f"at least {low}, at most {high}"
+
+
+def _daily(content: Content) -> str | None:
+    days = content.daily_active_users
+    return None if days is None else " ".join("?" if day is None else str(day) for day in days)
+
+
+def _counts(counts: dict[str, int]) -> str | None:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or None

@@ -55,9 +55,9 @@ def skew_ms(
             Reason.CLOCK_SKEW_TOO_LARGE,
             f"the product's clock is {abs(ahead_ms) // SECOND_MS} s "
             f"{'ahead of' if ahead_ms > 0 else 'behind'} ours (answer took "
-            f"{(received_ms - sent_ms) / SECOND_MS:.1f} s), at most {LARGEST_MS // SECOND_MS} s can be "
-            "allowed for. Set both clocks by NTP; if the Date header is not written by the clock that "
-            "makes the time stamps, declare guarantees.clockSkewSeconds.",
+            f"{(received_ms - sent_ms) / SECOND_MS:.1f} s), at most {LARGEST_MS // SECOND_MS} s "
+            "can be allowed for. Set both clocks by NTP; if the Date header is not written by the "
+            "clock that makes the time stamps, declare guarantees.clockSkewSeconds.",
             facts_stand=False,
         )
     return max(SECOND_MS, skew)

@@ -53,7 +53,7 @@ class Collection:
         self._target: Target | None = None
 
     def perform(self) -> PollResult:
-        """Read the listing (one for each cycle where the request names the cycle) and make facts."""
+        """Read the listing (one a cycle where the request names the cycle) and make facts."""
         begun_ms = self._clock.now_ms()
         error: PollError | None = None
         try:
@@ -93,15 +93,18 @@ class Collection:
                     self._session = session
                     for cycles in self._cycle_groups():
                         self._read(session, cycles)
-                return
             except UnreachableError as error:
                 if self._pages:
                     raise
                 unreachable, self._listings = error, []
+            else:
+                return
         if unreachable is None:
             raise PollError(Reason.NO_READY_PODS, "no ready pod to ask.")
         if len(self._request.targets) > 1:
-            text = f"none of {len(self._request.targets)} ready pods answered; the last: {unreachable}"
+            text = (
+                f"none of {len(self._request.targets)} ready pods answered; the last: {unreachable}"
+            )
             raise PollError(Reason(unreachable.failure.reason), text)
         raise unreachable
 
@@ -116,7 +119,7 @@ class Collection:
         )
 
     def _cycle_groups(self) -> Iterator[tuple[CycleRequest, ...]]:
-        """Cycles that one listing serves: all, or each its own where the product filters by cycle."""
+        """Cycles that one listing serves: all, or one where the product filters by cycle."""
         if self._source.http.names("cycle"):
             yield from ((one,) for one in self._request.cycles)
         else:
@@ -152,8 +155,8 @@ class Collection:
             if self._pages >= self._request.limits.poll_pages:
                 raise PollError(
                     Reason.TOO_MANY_PAGES,
-                    f"the list did not end after {self._pages} pages. Ask for larger pages, check that "
-                    "the pages end, or raise POLL_PAGES of the operator.",
+                    f"the list did not end after {self._pages} pages. Ask for larger pages, check "
+                    "that the pages end, or raise POLL_PAGES of the operator.",
                 )
             listing.tally.start_page()
             page = PageReader(self._decoder, lambda columns: listing.tally.add(pager.take(columns)))
@@ -174,22 +177,28 @@ class Collection:
     # -- judging --
 
     def _future(self, ended_ms: int, skew_ms: int) -> PollError | None:
-        """Refuse everything if one stamp lies after anything that could be seen (MEASUREMENT §0)."""
+        """Refuse everything if one stamp lies in the future (MEASUREMENT §0)."""
         tallies = [tally for one in self._listings for tally in (*one.earlier, one.tally)]
         found = [tally.future(ended_ms, skew_ms) for tally in tallies]
-        rows, ahead_ms = max((one for one in found if one[0]), default=(0, 0), key=lambda one: one[1])
+        rows, ahead_ms = max(
+            (one for one in found if one[0]), default=(0, 0), key=lambda one: one[1]
+        )
         if not rows:
             return None
         users = self._source.users
-        ahead = f"{ahead_ms / SECOND_MS:.0f} s" if ahead_ms < 7_200_000 else f"{ahead_ms / 3_600_000:.1f} h"
+        ahead = (
+            f"{ahead_ms / SECOND_MS:.0f} s"
+            if ahead_ms < 7_200_000
+            else f"{ahead_ms / 3_600_000:.1f} h"
+        )
         return PollError(
             Reason.STAMP_IN_FUTURE,
-            f"{rows} of {tallies[-1].listed} users have a last activity in the future, up to {ahead} "
-            "ahead. If one stamp is wrong by its clock or time zone, all may be, so nothing of this "
-            f"poll is used. Likely a wrong users.lastActive.naiveTimezone (now "
-            f"{users.last_active.naive_timezone}), a wrong format, or a product clock that runs ahead. "
-            f"To find them, sort the product's list by {users.last_active.path}; accounts that are "
-            "wrong for good can be left out by users.exclude or users.excludeIds.",
+            f"{rows} of {tallies[-1].listed} users have a last activity in the future, up to "
+            f"{ahead} ahead. If one stamp is wrong by its clock or time zone, all may be, so "
+            f"nothing of this poll is used. Likely a wrong users.lastActive.naiveTimezone (now "
+            f"{users.last_active.naive_timezone}), a wrong format, or a product clock that runs "
+            f"ahead. To find them, sort the product's list by {users.last_active.path}; accounts "
+            "that are wrong for good can be left out by users.exclude or users.excludeIds.",
             stalls=True,
             facts_stand=False,
         )
@@ -200,9 +209,9 @@ class Collection:
             return None
         return PollError(
             Reason.ID_MISSING,
-            f"{unnamed} of {self._listings[-1].tally.listed} users were active lately, but have no id at "
-            f"users.id ({self._source.users.id}): they cannot be counted. Correct users.id, or leave "
-            "them out by users.exclude.",
+            f"{unnamed} of {self._listings[-1].tally.listed} users were active lately, but have no "
+            f"id at users.id ({self._source.users.id}): they cannot be counted. Correct users.id, "
+            "or leave them out by users.exclude.",
             stalls=True,
         )
 
@@ -214,11 +223,16 @@ class Collection:
                 passes = len(one.earlier) + 1
                 return _not_complete(
                     Reason.CANNOT_OVERLAP,
-                    f"the list has {one.pages} pages which cannot overlap, so a user may have moved "
-                    f"between two of them unseen ({passes} {'passes' if passes > 1 else 'pass'} read). "
-                    "Sort by an immutable key and declare it in guarantees.order, or ask for one page.",
+                    f"the list has {one.pages} pages which cannot overlap, so a user may have "
+                    f"moved between two of them unseen ({passes} "
+                    f"{'passes' if passes > 1 else 'pass'} read). Sort by an immutable key and "
+                    "declare it in guarantees.order, or ask for one page.",
                 )
-            if not one.tally.ids_stable and one.pages > 1 and source.guarantees.order != "ImmutableKey":
+            if (
+                not one.tally.ids_stable
+                and one.pages > 1
+                and source.guarantees.order != "ImmutableKey"
+            ):
                 return _not_complete(
                     Reason.IDS_RENAMABLE,
                     "ids may be renamed while the pages are read. Use an immutable id and declare "
@@ -229,8 +243,8 @@ class Collection:
         ):
             return _not_complete(
                 Reason.FILTERED_BY_PRODUCT,
-                "the request asks the product to leave out users who may have been active in the cycle "
-                "(those active again after its end, or hidden before its start). Filter by "
+                "the request asks the product to leave out users who may have been active in the "
+                "cycle (those active again after its end, or hidden before its start). Filter by "
                 "{{cycle.start}} or {{cycle.start.dayBefore}} only.",
             )
         newest = self._listings[-1].tally
@@ -239,8 +253,8 @@ class Collection:
         if newest.listed == 0:
             return _not_complete(
                 Reason.EMPTY_LISTING,
-                "the product lists nobody at all, as it does for an account that may not list users. "
-                f"That proves nothing; check the rights of {_account(source)}.",
+                "the product lists nobody at all, as it does for an account that may not list "
+                f"users. That proves nothing; check the rights of {_account(source)}.",
             )
         if newest.stamped == 0 and newest.provisioned:
             return _not_complete(Reason.NOBODY_STAMPED, self._nobody(newest))
@@ -249,8 +263,9 @@ class Collection:
     def _nobody(self, tally: Tally) -> str:
         where = self._source.users.last_active.path
         return self._source.when_nobody or (
-            f"None of {tally.provisioned} users has a last activity at {where}. Either nobody has used the "
-            "product yet, or it does not record activity, or users.lastActive.path is wrong."
+            f"None of {tally.provisioned} users has a last activity at {where}. Either nobody has "
+            "used the product yet, or it does not record activity, or users.lastActive.path is "
+            "wrong."
         )
 
     # -- results --
@@ -313,5 +328,3 @@ def _not_complete(reason: Reason, message: str) -> Failure:
 
 def _account(source: EffectiveSource) -> str:
     return "the account in its Secret" if source.auth else "anonymous requests"
-
-

@@ -1,9 +1,9 @@
 """The few fields of each item that a source names, as columns: decoded alone where they can be.
 
-A listing is mostly what nobody asked for (names, addresses, groups). Where a source's expressions are
-plain field paths, structs with just these fields are built for msgspec, which skips the rest without
-making objects of it. Where they are more than that, or the answer does not fit the structs, items are
-decoded as a whole and the expressions applied: slower, with the same result.
+A listing is mostly what nobody asked for (names, addresses, groups). Where a source's expressions
+are plain field paths, structs with just these fields are built for msgspec, which skips the rest
+without making objects of it. Where they are more than that, or the answer does not fit the
+structs, items are decoded as a whole and the expressions applied: slower, with the same result.
 """
 
 from collections.abc import Callable, Mapping, Sequence

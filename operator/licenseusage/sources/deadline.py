@@ -1,7 +1,7 @@
 """Time limits that hold whatever the product does, also while it drips one byte after the other.
 
-Socket time-outs start anew with every byte. So in a worker, whose process does nothing else, a request's
-limit is an alarm signal as well.
+Socket time-outs start anew with every byte. So in a worker, whose process does nothing else, a
+request's limit is an alarm signal as well.
 """
 
 import signal
@@ -68,13 +68,14 @@ class Deadline:
         if self._request_ends >= self._poll_ends:
             raise PollError(
                 Reason.POLL_TIMEOUT,
-                f"the list was not read within {self._poll_seconds:g} s. Ask for larger pages, or raise "
-                "POLL_SECONDS of the operator.",
+                f"the list was not read within {self._poll_seconds:g} s. Ask for larger pages, or "
+                "raise POLL_SECONDS of the operator.",
             )
         raise PollError(
             Reason.REQUEST_TIMEOUT,
-            f"a request was not answered completely within {self._request_seconds:g} s. See how busy "
-            "the product is; ask for smaller pages, or raise POLL_REQUEST_SECONDS of the operator.",
+            f"a request was not answered completely within {self._request_seconds:g} s. See how "
+            "busy the product is; ask for smaller pages, or raise POLL_REQUEST_SECONDS of the "
+            "operator.",
         )
 
 

@@ -1,7 +1,7 @@
 """A source as it will be polled: preset and user's fields merged, checked, and free of Kubernetes.
 
-Plain msgspec structs, so that a worker process can be handed one without pydantic. Everything here is
-immutable and has an order; ``EffectiveSource.digest`` hashes exactly the bytes of the part that
+Plain msgspec structs, so that a worker process can be handed one without pydantic. Everything here
+is immutable and has an order; ``EffectiveSource.digest`` hashes exactly the bytes of the part that
 decides who counts.
 """
 
@@ -104,7 +104,7 @@ class Http(msgspec.Struct, frozen=True, kw_only=True):
     pagination: Pagination
 
     def names(self, template: str) -> bool:
-        """Whether the request holds templates that begin so: ``cycle``, ``cycle.end``, …
+        """Whether the request holds templates that begin so, such as ``cycle.end``.
 
         A request that names a cycle needs a listing of its own for each cycle.
         """
@@ -191,8 +191,8 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
     def properties(self) -> Properties:
         """The declared properties, all times in ms (MEASUREMENT §1).
 
-        ``ids_stable`` is what is declared. Where it is ``Unknown``, a poll decides by the ids it saw:
-        ``PollResult.ids_stable``.
+        ``ids_stable`` is what is declared. Where it is ``Unknown``, a poll decides by the ids it
+        saw: ``PollResult.ids_stable``.
         """
         return self.properties_given(ids_stable=self.guarantees.ids == "Stable")
 

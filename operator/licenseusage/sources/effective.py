@@ -7,6 +7,7 @@ message names the field in the user's words.
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -79,8 +80,8 @@ def _effective(source: api.Source, when_nobody: str | None) -> model.EffectiveSo
     guarantees = _guarantees(source.guarantees or api.Guarantees())
     if guarantees.initial_value == "CreationTime" and users.created_at is None:
         raise _InvalidError(
-            "guarantees.initialValue is CreationTime, but users.createdAt.path is missing: say where "
-            "the creation time stands"
+            "guarantees.initialValue is CreationTime, but users.createdAt.path is missing: say "
+            "where the creation time stands"
         )
     pagination = http.pagination
     overlaps = guarantees.order != "Unknown"
@@ -110,10 +111,11 @@ def _pods(pods: Pods) -> model.Pods:
         raise _InvalidError(
             "pods.tls is given, but pods.scheme is HTTP: use HTTPS, or remove pods.tls"
         )
+    port: int | str = _given(pods.port, "pods.port", "name the container port")
     ca = pods.tls.ca_secret_ref if pods.tls else None
     return model.Pods(
         selector=pods.selector.to_query() if pods.selector else None,
-        port=_given(pods.port, "pods.port", "name the container port"),
+        port=port,
         scheme=scheme,
         ca=model.SecretKey(ca.name, ca.key) if ca else None,
         server_name=pods.tls.server_name if pods.tls else None,
@@ -140,8 +142,8 @@ def _http(http: Http) -> model.Http:
     path = _given(http.path, "http.path", "say what to request")
     if not _PATH.fullmatch(path):
         raise _InvalidError(
-            f"http.path {path!r} must begin with '/' and hold no '?', '#', '\\' or white space: put "
-            "parameters into http.query"
+            f"http.path {path!r} must begin with '/' and hold no '?', '#', '\\' or white space: "
+            "put parameters into http.query"
         )
     query = tuple((one.name, one.value) for one in http.query or ())
     for place, text in (
@@ -149,7 +151,7 @@ def _http(http: Http) -> model.Http:
         ("body", http.body or ""),
         *(("query", v) for _, v in query),
     ):
-        _checked(f"http.{place}", lambda text=text: templates.check(text))
+        _checked(f"http.{place}", partial(templates.check, text))
     headers = tuple((one.name, one.value) for one in http.headers or ())
     for name, _ in headers:
         if name.lower() in _OF_AUTH:

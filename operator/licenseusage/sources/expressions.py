@@ -1,4 +1,4 @@
-"""JMESPath expressions of a source: checked when the spec is read, plain ones turned into field paths.
+"""JMESPath expressions of a source: compiled once, plain ones turned into field paths.
 
 Most expressions are plain paths (``signInActivity.lastSuccessfulSignInDateTime``) or comparisons of
 plain paths with literals (``user_type == 'bot'``). Those need no interpreter: the fields they name
@@ -7,7 +7,7 @@ can be decoded alone. Everything else goes through ``jmespath``; both must give 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import jmespath
 from jmespath.exceptions import JMESPathError
@@ -17,7 +17,7 @@ Json: TypeAlias = Any
 """A value as decoded from JSON."""
 
 Path: TypeAlias = tuple[str, ...]
-"""Member names from the item inwards, e.g. ``("signInActivity", "lastSuccessfulSignInDateTime")``."""
+"""Member names from the item inwards: ``("signInActivity", "lastSuccessfulSignInDateTime")``."""
 
 Getter: TypeAlias = Callable[[Json], Json]
 """Reads a value out of a JSON document (or item); absent is None, as in JMESPath."""
@@ -80,8 +80,8 @@ class Predicate:
     """A condition on an item.
 
     Attributes:
-        paths: The fields it reads, in the order in which ``holds_for`` takes their values; None where
-            it needs the whole item.
+        paths: The fields it reads, in the order in which ``holds_for`` takes their values; None
+            where it needs the whole item.
         holds_for: Evaluates it on those values; only with ``paths``.
         holds: Evaluates it on a whole item. May raise ``EvaluationError``.
     """
@@ -115,7 +115,7 @@ def _compiled(text: str) -> tuple[dict[str, Any], Getter]:
     except (JMESPathError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ExpressionError(f"{text!r} is not a JMESPath expression: {reason[:200]}") from None
-    unknown = _functions(compiled.parsed) - _known_functions()
+    unknown = _functions(cast("dict[str, Any]", compiled.parsed)) - _known_functions()
     if unknown:
         raise ExpressionError(f"{text!r} uses {sorted(unknown)[0]}(), which JMESPath does not have")
 
@@ -125,7 +125,7 @@ def _compiled(text: str) -> tuple[dict[str, Any], Getter]:
         except (JMESPathError, RecursionError, ArithmeticError, TypeError) as error:
             raise EvaluationError(type(error).__name__) from None
 
-    return compiled.parsed, search
+    return cast("dict[str, Any]", compiled.parsed), search
 
 
 def _known_functions() -> set[str]:

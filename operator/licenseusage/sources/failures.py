@@ -1,7 +1,7 @@
 """How a poll fails: the vocabulary of reasons, and the one exception inside.
 
-Messages say what was seen and the fix; ``collect`` puts the source and the pod before them. None quotes
-a body, an id or a secret.
+Messages say what was seen and the fix; ``collect`` puts the source and the pod before them. None
+quotes a body, an id or a secret.
 """
 
 from enum import StrEnum

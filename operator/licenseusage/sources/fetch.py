@@ -1,7 +1,7 @@
 """One request after the other to one pod, bounded in time and bytes.
 
-httpx does HTTP and TLS; here is what it must not do (redirects, cookies, proxies and credentials from
-the environment) and how each way to fail reads for a person.
+httpx does HTTP and TLS; here is what it must not do (redirects, cookies, proxies and credentials
+from the environment) and how each way to fail reads for a person.
 """
 
 import base64
@@ -118,12 +118,16 @@ class Session:
         http, target = self._source.http, self._target
         own = [(name, templates.in_query(value, cycle)) for name, value in http.query]
         paging = {name for name, _ in query}
-        params = [pair for pair in own if pair[0] not in paging] + list(query)
+        params: list[tuple[str, str | int | float | bool | None]] = [
+            *(pair for pair in own if pair[0] not in paging),
+            *query,
+        ]
         host = f"[{target.host}]" if ":" in target.host else target.host
+        path = templates.in_path(http.path, cycle)
         try:
             return self._client.build_request(
                 http.method,
-                f"{target.scheme.lower()}://{host}:{target.port}{templates.in_path(http.path, cycle)}",
+                f"{target.scheme.lower()}://{host}:{target.port}{path}",
                 params=params or None,
                 content=templates.in_body(http.body, cycle).encode() if http.body else None,
                 timeout=httpx.Timeout(left, connect=min(left, CONNECT_SECONDS)),
@@ -140,8 +144,9 @@ class Session:
             if self.bytes > self._limits.poll_bytes:
                 raise PollError(
                     Reason.POLL_TOO_LARGE,
-                    f"more than {_size(self._limits.poll_bytes)} were received and reading was stopped. "
-                    "Ask for fewer fields or smaller pages, or raise POLL_BYTES of the operator.",
+                    f"more than {_size(self._limits.poll_bytes)} were received and reading was "
+                    "stopped. Ask for fewer fields or smaller pages, or raise POLL_BYTES of the "
+                    "operator.",
                 )
             self._deadline.check()
             yield data
@@ -154,8 +159,8 @@ class Session:
         if isinstance(tls, ssl.SSLCertVerificationError):
             raise PollError(
                 Reason.CERTIFICATE_INVALID,
-                f"the certificate of {address} is not trusted: {tls.verify_message.rstrip('.')}. Give its "
-                "authority in pods.tls.caSecretRef, and its name in pods.tls.serverName.",
+                f"the certificate of {address} is not trusted: {tls.verify_message.rstrip('.')}. "
+                "Give its authority in pods.tls.caSecretRef, and its name in pods.tls.serverName.",
                 stalls=True,
             ) from None
         if tls is not None:
@@ -170,23 +175,23 @@ class Session:
             seen = "no answer" if isinstance(error, httpx.ConnectTimeout) else _os_error(error)
             raise UnreachableError(
                 Reason.UNREACHABLE,
-                f"{address} cannot be reached: {seen}. Check pods.port, NetworkPolicies and whether "
-                "the product listens on all interfaces.",
+                f"{address} cannot be reached: {seen}. Check pods.port, NetworkPolicies and "
+                "whether the product listens on all interfaces.",
             ) from None
         if isinstance(error, httpx.TimeoutException):
             self._deadline.timed_out()
         if isinstance(error, httpx.LocalProtocolError):
             raise PollError(
                 Reason.CREDENTIALS_INVALID,
-                "the request cannot be sent: a header holds characters that HTTP does not allow. Check "
-                "the Secret's value and http.headers.",
+                "the request cannot be sent: a header holds characters that HTTP does not allow. "
+                "Check the Secret's value and http.headers.",
                 stalls=True,
             ) from None
-        if "without sending complete message body" in str(error) or "incomplete chunked" in str(error):
+        if any(text in str(error) for text in ("complete message body", "incomplete chunked")):
             raise PollError(
                 Reason.ANSWER_TRUNCATED,
-                f"the connection was closed in the middle of the answer, after {_size(self.bytes)}. "
-                "The product or a proxy cut it off; see its log.",
+                "the connection was closed in the middle of the answer, after "
+                f"{_size(self.bytes)}. The product or a proxy cut it off; see its log.",
             ) from None
         if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
             raise PollError(
@@ -263,5 +268,3 @@ def _os_error(error: BaseException) -> str:
 
 def _size(count: int) -> str:
     return f"{count / MIB:.1f} MiB" if count >= MIB else f"{count} bytes"
-
-

@@ -1,10 +1,11 @@
 """One page of a listing, decoded while it arrives.
 
 A product may answer with every user it has in one body of hundreds of megabytes. So the list is cut
-into pieces between two items as it comes in, and each piece is decoded and dropped. A cut is a guess
-(the text between two items is searched for) that decoding proves right: if ``[`` + piece + ``]`` is
-JSON, the piece ends between two items of that list and nowhere else, since JSON that was cut inside a
-text or a nested value cannot be completed by ``]``. Where no cut can be proved the body is kept whole.
+into pieces between two items as it comes in, and each piece is decoded and dropped. A cut is a
+guess (the text between two items is searched for) that decoding proves right: if ``[`` + piece +
+``]`` is JSON, the piece ends between two items of that list and nowhere else, since JSON that was
+cut inside a text or a nested value cannot be completed by ``]``. Where no cut can be proved the
+body is kept whole.
 """
 
 import re
@@ -153,8 +154,8 @@ class PageDecoder:
         where = f"http.items ({self.items.text})" if self.items else "the answer itself"
         return PollError(
             Reason.ITEMS_NOT_A_LIST,
-            f"{where} gives {kind_of(found)} instead of a list. Check http.items against the product's answer; "
-            "an error message sent with status 200 looks like this as well.",
+            f"{where} gives {kind_of(found)} instead of a list. Check http.items against the "
+            "product's answer; an error message sent with status 200 looks like this as well.",
             stalls=True,
         )
 
@@ -182,15 +183,15 @@ class PageReader:
             self._take_pieces()
 
     def finish(self) -> dict[str, Json]:
-        """Decode what is left and return the values that paging needs; raises as `PageDecoder.page`.
+        """Decode what is left and return the values that paging needs; raises as ``page``.
 
         What is left, put behind the head, is the page with fewer items.
         """
         if not self._body and self._head is None:
             raise PollError(
                 Reason.ANSWER_EMPTY,
-                "the answer has status 200 and no content. Check http.path and whether the product is "
-                "ready.",
+                "the answer has status 200 and no content. Check http.path and whether the product "
+                "is ready.",
             )
         body, self._body = self._body, bytearray()
         if self._head is not None:
@@ -216,7 +217,7 @@ class PageReader:
             end = self._body.rfind(self._between or b"", 0, end)
             if end < 0:
                 break
-            columns = self.decoder.piece(b"[%b]" % self._body[: end + 1])
+            columns = self.decoder.piece(b"[%b]" % bytes(self._body[: end + 1]))
             if columns is not None:
                 self.sink(columns)
                 comma = self._body.index(b",", end)
@@ -226,7 +227,7 @@ class PageReader:
         self._try_at = 2 * len(self._body)  # so that all tries together stay linear
 
     def _find_list(self) -> bytes | None:
-        """Return the body up to the list's ``[``, proved by decoding; None if it is not there yet."""
+        """Return the body up to the list's ``[``, proved by decoding; None where not found."""
         path = self.decoder.list_path
         if path is None:
             return None
@@ -257,12 +258,14 @@ def not_json(data: bytes | bytearray, error: Exception) -> PollError:
     """Say what a body that is no JSON looks like, without quoting it."""
     start = data[:512].lstrip().lower()
     if not start:
-        return PollError(Reason.ANSWER_EMPTY, "the answer has status 200 and holds only white space.")
+        return PollError(
+            Reason.ANSWER_EMPTY, "the answer has status 200 and holds only white space."
+        )
     if start.startswith(b"<"):
         return PollError(
             Reason.ANSWER_NOT_JSON,
-            "the answer is an HTML or XML page instead of JSON, often a sign-in page. Check http.path "
-            "and the credentials.",
+            "the answer is an HTML or XML page instead of JSON, often a sign-in page. Check "
+            "http.path and the credentials.",
             stalls=True,
         )
     what = str(error) if isinstance(error, msgspec.DecodeError) else "nested too deeply"

@@ -1,8 +1,8 @@
 """From page to page, and whether the pages together prove who is not listed (MEASUREMENT §3.6, §0).
 
 A list moves while it is read: users are created, removed and become active between two pages. So
-offset pages in the order of an immutable key overlap by one row, key cursors must ascend, and anything
-else proves nothing beyond its first page, unless two passes in a row give the same ids.
+offset pages in the order of an immutable key overlap by one row, key cursors must ascend, and
+anything else proves nothing beyond its first page, unless two passes in a row give the same ids.
 """
 
 import hashlib
@@ -123,17 +123,19 @@ class Pager:
         )
 
     def _compare_overlap(self, first: Json, stamp: Json) -> None:
-        if first is not None and first == self._last and (
-            self.order != "Activity" or stamp == self._last_stamp
+        if (
+            first is not None
+            and first == self._last
+            and (self.order != "Activity" or stamp == self._last_stamp)
         ):
             return
         if self._before is not None and first == self._before[1]:
             raise _paging_ignored(self.http)
         raise PollError(
             Reason.LIST_MOVED,
-            f"page {self.pages + 1} does not begin with the last user of page {self.pages}: the list "
-            "changed while it was read. It is read again; if this keeps happening, the list is not in "
-            f"the declared order (guarantees.order {self.order}).",
+            f"page {self.pages + 1} does not begin with the last user of page {self.pages}: the "
+            "list changed while it was read. It is read again; if this keeps happening, the list "
+            f"is not in the declared order (guarantees.order {self.order}).",
         )
 
     def _end_offset(self, offset: Offset, values: dict[str, Json]) -> None:
@@ -149,8 +151,8 @@ class Pager:
             if self.order != "Unknown" and self._before and self._before[0] == 1:
                 raise PollError(
                     Reason.ORDER_VIOLATED,
-                    "the product gives one user per page, so that pages cannot overlap. Ask for larger "
-                    "pages, or declare guarantees.order Unknown.",
+                    "the product gives one user per page, so that pages cannot overlap. Ask for "
+                    "larger pages, or declare guarantees.order Unknown.",
                     stalls=True,
                 )
             overlap = 1 if self.order != "Unknown" and self._rows > 1 else 0
@@ -160,8 +162,8 @@ class Pager:
         if total is not None:
             raise PollError(
                 Reason.FEWER_THAN_TOTAL,
-                f"the product says that there are {total} users, but its list ends after {seen}. It is "
-                "read again; if this keeps happening, the credentials may not see all users.",
+                f"the product says that there are {total} users, but its list ends after {seen}. "
+                "It is read again; if this keeps happening, the credentials may not see all users.",
             )
         if self._overlaps and self._rows == 0:
             self._compare_overlap(None, None)
@@ -171,12 +173,13 @@ class Pager:
         if self.pages > 1:
             return PollError(
                 Reason.LIST_MOVED,
-                f"the product's total fell to {total} while {seen} users were read. It is read again.",
+                f"the product's total fell to {total} while {seen} users were read. It is read "
+                "again.",
             )
         return PollError(
             Reason.TOTAL_INVALID,
-            f"http.pagination.total ({offset.total}) is {total}, but {seen} users were listed. Correct "
-            "the path of the total.",
+            f"http.pagination.total ({offset.total}) is {total}, but {seen} users were listed. "
+            "Correct the path of the total.",
             stalls=True,
         )
 
@@ -199,8 +202,8 @@ class Pager:
         if mark in self._cursors:
             raise PollError(
                 Reason.PAGING_LOOP,
-                f"page {self.pages} names a next page that was read before: the pages run in a circle. "
-                "Check http.pagination.params.",
+                f"page {self.pages} names a next page that was read before: the pages run in a "
+                "circle. Check http.pagination.params.",
                 stalls=True,
             )
         self._cursors.add(mark)
@@ -214,8 +217,9 @@ class Pager:
             raise _paging_ignored(self.http)
         raise PollError(
             Reason.ORDER_VIOLATED,
-            f"the ids of page {self.pages + 1} do not ascend strictly by code point, as guarantees.order "
-            "KeyCursor declares. Correct the product's order, or declare guarantees.order Unknown.",
+            f"the ids of page {self.pages + 1} do not ascend strictly by code point, as "
+            "guarantees.order KeyCursor declares. Correct the product's order, or declare "
+            "guarantees.order Unknown.",
             stalls=True,
         )
 
@@ -229,8 +233,8 @@ class Pager:
             ):
                 raise PollError(
                     Reason.ORDER_VIOLATED,
-                    "the list is not in ascending order of the last activity, never active first, as "
-                    "guarantees.order Activity declares. Correct the query, or declare Unknown.",
+                    "the list is not in ascending order of the last activity, never active first, "
+                    "as guarantees.order Activity declares. Correct the query, or declare Unknown.",
                     stalls=True,
                 )
             latest = instant.at_ms if instant else None
@@ -253,8 +257,8 @@ def _total(value: Json, offset: Offset) -> int:
         return value
     raise PollError(
         Reason.TOTAL_INVALID,
-        f"http.pagination.total ({offset.total}) gives {kind_of(value)} instead of a number of users. "
-        "Correct the path, or remove it.",
+        f"http.pagination.total ({offset.total}) gives {kind_of(value)} instead of a number of "
+        "users. Correct the path, or remove it.",
         stalls=True,
     )
 
@@ -264,8 +268,8 @@ def _cursor_text(name: str, path: str, value: Json) -> str:
         return str(value)
     raise PollError(
         Reason.CURSOR_INVALID,
-        f"http.pagination.params {name} ({path}) gives {kind_of(value)} instead of a text or a number. "
-        "Correct the path.",
+        f"http.pagination.params {name} ({path}) gives {kind_of(value)} instead of a text or a "
+        "number. Correct the path.",
         stalls=True,
     )
 
@@ -284,5 +288,3 @@ def _paging_ignored(http: Http) -> PollError:
         "http.pagination; if one answer holds all users, use type None.",
         stalls=True,
     )
-
-

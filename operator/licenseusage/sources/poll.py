@@ -1,8 +1,9 @@
 """What goes into one poll of one source, and what comes out: the interface of ``sources``.
 
-A poll is a pure description here; ``worker.Workers.poll`` performs it in a process of its own. A poll
-never raises for what a product does: the result carries a ``Failure`` with what was seen and the fix,
-and the facts that hold in spite of it (rows of a failed poll name people, MEASUREMENT §3.2).
+A poll is a pure description here; ``worker.Workers.poll`` performs it in a process of its own. A
+poll never raises for what a product does: the result carries a ``Failure`` with what was seen and
+the fix, and the facts that hold in spite of it (rows of a failed poll name people, MEASUREMENT
+§3.2).
 """
 
 from collections.abc import Mapping
@@ -88,8 +89,8 @@ class PollRequest:
         product: The vendor's product id, part of every pseudonym.
         pseudonym_key: 32 bytes held by the customer; None only in ``source check`` without facts.
         cycles: One or two cycles (near a boundary both), oldest first.
-        closing: A closing poll is wanted: a listing that cannot prove itself complete in one pass is
-            read again, at most three times (MEASUREMENT §0).
+        closing: A closing poll is wanted: a listing that cannot prove itself complete in one pass
+            is read again, at most three times (MEASUREMENT §0).
         clock_offset_ms: Shift of the simulated clock, 0 in production.
         show_ids: Return raw ids (``source check --show-ids`` only, never in the operator).
     """

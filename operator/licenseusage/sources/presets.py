@@ -23,7 +23,8 @@ class Preset:
 
     Attributes:
         title: What it reads, in a few words.
-        verified: ``Live`` (on a running instance), ``Source`` (read in its code) or ``Documentation``.
+        verified: ``Live`` (on a running instance), ``Source`` (read in its code) or
+            ``Documentation``.
         version: The product's version it was verified with.
         unverified: Parts that were not verified.
         notes: What an administrator should know before using it.
@@ -58,11 +59,12 @@ def presets() -> dict[str, Preset]:
 def effective(source: Source) -> EffectiveSource:
     """Merge a source with its preset and check the whole.
 
-    What the source gives replaces the preset's, member by member; a list replaces a list as a whole;
-    another kind of ``auth`` or another ``pagination.type`` replaces the preset's altogether.
+    What the source gives replaces the preset's, member by member; a list replaces a list as a
+    whole; another kind of ``auth`` or another ``pagination.type`` replaces the preset's altogether.
 
     Raises:
-        Stalled: ``UnknownPreset``, or ``InvalidSource`` naming the field, what was seen and the fix.
+        Stalled: ``UnknownPreset``, or ``InvalidSource`` naming the field, what was seen and the
+            fix.
     """
     preset = None
     if source.preset is not None:

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from licenseusage.sources.definition import EffectiveSource
+from licenseusage.sources.definition import BasicAuth, EffectiveSource
 from licenseusage.sources.failures import PollError, Reason
 
 _OK = 200
@@ -19,11 +19,14 @@ def refuse_status(response: httpx.Response, source: EffectiveSource) -> None:
     status = response.status_code
     path = source.http.path
     if status == _OK:
-        if response.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/html":
+        if (
+            response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            == "text/html"
+        ):
             raise PollError(
                 Reason.ANSWER_NOT_JSON,
-                f"GET {path} answered with an HTML page instead of JSON, often a sign-in page. Check "
-                "http.path and the credentials.".replace("GET", source.http.method),
+                f"GET {path} answered with an HTML page instead of JSON, often a sign-in page. "
+                "Check http.path and the credentials.".replace("GET", source.http.method),
                 stalls=True,
             )
         return
@@ -60,5 +63,6 @@ def _meaning(status: int, source: EffectiveSource) -> tuple[Reason, str, bool]:
 def _secret(source: EffectiveSource) -> str:
     if source.auth is None:
         return "the request (auth is not set)"
-    name = getattr(source.auth, "secret_name", None) or source.auth.secret.name  # type: ignore[union-attr]
-    return f"Secret {name}"
+    if isinstance(source.auth, BasicAuth):
+        return f"Secret {source.auth.secret_name}"
+    return f"Secret {source.auth.secret.name}"

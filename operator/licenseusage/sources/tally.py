@@ -19,7 +19,7 @@ from licenseusage.metering.properties import Properties
 from licenseusage.metering.pseudonym import Pseudonymiser
 from licenseusage.sources import timestamps
 from licenseusage.sources.columns import Columns
-from licenseusage.sources.definition import SECOND_MS, EffectiveSource
+from licenseusage.sources.definition import EffectiveSource
 from licenseusage.sources.expressions import Json
 from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.poll import CycleRequest, Skip
@@ -114,7 +114,7 @@ class Tally:
 
     @property
     def unnamed(self) -> int:
-        """Items that were active lately and have no id: whoever they are, they cannot be counted."""
+        """Items that were active lately and have no id: nobody can count them."""
         return self._unnamed
 
     def future(self, ended_ms: int, clock_skew_ms: int) -> tuple[int, int]:
@@ -193,7 +193,8 @@ class Tally:
         raise PollError(
             Reason.ID_INVALID,
             f"users.id ({self._source.users.id}) gives {timestamps.kind_of(wrong[0])} for "
-            f"{len(wrong)} of {len(ids)} items; it must give a text or an integer. Correct users.id.",
+            f"{len(wrong)} of {len(ids)} items; it must give a text or an integer. Correct "
+            "users.id.",
             stalls=True,
         )
 
@@ -290,5 +291,3 @@ def _united(a: Facts, b: Facts) -> Facts:
         low={w: a.low.get(w, 0) + b.low.get(w, 0) for w in a.low.keys() | b.low.keys()},
         full={w: a.full.get(w, 0) + b.full.get(w, 0) for w in a.full.keys() | b.full.keys()},
     )
-
-

@@ -1,7 +1,7 @@
 """Cycle templates in requests: ``{{cycle.start}}`` and its family (PRODUCTS: templates).
 
-A value is encoded for where it stands: percent-encoded in a path, as JSON text in a body, plain in a
-query (the HTTP client encodes queries as a whole).
+A value is encoded for where it stands: percent-encoded in a path, as JSON text in a body, plain in
+a query (the HTTP client encodes queries as a whole).
 """
 
 import json

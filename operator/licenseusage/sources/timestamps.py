@@ -80,7 +80,7 @@ def reader(stamp: Stamp) -> Reader:
 
 
 def granularity_ms(pattern: str) -> int:
-    """Return how coarse a format is by its own digits: a minute where it has no seconds, and so on."""
+    """Return how coarse a format is by its own digits, such as a minute without seconds."""
     if "%" not in pattern:
         return SECOND_MS
     codes = set(re.findall(r"%-?([A-Za-z%])", pattern))

@@ -72,9 +72,9 @@ class Workers:
                 await self._end(process)
                 failure = Failure(
                     str(Reason.POLL_TIMEOUT),
-                    f"Source {request.source.name}: the worker did not finish within {seconds:g} s and "
-                    "was killed. Ask for smaller pages or fewer fields, or raise POLL_SECONDS of the "
-                    "operator.",
+                    f"Source {request.source.name}: the worker did not finish within {seconds:g} s "
+                    "and was killed. Ask for smaller pages or fewer fields, or raise POLL_SECONDS "
+                    "of the operator.",
                 )
             except (EOFError, OSError):
                 failure = self._died(request, await self._end(process))
@@ -87,9 +87,7 @@ class Workers:
                 else:
                     await self._end(process)
                 return result
-            return PollResult(
-                started_ms=started_ms, ended_ms=self._clock.now_ms(), failure=failure
-            )
+            return PollResult(started_ms=started_ms, ended_ms=self._clock.now_ms(), failure=failure)
 
     async def _take(self) -> Process:
         while self._idle:
@@ -132,9 +130,9 @@ class Workers:
         limit = request.limits.worker_bytes // MIB
         return Failure(
             str(Reason.WORKER_MEMORY),
-            f"Source {request.source.name}: the worker died while it read the answer (status {status}), "
-            f"most likely for lack of memory (limit {limit} MiB). Ask for smaller pages or fewer fields, "
-            "or raise WORKER_BYTES and the pod's memory limit together.",
+            f"Source {request.source.name}: the worker died while it read the answer (status "
+            f"{status}), most likely for lack of memory (limit {limit} MiB). Ask for smaller pages "
+            "or fewer fields, or raise WORKER_BYTES and the pod's memory limit together.",
         )
 
 

@@ -62,16 +62,16 @@ def _performed(request: PollRequest) -> tuple[PollResult, bool]:
         failure = Failure(
             str(Reason.WORKER_MEMORY),
             f"Source {request.source.name}: the answer needs more memory than a worker may use "
-            f"({request.limits.worker_bytes // MIB} MiB). Ask for smaller pages or fewer fields, or raise "
-            "WORKER_BYTES of the operator.",
+            f"({request.limits.worker_bytes // MIB} MiB). Ask for smaller pages or fewer fields, "
+            "or raise WORKER_BYTES of the operator.",
         )
-    except Exception as error:  # noqa: BLE001 - a defect must not end the operator's polling
+    except Exception as error:  # a defect must not end the operator's polling
         place = traceback.extract_tb(error.__traceback__)[-1]
         failure = Failure(
             str(Reason.WORKER_FAILED),
             f"Source {request.source.name}: the worker failed ({type(error).__name__} at "
-            f"{os.path.basename(place.filename)}:{place.lineno}). This is a defect of the operator; "
-            "please report it.",
+            f"{os.path.basename(place.filename)}:{place.lineno}). This is a defect of the "
+            "operator; please report it.",
         )
     _limit_memory(0)
     return PollResult(started_ms=started_ms, ended_ms=clock.now_ms(), failure=failure), False

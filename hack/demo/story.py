@@ -144,9 +144,7 @@ class Scene:
             self.screen.plain(self.cp.kubectl("get", kind, "-n", stage.NAMESPACE).stdout)
         found = points(self.seen, len(self.truth.active), licensed=self.licensed)
         if self.seller is not None and self.seen.final:
-            found.append(
-                vendor.verified(self.cp, self.seller, self.seen.final, self.when, self.screen)
-            )
+            found.append(vendor.verified(self.cp, self.seller, self.when, self.screen))
         if not self.licensed:
             self.screen.plain(_WHY_NOTHING)
         for point in found:
@@ -188,9 +186,8 @@ def _next_words(scene: Scene) -> str:
         f'  curl -s -X POST {scene.urls[0]}/login -d \'{{"user": "somebody"}}\' -i   # the product',
     ]
     if scene.seller is not None:
-        token = f"{kubectl} get usagereport {final} -o jsonpath='{{.spec.token}}'"
         lines += [
-            f"  {token} | {stage.LICENSEUSAGE} report show -   # what was sent, all of it",
+            f"  {kubectl} get usagereport {final} -o yaml | {stage.LICENSEUSAGE} report show -",
             "",
             f"The vendor's pages: {scene.seller.url}/ (certificate of a throw-away CA:",
             f"  curl --cacert {scene.seller.ca} {scene.seller.url}/)",

@@ -1,6 +1,9 @@
 """The vendor's side: keys, a licence, the receiver; made by the commands a vendor would use."""
 
+import base64
+import json
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +14,6 @@ from hack.demo.children import Children
 from hack.demo.plan import CYCLE_DAYS, Plan
 from hack.demo.screen import Screen
 from hack.demo.verdict import Point
-from hack.demo.watching import Object
 
 
 class CommandFailed(Exception):
@@ -46,17 +48,24 @@ def start(cp: ControlPlane, children: Children, plan: Plan, screen: Screen) -> V
     cli(screen, plan, "vendor", "keygen", "-o", str(vendor.keys))
     token = cli(
         *(screen, plan, "license", "issue", "--keys", str(vendor.keys)),
+        *("--vendor", "demo-vendor", "--subscription", "demo-subscription"),
         *("--product", stage.PRODUCT, "--maximum-active-users", str(stage.ENTITLED)),
         *("--anchor-date", plan.anchor.isoformat(), "--length-days", str(CYCLE_DAYS)),
         *("--endpoint", vendor.url, "--interval-hours", "24"),
+        *("--not-before", plan.anchor.isoformat() + "T00:00:00Z"),
     )
     vendor.license.write_text(token.strip())
+    # The receiver gets what it needs to answer, and not the key that mints licences.
+    online = folder / "receiver-keys"
+    online.mkdir(mode=0o700)
+    for name in ("jwks.json", "receipt.jwk"):
+        shutil.copy(vendor.keys / name, online / name)
     receiver = [stage.LICENSEUSAGE, "receiver", "--address", f"127.0.0.1:{port}"]
     receiver += ["--database-url", f"sqlite:///{folder / 'receiver.sqlite'}"]
     receiver += ["--tls-cert", str(tls.server_certificate), "--tls-key", str(tls.server_key)]
-    receiver += ["--keys", str(vendor.keys)]
+    receiver += ["--keys", str(online)]
     children.start("receiver", receiver, cp.environment() | plan.environment)
-    stage.await_http(f"{vendor.url}/", children, vendor.ca)
+    stage.await_http(f"{vendor.url}/healthz", children, vendor.ca)
     return vendor
 
 
@@ -67,33 +76,45 @@ def give_to_customer(cp: ControlPlane, vendor: Vendor) -> None:
     cp.apply(stage.secret(stage.NAMESPACE, "sample-license", license_data))
 
 
-def verified(cp: ControlPlane, vendor: Vendor, report: Object, plan: Plan, screen: Screen) -> Point:
-    """Verify the final report and its receipt with the command line; return what it said."""
+def verified(cp: ControlPlane, vendor: Vendor, plan: Plan, screen: Screen) -> Point:
+    """Verify all reports, their chain and their receipts with the command line."""
     folder = cp.folder / "verify"
     folder.mkdir(exist_ok=True)
-    name = report["metadata"]["name"]
-    token, receipt = folder / f"{name}.jwt", folder / f"{name}.receipt.jwt"
-    token.write_text(report["spec"]["token"])
-    receipt.write_text((report.get("status") or {}).get("receipt", ""))
+    reports, enrolment = folder / "reports.json", folder / "enrolment.jwt"
+    listed = cp.kubectl("get", "usagereports", "-n", stage.NAMESPACE, "-o", "json")
+    reports.write_text(listed.stdout)
+    # The installation's own statement of its key, kept beside it and enrolled with the vendor.
+    identity = ("secret", "licenseusage-identity", "-n", stage.OPERATOR_NAMESPACE)
+    statements = cp.kubectl("get", *identity, "-o", "jsonpath={.data.statements}").stdout
+    enrolment.write_bytes(base64.b64decode(statements))
+    command = ("report", "verify", str(reports), "--enrolment", str(enrolment))
+    command += ("--vendor-keys", str(vendor.keys / "jwks.json"))
     claim = "report and receipt verify"
     try:
-        said = cli(
-            *(screen, plan, "report", "verify", str(token)),
-            *("--receipt", str(receipt), "--vendor-keys", str(vendor.keys / "jwks.json")),
-        )
+        screen.plain(cli(screen, plan, *command))
+        checks = json.loads(cli(None, plan, *command, "--output", "json"))["checks"]
     except CommandFailed as error:
         return Point(claim, str(error), False)
-    screen.plain(said)
-    return Point(claim, "receipt verified", True)
+    # The command ends well if what could be checked is in order; here all of it must be checked.
+    bad = [f"{c['document']} {c['check']}: {c['result']}" for c in checks if c["result"] != "ok"]
+    receipts = [c for c in checks if c["check"] == "receipt"]
+    true = bool(receipts) and not bad
+    return Point(claim, "receipt verified" if true else "; ".join(bad) or "no receipt", true)
 
 
-def cli(screen: Screen, plan: Plan, *arguments: str) -> str:
-    """Run ``licenseusage …`` with the simulated clock, show it, and return what it printed.
+def cli(screen: Screen | None, plan: Plan, *arguments: str) -> str:
+    """Run ``licenseusage …`` with the simulated clock and return what it printed.
+
+    Args:
+        screen: Shows the command; None: it is not worth a line.
+        plan: The simulated time.
+        arguments: What follows ``licenseusage``.
 
     Raises:
         CommandFailed: Its exit code is not 0.
     """
-    screen.command(["licenseusage", *arguments])
+    if screen is not None:
+        screen.command(["licenseusage", *arguments])
     done = subprocess.run(
         [stage.LICENSEUSAGE, *arguments],
         env={**os.environ, **plan.environment},

@@ -1,4 +1,4 @@
-"""`make demo ONCE=1`, with a licence and without: it ends by itself, and all it promises is true."""
+"""`make demo ONCE=1`, with a licence and without: it ends by itself, and its promises are true."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def binaries() -> Binaries:
 
 @pytest.fixture(scope="module")
 def temporary() -> Iterator[Path]:
-    """Where both demos put everything: with a short path, and easy to find in a list of processes."""
+    """Where both demos put everything: easy to find in a list of processes."""
     with tempfile.TemporaryDirectory(prefix="demo-") as folder:
         yield Path(folder)
 

@@ -87,8 +87,10 @@ def verified(cp: ControlPlane, vendor: Vendor, plan: Plan, screen: Screen) -> Po
     identity = ("secret", "licenseusage-identity", "-n", stage.OPERATOR_NAMESPACE)
     statements = cp.kubectl("get", *identity, "-o", "jsonpath={.data.statements}").stdout
     enrolment.write_bytes(base64.b64decode(statements))
-    command = ("report", "verify", str(reports), "--enrolment", str(enrolment))
-    command += ("--vendor-keys", str(vendor.keys / "jwks.json"))
+    command = [
+        *("report", "verify", str(reports), "--enrolment", str(enrolment)),
+        *("--vendor-keys", str(vendor.keys / "jwks.json")),
+    ]
     claim = "report and receipt verify"
     try:
         screen.plain(cli(screen, plan, *command))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from licenseusage.clock import clock_from
+from licenseusage.errors import Stalled
 
 app = typer.Typer(help="Run the vendor's receiver of reports.")
 
@@ -21,8 +22,9 @@ def receiver(
         typer.Option(
             envvar=f"{_ENV}KEYS",
             metavar="DIR",
-            help="Folder made by `licenseusage vendor keygen -o DIR`: jwks.json says whose licences "
-            "are honoured, receipt.jwk signs receipts. The licence key does not belong here.",
+            help="Folder made by `licenseusage vendor keygen -o DIR`: jwks.json says whose "
+            "licences are honoured, receipt.jwk signs receipts. The licence key does not belong "
+            "here.",
         ),
     ],
     address: Annotated[
@@ -57,8 +59,9 @@ def receiver(
         typer.Option(
             envvar=f"{_ENV}PAGES_PASSWORD_FILE",
             metavar="FILE",
-            help="Password of the pages, for any user name. Without one they are open on a loopback "
-            "address and closed anywhere else and behind a proxy; reports are taken either way.",
+            help="Password of the pages, for any user name. Without one they are open on a "
+            "loopback address and closed anywhere else and behind a proxy; reports are taken "
+            "either way.",
         ),
     ] = None,
 ) -> None:
@@ -70,9 +73,15 @@ def receiver(
     Examples:
         licenseusage vendor keygen -o keys
 
-        licenseusage receiver --keys keys --address 0.0.0.0:8443 --tls-cert tls.crt --tls-key tls.key
+        licenseusage receiver --keys keys --address 0.0.0.0:8443 --tls-cert c.pem --tls-key k.pem
     """
-    from licenseusage.receiver.server import serve
+    try:
+        from licenseusage.receiver.server import serve
+    except ModuleNotFoundError as error:
+        raise Stalled(
+            "NotInstalled",
+            f"The receiver needs {error.name}: pip install 'licenseusage[receiver]'.",
+        ) from None
     from licenseusage.receiver.settings import Address, VendorFiles, access_for, certificate_for
 
     clock = clock_from(os.environ)

@@ -1,7 +1,6 @@
 """What the receiver is told at start: address, database, TLS, keys, who may see the pages."""
 
 import ipaddress
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -48,7 +47,7 @@ class Address:
             pass
         raise Stalled(
             "SettingsInvalid",
-            f"--address {text!r} is not an IP address and a port, as in 0.0.0.0:8443 or [::1]:8443.",
+            f"--address {text!r} is not an IP address and a port, as in 0.0.0.0:8443, [::1]:8443.",
         )
 
     @property
@@ -82,8 +81,8 @@ class VendorFiles:
         """Read the folder that ``licenseusage vendor keygen -o`` has made.
 
         Raises:
-            Stalled: ``VendorKeysInvalid``: a file is missing or malformed, readable by everybody, or
-                the receipt key is not among the published ones that may sign receipts.
+            Stalled: ``SettingsInvalid``: a file is missing; ``VendorKeysInvalid``: it is malformed,
+                or the receipt key is not among the published ones that may sign receipts.
         """
         published = VendorKeys.from_jwks(_text(folder / JWKS_FILE), source=str(folder / JWKS_FILE))
         path = folder / RECEIPT_KEY_FILE
@@ -91,8 +90,6 @@ class VendorFiles:
             key = SigningKey.from_jwk(_text(path))
         except Refused as refusal:
             raise _invalid(f"{path} is no receipt key: {refusal.message}.") from None
-        if path.stat().st_mode & stat.S_IROTH:
-            raise _invalid(f"{path} is a private key that everybody can read: chmod o= {path}")
         known = published.get(key.kid)
         if known is None or not known.permits(RECEIPT):
             raise _invalid(
@@ -146,7 +143,7 @@ def _text(path: Path) -> str:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise Stalled(
             "SettingsInvalid",
-            f"{path} cannot be read ({reason}). Keys are made by: licenseusage vendor keygen -o DIR",
+            f"{path} cannot be read ({reason}). Keys: licenseusage vendor keygen -o DIR.",
         ) from None
 
 

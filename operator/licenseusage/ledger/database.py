@@ -138,8 +138,8 @@ def _locked(path: Path, wait_seconds: float) -> IO[str]:
             lock.close()
             raise Waiting(
                 "LedgerLocked",
-                f"Another process uses the ledger {path}. Only one may write it: stop the other one "
-                f"(a former pod that is still terminating?), or wait for it.",
+                f"Another process uses the ledger {path}. Only one may write it: stop the other "
+                f"one (a former pod that is still terminating?), or wait for it.",
                 after_seconds=10,
             ) from None
         return lock

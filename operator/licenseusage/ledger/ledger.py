@@ -1,9 +1,16 @@
 """The ledger's surface: every writing method is one transaction, every reading one a snapshot."""
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
+from sqlalchemy import Connection, select
+
+from licenseusage.ledger import closing, outbox, polls, registry, schema
+from licenseusage.ledger.closing import Signing
+from licenseusage.ledger.database import Database, open_database
 from licenseusage.ledger.records import (
     ChainState,
     ClosingIntent,
@@ -22,6 +29,7 @@ from licenseusage.ledger.records import (
     StoreKey,
     StoreState,
 )
+from licenseusage.ledger.statements import make_statement
 from licenseusage.metering.combine import Combine
 from licenseusage.metering.cycles import Cycle, Terms
 from licenseusage.metering.statement import CycleStatement
@@ -38,6 +46,11 @@ class Ledger:
     Every method raises ``Retryable`` (``LedgerUnavailable``: disk full, read-only, I/O error) or
     ``Stalled`` (``LedgerCorrupt``) and then has changed nothing.
     """
+
+    def __init__(self, database: Database) -> None:
+        """Use ``open`` instead."""
+        self._database = database
+        self._one_at_a_time = threading.RLock()
 
     @classmethod
     def open(cls, url: str, *, now_ms: int, ledger_id: str, lock_wait_seconds: float = 0.0) -> Self:
@@ -56,21 +69,27 @@ class Ledger:
             Waiting: ``LedgerLocked``: another process holds it.
             Retryable: ``LedgerUnavailable``: the folder is missing or not writable.
         """
-        raise NotImplementedError
+        return cls(
+            open_database(
+                url, now_ms=now_ms, ledger_id=ledger_id, lock_wait_seconds=lock_wait_seconds
+            )
+        )
 
     @property
     def fresh(self) -> bool:
         """Whether this ``open`` created the file: a loss, if earlier cycles are evident."""
-        raise NotImplementedError
+        return self._database.fresh
 
     @property
     def ledger_id(self) -> str:
         """Random name given when the ledger was created."""
-        raise NotImplementedError
+        with self._read() as connection:
+            return str(connection.execute(select(schema.ledger.c.ledger_id)).scalar_one())
 
     def close(self) -> None:
         """Close the file and release the lock."""
-        raise NotImplementedError
+        with self._one_at_a_time:
+            self._database.close()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -89,25 +108,30 @@ class Ledger:
 
     def clock_high_water_ms(self) -> int:
         """Return the latest time made durable: a clock behind it has been set back."""
-        raise NotImplementedError
+        with self._read() as connection:
+            return registry.high_water_ms(connection)
 
     def record_clock_step(self, step_ms: int, now_ms: int) -> None:
         """Count a step of the clock (negative: backward) in every cycle that is not Final."""
-        raise NotImplementedError
+        with self._write(now_ms) as connection:
+            registry.add_clock_step(connection, step_ms)
 
     # --- meters and cycles -----------------------------------------------------------------------
 
     def ensure_meter(self, key: MeterKey, now_ms: int) -> Meter:
         """Return the meter, created if absent; a meter marked deleted lives again."""
-        raise NotImplementedError
+        with self._write(now_ms) as connection:
+            return registry.ensure_meter(connection, key, now_ms)
 
     def meters(self) -> tuple[Meter, ...]:
         """Return every meter, also those whose objects are gone."""
-        raise NotImplementedError
+        with self._read() as connection:
+            return registry.all_meters(connection)
 
     def meter_deleted(self, meter_id: int, now_ms: int) -> None:
         """Note that the object is gone; its cycles still end with their reports."""
-        raise NotImplementedError
+        with self._write(now_ms) as connection:
+            registry.delete_meter(connection, meter_id, now_ms)
 
     def keep_terms(
         self,
@@ -119,19 +143,25 @@ class Ledger:
         license_serial: str | None = None,
     ) -> Meter:
         """Keep verified terms; other terms than before act from the end of the running cycle on."""
-        raise NotImplementedError
+        with self._write(now_ms) as connection:
+            return registry.keep_terms(
+                connection, meter_id, terms, now_ms, license_token, license_serial
+            )
 
     def ensure_cycle(self, meter_id: int, cycle: Cycle, now_ms: int) -> CycleRecord:
         """Return the record of a cycle, created Open if absent."""
-        raise NotImplementedError
+        with self._write(now_ms) as connection:
+            return registry.cycle_record(registry.ensure_cycle(connection, meter_id, cycle))
 
     def cycles(self, meter_id: int, limit: int = 14) -> tuple[CycleRecord, ...]:
         """Return the newest cycles, newest first."""
-        raise NotImplementedError
+        with self._read() as connection:
+            return registry.newest_cycles(connection, meter_id, limit)
 
     def unfinished_cycles(self, meter_id: int) -> tuple[CycleRecord, ...]:
         """Return the cycles that are not Final, oldest first."""
-        raise NotImplementedError
+        with self._read() as connection:
+            return registry.unfinished_cycles(connection, meter_id)
 
     # --- polls -----------------------------------------------------------------------------------
 
@@ -144,19 +174,23 @@ class Ledger:
         Raises:
             Stalled: ``PseudonymKeyChanged``: facts made with another key than the cycle's.
         """
-        raise NotImplementedError
+        with self._write(now_ms) as connection:
+            polls.record_poll(connection, poll)
 
     def store_states(self, meter_id: int, cycle: Cycle) -> dict[StoreKey, StoreState]:
         """Return the words of every store of a cycle; pass ``closed`` as ``already_closed``."""
-        raise NotImplementedError
+        with self._read() as connection:
+            return polls.store_states(connection, meter_id, cycle)
 
     def closed_words(self, meter_id: int, cycle: Cycle) -> dict[StoreKey, int]:
         """Return the closed word of every store of a cycle."""
-        raise NotImplementedError
+        states = self.store_states(meter_id, cycle)
+        return {store: state.closed for store, state in states.items()}
 
     def source_statuses(self, meter_id: int) -> dict[str, SourceStatus]:
         """Return the status of each source that was ever polled."""
-        raise NotImplementedError
+        with self._read() as connection:
+            return polls.source_statuses(connection, meter_id)
 
     # --- statements ------------------------------------------------------------------------------
 
@@ -180,17 +214,20 @@ class Ledger:
                 rounded up, plus its skew (the cycle's start without one), at most the cycle's end.
                 Pass ``cycle.end_ms`` for a cycle that has ended.
         """
-        raise NotImplementedError
+        with self._read() as connection:
+            return make_statement(connection, meter_id, cycle, sources, combine, as_of_ms)
 
     def begin_close(
         self, meter_id: int, cycle: Cycle, *, reason: str, statement: CycleStatement, now_ms: int
     ) -> ClosingIntent:
         """Decide durably that a cycle is closed now, and with what; an earlier decision stands."""
-        raise NotImplementedError
+        with self._write(now_ms) as connection:
+            return closing.begin_close(connection, meter_id, cycle, reason, statement, now_ms)
 
     def mark_closing(self, meter_id: int, cycle: Cycle, now_ms: int) -> CycleRecord:
         """Move a cycle that has ended from Open to Closing."""
-        raise NotImplementedError
+        with self._write(now_ms) as connection:
+            return closing.mark_closing(connection, meter_id, cycle)
 
     def close_cycle(
         self,
@@ -221,7 +258,12 @@ class Ledger:
         Raises:
             ValueError: No intent was recorded, or a cycle before it is not Final.
         """
-        raise NotImplementedError
+        signing = None
+        if chain is not None and sign is not None:
+            due_ms = now_ms if first_attempt_ms is None else first_attempt_ms
+            signing = Signing(chain, sign, due_ms, awaiting_approval)
+        with self._write(now_ms) as connection:
+            return closing.close_cycle(connection, meter_id, cycle, now_ms, signing)
 
     def add_interim(
         self,
@@ -236,7 +278,10 @@ class Ledger:
         awaiting_approval: bool = False,
     ) -> OutboxItem | None:
         """Sign and keep the interim report of a slot; None if that slot or a later one has one."""
-        raise NotImplementedError
+        due_ms = now_ms if first_attempt_ms is None else first_attempt_ms
+        signing = Signing(chain, sign, due_ms, awaiting_approval)
+        with self._write(now_ms) as connection:
+            return closing.add_interim(connection, meter_id, slot, statement, now_ms, signing)
 
     # --- outbox ----------------------------------------------------------------------------------
 
@@ -255,7 +300,10 @@ class Ledger:
         Raises:
             Stalled: ``ReportConflict``: another document holds this position.
         """
-        raise NotImplementedError
+        with self._write(now_ms) as connection:
+            return outbox.add_key_statement(
+                connection, chain_id, kind, sequence, document, now_ms, first_attempt_ms
+            )
 
     def restart_outbox(self, now_ms: int, delay_ms: Callable[[str], int]) -> int:
         """After a restart: Sending is Pending again, due at max(stored, now + delay), 24 h at most.
@@ -267,7 +315,8 @@ class Ledger:
         Returns:
             How many documents were Sending.
         """
-        raise NotImplementedError
+        with self._write(now_ms) as connection:
+            return outbox.restart(connection, now_ms, delay_ms)
 
     def claim(
         self, now_ms: int, *, chain_id: str | None = None, lease_ms: int = LEASE_MS
@@ -279,7 +328,8 @@ class Ledger:
         until their key statements are Accepted. The state becomes Sending with a lease;
         ``attempts`` grows.
         """
-        raise NotImplementedError
+        with self._write(now_ms) as connection:
+            return outbox.claim(connection, now_ms, chain_id, lease_ms)
 
     def record_result(self, claimed: OutboxItem, result: DeliveryResult, now_ms: int) -> OutboxItem:
         """Record what came of sending a claimed document.
@@ -288,11 +338,13 @@ class Ledger:
         then whoever claimed it since decides. A head acknowledges every report up to it, but for
         explicit verdicts.
         """
-        raise NotImplementedError
+        with self._write(now_ms) as connection:
+            return outbox.record_result(connection, claimed, result, now_ms)
 
     def next_due_ms(self) -> int | None:
         """Return when the next document is due or its lease over; None if nothing is waiting."""
-        raise NotImplementedError
+        with self._read() as connection:
+            return outbox.next_due_ms(connection)
 
     def resend(self, now_ms: int, *, meter_id: int | None = None) -> int:
         """Make everything undelivered due now, Rejected too (settings or licence changed, request).
@@ -300,31 +352,38 @@ class Ledger:
         Returns:
             How many documents became due.
         """
-        raise NotImplementedError
+        with self._write(now_ms) as connection:
+            return outbox.resend(connection, now_ms, meter_id)
 
     def resend_key_statements(self, key_chain_id: str, now_ms: int) -> None:
         """Send all key statements again (the vendor answered ``KeyUnknown``)."""
-        raise NotImplementedError
+        with self._write(now_ms) as connection:
+            outbox.resend_key_statements(connection, key_chain_id, now_ms)
 
     def reports(self, meter_id: int, *, limit: int | None = None) -> tuple[OutboxItem, ...]:
         """Return the reports of a meter, newest first."""
-        raise NotImplementedError
+        with self._read() as connection:
+            return outbox.reports_of(connection, meter_id, limit)
 
     def key_statements(self, key_chain_id: str) -> tuple[OutboxItem, ...]:
         """Return the key statements of a chain by position."""
-        raise NotImplementedError
+        with self._read() as connection:
+            return outbox.documents_of(connection, key_chain_id)
 
     def document(self, jti: str) -> OutboxItem | None:
         """Return one document by name."""
-        raise NotImplementedError
+        with self._read() as connection:
+            return outbox.find(connection, jti)
 
     def chain(self, chain_id: str) -> ChainState:
         """Return a chain as both ends see it; an empty one if it is not known."""
-        raise NotImplementedError
+        with self._read() as connection:
+            return outbox.chain_state(connection, chain_id)
 
     def outbox_counts(self) -> dict[str, int]:
         """Return state -> number of documents."""
-        raise NotImplementedError
+        with self._read() as connection:
+            return outbox.counts(connection)
 
     # --- care ------------------------------------------------------------------------------------
 
@@ -333,4 +392,25 @@ class Ledger:
 
         Counts, statements, tokens and receipts stay. Returns how many cycles were wiped.
         """
-        raise NotImplementedError
+        with self._write(now_ms) as connection:
+            return polls.wipe_expired(connection, now_ms, cycles)
+
+    @contextmanager
+    def _write(self, now_ms: int) -> Iterator[Connection]:
+        """One transaction, which also makes ``now_ms`` durable."""
+        with (
+            self._one_at_a_time,
+            self._database.errors(),
+            self._database.engine.begin() as connection,
+        ):
+            yield connection
+            registry.raise_high_water(connection, now_ms)
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with (
+            self._one_at_a_time,
+            self._database.errors(),
+            self._database.engine.connect() as connection,
+        ):
+            yield connection

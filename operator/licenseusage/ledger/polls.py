@@ -70,11 +70,18 @@ def intervals(connection: Connection, meter_id: int, source: str) -> tuple[Inter
     return tuple(Interval(*row) for row in rows)
 
 
-def wipe_facts(connection: Connection, cycle_id: int) -> None:
-    """Delete the facts about users of a cycle; its stores' words stay."""
-    of_cycle = select(stores.c.id).where(stores.c.cycle_id == cycle_id)
-    connection.execute(delete(facts).where(facts.c.store_id.in_(of_cycle)))
-    connection.execute(update(cycles).where(cycles.c.id == cycle_id).values(wiped=1))
+def wipe_expired(connection: Connection, now_ms: int, lengths: int) -> int:
+    """Delete the facts about users of cycles that have been Final for ``lengths`` cycle lengths."""
+    kept_until = cycles.c.closed_ms + lengths * (cycles.c.end_ms - cycles.c.start_ms)
+    expired = select(cycles.c.id).where(
+        cycles.c.state == CycleState.FINAL, cycles.c.wiped == 0, kept_until <= now_ms
+    )
+    wiped = connection.execute(expired).scalars().all()
+    for cycle_id in wiped:
+        of_cycle = select(stores.c.id).where(stores.c.cycle_id == cycle_id)
+        connection.execute(delete(facts).where(facts.c.store_id.in_(of_cycle)))
+        connection.execute(update(cycles).where(cycles.c.id == cycle_id).values(wiped=1))
+    return len(wiped)
 
 
 def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord) -> None:
@@ -167,7 +174,7 @@ def _join_users(connection: Connection, store: Row[Any], found: Facts) -> int:
             joined = sure | now_sure
             possible = join_maybe(maybe, store.closed, now_maybe, found.closed) & ~joined
             if (joined, possible) != (sure, maybe):
-                changed.append({"user": user, "sure": joined, "maybe": possible})
+                changed.append({"user": user, "now_sure": joined, "now_maybe": possible})
     for user in new:
         now_sure = found.sure.get(user, 0)
         refuted |= now_sure & store.closed
@@ -178,11 +185,9 @@ def _join_users(connection: Connection, store: Row[Any], found: Facts) -> int:
             )
     if changed:
         same = (facts.c.store_id == store.id) & (facts.c.pseudonym == bindparam("user"))
-            connection.execute(
-            update(facts)
-            .where(same)
-            .values(sure=bindparam("sure"), maybe=bindparam("maybe")),
-            changed,
+        write = update(facts).where(same)
+        connection.execute(
+            write.values(sure=bindparam("now_sure"), maybe=bindparam("now_maybe")), changed
         )
     if added:
         connection.execute(insert(facts), added)

@@ -182,8 +182,8 @@ def next_cycle(grids: Sequence[Grid], at_ms: int) -> Cycle | None:
 def with_terms(grids: Sequence[Grid], terms: Terms, now_ms: int) -> tuple[Grid, ...]:
     """Return the grids after ``terms`` were verified at ``now_ms``.
 
-    The running cycle runs to its end; other terms start with their first cycle at or after that. The
-    span between belongs to no cycle (DESIGN §5). Terms that never came into force give way.
+    The running cycle runs to its end; other terms start with their first cycle at or after that.
+    The span between belongs to no cycle (DESIGN §5). Terms that never came into force give way.
     """
     if not grids or now_ms < grids[0].first().start_ms:
         return (first_grid(terms),)

@@ -1,0 +1,183 @@
+"""Signing reports into the outbox, so that content is never signed twice.
+
+Functions of an open transaction. The position in the chain is read, the report signed and its row
+written in the same transaction: if it does not commit, the token has left nothing behind; if it
+does, the token is the one that stays.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from licenseusage.ledger import outbox as documents
+from licenseusage.ledger.encoding import dump_statement
+from licenseusage.ledger.records import (
+    ClosingIntent,
+    CycleRecord,
+    CycleState,
+    Delivery,
+    OutboxItem,
+    ReportChain,
+    ReportDraft,
+    ReportKind,
+    SignedDocument,
+)
+from licenseusage.ledger.registry import (
+    cycle_record,
+    ensure_cycle,
+    high_water_ms,
+    older_unfinished,
+)
+from licenseusage.ledger.schema import cycles, outbox
+from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.statement import CycleStatement
+
+Sign = Callable[[ReportDraft], SignedDocument]
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """How a report is signed and when it is first due for sending.
+
+    Attributes:
+        chain: Its chain.
+        sign: Signs a draft; called inside the transaction, and must not call the ledger.
+        first_attempt_ms: When it is due.
+        awaiting_approval: Whether a person approves it first.
+    """
+
+    chain: ReportChain
+    sign: Sign
+    first_attempt_ms: int
+    awaiting_approval: bool = False
+
+
+def mark_closing(connection: Connection, meter_id: int, cycle: Cycle) -> CycleRecord:
+    """Move a cycle from Open to Closing; a later state stands."""
+    row = ensure_cycle(connection, meter_id, cycle)
+    still_open = (cycles.c.id == row.id) & (cycles.c.state == CycleState.OPEN)
+    connection.execute(update(cycles).where(still_open).values(state=CycleState.CLOSING))
+    return cycle_record(ensure_cycle(connection, meter_id, cycle))
+
+
+def begin_close(
+    connection: Connection,
+    meter_id: int,
+    cycle: Cycle,
+    reason: str,
+    statement: CycleStatement,
+    now_ms: int,
+) -> ClosingIntent:
+    """Write the intent, unless there is one; return the one that stands."""
+    row = ensure_cycle(connection, meter_id, cycle)
+    intent = cycle_record(row).intent
+    if intent is not None:
+        return intent
+    intent = ClosingIntent(now_ms, reason, statement, max(now_ms, high_water_ms(connection)))
+    connection.execute(
+        update(cycles)
+        .where(cycles.c.id == row.id)
+        .values(
+            state=CycleState.CLOSING,
+            intent_ms=intent.at_ms,
+            intent_reason=reason,
+            intent_high_water_ms=intent.clock_high_water_ms,
+            statement=dump_statement(statement),
+        )
+    )
+    return intent
+
+
+def close_cycle(
+    connection: Connection, meter_id: int, cycle: Cycle, now_ms: int, signing: Signing | None
+) -> OutboxItem | None:
+    """Make the cycle Final as its intent says; see ``Ledger.close_cycle``."""
+    row = ensure_cycle(connection, meter_id, cycle)
+    record = cycle_record(row)
+    if record.state is CycleState.FINAL:
+        return documents.final_of(connection, row.id)
+    if record.intent is None:
+        raise ValueError("a cycle is closed only after its intent was recorded")
+    if older_unfinished(connection, meter_id, cycle):
+        raise ValueError("cycles are closed in order: an earlier one is not Final")
+    connection.execute(
+        update(cycles).where(cycles.c.id == row.id).values(state=CycleState.FINAL, closed_ms=now_ms)
+    )
+    if signing is None:
+        return None
+    return _sign(connection, row, ReportKind.FINAL, record.intent, signing)
+
+
+def add_interim(
+    connection: Connection,
+    meter_id: int,
+    slot: int,
+    statement: CycleStatement,
+    now_ms: int,
+    signing: Signing,
+) -> OutboxItem | None:
+    """Sign the interim report of a slot; see ``Ledger.add_interim``."""
+    row = ensure_cycle(connection, meter_id, statement.cycle)
+    made = row.interim_slot is not None and row.interim_slot >= slot
+    if made or row.state != CycleState.OPEN:
+        return None
+    high_water = max(now_ms, high_water_ms(connection))
+    content = ClosingIntent(now_ms, "", statement, high_water)
+    item = _sign(connection, row, ReportKind.INTERIM, content, signing)
+    if item is not None:
+        this = cycles.c.id == row.id
+        connection.execute(update(cycles).where(this).values(interim_slot=slot))
+    return item
+
+
+def _sign(
+    connection: Connection,
+    row: Row[Any],
+    kind: ReportKind,
+    content: ClosingIntent,
+    signing: Signing,
+) -> OutboxItem | None:
+    """Sign at the chain's next position; None for a chain that is stopped by a conflict."""
+    chain = documents.ensure_chain(connection, signing.chain)
+    if chain.stopped is not None:
+        return None
+    sequence = 1 if chain.head is None else chain.head.sequence + 1
+    previous_at = None
+    if chain.head is not None:
+        at = select(outbox.c.created_ms).filter_by(chain_id=chain.id, sequence=sequence - 1)
+        previous_at = connection.execute(at).scalar_one()
+    draft = ReportDraft(
+        kind=kind,
+        chain_id=chain.id,
+        sequence=sequence,
+        previous=chain.head.digest if chain.head else None,
+        continuity="Start" if sequence == 1 else "Continues",
+        acknowledged=chain.acknowledged,
+        at_ms=content.at_ms,
+        previous_at_ms=previous_at,
+        statement=content.statement,
+        clock_high_water_ms=content.clock_high_water_ms,
+        vendor_time_ms=chain.vendor_time_ms,
+        record=cycle_record(row),
+    )
+    document = signing.sign(draft)
+    approval = signing.awaiting_approval
+    return documents.add(
+        connection,
+        {
+            "jti": document.jti,
+            "kind": kind,
+            "chain_id": chain.id,
+            "sequence": sequence,
+            "digest": document.digest,
+            "token": document.token,
+            "meter_id": row.meter_id,
+            "cycle_id": row.id,
+            "active_text": content.statement.active_text,
+            "created_ms": content.at_ms,
+            "state": Delivery.AWAITING_APPROVAL if approval else Delivery.PENDING,
+            "next_attempt_ms": signing.first_attempt_ms,
+        },
+    )

@@ -1,0 +1,402 @@
+"""Signed documents on their way to the vendor: claims, leases, verdicts (REPORT_FORMAT §10).
+
+Functions of an open transaction. A token is written once and never changed; only the columns about
+its delivery change.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from licenseusage.errors import Stalled
+from licenseusage.ledger.records import (
+    ChainState,
+    Delivery,
+    DeliveryResult,
+    Link,
+    OutboxItem,
+    ReportChain,
+    ReportKind,
+    SignedDocument,
+)
+from licenseusage.ledger.schema import chains, cycles, outbox
+from licenseusage.metering.cycles import Cycle
+
+DAY_MS = 86_400_000
+_UNDELIVERED = (Delivery.PENDING, Delivery.SENDING, Delivery.AWAITING_APPROVAL)
+_KEY_STATEMENTS = (ReportKind.ENROLMENT, ReportKind.SUCCESSION)
+
+
+def ensure_chain(connection: Connection, chain: ReportChain) -> ChainState:
+    """Return the chain, created with its key chain if absent."""
+    for chain_id, key_chain_id in ((chain.key_chain_id, None), (chain.id, chain.key_chain_id)):
+        known = select(chains.c.id).filter_by(id=chain_id)
+        if connection.execute(known).one_or_none() is None:
+            connection.execute(insert(chains).values(id=chain_id, key_chain_id=key_chain_id))
+    return chain_state(connection, chain.id)
+
+
+def chain_state(connection: Connection, chain_id: str) -> ChainState:
+    """Return a chain as both ends see it."""
+    row = connection.execute(select(chains).filter_by(id=chain_id)).one_or_none()
+    newest = (
+        select(outbox.c.sequence, outbox.c.digest)
+        .filter_by(chain_id=chain_id)
+        .order_by(outbox.c.sequence.desc())
+        .limit(1)
+    )
+    head = connection.execute(newest).one_or_none()
+    stopped = select(outbox.c.reason).filter_by(chain_id=chain_id, state=Delivery.CONFLICT)
+    acknowledged = None
+    if row is not None and row.acknowledged_sequence is not None:
+        acknowledged = Link(row.acknowledged_sequence, row.acknowledged_digest)
+    return ChainState(
+        id=chain_id,
+        head=Link(*head) if head else None,
+        acknowledged=acknowledged,
+        vendor_time_ms=row.vendor_time_ms if row else None,
+        stopped=connection.execute(stopped.limit(1)).scalar_one_or_none(),
+    )
+
+
+def add(connection: Connection, values: dict[str, Any]) -> OutboxItem:
+    """Insert a signed document; ``values`` are its columns."""
+    connection.execute(insert(outbox).values(values))
+    return get(connection, values["jti"])
+
+
+def add_key_statement(
+    connection: Connection,
+    chain_id: str,
+    kind: ReportKind,
+    sequence: int,
+    document: SignedDocument,
+    now_ms: int,
+    first_attempt_ms: int | None,
+) -> OutboxItem:
+    """Insert a key statement, or return the same one held already; see ``Ledger``."""
+    if connection.execute(select(chains.c.id).filter_by(id=chain_id)).one_or_none() is None:
+        connection.execute(insert(chains).values(id=chain_id))
+    held = connection.execute(_items().where(_at(chain_id, sequence))).one_or_none()
+    if held is None:
+        return add(
+            connection,
+            {
+                "jti": document.jti,
+                "kind": kind,
+                "chain_id": chain_id,
+                "sequence": sequence,
+                "digest": document.digest,
+                "token": document.token,
+                "active_text": "",
+                "created_ms": now_ms,
+                "state": Delivery.PENDING,
+                "next_attempt_ms": now_ms if first_attempt_ms is None else first_attempt_ms,
+            },
+        )
+    if held.digest != document.digest:
+        raise Stalled(
+            "ReportConflict",
+            f"The ledger holds another key statement at position {sequence} of chain {chain_id} "
+            f"than the identity Secret. Restore the Secret or the ledger from the same backup.",
+        )
+    return _item(held)
+
+
+def claim(
+    connection: Connection, now_ms: int, chain_id: str | None, lease_ms: int
+) -> OutboxItem | None:
+    """Claim the next due document; see ``Ledger.claim``."""
+    query = _claimable(now_ms).order_by(
+        outbox.c.kind.in_(_KEY_STATEMENTS).desc(),  # the enrolment goes first
+        outbox.c.next_attempt_ms,
+        outbox.c.chain_id,
+        outbox.c.sequence,
+    )
+    if chain_id is not None:
+        query = query.where(outbox.c.chain_id == chain_id)
+    row = connection.execute(query.where(_when() <= now_ms).limit(1)).one_or_none()
+    if row is None:
+        return None
+    connection.execute(
+        update(outbox)
+        .where(outbox.c.jti == row.jti)
+        .values(
+            state=Delivery.SENDING,
+            lease_until_ms=now_ms + lease_ms,
+            attempts=outbox.c.attempts + 1,
+        )
+    )
+    return get(connection, row.jti)
+
+
+def next_due_ms(connection: Connection) -> int | None:
+    """Return when the next document can be claimed; None if nothing waits by itself."""
+    due = select(func.min(_when())).select_from(_joined()).where(*_unblocked(None))
+    at_ms: int | None = connection.execute(due).scalar_one()
+    return at_ms
+
+
+def record_result(
+    connection: Connection, claimed: OutboxItem, result: DeliveryResult, now_ms: int
+) -> OutboxItem:
+    """Record what came of a sending; see ``Ledger.record_result``."""
+    held = get(connection, claimed.jti)
+    ours = held.state is Delivery.SENDING and held.lease_until_ms == claimed.lease_until_ms
+    if result.receipt is None and not ours:
+        return held
+    failed = result.receipt is None and result.state in {Delivery.PENDING, Delivery.REJECTED}
+    first_failure = held.first_failure_ms if held.first_failure_ms is not None else now_ms
+    received = result.received_ms if result.received_ms is not None else now_ms
+    connection.execute(
+        update(outbox)
+        .where(outbox.c.jti == claimed.jti)
+        .values(
+            state=result.state,
+            reason=result.reason,
+            message=result.message,
+            next_attempt_ms=result.next_attempt_ms,
+            lease_until_ms=None,
+            first_failure_ms=first_failure if failed else None,
+            receipt=result.receipt if result.receipt is not None else held.receipt,
+            accepted_ms=received if result.state is Delivery.ACCEPTED else None,
+            findings=json.dumps(list(result.findings)),
+        )
+    )
+    if result.receipt is not None:
+        _acknowledge(connection, claimed, result, received)
+    if result.resend_after is not None:
+        _resend_after(connection, claimed, result.resend_after, now_ms)
+    if result.state is Delivery.ACCEPTED and not claimed.kind.is_report:
+        _release_reports(connection, claimed.chain_id, now_ms)
+    return get(connection, claimed.jti)
+
+
+def restart(connection: Connection, now_ms: int, delay_ms: Callable[[str], int]) -> int:
+    """Begin again after a restart; see ``Ledger.restart_outbox``."""
+    sending = connection.execute(
+        update(outbox)
+        .where(outbox.c.state == Delivery.SENDING)
+        .values(state=Delivery.PENDING, lease_until_ms=None)
+    ).rowcount
+    scheduled = outbox.c.next_attempt_ms.is_not(None)
+    of_chain = select(outbox.c.chain_id).where(scheduled).distinct()
+    for chain_id in connection.execute(of_chain).scalars().all():
+        earliest = now_ms + delay_ms(chain_id)
+        mine = and_(scheduled, outbox.c.chain_id == chain_id)
+        for beyond, at_ms in (
+            (outbox.c.next_attempt_ms < earliest, earliest),
+            (outbox.c.next_attempt_ms > now_ms + DAY_MS, now_ms + DAY_MS),  # a clock step
+        ):
+            connection.execute(update(outbox).where(mine, beyond).values(next_attempt_ms=at_ms))
+    return sending
+
+
+def resend(connection: Connection, now_ms: int, meter_id: int | None) -> int:
+    """Make undelivered documents due now; see ``Ledger.resend``."""
+    wanted: list[ColumnElement[bool]] = [outbox.c.state.in_((Delivery.PENDING, Delivery.REJECTED))]
+    if meter_id is not None:
+        wanted.append(or_(outbox.c.meter_id == meter_id, outbox.c.meter_id.is_(None)))
+    again = {"state": Delivery.PENDING, "next_attempt_ms": now_ms}
+    return connection.execute(update(outbox).where(*wanted).values(again)).rowcount
+
+
+def resend_key_statements(connection: Connection, key_chain_id: str, now_ms: int) -> None:
+    """Send every key statement of a chain again."""
+    sent = and_(
+        outbox.c.chain_id == key_chain_id,
+        outbox.c.state.in_((Delivery.ACCEPTED, Delivery.REJECTED, Delivery.PENDING)),
+    )
+    again = {"state": Delivery.PENDING, "next_attempt_ms": now_ms}
+    connection.execute(update(outbox).where(sent).values(again))
+
+
+def get(connection: Connection, jti: str) -> OutboxItem:
+    """Return a document that exists."""
+    return _item(connection.execute(_items().where(outbox.c.jti == jti)).one())
+
+
+def find(connection: Connection, jti: str) -> OutboxItem | None:
+    """Return a document, None if there is none of that name."""
+    row = connection.execute(_items().where(outbox.c.jti == jti)).one_or_none()
+    return None if row is None else _item(row)
+
+
+def reports_of(connection: Connection, meter_id: int, limit: int | None) -> tuple[OutboxItem, ...]:
+    """Return the reports of a meter, newest first."""
+    query = _items().where(outbox.c.meter_id == meter_id)
+    query = query.order_by(outbox.c.created_ms.desc(), outbox.c.sequence.desc()).limit(limit)
+    return tuple(_item(row) for row in connection.execute(query))
+
+
+def final_of(connection: Connection, cycle_id: int) -> OutboxItem | None:
+    """Return the final report of a cycle: the newest, should one have been replaced."""
+    query = _items().where(outbox.c.cycle_id == cycle_id, outbox.c.kind == ReportKind.FINAL)
+    row = connection.execute(query.order_by(outbox.c.sequence.desc()).limit(1)).one_or_none()
+    return None if row is None else _item(row)
+
+
+def documents_of(connection: Connection, chain_id: str) -> tuple[OutboxItem, ...]:
+    """Return the documents of a chain by position."""
+    query = _items().where(outbox.c.chain_id == chain_id).order_by(outbox.c.sequence)
+    return tuple(_item(row) for row in connection.execute(query))
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """Return state -> number of documents, every state named."""
+    query = select(outbox.c.state, func.count()).group_by(outbox.c.state)
+    found = {state: count for state, count in connection.execute(query)}
+    return {state.value: found.get(state, 0) for state in Delivery}
+
+
+def _joined() -> Any:  # noqa: ANN401
+    return outbox.join(chains, chains.c.id == outbox.c.chain_id).outerjoin(
+        cycles, cycles.c.id == outbox.c.cycle_id
+    )
+
+
+def _items() -> Select[Any]:
+    columns = (chains.c.key_chain_id, cycles.c.cycle_index, cycles.c.start_ms, cycles.c.end_ms)
+    return select(outbox, *columns).select_from(_joined())
+
+
+def _claimable(now_ms: int) -> Select[Any]:
+    return _items().where(*_unblocked(now_ms))
+
+
+def _when() -> ColumnElement[Any]:
+    """When a document can be claimed: when it is due, or when its lease is over."""
+    lease_over = (outbox.c.state == Delivery.SENDING, outbox.c.lease_until_ms)
+    return case(lease_over, else_=outbox.c.next_attempt_ms)
+
+
+def _unblocked(now_ms: int | None) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for a document to be the next of its chain.
+
+    Without ``now_ms`` every lease lasts: a chain with one in flight is next due when that
+    lease is over.
+    """
+    before = outbox.alias("before")
+    key = outbox.alias("key")
+    stops = before.c.state == Delivery.CONFLICT
+    holds_up = and_(before.c.sequence < outbox.c.sequence, before.c.state.in_(_UNDELIVERED))
+    in_flight = and_(before.c.jti != outbox.c.jti, before.c.state == Delivery.SENDING)
+    if now_ms is not None:
+        in_flight = and_(in_flight, before.c.lease_until_ms > now_ms)
+    of_chain = before.c.chain_id == outbox.c.chain_id
+    blocked = select(before.c.jti).where(of_chain, or_(stops, holds_up, in_flight))
+    statements = select(key.c.jti).where(key.c.chain_id == chains.c.key_chain_id)
+    enrolled = and_(
+        statements.where(key.c.state == Delivery.ACCEPTED).exists(),
+        ~statements.where(key.c.state != Delivery.ACCEPTED).exists(),
+    )
+    return (
+        outbox.c.state.in_((Delivery.PENDING, Delivery.SENDING, Delivery.REJECTED)),
+        ~blocked.exists(),
+        or_(chains.c.key_chain_id.is_(None), enrolled),
+    )
+
+
+def _acknowledge(
+    connection: Connection, claimed: OutboxItem, result: DeliveryResult, received_ms: int
+) -> None:
+    """Take over the vendor's head: it acknowledges every report up to it, but for verdicts."""
+    chain = chains.c.id == claimed.chain_id
+    later = or_(chains.c.vendor_time_ms.is_(None), chains.c.vendor_time_ms < received_ms)
+    connection.execute(update(chains).where(chain, later).values(vendor_time_ms=received_ms))
+    if result.head is None:
+        return
+    ahead = or_(
+        chains.c.acknowledged_sequence.is_(None),
+        chains.c.acknowledged_sequence < result.head.sequence,
+    )
+    sequence, digest = result.head
+    link = {"acknowledged_sequence": sequence, "acknowledged_digest": digest}
+    connection.execute(update(chains).where(chain, ahead).values(link))
+    covered = and_(
+        outbox.c.chain_id == claimed.chain_id,
+        outbox.c.jti != claimed.jti,
+        outbox.c.sequence <= sequence,
+        outbox.c.receipt.is_(None),
+        outbox.c.state.in_((Delivery.PENDING, Delivery.SENDING, Delivery.REJECTED)),
+    )
+    accepted = {
+        "state": Delivery.ACCEPTED,
+        "reason": "AcknowledgedByHead",
+        "message": f"The vendor's receipt for position {claimed.sequence} covers it.",
+        "next_attempt_ms": None,
+        "lease_until_ms": None,
+        "first_failure_ms": None,
+        "accepted_ms": received_ms,
+    }
+    connection.execute(update(outbox).where(covered).values(accepted))
+
+
+def _resend_after(connection: Connection, claimed: OutboxItem, sequence: int, now_ms: int) -> None:
+    """Send again what the vendor had accepted and holds no longer."""
+    lost = and_(
+        outbox.c.chain_id == claimed.chain_id,
+        outbox.c.jti != claimed.jti,
+        outbox.c.sequence > sequence,
+        outbox.c.state == Delivery.ACCEPTED,
+    )
+    again = {"state": Delivery.PENDING, "next_attempt_ms": now_ms, "accepted_ms": None}
+    connection.execute(update(outbox).where(lost).values(again))
+
+
+def _release_reports(connection: Connection, key_chain_id: str, now_ms: int) -> None:
+    """Reports that were refused because the vendor did not know the key are due at once."""
+    of_key = select(chains.c.id).where(chains.c.key_chain_id == key_chain_id)
+    refused = and_(
+        outbox.c.chain_id.in_(of_key),
+        outbox.c.state == Delivery.PENDING,
+        outbox.c.reason == "KeyUnknown",
+    )
+    connection.execute(update(outbox).where(refused).values(next_attempt_ms=now_ms))
+
+
+def _at(chain_id: str, sequence: int) -> ColumnElement[bool]:
+    return and_(outbox.c.chain_id == chain_id, outbox.c.sequence == sequence)
+
+
+def _item(row: Row[Any]) -> OutboxItem:
+    cycle = None
+    if row.cycle_id is not None:
+        cycle = Cycle(row.cycle_index, row.start_ms, row.end_ms)
+    return OutboxItem(
+        jti=row.jti,
+        kind=ReportKind(row.kind),
+        chain_id=row.chain_id,
+        key_chain_id=row.key_chain_id,
+        sequence=row.sequence,
+        digest=row.digest,
+        token=row.token,
+        meter_id=row.meter_id,
+        cycle=cycle,
+        active_text=row.active_text,
+        created_ms=row.created_ms,
+        state=Delivery(row.state),
+        reason=row.reason,
+        message=row.message,
+        attempts=row.attempts,
+        first_failure_ms=row.first_failure_ms,
+        next_attempt_ms=row.next_attempt_ms,
+        lease_until_ms=row.lease_until_ms,
+        receipt=row.receipt,
+        accepted_ms=row.accepted_ms,
+        findings=tuple(json.loads(row.findings)),
+    )

@@ -1,0 +1,207 @@
+"""The statement about a cycle, put together from the facts held. Reads only."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from licenseusage.ledger import polls
+from licenseusage.ledger.counting import CountedStore, DomainCount, count_domain
+from licenseusage.ledger.records import DeclaredSource, SourceStatus, StoreKey
+from licenseusage.ledger.schema import cycles, stores
+from licenseusage.metering.bounds import Bounds
+from licenseusage.metering.combine import Combine, Tally, across_domains, unstable_tally
+from licenseusage.metering.coverage import Observed, coverage, gap_around
+from licenseusage.metering.cycles import CYCLE_BIT, Cycle
+from licenseusage.metering.facts import Facts
+from licenseusage.metering.properties import Properties
+from licenseusage.metering.statement import (
+    NO_CLOSING_POLL,
+    REMOVED_USERS,
+    CycleStatement,
+    daily_series,
+    refuted_by,
+    uncertainty_of,
+)
+
+
+class _Held:
+    """A store of the cycle: its row (None: declared, never read) and what its source declares."""
+
+    def __init__(self, row: Row[Any] | None, declared: DeclaredSource | None) -> None:
+        self.row = row
+        self.source = declared.store.source if declared else str(row.source) if row else ""
+        self.domain = declared.store.domain if declared else str(row.domain) if row else ""
+        # Nothing is declared any more about a source that is gone: it proves nothing.
+        self.properties = declared.properties if declared else Properties(ids_stable=True)
+        self.stable = self.properties.ids_stable and (row is None or bool(row.ids_stable))
+
+    def word(self, column: str) -> int:
+        return int(getattr(self.row, column)) if self.row is not None else 0
+
+    @property
+    def proves(self) -> bool:
+        return self.properties.keeps_users and bool(self.word("closed") >> CYCLE_BIT & 1)
+
+    @property
+    def refuted(self) -> int:
+        return self.word("refuted") if self.properties.keeps_users else 0
+
+    def numbers(self) -> Facts:
+        """The numbers of single polls, for unstable ids."""
+        if self.row is None:
+            return Facts()
+        low, full = (json.loads(text) for text in (self.row.low, self.row.full))
+        return Facts(
+            low={int(window): count for window, count in low.items()},
+            full={int(window): count for window, count in full.items()},
+        )
+
+
+def make_statement(
+    connection: Connection,
+    meter_id: int,
+    cycle: Cycle,
+    sources: Sequence[DeclaredSource],
+    combine: Combine,
+    as_of_ms: int | None,
+) -> CycleStatement:
+    """Return what can be stated about a cycle; see ``Ledger.statement``."""
+    held = _held(connection, meter_id, cycle, sources)
+    end = _as_of(cycle, held) if as_of_ms is None else min(as_of_ms, cycle.end_ms)
+    counts = _counts(connection, held, combine, cycle)
+    bounds = across_domains([count.cycle for count in counts])
+    refuted = [store for store in held if store.refuted]
+    ended = end == cycle.end_ms
+    if not ended:
+        bounds = bounds.so_far()
+    observed = _observed(connection, meter_id, held, sources)
+    return CycleStatement(
+        cycle=cycle,
+        as_of_ms=end,
+        bounds=bounds,
+        daily=_daily(cycle, end, counts, held, sources),
+        coverage=coverage(cycle.start_ms, end, observed),
+        uncertainty=uncertainty_of(bounds, [store.properties for store in held], len(counts)),
+        unbounded=_unbounded(bounds, held) if ended else (),
+        refuted=tuple(refuted_by(store.source, store.properties) for store in refuted),
+        boundary_gap_ms=gap_around(cycle.end_ms, observed) if ended else None,
+        provisioned=_provisioned(polls.source_statuses(connection, meter_id), sources, combine),
+        assumptions=_assumptions(sources),
+    )
+
+
+def _held(
+    connection: Connection, meter_id: int, cycle: Cycle, sources: Sequence[DeclaredSource]
+) -> list[_Held]:
+    """Every store of the cycle: those with facts, and those declared but never read."""
+    of_cycle = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
+    query = select(stores).join(cycles).where(of_cycle).order_by(stores.c.id)
+    declared = {source.store: source for source in sources}
+    held = [
+        _Held(row, declared.pop(StoreKey(row.source, row.domain), None))
+        for row in connection.execute(query)
+    ]
+    return held + [_Held(None, source) for source in declared.values()]
+
+
+def _as_of(cycle: Cycle, held: Sequence[_Held]) -> int:
+    """End of the newest poll that told something, in whole seconds, at most the cycle's end."""
+    seen = [s.row.seen_until_ms for s in held if s.row and s.row.seen_until_ms is not None]
+    latest = max(seen, default=cycle.start_ms)
+    return min(cycle.end_ms, max(cycle.start_ms, -(-latest // 1000) * 1000))
+
+
+def _counts(
+    connection: Connection, held: Sequence[_Held], combine: Combine, cycle: Cycle
+) -> list[DomainCount]:
+    domains: dict[str, list[_Held]] = {}
+    counts = []
+    for store in held:
+        if store.stable:
+            domains.setdefault(store.domain, []).append(store)
+            continue
+        numbers = store.numbers()
+        days = tuple(numbers.low.get(day, 0) for day in range(cycle.days))
+        counts.append(DomainCount(unstable_tally(numbers, store.properties, CYCLE_BIT), days))
+    for group in domains.values():
+        found = [
+            CountedStore(s.row.id, s.proves, bool(s.refuted >> CYCLE_BIT & 1))
+            for s in group
+            if s.row is not None
+        ]
+        count = count_domain(connection, found, combine, cycle.days)
+        if combine is Combine.UNION and len(found) < len(group):
+            # A store that was never read may hold anybody.
+            count = DomainCount(Tally(count.cycle.lower, None, count.cycle.conflict), count.days)
+        counts.append(count)
+    return counts
+
+
+def _unbounded(bounds: Bounds, held: Sequence[_Held]) -> tuple[str, ...]:
+    if bounds.upper is not None:
+        return ()
+    reasons = []
+    if any(not store.properties.keeps_users for store in held):
+        reasons.append(REMOVED_USERS)
+    if not held or any(not store.word("ended") >> CYCLE_BIT & 1 for store in held):
+        reasons.append(NO_CLOSING_POLL)
+    return tuple(reasons)
+
+
+def _daily(
+    cycle: Cycle,
+    end: int,
+    counts: Sequence[DomainCount],
+    held: Sequence[_Held],
+    sources: Sequence[DeclaredSource],
+) -> tuple[int | None, ...]:
+    declared = {source.store for source in sources}
+    known, refuted = (1 << cycle.days) - 1 if held else 0, 0
+    for store in held:
+        refuted |= store.refuted
+        if not declared or StoreKey(store.source, store.domain) in declared:
+            known &= store.word("followed")
+    days = [max(column) for column in zip(*(count.days for count in counts), strict=True)]
+    return daily_series(cycle, end, days or [0] * cycle.days, known & ~refuted)
+
+
+def _observed(
+    connection: Connection,
+    meter_id: int,
+    held: Sequence[_Held],
+    sources: Sequence[DeclaredSource],
+) -> list[Observed]:
+    """What each declared source saw; without any (the object is gone), each that has facts."""
+    spans = {source.store.source: source.interval_ms for source in sources}
+    if not spans:
+        spans = {store.source: 0 for store in held}
+    statuses = polls.source_statuses(connection, meter_id)
+    observed = []
+    for source, interval_ms in spans.items():
+        status = statuses.get(source)
+        failure = status.failure.reason if status and status.failure else None
+        seen = polls.intervals(connection, meter_id, source)
+        observed.append(Observed(seen, failure, interval_ms))
+    return observed
+
+
+def _provisioned(
+    statuses: dict[str, SourceStatus], sources: Sequence[DeclaredSource], combine: Combine
+) -> int | None:
+    """Users listed; of several sources only where they list the same users."""
+    names = {source.store.source for source in sources}
+    counts = [statuses[name].provisioned for name in names if name in statuses]
+    known = [count for count in counts if count is not None]
+    if len(names) > 1 and combine is not Combine.SAME:
+        return None
+    return max(known, default=None)
+
+
+def _assumptions(sources: Sequence[DeclaredSource]) -> tuple[str, ...]:
+    """What every source declares, in a fixed order."""
+    declared = [source.properties.assumptions() for source in sources]
+    if not declared:
+        return ()
+    return tuple(token for token in declared[0] if all(token in tokens for tokens in declared))

@@ -1,0 +1,131 @@
+"""The statement by SQL equals that of the pure rules, over random histories of several stores."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from licenseusage.ledger.ledger import Ledger
+from licenseusage.ledger.records import DeclaredSource, MeterKey, StoreKey
+from licenseusage.metering.combine import Combine, Store, day_counts, evaluate
+from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
+from licenseusage.metering.facts import Facts, merge
+from licenseusage.metering.properties import Removal
+from tests.ledger.conftest import CYCLE, END, HOUR_MS, KEPT, START, TERMS, declared, poll
+
+NAMES = ("ada", "ben", "cleo", "dan", "eve")
+STORES = (
+    DeclaredSource(StoreKey("a", "one"), KEPT, HOUR_MS),
+    DeclaredSource(StoreKey("b", "one"), replace(KEPT, granularity_ms=DAY_MS), HOUR_MS),
+    DeclaredSource(StoreKey("c", "two"), KEPT, HOUR_MS),
+    DeclaredSource(StoreKey("d", "one"), replace(KEPT, removal=Removal.UNKNOWN), HOUR_MS),
+    DeclaredSource(StoreKey("e", "one"), replace(KEPT, ids_stable=False), HOUR_MS),
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list:
+    """Polls of some stores, in any order; values need not be consistent: conflicts happen too."""
+    stores = draw(st.lists(st.sampled_from(STORES), min_size=1, unique_by=lambda s: s.store))
+    polls = []
+    for _ in range(draw(st.integers(0, 8))):
+        source = draw(st.sampled_from(stores))
+        at = draw(st.integers(1, 5 * 24)) * HOUR_MS + START
+        values = st.integers(-24, 5 * 24).map(lambda hour: START + hour * HOUR_MS)
+        active = draw(st.dictionaries(st.sampled_from(NAMES), values))
+        active = {name: min(ms, at - DAY_MS) for name, ms in active.items()}
+        complete = draw(st.booleans())
+        polls.append(
+            poll(
+                at,
+                active,
+                store=source.store,
+                properties=source.properties,
+                complete=complete,
+            )
+        )
+    return [stores, polls]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory):
+    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
+    with Ledger.open(f"sqlite:///{path}", now_ms=START, ledger_id="x") as ledger:
+        yield ledger
+
+
+@given(histories(), st.sampled_from(Combine))
+def test_the_ledger_counts_as_the_pure_rules_do(shared, history, combine):
+    stores, polls = history
+    key = MeterKey("default", f"meter-{len(shared.meters())}", "product")
+    meter = shared.ensure_meter(key, START).id
+    shared.keep_terms(meter, TERMS, START)
+    known: dict[StoreKey, Facts] = {}
+    for each in polls:
+        shared.record_poll(replace(each, meter_id=meter), each.ended_ms)
+        held = known.get(each.store, Facts())
+        known[each.store] = merge(held, each.facts[CYCLE])
+
+    pure = [
+        Store(source.store.domain, known.get(source.store, Facts()), source.properties)
+        for source in stores
+    ]
+    stated = shared.statement(meter, CYCLE, sources=stores, combine=combine, as_of_ms=END)
+    assert stated.bounds == evaluate(pure, combine)
+
+    for window in range(CYCLE.days):
+        lower = evaluate(pure, combine, window).lower
+        assert stated.daily[window] in {lower, None}
+
+    for source in stores:
+        state = shared.store_states(meter, CYCLE).get(source.store)
+        facts = known.get(source.store)
+        if facts is not None:
+            assert (state.closed, state.ended, state.refuted) == (
+                facts.closed,
+                facts.ended,
+                facts.refuted,
+            )
+
+
+def test_day_counts_are_counts_of_bits():
+    assert day_counts([0b1, 0b11, 1 << CYCLE_BIT | 0b1000, 0], CYCLE) == (2, 1, 0, 1)
+
+
+def test_a_declared_store_that_was_never_read_takes_the_upper_bound_away(ledger):
+    ledger.record_poll(poll(END + 2 * HOUR_MS, {"ada": START}), END + 2 * HOUR_MS)
+    other = declared(StoreKey("other", "domain"))
+    alone = ledger.statement(1, CYCLE, sources=[declared()], as_of_ms=END)
+    both = ledger.statement(1, CYCLE, sources=[declared(), other], as_of_ms=END)
+    assert (alone.bounds.lower, alone.bounds.upper) == (1, 1)
+    assert (both.bounds.lower, both.bounds.upper) == (1, None)
+    assert both.unbounded == ("NoClosingPoll",)
+
+
+def test_a_store_whose_source_is_gone_still_counts_and_proves_nothing(ledger):
+    for store in (StoreKey("graph", "domain"), StoreKey("gone", "domain")):
+        record = poll(END + 2 * HOUR_MS, {store.source: START}, store=store)
+        ledger.record_poll(record, END + 2 * HOUR_MS)
+    stated = ledger.statement(1, CYCLE, sources=[declared()], as_of_ms=END)
+    assert (stated.bounds.lower, stated.bounds.upper) == (2, None)
+
+
+def test_a_source_whose_ids_are_read_anew_is_never_united_with_before(ledger):
+    for domain, name in (("before", "ada"), ("after", "1f3a")):
+        record = poll(END + 2 * HOUR_MS, {name: START}, store=StoreKey("graph", domain))
+        ledger.record_poll(record, END + 2 * HOUR_MS)
+    now = declared(StoreKey("graph", "after"))
+    stated = ledger.statement(1, CYCLE, sources=[now], as_of_ms=END)
+    assert stated.bounds.lower == 1
+
+
+def test_statements_survive_storage(ledger):
+    from licenseusage.ledger.encoding import dump_statement, load_statement
+
+    ledger.record_poll(poll(START + HOUR_MS, {"ada": START}), START + HOUR_MS)
+    stated = ledger.statement(1, CYCLE, sources=[declared()])
+    text = dump_statement(stated)
+    assert load_statement(text) == stated
+    assert json.loads(text)["bounds"] == [1, None, None, False]

@@ -111,11 +111,12 @@ def _pods(pods: Pods) -> model.Pods:
         raise _InvalidError(
             "pods.tls is given, but pods.scheme is HTTP: use HTTPS, or remove pods.tls"
         )
-    port: int | str = _given(pods.port, "pods.port", "name the container port")
+    if pods.port is None:
+        raise _InvalidError("pods.port is missing: name the container port")
     ca = pods.tls.ca_secret_ref if pods.tls else None
     return model.Pods(
         selector=pods.selector.to_query() if pods.selector else None,
-        port=port,
+        port=pods.port,
         scheme=scheme,
         ca=model.SecretKey(ca.name, ca.key) if ca else None,
         server_name=pods.tls.server_name if pods.tls else None,

@@ -1,0 +1,117 @@
+"""A source in a YAML file: as part of a LicenseUsage, or on its own."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import typer
+import yaml
+from pydantic import ValidationError
+
+from licenseusage.api.source import Source
+from licenseusage.cli.documents import read_text
+from licenseusage.errors import Stalled
+from licenseusage.metering.cycles import Terms
+
+_NO_PRODUCT = "source-check"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One source out of a file, and what its LicenseUsage says around it.
+
+    Attributes:
+        terms: The grid of cycles, where the object names one itself.
+    """
+
+    source: Source
+    product: str = _NO_PRODUCT
+    terms: Terms | None = None
+
+
+def read_source_file(path: str, name: str | None) -> SourceFile:
+    """Return the source called ``name``, or the only one.
+
+    Raises:
+        Stalled: ``Unreadable`` or ``InvalidSource``.
+        BadParameter: The file has several and none was chosen, or not the chosen one.
+    """
+    try:
+        documents = [one for one in yaml.safe_load_all(read_text(path)) if one is not None]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise Stalled("Unreadable", f"{path}{where}: not YAML") from None
+    found = [one for document in documents for one in _sources(document)]
+    names = [str(raw.get("name")) for raw, _ in found]
+    if not found:
+        raise Stalled("InvalidSource", f"{path} holds neither a LicenseUsage nor a source.")
+    if name is None and len(found) > 1:
+        raise typer.BadParameter(
+            f"the file has several sources ({', '.join(names)}); choose one", param_hint="--source"
+        )
+    if name is not None and name not in names:
+        raise typer.BadParameter(
+            f"the file has no source {name!r}; it has {', '.join(names)}", param_hint="--source"
+        )
+    raw, spec = found[names.index(name) if name is not None else 0]
+    return SourceFile(
+        source=_source(raw), product=str(spec.get("product") or _NO_PRODUCT), terms=_terms(spec)
+    )
+
+
+def _sources(document: object) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Yield every source and the spec that it stands in."""
+    if not isinstance(document, Mapping):
+        return
+    if document.get("kind") == "List":
+        for item in document.get("items") or ():
+            yield from _sources(item)
+    elif document.get("kind") == "LicenseUsage":
+        spec = document.get("spec") or {}
+        yield from ((raw, spec) for raw in spec.get("sources") or () if isinstance(raw, Mapping))
+    elif "kind" not in document and ({"preset", "http", "users"} & document.keys()):
+        yield {"name": "source", **document}, {}
+
+
+def _source(raw: Mapping[str, Any]) -> Source:
+    try:
+        source = Source.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        text = f"Source {raw.get('name')}: {field}: {first['msg']}."
+        raise Stalled("InvalidSource", text) from None
+    unknown = next(_unknown(raw, source.to_object(), ""), None)
+    if unknown is not None:
+        raise Stalled(
+            "InvalidSource",
+            f"Source {source.name}: there is no field {unknown}; see `kubectl explain "
+            "licenseusage.spec.sources`.",
+        )
+    return source
+
+
+def _unknown(given: object, known: object, path: str) -> Iterator[str]:
+    """Yield the fields that the model did not take; the API server would drop them as well."""
+    if isinstance(given, Mapping) and isinstance(known, Mapping):
+        for name, value in given.items():
+            if value is not None and name not in known:
+                yield f"{path}{name}"
+            else:
+                yield from _unknown(value, known.get(name), f"{path}{name}.")
+    elif isinstance(given, list) and isinstance(known, list):
+        for value, taken in zip(given, known, strict=False):
+            yield from _unknown(value, taken, path)
+
+
+def _terms(spec: Mapping[str, Any]) -> Terms | None:
+    cycle = spec.get("cycle")
+    if not isinstance(cycle, Mapping):
+        return None
+    try:
+        anchor = date.fromisoformat(str(cycle.get("anchorDate")))
+    except ValueError:
+        raise Stalled("InvalidSpec", "spec.cycle.anchorDate must be a day, YYYY-MM-DD.") from None
+    return Terms(anchor, cycle.get("lengthDays"), cycle.get("lengthMonths"))

@@ -44,8 +44,8 @@ def _parameters() -> list[Parameter]:
                 str | None,
                 typer.Option(
                     f"--{f.name.replace('_', '-')}",
-                    help=f"{f.metadata['help']} [env: {PREFIX}{f.name.upper()}]",
-                    show_default=_shown(f.default),
+                    help=f"{f.metadata['help']} [env: {PREFIX}{f.name.upper()}]{_shown(f.default)}",
+                    show_default=False,
                 ),
             ],
         )
@@ -53,8 +53,8 @@ def _parameters() -> list[Parameter]:
     ]
 
 
-def _shown(default: object) -> str | bool:
-    return str(default) if default not in ((), "") else False
+def _shown(default: object) -> str:
+    return "" if default in ((), "") else f" [default: {default}]"
 
 
 operator.__signature__ = Signature(_parameters())  # type: ignore[attr-defined]

@@ -46,6 +46,11 @@ class Books:
             except Waiting as error:
                 _log.warning("waiting for the ledger", reason=error.reason, error=error.message)
 
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger itself, for what is run by `do` only."""
+        return self._ledger
+
     async def do(self, work: Callable[[Ledger], T]) -> T:
         """Run ``work(ledger)`` on the ledger's thread and return its result.
 

@@ -178,7 +178,7 @@ async def _decide(
 def interim_plan(
     record: CycleRecord,
     unfinished: Sequence[CycleRecord],
-    states: Mapping[object, StoreState],
+    states: Sequence[StoreState],
     counted: Counted,
     *,
     interval_hours: int,
@@ -193,7 +193,7 @@ def interim_plan(
     older = [one for one in unfinished if one.cycle.end_ms < record.cycle.start_ms]
     if older:
         return None
-    seen = [s.seen_until_ms for s in states.values() if s.seen_until_ms is not None]
+    seen = [s.seen_until_ms for s in states if s.seen_until_ms is not None]
     return next_interim(
         record.cycle,
         now_ms,

@@ -21,6 +21,7 @@ from licenseusage.controller.pods import ready_pods
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.controller.settings import Settings
 from licenseusage.errors import UsageError
+from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import PollFailure, PollRecord, StoreKey
 from licenseusage.metering.cycles import Cycle
 from licenseusage.sources.definition import BasicAuth, EffectiveSource
@@ -188,12 +189,7 @@ class Collector:
                 await self._record_failure(job, problem, now_ms)
             self._fail(job, problem)
             return
-        words = [
-            (
-                await self._books.do(lambda ledger, c=cycle: ledger.closed_words(job.meter_id, c))
-            ).get(job.store, 0)
-            for cycle in job.cycles
-        ]
+        words = await self._closed_words(job)
         result = await self._workers.poll(
             PollRequest(
                 source=job.source,
@@ -211,6 +207,14 @@ class Collector:
         )
         await self._record(job, result, pseudonym.id)
         self._remember(job, memory, result, reach.digest)
+
+    async def _closed_words(self, job: Job) -> list[int]:
+        """The store's closed word in each cycle: windows that need no new maybe set."""
+
+        def read(ledger: Ledger) -> list[int]:
+            return [ledger.closed_words(job.meter_id, c).get(job.store, 0) for c in job.cycles]
+
+        return await self._books.do(read)
 
     async def _reach(self, job: Job) -> _Reach:
         """Find pods and credentials; raises `UsageError` with what is missing and the fix."""

@@ -103,11 +103,13 @@ class Findings:
         spec: The spec as a whole cannot be acted on.
         licensed, reported, within_entitlement: None where the condition is absent.
         halted: Why nothing may be collected although the spec is valid (ledger or key lost).
+        idle: Why there is nothing to collect yet, though nothing is wrong (no cycle runs).
     """
 
     product: str
     spec: Problem | None = None
     halted: Problem | None = None
+    idle: Verdict | None = None
     sources: Sequence[SourceHealth] = ()
     licensed: Verdict | None = None
     reported: Verdict | None = None
@@ -182,6 +184,8 @@ def _collected(found: Findings, now_ms: int) -> Verdict:
         return Verdict(failed.status, failed.reason, told, failed.needs_a_person)
     if stop is not None:
         return Verdict.failed(stop)
+    if found.idle is not None:
+        return found.idle
     waiting = [s.name for s in found.sources if s.last_success_ms is None or s.outdated]
     if waiting:
         return Verdict(
@@ -234,6 +238,8 @@ def _stalled(found: Findings, collected: Verdict) -> Verdict | None:
 
 
 def _reconciling(found: Findings, collected: Verdict) -> Verdict | None:
+    if _stalled(found, collected) is not None:
+        return None  # kstatus would show InProgress, and hide that a person must act
     if collected.status is Status.UNKNOWN:
         return Verdict(Status.TRUE, Reason.PROGRESSING, collected.message)
     for verdict in (found.licensed, collected):

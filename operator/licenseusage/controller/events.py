@@ -48,7 +48,7 @@ class Events:
 
     def __init__(self, kube: Kube, instance: str) -> None:
         """Post as ``instance`` (the pod's name)."""
-        self._kube, self._instance = kube, instance
+        self.kube, self._instance = kube, instance
         self._counts: dict[str, int] = {}
 
     async def post(self, regarding: dict[str, Any], event: Event, machine_time_s: float) -> None:
@@ -85,7 +85,7 @@ class Events:
         }
         try:
             try:
-                await self._kube.create(EVENTS, namespace, body)
+                await self.kube.create(EVENTS, namespace, body)
             except ConflictError:
                 await self._repeat(namespace, name, at)
             count = self._counts.pop(name, 0) + 1
@@ -99,7 +99,7 @@ class Events:
         series = {
             "series": {"count": max(2, self._counts.get(name, 0) + 1), "lastObservedTime": at}
         }
-        await self._kube.merge(EVENTS, namespace, name, series)
+        await self.kube.merge(EVENTS, namespace, name, series)
 
 
 def _newest(counts: dict[str, int], most: int = 1000) -> dict[str, int]:

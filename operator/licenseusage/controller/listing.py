@@ -12,6 +12,7 @@ import structlog
 
 from licenseusage.controller.key import Key
 from licenseusage.controller.kube import (
+    REPORTS,
     USAGES,
     ForbiddenError,
     Kube,
@@ -39,6 +40,19 @@ class _List(msgspec.Struct):
     items: list[_Item] | None = None
 
 
+class _Cycles(msgspec.Struct):
+    cycle: msgspec.Raw = msgspec.Raw()
+    history: msgspec.Raw = msgspec.Raw()
+
+
+class _Counted(msgspec.Struct):
+    status: _Cycles | None = None
+
+
+class _CountedList(msgspec.Struct):
+    items: list[_Counted] | None = None
+
+
 async def keys(kube: Kube, namespaces: Sequence[str]) -> set[Key]:
     """Return the keys of every LicenseUsage that this operator is responsible for.
 
@@ -55,6 +69,23 @@ async def keys(kube: Kube, namespaces: Sequence[str]) -> set[Key]:
             listed = msgspec.json.decode(raw, type=_List).items or ()
             found.update(Key(i.metadata.namespace, i.metadata.name) for i in listed)
     return found
+
+
+async def evidence(kube: Kube, namespaces: Sequence[str]) -> bool:
+    """Whether the cluster shows that users were counted before: reports, or a status with a cycle.
+
+    Raises:
+        KubeError: As the API server says.
+    """
+    for namespace in namespaces or (None,):
+        async for raw in kube.pages(USAGES, namespace):
+            for item in msgspec.json.decode(raw, type=_CountedList).items or ():
+                if item.status is not None and (item.status.cycle or item.status.history):
+                    return True
+        async for raw in kube.pages(REPORTS, namespace):
+            if msgspec.json.decode(raw, type=_List).items:
+                return True
+    return False
 
 
 async def first_keys(kube: Kube, namespaces: Sequence[str]) -> set[Key]:

@@ -56,6 +56,12 @@ class Settings:
     vendor_ca_file: str = _setting(
         "", "PEM file with the certificate authority of the vendor's endpoint or a proxy."
     )
+    vendor_proxy: str = _setting(
+        "", "Proxy on the way to the vendor, http://host:port; it tunnels and sees a name only."
+    )
+    vendor_no_proxy: str = _setting(
+        "", "Vendor hosts reached without the proxy: names, separated by commas."
+    )
     http_address: str = _setting(
         ":8080", "Where /healthz, /readyz and /metrics are served: [host]:port, port 0 is any."
     )
@@ -69,7 +75,7 @@ class Settings:
     worker_bytes: int = _setting(
         384 * MIB, "Memory limit of one worker process; keep it below the pod's.", 64 * MIB
     )
-    poll_workers: int = _setting(2, "Polls at the same time, each in a process.", 1, 64)
+    poll_workers: int = _setting(4, "Polls at the same time, each in a process.", 1, 64)
     reconcile_workers: int = _setting(8, "Objects reconciled at the same time.", 1, 64)
     keep_facts_cycles: int = _setting(
         3, "Facts about users are deleted this many cycles after their final.", 1, 24

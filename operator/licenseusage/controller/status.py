@@ -106,6 +106,22 @@ def compose(view: View) -> dict[str, Any]:
     ).to_object()
 
 
+def with_conditions(
+    live: Mapping[str, Any],
+    findings: Findings,
+    previous: Sequence[Mapping[str, Any]],
+    generation: int,
+    now_ms: int,
+) -> dict[str, Any]:
+    """Return the live status with other conditions: what it says about counts stands."""
+    return {
+        "activeText": UNKNOWN,
+        **live,
+        "observedGeneration": generation,
+        "conditions": conditions(findings, previous, generation, now_ms),
+    }
+
+
 def changed(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
     """Whether the desired status says anything that the live one does not.
 

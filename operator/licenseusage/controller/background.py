@@ -1,0 +1,78 @@
+"""What runs beside the queue: taking up after a restart, steps of the clock, end of retention."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from licenseusage.controller import clockwatch
+from licenseusage.controller.key import Key
+from licenseusage.controller.world import World
+from licenseusage.delivery.schedule import after_restart_ms
+from licenseusage.errors import UsageError
+from licenseusage.ledger.ledger import Ledger
+
+_CLOCK_SECONDS = 10.0
+_RETENTION_SECONDS = 3600.0
+_log = structlog.get_logger(__name__)
+
+
+async def resume(world: World, nudge: Callable[[Key], None]) -> None:
+    """Take up where the last process ended, whenever and however that was."""
+    now_ms = world.clock.now_ms()
+    spread = world.settings.first_send_spread_seconds > 0
+
+    def work(ledger: Ledger) -> None:
+        step = clockwatch.step_since_restart(ledger.clock_high_water_ms(), now_ms)
+        if step is not None:
+            ledger.record_clock_step(step, now_ms)
+        ledger.restart_outbox(
+            now_ms, lambda _: after_restart_ms(0, 0, world.permille()) if spread else 0
+        )
+        world.known.update(Key(m.key.namespace, m.key.name) for m in ledger.meters())
+
+    await world.books.do(work)
+    for key in world.known:
+        nudge(key)
+
+
+async def watch_clock(world: World) -> None:
+    """Count steps of the wall clock, for the reports."""
+    loop = asyncio.get_running_loop()
+
+    def reading() -> clockwatch.Reading:
+        return clockwatch.Reading(world.clock.now_ms(), round(1000 * loop.time()))
+
+    before = reading()
+    while True:
+        await asyncio.sleep(_CLOCK_SECONDS)
+        after = reading()
+        step = clockwatch.step_between(before, after)
+        before = after
+        if step is not None:
+            _log.warning("the clock was set", step_seconds=round(step / 1000))
+            await _quietly(world, _noting(step, after.wall_ms))
+
+
+async def delete_expired(world: World) -> None:
+    """Delete facts about users after their retention; counts, tokens and receipts stay."""
+    while True:
+        await _quietly(
+            world,
+            lambda ledger: ledger.delete_expired_facts(
+                world.clock.now_ms(), cycles=world.settings.keep_facts_cycles
+            ),
+        )
+        await asyncio.sleep(_RETENTION_SECONDS)
+
+
+def _noting(step_ms: int, now_ms: int) -> Callable[[Ledger], None]:
+    return lambda ledger: ledger.record_clock_step(step_ms, now_ms)
+
+
+async def _quietly(world: World, work: Callable[[Ledger], object]) -> None:
+    """Run work that can wait for its next turn if the ledger cannot be written."""
+    try:
+        await world.books.do(work)
+    except UsageError as error:
+        _log.warning("ledger", reason=error.reason, error=error.message)

@@ -1,0 +1,306 @@
+"""The counting step: which sources are due, what is known of each, what closing needs of them."""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from licenseusage.api.licenseusage import LicenseUsage
+from licenseusage.controller.closing import Counted
+from licenseusage.controller.collection import Job, Memory
+from licenseusage.controller.conditions import Problem, SourceHealth
+from licenseusage.controller.declared import Declared, declared, rules_digest, stores
+from licenseusage.controller.identity import PseudonymKey
+from licenseusage.controller.status import SourceView
+from licenseusage.controller.subject import Subject
+from licenseusage.controller.world import World
+from licenseusage.errors import UsageError
+from licenseusage.ledger.records import (
+    CycleRecord,
+    DeclaredSource,
+    Meter,
+    SourceStatus,
+    StoreKey,
+    StoreState,
+)
+from licenseusage.metering.combine import Combine
+from licenseusage.metering.cycles import CYCLE_BIT, Cycle
+from licenseusage.metering.lifecycle import (
+    HOUR_MS,
+    MINUTE_MS,
+    Boundary,
+    PollSchedule,
+    check_grace,
+    effective_interval_ms,
+    next_poll_ms,
+    wants_passes,
+)
+from licenseusage.metering.properties import Properties
+from licenseusage.sources.definition import EffectiveSource
+
+_DEFAULT_INTERVAL_MS = 15 * MINUTE_MS
+_INVALID_DOMAIN = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """What the step found.
+
+    Attributes:
+        sources: As declared.
+        counted: What closing and statements need.
+        health, views: For conditions and status.
+        spec: A problem of the spec that shows only beside the sources (the grace).
+        rules_digest: Digest of the rules as declared.
+        next_ms: When to look again; None: only when something happens.
+    """
+
+    sources: tuple[Declared, ...]
+    counted: Counted
+    health: tuple[SourceHealth, ...]
+    views: tuple[SourceView, ...]
+    spec: Problem | None
+    rules_digest: str
+    next_ms: int | None
+
+
+async def step(
+    world: World,
+    subject: Subject,
+    usage: LicenseUsage,
+    meter: Meter,
+    unfinished: Sequence[CycleRecord],
+    pseudonym: PseudonymKey | UsageError,
+    now_ms: int,
+    *,
+    requested: bool,
+) -> Counting:
+    """Start the polls that are due and say how every source does.
+
+    Args:
+        world: The surroundings.
+        subject: The object.
+        usage: Its model.
+        meter: Its meter.
+        unfinished: Cycles that are not Final, oldest first; the last one may be running.
+        pseudonym: The key of the pseudonyms; an error: nothing can be polled.
+        now_ms: The reconcile's one time.
+        requested: An administrator asks for a poll now.
+
+    Raises:
+        UsageError: The ledger cannot be read.
+    """
+    sources = declared(usage)
+    digest = rules_digest(sources, usage.spec.combine)
+    key_id = "" if isinstance(pseudonym, UsageError) else pseudonym.id
+    named = stores(sources, key_id)
+    statuses = await world.books.do(lambda ledger: ledger.source_statuses(meter.id))
+    wanting = [one.cycle for one in unfinished if one.intent is None]
+    states = await _states(world, meter, wanting)
+    world.collector.forget(subject.key, {one.name for one in sources})
+
+    looks: list[_Look] = []
+    for one in sources:
+        look = _look(world, subject, one, named, statuses, wanting, states, now_ms)
+        looks.append(look)
+        if look.schedule is None or one.source is None or isinstance(pseudonym, UsageError):
+            continue
+        if await _due(world, subject, look, one.source, now_ms, requested=requested):
+            world.collector.start(
+                Job(
+                    key=subject.key,
+                    meter_id=meter.id,
+                    product=usage.spec.product,
+                    source=one.source,
+                    selector=one.selector,
+                    store=look.declared.store,
+                    cycles=tuple(wanting),
+                    interval_ms=look.declared.interval_ms,
+                    rules_digest=digest,
+                    closing=wants_passes(
+                        look.schedule.boundaries, now_ms, look.declared.properties.lag_ms
+                    ),
+                    due=look.next_ms is not None and look.next_ms <= now_ms,
+                    fingerprint=look.fingerprint,
+                )
+            )
+    grace_ms = usage.spec.close_grace_hours * HOUR_MS
+    return Counting(
+        sources=sources,
+        counted=Counted(
+            declared=tuple(look.declared for look in looks),
+            unusable=frozenset(one.name for one in sources if one.source is None),
+            combine=Combine(usage.spec.combine),
+            grace_ms=grace_ms,
+            skews={look.name: look.memory.clock_skew_ms for look in looks},
+            statuses=statuses,
+        ),
+        health=tuple(look.health for look in looks),
+        views=tuple(look.view for look in looks),
+        spec=_grace_problem(sources, wanting, grace_ms),
+        rules_digest=digest,
+        next_ms=min((n for look in looks if (n := look.wake_ms(now_ms)) is not None), default=None),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One source at this moment."""
+
+    name: str
+    declared: DeclaredSource
+    schedule: PollSchedule | None
+    next_ms: int | None
+    fingerprint: str
+    memory: Memory
+    running: bool
+    health: SourceHealth
+    view: SourceView
+
+    def wake_ms(self, now_ms: int) -> int | None:
+        """When this source is worth another look; its poll's end nudges by itself."""
+        times = []
+        if self.next_ms is not None and not self.running:
+            times.append(max(self.next_ms, now_ms))
+        if self.memory.probe_at_s is not None and not self.running:
+            wait_s = self.memory.probe_at_s - asyncio.get_running_loop().time()
+            times.append(now_ms + max(0, round(1000 * wait_s)))
+        last = self.health.last_success_ms
+        if last is not None and self.health.problem is None:
+            stale = last + 2 * self.health.interval_ms + 1
+            times += [stale] if stale > now_ms else []
+        return min(times, default=None)
+
+
+def _look(
+    world: World,
+    subject: Subject,
+    one: Declared,
+    named: Mapping[str, StoreKey],
+    statuses: Mapping[str, SourceStatus],
+    cycles: Sequence[Cycle],
+    states: Sequence[Mapping[StoreKey, StoreState]],
+    now_ms: int,
+) -> _Look:
+    memory = world.collector.memory(subject.key, one.name)
+    polls = statuses.get(one.name)
+    success = polls.last_success_ms if polls else None
+    if one.source is None:
+        store = DeclaredSource(
+            StoreKey(one.name, _INVALID_DOMAIN), Properties(), _DEFAULT_INTERVAL_MS
+        )
+        health = SourceHealth(one.name, success, _DEFAULT_INTERVAL_MS, one.problem)
+        view = SourceView(one.name, polls, one.problem)
+        return _Look(one.name, store, None, None, "", memory, False, health, view)
+
+    duration = polls.last_complete_duration_ms if polls else None
+    interval = effective_interval_ms(one.source.interval_ms, duration)
+    store = DeclaredSource(named[one.name], _properties(one.source, memory), interval)
+    boundaries = tuple(
+        Boundary(cycle.end_ms, bool(words.get(store.store, StoreState()).ended >> CYCLE_BIT & 1))
+        for cycle, words in zip(cycles, states, strict=True)
+    )
+    schedule = PollSchedule(
+        key=f"{subject.key}/{one.name}",
+        interval_ms=interval,
+        lag_ms=store.properties.lag_ms,
+        clock_skew_ms=memory.clock_skew_ms,
+        last_started_ms=polls.last_attempt_ms if polls else None,
+        last_ended_ms=polls.last_attempt_ended_ms if polls else None,
+        duration_ms=duration,
+        failures=polls.failures if polls else 0,
+        boundaries=boundaries,
+    )
+    fingerprint = _fingerprint(one)
+    problem = memory.problem or _stored_problem(polls)
+    outdated = _outdated(subject, memory, fingerprint, now_ms)
+    running = world.collector.running(subject.key, one.name)
+    return _Look(
+        name=one.name,
+        declared=store,
+        schedule=schedule,
+        next_ms=next_poll_ms(schedule, now_ms) if cycles else None,
+        fingerprint=fingerprint,
+        memory=memory,
+        running=running,
+        health=SourceHealth(one.name, success, interval, problem, outdated=outdated),
+        view=SourceView(one.name, polls, problem, memory.hint),
+    )
+
+
+async def _due(
+    world: World,
+    subject: Subject,
+    look: _Look,
+    source: EffectiveSource,
+    now_ms: int,
+    *,
+    requested: bool,
+) -> bool:
+    """Whether to poll (or to probe) now: the schedule, a change, a request, a new credential."""
+    if look.next_ms is None or look.running:
+        return False
+    if look.next_ms <= now_ms or requested or look.health.outdated:
+        return True
+    probe = look.memory.probe_at_s
+    if probe is not None and probe <= asyncio.get_running_loop().time():
+        return True
+    return await world.collector.credentials_changed(subject.key, source)
+
+
+def _outdated(subject: Subject, memory: Memory, fingerprint: str, now_ms: int) -> bool:
+    """Whether the definition changed since the last attempt.
+
+    A process that has just started remembers none; then a generation that the status has not seen
+    yet is taken for a change.
+    """
+    if memory.fingerprint is not None:
+        return memory.fingerprint != fingerprint
+    observed = subject.status.get("observedGeneration")
+    return observed not in (None, -1, subject.generation)
+
+
+def _fingerprint(one: Declared) -> str:
+    told = msgspec.json.encode(one.source, order="sorted") + b"\0" + one.selector.encode()
+    return hashlib.sha256(told).hexdigest()
+
+
+def _properties(source: EffectiveSource, memory: Memory) -> Properties:
+    """The declared properties; whether ids are stable, if not declared, as the last poll found.
+
+    Before the first poll of this process they are taken for stable: facts of unstable ids are kept
+    apart in the ledger, so this can hide a number for one poll and never inflate it.
+    """
+    if source.guarantees.ids != "Unknown":
+        return source.properties
+    return source.properties_given(ids_stable=memory.ids_stable is not False)
+
+
+def _stored_problem(polls: SourceStatus | None) -> Problem | None:
+    if polls is None or polls.failure is None:
+        return None
+    return Problem(polls.failure.reason, polls.failure.message)
+
+
+def _grace_problem(
+    sources: Sequence[Declared], cycles: Sequence[Cycle], grace_ms: int
+) -> Problem | None:
+    """Return the problem of a grace that cannot work; counting goes on with it all the same."""
+    try:
+        for one in sources:
+            if one.source is not None and cycles:
+                lag = one.source.properties.lag_ms
+                check_grace(grace_ms, cycles[-1], lag, one.source.interval_ms)
+    except UsageError as error:
+        return Problem.of(error)
+    return None
+
+
+async def _states(
+    world: World, meter: Meter, cycles: Sequence[Cycle]
+) -> list[dict[StoreKey, StoreState]]:
+    return await world.books.do(
+        lambda ledger: [ledger.store_states(meter.id, cycle) for cycle in cycles]
+    )

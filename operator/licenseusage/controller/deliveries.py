@@ -1,0 +1,119 @@
+"""The delivery step: a queue of its own, by chain, so that a vendor delays no collection.
+
+A reconcile only says that a chain may have something to send, and how; the workers here ask
+`delivery.sender` until nothing is due, and wake the object so that its status says what came of it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from licenseusage.clock import Clock
+from licenseusage.controller.books import Books
+from licenseusage.controller.key import Key
+from licenseusage.controller.metrics import Metrics
+from licenseusage.controller.outbox import LedgerOutbox
+from licenseusage.controller.workqueue import WorkQueue
+from licenseusage.delivery.outbox import DeliveryState
+from licenseusage.delivery.sender import Attempt, Route, Sender
+from licenseusage.delivery.vendor import VendorClient
+from licenseusage.errors import UsageError
+
+WORKERS = 4
+_MAX_WAIT_SECONDS = 600.0
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a chain's worker needs to know; the newest one counts."""
+
+    key: Key
+    route: Route
+
+
+class Deliveries:
+    """Sends what is due, chain by chain."""
+
+    def __init__(
+        self,
+        books: Books,
+        client: VendorClient,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        permille: Callable[[], int],
+        settled: Callable[[Key, tuple[Attempt, ...]], None],
+    ) -> None:
+        """Take the world; ``settled`` hears of each attempt (events, status)."""
+        self._queue: WorkQueue[str] = WorkQueue(first_seconds=5.0, cap_seconds=300.0)
+        self._errands: dict[str, Errand] = {}
+        self._books, self._metrics, self._settled = books, metrics, settled
+        self._sender = Sender(
+            client,
+            LedgerOutbox(books.ledger),
+            clock=clock,
+            permille=permille,
+            in_thread=lambda work: books.do(lambda _: work()),
+        )
+
+    def due(self, errand: Errand, after_seconds: float) -> None:
+        """Have a chain looked at; what is really due the outbox decides."""
+        self._errands[errand.route.chain_id] = errand
+        self._queue.add(errand.route.chain_id, min(after_seconds, _MAX_WAIT_SECONDS))
+
+    def stop(self, chain_id: str) -> None:
+        """Send nothing more of a chain (reporting is suspended) until it is due again."""
+        self._errands.pop(chain_id, None)
+
+    async def work(self) -> None:
+        """Deliver for ever; run `WORKERS` of these."""
+        while True:
+            chain = await self._queue.get()
+            failed = False
+            try:
+                failed = not await self._deliver(chain)
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                _log.exception("delivery failed", chain=chain)
+                self._metrics.reconcile_errors.inc()
+                failed = True
+            finally:
+                self._queue.done(chain, failed=failed)
+
+    async def _deliver(self, chain: str) -> bool:
+        while (errand := self._errands.get(chain)) is not None:
+            try:
+                attempts = await self._sender.step(errand.route)
+            except UsageError as error:
+                _log.error(
+                    "delivery not possible",
+                    object=str(errand.key),
+                    reason=error.reason,
+                    error=error.message,
+                )
+                return False
+            if not attempts:
+                return True
+            for attempt in attempts:
+                self._note(errand.key, attempt)
+            self._settled(errand.key, attempts)
+        return True
+
+    def _note(self, key: Key, attempt: Attempt) -> None:
+        settlement = attempt.settlement
+        accepted = settlement.state is DeliveryState.ACCEPTED
+        self._metrics.deliveries.labels(
+            str(settlement.state) if settlement.receipt else settlement.reason
+        ).inc()
+        log = _log.info if accepted else _log.warning
+        log(
+            "document sent",
+            object=str(key),
+            document=attempt.queued.jti,
+            state=str(settlement.state),
+            reason=settlement.reason,
+        )

@@ -1,0 +1,106 @@
+"""What an object is counted with: its meter, its cycles and the two keys, or why there are none."""
+
+from licenseusage.api.licenseusage import LicenseUsage
+from licenseusage.controller.closing import missing_cycles
+from licenseusage.controller.identity import PseudonymKey
+from licenseusage.controller.kube import ForbiddenError, KubeError
+from licenseusage.controller.listing import evidence
+from licenseusage.controller.subject import Subject
+from licenseusage.controller.world import World
+from licenseusage.errors import Retryable, Stalled, UsageError
+from licenseusage.ledger.ledger import Ledger
+from licenseusage.ledger.records import CycleRecord, Meter, MeterKey
+from licenseusage.reports.keys import SigningKey, VendorKeys
+
+
+async def keys_pending(world: World, now_s: float) -> None:
+    """On a first start, make the two keys before anything is written to the ledger.
+
+    So an empty ledger and a cluster without our traces mean a first start even after a crash in the
+    middle of it, and anything else means that a missing key is a loss.
+
+    Raises:
+        UsageError: They cannot be made now; nothing is counted until they are.
+    """
+    if world.first_start.settled:
+        return
+    async with world.first_start.lock:
+        if world.first_start.settled:
+            return
+        if not await world.books.do(Ledger.meters):
+            try:
+                seen = await evidence(world.kube, world.settings.namespaces)
+            except ForbiddenError as error:
+                raise Stalled(
+                    "RoleMissing",
+                    f"The operator may not {error.what}; install its roles (manifests/base).",
+                ) from None
+            except KubeError as error:
+                raise Retryable("APIUnavailable", f"{error}; it is tried again.") from None
+            if not seen:
+                await world.keys.create_if_absent(now_s)
+        world.first_start.settled = True
+
+
+async def meter_of(world: World, subject: Subject, usage: LicenseUsage, now_ms: int) -> Meter:
+    """Return the object's meter.
+
+    Raises:
+        Stalled: ``LedgerLost``: the cluster shows earlier cycles that the ledger does not know.
+        UsageError: The ledger cannot be read or written.
+    """
+    key = subject.key
+    if key not in world.known:
+        if subject.counted_before or await world.objects.exist_for(key):
+            raise Stalled(
+                "LedgerLost",
+                f"LicenseUsage {key} was counted before, but the ledger does not know it: its "
+                f"volume was lost or replaced. Restore it from a backup. To begin anew and give up "
+                f"the running cycle's evidence, delete the LicenseUsage and its UsageReports and "
+                f"apply it again.",
+            )
+    wanted = MeterKey(key.namespace, key.name, usage.spec.product)
+    meter = await world.books.do(lambda ledger: ledger.ensure_meter(wanted, now_ms))
+    world.known.add(key)
+    return meter
+
+
+async def cycles_of(world: World, meter: Meter, now_ms: int) -> tuple[CycleRecord, ...]:
+    """Return the cycles that are not Final, oldest first; those without a record get one.
+
+    Raises:
+        UsageError: The ledger cannot be read or written.
+    """
+
+    def work(ledger: Ledger) -> tuple[CycleRecord, ...]:
+        newest = ledger.cycles(meter.id, 1)
+        for cycle in missing_cycles(meter, newest[0].cycle if newest else None, now_ms):
+            ledger.ensure_cycle(meter.id, cycle, now_ms)
+        return ledger.unfinished_cycles(meter.id)
+
+    return await world.books.do(work)
+
+
+async def keys_of(
+    world: World, now_s: float
+) -> tuple[PseudonymKey | UsageError, SigningKey | UsageError]:
+    """Return the two keys, each or why it cannot be had."""
+    pseudonym: PseudonymKey | UsageError
+    signing: SigningKey | UsageError
+    try:
+        pseudonym = await world.keys.pseudonym_key(now_s)
+    except UsageError as error:
+        pseudonym = error
+    try:
+        signing = await world.keys.signing_key(now_s)
+    except UsageError as error:
+        signing = error
+    return pseudonym, signing
+
+
+async def vendor_keys_of(world: World, now_s: float) -> VendorKeys | UsageError:
+    """Return the vendor's pinned keys, or why they cannot be had."""
+    try:
+        return await world.vendor.read(world.reader, now_s)
+    except UsageError as error:
+        return error

@@ -1,0 +1,141 @@
+"""What is done for one key: independent steps, level-based, each failing into its own condition.
+
+GET the object, gather facts, do what is due, write the status if it says something new, and return
+when to look again. No step waits for a product or for the vendor: polls and deliveries run beside
+it and put the key back into the queue. Everything here can be repeated at any time.
+"""
+
+import asyncio
+
+from licenseusage.api.licenseusage import LicenseUsage
+from licenseusage.controller import counting, licensing, reporting, status, transitions
+from licenseusage.controller.conditions import Findings, Problem
+from licenseusage.controller.gone import reconcile_gone
+from licenseusage.controller.key import Key
+from licenseusage.controller.kube import USAGES, NotFoundError
+from licenseusage.controller.meters import (
+    cycles_of,
+    keys_of,
+    keys_pending,
+    meter_of,
+    vendor_keys_of,
+)
+from licenseusage.controller.reporting import Context, keep_objects
+from licenseusage.controller.subject import Subject
+from licenseusage.controller.viewing import view_of
+from licenseusage.controller.world import World
+from licenseusage.errors import UsageError
+
+LOOK_AGAIN_SECONDS = 55.0
+"""Secrets and ConfigMaps are noticed at most 60 s after they changed."""
+IDLE_SECONDS = 600.0
+
+
+async def reconcile(world: World, key: Key) -> float | None:
+    """Do what is due for one key; return in how many seconds to look again, None: never.
+
+    Raises:
+        KubeError: The API server refuses or does not answer.
+    """
+    now_ms = world.clock.now_ms()
+    try:
+        raw = await world.kube.get(USAGES, key.namespace, key.name)
+    except NotFoundError:
+        return await reconcile_gone(world, key, now_ms)
+    if "deletionTimestamp" in raw["metadata"]:
+        return LOOK_AGAIN_SECONDS
+    subject = Subject.read(key, raw)
+    if isinstance(subject.usage, UsageError):
+        return await _say(world, subject, Findings("", spec=Problem.of(subject.usage)), now_ms)
+    try:
+        return await _existing(world, subject, subject.usage, now_ms)
+    except UsageError as error:
+        # The ledger's disk, or a spec that no later step can do without: what the status says
+        # about counts stands, since the ledger keeps what it had.
+        halted = Findings(subject.usage.spec.product, halted=Problem.of(error))
+        return await _say(world, subject, halted, now_ms)
+
+
+async def _existing(world: World, subject: Subject, usage: LicenseUsage, now_ms: int) -> float:
+    key, loop_s = subject.key, asyncio.get_running_loop().time()
+    requested = _requested(world, subject)
+    if requested:
+        world.reader.forget(key.namespace)
+    await keys_pending(world, loop_s)
+    meter = await meter_of(world, subject, usage, now_ms)
+    pseudonym, signing = await keys_of(world, loop_s)
+    licensed = await licensing.step(
+        usage,
+        meter,
+        world.books,
+        world.reader,
+        world.vendor,
+        installation=None if isinstance(signing, UsageError) else signing.installation,
+        now_ms=now_ms,
+        monotonic_s=loop_s,
+    )
+    unfinished = await cycles_of(world, licensed.meter, now_ms)
+    counted = await counting.step(
+        world, subject, usage, licensed.meter, unfinished, pseudonym, now_ms, requested=requested
+    )
+    context = Context(
+        key=key,
+        meter=licensed.meter,
+        license=licensed.license,
+        signing=signing,
+        vendor_keys=await vendor_keys_of(world, loop_s),
+        suspended=usage.spec.suspend == "Reporting",
+        counted=counted.counted,
+        sources=counted.sources,
+        rules_digest=counted.rules_digest,
+        key_id=None if isinstance(pseudonym, UsageError) else pseudonym.id,
+        requested=requested,
+    )
+    outcome = await reporting.step(world, context, now_ms, loop_s)
+    objects = await keep_objects(world, key, outcome.reports, loop_s, again=requested)
+    view = await view_of(world, subject, licensed, counted, outcome, pseudonym, objects, now_ms)
+    world.metrics.show(key, status.gauges(view, outcome.reports))
+    await _write(world, subject, status.compose(view))
+    busy = licensed.license is not None or usage.spec.license is not None
+    failing = any(one.problem is not None for one in counted.health)
+    limit = LOOK_AGAIN_SECONDS if busy or failing else IDLE_SECONDS
+    return _seconds_until(now_ms, limit, counted.next_ms, outcome.next_ms)
+
+
+async def _say(world: World, subject: Subject, findings: Findings, now_ms: int) -> float:
+    """Write conditions and nothing else; what the status says about counts stands."""
+    desired = status.with_conditions(
+        subject.status, findings, subject.conditions, subject.generation, now_ms
+    )
+    await _write(world, subject, desired)
+    return LOOK_AGAIN_SECONDS
+
+
+async def _write(world: World, subject: Subject, desired: dict[str, object]) -> None:
+    """Write the status if it says something new, then tell what turned.
+
+    Raises:
+        KubeError: The API server refuses or does not answer.
+    """
+    key = subject.key
+    if not status.changed(subject.status, desired):
+        return
+    try:
+        await world.kube.apply_status(USAGES, key.namespace, key.name, "LicenseUsage", desired)
+    except NotFoundError:
+        return  # deleted meanwhile; its event is on the way
+    for event in transitions.of_status(subject.status, desired):
+        await world.events.post(subject.raw, event, world.machine_s())
+
+
+def _requested(world: World, subject: Subject) -> bool:
+    """Whether an administrator asks for a poll and a delivery now: a value not seen before."""
+    memory = world.memory(subject.key)
+    before, memory.requested = memory.requested, subject.requested
+    return before != "" and subject.requested is not None and subject.requested != before
+
+
+def _seconds_until(now_ms: int, limit: float, *times: int | None) -> float:
+    """Return the seconds to the earliest time, at most ``limit``."""
+    waits = [max(0.05, (at - now_ms) / 1000) for at in times if at is not None]
+    return min([limit, *waits])

@@ -1,0 +1,77 @@
+"""Which transitions are worth an event: a pure comparison of the status before and after."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from licenseusage.api.conditions import ConditionType
+from licenseusage.controller.events import Event, Kind
+from licenseusage.delivery.outbox import DeliveryState
+from licenseusage.delivery.sender import Attempt
+
+_ACTIONS = {
+    ConditionType.COLLECTED: "Collect",
+    ConditionType.LICENSED: "VerifyLicense",
+    ConditionType.REPORTED: "Report",
+    ConditionType.WITHIN_ENTITLEMENT: "Count",
+}
+_VERDICTS = {
+    DeliveryState.ACCEPTED: Kind.NORMAL,
+    DeliveryState.REJECTED: Kind.WARNING,
+    DeliveryState.CONFLICT: Kind.WARNING,
+}
+
+
+def of_status(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
+    """Return the events of a status write: conditions that turned, cycles that closed.
+
+    The first appearance of a condition is told only if it is False: nothing has turned before.
+    """
+    was = {c["type"]: c for c in before.get("conditions") or ()}
+    events = []
+    for condition in after.get("conditions") or ():
+        kind = condition["type"]
+        if kind not in _ACTIONS or condition["status"] == "Unknown":
+            continue
+        bad = condition["status"] == "False"
+        previous = was.get(kind, {}).get("status")
+        if previous == condition["status"] or (previous in (None, "Unknown") and not bad):
+            continue
+        events.append(
+            Event(
+                Kind.WARNING if bad else Kind.NORMAL,
+                condition["reason"],
+                _ACTIONS[kind],
+                condition["message"],
+            )
+        )
+    closed = {one["startTime"] for one in before.get("history") or () if _final(one)}
+    events += [
+        Event(
+            Kind.NORMAL,
+            "CycleClosed",
+            "CloseCycle",
+            f"The cycle from {one['startTime'][:10]} to {one['endTime'][:10]} ended with "
+            f"{one['activeText']} active users ({one['accuracy']}).",
+        )
+        for one in after.get("history") or ()
+        if _final(one) and one["startTime"] not in closed
+    ]
+    return events
+
+
+def of_deliveries(attempts: Sequence[Attempt]) -> list[Event]:
+    """Return the events of signed verdicts; a temporary failure is a condition, not an event."""
+    return [
+        Event(
+            _VERDICTS[attempt.settlement.state],
+            f"Report{attempt.settlement.state}",
+            "Deliver",
+            f"Document {attempt.queued.jti}: {attempt.settlement.message}",
+        )
+        for attempt in attempts
+        if attempt.settlement.receipt is not None and attempt.settlement.state in _VERDICTS
+    ]
+
+
+def _final(one: Mapping[str, Any]) -> bool:
+    return one["state"] in ("Final", "Amended")

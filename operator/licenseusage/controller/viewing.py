@@ -1,0 +1,144 @@
+"""From what the steps found to the view that the status is made of."""
+
+from dataclasses import replace
+
+from licenseusage.api.conditions import Reason
+from licenseusage.controller.closing import Counted
+from licenseusage.controller.conditions import Findings, Problem, Status, Verdict
+from licenseusage.controller.counting import Counting
+from licenseusage.controller.identity import PseudonymKey
+from licenseusage.controller.licensing import Licensing
+from licenseusage.controller.reported import reported, within_entitlement
+from licenseusage.controller.reporting import Outcome
+from licenseusage.controller.status import HISTORY, Ended, View
+from licenseusage.controller.subject import Subject
+from licenseusage.controller.world import World
+from licenseusage.errors import UsageError
+from licenseusage.ledger.records import CycleRecord, CycleState, Meter
+from licenseusage.metering.cycles import Cycle, cycle_at
+from licenseusage.metering.statement import CycleStatement
+
+
+async def view_of(
+    world: World,
+    subject: Subject,
+    licensed: Licensing,
+    counted: Counting,
+    outcome: Outcome,
+    pseudonym: PseudonymKey | UsageError,
+    objects: Problem | None,
+    now_ms: int,
+) -> View:
+    """Return the view of one reconcile.
+
+    Raises:
+        UsageError: The ledger cannot be read.
+    """
+    meter = licensed.meter
+    cycle = cycle_at(meter.grids, now_ms)
+    said = await _statement(world, subject, meter, cycle, counted.counted, None) if cycle else None
+    informed = cycle is not None and any(
+        one.polls is not None
+        and one.polls.last_success_ms is not None
+        and one.polls.last_success_ms >= cycle.start_ms
+        for one in counted.views
+    )
+    verdict = None
+    if outcome.reporting is not None:
+        seen = outcome.reporting
+        verdict = reported(replace(seen, problem=seen.problem or objects))
+    halted = Problem.of(pseudonym) if isinstance(pseudonym, UsageError) else None
+    return View(
+        name=subject.key.name,
+        generation=subject.generation,
+        now_ms=now_ms,
+        findings=Findings(
+            product=meter.key.product,
+            spec=counted.spec,
+            halted=halted,
+            idle=_idle(licensed, cycle),
+            sources=counted.health,
+            licensed=licensed.verdict,
+            reported=verdict,
+            within_entitlement=within_entitlement(licensed.maximum, said if informed else None),
+        ),
+        cycle=cycle,
+        statement=said,
+        informed=informed,
+        maximum=licensed.maximum,
+        ended=await _ended(world, subject, meter, counted.counted, now_ms),
+        sources=counted.views,
+        reports=outcome.reports,
+        previous=subject.conditions,
+    )
+
+
+def _idle(licensed: Licensing, cycle: Cycle | None) -> Verdict | None:
+    """Why nothing is collected although nothing is wrong with the sources."""
+    if cycle is not None:
+        return None
+    if not licensed.meter.grids:
+        return Verdict(
+            Status.UNKNOWN,
+            Reason.NOT_COLLECTED_YET,
+            "There is no cycle to count in before a first licence is valid.",
+        )
+    return Verdict(
+        Status.UNKNOWN,
+        Reason.NOT_COLLECTED_YET,
+        "The next cycle has not begun; nothing is counted before its first day.",
+    )
+
+
+async def _ended(
+    world: World, subject: Subject, meter: Meter, counted: Counted, now_ms: int
+) -> tuple[Ended, ...]:
+    """Return the ended cycles, newest first, with what is stated about each."""
+    records = await world.books.do(lambda ledger: ledger.cycles(meter.id, HISTORY + 1))
+    found = []
+    for record in records:
+        if record.cycle.end_ms > now_ms:
+            continue
+        said = _decided(record)
+        if said is None:
+            end = record.cycle.end_ms
+            said = await _statement(world, subject, meter, record.cycle, counted, end)
+        found.append(Ended(record, said))
+    return tuple(found[:HISTORY])
+
+
+def _decided(record: CycleRecord) -> CycleStatement | None:
+    if record.state is CycleState.FINAL and record.statement is not None:
+        return record.statement
+    return record.intent.statement if record.intent is not None else None
+
+
+async def _statement(
+    world: World,
+    subject: Subject,
+    meter: Meter,
+    cycle: Cycle,
+    counted: Counted,
+    as_of_ms: int | None,
+) -> CycleStatement:
+    """Return what can be stated now; computed again only after a poll or another declaration."""
+    made_from = (counted.declared, counted.combine, counted.statuses, as_of_ms)
+    kept = world.memory(subject.key).statements
+    if cycle.start_ms in kept and kept[cycle.start_ms][0] == made_from:
+        return kept[cycle.start_ms][1]
+    said = await world.books.do(
+        lambda ledger: ledger.statement(
+            meter.id,
+            cycle,
+            sources=counted.declared,
+            combine=counted.combine,
+            as_of_ms=as_of_ms,
+        )
+    )
+    for start in [start for start in kept if start < cycle.start_ms - _FORGET_MS]:
+        del kept[start]
+    kept[cycle.start_ms] = (made_from, said)
+    return said
+
+
+_FORGET_MS = 200 * 86_400_000

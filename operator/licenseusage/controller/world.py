@@ -1,0 +1,92 @@
+"""Everything that a reconcile may touch, in one value: the steps take it and no global exists."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from licenseusage.clock import SystemClock
+from licenseusage.controller.books import Books
+from licenseusage.controller.collection import Collector
+from licenseusage.controller.deliveries import Deliveries
+from licenseusage.controller.events import Events
+from licenseusage.controller.identity import Keys
+from licenseusage.controller.key import Key
+from licenseusage.controller.kube import Kube
+from licenseusage.controller.licensing import VendorKeysRef
+from licenseusage.controller.metrics import Metrics
+from licenseusage.controller.objects import ReportObjects
+from licenseusage.controller.secrets import SecretReader
+from licenseusage.controller.settings import Settings
+from licenseusage.metering.statement import CycleStatement
+from licenseusage.reports.content import OperatorInfo
+
+
+@dataclass(slots=True)
+class Remembered:
+    """What one process remembers of an object; losing it costs a repetition, never a fact.
+
+    Attributes:
+        requested: Last seen value of the request annotation; "" before the first look.
+        routes: What delivery depends on (licence, vendor's keys, own key): a change re-sends.
+        objects: What the UsageReport objects were last made to say.
+        objects_at_s: When, by the loop's time.
+        statements: Cached statements, by cycle, beside what they were made from.
+    """
+
+    requested: str | None = ""
+    routes: tuple[str, ...] | None = None
+    objects: object = None
+    objects_at_s: float = 0.0
+    statements: dict[int, tuple[object, CycleStatement]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class FirstStart:
+    """Whether it is settled that this is, or is not, a first start (`meters.keys_pending`)."""
+
+    settled: bool = False
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The operator's surroundings.
+
+    Attributes:
+        permille: A uniform draw from 0 to 999, new at each call.
+        known: Objects that the ledger has a meter for.
+        started_ms: When this process began to look after objects.
+        operator: Version and cluster, as reports state them.
+    """
+
+    settings: Settings
+    clock: SystemClock
+    kube: Kube
+    books: Books
+    reader: SecretReader
+    keys: Keys
+    events: Events
+    metrics: Metrics
+    collector: Collector
+    deliveries: Deliveries
+    objects: ReportObjects
+    vendor: VendorKeysRef
+    operator: OperatorInfo
+    permille: Callable[[], int]
+    started_ms: int
+    remembered: dict[Key, Remembered] = field(default_factory=dict)
+    known: set[Key] = field(default_factory=set)
+    first_start: FirstStart = field(default_factory=FirstStart)
+
+    def memory(self, key: Key) -> Remembered:
+        """Return what is remembered of an object."""
+        return self.remembered.setdefault(key, Remembered())
+
+    def machine_s(self) -> float:
+        """Return the machine's own time, epoch seconds, without a simulated shift."""
+        return self.clock.now_ms() / 1000 - self.clock.offset_seconds
+
+    def reference_offset_seconds(self) -> int | None:
+        """Return the API server's clock minus ours, whole seconds; None if it is not known."""
+        reference = self.kube.reference_seconds()
+        return None if reference is None else round(reference - self.machine_s())

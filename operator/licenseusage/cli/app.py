@@ -1,6 +1,6 @@
 """The root of the command line; groups are loaded when they are used, so that it answers at once.
 
-A group is a module ``licenseusage.cli.<name>`` with ``app = typer.Typer(…)``, of one command or more.
+A group is a module ``licenseusage.cli.<name>`` with ``app = typer.Typer(…)``.
 """
 
 import os

@@ -42,9 +42,11 @@ def read_text(path: str) -> str:
         Stalled: ``Unreadable``.
     """
     try:
-        stream = sys.stdin.buffer if path == "-" else Path(path).open("rb")
-        with stream:
-            raw = stream.read(MAX_BYTES + 1)
+        if path == "-":
+            raw = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with Path(path).open("rb") as file:
+                raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise Stalled("Unreadable", f"{path}: {error.strerror or error}") from None
     if len(raw) > MAX_BYTES:

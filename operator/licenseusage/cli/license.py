@@ -141,7 +141,7 @@ def issue(
             product=product,
             cycle=CycleTerms(
                 parse_day(anchor_date) if anchor_date else _day_of(now_s),
-                None if length_months else length_days or _DEFAULT_CYCLE_DAYS,
+                _DEFAULT_CYCLE_DAYS if length_days is length_months is None else length_days,
                 length_months,
             ),
             interval_hours=interval_hours,

@@ -1,0 +1,232 @@
+"""``report show`` and ``report verify``: with the evidence there is, and never more than it."""
+
+import json
+
+import pytest
+
+from licenseusage.reports.names import Link
+from licenseusage.reports.receipt import Sent, Verdict
+from tests.delivery.people import (
+    VENDOR_KEYS,
+    VendorDesk,
+    enrolment,
+    key,
+    licence,
+    reports,
+)
+
+TOKENS = reports(3)
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """Files of a customer: vendor keys, enrolment, reports and receipts."""
+    (tmp_path / "jwks.json").write_text(VENDOR_KEYS.to_jwks())
+    (tmp_path / "enrolment.jwt").write_text(enrolment() + "\n")
+    (tmp_path / "license.jwt").write_text(licence().token)
+    vendor = VendorDesk()
+    for number, token in enumerate(TOKENS, 1):
+        (tmp_path / f"{number}.jwt").write_text(token)
+        (tmp_path / f"{number}.receipt").write_text(vendor.receipt(token))
+    return tmp_path
+
+
+def usage_report(token, receipt=None, name="production-8ee9a1f2-000001"):
+    status = {"delivery": "Accepted", "receipt": receipt} if receipt else {}
+    return {
+        "apiVersion": "licenseusage.dev/v1alpha1",
+        "kind": "UsageReport",
+        "metadata": {"name": name},
+        "spec": {"token": token},
+        "status": status,
+    }
+
+
+def checks(done):
+    return {
+        (check["document"], check["check"]): (check["result"], check["reason"])
+        for check in json.loads(done.out)["checks"]
+    }
+
+
+def test_show_says_everything_in_words(run, desk):
+    done = run("report", "show", "1.jwt")
+    assert done.code == 0
+    assert done.out.startswith("1.jwt (not verified)\n")
+    for words in ("at least 1", "collab/production", "signed in", "2026-01-01T00:00:00Z"):
+        assert words in done.out
+
+
+def test_show_as_json_is_the_claims(run, desk):
+    shown = json.loads(run("report", "show", "2.jwt", "--output", "json").out)
+    assert shown["header"]["typ"] == "usage-report+jwt"
+    assert shown["claims"]["activeUsers"] == 2
+
+
+def test_show_reads_objects_as_kubectl_prints_them(run):
+    listed = {"kind": "List", "items": [usage_report(token) for token in TOKENS]}
+    done = run("report", "show", "-", "--output", "json", stdin=json.dumps(listed))
+    assert [one["claims"]["chain"]["sequence"] for one in json.loads(done.out)] == [1, 2, 3]
+
+
+def test_everything_given_everything_checked(run, desk):
+    done = run(
+        *("report", "verify", "1.jwt", "2.jwt", "3.jwt", "--vendor-keys", "jwks.json"),
+        *("--enrolment", "enrolment.jwt", "--output", "json"),
+        *(word for n in (1, 2, 3) for word in ("--receipt", f"{n}.receipt")),
+    )
+    assert done.code == 0
+    found = checks(done)
+    assert set(found.values()) == {("ok", "Valid"), ("ok", "Accepted")}
+    assert len(found) == 1 + 3 + 3 + 1
+
+
+def test_the_table_ends_with_the_answer(run, desk):
+    done = run(
+        *("report", "verify", "1.jwt", "--receipt", "1.receipt", "--vendor-keys", "jwks.json")
+    )
+    assert done.code == 0
+    assert "receipt verified: Accepted by https://vendor.example" in done.out
+    assert "not checked   needs --enrolment" in done.out
+    assert done.out.endswith("\nOK\n")
+
+
+def test_a_usage_report_brings_its_own_receipt(run, desk):
+    item = usage_report(TOKENS[0], VendorDesk().receipt(TOKENS[0]))
+    done = run(
+        *("report", "verify", "-", "--vendor-keys", "jwks.json", "--output", "json"),
+        stdin=json.dumps(item),
+    )
+    assert done.code == 0
+    assert checks(done)["production-8ee9a1f2-000001", "receipt"] == ("ok", "Accepted")
+
+
+def test_without_evidence_nothing_is_determined(run, desk):
+    done = run("report", "verify", "1.jwt")
+    assert done.code == 3
+    assert done.out.endswith("NOT DETERMINED\n")
+
+
+def test_an_altered_report_is_not_ok(run, desk):
+    header, _body, signature = TOKENS[0].split(".")
+    other = TOKENS[1].split(".")[1]
+    (desk / "forged.jwt").write_text(f"{header}.{other}.{signature}")
+    done = run(
+        *("report", "verify", "forged.jwt", "--vendor-keys", "jwks.json"),
+        *("--enrolment", "enrolment.jwt"),
+    )
+    assert done.code == 1
+    assert "SignatureInvalid" in done.out
+    assert done.out.endswith("NOT OK\n")
+
+
+def test_a_report_of_another_installation_is_not_ok(run, desk):
+    from licenseusage.reports.enrolment import build_enrolment
+
+    other = build_enrolment(licence(), key("other"), issued_at_s=1767225600)
+    (desk / "other.jwt").write_text(other)
+    done = run(
+        *("report", "verify", "1.jwt", "--vendor-keys", "jwks.json", "--enrolment", "other.jwt")
+    )
+    assert done.code == 1
+    assert "KeyUnknown" in done.out
+
+
+def test_the_receipt_of_another_report_is_not_ok(run, desk):
+    done = run(
+        *("report", "verify", "1.jwt", "--receipt", "2.receipt", "--vendor-keys", "jwks.json")
+    )
+    assert done.code == 1
+    assert "ReceiptMismatch" in done.out
+
+
+def test_a_forged_receipt_is_not_ok(run, desk):
+    forged = VendorDesk(key=key("somebody")).receipt(TOKENS[0])
+    done = run(
+        *("report", "verify", "-", "--vendor-keys", "jwks.json"),
+        stdin=json.dumps(usage_report(TOKENS[0], forged)),
+    )
+    assert done.code == 1
+    assert "KeyUnknown" in done.out
+
+
+def test_a_signed_rejection_is_not_ok(run, desk):
+    receipt = VendorDesk().receipt(TOKENS[0], Verdict.REJECTED, "CountsInconsistent")
+    done = run(
+        *("report", "verify", "-", "--vendor-keys", "jwks.json"),
+        stdin=json.dumps(usage_report(TOKENS[0], receipt)),
+    )
+    assert done.code == 1
+    assert "the vendor signed Rejected (CountsInconsistent)" in done.out
+
+
+def test_a_hole_in_the_chain_is_said_and_no_fault(run, desk):
+    done = run(
+        *("report", "verify", "1.jwt", "3.jwt", "--vendor-keys", "jwks.json"),
+        *("--enrolment", "enrolment.jwt", "--output", "json"),
+    )
+    assert done.code == 0
+    chain = Sent.from_token(TOKENS[0]).chain_id
+    assert checks(done)[f"chain {chain[:8]}", "chain"] == ("not checked", "Incomplete")
+
+
+def test_a_cut_chain_is_found_by_the_vendors_head(run, desk):
+    head = Sent.from_token(TOKENS[2]).subject
+    receipt = VendorDesk().receipt(TOKENS[1], head=Link(3, head.digest))
+    (desk / "late.receipt").write_text(receipt)
+    done = run(
+        *("report", "verify", "1.jwt", "2.jwt", "--vendor-keys", "jwks.json"),
+        *("--enrolment", "enrolment.jwt"),
+        *("--receipt", "1.receipt", "--receipt", "late.receipt"),
+    )
+    assert done.code == 1
+    assert "ChainTruncated" in done.out
+
+
+def test_an_enrolment_whose_licence_has_expired_since_still_verifies_old_reports(
+    run, desk, monkeypatch
+):
+    from licenseusage.cli import report
+    from licenseusage.clock import SystemClock
+
+    ten_years = 10 * 366 * 86400
+    monkeypatch.setattr(report, "clock_from", lambda env: SystemClock(ten_years))
+    done = run(
+        *("report", "verify", "1.jwt", "--vendor-keys", "jwks.json"),
+        *("--enrolment", "enrolment.jwt", "--output", "json"),
+    )
+    assert done.code == 0
+    assert checks(done)["1.jwt", "signature"] == ("ok", "Valid")
+
+
+@pytest.mark.parametrize("token", ["a.b.c", "é.ü.x", TOKENS[0][:-40], TOKENS[0] + "A"])
+def test_a_token_that_is_none_is_not_ok_and_no_traceback(run, desk, token):
+    (desk / "bad.jwt").write_text(token)
+    done = run(
+        *("report", "verify", "bad.jwt", "--vendor-keys", "jwks.json"),
+        *("--enrolment", "enrolment.jwt"),
+    )
+    assert done.code == 1
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("file", ["none.jwt", "."])
+def test_a_file_that_cannot_be_read_is_undetermined(run, desk, file):
+    done = run("report", "verify", file)
+    assert done.code == 3
+    assert done.err.startswith("error: Unreadable: ")
+
+
+def test_a_licence_is_no_report(run, desk):
+    done = run(
+        *("report", "verify", "license.jwt", "--vendor-keys", "jwks.json"),
+        *("--enrolment", "enrolment.jwt"),
+    )
+    assert done.code == 1
+    assert "UnsupportedType" in done.out
+
+
+def test_show_of_text_that_is_no_report_is_undetermined(run):
+    done = run("report", "show", "-", stdin="hello world")
+    assert done.code == 3
+    assert done.err.startswith("error: NoDocument: ")

@@ -1,7 +1,8 @@
 """The one clock of operator, receiver, command line and sample product.
 
-Below this module nothing reads the time: it is passed in as a value (DESIGN §9). For demos and tests
-the clock can be shifted into the past, so that a cycle of whole days ends a minute after start.
+Below this module nothing reads the time: it is passed in as a value (DESIGN §9). For demos and
+tests the clock can be shifted into the past, so that a cycle of whole days ends a minute after
+start.
 """
 
 import time
@@ -45,7 +46,7 @@ class SystemClock:
 
 
 def development(env: Mapping[str, str]) -> bool:
-    """Whether ``LICENSEUSAGE_DEV=1`` is set: permits a shifted clock and pods on loopback addresses."""
+    """Whether ``LICENSEUSAGE_DEV=1`` is set: permits a shifted clock and pods on loopback."""
     return env.get(DEV, "") == "1"
 
 

@@ -1,8 +1,8 @@
 """Errors that carry their consequence (the style of Flux's source-controller).
 
-Whoever raises one knows the condition reason and what must happen next; whoever catches one needs no
-table. Messages are for people: they name the object, what was seen and the fix, and never hold a
-secret, a user id or a pseudonym.
+Whoever raises one knows the condition reason and what must happen next; whoever catches one needs
+no table. Messages are for people: they name the object, what was seen and the fix, and never hold
+a secret, a user id or a pseudonym.
 """
 
 

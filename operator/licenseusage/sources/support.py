@@ -13,8 +13,7 @@ _HEALED_BY_CLOSING = {Reason.CANNOT_OVERLAP}
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """The best accuracy (MEASUREMENT §2) that a cycle's count can have, and why it is not
-    better."""
+    """The best accuracy (MEASUREMENT §2) of a cycle's count, and why it is not better."""
 
     accuracy: Accuracy
     why: str

@@ -91,13 +91,18 @@ def granularity_ms(pattern: str) -> int:
 
 
 def shape_of(value: Value) -> str:
-    """Describe a value without quoting it: digits as 9, letters as a."""
+    """Describe a value without quoting it: digits as 9, letters as a, other signs as ?."""
     if isinstance(value, str):
-        letters = re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "9", value[:40]))
-        return f"a text like {letters!r}"
+        return "a text like '" + "".join(map(_class_of, value[:40])) + "'"
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30:
         return f"a number of {len(str(int(abs(value))))} digits"
     return kind_of(value)
+
+
+def _class_of(sign: str) -> str:
+    if sign.isdigit():
+        return "9"
+    return "a" if sign.isalpha() else sign if sign in "-+/:., " else "?"
 
 
 def kind_of(value: Value) -> str:

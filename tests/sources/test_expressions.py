@@ -1,0 +1,92 @@
+"""Plain paths and simple predicates mean what JMESPath means."""
+
+from typing import Any
+
+import jmespath
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from licenseusage.sources.expressions import EvaluationError, ExpressionError, expression, predicate
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("id", ("id",)),
+        ("a.b.c", ("a", "b", "c")),
+        ('"@odata.id"', ("@odata.id",)),
+        ('"a.b".c', ("a.b", "c")),
+        ("a[0].b", None),
+        ("a || b", None),
+        ("values(a)", None),
+        ("@", None),
+    ],
+)
+def test_only_field_paths_are_plain(text, path):
+    assert expression(text).path == path
+
+
+@pytest.mark.parametrize("text", ["", "a..b", "a.", "nosuch(a)", "a[?b ==]", "(" * 3000])
+def test_what_is_no_jmespath_is_refused(text):
+    with pytest.raises(ExpressionError):
+        expression(text)
+    with pytest.raises(ExpressionError):
+        predicate(text)
+
+
+names = st.sampled_from(["a", "b", "c"])
+literals = st.sampled_from(
+    ["'x'", "''", "`1`", "`0`", "`true`", "`false`", "`null`", "`[]`", "`1.5`"]
+)
+paths = st.one_of(names, st.builds("{}.{}".format, names, names))
+terms = st.one_of(paths, literals)
+comparisons = st.builds(
+    "{} {} {}".format, terms, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), terms
+)
+conditions = st.recursive(
+    st.one_of(comparisons, paths, literals),
+    lambda inner: st.one_of(
+        st.builds("({}) || ({})".format, inner, inner),
+        st.builds("({}) && ({})".format, inner, inner),
+        st.builds("!({})".format, inner),
+        st.builds("(({}) || ({})) == {}".format, inner, inner, literals),
+    ),
+    max_leaves=6,
+)
+scalars = st.one_of(
+    st.none(), st.booleans(), st.sampled_from([0, 1, 2, 1.0, 1.5, "", "x", "y"]), st.just([])
+)
+items = st.dictionaries(names, st.one_of(scalars, st.dictionaries(names, scalars)), max_size=3)
+
+
+def truth(value: Any) -> bool:
+    return not (value is None or value is False or value in ("", [], {}))
+
+
+@given(conditions, items)
+def test_a_simple_predicate_is_what_jmespath_says(text, item):
+    made = predicate(text)
+    assert made.paths is not None
+    values = tuple(expression(".".join(path)).search(item) for path in made.paths)
+    try:
+        expected = truth(jmespath.search(text, item))
+    except TypeError:  # jmespath cannot order a text against a number
+        with pytest.raises(EvaluationError):
+            made.holds(item)
+        with pytest.raises(EvaluationError):
+            made.holds_for(values)
+        return
+    assert made.holds(item) is expected
+    assert made.holds_for(values) is expected
+
+
+@given(paths, st.one_of(items, scalars, st.lists(items)))
+def test_a_plain_path_is_what_jmespath_says(text, document):
+    assert expression(text).search(document) == jmespath.search(text, document)
+
+
+@pytest.mark.parametrize("text", ["contains(a, 'x')", "a[0] == 'x'", "length(a) > `1`", "{x: a}"])
+def test_other_predicates_take_the_whole_item(text):
+    assert predicate(text).paths is None
+    assert predicate(text).holds({"a": ["x", "y"]})

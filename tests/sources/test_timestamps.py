@@ -1,0 +1,232 @@
+"""Times as products write them."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from licenseusage.sources.definition import DAY_MS, Stamp
+from licenseusage.sources.timestamps import (
+    BadStampError,
+    Instant,
+    granularity_ms,
+    kind_of,
+    reader,
+    shape_of,
+)
+
+NOON_MS = 1_793_534_400_000  # 2026-11-01T12:00:00Z
+
+
+def reading(form: str = "Auto", zone: str = "UTC") -> Any:
+    return reader(Stamp(path="x", format=form, naive_timezone=zone, granularity_ms=1000))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2026-11-01T12:00:00Z", NOON_MS),
+        ("2026-11-01t12:00:00z", NOON_MS),
+        ("2026-11-01 12:00:00Z", NOON_MS),
+        ("2026-11-01T12:00:00.5Z", NOON_MS + 500),
+        ("2026-11-01T12:00:00.1239999999Z", NOON_MS + 123),
+        ("2026-11-01T13:30:00+01:30", NOON_MS),
+        ("2026-11-01T07:00:00-05:00", NOON_MS),
+        ("2026-11-01T12:00:00-00:00", NOON_MS),
+        ("2026-11-01T12:00:00", NOON_MS),
+        ("2026-10-31T23:59:60Z", NOON_MS - 12 * 3_600_000),
+        (NOON_MS // 1000, NOON_MS),
+        (NOON_MS // 1000 + 0.25, NOON_MS + 250),
+        (NOON_MS, NOON_MS),
+        (99_999_999_999, 99_999_999_999_000),
+        (100_000_000_000, 100_000_000_000),
+        (None, None),
+        ("", None),
+        (0, None),
+        (0.0, None),
+    ],
+)
+def test_auto_reads_rfc3339_seconds_and_milliseconds(value, expected):
+    read = reading().read(value)
+    assert (read and read.at_ms) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-11-01",
+        "20261101T120000Z",
+        "2026-11-01T12:00Z",
+        "2026-11-01T12:00+01:00",
+        "2026-11-01T12Z",
+        "2026-13-01T12:00:00Z",
+        "2026-11-01T12:00:61Z",
+        "01/11/2026 12:00:00",
+        "Sun, 01 Nov 2026 12:00:00 GMT",
+        "never",
+        "0",
+        True,
+        False,
+        [],
+        {},
+        ["2026-11-01T12:00:00Z"],
+        -1,
+        -1.5,
+        1e18,
+    ],
+)
+def test_auto_refuses_what_is_no_time_at_every_way_in(value):
+    with pytest.raises(BadStampError):
+        reading().read(value)
+    with pytest.raises(BadStampError):
+        reading().recent(["2026-11-01T12:00:00Z", value], 0)
+    with pytest.raises(BadStampError):  # also where it would be thrown away by time
+        reading().recent([value], NOON_MS + 100 * DAY_MS)
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "expected"),
+    [
+        ("EpochSeconds", 1_793_534_400, NOON_MS),
+        ("EpochSeconds", "1793534400", NOON_MS),
+        ("EpochSeconds", "1793534400.75", NOON_MS + 750),
+        ("EpochMillis", NOON_MS, NOON_MS),
+        ("EpochMillis", str(NOON_MS), NOON_MS),
+        ("EpochMillis", 5, 5),
+        ("%Y-%m-%d %H:%M:%S", "2026-11-01 12:00:00", NOON_MS),
+        ("%Y-%m-%d", "2026-11-01", NOON_MS - 12 * 3_600_000),
+        ("%d.%m.%Y %H:%M", "01.11.2026 12:00", NOON_MS),
+        ("%Y-%m-%dT%H:%M:%S%z", "2026-11-01T14:00:00+0200", NOON_MS),
+        ("%m/%d/%Y %I:%M:%S %p", "11/01/2026 12:00:00 PM", NOON_MS),
+    ],
+)
+def test_declared_formats(form, value, expected):
+    assert reading(form).read(value) == Instant(expected)
+
+
+@pytest.mark.parametrize(
+    ("form", "value"),
+    [
+        ("EpochSeconds", "2026-11-01T12:00:00Z"),
+        ("EpochSeconds", "-5"),
+        ("EpochSeconds", NOON_MS * 1000),
+        ("EpochMillis", [1]),
+        ("EpochMillis", True),
+        ("%Y-%m-%d", 20261101),
+        ("%Y-%m-%d", "2026-11-01T12:00:00Z"),
+        ("%Y-%m-%d", "2026-02-30"),
+    ],
+)
+def test_declared_formats_refuse_other_values(form, value):
+    with pytest.raises(BadStampError):
+        reading(form).read(value)
+
+
+@pytest.mark.parametrize(
+    ("form", "zone"),
+    [
+        ("Auto", "Mars/Olympus"),
+        ("Auto", "../etc/passwd"),
+        ("Auto", ""),
+        ("%H:%M:%S", "UTC"),
+        ("%Y-%m", "UTC"),
+        ("%Y-%m-%d %I:%M:%S", "UTC"),
+        ("%Q", "UTC"),
+    ],
+)
+def test_a_format_that_leaves_the_time_open_is_refused(form, zone):
+    with pytest.raises(ValueError, match=r"."):
+        reading(form, zone)
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("Auto", 1000),
+        ("EpochSeconds", 1000),
+        ("%Y-%m-%d %H:%M:%S", 1000),
+        ("%Y-%m-%dT%H:%M:%S.%f", 1000),
+        ("%c", 1000),
+        ("%Y-%m-%d %H:%M", 60_000),
+        ("%Y-%m-%d %H", 3_600_000),
+        ("%Y-%m-%d", DAY_MS),
+        ("%%S %Y-%m-%d", DAY_MS),
+    ],
+)
+def test_a_format_is_as_coarse_as_its_digits(form, expected):
+    assert granularity_ms(form) == expected
+
+
+def test_a_naive_time_is_read_in_the_declared_zone():
+    assert reading(zone="Asia/Tokyo").read("2026-11-01T21:00:00") == Instant(NOON_MS)
+
+
+def test_an_hour_that_happens_twice_keeps_both_readings():
+    read = reading(zone="Europe/Berlin").read("2026-10-25T02:30:00")
+    first = int(datetime(2026, 10, 25, 0, 30, tzinfo=UTC).timestamp()) * 1000
+    assert read == Instant(first, 3_600_000)
+    assert reading(zone="Europe/Berlin").read("2026-10-25T02:30:00+01:00").unsure_ms == 0
+
+
+def test_an_hour_that_never_happens_keeps_both_readings():
+    read = reading(zone="Europe/Berlin").read("2026-03-29T02:30:00")
+    assert read.unsure_ms == 3_600_000
+
+
+def test_a_value_at_the_later_reading_is_still_recent():
+    read = reading(zone="Europe/Berlin")
+    horizon = int(datetime(2026, 10, 25, 1, 0, tzinfo=UTC).timestamp()) * 1000
+    assert read.recent(["2026-10-25T02:30:00", "2026-10-25T01:59:59"], horizon) == [0]
+
+
+moments = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1))
+offsets = st.integers(-14 * 60, 14 * 60)
+
+
+@given(moments, offsets, st.integers(0, 9))
+def test_rfc3339_of_any_offset_and_fraction_is_read_to_the_millisecond(moment, offset, digits):
+    zone = timezone(timedelta(minutes=offset))
+    local = moment.replace(tzinfo=zone)
+    fraction = f".{local.microsecond:06d}000"[: digits + 1] if digits else ""
+    hours, minutes = divmod(abs(offset), 60)
+    text = f"{local:%Y-%m-%dT%H:%M:%S}{fraction}{'-' if offset < 0 else '+'}{hours:02}:{minutes:02}"
+    shown = int((fraction[1:] + "000")[:3])
+    whole = (local.replace(microsecond=0) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(
+        seconds=1
+    )
+    assert reading().read(text) == Instant(whole * 1000 + shown)
+
+
+values = st.one_of(
+    st.none(),
+    st.just(""),
+    st.just(0),
+    st.integers(1, 10**14),
+    st.floats(1, 1e11),
+    st.builds(lambda at: at.strftime("%Y-%m-%dT%H:%M:%SZ"), moments),
+    st.builds(lambda at: at.strftime("%Y-%m-%dT%H:%M:%S.%f+02:00"), moments),
+    st.builds(lambda at: at.strftime("%Y-%m-%d %H:%M:%S"), moments),
+)
+
+
+@given(st.lists(values), moments, st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns"]))
+def test_recent_finds_exactly_those_whose_latest_reading_is_not_before_the_horizon(many, at, zone):
+    read = reading(zone=zone)
+    horizon = int(at.replace(tzinfo=UTC).timestamp()) * 1000
+    instants = [read.read(value) for value in many]
+    expected = [
+        index
+        for index, one in enumerate(instants)
+        if one is not None and one.at_ms + one.unsure_ms >= horizon
+    ]
+    assert read.recent(many, horizon) == expected
+
+
+@given(st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none()))
+def test_the_shape_of_a_value_never_quotes_it(value):
+    shape = shape_of(value)
+    assert kind_of(value)
+    if isinstance(value, str):
+        assert set(shape.removeprefix("a text like ")) <= set("a9?-+/:., '")

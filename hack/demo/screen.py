@@ -36,10 +36,13 @@ class Screen:
     def step(self, title: str, *, quiet: bool = False) -> Iterator[None]:
         """Show that ``title`` is under way and, once it is done, how long it took.
 
-        ``quiet``: what happens inside writes to the terminal itself, so no spinner turns.
+        ``quiet``: what happens inside has much to say itself, so a title stands above it and no
+        spinner turns.
         """
         self._step, begun = title, time.monotonic()
-        spins = self.console.is_terminal and not quiet and self._live is None
+        if quiet:
+            self.console.print(f"[bold]{escape(title)}[/]")
+        spins = self.console.is_terminal and not quiet
         with self.console.status(f"{escape(title)} …") if spins else nullcontext():
             yield
         self.console.print(f"[green]✓[/] {escape(title)} [dim]{time.monotonic() - begun:.1f} s[/]")

@@ -34,6 +34,7 @@ def play(screen: Screen, *, once: bool, licensed: bool) -> bool:
     Raises:
         Failed: A step did not work; the message tells which, and what the operator said.
     """
+    screen.plain(_OPENING)
     cp: ControlPlane | None = None
     children: Children | None = None
     with ExitStack() as stack:
@@ -54,6 +55,12 @@ def play(screen: Screen, *, once: bool, licensed: bool) -> bool:
             return all(point.true for point in found)
         except Exception as error:
             raise Failed.seen(screen.current_step, error, cp, children) from error
+
+
+_OPENING = """\
+A month's end in two minutes. Everything is real but the time: a Kubernetes API, a product, a
+vendor, the operator. Their clock is set back, and a cycle of 30 days ends in about a minute.
+"""
 
 
 def _set_scene(
@@ -144,7 +151,9 @@ class Scene:
             self.screen.plain(self.cp.kubectl("get", kind, "-n", stage.NAMESPACE).stdout)
         found = points(self.seen, len(self.truth.active), licensed=self.licensed)
         if self.seller is not None and self.seen.final:
-            found.append(vendor.verified(self.cp, self.seller, self.when, self.screen))
+            last = self.seen.final["spec"]["sequence"]
+            found.append(vendor.verified(self.cp, self.seller, last, self.when, self.screen))
+        self.screen.plain(_WHY_EXACT)
         if not self.licensed:
             self.screen.plain(_WHY_NOTHING)
         for point in found:
@@ -163,6 +172,11 @@ class Scene:
                 self.look()
                 time.sleep(1)
 
+
+_WHY_EXACT = """\
+Coverage is incomplete, since this operator was installed a minute before the cycle's end. The
+number is exact all the same: the product remembers when each person was last active.
+"""
 
 _WHY_NOTHING = """\
 Nothing was reported, and nothing could be: the object has spec.cycle instead of a licence. Cycles

@@ -76,13 +76,22 @@ def give_to_customer(cp: ControlPlane, vendor: Vendor) -> None:
     cp.apply(stage.secret(stage.NAMESPACE, "sample-license", license_data))
 
 
-def verified(cp: ControlPlane, vendor: Vendor, plan: Plan, screen: Screen) -> Point:
-    """Verify all reports, their chain and their receipts with the command line."""
+def verified(cp: ControlPlane, vendor: Vendor, up_to: int, plan: Plan, screen: Screen) -> Point:
+    """Verify the reports, their chain and their receipts with the command line.
+
+    Args:
+        cp: Holds the reports, and the installation's identity.
+        vendor: Whose keys the receipts are verified with.
+        up_to: The last report's sequence; a newer one, of the next cycle, may be on its way still.
+        plan: The simulated time.
+        screen: Shows the command and what it says.
+    """
     folder = cp.folder / "verify"
     folder.mkdir(exist_ok=True)
     reports, enrolment = folder / "reports.json", folder / "enrolment.jwt"
-    listed = cp.kubectl("get", "usagereports", "-n", stage.NAMESPACE, "-o", "json")
-    reports.write_text(listed.stdout)
+    listed = cp.kubectl("get", "usagereports", "-n", stage.NAMESPACE, "-o", "json").stdout
+    items = [i for i in json.loads(listed)["items"] if i["spec"]["sequence"] <= up_to]
+    reports.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     # The installation's own statement of its key, kept beside it and enrolled with the vendor.
     identity = ("secret", "licenseusage-identity", "-n", stage.OPERATOR_NAMESPACE)
     statements = cp.kubectl("get", *identity, "-o", "jsonpath={.data.statements}").stdout

@@ -61,7 +61,10 @@ class MemoryOutbox:
         for row in [*waiting[:1], *rejected]:
             if row.next_ms is not None and row.next_ms <= now_ms:
                 row.state, row.lease_ms, row.attempts = SENDING, now_ms + LEASE_MS, row.attempts + 1
-                return Queued(row.jti, row.chain_id, row.sequence, row.token, row.attempts)
+                receipted = row.last is not None and row.last.receipt is not None
+                return Queued(
+                    row.jti, row.chain_id, row.sequence, row.token, row.attempts, receipted
+                )
         return None
 
     def chain(self, chain_id: str) -> ChainView:
@@ -88,7 +91,8 @@ class MemoryOutbox:
             ):
                 row.state, row.next_ms = DeliveryState.PENDING, settlement.resend_ms
         if settlement.acknowledged:
-            self.acknowledged[chain_id] = settlement.acknowledged.sequence
+            known = self.acknowledged.get(chain_id, 0)
+            self.acknowledged[chain_id] = max(known, settlement.acknowledged.sequence)
         if settlement.received_ms is not None:
             newest = self.vendor_time_ms.get(chain_id, 0)
             self.vendor_time_ms[chain_id] = max(newest, settlement.received_ms)

@@ -23,7 +23,14 @@ class LedgerOutbox:
         if item is None:
             return None
         self._claims[item.jti] = item
-        return Queued(item.jti, item.chain_id, item.sequence, item.token, item.attempts)
+        return Queued(
+            item.jti,
+            item.chain_id,
+            item.sequence,
+            item.token,
+            item.attempts,
+            receipted=item.receipt is not None,
+        )
 
     def chain(self, chain_id: str) -> ChainView:
         """Return what the vendor has said about a chain."""
@@ -53,6 +60,8 @@ class LedgerOutbox:
                 findings=settlement.findings,
                 head=Link(head.sequence, head.digest) if head else None,
                 resend_after=settlement.resend_after,
+                resend_ms=settlement.resend_ms,
+                stopped=settlement.stopped,
             ),
             now_ms,
         )

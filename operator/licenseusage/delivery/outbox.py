@@ -31,6 +31,7 @@ class Queued:
         sequence: Position in that chain, from 1.
         token: The document, exactly as signed.
         attempt: Number of this attempt, from 1.
+        receipted: The vendor has signed for it before, and it is sent again.
     """
 
     jti: str
@@ -38,6 +39,7 @@ class Queued:
     sequence: int
     token: str
     attempt: int
+    receipted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

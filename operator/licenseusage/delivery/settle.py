@@ -37,11 +37,14 @@ def settle(
     if receipt is None:
         wait = delay_seconds(outcome.schedule, queued.attempt, permille, retry_after)
         return Settlement(outcome.state, outcome.reason, message, now_ms + 1000 * wait)
+    # What is sent again asks for nothing more: a vendor whose head never moves would have us send
+    # its chain in a loop, and one that is catching up sends a low head with each receipt.
     notes = head_notes(receipt, held=held, acknowledged=chain.acknowledged)
     stopped = next((note for note in _STOPPING if note in notes), None)
-    regressed = _REGRESSED in notes and not _stale(receipt, chain) and stopped is None
+    current = not queued.receipted and not _stale(receipt, chain)
     halted = stopped is not None or receipt.verdict is Verdict.CONFLICT
-    resend_after = None if halted else _resend_after(receipt, chain, regressed=regressed)
+    regressed = _REGRESSED in notes and current and not halted
+    resend_after = _lacks_after(receipt, regressed=regressed) if current and not halted else None
     return Settlement(
         state=outcome.state,
         reason=outcome.reason,
@@ -69,16 +72,14 @@ def _stale(receipt: Receipt, chain: ChainView) -> bool:
     return chain.vendor_time_ms is not None and 1000 * receipt.received_at_s < chain.vendor_time_ms
 
 
-def _resend_after(receipt: Receipt, chain: ChainView, *, regressed: bool) -> int | None:
+def _lacks_after(receipt: Receipt, *, regressed: bool) -> int | None:
     """Return the position behind which the vendor lacks documents; None if it lacks nothing."""
-    if _stale(receipt, chain):
-        return None
     head = receipt.head.sequence if receipt.head else 0
     return head if regressed or head < receipt.subject.sequence - 1 else None
 
 
 def _resend_ms(queued: Queued, now_ms: int, permille: int) -> int:
-    # A vendor that never moves its head would otherwise have us send the whole chain in a loop.
+    # Slowly, where the document itself had trouble: the vendor is not at its best.
     if queued.attempt == 1:
         return now_ms
     return now_ms + 1000 * delay_seconds(Schedule.BACKOFF, queued.attempt, permille)

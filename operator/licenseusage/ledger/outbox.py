@@ -60,7 +60,8 @@ def chain_state(connection: Connection, chain_id: str) -> ChainState:
         .limit(1)
     )
     head = connection.execute(newest).one_or_none()
-    stopped = select(outbox.c.reason).filter_by(chain_id=chain_id, state=Delivery.CONFLICT)
+    conflict = select(outbox.c.reason).filter_by(chain_id=chain_id, state=Delivery.CONFLICT)
+    stopped = connection.execute(conflict.limit(1)).scalar_one_or_none()
     acknowledged = None
     if row is not None and row.acknowledged_sequence is not None:
         acknowledged = Link(row.acknowledged_sequence, row.acknowledged_digest)
@@ -69,7 +70,7 @@ def chain_state(connection: Connection, chain_id: str) -> ChainState:
         head=Link(*head) if head else None,
         acknowledged=acknowledged,
         vendor_time_ms=row.vendor_time_ms if row else None,
-        stopped=connection.execute(stopped.limit(1)).scalar_one_or_none(),
+        stopped=row.stopped if row and row.stopped else stopped,
     )
 
 
@@ -179,9 +180,17 @@ def record_result(
     )
     if result.receipt is not None:
         _acknowledge(connection, claimed, result, received)
+    if result.stopped is not None:
+        halted = {"stopped": result.stopped}
+        of_chain = chains.c.id == claimed.chain_id
+        connection.execute(update(chains).where(of_chain).values(halted))
     if result.resend_after is not None:
-        _resend_after(connection, claimed, result.resend_after, now_ms)
-    if result.state is Delivery.ACCEPTED and not claimed.kind.is_report:
+        due_ms = now_ms if result.resend_ms is None else result.resend_ms
+        _resend_after(connection, claimed, result.resend_after, due_ms)
+    # The same receipt as before says that the vendor knew the key all along: nothing has changed,
+    # and two chains of reports would release each other for ever.
+    newly_known = result.state is Delivery.ACCEPTED and result.receipt != held.receipt
+    if newly_known and not claimed.kind.is_report:
         _release_reports(connection, claimed.chain_id, now_ms)
     return get(connection, claimed.jti)
 
@@ -307,6 +316,7 @@ def _unblocked(now_ms: int | None) -> tuple[ColumnElement[bool], ...]:
     return (
         outbox.c.state.in_((Delivery.PENDING, Delivery.SENDING, Delivery.REJECTED)),
         ~blocked.exists(),
+        chains.c.stopped.is_(None),
         or_(chains.c.key_chain_id.is_(None), enrolled),
     )
 
@@ -346,7 +356,7 @@ def _acknowledge(
     connection.execute(update(outbox).where(covered).values(accepted))
 
 
-def _resend_after(connection: Connection, claimed: OutboxItem, sequence: int, now_ms: int) -> None:
+def _resend_after(connection: Connection, claimed: OutboxItem, sequence: int, due_ms: int) -> None:
     """Send again what the vendor had accepted and holds no longer."""
     lost = and_(
         outbox.c.chain_id == claimed.chain_id,
@@ -354,7 +364,7 @@ def _resend_after(connection: Connection, claimed: OutboxItem, sequence: int, no
         outbox.c.sequence > sequence,
         outbox.c.state == Delivery.ACCEPTED,
     )
-    again = {"state": Delivery.PENDING, "next_attempt_ms": now_ms, "accepted_ms": None}
+    again = {"state": Delivery.PENDING, "next_attempt_ms": due_ms, "accepted_ms": None}
     connection.execute(update(outbox).where(lost).values(again))
 
 

@@ -140,3 +140,8 @@ def test_every_command_has_help(run, command):
 def test_examples_keep_their_lines(run):
     out = run("license", "show", "--help").out
     assert "\n      licenseusage license show license.jwt\n" in out
+
+
+def test_an_example_of_several_lines_can_be_pasted(run):
+    out = run("report", "verify", "--help").out
+    assert "--vendor-keys jwks.json \\\n          --enrolment enrolment.jwt\n" in out

@@ -135,10 +135,17 @@ def _keep_examples(command: Any) -> None:  # noqa: ANN401 - a command of typer's
     """Keep the lines of indented paragraphs apart: click would join them to one."""
     if command.help:
         paragraphs = command.help.split("\n\n")
-        kept = [f"\b\n{text}" if _has_own_lines(text) else text for text in paragraphs]
+        kept = [f"\b\n{_continued(text)}" if _has_own_lines(text) else text for text in paragraphs]
         command.help = "\n\n".join(kept).replace("::\n", ":\n")
     for child in getattr(command, "commands", {}).values():
         _keep_examples(child)
+
+
+def _continued(paragraph: str) -> str:
+    """End a line with a backslash if the next is indented deeper than a command: it can be pasted."""
+    lines = paragraph.split("\n")
+    goes_on = [following.startswith(" " * 5) for following in [*lines[1:], ""]]
+    return "\n".join(f"{line} \\" if on else line for line, on in zip(lines, goes_on, strict=True))
 
 
 def _has_own_lines(paragraph: str) -> bool:

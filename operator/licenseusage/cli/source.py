@@ -113,11 +113,13 @@ def check(
     reached.
 
     Examples:
-        licenseusage source check usage.yaml --url https://10.1.2.3:9200 --ca ca.crt --secret
-        opencloud-meter/username=admin --secret-file opencloud-meter/password=-
+        licenseusage source check usage.yaml --url https://10.1.2.3:9200 --ca ca.crt
+            --secret opencloud-meter/username=admin
+            --secret-file opencloud-meter/password=-
 
-        kubectl port-forward deploy/hub 8081 & licenseusage source check hub.yaml --url
-        http://127.0.0.1:8081 --secret-file hub-token/token=token.txt
+        kubectl port-forward deploy/hub 8081 &
+        licenseusage source check hub.yaml --url http://127.0.0.1:8081
+            --secret-file hub-token/token=token.txt
     """
     read = read_source_file(file, name)
     values = _secret_values(secret or [], secret_file or [])

@@ -225,7 +225,7 @@ class Vendor:
 
     @property
     def endpoint(self):
-        return f"https://127.0.0.1:{self.port}/usage"
+        return f"https://127.0.0.1:{self.port}"
 
     def start(self):
         env = {

@@ -57,6 +57,16 @@ def test_show_says_everything_in_words(run, desk):
         assert words in done.out
 
 
+def test_show_leaves_no_value_of_the_claims_out(run, desk):
+    from tests.reports.conformance import TOKENS as VECTORS
+
+    (desk / "amendment.jwt").write_text(VECTORS["report-3-amendment"])
+    (desk / "full.jwt").write_text(VECTORS["report-purpose-standby"])
+    out = run("report", "show", "amendment.jwt", "full.jwt").out
+    for value in ("two days re-read", "NewEvidence", "Standby", "steps back 0", "offset -1 s"):
+        assert value in out
+
+
 def test_show_as_json_is_the_claims(run, desk):
     shown = json.loads(run("report", "show", "2.jwt", "--output", "json").out)
     assert shown["header"]["typ"] == "usage-report+jwt"

@@ -142,7 +142,7 @@ def _keep_examples(command: Any) -> None:  # noqa: ANN401 - a command of typer's
 
 
 def _continued(paragraph: str) -> str:
-    """End a line with a backslash if the next is indented deeper than a command: it can be pasted."""
+    """End a line with a backslash if the next is indented deeper than a command, to be pasted."""
     lines = paragraph.split("\n")
     goes_on = [following.startswith(" " * 5) for following in [*lines[1:], ""]]
     return "\n".join(f"{line} \\" if on else line for line, on in zip(lines, goes_on, strict=True))

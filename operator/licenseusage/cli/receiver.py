@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from licenseusage.clock import clock_from
-from licenseusage.errors import Stalled
+from licenseusage.receiver.server import serve
+from licenseusage.receiver.settings import Address, VendorFiles, access_for, certificate_for
 
 app = typer.Typer(help="Run the vendor's receiver of reports.")
 
@@ -75,15 +76,6 @@ def receiver(
 
         licenseusage receiver --keys keys --address 0.0.0.0:8443 --tls-cert c.pem --tls-key k.pem
     """
-    try:
-        from licenseusage.receiver.server import serve
-    except ModuleNotFoundError as error:
-        raise Stalled(
-            "NotInstalled",
-            f"The receiver needs {error.name}: pip install 'licenseusage[receiver]'.",
-        ) from None
-    from licenseusage.receiver.settings import Address, VendorFiles, access_for, certificate_for
-
     clock = clock_from(os.environ)
     listening = Address.parse(address)
     serve(

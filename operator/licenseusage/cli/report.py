@@ -166,7 +166,7 @@ def _fields(report: Report) -> list[tuple[str, Any]]:
         ("daily active users", _daily(content)),
         ("cycle", f"{cycle.index}: {show_time(cycle.start_s)} to {show_time(cycle.end_s)}"),
         ("as of", show_time(cycle.as_of_s)),
-        ("observed", f"{coverage.observed_seconds} s"),
+        ("observed", f"{coverage.observed_seconds} s{', gaps merged' * coverage.merged}"),
         *[
             ("gap", f"{show_time(gap.start_s)} to {show_time(gap.end_s)}: {gap.reason}")
             for gap in coverage.gaps
@@ -175,8 +175,14 @@ def _fields(report: Report) -> list[tuple[str, Any]]:
         ("excluded", _counts(dict(rules.exclusions))),
         ("uncertainty", _counts({one.reason: one.users for one in content.uncertainty})),
         ("assumptions", ", ".join(rules.assumptions) or None),
-        ("rules changed in cycle", rules.changes_in_cycle),
+        ("rules", f"{rules.digest}, changed {rules.changes_in_cycle} times in this cycle"),
+        ("purpose", content.purpose or "as licensed"),
+        ("commitment", content.commitment),
+        ("pseudonym key", content.pseudonym_key_id),
+        ("supersedes", _supersedes(content)),
+        ("clock", _clock(content)),
         ("issued", show_time(envelope.issued_at_s)),
+        ("chain", f"{envelope.chain_id}, {envelope.continuity}"),
         ("previous", envelope.previous),
         ("acknowledged", acknowledged and f"{acknowledged.sequence} {acknowledged.digest}"),
         ("installation", envelope.installation),
@@ -204,6 +210,25 @@ def counts_in_words(content: Content) -> str:
 def _daily(content: Content) -> str | None:
     days = content.daily_active_users
     return None if days is None else " ".join("?" if day is None else str(day) for day in days)
+
+
+def _supersedes(content: Content) -> str | None:
+    old = content.supersedes
+    if old is None:
+        return None
+    return f"{old.link.sequence} {old.link.digest}, {old.reason}" + (
+        f": {old.note}" * bool(old.note)
+    )
+
+
+def _clock(content: Content) -> str:
+    clock = content.clock
+    vendor = "-" if clock.vendor_time_s is None else show_time(clock.vendor_time_s)
+    return (
+        f"high water {show_time(clock.high_water_s)}, steps back {clock.backward_steps}, "
+        f"forward {clock.forward_steps}, largest {clock.largest_step_seconds} s, "
+        f"vendor's time {vendor}, reference offset {clock.reference_offset_seconds} s"
+    )
 
 
 def _counts(counts: dict[str, int]) -> str | None:

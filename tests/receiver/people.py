@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import httpx
+
 from licenseusage.receiver.access import PagesAccess
 from licenseusage.receiver.app import create_app
 from licenseusage.receiver.store import Store
@@ -247,9 +248,7 @@ class Customer:
 
     def amendment(self, previous: str, amended: str, *, reason: str = "NewEvidence", **more: Any):
         link = Link(_sequence(amended), digest(amended))
-        return self.report(
-            previous, kind="amendment", supersedes=Supersedes(link, reason), **more
-        )
+        return self.report(previous, kind="amendment", supersedes=Supersedes(link, reason), **more)
 
     def chain(self, length: int) -> list[str]:
         """Return a chain in order: per cycle an interim and a final."""

@@ -168,7 +168,10 @@ def test_change_against_the_report_before_is_found_in_any_order(receiver, change
         customer = Customer(f"customer {order}")
         receiver.put_key(customer.enrolment)
         first = customer.report(operator=OperatorInfo("1.0.0", "1" * 32))
-        tokens = [first, customer.report(first, **{"operator": OperatorInfo("1", "1" * 32)} | changes)]
+        tokens = [
+            first,
+            customer.report(first, **{"operator": OperatorInfo("1", "1" * 32)} | changes),
+        ]
         for position in order:
             assert receiver.report(tokens[position]).verdict == "Accepted"
         assert receiver.held_findings(chain_id(first)) == {finding}

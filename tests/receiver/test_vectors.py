@@ -1,7 +1,9 @@
 """The format's own vectors, put to the receiver; ``reference.py`` says which layer refuses them."""
 
+import functools
 import importlib.util
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,6 @@ VECTORS: dict[str, Any] = json.loads((FOLDER / "vectors.json").read_text())
 TOKENS: dict[str, str] = VECTORS["tokens"]
 SEEDS: dict[str, str] = VECTORS["privateSeeds"]
 VENDOR_KEYS = VendorKeys.from_jwks(json.dumps(VECTORS["context"]["vendorJwks"]))
-
 _SPEC = importlib.util.spec_from_file_location("format_reference", FOLDER / "reference.py")
 assert _SPEC is not None
 assert _SPEC.loader is not None
@@ -29,6 +30,9 @@ _SPEC.loader.exec_module(reference)
 
 def seed_key(name: str) -> SigningKey:
     return SigningKey.from_seed(reference.urlsafe_b64decode(SEEDS[name] + "="))
+
+
+KEYS = {"vendor_keys": VENDOR_KEYS, "receipt_key": seed_key("receipt")}
 
 
 def cases(verify: str) -> list[Any]:
@@ -44,23 +48,41 @@ def context_of(case: dict[str, Any]) -> dict[str, Any]:
     return context
 
 
-@pytest.fixture
-def vendor(start: Callable[..., Receiver], clock: FixedClock) -> Callable[..., Receiver]:
-    """Start the vectors' vendor, with both installations enrolled under one licence."""
+@pytest.fixture(scope="module")
+def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bool], Path]:
+    """Make, once each, a database that knows both installations under one licence."""
 
-    def run(context: dict[str, Any], *, rotated: bool) -> Receiver:
-        receiver = start(vendor_keys=VENDOR_KEYS, receipt_key=seed_key("receipt"))
-        license_ = read_license(TOKENS[context["license"]], VENDOR_KEYS)
-        clock.now_s = VECTORS["context"]["now"]
+    @functools.cache
+    def make(license_name: str, rotated: bool) -> Path:
+        path = tmp_path_factory.mktemp("enrolled") / "receiver.sqlite"
+        clock = FixedClock(VECTORS["context"]["now"])
+        receiver = Receiver(f"sqlite:///{path}", clock, **KEYS)
+        license_ = read_license(TOKENS[license_name], VENDOR_KEYS)
         for name in ("installation1", "otherInstallation"):
-            own = name == "installation1" and context["license"] == "license"
+            own = name == "installation1" and license_name == "license"
             token = TOKENS["enrolment"] if own else enrolment(name, license_)
-            answer = receiver.put_key(token)
-            assert answer.status_code == 201, answer.text
+            assert receiver.put_key(token).status_code == 201
             if own and rotated:
                 assert receiver.put_key(TOKENS["succession"]).status_code == 201
+        receiver.close()
+        return path
+
+    return make
+
+
+@pytest.fixture
+def vendor(
+    start: Callable[..., Receiver],
+    clock: FixedClock,
+    tmp_path: Path,
+    enrolled: Callable[[str, bool], Path],
+) -> Callable[..., Receiver]:
+    """Start the vectors' vendor on a database of this test's own, with the case's keys enrolled."""
+
+    def run(context: dict[str, Any], *, rotated: bool) -> Receiver:
+        shutil.copy(enrolled(context["license"], rotated), tmp_path / "receiver.sqlite")
         clock.now_s = context["now"]
-        return receiver
+        return start(**KEYS)
 
     return run
 
@@ -111,12 +133,13 @@ def test_report_vector(vendor, case):
         assert verdict == ("Accepted" if case["expect"] == "Valid" else "Rejected")
     else:
         with receiver.store.read() as views:
-            assert [views.chains_of(each, limit=9) for each in views.installations(limit=9, offset=0)] == [[], []]  # fmt: skip
+            known = views.installations(limit=9, offset=0)
+            assert [views.chains_of(each, limit=9) for each in known] == [[], []]
 
 
 @pytest.mark.parametrize("case", cases("enrolment"))
 def test_enrolment_vector(start, clock, case):
-    receiver = start(vendor_keys=VENDOR_KEYS, receipt_key=seed_key("receipt"))
+    receiver = start(**KEYS)
     clock.now_s = context_of(case)["now"]
     answer = receiver.put_key(TOKENS[case["input"]])
     assert answer.status_code == expected_status(case, report=False), answer.text
@@ -136,7 +159,7 @@ def test_succession_vector(vendor, case):
 
 @pytest.mark.parametrize("case", cases("keys"))
 def test_key_chain_vector(start, clock, case):
-    receiver = start(vendor_keys=VENDOR_KEYS, receipt_key=seed_key("receipt"))
+    receiver = start(**KEYS)
     clock.now_s = context_of(case)["now"]
     answers = [receiver.put_key(TOKENS[name]) for name in case["input"]]
     assert {answer.status_code for answer in answers[:-1]} <= {201}

@@ -165,9 +165,13 @@ def _complete_openapi(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         document = generate()
-        document.setdefault("components", {}).setdefault("schemas", {}).update(
-            documented.components()
-        )
+        # FastAPI documents an answer of its own for a wrong path; here that is a problem as well.
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                described = operation["responses"].get("422", {}).get("description")
+                if described == "Validation Error":
+                    del operation["responses"]["422"]
+        document["components"] = {"schemas": documented.components()}
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

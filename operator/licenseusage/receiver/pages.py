@@ -105,7 +105,6 @@ def routes(
             "problem.html",
             error=error,
             meaning=problems.CLASSES[error],
-            status=problems.status_of(error),
             of_document=error in MEANING,
         )
 

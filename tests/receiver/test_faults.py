@@ -1,0 +1,273 @@
+"""Races, full disks and failing signatures: one row per position, or none and a 503."""
+
+import asyncio
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from licenseusage.errors import Retryable, Stalled
+from licenseusage.receiver.store import Store
+from tests.receiver.people import ANCHOR, CYCLE, Customer, chain_id, error_of, jti
+
+RACERS = 4
+ROUNDS = 5
+
+
+def rows(receiver, token):
+    with receiver.store.read() as views:
+        return [document for document, _ in views.documents(chain_id(token), limit=100)]
+
+
+def at_once(calls):
+    """Run the calls in threads of their own that start together; return their results."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call):
+        barrier.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+@pytest.fixture
+def processes(start):
+    """Several receivers on one database, as several processes would be."""
+    return [start() for _ in range(RACERS)]
+
+
+def test_same_report_sent_at_once_is_stored_once_with_one_receipt(processes):
+    for number in range(ROUNDS):
+        customer = Customer(f"customer {number}")
+        processes[0].put_key(customer.enrolment)
+        token = customer.report()
+        answers = at_once([partial(each.put_report, token) for each in processes])
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 201]
+        assert len({answer.content for answer in answers}) == 1
+        assert len(rows(processes[0], token)) == 1
+
+
+def test_different_reports_for_one_position_sent_at_once_give_one_winner(processes):
+    for number in range(ROUNDS):
+        customer = Customer(f"customer {number}")
+        processes[0].put_key(customer.enrolment)
+        tokens = [customer.report(users=users) for users in range(RACERS)]
+        answers = at_once(
+            [partial(each.put_report, token) for each, token in zip(processes, tokens, strict=True)]
+        )
+        assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+        verdicts = sorted(document.verdict for document in rows(processes[0], tokens[0]))
+        assert verdicts == ["Accepted", "Conflict", "Conflict", "Conflict"]
+
+
+def test_reports_of_one_chain_sent_at_once_are_all_linked(processes):
+    for number in range(ROUNDS):
+        customer = Customer(f"customer {number}")
+        processes[0].put_key(customer.enrolment)
+        tokens = customer.chain(RACERS)
+        at_once(
+            [partial(each.put_report, token) for each, token in zip(processes, tokens, strict=True)]
+        )
+        with processes[0].store.read() as views:
+            assert views.chain(chain_id(tokens[0])).head.sequence == RACERS
+
+
+def test_same_enrolment_sent_at_once_is_stored_once(processes):
+    token = Customer().enrolment
+    answers = at_once([partial(each.put_key, token) for each in processes])
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 201]
+
+
+def unavailable(answer):
+    assert (answer.status_code, error_of(answer)) == (503, "VendorUnavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    return True
+
+
+def test_failure_to_sign_stores_nothing(receiver, customer, monkeypatch):
+    def refuse(*_):
+        raise OSError("the key store does not answer")
+
+    token = customer.report()
+    with monkeypatch.context() as patch:
+        patch.setattr("licenseusage.receiver.receipts.build_receipt", refuse)
+        assert unavailable(receiver.put_report(token))
+        assert unavailable(receiver.put_key(Customer("other").enrolment))
+    assert rows(receiver, token) == []
+    assert receiver.put_report(token).status_code == 201
+    assert receiver.put_key(Customer("other").enrolment).status_code == 201
+
+
+@pytest.mark.parametrize("when", ["write", "commit"])
+def test_full_disk_stores_nothing(receiver, customer, when):
+    token = customer.report()
+    engine = receiver.store._engine
+    if when == "write":
+
+        @event.listens_for(engine, "before_cursor_execute")
+        def fill(_c, _cursor, statement, *_):
+            if statement.startswith("INSERT INTO documents"):
+                raise sqlite3.OperationalError("database or disk is full")
+    else:
+
+        @event.listens_for(engine, "commit")
+        def fill(connection):
+            if connection.get_execution_options().get("licenseusage_writes"):
+                raise OperationalError("COMMIT", {}, sqlite3.OperationalError("disk I/O error"))
+
+    assert unavailable(receiver.put_report(token))
+    event.remove(engine, "before_cursor_execute" if when == "write" else "commit", fill)
+    assert rows(receiver, token) == []
+    assert receiver.put_report(token).status_code == 201
+
+
+def test_really_full_database_stores_nothing_and_recovers(receiver, customer, clock):
+    clock.now_s = ANCHOR + 20 * CYCLE
+    engine = receiver.store._engine
+
+    def limit(pages):
+        engine.dispose()
+
+        @event.listens_for(engine, "connect")
+        def connect(connection, _):
+            connection.execute(f"PRAGMA max_page_count={pages}")
+
+    tokens = customer.chain(30)
+    limit(1)  # SQLite rounds this up to what the file has now
+    answers = [receiver.put_report(token) for token in tokens]
+    refused = [
+        token for token, answer in zip(tokens, answers, strict=True) if answer.status_code == 503
+    ]
+    assert refused
+    assert all(answer.status_code in (201, 503) for answer in answers)
+    limit(1_000_000)
+    assert {receiver.put_report(token).status_code for token in refused} == {201}
+    assert len(rows(receiver, tokens[0])) == len(tokens)
+
+
+def test_locked_database_is_a_503(receiver, customer, tmp_path, monkeypatch):
+    monkeypatch.setattr("licenseusage.receiver.store.database.BUSY_SECONDS", 0)
+    impatient = Store.open(f"sqlite:///{tmp_path / 'receiver.sqlite'}")
+    other = sqlite3.connect(tmp_path / "receiver.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Retryable, match="locked"), impatient.write():
+        pass
+    other.execute("ROLLBACK")
+    other.close()
+    with impatient.write() as writing:
+        assert writing.document("sha256:none") is None
+    impatient.close()
+
+
+def test_position_is_guarded_by_the_database_itself(receiver, customer, tmp_path):
+    token = customer.report()
+    receiver.put_report(token)
+    database = sqlite3.connect(tmp_path / "receiver.sqlite")
+    copied = "INSERT INTO documents SELECT 'sha256:other', chain_id, sequence, typ, jti, previous, rank, token, {}, error, findings, received_ms, receipt, receipt_kid FROM documents WHERE jti = ?"  # noqa: E501
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        database.execute(copied.format("verdict"), [jti(token)])
+    database.execute(copied.format("'Conflict'"), [jti(token)])
+    database.close()
+
+
+def test_database_is_durable_and_private(tmp_path):
+    path = tmp_path / "receiver.sqlite"
+    store = Store.open(f"sqlite:///{path}")
+    with store._engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    store.close()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_database_of_another_version_is_refused(tmp_path):
+    url = f"sqlite:///{tmp_path / 'receiver.sqlite'}"
+    Store.open(url).close()
+    database = sqlite3.connect(tmp_path / "receiver.sqlite")
+    database.execute("UPDATE receiver_schema SET version = 2")
+    database.commit()
+    database.close()
+    with pytest.raises(Stalled, match="schema version 2") as caught:
+        Store.open(url)
+    assert caught.value.reason == "SchemaUnsupported"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite:////nowhere/receiver.sqlite", "DatabaseUnavailable"),
+        ("mysql://root:secret@localhost/x", "SettingsInvalid"),
+        ("not a url", "SettingsInvalid"),
+    ],
+)
+def test_unusable_database_is_said_without_its_password(url, reason):
+    with pytest.raises((Stalled, Retryable)) as caught:
+        Store.open(url)
+    assert caught.value.reason == reason
+    assert "secret" not in caught.value.message
+
+
+def test_file_that_is_no_database_is_refused(tmp_path):
+    (tmp_path / "receiver.sqlite").write_text("this is not a database, but it is long enough" * 99)
+    with pytest.raises(Retryable, match="not a database"):
+        Store.open(f"sqlite:///{tmp_path / 'receiver.sqlite'}")
+
+
+def test_health_tells_whether_the_database_answers(receiver, tmp_path):
+    assert receiver.get("/healthz").json() == {"status": "ok"}
+    receiver.store.close()
+    for file in tmp_path.iterdir():
+        file.unlink()
+    answer = receiver.get("/healthz")
+    assert unavailable(answer)
+
+
+def test_slow_body_is_given_up(receiver, customer, monkeypatch):
+    monkeypatch.setattr("licenseusage.receiver.requestbody.READ_SECONDS", 0.01)
+    token = customer.report()
+
+    async def ask():
+        sent = iter([{"type": "http.request", "body": token[:9].encode(), "more_body": True}])
+        answer = []
+
+        async def receive():
+            for message in sent:
+                return message
+            return await asyncio.Event().wait()
+
+        async def send(message):
+            answer.append(message)
+
+        scope = {
+            "type": "http",
+            "method": "PUT",
+            "path": f"/v1/reports/{jti(token)}",
+            "raw_path": b"",
+            "query_string": b"",
+            "root_path": "",
+            "scheme": "https",
+            "http_version": "1.1",
+            "server": ("usage.vendor.example", 443),
+            "headers": [(b"content-type", b"application/jose"), (b"host", b"usage.vendor.example")],
+        }
+        await receiver.app(scope, receive, send)
+        return answer
+
+    answer = asyncio.run(ask())
+    assert answer[0]["status"] == 408
+
+
+def test_unexpected_failure_is_a_500_that_tells_nothing(receiver, customer, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("a secret detail")
+
+    monkeypatch.setattr("licenseusage.receiver.intake.place_report", fail)
+    answer = receiver.put_report(customer.report())
+    assert (answer.status_code, error_of(answer)) == (500, "InternalError")
+    assert "secret" not in answer.text

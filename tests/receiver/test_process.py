@@ -1,0 +1,228 @@
+"""The receiver as its users run it: settings, TLS, a real process."""
+
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from licenseusage.errors import Stalled
+from licenseusage.receiver.access import PagesAccess
+from licenseusage.receiver.settings import (
+    Address,
+    Certificate,
+    VendorFiles,
+    access_for,
+    certificate_for,
+)
+from licenseusage.reports.receipt import Sent, verify_receipt
+from tests.receiver.people import (
+    LICENCE_KEY,
+    RECEIPT_KEY,
+    VENDOR_KEYS,
+    Customer,
+    jti,
+    key,
+    published,
+)
+from tests.receiver.tls import write_certificate
+
+LICENSEUSAGE = Path(sys.executable).parent / "licenseusage"
+LOCAL, ANYWHERE = Address("127.0.0.1", 8443), Address("0.0.0.0", 8443)
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    (folder / "jwks.json").write_text(VENDOR_KEYS.to_jwks())
+    (folder / "receipt.jwk").write_text(RECEIPT_KEY.to_jwk())
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "local"),
+    [
+        ("127.0.0.1:8443", "127.0.0.1", 8443, True),
+        ("127.8.8.8:1", "127.8.8.8", 1, True),
+        ("localhost:0", "localhost", 0, True),
+        ("[::1]:8443", "::1", 8443, True),
+        ("0.0.0.0:8443", "0.0.0.0", 8443, False),
+        ("[::]:8443", "::", 8443, False),
+    ],
+)
+def test_address(text, host, port, local):
+    address = Address.parse(text)
+    assert (address.host, address.port, address.local) == (host, port, local)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "8443", ":8443", "127.0.0.1", "host:x", "example.com:1", "::1:8443", "a@[::1]:1",
+             "127.0.0.1:1/x", "127.0.0.1:99999", "[::1:8443"]
+)  # fmt: skip
+def test_address_that_is_none_is_refused(text):
+    with pytest.raises(Stalled, match=r"8443") as caught:
+        Address.parse(text)
+    assert caught.value.reason == "SettingsInvalid"
+
+
+def test_plain_http_is_for_loopback_only():
+    certificate, private = Path("c"), Path("k")
+    assert certificate_for(LOCAL, None, None) is None
+    assert certificate_for(ANYWHERE, certificate, private) == Certificate(certificate, private)
+    with pytest.raises(Stalled, match="--tls-cert and --tls-key"):
+        certificate_for(ANYWHERE, None, None)
+    for given in ((certificate, None), (None, private)):
+        with pytest.raises(Stalled, match="go together"):
+            certificate_for(LOCAL, *given)
+
+
+def test_keys_are_read_from_what_keygen_makes(tmp_path):
+    done = subprocess.run(
+        [LICENSEUSAGE, "vendor", "keygen", "-o", tmp_path / "keys"], check=True, timeout=60
+    )
+    assert done.returncode == 0
+    (tmp_path / "keys" / "license.jwk").unlink()  # the receiver must not need it
+    files = VendorFiles.read(tmp_path / "keys")
+    assert files.receipt_key.kid in files.published
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("jwks.json", None, "cannot be read"),
+        ("jwks.json", "{}", "cannot be used"),
+        ("receipt.jwk", None, "cannot be read"),
+        ("receipt.jwk", "{}", "no receipt key"),
+        ("receipt.jwk", "\xff", "no receipt key"),
+        ("receipt.jwk", key("unpublished").to_jwk(), "not published"),
+        ("receipt.jwk", LICENCE_KEY.to_jwk(), "not published"),
+        ("jwks.json", published().to_jwks(), "not published"),
+    ],
+)
+def test_unusable_keys_are_said_with_the_file(keys, file, content, words):
+    if content is None:
+        (keys / file).unlink()
+    else:
+        (keys / file).write_text(content)
+    with pytest.raises(Stalled, match=words) as caught:
+        VendorFiles.read(keys)
+    assert str(keys) in caught.value.message
+    assert RECEIPT_KEY.to_jwk() not in caught.value.message
+
+
+def test_password_of_the_pages(tmp_path):
+    assert access_for(LOCAL, None) == PagesAccess(local=True)
+    file = tmp_path / "password"
+    file.write_text("secret\n")
+    access = access_for(ANYWHERE, file)
+    assert (access.local, access.password) == (False, "secret")
+    assert "secret" not in repr(access)
+    file.write_text("\n")
+    for unusable in (file, tmp_path / "absent"):
+        with pytest.raises(Stalled):
+            access_for(ANYWHERE, unusable)
+
+
+class Process:
+    """``licenseusage receiver`` in a process of its own."""
+
+    def __init__(self, tmp_path: Path, keys: Path, *arguments: str | Path) -> None:
+        database = f"sqlite:///{tmp_path / 'receiver.sqlite'}"
+        command = [LICENSEUSAGE, "receiver", "--keys", keys, "--database-url", database]
+        self.log = tmp_path / "log"
+        self._process = subprocess.Popen(
+            [*command, *arguments],
+            env={"PATH": "/usr/bin", "LICENSEUSAGE_RECEIVER_ADDRESS": "127.0.0.1:0"},
+            stdout=subprocess.PIPE,
+            stderr=self.log.open("w"),
+            text=True,
+        )
+        line = self._process.stdout.readline()
+        found = re.match(r"receiver: (https?://127\.0\.0\.1:\d+)/ ", line)
+        assert found, line + self.log.read_text()
+        self.url = found[1]
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        self._process.send_signal(how)
+        code = self._process.wait(timeout=20)
+        self._process.stdout.close()
+        return code
+
+
+def test_process_serves_https_and_stops_on_request(tmp_path, keys):
+    certificate, private = write_certificate(tmp_path)
+    process = Process(tmp_path, keys, "--tls-cert", certificate, "--tls-key", private)
+    customer = Customer()
+    trust = ssl.create_default_context(cafile=str(certificate))
+    put = {"content-type": "application/jose"}
+    # The licence of the tests is for 2026; the machine's clock may be anywhere after.
+    try:
+        with httpx.Client(base_url=process.url, verify=trust, trust_env=False) as client:
+            assert process.url.startswith("https://")
+            assert client.get("/").status_code == 200
+            answer = client.put(
+                f"/v1/keys/{jti(customer.enrolment)}", content=customer.enrolment, headers=put
+            )
+            if answer.status_code == 201:
+                verify_receipt(answer.text, VENDOR_KEYS, Sent.from_token(customer.enrolment))
+            else:
+                assert answer.json()["error"] == "LicenseExpired"
+            assert "server" not in answer.headers
+        with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+            httpx.get(process.url.replace("https", "http"), trust_env=False)
+    finally:
+        code = process.stop()
+    assert code in (0, -signal.SIGTERM)
+    log = process.log.read_text()
+    assert '"verdict": "Accepted"' in log or "LicenseExpired" in log
+    assert "Traceback" not in log
+
+
+def test_process_behind_a_proxy_speaks_http_and_is_stopped_by_ctrl_c(tmp_path, keys):
+    process = Process(tmp_path, keys)
+    try:
+        assert process.url.startswith("http://")
+        healthy = httpx.get(f"{process.url}/healthz", trust_env=False)
+        behind = {"x-forwarded-for": "203.0.113.9", "x-forwarded-proto": "https"}
+        refused = httpx.get(f"{process.url}/", headers=behind, trust_env=False)
+        problem = httpx.get(f"{process.url}/nothing", headers=behind, trust_env=False).json()
+    finally:
+        code = process.stop(signal.SIGINT)
+    assert healthy.status_code == 200
+    assert refused.status_code == 403
+    assert problem["type"].startswith("https://127.0.0.1")
+    assert code == 0
+    assert "Traceback" not in process.log.read_text()
+
+
+def run(keys: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [LICENSEUSAGE, "receiver", "--keys", keys, *arguments],
+        env={"PATH": "/usr/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_unusable_settings_end_in_one_line_without_a_traceback(tmp_path, keys):
+    certificate, _ = write_certificate(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        no_key = ("--tls-cert", certificate, "--tls-key", keys / "receipt.jwk")
+        database = ("--database-url", f"sqlite:///{tmp_path / 'receiver.sqlite'}")
+        attempts = [
+            run(keys, "--address", "0.0.0.0:8443"),
+            run(keys, "--address", f"127.0.0.1:{port}"),
+            run(keys, "--address", "127.0.0.1:0", *no_key, *database),
+        ]
+    for done in attempts:
+        assert done.returncode == 3, done
+        assert re.fullmatch(r"error: SettingsInvalid: .+\n", done.stderr), done.stderr

@@ -23,6 +23,7 @@ from licenseusage.ledger import schema
 
 APPLICATION_ID = 0x4C555347  # "LUSG": says in the file's header whose it is
 _BUSY_MS = 10_000
+_HEADER_SIZE = 100
 _LOCK_POLL_SECONDS = 0.2
 # Substrings of SQLite's messages that no retry will mend.
 _CORRUPT = ("malformed", "not a database", "corrupt", "no such table", "no such column")
@@ -73,6 +74,7 @@ def open_database(url: str, *, now_ms: int, ledger_id: str, lock_wait_seconds: f
         if fresh:
             _refuse_leftovers(path)
             _create(path, now_ms, ledger_id)
+        _refuse_strangers(path)
         engine = _engine(path)
         try:
             _check(engine, path)
@@ -152,6 +154,22 @@ def _refuse_leftovers(path: Path) -> None:
         raise _corrupt(path, f"{log.name} exists, but the ledger itself is missing")
 
 
+def _refuse_strangers(path: Path) -> None:
+    """Look at the header before SQLite does: opening an empty file would make it a database."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_SIZE)
+    except OSError as error:
+        raise Retryable(
+            "LedgerUnavailable", f"The ledger {path} cannot be opened: {error.strerror}."
+        ) from error
+    if len(header) < _HEADER_SIZE:
+        raise _corrupt(path, f"it has {len(header)} bytes")
+    owner = int.from_bytes(header[68:72], "big")
+    if not header.startswith(b"SQLite format 3\0") or owner != APPLICATION_ID:
+        raise _corrupt(path, "it is the file of another program")
+
+
 def _create(path: Path, now_ms: int, ledger_id: str) -> None:
     """Create the ledger beside its place and rename it: a half-made one is never taken for one."""
     unfinished = path.with_name(path.name + ".creating")
@@ -210,12 +228,9 @@ def _engine(path: Path) -> Engine:
 
 
 def _check(engine: Engine, path: Path) -> None:
-    """Refuse a file that is no ledger, is damaged, or was written by a newer version."""
+    """Refuse a file that is damaged, or was written by a newer version."""
     try:
         with engine.connect() as connection:
-            owner = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
-            if owner != APPLICATION_ID:
-                raise _corrupt(path, "it is empty or the file of another program")
             verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
             if verdict != "ok":
                 raise _corrupt(path, str(verdict))

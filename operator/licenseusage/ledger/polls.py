@@ -175,7 +175,7 @@ def _join_users(connection: Connection, store: Row[Any], found: Facts) -> int:
             possible = join_maybe(maybe, store.closed, now_maybe, found.closed) & ~joined
             if (joined, possible) != (sure, maybe):
                 changed.append({"user": user, "now_sure": joined, "now_maybe": possible})
-    for user in new:
+    for user in sorted(new):  # in the order of the key: each page of the table is written once
         now_sure = found.sure.get(user, 0)
         refuted |= now_sure & store.closed
         possible = join_maybe(0, store.closed, found.maybe.get(user, 0), found.closed) & ~now_sure

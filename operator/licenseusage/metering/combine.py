@@ -135,7 +135,8 @@ def _tally(stores: Sequence[Store], combine: Combine, window: int) -> Tally:
     if not possible:
         return Tally(len(sure), None, refuted)
     everywhere = set.intersection(*possible)
-    return Tally(len(sure), len(everywhere | sure), refuted or not sure <= everywhere)
+    # Somebody sure whom another source rules out: they do not observe the same activity.
+    return Tally(len(sure), len(everywhere), refuted or not sure <= everywhere)
 
 
 def _with_bit(words: Mapping[bytes, int], window: int) -> set[bytes]:

@@ -1,0 +1,170 @@
+"""Closing a cycle and signing its reports: once, in order, and the same after a crash."""
+
+import pytest
+
+from licenseusage.ledger.records import (
+    CycleState,
+    Delivery,
+    DeliveryResult,
+    Link,
+    ReportKind,
+)
+from tests.ledger.conftest import CHAIN, CYCLE, END, HOUR_MS, START, TERMS, declared, poll
+
+CLOSING = END + 2 * 60_000
+
+
+def close(ledger, signer, cycle=CYCLE, now=CLOSING + 1000, **options):
+    statement = ledger.statement(1, cycle, sources=[declared()], as_of_ms=cycle.end_ms)
+    ledger.begin_close(1, cycle, reason="ClosingPolls", statement=statement, now_ms=now)
+    return ledger.close_cycle(1, cycle, now, chain=CHAIN, sign=signer, **options)
+
+
+def interim(ledger, signer, slot, at, cycle=CYCLE, **options):
+    statement = ledger.statement(1, cycle, sources=[declared()])
+    return ledger.add_interim(1, slot, statement, at, chain=CHAIN, sign=signer, **options)
+
+
+@pytest.fixture
+def counted(ledger):
+    """A ledger whose cycle has its closing poll."""
+    ledger.record_poll(poll(CLOSING, {"ada": START}), CLOSING)
+    return ledger
+
+
+def test_a_cycle_goes_from_open_to_closing_to_final(counted, signer):
+    assert counted.cycles(1)[0].state is CycleState.OPEN
+    assert counted.mark_closing(1, CYCLE, END).state is CycleState.CLOSING
+    close(counted, signer)
+    (record,) = counted.cycles(1)
+    assert (record.state, record.closed_ms) == (CycleState.FINAL, CLOSING + 1000)
+    assert record.statement.active_text == "1"
+    assert counted.unfinished_cycles(1) == ()
+
+
+def test_a_final_cycle_never_opens_again(counted, signer):
+    close(counted, signer)
+    assert counted.mark_closing(1, CYCLE, END).state is CycleState.FINAL
+
+
+def test_a_report_is_signed_from_its_place_in_the_chain(counted, signer):
+    first = interim(counted, signer, 0, START + HOUR_MS)
+    second = close(counted, signer)
+    start, continued = signer.drafts
+    assert (start.sequence, start.previous, start.continuity) == (1, None, "Start")
+    assert (continued.sequence, continued.continuity) == (2, "Continues")
+    assert continued.previous == first.digest
+    assert (continued.previous_at_ms, continued.at_ms) == (START + HOUR_MS, CLOSING + 1000)
+    assert continued.clock_high_water_ms == CLOSING + 1000
+    assert (second.kind, second.state) == (ReportKind.FINAL, Delivery.PENDING)
+    assert counted.chain(CHAIN.id).head == Link(2, second.digest)
+
+
+def test_a_cycle_is_signed_once(counted, signer):
+    first = close(counted, signer)
+    again = close(counted, signer, now=CLOSING + HOUR_MS)
+    assert again == first
+    assert len(signer.drafts) == 1
+
+
+def test_the_first_intent_stands_whatever_is_found_later(counted, signer):
+    statement = counted.statement(1, CYCLE, sources=[declared()], as_of_ms=END)
+    intent = counted.begin_close(
+        1, CYCLE, reason="ClosingPolls", statement=statement, now_ms=CLOSING + 1
+    )
+    late = CLOSING + HOUR_MS
+    counted.record_poll(poll(late, {"ada": START, "ben": START + 1}), late)
+    changed = counted.statement(1, CYCLE, sources=[declared()], as_of_ms=END)
+    assert changed != statement
+    again = counted.begin_close(1, CYCLE, reason="GraceOver", statement=changed, now_ms=late)
+    assert again == intent
+    counted.close_cycle(1, CYCLE, late, chain=CHAIN, sign=signer)
+    (draft,) = signer.drafts
+    assert (draft.statement, draft.at_ms) == (statement, CLOSING + 1)
+    assert draft.clock_high_water_ms == CLOSING + 1
+
+
+def test_a_crash_between_intent_and_close_resumes_to_the_same_bytes(counted, reopen, signer):
+    statement = counted.statement(1, CYCLE, sources=[declared()], as_of_ms=END)
+    counted.begin_close(1, CYCLE, reason="ClosingPolls", statement=statement, now_ms=CLOSING)
+
+    def dies(draft):
+        signer(draft)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        counted.close_cycle(1, CYCLE, CLOSING + 1, chain=CHAIN, sign=dies)
+    resumed = reopen()
+    assert resumed.chain(CHAIN.id).head is None
+    item = resumed.close_cycle(1, CYCLE, CLOSING + HOUR_MS, chain=CHAIN, sign=signer)
+    first, second = signer.drafts
+    assert first == second
+    assert resumed.document(item.jti) == item
+
+
+def test_cycles_are_closed_in_order(ledger, signer):
+    following = TERMS.cycle(1)
+    ledger.ensure_cycle(1, CYCLE, START)
+    with pytest.raises(ValueError, match="in order"):
+        close(ledger, signer, cycle=following, now=following.end_ms + HOUR_MS)
+    close(ledger, signer)
+    assert close(ledger, signer, cycle=following, now=following.end_ms + HOUR_MS).sequence == 2
+
+
+def test_a_cycle_is_closed_only_after_its_intent(ledger, signer):
+    with pytest.raises(ValueError, match="intent"):
+        ledger.close_cycle(1, CYCLE, CLOSING, chain=CHAIN, sign=signer)
+
+
+def test_without_a_licence_a_cycle_is_closed_without_a_report(counted):
+    statement = counted.statement(1, CYCLE, sources=[declared()], as_of_ms=END)
+    counted.begin_close(1, CYCLE, reason="ClosingPolls", statement=statement, now_ms=CLOSING)
+    assert counted.close_cycle(1, CYCLE, CLOSING) is None
+    assert counted.cycles(1)[0].statement == statement
+    assert counted.reports(1) == ()
+
+
+def test_one_interim_per_slot(ledger, signer):
+    ledger.record_poll(poll(START + HOUR_MS, {"ada": START}), START + HOUR_MS)
+    first = interim(ledger, signer, 3, START + 2 * HOUR_MS)
+    assert interim(ledger, signer, 3, START + 3 * HOUR_MS) is None
+    assert interim(ledger, signer, 2, START + 3 * HOUR_MS) is None
+    second = interim(ledger, signer, 4, START + 4 * HOUR_MS)
+    assert [first.sequence, second.sequence] == [1, 2]
+    assert first.active_text == "1 so far"
+    assert ledger.cycles(1)[0].interim_slot == 4
+
+
+def test_no_interim_once_the_cycle_closes(counted, signer):
+    statement = counted.statement(1, CYCLE, sources=[declared()])
+    counted.mark_closing(1, CYCLE, END)
+    assert counted.add_interim(1, 9, statement, END, chain=CHAIN, sign=signer) is None
+    assert signer.drafts == []
+
+
+def test_a_chain_in_conflict_gets_nothing_new(ledger, signer):
+    ledger.add_key_statement(CHAIN.key_chain_id, ReportKind.ENROLMENT, 1, signed("e", 1), START)
+    enrolment = ledger.claim(START)
+    accepted = DeliveryResult(Delivery.ACCEPTED, receipt="r", received_ms=START)
+    ledger.record_result(enrolment, accepted, START)
+    interim(ledger, signer, 0, START)
+    claimed = ledger.claim(START)
+    conflict = DeliveryResult(Delivery.CONFLICT, "ChainForked", "two histories", receipt="r")
+    ledger.record_result(claimed, conflict, START)
+    assert ledger.chain(CHAIN.id).stopped == "ChainForked"
+    assert interim(ledger, signer, 1, START + HOUR_MS) is None
+    assert close(ledger, signer) is None
+    assert ledger.cycles(1)[0].state is CycleState.FINAL  # counting and closing go on
+    assert len(signer.drafts) == 1
+
+
+def test_a_report_may_wait_for_approval_and_for_its_first_attempt(counted, signer):
+    item = close(counted, signer, awaiting_approval=True, first_attempt_ms=CLOSING + HOUR_MS)
+    assert item.state is Delivery.AWAITING_APPROVAL
+    assert item.next_attempt_ms == CLOSING + HOUR_MS
+
+
+def signed(chain, sequence, text="enrolment"):
+    from licenseusage.ledger.records import SignedDocument
+
+    return SignedDocument(f"{chain * 32}-{sequence:010d}", f"sha256:{text}", text)

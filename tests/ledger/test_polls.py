@@ -1,0 +1,261 @@
+"""What a poll leaves behind."""
+
+from dataclasses import replace
+
+import pytest
+
+from licenseusage.errors import Stalled
+from licenseusage.ledger.records import StoreKey
+from licenseusage.metering.bounds import Accuracy
+from licenseusage.metering.coverage import Gap
+from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
+from licenseusage.metering.properties import Removal
+from tests.ledger.conftest import (
+    CYCLE,
+    END,
+    GRAPH,
+    HOUR_MS,
+    INTERVAL_MS,
+    KEPT,
+    MINUTE_MS,
+    START,
+    TERMS,
+    declared,
+    failed,
+    poll,
+)
+
+CLOSING = END + 2 * MINUTE_MS
+HALF = INTERVAL_MS // 2
+
+
+def stated(ledger, *, sources=None, as_of_ms=None):
+    return ledger.statement(1, CYCLE, sources=sources or [declared()], as_of_ms=as_of_ms)
+
+
+def every(minutes: int, first: int, last: int, active: dict[str, int]) -> list:
+    step = minutes * MINUTE_MS
+    return [
+        poll(at, {n: ms for n, ms in active.items() if ms <= at}) for at in range(first, last, step)
+    ]
+
+
+def test_while_the_cycle_runs_the_number_is_so_far_as_of_the_polls_end(ledger):
+    ledger.record_poll(poll(START + HOUR_MS + 1, {"ada": START, "ben": START + HOUR_MS}), START)
+    found = stated(ledger)
+    assert found.active_text == "2 so far"
+    assert found.bounds.accuracy is Accuracy.LOWER_BOUND
+    assert found.as_of_ms == START + HOUR_MS + 3000  # the end, plus the skew, rounded up
+    assert found.daily == (2,)
+    assert found.provisioned == 100
+
+
+def test_nobody_yet_is_unknown_without_a_count(ledger):
+    ledger.record_poll(poll(START + HOUR_MS, {}), START + HOUR_MS)
+    found = stated(ledger)
+    assert found.active_text == "none seen so far"
+    assert (found.bounds.active_users, found.bounds.accuracy) == (None, Accuracy.UNKNOWN)
+
+
+def test_without_any_poll_the_statement_is_about_no_time(ledger):
+    found = stated(ledger)
+    assert found.as_of_ms == START
+    assert found.daily == ()
+    assert found.coverage.observed_seconds == 0
+    assert found.coverage.gaps == ()
+
+
+def test_a_closing_poll_of_every_source_makes_the_number_exact(ledger):
+    ledger.record_poll(poll(CLOSING, {"ada": START, "ben": END - 1000}), CLOSING)
+    found = stated(ledger, as_of_ms=END)
+    assert found.words == "2"
+    assert found.bounds.accuracy is Accuracy.EXACT
+    assert ledger.closed_words(1, CYCLE)[GRAPH] >> CYCLE_BIT & 1
+
+
+def test_a_poll_near_the_boundary_makes_facts_for_both_cycles(ledger):
+    both = poll(CLOSING, {"ada": END - 1000, "ben": END + 1000}, cycles=(CYCLE, TERMS.cycle(1)))
+    ledger.record_poll(both, CLOSING)
+    assert stated(ledger, as_of_ms=END).words == "at least 1, at most 2: " + (
+        "their activity right before the cycle's end was overwritten; "
+        "1 person signed in again since"
+    )
+    after = ledger.statement(1, TERMS.cycle(1), sources=[declared()])
+    assert after.active_text == "1 so far"
+
+
+def test_people_named_by_a_failed_poll_count_and_close_nothing(ledger):
+    partial = replace(
+        poll(CLOSING, {"ada": START}, complete=False), failure=failed(CLOSING).failure
+    )
+    ledger.record_poll(partial, CLOSING)
+    found = stated(ledger, as_of_ms=END)
+    assert found.words == "at least 1: nothing could be read completely after the cycle's end"
+    assert found.coverage.observed_seconds == 0
+
+
+def test_users_that_may_be_removed_are_said(ledger):
+    forgets = replace(KEPT, removal=Removal.LISTED_ONCE)
+    ledger.record_poll(poll(CLOSING, {"ada": START}, properties=forgets), CLOSING)
+    found = stated(ledger, sources=[declared(properties=forgets)], as_of_ms=END)
+    assert found.words == "at least 1: this product forgets removed users"
+    assert found.unbounded == ("RemovedUsers",)
+    assert ledger.store_states(1, CYCLE)[GRAPH].ended >> CYCLE_BIT & 1
+
+
+def test_a_conflict_is_stated_as_unknown_and_names_what_is_refuted(ledger):
+    ledger.record_poll(poll(START + HOUR_MS, {"ada": START}), START + HOUR_MS)
+    ledger.record_poll(poll(CLOSING, {"ben": START}), CLOSING)
+    found = stated(ledger, as_of_ms=END)
+    assert found.active_text == "unknown"
+    assert (found.bounds.active_users, found.bounds.active_users_upper_bound) == (None, None)
+    assert "source graph" in found.refuted[0]
+    assert "removal: Never" in found.words
+
+
+def test_later_polls_of_closed_windows_write_no_more_users(ledger):
+    ledger.record_poll(poll(CLOSING, {"ada": START}), CLOSING)
+    closed = ledger.closed_words(1, CYCLE)[GRAPH]
+    late = CLOSING + HOUR_MS
+    ledger.record_poll(poll(late, {"ada": START, "ben": late}, already_closed=closed), late)
+    assert stated(ledger, as_of_ms=END).words == "1"
+
+
+def test_another_pseudonym_key_within_a_cycle_is_refused(ledger):
+    ledger.record_poll(poll(START + HOUR_MS, {"ada": START}), START + HOUR_MS)
+    other = replace(poll(START + 2 * HOUR_MS, {"ada": START}), pseudonym_key_id="0" * 32)
+    with pytest.raises(Stalled, match="people would count twice") as refused:
+        ledger.record_poll(other, START + 2 * HOUR_MS)
+    assert refused.value.reason == "PseudonymKeyChanged"
+    assert stated(ledger).active_text == "1 so far"
+
+
+def test_changes_of_the_rules_are_counted_per_cycle(ledger):
+    for number, digest in enumerate(["one", "one", "two", "one"]):
+        at = START + number * HOUR_MS
+        ledger.record_poll(replace(poll(at, {}), rules_digest=digest), at)
+    (record,) = ledger.cycles(1)
+    assert (record.rules_digest, record.rules_changes) == ("one", 2)
+
+
+class TestCoverage:
+    """A span between two successes is observed if they are at most two intervals apart."""
+
+    def test_polls_in_time_leave_no_gap(self, ledger):
+        for each in every(15, START, START + 4 * HOUR_MS, {}):
+            ledger.record_poll(each, each.ended_ms)
+        found = stated(ledger).coverage
+        assert found.gaps == ()
+        assert found.observed_seconds == (3 * 60 + 45) * 60 + 2
+
+    def test_a_gap_has_the_reason_of_the_failure(self, ledger):
+        ledger.record_poll(poll(START, {}), START)
+        ledger.record_poll(failed(START + HOUR_MS), START + HOUR_MS)
+        ledger.record_poll(poll(START + 2 * HOUR_MS, {}), START + 2 * HOUR_MS)
+        found = stated(ledger).coverage
+        first = START // 1000
+        assert found.gaps == (Gap(first + 1, first + 7200, "EndpointUnreachable"),)
+        assert found.observed_seconds + 7199 == stated(ledger).as_of_ms // 1000 - first
+
+    def test_the_time_before_the_first_poll_and_of_an_absent_operator_are_gaps(self, ledger):
+        for at in (START + HOUR_MS, START + 5 * HOUR_MS):
+            ledger.record_poll(poll(at, {}), at)
+        reasons = [gap.reason for gap in stated(ledger).coverage.gaps]
+        assert reasons == ["BeforeFirstPoll", "NoPoll"]
+
+    def test_with_several_sources_observed_means_by_all_of_them(self, ledger):
+        other = StoreKey("log", "domain")
+        for each in every(15, START, START + 2 * HOUR_MS, {}):
+            ledger.record_poll(each, each.ended_ms)
+        ledger.record_poll(poll(START + HOUR_MS, {}, store=other), START + HOUR_MS)
+        found = stated(ledger, sources=[declared(), declared(other)]).coverage
+        assert found.gaps[0] == Gap(START // 1000, START // 1000 + 3600, "BeforeFirstPoll")
+
+    def test_a_gap_at_the_end_is_told_with_its_times(self, ledger):
+        ledger.record_poll(poll(END - 50 * MINUTE_MS, {"ada": START}), END)
+        late = END + 100 * MINUTE_MS
+        ledger.record_poll(poll(late, {"ada": START, "ben": END + MINUTE_MS}), late)
+        assert stated(ledger, as_of_ms=END).words == (
+            "at least 1, at most 2: nothing could be read between 23:10 and 01:40 around the "
+            "cycle's end; 1 person signed in again since"
+        )
+
+
+class TestDays:
+    """A day is known if a poll succeeded within two intervals after its end; null is never 0."""
+
+    def test_a_day_without_a_poll_after_it_is_not_known(self, ledger):
+        for at in (
+            START + DAY_MS + INTERVAL_MS,
+            START + 3 * DAY_MS + HALF,
+            START + 3 * DAY_MS + HOUR_MS,
+        ):
+            ledger.record_poll(
+                poll(
+                    at,
+                    {"ada": START, "ben": START + 2 * DAY_MS}
+                    if at > START + 2 * DAY_MS
+                    else {"ada": START},
+                ),
+                at,
+            )
+        assert stated(ledger).daily == (1, None, 1, 0)
+
+    def test_the_running_day_is_so_far(self, ledger):
+        at = START + DAY_MS + HOUR_MS
+        ledger.record_poll(poll(at, {"ada": START + DAY_MS}), at)
+        assert stated(ledger).daily == (None, 1)
+
+    def test_every_source_must_have_been_read(self, ledger):
+        other = StoreKey("log", "domain")
+        at = START + DAY_MS + HALF
+        ledger.record_poll(poll(at, {"ada": START}), at)
+        ledger.record_poll(poll(at + HOUR_MS, {}, store=other), at)
+        found = stated(ledger, sources=[declared(), declared(other)])
+        assert found.daily == (None, 0)
+
+    def test_a_final_statement_has_every_day(self, ledger):
+        ledger.record_poll(poll(CLOSING, {"ada": END - DAY_MS}), CLOSING)
+        assert stated(ledger, as_of_ms=END).daily == (None, None, None, 1)
+
+
+class TestSourceStatus:
+    """The figures are those of the last success; failures are counted in a row."""
+
+    def test_a_success(self, ledger):
+        ledger.record_poll(poll(START + HOUR_MS, {"ada": START}), START + HOUR_MS)
+        status = ledger.source_statuses(1)["graph"]
+        assert (status.last_success_ms, status.last_duration_ms) == (START + HOUR_MS + 1000, 1000)
+        assert (status.listed, status.provisioned, status.failures) == (1, 100, 0)
+        assert status.last_complete_duration_ms == 1000
+
+    def test_failures_keep_the_figures_and_count(self, ledger):
+        ledger.record_poll(poll(START, {"ada": START}), START)
+        for number in (1, 2):
+            ledger.record_poll(failed(START + number * HOUR_MS), START + number * HOUR_MS)
+        status = ledger.source_statuses(1)["graph"]
+        assert (status.listed, status.failures) == (1, 2)
+        assert status.failing_since_ms == START + HOUR_MS
+        assert status.last_attempt_ms == START + 2 * HOUR_MS
+        assert status.failure.reason == "EndpointUnreachable"
+
+    def test_a_success_ends_the_failures(self, ledger):
+        ledger.record_poll(failed(START), START)
+        ledger.record_poll(poll(START + HOUR_MS, {}), START + HOUR_MS)
+        status = ledger.source_statuses(1)["graph"]
+        assert (status.failure, status.failures, status.failing_since_ms) == (None, 0, None)
+
+
+def test_the_clocks_high_water_never_falls(ledger):
+    ledger.record_poll(poll(START + HOUR_MS, {}), START + HOUR_MS)
+    ledger.record_poll(failed(START), START)
+    assert ledger.clock_high_water_ms() == START + HOUR_MS
+
+
+def test_clock_steps_are_counted_in_the_running_cycle(ledger):
+    ledger.ensure_cycle(1, CYCLE, START)
+    ledger.record_clock_step(-7_500, START)
+    ledger.record_clock_step(3_000, START)
+    (record,) = ledger.cycles(1)
+    assert (record.backward_steps, record.forward_steps) == (1, 1)
+    assert record.largest_step_seconds == 8

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,10 +19,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from licenseusage.reports.content import Kind
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys
 from licenseusage.reports.licence import LicenseTerms, build_license
+from licenseusage.reports.report import read_report
 from licenseusage.reports.terms import CycleTerms
-from licenseusage.reports.typs import LICENSE, RECEIPT
+from licenseusage.reports.typs import LICENSE, RECEIPT, REPORT
 from tests.controller.sample import TOKEN
 
 CLI = [str(Path(sys.executable).parent / "licenseusage")]
@@ -98,6 +101,16 @@ class Operator:
             until(lambda: not self.process.alive or self.ready, 60)
             assert self.process.alive, self.log.read_text()[-3000:]
         return self
+
+    def start_to_die_at(self, point: str, seconds=60) -> int:
+        """Run it until it is killed at a point (see ``killed_operator``); return its exit code."""
+        script = Path(__file__).with_name("killed_operator.py")
+        self.process = Process([sys.executable, str(script), point], self.env, self.log)
+        try:
+            return self.process.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return 0
 
     @property
     def ready(self) -> bool:
@@ -252,6 +265,17 @@ class Vendor:
     def stop(self):
         if self.process is not None and self.process.alive:
             self.process.stop()
+
+    def documents(self) -> int:
+        """How many reports the receiver holds."""
+        with sqlite3.connect(f"file:{self.folder}/receiver.sqlite?mode=ro", uri=True) as database:
+            return database.execute("select count(*) from reports").fetchone()[0]
+
+    def finals(self):
+        """Token and verdict of every final report that the receiver holds, conflicts too."""
+        with sqlite3.connect(f"file:{self.folder}/receiver.sqlite?mode=ro", uri=True) as database:
+            rows = database.execute("select token, verdict from documents where typ = ?", (REPORT,))
+            return [row for row in rows if read_report(row[0]).content.kind is Kind.FINAL]
 
     def license(self, *, product="shop", anchor: date, days=1, subscription="sub-1", **changes):
         now = int(time.time()) + self.offset

@@ -23,7 +23,8 @@ class Failed(Exception):
         parts = [f"✗ {step}: failed", what]
         if cp is not None:
             parts.append("The LicenseUsage's conditions:\n" + _conditions(cp))
-        if children is not None and children.log("operator").exists():
+        told = isinstance(error, ChildDied)  # which quotes the log of the process that ended
+        if children is not None and children.log("operator").exists() and not told:
             parts.append("The operator's last lines:\n" + children.tail("operator"))
         return cls("\n\n".join(parts))
 

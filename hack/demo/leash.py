@@ -38,7 +38,8 @@ def main(log: str, argv: list[str]) -> int:
             select.select([ended], [], [], min(left, 0.5))
     finally:
         _signal(program, signal.SIGKILL)  # also what a dead program left behind in its group
-    return program.wait()
+    code = program.wait()
+    return code if code >= 0 else 128 - code  # killed by a signal: as a shell says it
 
 
 def _signal(program: subprocess.Popen[bytes], number: signal.Signals) -> None:
@@ -47,4 +48,4 @@ def _signal(program: subprocess.Popen[bytes], number: signal.Signals) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2:]) % 256)
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

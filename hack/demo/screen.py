@@ -49,7 +49,7 @@ class Screen:
 
     def command(self, argv: Sequence[str]) -> None:
         """Show a command that is run, so that the reader can do the same."""
-        self.console.print(f"  [dim]$ {escape(' '.join(argv))}[/]")
+        self.console.print(f"  [dim]$ {escape(' '.join(argv))}[/]", soft_wrap=True)
 
     def line(self, text: str = "") -> None:
         """Print a line of rich markup."""
@@ -57,7 +57,7 @@ class Screen:
 
     def plain(self, text: str) -> None:
         """Print text as it is."""
-        self.console.print(Text(text))
+        self.console.print(Text(text), soft_wrap=True)  # a command that is wrapped cannot be pasted
 
     def event(self, at: float, text: str) -> None:
         """Print one line of what happened, with the simulated time."""

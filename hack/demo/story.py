@@ -188,22 +188,27 @@ def _next_words(scene: Scene) -> str:
     kubectl, named = f"kubectl -n {stage.NAMESPACE}", f"licenseusage {stage.USAGE}"
     final = scene.seen.final.get("metadata", {}).get("name", "")
     lines = [
-        "What to try next, in another terminal:",
+        "What to try next, in another terminal (here, in the repository):",
         "",
-        f"  export KUBECONFIG={scene.cp.kubeconfig} PATH={scene.cp.binaries.folder}:$PATH",
+        f"  export KUBECONFIG={scene.cp.kubeconfig}",
+        f"  export PATH={scene.cp.binaries.folder}:$PWD/.venv/bin:$PATH",
         f"  {kubectl} get licenseusage -o wide",
         f"  {kubectl} get {named} -o yaml",
         "  kubectl explain licenseusage.status",
-        f"  {kubectl} get events --sort-by=.lastTimestamp",
-        f"  {kubectl} delete {named}              # returns at once; the evidence stays",
+        f"  {kubectl} events",
+        f"  {kubectl} annotate {named} licenseusage.dev/requested-at=now      # collects at once",
+        f"  {kubectl} delete {named}      # returns at once; the evidence stays",
         f"  curl -s {scene.health}/metrics | grep ^licenseusage",
-        f'  curl -s -X POST {scene.urls[0]}/login -d \'{{"user": "somebody"}}\' -i   # the product',
+        "",
+        "The product, as the operator reads it:",
+        f'  curl -s -H "Authorization: Bearer $(cat {scene.cp.folder / "product-token"})" \\',
+        f"    '{scene.urls[0]}/.well-known/active-users?limit=3'",
     ]
     if scene.seller is not None:
         lines += [
-            f"  {kubectl} get usagereport {final} -o yaml | {stage.LICENSEUSAGE} report show -",
+            f"  {kubectl} get usagereport {final} -o yaml | licenseusage report show -",
             "",
-            f"The vendor's pages: {scene.seller.url}/ (certificate of a throw-away CA:",
-            f"  curl --cacert {scene.seller.ca} {scene.seller.url}/)",
+            f"The vendor: {scene.seller.url}/ (the certificate is of a throw-away CA), or",
+            f"  curl --cacert {scene.seller.ca} {scene.seller.url}/",
         ]
     return "\n".join([*lines, "", "The demo stays up until Ctrl-C; then nothing of it is left."])

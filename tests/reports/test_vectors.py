@@ -1,5 +1,9 @@
 """An implementation conforms if it agrees with every vector (REPORT_FORMAT §15)."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from licenseusage.reports.names import (
@@ -23,6 +27,14 @@ def test_vector(case):
 
 def test_vectors_are_all_there():
     assert (len(VECTORS["valid"]), len(VECTORS["invalid"])) == (103, 245)
+
+
+def test_vectors_are_what_their_reference_says():
+    folder = Path(__file__).parent / "vectors"
+    check = [sys.executable, folder / "make_vectors.py", "--check"]
+    done = subprocess.run(check, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith(" 0 wrong\n")
 
 
 def test_derived_names():

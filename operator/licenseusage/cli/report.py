@@ -166,7 +166,7 @@ def _fields(report: Report) -> list[tuple[str, Any]]:
         ("daily active users", _daily(content)),
         ("cycle", f"{cycle.index}: {show_time(cycle.start_s)} to {show_time(cycle.end_s)}"),
         ("as of", show_time(cycle.as_of_s)),
-        ("observed", f"{coverage.observed_seconds} s{', gaps merged' * coverage.merged}"),
+        ("observed", f"{coverage.observed_seconds} s{', gaps merged' if coverage.merged else ''}"),
         *[
             ("gap", f"{show_time(gap.start_s)} to {show_time(gap.end_s)}: {gap.reason}")
             for gap in coverage.gaps
@@ -216,9 +216,8 @@ def _supersedes(content: Content) -> str | None:
     old = content.supersedes
     if old is None:
         return None
-    return f"{old.link.sequence} {old.link.digest}, {old.reason}" + (
-        f": {old.note}" * bool(old.note)
-    )
+    note = f": {old.note}" if old.note else ""
+    return f"{old.link.sequence} {old.link.digest}, {old.reason}{note}"
 
 
 def _clock(content: Content) -> str:

@@ -149,7 +149,8 @@ def _gaps_of(source: Observed, start: int, end: int) -> Iterable[Gap]:
         if last <= seen_until:
             continue
         if first >= end:
-            yield Gap(seen_until, end, interval.gap_reason)
+            if seen_until < end:
+                yield Gap(seen_until, end, interval.gap_reason)
             return
         if first > seen_until:
             yield Gap(seen_until, first, interval.gap_reason)

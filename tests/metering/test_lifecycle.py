@@ -1,0 +1,251 @@
+"""When polls, closings and interim reports are due."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from licenseusage.errors import Stalled
+from licenseusage.metering.cycles import DAY_MS, Terms
+from licenseusage.metering.lifecycle import (
+    Boundary,
+    CloseReason,
+    InterimPlan,
+    PollSchedule,
+    SourceProgress,
+    check_grace,
+    close_due,
+    closing_poll_ms,
+    effective_interval_ms,
+    next_interim,
+    next_poll_ms,
+    spread_ms,
+    wants_passes,
+)
+
+SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
+CYCLE = Terms(date(2026, 11, 11), length_days=30).cycle(0)
+START, END = CYCLE.start_ms, CYCLE.end_ms
+INTERVAL, LAG = 15 * MINUTE, MINUTE
+CLOSING = END + LAG + SECOND
+GRACE = 24 * HOUR
+
+
+def schedule(last_ms: int | None, **changes: object) -> PollSchedule:
+    usual = PollSchedule(
+        key="default/opencloud/graph",
+        interval_ms=INTERVAL,
+        lag_ms=LAG,
+        clock_skew_ms=SECOND,
+        last_started_ms=last_ms,
+        last_ended_ms=None if last_ms is None else last_ms + 200,
+        duration_ms=200,
+        failures=0,
+        boundaries=(Boundary(END, ended=False),),
+    )
+    return replace(usual, **changes)
+
+
+class TestPolls:
+    """Every interval; densely around a cycle's end; exactly when a poll can close it."""
+
+    def test_a_new_source_is_polled_at_once(self):
+        assert next_poll_ms(schedule(None), START) == START
+
+    @given(st.text(max_size=20))
+    def test_the_spread_is_stable_and_below_a_twentieth(self, key):
+        due = next_poll_ms(schedule(START, key=key), START)
+        assert INTERVAL <= due - START <= INTERVAL + INTERVAL // 20
+        assert due == next_poll_ms(schedule(START, key=key), START + HOUR)
+
+    def test_different_keys_are_spread(self):
+        assert len({spread_ms(f"key-{number}", INTERVAL) for number in range(100)}) > 95
+        assert all(0 <= spread_ms(f"key-{number}", 10) < 10 for number in range(100))
+
+    @pytest.mark.parametrize(
+        ("duration", "expected"), [(None, INTERVAL), (9 * SECOND, INTERVAL), (MINUTE, 100 * MINUTE)]
+    )
+    def test_a_poll_takes_at_most_a_hundredth_of_the_time(self, duration, expected):
+        assert effective_interval_ms(INTERVAL, duration) == expected
+
+    def test_polls_are_dense_from_ten_minutes_before_the_end(self):
+        due = next_poll_ms(schedule(END - 12 * MINUTE), START)
+        assert END - 10 * MINUTE <= due < END - 10 * MINUTE + 15 * SECOND
+        assert next_poll_ms(schedule(due), START) == due + 15 * SECOND
+
+    def test_dense_polls_take_at_most_a_tenth_of_the_time(self):
+        slow = schedule(END - 5 * MINUTE, duration_ms=3 * SECOND)
+        assert next_poll_ms(slow, START) == END - 5 * MINUTE + 30 * SECOND
+
+    def test_a_poll_starts_when_it_can_close_the_cycle(self):
+        due = next_poll_ms(schedule(CLOSING - 20 * SECOND), START)
+        assert CLOSING <= due < CLOSING + 5 * SECOND
+
+    def test_a_slow_product_is_not_polled_twice_in_a_row_for_it(self):
+        slow = schedule(CLOSING - 20 * SECOND, duration_ms=10 * SECOND)
+        assert next_poll_ms(slow, START) == CLOSING + 80 * SECOND
+
+    def test_no_poll_shortly_before_takes_the_place_of_the_closing_one(self):
+        slow = schedule(CLOSING - 110 * SECOND, duration_ms=10 * SECOND)
+        due = next_poll_ms(slow, START)  # -10 s would be the next dense one
+        assert CLOSING <= due < CLOSING + 5 * SECOND
+
+    def test_dense_polls_go_on_until_a_poll_has_closed_the_cycle(self):
+        late = CLOSING + 6 * SECOND
+        assert next_poll_ms(schedule(late), START) == late + 15 * SECOND
+        closed = schedule(late, boundaries=(Boundary(END, ended=True),))
+        assert next_poll_ms(closed, START) >= late + INTERVAL
+
+    def test_dense_polls_end_ten_minutes_later(self):
+        late = CLOSING + 11 * MINUTE
+        assert next_poll_ms(schedule(late), START) >= late + INTERVAL
+
+    def test_an_overdue_closing_poll_is_due_at_once(self):
+        asleep = schedule(END - 3 * HOUR)
+        assert next_poll_ms(asleep, END + 5 * HOUR) <= END + 5 * HOUR
+
+    def test_failures_back_off_up_to_the_interval(self):
+        first, second, many = (
+            next_poll_ms(schedule(START, failures=n), START) - START for n in (1, 2, 9)
+        )
+        assert (first, second) == (30_200, 60_200)
+        assert INTERVAL <= many <= INTERVAL + INTERVAL // 20
+
+    def test_a_failure_that_took_long_is_not_repeated_at_once(self):
+        slow = schedule(START, failures=1, last_ended_ms=START + 30 * SECOND)
+        assert next_poll_ms(slow, START) == START + 330 * SECOND
+        dense = schedule(END - MINUTE, failures=1, last_ended_ms=END - MINUTE + 40 * SECOND)
+        assert next_poll_ms(dense, START) >= END - MINUTE + 55 * SECOND
+
+    @given(
+        st.integers(END - 2 * HOUR, END + 2 * HOUR),
+        st.integers(1, 20 * SECOND),
+        st.integers(0, 3),
+        st.booleans(),
+    )
+    def test_the_load_is_bounded_wherever_the_boundary_lies(self, last, took, failures, ended):
+        one = schedule(
+            last,
+            interval_ms=effective_interval_ms(INTERVAL, took),
+            last_ended_ms=last + took,
+            duration_ms=took,
+            failures=failures,
+            boundaries=(Boundary(END, ended), Boundary(END + 30 * DAY_MS, ended=False)),
+        )
+        due = next_poll_ms(one, last)
+        least = took + 15 * SECOND if failures else max(15 * SECOND, 10 * took)
+        assert due - last >= least
+        assert due - last <= one.interval_ms + one.interval_ms // 20 + 1
+
+
+def test_a_poll_after_the_end_and_lag_may_read_a_listing_twice():
+    open_, ended = Boundary(END, ended=False), Boundary(END, ended=True)
+    assert wants_passes([open_], END + LAG, LAG)
+    assert not wants_passes([open_], END + LAG - 1, LAG)
+    assert not wants_passes([ended], END + LAG, LAG)
+
+
+def test_a_poll_closes_after_the_lag_and_the_clock_difference():
+    assert closing_poll_ms(END, LAG, 2500) == END + LAG + 2500
+    assert closing_poll_ms(END, LAG, 0) == END + LAG + 1000  # k is at least a second
+
+
+class TestClosing:
+    """The first closing poll of every source closes a cycle, else the grace does."""
+
+    done = SourceProgress(True, CLOSING, LAG, SECOND)
+    waiting = SourceProgress(False, END - HOUR, LAG, SECOND)
+    failing = SourceProgress(False, CLOSING + HOUR, LAG, SECOND)
+
+    def test_a_running_cycle_is_not_closed(self):
+        assert close_due(CYCLE, END - 1, GRACE, [self.done]) is None
+
+    def test_every_source_needs_its_closing_poll(self):
+        assert close_due(CYCLE, CLOSING, GRACE, [self.done]) is CloseReason.CLOSING_POLLS
+        assert close_due(CYCLE, CLOSING, GRACE, [self.done, self.waiting]) is None
+
+    def test_the_grace_ends_the_waiting(self):
+        sources = [self.done, self.failing]
+        assert close_due(CYCLE, END + GRACE - 1, GRACE, sources) is None
+        assert close_due(CYCLE, END + GRACE, GRACE, sources) is CloseReason.GRACE_OVER
+
+    def test_an_overdue_cycle_waits_for_one_poll_of_each_source(self):
+        late = END + 5 * GRACE
+        assert close_due(CYCLE, late, GRACE, [self.failing, self.waiting]) is None
+        never = SourceProgress(False, None, LAG, SECOND)
+        assert close_due(CYCLE, late, GRACE, [never]) is None
+
+    def test_an_object_that_is_gone_ends_with_the_grace(self):
+        assert close_due(CYCLE, CLOSING, GRACE, []) is None
+        assert close_due(CYCLE, END + GRACE, GRACE, []) is CloseReason.GRACE_OVER
+
+
+class TestGrace:
+    """At least the lag and two intervals, at most the cycle."""
+
+    @pytest.mark.parametrize("grace", [LAG + 2 * INTERVAL, 24 * HOUR, 30 * DAY_MS])
+    def test_a_grace_that_works(self, grace):
+        check_grace(grace, CYCLE, LAG, INTERVAL)
+
+    @pytest.mark.parametrize("grace", [LAG + 2 * INTERVAL - 1, 30 * DAY_MS + 1])
+    def test_a_grace_that_cannot_work_is_an_error_of_the_spec(self, grace):
+        with pytest.raises(Stalled, match="closeGraceHours") as refused:
+            check_grace(grace, CYCLE, LAG, INTERVAL)
+        assert refused.value.reason == "InvalidSpec"
+
+
+class TestInterims:
+    """One per slot, of the latest slot only, signed once the clock has passed its asOf."""
+
+    def plan(self, now_ms: int, **changes: object) -> InterimPlan | None:
+        usual = {
+            "interval_ms": 24 * HOUR,
+            "last_slot": None,
+            "seen_until_ms": None,
+            "poll_interval_ms": INTERVAL,
+            "since_ms": START,
+        }
+        return next_interim(CYCLE, now_ms, **{**usual, **changes})
+
+    def test_the_first_poll_of_a_slot_makes_its_report(self):
+        seen = START + DAY_MS + 5_300
+        plan = self.plan(START + DAY_MS + MINUTE, last_slot=0, seen_until_ms=seen)
+        assert plan == InterimPlan(1, START + DAY_MS + 6_000, START + DAY_MS + 6_000)
+
+    def test_it_is_not_signed_before_its_as_of(self):
+        seen = START + DAY_MS + 5_300
+        plan = self.plan(START + DAY_MS + 5_500, last_slot=0, seen_until_ms=seen)
+        assert plan.due_ms > START + DAY_MS + 5_500
+
+    def test_only_the_latest_missed_slot_is_made_up(self):
+        seen = START + 4 * DAY_MS + HOUR
+        assert self.plan(seen + HOUR, last_slot=1, seen_until_ms=seen).slot == 4
+
+    def test_a_slot_with_a_report_waits_for_the_next(self):
+        plan = self.plan(START + DAY_MS + HOUR, last_slot=1, seen_until_ms=START + DAY_MS)
+        assert plan == InterimPlan(2, START + 2 * DAY_MS, START + 2 * DAY_MS)
+
+    def test_without_a_poll_in_the_slot_it_waits_two_intervals_then_says_so_as_of_now(self):
+        before = START + DAY_MS - 1
+        early = self.plan(START + DAY_MS + MINUTE, last_slot=0, seen_until_ms=before)
+        assert early.due_ms == START + DAY_MS + 2 * INTERVAL
+        now = START + DAY_MS + 2 * INTERVAL + 700
+        late = self.plan(now, last_slot=0, seen_until_ms=before)
+        assert late.due_ms <= now
+        assert late.as_of_ms == now - 700
+
+    def test_an_operator_that_just_started_polls_first(self):
+        now = START + 3 * DAY_MS + 5 * HOUR
+        plan = self.plan(now, seen_until_ms=START + HOUR, since_ms=now - SECOND)
+        assert plan.due_ms == now - SECOND + 2 * INTERVAL
+
+    def test_none_whose_as_of_would_reach_the_cycles_end(self):
+        assert self.plan(END - SECOND, last_slot=28, seen_until_ms=END - 500) is None
+        assert self.plan(END - SECOND, last_slot=28, seen_until_ms=END + 500) is None
+        assert self.plan(END - SECOND, last_slot=29) is None
+
+    def test_none_outside_the_cycle(self):
+        assert self.plan(START - 1) is None
+        assert self.plan(END) is None

@@ -1,4 +1,4 @@
-"""A source of activity, as the user writes it (PRODUCTS: the source schema).
+"""A source of activity, as the user writes it.
 
 Two orthogonal choices: a fetch (``http``) and a meaning (``users``). Later kinds become optional
 siblings of them, told apart by the one-of rules of :class:`Source`.

@@ -48,7 +48,7 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)
-    # One INFO line per watch event otherwise (KUBERNETES §3); the rest of kopf is quieter than
+    # One INFO line per watch event otherwise; the rest of kopf is quieter than
     # that.
     for noisy in ("kopf.objects", "kopf._core", "aiohttp.access", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

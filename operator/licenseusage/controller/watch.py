@@ -1,4 +1,4 @@
-"""kopf, reduced to what it does best: a watch that survives, feeding a queue (KUBERNETES §1-§3).
+"""kopf, reduced to what it does best: a watch that survives, feeding a queue.
 
 One low-level event handler that writes nothing: no finalizers, no annotations, no timers, no index.
 Everything else is `reconcile`'s, level-based.
@@ -41,7 +41,7 @@ def registry(add: Callable[[Key], None]) -> kopf.OperatorRegistry:
 
 
 def settings() -> kopf.OperatorSettings:
-    """Return kopf's settings; each line has its reason in KUBERNETES §3."""
+    """Return kopf's settings; where a line differs from kopf's default, it says why."""
     s = kopf.OperatorSettings()
     s.peering.standalone = True  # peers pause each other; leadership is the ledger's lock
     s.scanning.disabled = True  # neither cluster-wide rights nor a start that is 54 s late

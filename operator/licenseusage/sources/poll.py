@@ -123,7 +123,7 @@ class Failure:
 
 
 class Skip(StrEnum):
-    """Why a listed item was not counted in the newest cycle (PRODUCTS §3.3)."""
+    """Why a listed item was not counted in the newest cycle (docs/sources.md)."""
 
     EXCLUDED = "Excluded"
     EXCLUDED_ID = "ExcludedId"

@@ -1,4 +1,4 @@
-"""Cycle templates in requests: ``{{cycle.start}}`` and its family (PRODUCTS: templates).
+"""Cycle templates in requests: ``{{cycle.start}}`` and its family.
 
 A value is encoded for where it stands: percent-encoded in a path, as JSON text in a body, plain in
 a query (the HTTP client encodes queries as a whole).

@@ -20,7 +20,7 @@ Value = object
 _TEXT_OR_NULL = {str, type(None)}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_SECONDS_BELOW = 1e11  # Auto: a smaller number is seconds (1e11 s is the year 5138), PRODUCTS §3.4
+_SECONDS_BELOW = 1e11  # Auto: a smaller number is seconds (1e11 s is the year 5138)
 _LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 _NUMBER = re.compile(r"\d{1,17}(?:\.\d{1,9})?", re.ASCII)
 _LEAP_SECOND = re.compile(r"(:\d\d):60")

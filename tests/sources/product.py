@@ -67,7 +67,7 @@ def answer(
     headers: dict[str, str | None] | None = None,
     length: int | None = None,
 ) -> bytes:
-    """A whole HTTP answer; ``body`` that is not bytes becomes JSON; a header of None is left out."""
+    """A whole HTTP answer; a body that is not bytes becomes JSON, a header of None is left out."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     all_headers: dict[str, str | None] = {
         "Date": DATE,
@@ -107,8 +107,8 @@ class Product:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError), closing(self.wrap(connection)) as wrapped:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError, ValueError), closing(self.wrap(connection)) as wrapped:
             stream = wrapped.makefile("rb")
             while (request := self._read(stream)) is not None:
                 self.requests.append(request)
@@ -136,7 +136,7 @@ class Product:
 
 
 def source(**fields: Any) -> EffectiveSource:
-    """A source of users in ``{"value": [{"id", "seen"}]}``; ``fields`` as a user would write them."""
+    """A source of users in ``{"value": [{"id", "seen"}]}``; fields as a user would write them."""
     written: dict[str, Any] = {
         "name": "people",
         "pods": {"selector": {"matchLabels": {"app": "x"}}, "port": 80, "scheme": "HTTP"},

@@ -1,4 +1,4 @@
-"""Each way to answer wrongly: a reason, what was seen, the fix; never a number, an id or a secret."""
+"""Each way to answer wrongly: a reason, what was seen, the fix; never an id or a secret."""
 
 import gzip
 import json

@@ -233,6 +233,7 @@ FAILING = [
     ("cursor loop", OPAQUE, "PagingLoop", (["a"], "x"), (["b"], "y"), (["c"], "x")),
     ("overlap row differs", IMMUTABLE, "ListMoved", ["a", "b"], ["c", "d"]),
     ("overlap row gone", IMMUTABLE, "ListMoved", ["a", "b"], []),
+    ("overlap row gone at the total", COUNTED, "ListMoved", (["a", "b", "c"], 5), ([], 2)),
     ("overlap row without id", IMMUTABLE, "ListMoved", ["a", None], [None, "b"]),
     ("overlap value differs", ACTIVITY, "ListMoved", [("a", 5), ("b", 6)], [("b", 7), ("c", 8)]),
     ("activity descends", ACTIVITY, "OrderViolated", [("a", 9), ("b", 6)]),

@@ -2,7 +2,8 @@
 
 Plain msgspec structs, so that a worker process can be handed one without pydantic. Everything here
 is immutable and has an order; ``EffectiveSource.digest`` hashes exactly the bytes of the part that
-decides who counts.
+decides who counts. A field that is added later needs a default, which is then left out of those
+bytes: an upgrade of the operator must not look like a change of the rules.
 """
 
 import hashlib
@@ -62,7 +63,7 @@ class OnePage(msgspec.Struct, frozen=True, tag="None"):
     """The whole list comes in one answer."""
 
 
-class Offset(msgspec.Struct, frozen=True, kw_only=True, tag="Offset"):
+class Offset(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="Offset"):
     """Pages by ``offset`` and ``limit``.
 
     Attributes:
@@ -78,7 +79,7 @@ class Offset(msgspec.Struct, frozen=True, kw_only=True, tag="Offset"):
     total: str | None = None
 
 
-class Cursor(msgspec.Struct, frozen=True, kw_only=True, tag="Cursor"):
+class Cursor(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="Cursor"):
     """The next page is named by the page just read.
 
     Attributes:
@@ -92,7 +93,7 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True, tag="Cursor"):
 Pagination = OnePage | Offset | Cursor
 
 
-class Http(msgspec.Struct, frozen=True, kw_only=True):
+class Http(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The request; ``path``, ``query`` values and ``body`` may hold ``{{cycle.…}}`` templates."""
 
     method: Literal["GET", "POST"]
@@ -112,7 +113,7 @@ class Http(msgspec.Struct, frozen=True, kw_only=True):
         return any("{{" + template in part for part in parts)
 
 
-class Stamp(msgspec.Struct, frozen=True, kw_only=True):
+class Stamp(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Where an item's last activity is, and how it is written.
 
     Attributes:
@@ -128,14 +129,14 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     granularity_ms: int
 
 
-class CreatedAt(msgspec.Struct, frozen=True, kw_only=True):
+class CreatedAt(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Where an item's creation time is; a last activity within the tolerance of it is none."""
 
     path: str
     tolerance_ms: int
 
 
-class Users(msgspec.Struct, frozen=True, kw_only=True):
+class Users(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What the items mean."""
 
     id: str
@@ -146,7 +147,7 @@ class Users(msgspec.Struct, frozen=True, kw_only=True):
     normalize: tuple[Literal["Trim", "Lowercase"], ...]
 
 
-class Guarantees(msgspec.Struct, frozen=True, kw_only=True):
+class Guarantees(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What the product promises; the accuracy of a number rests on it (MEASUREMENT §1).
 
     Attributes:

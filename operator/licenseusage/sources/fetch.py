@@ -175,8 +175,8 @@ class Session:
             seen = "no answer" if isinstance(error, httpx.ConnectTimeout) else _os_error(error)
             raise UnreachableError(
                 Reason.UNREACHABLE,
-                f"{address} cannot be reached: {seen}. Check pods.port, NetworkPolicies and "
-                "whether the product listens on all interfaces.",
+                f"{address} cannot be reached: {seen}. Check pods.port, pods.scheme, "
+                "NetworkPolicies and whether the product listens on all interfaces.",
             ) from None
         if isinstance(error, httpx.TimeoutException):
             self._deadline.timed_out()
@@ -237,8 +237,10 @@ def _trust(target: Target) -> ssl.SSLContext | bool:
         return False  # nothing to verify; spares loading a trust store
     if target.ca_pem is None:
         return ssl.create_default_context()
+    # Without a certificate in it, ssl would take the system's authorities instead.
+    pem = target.ca_pem if "-----BEGIN" in target.ca_pem else "none"
     try:
-        return ssl.create_default_context(cadata=target.ca_pem)
+        return ssl.create_default_context(cadata=pem)
     except (ssl.SSLError, ValueError):
         raise PollError(
             Reason.CA_INVALID,

@@ -139,6 +139,8 @@ class Pager:
         )
 
     def _end_offset(self, offset: Offset, values: dict[str, Json]) -> None:
+        if self._overlaps and self._rows == 0:
+            self._compare_overlap(None, None)  # gone, whatever the total says
         seen = self._offset + self._rows
         total = _total(values[TOTAL], offset) if offset.total is not None else None
         if total is not None and seen > total:
@@ -165,8 +167,6 @@ class Pager:
                 f"the product says that there are {total} users, but its list ends after {seen}. "
                 "It is read again; if this keeps happening, the credentials may not see all users.",
             )
-        if self._overlaps and self._rows == 0:
-            self._compare_overlap(None, None)
         self._end(proves=self.order != "Unknown" or self.pages == 1)
 
     def _too_many(self, seen: int, total: int, offset: Offset) -> PollError:

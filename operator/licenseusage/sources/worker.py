@@ -59,43 +59,71 @@ class Workers:
         self._idle.clear()
         await asyncio.gather(*(self._end(process) for process in list(self._all)))
 
+    @property
+    def processes(self) -> list[int]:
+        """Process ids of the workers that run."""
+        return [process.pid for process in self._all if process.returncode is None]
+
     async def poll(self, request: PollRequest) -> PollResult:
         """Perform one poll; never raises for what the product or a worker does."""
         async with self._free:
             started_ms = self._clock.now_ms()
-            process = await self._take()
-            seconds = request.limits.poll_seconds + GRACE_SECONDS
             try:
-                async with asyncio.timeout(seconds):
-                    result = await self._asked(process, request)
-            except TimeoutError:
-                await self._end(process)
-                failure = Failure(
-                    str(Reason.POLL_TIMEOUT),
-                    f"Source {request.source.name}: the worker did not finish within {seconds:g} s "
-                    "and was killed. Ask for smaller pages or fewer fields, or raise POLL_SECONDS "
-                    "of the operator.",
+                made = await self._tried(request)
+            except OSError as error:
+                made = Failure(
+                    str(Reason.WORKER_FAILED),
+                    f"Source {request.source.name}: no worker could be started "
+                    f"({error.strerror}). Check the operator's limits of memory and processes.",
                 )
-            except (EOFError, OSError):
-                failure = self._died(request, await self._end(process))
-            except BaseException:
-                await self._end(process)
-                raise
-            else:
-                if process.returncode is None and not _last_words(result):
-                    self._idle.append(process)
-                else:
-                    await self._end(process)
-                return result
-            return PollResult(started_ms=started_ms, ended_ms=self._clock.now_ms(), failure=failure)
+            if isinstance(made, Failure):
+                ended_ms = self._clock.now_ms()
+                return PollResult(started_ms=started_ms, ended_ms=ended_ms, failure=made)
+            return made
 
-    async def _take(self) -> Process:
+    async def _tried(self, request: PollRequest) -> PollResult | Failure:
+        """Ask a worker; another one if one that was idle turns out to be dead."""
+        while (idle := self._take()) is not None:
+            made = await self._served(idle, request)
+            if made is not None:
+                return made
+        process = await self._started()
+        made = await self._served(process, request)
+        return made if made is not None else self._died(request, process.returncode)
+
+    async def _served(self, process: Process, request: PollRequest) -> PollResult | Failure | None:
+        """Return what one worker makes of a request; None if it died of it, or was dead."""
+        seconds = request.limits.poll_seconds + GRACE_SECONDS
+        try:
+            async with asyncio.timeout(seconds):
+                result = await self._asked(process, request)
+        except TimeoutError:
+            await self._end(process)
+            return Failure(
+                str(Reason.POLL_TIMEOUT),
+                f"Source {request.source.name}: the worker did not finish within {seconds:g} s and "
+                "was killed. Ask for smaller pages or fewer fields, or raise POLL_SECONDS of the "
+                "operator.",
+            )
+        except (EOFError, OSError):
+            await self._end(process, by_itself=True)
+            return None
+        except BaseException:
+            await self._end(process)
+            raise
+        if _last_words(result):
+            await self._end(process, by_itself=True)
+        else:
+            self._idle.append(process)
+        return result
+
+    def _take(self) -> Process | None:
         while self._idle:
             process = self._idle.pop()
             if process.returncode is None:
                 return process
-            await self._end(process)
-        return await self._started()
+            self._all.discard(process)
+        return None
 
     async def _started(self) -> Process:
         process = await asyncio.create_subprocess_exec(
@@ -119,14 +147,23 @@ class Workers:
         length = await process.stdout.readexactly(LENGTH_BYTES)
         return result_of(await process.stdout.readexactly(int.from_bytes(length, "big")))
 
-    async def _end(self, process: Process) -> int:
-        with suppress(ProcessLookupError):
-            process.kill()
-        status = await process.wait()
-        self._all.discard(process)
-        return status
+    async def _end(self, process: Process, *, by_itself: bool = False) -> None:
+        """Wait for the end of a worker, and bring it about.
 
-    def _died(self, request: PollRequest, status: int) -> Failure:
+        One that is ending anyway is left to it for a while: ``kill`` looks whether the process
+        still runs, and thereby takes its status away from asyncio.
+        """
+        if by_itself:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GRACE_SECONDS):
+                    await process.wait()
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        self._all.discard(process)
+
+    def _died(self, request: PollRequest, status: int | None) -> Failure:
         limit = request.limits.worker_bytes // MIB
         return Failure(
             str(Reason.WORKER_MEMORY),

@@ -1,0 +1,231 @@
+"""Presets and what becomes of them with the fields a user gives."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from licenseusage.api.source import Source
+from licenseusage.errors import Stalled
+from licenseusage.sources.definition import (
+    BasicAuth,
+    Cursor,
+    HeaderAuth,
+    Offset,
+    OnePage,
+    SecretKey,
+)
+from licenseusage.sources.effective import merged
+from licenseusage.sources.presets import effective, presets
+
+PODS = {"selector": {"matchLabels": {"app": "x"}}, "port": 80}
+TOKEN = {"header": {"secretRef": {"name": "meter", "key": "token"}}}
+LOGIN = {"basic": {"secretRef": {"name": "meter"}}}
+AUTH = {"OpenCloud": LOGIN, "JupyterHub": TOKEN, "Standard": TOKEN}
+
+
+def made(**fields: Any) -> Any:
+    return effective(Source.model_validate({"name": "s", **fields}))
+
+
+def refused(**fields: Any) -> Stalled:
+    with pytest.raises(Stalled) as caught:
+        made(**fields)
+    assert caught.value.message.startswith("Source s")
+    return caught.value
+
+
+def test_every_preset_is_complete_but_for_what_only_the_user_knows():
+    assert set(presets()) == set(AUTH)
+    for name, preset in presets().items():
+        source = made(preset=name, auth=AUTH[name], pods=PODS)
+        assert source.preset == name
+        assert source.definition == preset.source["activityDefinition"]
+        assert len(source.definition) <= 256
+        assert preset.verified in ("Live", "Source", "Documentation")
+        assert preset.version
+        assert preset.title
+
+
+def test_the_opencloud_preset_counts_sign_ins_and_says_so():
+    source = made(preset="OpenCloud", auth=LOGIN, pods={"selector": PODS["selector"]})
+    assert "sign-in" in source.definition
+    assert "file access does not count" in source.definition
+    assert (source.pods.port, source.pods.scheme) == (9200, "HTTPS")
+    assert source.users.last_active.path == "signInActivity.lastSuccessfulSignInDateTime"
+    assert source.http.pagination == OnePage()
+    assert source.guarantees.removal == "ListedOnce"
+
+
+def test_the_jupyterhub_preset_asks_for_the_paged_form_in_overlapping_pages():
+    source = made(preset="JupyterHub", auth=TOKEN, pods=PODS)
+    assert ("Accept", "application/jupyterhub-pagination+json") in source.http.headers
+    assert source.http.pagination == Offset(
+        offset_param="offset", limit_param="limit", size=200, total="_pagination.total"
+    )
+    assert (source.guarantees.order, source.guarantees.lag_seconds) == ("ImmutableKey", 300)
+    assert source.auth == HeaderAuth("Authorization", "token ", SecretKey("meter", "token"))
+
+
+def test_the_standard_preset_reads_ascending_keys_and_keeps_users():
+    source = made(preset="Standard", auth=TOKEN, pods=PODS)
+    assert source.http.path == "/.well-known/active-users"
+    assert source.http.pagination == Cursor(params=(("after", "next"),))
+    assert (source.guarantees.order, source.guarantees.removal) == ("KeyCursor", "Never")
+    assert source.properties.keeps_users
+
+
+def test_given_fields_replace_the_presets_member_by_member_and_lists_whole():
+    below = {"a": {"b": 1, "c": 2}, "l": [1, 2], "x": 1}
+    given = {"a": {"b": 9, "d": 3}, "l": [3]}
+    assert merged(below, given) == {"a": {"b": 9, "c": 2, "d": 3}, "l": [3], "x": 1}
+    source = made(
+        preset="OpenCloud",
+        auth=LOGIN,
+        pods={**PODS, "scheme": "HTTP"},
+        guarantees={"lagSeconds": 0},
+        intervalMinutes=60,
+    )
+    assert (source.guarantees.lag_seconds, source.guarantees.ids) == (0, "Stable")
+    assert (source.pods.scheme, source.interval_ms) == ("HTTP", 3_600_000)
+
+
+def test_another_kind_of_auth_or_paging_replaces_the_presets():
+    source = made(preset="OpenCloud", auth=TOKEN, pods=PODS)
+    assert source.auth == HeaderAuth("Authorization", "", SecretKey("meter", "token"))
+    source = made(preset="Standard", auth=LOGIN, pods=PODS, http={"pagination": {"type": "None"}})
+    assert (source.auth, source.http.pagination) == (BasicAuth("meter"), OnePage())
+
+
+def test_a_source_without_preset_gets_the_documented_defaults():
+    source = made(
+        pods={**PODS, "port": "http"},
+        http={"path": "/u"},
+        users={"id": "id", "lastActive": {"path": "seen"}},
+    )
+    assert (source.pods.scheme, source.http.method, source.auth) == ("HTTPS", "GET", None)
+    assert (source.interval_ms, source.identity, source.http.items) == (900_000, "product", None)
+    held = source.properties
+    assert (held.lag_ms, held.hidden_ms, held.granularity_ms) == (60_000, 0, 1000)
+    assert (str(held.removal), held.ids_stable, held.initial_created) == (
+        "ListedOnce",
+        False,
+        False,
+    )
+    assert "seen" in source.definition
+
+
+def test_an_unknown_preset_names_those_that_exist():
+    error = refused(preset="Opencloud", pods=PODS)
+    assert error.reason == "UnknownPreset"
+    assert "OpenCloud" in error.message
+
+
+GIVEN = {
+    "pods": PODS,
+    "http": {"path": "/u"},
+    "users": {"id": "id", "lastActive": {"path": "seen"}},
+}
+OFFSET = {"type": "Offset", "offsetParam": "o", "limitParam": "l", "size": 5}
+
+INVALID = [
+    ({"pods": {"selector": PODS["selector"]}}, "pods.port is missing"),
+    ({"pods": None}, "pods is missing"),
+    ({"pods": {**PODS, "scheme": "HTTP", "tls": {"serverName": "x"}}}, "pods.tls"),
+    ({"auth": {"basic": {}}}, "secretRef"),
+    ({"auth": {**LOGIN, **TOKEN}}, "exactly one of basic and header"),
+    ({"http": None}, "http is missing"),
+    ({"http": {"items": "x"}}, "http.path is missing"),
+    ({"http": {"path": "users"}}, "must begin with '/'"),
+    ({"http": {"path": "/u?a=1"}}, "put parameters into http.query"),
+    ({"http": {"path": "/{{cycle.begin}}"}}, "{{cycle.begin}} is not a template"),
+    ({"http": {"path": "/u", "query": [{"name": "a", "value": "{{x}}"}]}}, "http.query"),
+    ({"http": {"path": "/u", "items": "a["}}, "http.items: 'a['"),
+    ({"http": {"path": "/u", "method": "GET", "body": "{}"}}, "http.body"),
+    ({"http": {"path": "/u", "headers": [{"name": "Cookie", "value": "a"}]}}, "secret"),
+    ({"http": {"path": "/u", "headers": [{"name": "Host", "value": "a"}]}}, "connection"),
+    ({"http": {"path": "/u", "pagination": {"type": "Offset", "size": 5}}}, "offsetParam"),
+    ({"http": {"path": "/u", "pagination": {"type": "Cursor"}}}, "params"),
+    ({"http": {"path": "/u", "pagination": {"type": "Next"}}}, "pagination.type"),
+    ({"http": {"path": "/u", "pagination": {**OFFSET, "total": "("}}}, "pagination.total"),
+    ({"users": None}, "users is missing"),
+    ({"users": {"id": "id"}}, "users.lastActive is missing"),
+    ({"users": {"id": "id", "lastActive": {"format": "Auto"}}}, "users.lastActive.path is missing"),
+    ({"users": {"lastActive": {"path": "x"}}}, "users.id is missing"),
+    ({"users": {**GIVEN["users"], "exclude": "a =="}}, "users.exclude: 'a =='"),
+    ({"users": {**GIVEN["users"], "createdAt": {"toleranceSeconds": 1}}}, "createdAt.path"),
+    ({"users": {"id": "f(x)", "lastActive": {"path": "x"}}}, "f()"),
+    (
+        {"users": {"id": "id", "lastActive": {"path": "x", "naiveTimezone": "CEST"}}},
+        "not an IANA time zone",
+    ),
+    ({"users": {"id": "id", "lastActive": {"path": "x", "format": "%H"}}}, "leaves the year"),
+    ({"guarantees": {"initialValue": "CreationTime"}}, "users.createdAt.path is missing"),
+    ({"guarantees": {"lagSeconds": -1}}, "lagSeconds"),
+    (
+        {
+            "http": {"path": "/u", "pagination": {**OFFSET, "size": 1}},
+            "guarantees": {"order": "ImmutableKey"},
+        },
+        "need 2 or more",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "told"), INVALID)
+def test_an_invalid_source_names_field_and_fix(fields, told):
+    whole = {name: value for name, value in (GIVEN | fields).items() if value is not None}
+    with pytest.raises((Stalled, ValidationError)) as caught:  # the latter when the file is read
+        effective(Source.model_validate({"name": "s", **whole}))
+    assert told in str(caught.value)
+    assert getattr(caught.value, "reason", "InvalidSource") == "InvalidSource"
+
+
+@pytest.mark.parametrize(
+    ("form", "declared", "expected"),
+    [
+        ("Auto", None, 1000),
+        ("Auto", "Day", 86_400_000),
+        ("Auto", "Minute", 60_000),
+        ("Auto", "Hour", 3_600_000),
+        ("%Y-%m-%d", None, 86_400_000),
+        ("%Y-%m-%d", "Second", 86_400_000),
+        ("%Y-%m-%d %H:%M", "Second", 60_000),
+    ],
+)
+def test_granularity_is_never_finer_than_the_format(form, declared, expected):
+    stamp = {"path": "x", "format": form} | ({"granularity": declared} if declared else {})
+    source = made(**(GIVEN | {"users": {"id": "id", "lastActive": stamp}}))
+    assert source.properties.granularity_ms == expected
+
+
+def test_a_creation_path_means_that_the_value_may_start_as_creation():
+    users = {**GIVEN["users"], "createdAt": {"path": "made", "toleranceSeconds": 2}}
+    held = made(**(GIVEN | {"users": users})).properties
+    assert (held.initial_created, held.created_tolerance_ms) == (True, 2000)
+
+
+CHANGES = [
+    ({"activityDefinition": "other"}, True),
+    ({"users": {"id": "uid", "lastActive": {"path": "seen"}}}, True),
+    ({"users": {**GIVEN["users"], "exclude": "bot"}}, True),
+    ({"http": {"path": "/v2"}}, True),
+    ({"guarantees": {"lagSeconds": 61}}, True),
+    ({"intervalMinutes": 30}, False),
+    ({"pods": {**PODS, "port": 81}}, False),
+    ({"auth": TOKEN}, False),
+    ({"name": "t"}, False),
+]
+
+
+@pytest.mark.parametrize(("fields", "other"), CHANGES)
+def test_the_digest_is_of_what_decides_who_counts(fields, other):
+    before, after = made(**GIVEN), made(**(GIVEN | fields))
+    assert (before.digest() != after.digest()) is other
+    assert len(before.digest()) == 32
+
+
+def test_the_digest_does_not_change_by_itself():
+    assert made(**GIVEN).digest().hex() == made(**GIVEN).digest().hex()
+    plain = made(**(GIVEN | {"activityDefinition": "x"}))
+    assert plain.digest().hex().startswith("188189d3881b0b1a")

@@ -1,0 +1,262 @@
+"""``source check`` and ``preset``: the command line, as users run it."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+import yaml
+
+from licenseusage.cli import main
+from tests.sources.product import answer
+
+TOKEN = "tok-9f8e7d"
+OPENCLOUD = {
+    "name": "graph",
+    "preset": "OpenCloud",
+    "pods": {"selector": {"matchLabels": {"app": "x"}}, "scheme": "HTTP"},
+    "auth": {"basic": {"secretRef": {"name": "meter"}}},
+}
+OTHER = {
+    "name": "other",
+    "pods": {"selector": {"matchLabels": {"app": "x"}}, "port": 1},
+    "http": {"path": "/people"},
+    "users": {"id": "id", "lastActive": {"path": "seen"}},
+    "guarantees": {"removal": "Never"},
+}
+USAGE = {
+    "apiVersion": "licenseusage.dev/v1alpha1",
+    "kind": "LicenseUsage",
+    "metadata": {"name": "oc"},
+    "spec": {"product": "opencloud", "sources": [OPENCLOUD, OTHER]},
+}
+SECRETS = ("--secret", "meter/username=admin", "--secret", f"meter/password={TOKEN}")
+
+
+@dataclass
+class Done:
+    code: Any
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys) -> Callable[..., Done]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*args: object, stdin: bytes = b"") -> Done:
+        monkeypatch.setattr(sys, "argv", ["licenseusage", *map(str, args)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return Done(ended.value.code or 0, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def file(tmp_path) -> Callable[..., str]:
+    def write(*documents: Any) -> str:
+        path = tmp_path / "usage.yaml"
+        path.write_text(yaml.safe_dump_all(documents))
+        return str(path)
+
+    return write
+
+
+def now() -> datetime:
+    """The product's clock here is the machine's, as the command's is."""
+    return datetime.now(UTC)
+
+
+def ago(**span: float) -> str:
+    return (now() - timedelta(**span)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def people() -> list[dict[str, Any]]:
+    seen = [ago(hours=1), ago(days=3), ago(days=90)]
+    rows = [
+        {"id": f"leaky-{n}", "signInActivity": {"lastSuccessfulSignInDateTime": one}}
+        for n, one in enumerate(seen)
+    ]
+    return [*rows, {"id": "leaky-9"}]
+
+
+@pytest.fixture
+def product(serve):
+    date = {"Date": format_datetime(now(), usegmt=True)}
+    made = serve(lambda _: answer({"value": people()}, headers=date))
+    return f"http://127.0.0.1:{made.port}", made
+
+
+def test_a_source_is_tried_and_described(run, file, product):
+    url, made = product
+    done = run("source", "check", file(OPENCLOUD), "--url", url, *SECRETS)
+    assert (done.code, done.err) == (0, "")
+    told = dict(line.split(None, 1) for line in done.out.splitlines() if "  " in line)
+    assert "graph (preset OpenCloud)" in done.out
+    assert "OIDC sign-in or token renewal" in done.out
+    assert told["read"].startswith("1 pages, ")
+    assert "users listed    4" in done.out
+    assert "counted so far  2" in done.out
+    assert "1 NeverActive, 1 OutsideCycle" in done.out
+    assert "yes: who is not listed was not active" in done.out
+    assert "LowerBound: users may be removed unseen" in done.out
+    assert "leaky" not in done.out + done.err
+    assert TOKEN not in done.out + done.err
+    assert made.requests[0].path == "/graph/v1.0/users"
+
+
+def test_json_is_for_programs(run, file, product):
+    done = run("source", "check", file(OPENCLOUD), "--url", product[0], *SECRETS, "-o", "json")
+    facts = json.loads(done.out)
+    assert done.code == 0
+    assert (facts["usersListed"], facts["usersCounted"], facts["complete"]) == (4, 2, True)
+    assert facts["skipped"] == {"NeverActive": 1, "OutsideCycle": 1}
+    assert facts["accuracyAtBest"]["accuracy"] == "LowerBound"
+    assert "ids" not in facts
+
+
+def test_ids_are_shown_only_when_asked_for(run, file, product):
+    asked = ("source", "check", file(OPENCLOUD), "--url", product[0], *SECRETS, "--show-ids")
+    assert [line.strip() for line in run(*asked).out.splitlines()[-2:]] == ["leaky-0", "leaky-1"]
+    assert json.loads(run(*asked, "-o", "json").out)["ids"] == ["leaky-0", "leaky-1"]
+
+
+def test_the_cycle_can_be_given(run, file, product):
+    start = (now() - timedelta(days=1)).strftime("%Y-%m-%d")
+    asked = ("source", "check", file(OPENCLOUD), "--url", product[0], *SECRETS, "-o", "json")
+    facts = json.loads(run(*asked, "--cycle-start", start, "--cycle-days", 7).out)
+    assert facts["cycle"]["startTime"] == f"{start}T00:00:00Z"
+    assert facts["usersCounted"] == 1
+
+
+def test_the_cycle_of_the_object_is_used(run, file, product):
+    anchor = (now() - timedelta(days=10)).strftime("%Y-%m-%d")
+    spec = {**USAGE["spec"], "cycle": {"anchorDate": anchor, "lengthDays": 4}}
+    usage = file({**USAGE, "spec": spec})
+    asked = ("source", "check", usage, "--url", product[0], "--source", "graph", *SECRETS)
+    facts = json.loads(run(*asked, "-o", "json").out)
+    start = (now() - timedelta(days=2)).strftime("%Y-%m-%d")
+    assert facts["cycle"]["startTime"] == f"{start}T00:00:00Z"
+
+
+def test_secrets_may_come_from_files_and_standard_input(run, file, product, tmp_path):
+    (tmp_path / "user").write_text("admin\n")
+    done = run(
+        *("source", "check", file(OPENCLOUD), "--url", product[0]),
+        *("--secret-file", "meter/username=user", "--secret-file", "meter/password=-"),
+        stdin=f"{TOKEN}\n".encode(),
+    )
+    assert done.code == 0
+    assert product[1].requests[0].headers["authorization"] == "Basic YWRtaW46dG9rLTlmOGU3ZA=="
+
+
+def test_the_source_may_come_from_standard_input(run, product):
+    text = yaml.safe_dump(OPENCLOUD).encode()
+    assert run("source", "check", "-", "--url", product[0], *SECRETS, stdin=text).code == 0
+
+
+def test_one_of_several_sources_is_chosen_by_name(run, file, serve):
+    date = {"Date": format_datetime(now(), usegmt=True)}
+    made = serve(lambda _: answer([{"id": 1, "seen": ago(hours=2)}], headers=date))
+    url = f"http://127.0.0.1:{made.port}"
+    done = run("source", "check", file(USAGE), "--url", url, "--source", "other")
+    assert done.code == 0
+    assert "at best         Exact" in done.out
+
+
+USAGE_ERRORS = [
+    ((), "--source"),
+    (("--source", "nobody"), "graph, other"),
+    (("--source", "graph"), "meter/username"),
+    (("--source", "graph", "--secret", "meter/username"), "NAME/KEY=VALUE"),
+    (("--source", "graph", "--secret-file", "meter/username=nowhere"), "nowhere"),
+    (("--source", "other", "--url", "ftp://x"), "http://host:port"),
+    (("--source", "other", "--url", "http://h:1/path"), "path"),
+    (("--source", "other", "--url", "http://u:p@h:1"), "http://host:port"),
+    (("--source", "other", "--url", "http://h:x"), "http://host:port"),
+    (("--source", "other", "--cycle-start", "soon"), "YYYY-MM-DD"),
+    (("--source", "other", "--cycle-days", "63"), "62"),
+    (("--source", "other", "--ca", "nowhere"), "nowhere"),
+]
+
+
+@pytest.mark.parametrize(("options", "told"), USAGE_ERRORS)
+def test_a_wrong_command_line_is_a_usage_error(run, file, options, told):
+    url = () if "--url" in options else ("--url", "http://127.0.0.1:1")
+    done = run("source", "check", file(USAGE), *url, *options)
+    assert done.code == 2
+    assert told in done.err
+    assert "Traceback" not in done.err
+
+
+FILES = [
+    ("nothing: here\n", "InvalidSource", 3),
+    ("a: [\n", "Unreadable", 3),
+    ("", "InvalidSource", 3),
+    ("preset: Nope\n", "UnknownPreset", 1),
+    ("preset: OpenCloud\n", "InvalidSource", 1),
+    ("preset: OpenCloud\nhttp: {pathh: /x}\n", "no field http.pathh", 3),
+    ("preset: OpenCloud\nusers: {id: 5}\n", "users.id", 3),
+    ("http: {path: /u}\nusers: {id: 'a(', lastActive: {path: b}}\n", "users.id", 1),
+]
+
+
+@pytest.mark.parametrize(("text", "told", "code"), FILES)
+def test_a_wrong_file_is_described(run, tmp_path, text, told, code):
+    (tmp_path / "source.yaml").write_text(text)
+    done = run("source", "check", "source.yaml", "--url", "http://127.0.0.1:1")
+    assert done.code == code
+    assert told in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_file_that_is_not_there_cannot_be_determined(run):
+    done = run("source", "check", "nowhere.yaml", "--url", "http://127.0.0.1:1")
+    assert (done.code, "Unreadable" in done.err) == (3, True)
+
+
+def test_an_answer_that_is_not_right_is_1_and_an_unreachable_product_3(run, file, serve):
+    wrong = serve(answer(b"", "401 Unauthorized"))
+    asked = ("source", "check", file(OPENCLOUD), *SECRETS, "--url")
+    done = run(*asked, f"http://127.0.0.1:{wrong.port}")
+    assert done.code == 1
+    assert "error: Unauthorized: Source graph" in done.err
+    assert "Secret meter" in done.err
+    assert TOKEN not in done.out + done.err
+    wrong.close()
+    done = run(*asked, f"http://127.0.0.1:{wrong.port}")
+    assert (done.code, "error: Unreachable" in done.err) == (3, True)
+
+
+def test_presets_are_listed_with_how_far_they_were_verified(run):
+    done = run("preset", "list")
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert lines[0].split() == ["NAME", "VERIFIED", "VERSION", "READS"]
+    assert [line.split()[0] for line in lines[1:]] == ["JupyterHub", "OpenCloud", "Standard"]
+    listed = json.loads(run("preset", "list", "-o", "json").out)
+    assert {one["name"]: one["verified"] for one in listed}["JupyterHub"] == "Live"
+
+
+def test_a_preset_is_shown_with_what_to_know(run):
+    done = run("preset", "show", "OpenCloud")
+    assert done.code == 0
+    assert "file access does not count" in done.out
+    assert "OC_LDAP_SERVER_WRITE_ENABLED" in done.out
+    assert "not verified" in done.out
+    shown = json.loads(run("preset", "show", "Standard", "-o", "json").out)
+    assert shown["source"]["http"]["path"] == "/.well-known/active-users"
+
+
+def test_an_unknown_preset_is_a_usage_error_that_names_the_others(run):
+    done = run("preset", "show", "opencloud")
+    assert (done.code, "OpenCloud" in done.err) == (2, True)

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,10 +15,13 @@ import yaml
 
 from hack.controlplane import ControlPlane
 from licenseusage.api.source import Source
+from licenseusage.clock import DEV, DEV_CLOCK_OFFSET_SECONDS
+from licenseusage.controller.metrics import Metrics
+from licenseusage.controller.settings import PREFIX, Settings
 from licenseusage.sources.presets import effective
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md")]
 CITED = {
     "DESIGN": ROOT / "docs" / "architecture.md",
     "MEASUREMENT": ROOT / "docs" / "measurement.md",
@@ -128,6 +132,23 @@ def test_every_make_target_exists() -> None:
     used |= {t for d in DOCUMENTS for t in re.findall(r"`make ([a-z]+)", d.read_text())}
     assert used - targets == set()
     assert {"demo", "test"} <= used
+
+
+def test_every_setting_exists() -> None:
+    known = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
+    known |= {DEV, DEV_CLOCK_OFFSET_SECONDS}
+    shown = {n for d in DOCUMENTS for n in re.findall(r"LICENSEUSAGE_[A-Z_]+\b", d.read_text())}
+    assert "LICENSEUSAGE_NAMESPACES" in shown
+    assert shown - known - {"LICENSEUSAGE_"} == set()
+
+
+def test_every_metric_exists() -> None:
+    metrics = Metrics(lambda: 0.0)
+    exposed = {family.name for family in metrics.registry.collect()}
+    exposed |= {f"{name}_total" for name in exposed}
+    shown = {n for d in DOCUMENTS for n in re.findall(r"\blicenseusage_[a-z_]+", d.read_text())}
+    assert "licenseusage_active_users" in shown
+    assert shown - exposed == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

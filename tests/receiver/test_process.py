@@ -201,14 +201,13 @@ def test_process_behind_a_proxy_speaks_http_and_is_stopped_by_ctrl_c(tmp_path, k
     assert "Traceback" not in process.log.read_text()
 
 
-def run(keys: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+def begin(keys: Path, *arguments: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [LICENSEUSAGE, "receiver", "--keys", keys, *arguments],
         env={"PATH": "/usr/bin"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
     )
 
 
@@ -219,10 +218,11 @@ def test_unusable_settings_end_in_one_line_without_a_traceback(tmp_path, keys):
         no_key = ("--tls-cert", certificate, "--tls-key", keys / "receipt.jwk")
         database = ("--database-url", f"sqlite:///{tmp_path / 'receiver.sqlite'}")
         attempts = [
-            run(keys, "--address", "0.0.0.0:8443"),
-            run(keys, "--address", f"127.0.0.1:{port}"),
-            run(keys, "--address", "127.0.0.1:0", *no_key, *database),
+            begin(keys, "--address", "0.0.0.0:8443"),
+            begin(keys, "--address", f"127.0.0.1:{port}"),
+            begin(keys, "--address", "127.0.0.1:0", *no_key, *database),
         ]
-    for done in attempts:
-        assert done.returncode == 3, done
-        assert re.fullmatch(r"error: SettingsInvalid: .+\n", done.stderr), done.stderr
+        for attempt in attempts:
+            _, said = attempt.communicate(timeout=60)
+            assert attempt.returncode == 3, said
+            assert re.fullmatch(r"error: SettingsInvalid: .+\n", said), said

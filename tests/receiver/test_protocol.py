@@ -2,7 +2,9 @@
 
 import pytest
 
+from licenseusage.delivery.outcome import Answer, classify
 from licenseusage.reports.names import digest
+from licenseusage.reports.receipt import Sent
 from tests.receiver.people import ANCHOR, DAY, Customer, error_of, jti, key, licence
 
 ID = "0" * 32 + "-0000000001"
@@ -242,6 +244,43 @@ def test_problem_names_its_class_by_an_address_that_explains_it(receiver):
     kind = answer.json()["type"]
     assert kind == "https://usage.vendor.example/v1/problems/KeyUnknown"
     assert "KeyUnknown" in receiver.get(kind).text
+
+
+@pytest.mark.parametrize(
+    ("what", "state", "reason"),
+    [
+        ("accepted", "Accepted", "Accepted"),
+        ("rejected", "Rejected", "CycleOrder"),
+        ("conflict", "Conflict", "ReportConflict"),
+        ("unknown", "Pending", "KeyUnknown"),
+        ("elsewhere", "Pending", "LicenseMismatch"),
+        ("damaged", "Rejected", "SignatureInvalid"),
+        ("too large", "Rejected", "TooLarge"),
+        ("unstored", "Pending", "VendorUnavailable"),
+    ],
+)
+def test_sender_reads_the_answer_as_it_was_meant(
+    receiver, customer, monkeypatch, what, state, reason
+):
+    final = customer.report(kind="final")
+    receiver.put_report(final)
+    token = {
+        "accepted": customer.report(final, kind="final", cycle=1),
+        "rejected": customer.report(final),
+        "conflict": customer.report(kind="final", users=41),
+        "unknown": Customer("unknown").report(),
+        "elsewhere": Customer(license=licence(subscription="sub-2")).report(),
+        "damaged": customer.report(final, kind="final", cycle=1)[:-10] + "AAAAAAAAAA",
+        "too large": customer.report(final, kind="final", cycle=1),
+        "unstored": customer.report(final, kind="final", cycle=1),
+    }[what]
+    if what == "unstored":
+        monkeypatch.setattr("licenseusage.receiver.receipts.build_receipt", None)
+    sent = token + "A" * 65536 if what == "too large" else token
+    answer = receiver.put("reports", jti(token), sent)
+    seen = Answer(answer.status_code, answer.headers["content-type"], answer.content)
+    outcome = classify(seen, receiver.vendor_keys, Sent.from_token(token))
+    assert (outcome.state, outcome.reason) == (state, reason)
 
 
 def test_hostile_host_header_is_not_repeated(receiver):

@@ -4,7 +4,7 @@ import functools
 import importlib.util
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,21 +70,22 @@ def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bool], 
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def vendor(
-    start: Callable[..., Receiver],
-    clock: FixedClock,
-    tmp_path: Path,
-    enrolled: Callable[[str, bool], Path],
-) -> Callable[..., Receiver]:
-    """Start the vectors' vendor on a database of this test's own, with the case's keys enrolled."""
+    tmp_path_factory: pytest.TempPathFactory, enrolled: Callable[[str, bool], Path]
+) -> Iterator[Callable[..., Receiver]]:
+    """One application for all cases, given a fresh database with the case's keys enrolled."""
+    path, clock = tmp_path_factory.mktemp("vendor") / "receiver.sqlite", FixedClock()
+    receiver = Receiver(f"sqlite:///{path}", clock, **KEYS)
 
     def run(context: dict[str, Any], *, rotated: bool) -> Receiver:
-        shutil.copy(enrolled(context["license"], rotated), tmp_path / "receiver.sqlite")
+        receiver.store.close()  # it connects again by itself
+        shutil.copy(enrolled(context["license"], rotated), path)
         clock.now_s = context["now"]
-        return start(**KEYS)
+        return receiver
 
-    return run
+    yield run
+    receiver.close()
 
 
 def enrolment(name: str, license_: License) -> str:

@@ -59,7 +59,7 @@ def create_app(
     signer = ReceiptSigner(receipt_key, vendor_keys)
     intake = Intake(store, vendor_keys, signer, clock)
     app.include_router(endpoint.routes(intake, threads))
-    app.include_router(pages.routes(store, clock, access, threads, app.openapi))
+    app.include_router(pages.routes(store, clock, access, threads, lambda: app.openapi()))
     app.add_middleware(CommonHeaders)
     _add_health(app, store, threads)
     _add_problems(app)

@@ -135,7 +135,12 @@ class _Pages:
             class_meanings=problems.CLASSES,
         )
         self._templates.filters.update(
-            minute=_minute, day=_day, age=_age, grouped="{:,}".format, short=_short
+            minute=_minute,
+            day=_day,
+            age=_age,
+            grouped="{:,}".format,
+            short=_short,
+            code=_code,
         )
 
     def page(self, name: str, status: int = 200, **context: object) -> HTMLResponse:
@@ -189,3 +194,11 @@ def _age(then_s: int, now_s: int) -> str:
 def _short(name: str) -> str:
     """Return the telling part of a digest, thumbprint URI or chain id."""
     return name.rsplit(":", 1)[-1][:12]
+
+
+def _code(text: str) -> Markup:
+    """Return text with its `quoted` parts set as code; everything else is escaped."""
+    parts = enumerate(text.split("`"))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in parts
+    )

@@ -121,7 +121,7 @@ def chain_page(views: Views, chain_id: str, *, before: int | None, now_s: int) -
         return None
     installation = views.enrolment_of(chain)
     found = views.documents(chain_id, limit=DOCUMENTS_PER_PAGE + 1, before=before)
-    shown = found[:DOCUMENTS_PER_PAGE]
+    shown, older_than = _whole_positions(found)
     return ChainPage(
         installation=installation,
         line=_line(views, chain, installation, now_s, cycles=CYCLES_PER_CHAIN),
@@ -130,7 +130,7 @@ def chain_page(views: Views, chain_id: str, *, before: int | None, now_s: int) -
             DocumentLine(document, report, count_text(report) if report else "")
             for document, report in shown
         ],
-        before=shown[-1][0].sequence if len(found) > DOCUMENTS_PER_PAGE else None,
+        before=older_than,
     )
 
 
@@ -143,6 +143,21 @@ def count_text(report: ReportRow) -> str:
         estimate=estimate,
     )
     return active_text(bounds, running=report.kind == "interim")
+
+
+def _whole_positions(
+    found: list[tuple[Document, ReportRow | None]],
+) -> tuple[list[tuple[Document, ReportRow | None]], int | None]:
+    """Return a page of documents, and the position below which the next page begins.
+
+    A position may hold evidence beside its document: its rows are not torn apart, unless there are
+    more of them than a page shows.
+    """
+    if len(found) <= DOCUMENTS_PER_PAGE:
+        return found, None
+    next_sequence = found[-1][0].sequence
+    whole = [row for row in found if row[0].sequence > next_sequence]
+    return (whole, next_sequence + 1) if whole else (found[:DOCUMENTS_PER_PAGE], next_sequence)
 
 
 def _card(views: Views, installation: Installation, now_s: int) -> InstallationCard:

@@ -163,11 +163,14 @@ class Views(Reading):
     def documents(
         self, chain_id: str, *, limit: int, before: int | None = None
     ) -> list[tuple[Document, ReportRow | None]]:
-        """Return the documents of a chain, highest position first, evidence included."""
+        """Return the documents of a chain, highest position first, each before its evidence."""
+        evidence = documents.c.verdict == Verdict.CONFLICT
         statement = (
             select(documents)
             .where(documents.c.chain_id == chain_id)
-            .order_by(documents.c.sequence.desc(), documents.c.received_ms, documents.c.digest)
+            .order_by(
+                documents.c.sequence.desc(), evidence, documents.c.received_ms, documents.c.digest
+            )
             .limit(limit)
         )
         if before is not None:

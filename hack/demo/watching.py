@@ -15,7 +15,7 @@ class Snapshot:
     Attributes:
         usage: The LicenseUsage, empty before it exists.
         reports: The UsageReports by name, oldest first.
-        events: Kubernetes events by uid.
+        events: Kubernetes events by uid, oldest first.
     """
 
     usage: Object
@@ -30,7 +30,7 @@ class Snapshot:
         return cls(
             usages[0] if usages else {},
             {i["metadata"]["name"]: i for i in sorted(items, key=_name) if _is(i, "UsageReport")},
-            {i["metadata"]["uid"]: i for i in items if _is(i, "Event")},
+            {i["metadata"]["uid"]: i for i in sorted(items, key=_time) if _is(i, "Event")},
         )
 
     @property
@@ -100,6 +100,11 @@ def _delivery(report: Object) -> str:
 
 def _is(item: Object, kind: str) -> bool:
     return bool(item["kind"] == kind)
+
+
+def _time(item: Object) -> str:
+    """When an event happened (RFC 3339): one that is a series has an end, too."""
+    return str(item.get("eventTime") or item.get("lastTimestamp") or "")
 
 
 def _name(item: Object) -> str:

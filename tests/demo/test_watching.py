@@ -58,6 +58,22 @@ def test_kubernetes_events_are_lines_once() -> None:
     assert list(changes(seen, seen)) == []
 
 
+def test_events_are_told_in_the_order_they_happened() -> None:
+    def event(uid: str, at: str) -> dict[str, Any]:
+        metadata = {"name": uid, "uid": uid}
+        return {
+            "kind": "Event",
+            "metadata": metadata,
+            "reason": uid,
+            "message": "m",
+            "eventTime": at,
+        }
+
+    listed = [event("late", "2026-11-23T00:00:02.5Z"), event("early", "2026-11-23T00:00:01.5Z")]
+    seen = Snapshot.read(json.dumps({"items": listed}))
+    assert list(changes(NOTHING, seen)) == ["event early: m", "event late: m"]
+
+
 def test_it_is_settled_when_final_and_delivered_or_refused() -> None:
     assert not settled(snapshot(ended("Closing")), licensed=False)
     assert settled(snapshot(ended("Final")), licensed=False)

@@ -26,5 +26,3 @@ async def kube_as(crds, monkeypatch):
     yield connect
     for client in opened:
         await client.close()
-
-

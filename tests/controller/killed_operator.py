@@ -1,4 +1,4 @@
-"""The real operator, killed by SIGKILL when it reaches a point: ``python killed_operator.py POINT``.
+"""The real operator, killed by SIGKILL at a point: ``python killed_operator.py POINT``.
 
 A point is ``before:Class.method`` or ``after:Class.method``; it is reached by a call about a cycle
 that has ended or about its final report. Nothing of this is known to the product's code.

@@ -48,7 +48,10 @@ class Product:
                 ids = sorted(user for user in product.users if user > after)
                 page = ids[:limit]
                 users = [
-                    {"id": u, "lastActive": None if product.users[u] is None else stamp(product.users[u])}
+                    {
+                        "id": u,
+                        "lastActive": None if product.users[u] is None else stamp(product.users[u]),
+                    }
                     for u in page
                 ]
                 last = page[-1] if len(ids) > limit else None
@@ -62,7 +65,9 @@ class Product:
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
         self._thread.start()
 
     def now(self) -> float:
@@ -116,9 +121,9 @@ def enormous(handler) -> bool:
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Transfer-Encoding", "chunked")
     handler.end_headers()
-    part = b'{"id":"' + b"x" * 65_000 + b'","lastActive":null},'
+    part = b" " * 65_000
     try:
-        handler.wfile.write(b'c\r\n{"users": [ \r\n')
+        handler.wfile.write(b'b\r\n{"users": [\r\n')
         for _ in range(4000):
             handler.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
     except OSError:

@@ -1,5 +1,6 @@
-"""A stage for the real operator: a subprocess, a product on loopback, a vendor's receiver by https."""
+"""A stage for the real operator: a subprocess, a product on loopback, the vendor's receiver."""
 
+import asyncio
 import datetime as dt
 import ipaddress
 import json
@@ -19,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from hack.controlplane import pods as fake
+from licenseusage.controller.kube import PODS, Kube
 from licenseusage.reports.content import Kind
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys
 from licenseusage.reports.licence import LicenseTerms, build_license
@@ -77,7 +80,9 @@ class Process:
 class Operator:
     """The real ``licenseusage operator`` against the control plane, in one namespace."""
 
-    def __init__(self, control_plane, namespace, folder: Path, *, offset=0, kubeconfig=None, **settings):
+    def __init__(
+        self, control_plane, namespace, folder: Path, *, offset=0, kubeconfig=None, **settings
+    ):
         self.cp, self.namespace, self.folder = control_plane, namespace, folder
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -297,6 +302,23 @@ class Vendor:
 
 
 # -- objects
+
+
+def create_pods(namespace, pods):
+    """Create pods that look alive: name -> (port, ready); quicker than one kubectl per pod."""
+
+    async def create():
+        client = await Kube.connect()
+        try:
+            for name, (port, ready) in pods.items():
+                body = fake.pod(namespace, f"{name}-0", {"app": name}, {"http": port})
+                await client.create(PODS, namespace, body)
+                told = fake.status("127.0.0.1", ready=ready)
+                await client.apply_status(PODS, namespace, f"{name}-0", "Pod", told)
+        finally:
+            await client.close()
+
+    asyncio.run(create())
 
 
 def usage(namespace, name="shop", *, spec=None, source=None, product="shop"):

@@ -67,9 +67,9 @@ def test_a_success_two_intervals_old_is_stale():
     old = SourceHealth("list", NOW - 31 * MINUTE, 15 * MINUTE)
     seen = shown(Findings("p", sources=[old]))
     assert seen["Ready"]["reason"] == "Stale"
-    assert shown(Findings("p", sources=[SourceHealth("l", NOW - 30 * MINUTE, 15 * MINUTE)]))["Ready"][
-        "status"
-    ] == ("True")
+    assert shown(Findings("p", sources=[SourceHealth("l", NOW - 30 * MINUTE, 15 * MINUTE)]))[
+        "Ready"
+    ]["status"] == ("True")
 
 
 def test_a_bad_licence_makes_ready_false_while_collection_goes_on():

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from licenseusage.reports.receipt import Sent
 from licenseusage.reports.report import read_report
 from tests.controller.sample import Product
 from tests.controller.stage import (

@@ -56,7 +56,9 @@ def test_apply_gives_a_number_and_the_time_is_printed(operator, counted, capsys)
         print(f"\n  apply to first number: {counted:.2f} s")
 
 
-def test_an_edit_shows_in_the_status_and_the_time_is_printed(operator, counted, crds, place, capsys):
+def test_an_edit_shows_in_the_status_and_the_time_is_printed(
+    operator, counted, crds, place, capsys
+):
     began = time.monotonic()
     crds.kubectl(
         *("patch", "licenseusage", "shop", "-n", place, "--type=merge"),
@@ -89,7 +91,7 @@ def test_a_request_collects_at_once_and_every_value_is_a_request(operator, count
         stamp = f"licenseusage.dev/requested-at={time.time_ns()}"
         annotate = ("annotate", "--overwrite", "licenseusage/shop", "-n", operator.namespace)
         crds.kubectl(*annotate, stamp)
-        until(lambda: product.requests > before, 15)
+        until(lambda before=before: product.requests > before, 15)
 
 
 def test_a_new_user_is_counted_and_one_who_left_stays_counted(operator, counted, crds, product):
@@ -131,9 +133,13 @@ def test_metrics_and_health_are_served_by_their_names(operator, counted):
         "licenseusage_collection_duration_seconds_count",
         "licenseusage_collection_age_seconds",
     ):
-        assert line in text or line.replace(
-            '{name="shop",namespace="first-number"}', '{namespace="first-number",name="shop"}'
-        ) in text, line
+        assert (
+            line in text
+            or line.replace(
+                '{name="shop",namespace="first-number"}', '{namespace="first-number",name="shop"}'
+            )
+            in text
+        ), line
     assert operator.http("/healthz") == (200, "ok\n")
     assert operator.http("/readyz")[0] == 200
 

@@ -7,7 +7,9 @@ from licenseusage.controller.pods import Pod, choose
 from licenseusage.errors import Retryable
 
 
-def pod(name="p-0", ip="10.1.2.3", *, ready=True, spec=None, meta=None, host_ip="10.9.9.9", ports=None):
+def pod(
+    name="p-0", ip="10.1.2.3", *, ready=True, spec=None, meta=None, host_ip="10.9.9.9", ports=None
+):
     ports = [{"name": "http", "containerPort": 9200}] if ports is None else ports
     raw = {
         "metadata": {"name": name, **(meta or {})},
@@ -55,7 +57,9 @@ def test_no_pod_names_the_selector():
 
 
 def test_pods_that_are_not_ready_or_are_terminating_are_not_asked():
-    error = refusal(pod(ready=False), pod("p-1", meta={"deletionTimestamp": "2026-01-01T00:00:00Z"}))
+    error = refusal(
+        pod(ready=False), pod("p-1", meta={"deletionTimestamp": "2026-01-01T00:00:00Z"})
+    )
     assert error.reason == "NoReadyPods"
     assert "0 of 2" in error.message
 

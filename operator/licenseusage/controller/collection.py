@@ -36,7 +36,7 @@ from licenseusage.sources.poll import (
 )
 from licenseusage.sources.worker import Workers
 
-_PROBE_SECONDS = (15.0, 30.0, 60.0)
+_PROBE_SECONDS = (10.0, 20.0, 30.0)
 _log = structlog.get_logger(__name__)
 
 

@@ -1,4 +1,4 @@
-"""Which conditions hold: a pure function of what the steps found (DESIGN §2, KUBERNETES §7).
+"""Which conditions hold: a pure function of what the steps found (DESIGN §5).
 
 ``Ready``, ``Reconciling`` and ``Stalled`` follow kstatus; the details are positive. The previous
 conditions are an input, so that ``lastTransitionTime`` moves only when a status does.
@@ -180,7 +180,11 @@ def _collected(found: Findings, now_ms: int) -> Verdict:
         name, problem = problems[0]
         others = f" ({len(problems) - 1} more sources fail.)" if len(problems) > 1 else ""
         failed = Verdict.failed(problem)
-        told = f"Source {name}: {problem.message}{others}"
+        named = f"Source {name}"  # what `sources` says begins with it already
+        told = (
+            problem.message if problem.message.startswith(named) else f"{named}: {problem.message}"
+        )
+        told += others
         return Verdict(failed.status, failed.reason, told, failed.needs_a_person)
     if stop is not None:
         return Verdict.failed(stop)

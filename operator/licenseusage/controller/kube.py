@@ -67,6 +67,11 @@ class Resource:
     version: str
     plural: str
 
+    @property
+    def api_version(self) -> str:
+        """``group/version``, as objects name it."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
     def path(
         self, namespace: str | None = None, name: str | None = None, subresource: str = ""
     ) -> str:
@@ -243,7 +248,7 @@ class Kube:
             ForbiddenError, UnavailableError, KubeError: As the server says.
         """
         body = {
-            "apiVersion": f"{resource.group}/{resource.version}",
+            "apiVersion": resource.api_version,
             "kind": kind,
             "metadata": {"name": name, "namespace": namespace},
             "status": status,

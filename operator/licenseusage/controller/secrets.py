@@ -1,4 +1,4 @@
-"""Secrets and ConfigMaps that objects refer to: read by name, remembered for at most 60 seconds.
+"""Secrets and ConfigMaps that objects refer to: read by name, remembered for less than a minute.
 
 Never listed, never watched, never from another namespace than the one the caller names; values
 never appear in a message.
@@ -22,7 +22,8 @@ from licenseusage.controller.kube import (
 )
 from licenseusage.errors import Retryable, Stalled
 
-KEEP_SECONDS = 60.0
+KEEP_SECONDS = 25.0
+"""Shorter than the time between two looks, so that a change is noticed within a minute."""
 _ACCOUNT = re.compile(r"system:serviceaccount:(?P<namespace>[-a-z0-9]+):(?P<name>[-a-z0-9.]+)")
 
 
@@ -52,7 +53,7 @@ class SecretReader:
     async def secret(self, namespace: str, name: str, key: str, now_s: float) -> bytes:
         """Return one key of a Secret of ``namespace``.
 
-        ``now_s`` is monotonic seconds, for the memory of 60 s.
+        ``now_s`` is monotonic seconds, for the memory.
 
         Raises:
             Stalled: ``SecretNotFound``, ``SecretKeyMissing`` or ``Forbidden``: with the fix.

@@ -88,6 +88,7 @@ def installed(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> I
     audited = [f"--audit-policy-file={policy}", f"--audit-log-path={log}"]
     with ControlPlane(binaries, api_server_flags=audited) as control_plane:
         # As people do it: client-side, all at once.
+        control_plane.kubectl("apply", "-k", str(MANIFESTS.parent / "crds"))
         control_plane.kubectl("apply", "-k", str(MANIFESTS / "base"))
         control_plane.kubectl("wait", "--for=condition=Established", "crds", "--all")
         yield Installed(control_plane, log)

@@ -59,11 +59,16 @@ def test_the_check_against_the_schemas_can_fail(kustomize):
         kubernetes_validate.validate(deployment, "1.37", strict=True)
 
 
-def test_the_base_installs_the_committed_custom_resources(kustomize):
+@pytest.mark.parametrize("folder", ["../crds", "overlays/kind"])
+def test_the_committed_custom_resources_are_installed_by(folder, kustomize):
     committed = {path.name.split(".", 1)[0] for path in (ROOT / "crds").glob("*.dev.yaml")}
-    rendered = [o for o in kustomize("base") if o["kind"] == "CustomResourceDefinition"]
+    rendered = [o for o in kustomize(folder) if o["kind"] == "CustomResourceDefinition"]
     assert {o["spec"]["names"]["plural"] for o in rendered} == committed
     assert len(committed) == 3
+
+
+def test_removing_the_base_removes_no_custom_resource(kustomize):
+    assert not [o for o in kustomize("base") if o["kind"] == "CustomResourceDefinition"]
 
 
 def test_the_operator_alone_may_write_status(kustomize):

@@ -11,6 +11,7 @@ from licenseusage.sources.definition import DAY_MS, Stamp
 from licenseusage.sources.timestamps import (
     BadStampError,
     Instant,
+    Recent,
     granularity_ms,
     kind_of,
     reader,
@@ -64,6 +65,7 @@ def test_auto_reads_rfc3339_seconds_and_milliseconds(value, expected):
         "2026-13-01T12:00:00Z",
         "2026-11-01T12:00:61Z",
         "01/11/2026 12:00:00",
+        "2126-11-01X12:00:00Z",
         "Sun, 01 Nov 2026 12:00:00 GMT",
         "never",
         "0",
@@ -178,7 +180,9 @@ def test_an_hour_that_never_happens_keeps_both_readings():
 def test_a_value_at_the_later_reading_is_still_recent():
     read = reading(zone="Europe/Berlin")
     horizon = int(datetime(2026, 10, 25, 1, 0, tzinfo=UTC).timestamp()) * 1000
-    assert read.recent(["2026-10-25T02:30:00", "2026-10-25T01:59:59"], horizon) == [0]
+    assert read.recent(["2026-10-25T02:30:00", "2026-10-25T01:59:59"], horizon) == Recent(
+        [0], [horizon - 1_800_000], [3_600_000]
+    )
 
 
 moments = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1))
@@ -217,11 +221,13 @@ def test_recent_finds_exactly_those_whose_latest_reading_is_not_before_the_horiz
     horizon = int(at.replace(tzinfo=UTC).timestamp()) * 1000
     instants = [read.read(value) for value in many]
     expected = [
-        index
+        (index, one.at_ms, one.unsure_ms)
         for index, one in enumerate(instants)
         if one is not None and one.at_ms + one.unsure_ms >= horizon
     ]
-    assert read.recent(many, horizon) == expected
+    found = read.recent(many, horizon)
+    unsure = found.unsure_ms or [0] * len(found.positions)
+    assert list(zip(found.positions, found.at_ms, unsure, strict=True)) == expected
 
 
 @given(st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none()))

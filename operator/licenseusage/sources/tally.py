@@ -10,8 +10,8 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import compress
-from operator import not_
+from itertools import compress, islice, repeat
+from operator import add, not_
 
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle
 from licenseusage.metering.facts import Facts, Row, horizon_ms, latest_value_ms, list_facts
@@ -34,8 +34,8 @@ class _Kept:
 
     users: list[bytes] = field(default_factory=list)
     values: "array[int]" = field(default_factory=lambda: array("q"))
-    created: "array[int]" = field(default_factory=lambda: array("q"))
-    unsure: dict[int, int] = field(default_factory=dict)
+    created: "array[int]" = field(default_factory=lambda: array("q"))  # empty without createdAt
+    unsure: dict[int, int] = field(default_factory=dict)  # by position; few have any
     page_starts: list[int] = field(default_factory=list)
 
 
@@ -93,12 +93,7 @@ class Tally:
         columns = self._with_ids(self._not_excluded(columns))
         try:
             recent = self._reader.recent(columns.stamps, min(self._horizons))
-            never = _count_never(columns.stamps)
-            self.stamped += len(columns) - never
-            self.skipped[Skip.NEVER_ACTIVE] += never
-            self.skipped[Skip.OUTSIDE_CYCLE] += len(columns) - never - len(recent)
-            for index in recent:
-                self._keep(columns, index)
+            created = self._created(columns, recent.positions)
         except timestamps.BadStampError as error:
             raise PollError(
                 Reason.TIMESTAMP_INVALID,
@@ -106,6 +101,15 @@ class Tally:
                 f"{error}. Correct the path, or set users.lastActive.format.",
                 stalls=True,
             ) from None
+
+        never = _count_never(columns.stamps)
+        self.stamped += len(columns) - never
+        self.skipped[Skip.NEVER_ACTIVE] += never
+        self.skipped[Skip.OUTSIDE_CYCLE] += len(columns) - never - len(recent.positions)
+        names = self._names([columns.ids[index] for index in recent.positions])
+        for cycle in range(len(self._cycles)):
+            self._keep(cycle, names, recent, created)
+        self._judge(names, recent.at_ms, created)
 
     @property
     def provisioned(self) -> int:
@@ -183,7 +187,8 @@ class Tally:
         self.skipped[Skip.NO_ID] += len(named) - sum(named)
         nameless = _only(columns, list(map(not_, named)))
         try:
-            self._unnamed += len(self._reader.recent(nameless.stamps, min(self._horizons)))
+            recent = self._reader.recent(nameless.stamps, min(self._horizons))
+            self._unnamed += len(recent.positions)
         except timestamps.BadStampError:
             self._unnamed += len(nameless)
         return _only(columns, named)
@@ -201,32 +206,59 @@ class Tally:
     def _id(self, shown: Json) -> str:
         return self._normalize(shown if isinstance(shown, str) else str(shown))
 
-    def _keep(self, columns: Columns, index: int) -> None:
-        instant = self._reader.read(columns.stamps[index])
-        assert instant is not None  # noqa: S101 - recent() leaves out those who were never active
-        created = None
-        if columns.created is not None:
-            created = self._reader.read(columns.created[index])
-        value, latest = instant.at_ms, instant.at_ms + instant.unsure_ms
-        shown = columns.ids[index]
-        name = self._id(shown)
-        if self._telling_ids and not (type(shown) is int or _UUID.fullmatch(name)):
-            self.ids_stable = False
-        for cycle, (horizon, kept) in enumerate(zip(self._horizons, self._kept, strict=True)):
-            if latest < horizon:
-                continue
-            if instant.unsure_ms:
-                kept.unsure[len(kept.users)] = instant.unsure_ms
-            kept.users.append(self._pseudonyms[cycle](name))
-            kept.values.append(value)
-            kept.created.append(_NO_CREATION if created is None else created.at_ms)
+    def _names(self, shown: list[Json]) -> list[str]:
+        """Return ids as texts, normalised; notes whether they can be renamed."""
+        whole = set(map(type, shown)) <= {str} and not self._source.users.normalize
+        names = shown if whole else list(map(self._id, shown))
+        if self._telling_ids:
+            pairs = zip(shown, names, strict=True)
+            if not all(type(one) is int or _UUID.fullmatch(name) for one, name in pairs):
+                self.ids_stable = False
+        return names
+
+    def _created(self, columns: Columns, positions: list[int]) -> list[int] | None:
+        if columns.created is None:
+            return None
+        read = (self._reader.read(columns.created[index]) for index in positions)
+        return [_NO_CREATION if instant is None else instant.at_ms for instant in read]
+
+    def _keep(
+        self,
+        cycle: int,
+        names: list[str],
+        recent: timestamps.Recent,
+        created: list[int] | None,
+    ) -> None:
+        """Keep the rows that may matter to a cycle, under that cycle's pseudonyms."""
+        kept, values, unsure = self._kept[cycle], recent.at_ms, recent.unsure_ms
+        horizon = self._horizons[cycle]
+        latest = values if unsure is None else list(map(add, values, unsure))
+        if latest and min(latest) < horizon:
+            wanted = [value >= horizon for value in latest]
+            names, values = list(compress(names, wanted)), list(compress(values, wanted))
+            unsure = None if unsure is None else list(compress(unsure, wanted))
+            created = None if created is None else list(compress(created, wanted))
+        for position, span in enumerate(unsure or (), len(kept.users)):
+            if span:
+                kept.unsure[position] = span
+        kept.users.extend(map(self._pseudonyms[cycle], names))
+        kept.values.extend(values)
+        kept.created.extend(created or ())
+
+    def _judge(self, names: list[str], values: list[int], created: list[int] | None) -> None:
+        """Count those who are not in the newest cycle, by reason; keep ids if asked to."""
         newest = self._cycles[-1].cycle
-        if not newest.start_ms <= value < newest.end_ms:
-            self.skipped[Skip.OUTSIDE_CYCLE] += 1
-        elif created is not None and abs(value - created.at_ms) <= self._tolerance_ms:
-            self.skipped[Skip.ONLY_CREATED] += 1
-        elif self._show_ids:
-            self.ids.append(name)
+        inside = [newest.start_ms <= value < newest.end_ms for value in values]
+        self.skipped[Skip.OUTSIDE_CYCLE] += len(inside) - sum(inside)
+        if created is not None:
+            only = [
+                within and abs(value - made) <= self._tolerance_ms
+                for within, value, made in zip(inside, values, created, strict=True)
+            ]
+            self.skipped[Skip.ONLY_CREATED] += sum(only)
+            inside = [within and not fresh for within, fresh in zip(inside, only, strict=True)]
+        if self._show_ids:
+            self.ids.extend(compress(names, inside))
 
 
 def counted(facts: Facts) -> int:
@@ -259,14 +291,16 @@ def _only(columns: Columns, wanted: list[bool]) -> Columns:
 
 def _rows(kept: _Kept, first: int, last: int, unsure: int) -> Iterator[Row]:
     """Yield the rows whose time is unsure by so much."""
-    for index in range(first, last):
-        if kept.unsure.get(index, 0) == unsure:
-            created = kept.created[index]
-            yield Row(
-                kept.users[index],
-                kept.values[index],
-                None if created == _NO_CREATION else created,
-            )
+    created = kept.created or repeat(_NO_CREATION)
+    rows = islice(map(_row, kept.users, kept.values, created), first, last)
+    if not kept.unsure:
+        return rows
+    wanted = (kept.unsure.get(index, 0) == unsure for index in range(first, last))
+    return compress(rows, wanted)
+
+
+def _row(user: bytes, value: int, created: int) -> Row:
+    return Row(user, value, None if created == _NO_CREATION else created)
 
 
 def _largest_page(kept: _Kept) -> tuple[int, int]:

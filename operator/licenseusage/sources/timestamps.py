@@ -38,6 +38,20 @@ class Instant(NamedTuple):
     unsure_ms: int = 0
 
 
+class Recent(NamedTuple):
+    """Those values of a column that may be at or after a horizon, as parallel lists.
+
+    Attributes:
+        positions: Where they stand in the column, ascending.
+        at_ms: Their earliest readings.
+        unsure_ms: How much later they may be read; None where all are sure, as nearly always.
+    """
+
+    positions: list[int]
+    at_ms: list[int]
+    unsure_ms: list[int] | None = None
+
+
 class BadStampError(ValueError):
     """A value that is no time in the declared format. The message never quotes the value."""
 
@@ -45,8 +59,8 @@ class BadStampError(ValueError):
 class Reader(Protocol):
     """Reads the times of one format."""
 
-    def recent(self, values: Sequence[Value], horizon_ms: int) -> list[int]:
-        """Return the positions of those values that may be at or after the horizon.
+    def recent(self, values: Sequence[Value], horizon_ms: int) -> Recent:
+        """Return those values that may be at or after the horizon.
 
         Raises:
             BadStampError: A value is no time in this format; the others are unknown then.
@@ -117,13 +131,17 @@ class _Exact:
     def __init__(self, parse: Callable[[Value], Instant]) -> None:
         self._parse = parse
 
-    def recent(self, values: Sequence[Value], horizon_ms: int) -> list[int]:
-        found = []
-        for index, value in enumerate(values):
-            instant = self.read(value)
-            if instant is not None and instant.at_ms + instant.unsure_ms >= horizon_ms:
-                found.append(index)
-        return found
+    def recent(self, values: Sequence[Value], horizon_ms: int) -> Recent:
+        found = [
+            (index, instant.at_ms, instant.unsure_ms)
+            for index, value in enumerate(values)
+            if (instant := self.read(value)) is not None
+            and instant.at_ms + instant.unsure_ms >= horizon_ms
+        ]
+        unsure = [one[2] for one in found]
+        return Recent(
+            [one[0] for one in found], [one[1] for one in found], unsure if any(unsure) else None
+        )
 
     def read(self, value: Value) -> Instant | None:
         if value is None or value == "" or (value == 0 and not isinstance(value, bool)):
@@ -138,7 +156,7 @@ class _Auto(_Exact):
         super().__init__(self._any)
         self._zone = zone
 
-    def recent(self, values: Sequence[Value], horizon_ms: int) -> list[int]:
+    def recent(self, values: Sequence[Value], horizon_ms: int) -> Recent:
         # The usual list holds nothing but null and RFC 3339 with an offset: 0.2 us a value.
         if not set(map(type, values)) <= _TEXT_OR_NULL:
             return super().recent(values, horizon_ms)
@@ -146,13 +164,19 @@ class _Auto(_Exact):
         read = datetime.fromisoformat
         texts = cast("Sequence[str | None]", values)
         try:
-            return [
-                index
+            found = [
+                (index, moment)
                 for index, text in enumerate(texts)
-                if text and (text[16] == ":" or _no_seconds(text)) and read(text) >= horizon
+                if text
+                and (text[16] == ":" or _no_seconds(text))
+                and (moment := read(text)) >= horizon
             ]
         except (TypeError, ValueError, IndexError):  # no offset, "t" or "z", a leap second, garbage
             return super().recent(values, horizon_ms)
+        positions = [index for index, _ in found]
+        if any(texts[index][10] not in "T " for index in positions):  # type: ignore[index]
+            return super().recent(values, horizon_ms)
+        return Recent(positions, [(moment - _EPOCH) // _MILLISECOND for _, moment in found])
 
     def _any(self, value: Value) -> Instant:
         if isinstance(value, str):

@@ -168,6 +168,15 @@ class Collector:
     async def _run(self, job: Job) -> None:
         try:
             await self._poll(job)
+        except UsageError as error:  # what was read could not be made durable
+            _log.warning(
+                "poll not recorded",
+                object=str(job.key),
+                source=job.source.name,
+                reason=error.reason,
+                error=error.message,
+            )
+            self._fail(job, Problem.of(error))
         except Exception:
             # A defect of ours must not leave the source silent: it is logged, counted and retried.
             _log.exception("collection failed", object=str(job.key), source=job.source.name)

@@ -1,13 +1,17 @@
 """JSON logs on standard error by structlog: one line per fact, keyed by object; nothing personal.
 
 Names of objects, reasons and durations are logged; answers of products, Secrets, user ids and
-pseudonyms never are.
+pseudonyms never are. So an exception is logged by its type and the places it passed, without its
+text and without local variables: either may hold what was just read.
 """
 
 import logging
 import sys
+import traceback
 
 import structlog
+
+_FRAMES = 20
 
 
 def configure(level: str) -> None:
@@ -39,7 +43,7 @@ def configure(level: str) -> None:
             foreign_pre_chain=[*shared, structlog.stdlib.PositionalArgumentsFormatter()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.dict_tracebacks,
+                _places_only,
                 structlog.processors.EventRenamer("message"),
                 structlog.processors.JSONRenderer(),
             ],
@@ -53,3 +57,18 @@ def configure(level: str) -> None:
     for noisy in ("kopf.objects", "kopf._core", "aiohttp.access", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+def _places_only(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Replace ``exc_info`` by the exception's type and frames."""
+    info = event.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    error = info[1] if isinstance(info, tuple) else info
+    if isinstance(error, BaseException):
+        frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+        event["exception"] = type(error).__qualname__
+        event["frames"] = [f"{f.filename}:{f.lineno} {f.name}" for f in frames]
+    return event

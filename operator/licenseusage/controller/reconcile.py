@@ -61,6 +61,7 @@ async def _existing(world: World, subject: Subject, usage: LicenseUsage, now_ms:
     requested = _requested(world, subject)
     if requested:
         world.reader.forget(key.namespace)
+        world.reader.forget(world.settings.operator_namespace)
     await keys_pending(world, loop_s)
     meter = await meter_of(world, subject, usage, now_ms)
     pseudonym, signing = await keys_of(world, loop_s)
@@ -96,9 +97,10 @@ async def _existing(world: World, subject: Subject, usage: LicenseUsage, now_ms:
     view = await view_of(world, subject, licensed, counted, outcome, pseudonym, objects, now_ms)
     world.metrics.show(key, status.gauges(view, outcome.reports))
     await _write(world, subject, status.compose(view))
-    busy = licensed.license is not None or usage.spec.license is not None
-    failing = any(one.problem is not None for one in counted.health)
-    limit = LOOK_AGAIN_SECONDS if busy or failing else IDLE_SECONDS
+    found = view.findings
+    calm = usage.spec.license is None and found.spec is None and found.halted is None
+    calm = calm and all(one.problem is None for one in found.sources)
+    limit = IDLE_SECONDS if calm else LOOK_AGAIN_SECONDS
     return _seconds_until(now_ms, limit, counted.next_ms, outcome.next_ms)
 
 

@@ -1,0 +1,221 @@
+"""Unreadable licences, absent and lying vendors: said in conditions, and counting goes on."""
+
+import ssl
+import threading
+import time
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from tests.controller.sample import Product, reply
+from tests.controller.stage import (
+    Operator,
+    Vendor,
+    create_pods,
+    free_port,
+    meter_secret,
+    secret,
+    until,
+    usage,
+    vendor_keys,
+)
+
+pytestmark = pytest.mark.controlplane
+
+NAMESPACE = "vendors"
+TODAY = datetime.now(UTC).date()
+DAY = 86_400
+
+
+class Liar:
+    """An https server that says 200 to everything, with what a captive portal says."""
+
+    def __init__(self, tls):
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def do_PUT(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                reply(self, 200, b"<html>Welcome to our hotel</html>", "text/html")
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.endpoint = f"https://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+BAD_LICENCES = {
+    # name -> the licence (None: no Secret), reason, words
+    "absent": (lambda v, s: None, "LicenseNotFound", "create it"),
+    "garbage": (lambda v, s: "not a licence", "MalformedToken", "token"),
+    "stranger": (lambda v, s: s.license(anchor=TODAY), "KeyUnknown", "trusted"),
+    "other-product": (
+        lambda v, s: v.license(anchor=TODAY, product="else"),
+        "LicenseMismatch",
+        "product",
+    ),
+    "expired": (
+        lambda v, s: v.license(
+            anchor=TODAY,
+            issued_at_s=int(time.time()) - 2 * DAY,
+            not_before_s=int(time.time()) - 2 * DAY,
+            expires_s=int(time.time()) - DAY,
+        ),
+        "LicenseExpired",
+        "ask the vendor",
+    ),
+    "quarterly": (lambda v, s: v.license(anchor=TODAY, days=90), "CycleUnsupported", "62"),
+}
+
+
+@pytest.fixture(scope="module")
+def stage(crds, tmp_path_factory):
+    crds.create_namespace(NAMESPACE)
+    folder = tmp_path_factory.mktemp("vendors")
+    vendor, stranger = Vendor(folder / "vendor").start(), Vendor(folder / "stranger")
+    liar = Liar(vendor.tls)
+    product = Product()
+    product.users = {"ann": product.now() - 60, "bob": product.now() - 70}
+    licences = {name: make(vendor, stranger) for name, (make, _, _) in BAD_LICENCES.items()}
+    licences |= {
+        "good": vendor.license(anchor=TODAY),
+        "unreachable": vendor.license(
+            anchor=TODAY, endpoint=f"https://127.0.0.1:{free_port()}", subscription="sub-2"
+        ),
+        "lying": vendor.license(anchor=TODAY, endpoint=liar.endpoint, subscription="sub-3"),
+        "untrusted": vendor.license(
+            anchor=TODAY, endpoint=f"https://localhost:{vendor.port}", subscription="sub-4"
+        ),
+        "offline": vendor.license(anchor=TODAY, endpoint=None, subscription="sub-5"),
+        "suspended": vendor.license(anchor=TODAY, subscription="sub-6"),
+        "exceeded": vendor.license(anchor=TODAY, maximum_active_users=1, subscription="sub-7"),
+    }
+    objects = [meter_secret(NAMESPACE), vendor_keys(NAMESPACE, vendor.jwks)]
+    for name, licence in licences.items():
+        if licence is not None:
+            objects.append(secret(NAMESPACE, f"{name}-license", **{"license.jwt": licence}))
+        spec = {"license": {"secretRef": {"name": f"{name}-license"}}, "closeGraceHours": 24}
+        if name == "suspended":
+            spec["suspend"] = "Reporting"
+        objects.append(usage(NAMESPACE, name, spec=spec))
+    objects.append(usage(NAMESPACE, "unlicensed"))
+    crds.apply(objects)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(crds.kubeconfig))
+        create_pods(NAMESPACE, {n: (product.port, True) for n in (*licences, "unlicensed")})
+    operator = Operator(
+        crds, NAMESPACE, folder / "operator", vendor_ca_file=vendor.tls.ca_file
+    ).start()
+    yield operator, vendor
+    operator.stop()
+    vendor.stop()
+    liar.close()
+    product.close()
+
+
+@pytest.mark.parametrize("name", list(BAD_LICENCES))
+def test_a_bad_first_licence_is_said_and_nothing_can_be_counted(stage, name):
+    operator, _ = stage
+    _, reason, words = BAD_LICENCES[name]
+    seen = operator.wait_condition(name, "Licensed", "False", reason)
+    assert words in seen["message"]
+    assert "Traceback" not in seen["message"]
+    status = operator.status(name)
+    assert status["activeText"] == "unknown"
+    assert "cycle" not in status
+    kinds = {c["type"]: c["status"] for c in status["conditions"]}
+    assert kinds["Ready"] == "False"
+    assert kinds["Stalled"] == "True"
+    assert "Reconciling" not in kinds
+
+
+def test_a_licence_gives_number_entitlement_and_an_accepted_interim(stage):
+    operator, _ = stage
+    operator.wait_condition("good", "Reported", "True", "ReportAccepted")
+    status = operator.status("good")
+    assert (status["activeUsers"], status["maximumActiveUsers"]) == (2, 500)
+    assert status["lastReport"]["kind"] == "Interim"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("unreachable", "EndpointUnreachable"),
+        ("lying", "ReceiptInvalid"),
+        ("untrusted", "TLSFailed"),
+        ("offline", "Offline"),
+        ("suspended", "Suspended"),
+    ],
+)
+def test_a_vendors_trouble_is_said_and_never_touches_ready_or_the_number(stage, name, reason):
+    operator, _ = stage
+    seen = operator.wait_condition(name, "Reported", "False", reason)
+    assert "hotel" not in seen["message"]
+    assert operator.condition(name, "Ready")["status"] == "True"
+    assert operator.status(name)["activeUsers"] == 2
+    assert operator.condition(name, "Stalled") is None
+
+
+def test_an_overage_is_said_and_never_makes_ready_false(stage):
+    operator, _ = stage
+    operator.wait_condition("exceeded", "WithinEntitlement", "False", "MaximumExceeded")
+    assert operator.condition("exceeded", "Ready")["status"] == "True"
+
+
+def test_while_suspended_no_report_is_made_and_afterwards_it_is(stage, crds):
+    operator, _ = stage
+    assert not [r for r in operator.reports() if r["spec"]["usageName"] == "suspended"]
+    patch = ("patch", "lu", "suspended", "-n", NAMESPACE, "--type=merge", "-p")
+    crds.kubectl(*patch, '{"spec": {"suspend": "None"}}')
+    operator.wait_condition("suspended", "Reported", "True", "ReportAccepted")
+
+
+def test_without_a_licence_there_is_a_number_and_neither_licensed_nor_reported(stage):
+    operator, _ = stage
+    operator.wait_condition("unlicensed", "Ready", "True")
+    kinds = {c["type"] for c in operator.status("unlicensed")["conditions"]}
+    assert kinds == {"Ready", "Collected"}
+    assert operator.status("unlicensed")["activeUsers"] == 2
+    assert not [r for r in operator.reports() if r["spec"]["usageName"] == "unlicensed"]
+
+
+def test_a_licence_that_turns_bad_later_never_stops_counting(stage, crds):
+    operator, _ = stage
+    operator.wait_condition("good", "Licensed", "True")
+    crds.apply(secret(NAMESPACE, "good-license", **{"license.jwt": "broken"}))
+    ask = f"licenseusage.dev/requested-at={time.time_ns()}"
+    crds.kubectl("annotate", "--overwrite", "lu/good", "-n", NAMESPACE, ask)
+    seen = operator.wait_condition("good", "Licensed", "False", "MalformedToken")
+    assert "last verified terms" in seen["message"]
+    status = operator.status("good")
+    assert status["activeUsers"] == 2
+    assert status["maximumActiveUsers"] == 500
+    assert operator.condition("good", "Collected")["status"] == "True"
+
+
+def test_a_first_licence_that_arrives_starts_counting(stage, crds):
+    operator, vendor = stage
+    licence = vendor.license(anchor=TODAY, subscription="sub-8")
+    crds.apply(secret(NAMESPACE, "absent-license", **{"license.jwt": licence}))
+    ask = f"licenseusage.dev/requested-at={time.time_ns()}"
+    crds.kubectl("annotate", "--overwrite", "lu/absent", "-n", NAMESPACE, ask)
+    until(lambda: operator.status("absent").get("activeUsers") == 2, 30)
+    operator.wait_condition("absent", "Ready", "True")
+
+
+def test_no_traceback_reaches_log_or_status(stage, crds):
+    operator, _ = stage
+    told = (
+        operator.log.read_text()
+        + crds.kubectl("get", "lu,ur", "-n", NAMESPACE, "-o", "yaml").stdout
+    )
+    assert "Traceback" not in told
+    assert '"exception"' not in told

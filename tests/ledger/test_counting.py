@@ -18,6 +18,7 @@ from tests.ledger.conftest import CYCLE, END, HOUR_MS, KEPT, START, TERMS, decla
 NAMES = ("ada", "ben", "cleo", "dan", "eve")
 STORES = (
     DeclaredSource(StoreKey("a", "one"), KEPT, HOUR_MS),
+    DeclaredSource(StoreKey("a2", "one"), KEPT, HOUR_MS),
     DeclaredSource(StoreKey("b", "one"), replace(KEPT, granularity_ms=DAY_MS), HOUR_MS),
     DeclaredSource(StoreKey("c", "two"), KEPT, HOUR_MS),
     DeclaredSource(StoreKey("d", "one"), replace(KEPT, removal=Removal.UNKNOWN), HOUR_MS),
@@ -32,11 +33,11 @@ def histories(draw: st.DrawFn) -> list:
     polls = []
     for _ in range(draw(st.integers(0, 8))):
         source = draw(st.sampled_from(stores))
-        at = draw(st.integers(1, 5 * 24)) * HOUR_MS + START
+        at = draw(st.sampled_from([1, 25, 26, 60, 97, 97, 98, 110, 119])) * HOUR_MS + START
         values = st.integers(-24, 5 * 24).map(lambda hour: START + hour * HOUR_MS)
         active = draw(st.dictionaries(st.sampled_from(NAMES), values))
-        active = {name: min(ms, at - DAY_MS) for name, ms in active.items()}
-        complete = draw(st.booleans())
+        active = {name: min(ms, at) for name, ms in active.items()}
+        complete = draw(st.sampled_from([True, True, False]))
         polls.append(
             poll(
                 at,
@@ -88,6 +89,41 @@ def test_the_ledger_counts_as_the_pure_rules_do(shared, history, combine):
                 facts.ended,
                 facts.refuted,
             )
+
+
+A, A2 = STORES[0].store, STORES[1].store
+
+
+@pytest.mark.parametrize(
+    ("combine", "one", "two", "expected"),
+    [
+        # two stores: whoever is in both counts once
+        (Combine.UNION, {"ada": START, "ben": START}, {"ben": START, "cleo": START}, (3, 3, False)),
+        # ada is overwritten in one store; the other one saw her inactive or does not know
+        (Combine.UNION, {"ada": END + 1}, {"ben": START}, (1, 2, False)),
+        (Combine.UNION, {"ada": END + 1}, {"ada": END + 2}, (0, 1, False)),
+        (Combine.UNION, {"ada": START}, {"ada": END + 2}, (1, 1, False)),
+        (Combine.SAME, {"ada": END + 1, "ben": START}, {"ben": START}, (1, 1, False)),
+        (Combine.SAME, {"ada": END + 1}, {"ada": END + 2}, (0, 1, False)),
+        (Combine.SAME, {"ada": START}, {"ben": START}, (2, 0, True)),
+    ],
+)
+def test_two_stores_of_one_domain(ledger, combine, one, two, expected):
+    at = END + 2 * HOUR_MS
+    for store, active in ((A, one), (A2, two)):
+        ledger.record_poll(poll(at, active, store=store), at)
+    stated = ledger.statement(1, CYCLE, sources=STORES[:2], combine=combine, as_of_ms=END)
+    assert (stated.bounds.lower, stated.bounds.upper, stated.bounds.conflict) == expected
+
+
+def test_a_person_in_two_stores_counts_once_a_day(ledger):
+    at = END + 2 * HOUR_MS
+    both = {"ada": START, "ben": END - DAY_MS}
+    for store, active in ((A, both), (A2, both)):
+        ledger.record_poll(poll(at, active, store=store), at)
+        ledger.record_poll(poll(END + HOUR_MS // 3, active, store=store), at)
+    stated = ledger.statement(1, CYCLE, sources=STORES[:2], as_of_ms=END)
+    assert stated.daily[-1] == 1
 
 
 def test_day_counts_are_counts_of_bits():

@@ -3,12 +3,14 @@
 Times are the oracle's ticks: the cycle is [30, 54), its days are 6 ticks long.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from licenseusage.metering.bounds import Accuracy
-from licenseusage.metering.combine import Store, evaluate, evaluate_facts
+from licenseusage.metering.combine import Combine, Store, evaluate, evaluate_facts
 from licenseusage.metering.cycles import CYCLE_BIT
-from licenseusage.metering.facts import Facts, ImpossibleStampError, merge
+from licenseusage.metering.facts import Facts, ImpossibleStampError, Row, list_facts, merge
 from tests.metering import translate
 from tests.metering.oracle.bounds import ListSpec, Poll
 
@@ -205,6 +207,93 @@ def test_activity_shown_after_the_closing_poll_refutes_the_lag():
     assert bounds.accuracy is Accuracy.CONFLICT
 
 
-def test_a_repeated_user_of_one_poll_counts_once():
-    """Pages overlap by a row, and several accounts may share a normalised id."""
-    assert stated([poll(56, ("a", 40), ("a", 40), ("a", 55))]) == (1, 1, Accuracy.EXACT)
+def test_fewer_possible_users_than_proved_ones_refute_unstable_ids_too():
+    polls = [poll(40, ("a", 35), ("b", 35)), poll(56, ("c", 40))]
+    assert stated(polls, ListSpec(id_stable=False)) == (2, 1, Accuracy.CONFLICT)
+
+
+def test_unstable_ids_have_no_upper_bound_once_users_may_be_removed():
+    unstable = facts([poll(56, ("a", 40))], ListSpec(id_stable=False))
+    forgets = translate.properties(ListSpec(id_stable=False, kept=0))
+    assert evaluate_facts(unstable, forgets).accuracy is Accuracy.LOWER_BOUND
+
+
+class TestRepeatedUsers:
+    """Pages overlap by a row, and several accounts may share a normalised id: one user."""
+
+    rows = (("a", 40), ("a", 40), ("a", 55))
+
+    def test_counts_once(self):
+        assert stated([poll(56, *self.rows)]) == (1, 1, Accuracy.EXACT)
+
+    def test_counts_once_with_unstable_ids(self):
+        unstable = ListSpec(id_stable=False)
+        assert stated([poll(56, *self.rows)], unstable) == (1, 1, Accuracy.EXACT)
+
+    def test_is_not_maybe_where_it_is_sure(self):
+        found = facts([poll(56, *self.rows)])
+        day = 1 << 1
+        assert found.sure[translate.user("a")] == 1 << CYCLE_BIT | day
+        assert found.maybe[translate.user("a")] == 0b1101  # every day but that one
+
+    def test_is_maybe_wherever_one_of_its_rows_is(self):
+        rows = (("a", 57, 0), ("a", 35, 35))
+        found = facts([poll(58, *rows)], ListSpec(initial_created=True))
+        assert found.maybe[translate.user("a")] == 1 << CYCLE_BIT | 0b1111
+
+
+def test_a_value_near_the_creation_time_is_guarded_within_the_tolerance():
+    declared = replace(
+        translate.properties(ListSpec(initial_created=True)), created_tolerance_ms=1000
+    )
+
+    def value_after_creation(ms: int) -> Facts:
+        created = 40 * translate.TICK_MS
+        row = Row(translate.user("a"), created + ms, created)
+        at = 60 * translate.TICK_MS
+        return list_facts(
+            translate.CYCLE,
+            declared,
+            started_ms=at,
+            ended_ms=at,
+            clock_skew_ms=0,
+            complete=True,
+            rows=[row],
+        )
+
+    assert not value_after_creation(1000).sure
+    assert not value_after_creation(-1000).sure
+    assert value_after_creation(1001).sure
+
+
+def test_windows_closed_before_are_not_written_again():
+    """The earliest closing poll is the tightest; later ones would write every later user."""
+    later = poll(58, ("a", 57), ("b", 40))
+    again = translate.facts(ListSpec(), later, already_closed=1 << CYCLE_BIT | 0b0011)
+    assert again.closed == 0b1100
+    assert again.maybe == {translate.user("a"): 0b1100}
+    assert again.ended == 1 << CYCLE_BIT | 0b1111
+    assert again.sure == {translate.user("b"): 1 << CYCLE_BIT | 0b0010}
+
+
+class TestSame:
+    """Sources of the same activity: sure is the union, possible the intersection."""
+
+    declared = translate.properties(ListSpec())
+
+    def both(self, one: list[Poll], two: list[Poll]) -> tuple:
+        stores = [Store("one", facts(polls), self.declared) for polls in (one, two)]
+        bounds = evaluate(stores, Combine.SAME)
+        return bounds.lower, bounds.upper, bounds.accuracy
+
+    def test_each_rules_people_out_for_the_other(self):
+        wide = [poll(58, ("a", 57), ("b", 40))]
+        tight = [poll(55, ("a", 10), ("b", 40))]
+        assert self.both(wide, tight) == (1, 1, Accuracy.EXACT)
+
+    def test_one_that_proves_is_enough(self):
+        assert self.both([poll(55, ("b", 40))], [poll(40, ("b", 39))]) == (1, 1, Accuracy.EXACT)
+        assert self.both([poll(40, ("b", 39))], []) == (1, None, Accuracy.LOWER_BOUND)
+
+    def test_one_that_rules_out_whom_the_other_saw_is_a_conflict(self):
+        assert self.both([poll(55, ("b", 40))], [poll(40, ("c", 39))])[2] is Accuracy.CONFLICT

@@ -116,7 +116,7 @@ async def step(
                     source=one.source,
                     selector=one.selector,
                     store=look.declared.store,
-                    cycles=tuple(wanting),
+                    cycles=_distinct(wanting),
                     interval_ms=look.declared.interval_ms,
                     rules_digest=digest,
                     closing=wants_passes(
@@ -248,6 +248,17 @@ async def _due(
     if probe is not None and probe <= asyncio.get_running_loop().time():
         return True
     return await world.collector.credentials_changed(subject.key, source)
+
+
+def _distinct(cycles: Sequence[Cycle]) -> tuple[Cycle, ...]:
+    """Return the cycles of one poll: facts come back by index, which new terms begin anew.
+
+    Of two with one index the older is asked for first; the other follows once that is closed.
+    """
+    found: dict[int, Cycle] = {}
+    for cycle in cycles:
+        found.setdefault(cycle.index, cycle)
+    return tuple(found.values())
 
 
 def _outdated(subject: Subject, memory: Memory, fingerprint: str, now_ms: int) -> bool:

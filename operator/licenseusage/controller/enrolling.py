@@ -47,7 +47,7 @@ async def license_of_cycle(
     books: Books,
     cycle: Cycle,
     current: License,
-    reports: tuple[OutboxItem, ...],
+    meter_id: int,
     installation: str,
 ) -> License | None:
     """Return the licence that a cycle belongs to; None if no report of its terms was ever made.
@@ -61,7 +61,7 @@ async def license_of_cycle(
     if _has(current, cycle):
         return current
     seen: set[str] = set()
-    for item in reports:
+    for item in await books.do(lambda ledger: ledger.reports(meter_id)):
         sent = Sent.from_token(item.token)
         if sent.subscription in seen or sent.installation != installation:
             continue

@@ -91,11 +91,6 @@ class ReportObjects:
             UsageError: The API server refuses or does not answer.
         """
         wanted = {report_name(key.name, i.chain_id, i.sequence): i for i in kept(reports)}
-        interims = {
-            report_name(key.name, i.chain_id, i.sequence)
-            for i in reports
-            if i.kind is ReportKind.INTERIM
-        }
         live = await self._live(key)
         conflicts = []
         try:
@@ -111,7 +106,7 @@ class ReportObjects:
                     await self._kube.apply_status(
                         REPORTS, key.namespace, name, "UsageReport", desired
                     )
-            for name in (live.keys() & interims) - wanted.keys():
+            for name in _outdated(key, live, reports) - wanted.keys():
                 await self._kube.delete(REPORTS, key.namespace, name)
         except KubeError as error:
             raise _unwritten(key, error) from None
@@ -149,6 +144,26 @@ class ReportObjects:
             return await self._kube.create(REPORTS, key.namespace, body)
         except ConflictError:
             return await self._kube.get(REPORTS, key.namespace, name)
+
+
+def _outdated(
+    key: Key, live: Mapping[str, dict[str, Any]], reports: Sequence[OutboxItem]
+) -> set[str]:
+    """Return live interims that are older than a report of their chain which is held here.
+
+    Others stay: objects that the ledger does not know are evidence of a loss.
+    """
+    newest = {item.chain_id: item.sequence for item in reversed(reports)}
+    found = set()
+    for name, item in live.items():
+        spec = item["spec"]
+        older = any(
+            spec["sequence"] < sequence and report_name(key.name, chain, spec["sequence"]) == name
+            for chain, sequence in newest.items()
+        )
+        if spec["kind"] == ReportKind.INTERIM and older:
+            found.add(name)
+    return found
 
 
 def _unwritten(key: Key, error: KubeError) -> Stalled | Retryable:

@@ -19,13 +19,12 @@ from licenseusage.controller.statements import Issuer, chain_of
 from licenseusage.controller.world import World
 from licenseusage.delivery.schedule import first_delay_seconds
 from licenseusage.delivery.sender import Route
-from licenseusage.errors import UsageError, Waiting
-from licenseusage.ledger.records import Delivery, Meter, OutboxItem
+from licenseusage.errors import Stalled, UsageError, Waiting
+from licenseusage.ledger.records import ChainState, Delivery, Meter, OutboxItem
 from licenseusage.metering.cycles import Cycle, cycle_at
 from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.licence import License
 
-_REPORTS = 100
 _OBJECTS_SECONDS = 600.0
 _UNDELIVERED = (Delivery.PENDING, Delivery.SENDING, Delivery.REJECTED)
 
@@ -92,13 +91,19 @@ async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Ou
             problem = Problem.of(error)
     next_ms, held = await _close_ended(world, context, now_ms)
     interim_ms = await _interim(world, context, now_ms)
-    reports = await world.books.do(lambda ledger: ledger.reports(context.meter.id, limit=_REPORTS))
+    reports = await world.books.do(
+        lambda ledger: ledger.reports(context.meter.id, interims=INTERIMS)
+    )
     if license_ is None:
         return Outcome(None, reports, _earliest(next_ms, interim_ms))
     if isinstance(context.vendor_keys, UsageError):
         problem = problem or Problem.of(context.vendor_keys)
     else:
         await _deliver(world, context, license_, context.vendor_keys, reports, now_ms)
+    if problem is None and not isinstance(signing, UsageError):
+        chain_id = chain_of(license_, signing.installation, *context.key).id
+        state = await world.books.do(lambda ledger: ledger.chain(chain_id))
+        problem = Problem.of(_stopped(state)) if state.stopped else None
     due = [
         item.next_attempt_ms
         for item in (*statements, *reports)
@@ -177,11 +182,12 @@ async def _issuer(world: World, context: Context, cycle: Cycle) -> Issuer | Usag
         return Waiting("Suspended", "spec.suspend is Reporting.", 60)
     if isinstance(signing, UsageError):
         return signing
-    reports = await world.books.do(lambda ledger: ledger.reports(context.meter.id))
-    belongs = await license_of_cycle(world.books, cycle, license_, reports, signing.installation)
+    belongs = await license_of_cycle(
+        world.books, cycle, license_, context.meter.id, signing.installation
+    )
     if belongs is None:
         return None
-    return Issuer(
+    issuer = Issuer(
         license=belongs,
         key=signing,
         namespace=context.key.namespace,
@@ -192,6 +198,18 @@ async def _issuer(world: World, context: Context, cycle: Cycle) -> Issuer | Usag
         exclusions=_exclusions(context.counted),
         key_id=context.key_id,
         reference_offset_seconds=world.reference_offset_seconds(),
+    )
+    state = await world.books.do(lambda ledger: ledger.chain(issuer.chain.id))
+    return _stopped(state) if state.stopped else issuer
+
+
+def _stopped(state: ChainState) -> Stalled:
+    """Return why nothing more is signed for a chain (REPORT_FORMAT §11)."""
+    return Stalled(
+        state.stopped or "ReportConflict",
+        f"The vendor's history of chain {state.id} contradicts the ledger's: counting goes on, and "
+        f"no report is signed or sent until a person has decided which one stands. Was the ledger "
+        f"restored from a backup, or the identity copied to another cluster?",
     )
 
 

@@ -360,10 +360,18 @@ class Ledger:
         with self._write(now_ms) as connection:
             outbox.resend_key_statements(connection, key_chain_id, now_ms)
 
-    def reports(self, meter_id: int, *, limit: int | None = None) -> tuple[OutboxItem, ...]:
-        """Return the reports of a meter, newest first."""
+    def reports(
+        self, meter_id: int, *, limit: int | None = None, interims: int | None = None
+    ) -> tuple[OutboxItem, ...]:
+        """Return the reports of a meter, newest first.
+
+        Args:
+            meter_id: The meter.
+            limit: At most so many.
+            interims: Leave out accepted interims but for the newest so many; None: none is left out.
+        """
         with self._read() as connection:
-            return outbox.reports_of(connection, meter_id, limit)
+            return outbox.reports_of(connection, meter_id, limit, interims)
 
     def key_statements(self, key_chain_id: str) -> tuple[OutboxItem, ...]:
         """Return the key statements of a chain by position."""

@@ -245,9 +245,24 @@ def find(connection: Connection, jti: str) -> OutboxItem | None:
     return None if row is None else _item(row)
 
 
-def reports_of(connection: Connection, meter_id: int, limit: int | None) -> tuple[OutboxItem, ...]:
-    """Return the reports of a meter, newest first."""
+def reports_of(
+    connection: Connection, meter_id: int, limit: int | None, interims: int | None = None
+) -> tuple[OutboxItem, ...]:
+    """Return the reports of a meter, newest first; see ``Ledger.reports``."""
     query = _items().where(outbox.c.meter_id == meter_id)
+    if interims is not None:
+        newest = (
+            select(outbox.c.jti)
+            .where(outbox.c.meter_id == meter_id, outbox.c.kind == ReportKind.INTERIM)
+            .order_by(outbox.c.created_ms.desc(), outbox.c.sequence.desc())
+            .limit(interims)
+        )
+        done = and_(
+            outbox.c.kind == ReportKind.INTERIM,
+            outbox.c.state == Delivery.ACCEPTED,
+            outbox.c.jti.not_in(newest),
+        )
+        query = query.where(~done)
     query = query.order_by(outbox.c.created_ms.desc(), outbox.c.sequence.desc()).limit(limit)
     return tuple(_item(row) for row in connection.execute(query))
 

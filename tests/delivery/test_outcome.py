@@ -115,3 +115,18 @@ def test_message_of_a_signed_verdict_says_that_it_is_signed():
     outcome = classify(answer, VENDOR_KEYS, SENT)
     assert outcome.state is DeliveryState.REJECTED
     assert "signed the verdict Rejected" in explain(outcome, answer, "v.example")
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (408, "VendorUnavailable"),
+        (425, "Throttled"),
+        (499, "UnexpectedResponse"),
+        (500, "VendorUnavailable"),
+        (599, "VendorUnavailable"),
+        (600, "UnexpectedResponse"),
+    ],
+)
+def test_the_edges_of_server_errors(status, reason):
+    assert judge(status, b"", "text/html").reason == reason

@@ -248,6 +248,38 @@ def test_a_report_that_no_receiver_would_take_is_not_signed(change, error):
     assert caught.value.error == error
 
 
+END = PLAIN.cycle.end_s
+
+
+def test_a_gap_may_end_with_the_time_stated():
+    gaps = (Gap(END - 60, END, "SourceUnreachable"),)
+    content = replace(PLAIN, coverage=ReportCoverage(30 * DAY - 60, gaps))
+    token = build_report(report_input(content), INSTALLATION_KEY)
+    verify_report(token, license_=LICENSE_30, keys=KEYS, now_s=NOW_S)
+
+
+@pytest.mark.parametrize(
+    "gap",
+    [(END - 60, END - 60), (END - 60, END + 1), (END, END - 60)],
+    ids=["empty", "out", "back"],
+)
+def test_a_gap_is_never_empty_nor_outside(gap):
+    coverage = ReportCoverage(30 * DAY, (Gap(*gap, "SourceUnreachable"),), merged=True)
+    with pytest.raises(Refused) as caught:
+        build_report(report_input(replace(PLAIN, coverage=coverage)), INSTALLATION_KEY)
+    assert caught.value.error == "CoverageInconsistent"
+
+
+@pytest.mark.parametrize(("length", "fits"), [(1, True), (1024, True), (1025, False), (0, False)])
+def test_a_definition_has_1_to_1024_characters(length, fits):
+    content = replace(PLAIN, rules=ReportRules("ü" * length, digest("rules")))
+    if fits:
+        build_report(report_input(content), INSTALLATION_KEY)
+    else:
+        with pytest.raises(Refused):
+            build_report(report_input(content), INSTALLATION_KEY)
+
+
 def test_a_report_is_not_signed_before_the_time_it_speaks_of():
     early = replace(report_input(PLAIN), issued_at_s=PLAIN.cycle.as_of_s - 1)
     with pytest.raises(Refused) as caught:

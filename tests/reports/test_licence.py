@@ -71,6 +71,12 @@ def test_the_meter_and_the_report_agree_on_every_cycle():
             assert (one.start_ms // 1000, one.end_ms // 1000) == cycle.bounds(index)
 
 
+def test_a_licence_that_starts_when_it_ends_is_not_signed():
+    with pytest.raises(Refused) as caught:
+        build_license(replace(LICENSE_30, expires_s=LICENSE_30.not_before_s), LICENCE_KEY)
+    assert caught.value.error == "ClaimInvalid"
+
+
 def test_an_expired_licence_can_still_be_read():
     assert read_license(TOKENS["license"], VENDOR_KEYS).subscription == "sub-4711"
 

@@ -14,6 +14,7 @@ from licenseusage.controller.declared import Declared, definition, exclusions
 from licenseusage.controller.deliveries import Errand
 from licenseusage.controller.enrolling import authorised, enrol, keep_beside_key, license_of_cycle
 from licenseusage.controller.key import Key
+from licenseusage.controller.objects import INTERIMS
 from licenseusage.controller.reported import Reporting
 from licenseusage.controller.statements import Issuer, chain_of
 from licenseusage.controller.world import World

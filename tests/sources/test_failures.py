@@ -406,3 +406,75 @@ def test_two_cycles_get_their_facts_from_one_listing(serve):
     assert {index: len(facts.sure) for index, facts in result.facts.items()} == {4: 1, 5: 2}
     assert not set(result.facts[4].sure) & set(result.facts[5].sure)  # pseudonyms of each cycle
     assert NOW.year == 2026
+
+
+# -- the connection between pages --
+
+CURSOR = {"type": "Cursor", "params": [{"name": "after", "path": "next"}]}
+
+
+def paged(request):
+    """Three pages of one user each."""
+    number = int(request.param("after") or 0)
+    following = number + 1 if number < 2 else None
+    return answer({"value": [{"id": f"u{number}", "seen": at("05T10:00:00")}], "next": following})
+
+
+def test_pages_come_over_one_connection(serve):
+    opened = []
+
+    def count(plain):
+        opened.append(plain)
+        return plain
+
+    product = serve(paged, wrap=count)
+    result = poll(product.port, source(http={"pagination": CURSOR}))
+    assert (result.failure, result.counted, len(opened)) == (None, 3, 1)
+
+
+def test_a_kept_connection_that_the_pod_closed_is_opened_anew(serve):
+    product = serve(lambda request: [paged(request)])  # closes after each answer, unannounced
+    result = poll(product.port, source(http={"pagination": CURSOR}))
+    assert (result.failure, result.counted, len(product.requests)) == (None, 3, 3)
+
+
+def test_a_new_connection_that_is_closed_without_a_word_is_asked_once(serve):
+    product = serve(lambda _: [b""])
+    failed(poll(product.port), "ConnectionLost")
+    assert len(product.requests) == 1
+
+
+def test_after_an_answer_that_was_not_read_to_its_end_another_request_works(serve):
+    rows = [{"id": f"u{n:05}", "seen": None, "x": "y" * 200} for n in range(9000)]
+    asked = []
+
+    def respond(request):
+        first = int(request.param("offset"))
+        asked.append(first)
+        page = rows[first : first + 8000]
+        return answer({"value": page[1:] if len(asked) == 2 else page})
+
+    offsets = {"type": "Offset", "offsetParam": "offset", "limitParam": "limit", "size": 8000}
+    read = source(
+        http={"pagination": offsets},
+        guarantees={"order": "ImmutableKey", "ids": "Stable", "removal": "Never"},
+    )
+    result = poll(serve(respond).port, read, closing=True)
+    assert result.failure is None
+    assert result.users_listed == 9000
+    assert asked == [0, 7999, 0, 7999, 8999]
+
+
+def test_a_path_is_escaped_once(serve):
+    product = serve(answer({"value": USERS}))
+    poll(product.port, source(http={"path": "/users%2Fall/ä b".replace(" ", "%20")}))
+    assert product.requests[0].path == "/users%2Fall/%C3%A4%20b"
+
+
+def test_a_secret_that_no_header_can_hold_is_not_sent(serve):
+    from licenseusage.sources.poll import Credentials
+
+    product = serve(answer({"value": USERS}))
+    bad = Credentials(header_value=f"Bearer {SECRET}\nX-Evil: 1")
+    failed(poll(product.port, credentials=bad), "CredentialsInvalid", "Secret's value")
+    assert product.requests == []

@@ -38,7 +38,9 @@ def read(
         got.created += part.created or []
         got.excluded += part.excluded or []
 
-    reader = PageReader(PageDecoder.of(read_source.http, columns), sink, piece_bytes=piece)
+    reader = PageReader(
+        PageDecoder.of(read_source.http, columns), sink, large_bytes=piece, piece_bytes=piece
+    )
     for start in range(0, len(body), chunk or len(body) or 1):
         reader.feed(body[start : start + (chunk or len(body))])
     values = reader.finish()

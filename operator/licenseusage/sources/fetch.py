@@ -1,17 +1,11 @@
-"""One request after the other to one pod, bounded in time and bytes.
-
-httpx does HTTP and TLS; here is what it must not do (redirects, cookies, proxies and credentials
-from the environment) and how each way to fail reads for a person.
-"""
+"""One request after the other to one pod, bounded in time and bytes."""
 
 import base64
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import NoReturn
-
-import httpx
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected
+from urllib.parse import quote, urlencode
 
 from licenseusage import __version__
 from licenseusage.clock import Clock
@@ -21,11 +15,14 @@ from licenseusage.sources.body import decoded
 from licenseusage.sources.clockskew import skew_ms
 from licenseusage.sources.deadline import Deadline
 from licenseusage.sources.definition import EffectiveSource, HeaderAuth, Pair
-from licenseusage.sources.failures import PollError, Reason, UnreachableError
-from licenseusage.sources.poll import MIB, Credentials, Limits, Target
+from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.poll import Credentials, Limits, Target
 from licenseusage.sources.status import refuse_status
+from licenseusage.sources.trouble import cannot_connect, cannot_read, size_of
+from licenseusage.sources.wire import Wire, content
 
 CONNECT_SECONDS = 5.0
+_KEPT_IN_PATHS = "/%:@!$&'()*+,;=-._~"  # RFC 3986, and escapes that are there already
 
 
 class Session:
@@ -58,14 +55,8 @@ class Session:
         self.skew_ms = self.requests = self.bytes = 0
         self.started_ms: int | None = None
         self.ended_ms = 0
-        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-        self._client = httpx.Client(
-            verify=_trust(target),
-            headers=_headers(source, credentials, target),
-            cookies=no_cookies,
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._headers = _headers(source, credentials, target)
+        self._wire = Wire(target, _trust(target))
 
     def __enter__(self) -> "Session":
         """Return the session."""
@@ -73,7 +64,7 @@ class Session:
 
     def __exit__(self, *error: object) -> None:
         """Close the connection."""
-        self._client.close()
+        self._wire.close()
 
     @contextmanager
     def get(self, query: tuple[Pair, ...], cycle: Cycle) -> Iterator[Iterator[bytes]]:
@@ -88,134 +79,107 @@ class Session:
             PollError: Anything else that went wrong.
         """
         with self._deadline.request(self._limits.request_seconds) as left:
-            request = self._request(query, cycle, left)
+            sent_ms = self._clock.now_ms()
+            if self.started_ms is None:
+                self.started_ms = sent_ms
+            response = self._answered(query, cycle, left)
             try:
-                sent_ms = self._clock.now_ms()
-                if self.started_ms is None:
-                    self.started_ms = sent_ms
-                response = self._client.send(request, stream=True)
-                try:
-                    received_ms = self._clock.now_ms()
-                    refuse_status(response, self._source)
-                    headers = response.headers
-                    skew = skew_ms(
-                        headers.get("date"),
-                        headers.get("age"),
-                        sent_ms=sent_ms,
-                        received_ms=received_ms,
-                        declared_s=self._source.guarantees.clock_skew_seconds,
-                    )
-                    self.skew_ms = max(self.skew_ms, skew)
-                    yield self._content(response)
-                finally:
-                    response.close()
-                    self.ended_ms = max(self.ended_ms, self._clock.now_ms())
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                self._fail(error)
+                received_ms = self._clock.now_ms()
+                refuse_status(response, self._source)
+                skew = skew_ms(
+                    response.getheader("date"),
+                    response.getheader("age"),
+                    sent_ms=sent_ms,
+                    received_ms=received_ms,
+                    declared_s=self._source.guarantees.clock_skew_seconds,
+                )
+                self.skew_ms = max(self.skew_ms, skew)
+                yield self._content(response)
+            finally:
+                if not response.isclosed():
+                    self._wire.close()  # something is left to read: no use for another request
+                self.ended_ms = max(self.ended_ms, self._clock.now_ms())
             self.requests += 1
 
-    def _request(self, query: tuple[Pair, ...], cycle: Cycle, left: float) -> httpx.Request:
-        http, target = self._source.http, self._target
-        own = [(name, templates.in_query(value, cycle)) for name, value in http.query]
-        paging = {name for name, _ in query}
-        params: list[tuple[str, str | int | float | bool | None]] = [
-            *(pair for pair in own if pair[0] not in paging),
-            *query,
-        ]
-        host = f"[{target.host}]" if ":" in target.host else target.host
-        path = templates.in_path(http.path, cycle)
-        try:
-            return self._client.build_request(
-                http.method,
-                f"{target.scheme.lower()}://{host}:{target.port}{path}",
-                params=params or None,
-                content=templates.in_body(http.body, cycle).encode() if http.body else None,
-                timeout=httpx.Timeout(left, connect=min(left, CONNECT_SECONDS)),
-                extensions={"sni_hostname": target.server_name} if target.server_name else None,
-            )
-        except (httpx.InvalidURL, UnicodeError):
-            raise PollError(
-                Reason.UNREACHABLE, "the address or http.path cannot be used as a URL.", stalls=True
-            ) from None
+    def _answered(self, query: tuple[Pair, ...], cycle: Cycle, left: float) -> HTTPResponse:
+        kept = self._connect(left)
+        with self._explained():
+            try:
+                return self._send(query, cycle, left)
+            except (RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+                if not kept:
+                    raise
+        # The pod left the kept connection while we were asking, as it may: ask once more.
+        self._wire.close()
+        self._connect(left)
+        with self._explained():
+            return self._send(query, cycle, left)
 
-    def _content(self, response: httpx.Response) -> Iterator[bytes]:
-        for data in decoded(response.iter_raw(), response.headers.get("content-encoding")):
+    def _connect(self, left: float) -> bool:
+        try:
+            return self._wire.connect(min(left, CONNECT_SECONDS))
+        except OSError as error:
+            raise cannot_connect(self._target, error) from None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Put what the standard library raises into words."""
+        try:
+            yield
+        except TimeoutError:
+            self._deadline.timed_out()
+        except (OSError, HTTPException, ValueError) as error:
+            first = self.requests == 0
+            raise cannot_read(self._target, error, self.bytes, first=first) from None
+
+    def _send(self, query: tuple[Pair, ...], cycle: Cycle, seconds: float) -> HTTPResponse:
+        http = self._source.http
+        paging = {name for name, _ in query}
+        own = [
+            (name, templates.in_query(value, cycle))
+            for name, value in http.query
+            if name not in paging
+        ]
+        path = quote(templates.in_path(http.path, cycle), safe=_KEPT_IN_PATHS)
+        if params := [*own, *query]:
+            path += "?" + urlencode(params, quote_via=quote)
+        body = templates.in_body(http.body, cycle).encode() if http.body is not None else None
+        return self._wire.send(http.method, path, self._headers, body, seconds)
+
+    def _content(self, response: HTTPResponse) -> Iterator[bytes]:
+        received = self._received(response)
+        for data in decoded(received, response.getheader("content-encoding")):
             self.bytes += len(data)
             if self.bytes > self._limits.poll_bytes:
                 raise PollError(
                     Reason.POLL_TOO_LARGE,
-                    f"more than {_size(self._limits.poll_bytes)} were received and reading was "
+                    f"more than {size_of(self._limits.poll_bytes)} were received and reading was "
                     "stopped. Ask for fewer fields or smaller pages, or raise POLL_BYTES of the "
                     "operator.",
                 )
             self._deadline.check()
             yield data
 
-    def _fail(self, error: httpx.HTTPError | httpx.InvalidURL) -> NoReturn:
-        """Say what happened on the wire, in words, with the fix."""
-        address = f"{self._target.host}:{self._target.port}"
-        first = self.requests == 0
-        tls = _ssl_error(error)
-        if isinstance(tls, ssl.SSLCertVerificationError):
-            raise PollError(
-                Reason.CERTIFICATE_INVALID,
-                f"the certificate of {address} is not trusted: {tls.verify_message.rstrip('.')}. "
-                "Give its authority in pods.tls.caSecretRef, and its name in pods.tls.serverName.",
-                stalls=True,
-            ) from None
-        if tls is not None:
-            plain = tls.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
-            raise PollError(
-                Reason.TLS_FAILED,
-                f"no TLS connection with {address} ({tls.reason or 'handshake failed'}). "
-                + ("It seems to speak plain HTTP: set pods.scheme to HTTP." if plain else ""),
-                stalls=True,
-            ) from None
-        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-            seen = "no answer" if isinstance(error, httpx.ConnectTimeout) else _os_error(error)
-            raise UnreachableError(
-                Reason.UNREACHABLE,
-                f"{address} cannot be reached: {seen}. Check pods.port, pods.scheme, "
-                "NetworkPolicies and whether the product listens on all interfaces.",
-            ) from None
-        if isinstance(error, httpx.TimeoutException):
-            self._deadline.timed_out()
-        if isinstance(error, httpx.LocalProtocolError):
-            raise PollError(
-                Reason.CREDENTIALS_INVALID,
-                "the request cannot be sent: a header holds characters that HTTP does not allow. "
-                "Check the Secret's value and http.headers.",
-                stalls=True,
-            ) from None
-        if any(text in str(error) for text in ("complete message body", "incomplete chunked")):
-            raise PollError(
-                Reason.ANSWER_TRUNCATED,
-                "the connection was closed in the middle of the answer, after "
-                f"{_size(self.bytes)}. The product or a proxy cut it off; see its log.",
-            ) from None
-        if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
-            raise PollError(
-                Reason.NOT_HTTP,
-                f"{address} does not speak HTTP/1.1 here. Check pods.port and pods.scheme.",
-                stalls=True,
-            ) from None
-        kind = UnreachableError if first and self.bytes == 0 else PollError
-        raise kind(
-            Reason.CONNECTION_LOST,
-            f"{address} closed the connection without a complete answer. See the product's log.",
-        ) from None
+    def _received(self, response: HTTPResponse) -> Iterator[bytes]:
+        chunks = content(response)
+        while True:
+            with self._explained():
+                data = next(chunks, None)
+            if data is None:
+                return
+            yield data
 
 
 def _headers(
     source: EffectiveSource, credentials: Credentials | None, target: Target
-) -> list[tuple[bytes, bytes]]:
+) -> list[tuple[str, bytes]]:
+    host = f"[{target.host}]" if ":" in target.host else target.host
     named: dict[str, str] = {
+        "host": target.server_name or f"{host}:{target.port}",
         "accept": "application/json",
         "accept-encoding": "identity",
         "user-agent": f"licenseusage/{__version__}",
     }
-    if target.server_name:
-        named["host"] = target.server_name
     if source.http.body is not None:
         named["content-type"] = "application/json"
     named |= {name.lower(): value for name, value in source.http.headers}
@@ -229,12 +193,12 @@ def _headers(
         else:
             pair = f"{credentials.username}:{credentials.password}".encode()
             named["authorization"] = "Basic " + base64.b64encode(pair).decode("ascii")
-    return [(name.encode("ascii"), value.encode()) for name, value in named.items()]
+    return [(name, value.encode()) for name, value in named.items()]
 
 
-def _trust(target: Target) -> ssl.SSLContext | bool:
+def _trust(target: Target) -> ssl.SSLContext | None:
     if target.scheme == "HTTP":
-        return False  # nothing to verify; spares loading a trust store
+        return None
     if target.ca_pem is None:
         return ssl.create_default_context()
     # Without a certificate in it, ssl would take the system's authorities instead.
@@ -248,25 +212,3 @@ def _trust(target: Target) -> ssl.SSLContext | bool:
             "beginning with -----BEGIN CERTIFICATE-----.",
             stalls=True,
         ) from None
-
-
-def _ssl_error(error: BaseException) -> ssl.SSLError | None:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            return cause
-        cause = cause.__cause__ or cause.__context__
-    return None
-
-
-def _os_error(error: BaseException) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror.lower()
-        cause = cause.__cause__ or cause.__context__
-    return "connection failed"
-
-
-def _size(count: int) -> str:
-    return f"{count / MIB:.1f} MiB" if count >= MIB else f"{count} bytes"

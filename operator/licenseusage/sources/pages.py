@@ -31,7 +31,12 @@ from licenseusage.sources.timestamps import kind_of
 Sink: TypeAlias = Callable[[Columns], None]
 """Takes the columns of some items, in the order of the listing."""
 
+LARGE_BYTES = 1024 * 1024
+"""A body up to this size is decoded at once, which is the quickest for usual pages."""
+
 PIECE_BYTES = 256 * 1024
+"""What is decoded at a time of a larger one: fits into the processor's cache."""
+
 _CUTS_TRIED = 8
 _STARTS_TRIED = 16
 _BOM = b"\xef\xbb\xbf"
@@ -165,11 +170,13 @@ class PageReader:
     """Takes one answer's body as it arrives and hands its items on.
 
     Attributes:
-        piece_bytes: From this size on the body is decoded in pieces.
+        large_bytes: From this size on the body is decoded in pieces.
+        piece_bytes: Their size.
     """
 
     decoder: PageDecoder
     sink: Sink
+    large_bytes: int = LARGE_BYTES
     piece_bytes: int = PIECE_BYTES
     _body: bytearray = field(default_factory=bytearray)
     _head: bytes | None = None  # everything up to and with the list's "["
@@ -179,7 +186,7 @@ class PageReader:
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the body."""
         self._body += data
-        if len(self._body) >= max(self.piece_bytes, self._try_at):
+        if len(self._body) >= (self._try_at or self.large_bytes):
             self._take_pieces()
 
     def finish(self) -> dict[str, Json]:
@@ -222,7 +229,7 @@ class PageReader:
                 self.sink(columns)
                 comma = self._body.index(b",", end)
                 del self._body[: comma + 1]
-                self._try_at = 0
+                self._try_at = self.piece_bytes
                 return
         self._try_at = 2 * len(self._body)  # so that all tries together stay linear
 

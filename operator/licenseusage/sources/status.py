@@ -1,8 +1,7 @@
 """What an answer's status says, before any of its content is read."""
 
+from http.client import HTTPResponse
 from urllib.parse import urlsplit
-
-import httpx
 
 from licenseusage.sources.definition import BasicAuth, EffectiveSource
 from licenseusage.sources.failures import PollError, Reason
@@ -10,13 +9,13 @@ from licenseusage.sources.failures import PollError, Reason
 _OK = 200
 
 
-def refuse_status(response: httpx.Response, source: EffectiveSource) -> None:
+def refuse_status(response: HTTPResponse, source: EffectiveSource) -> None:
     """Refuse everything but a 200 that may hold JSON.
 
     Raises:
         PollError: With the status and the fix; never with anything of the content.
     """
-    status = response.status_code
+    status = response.status
     path = source.http.path
     if status == _OK:
         if (

@@ -1,0 +1,89 @@
+"""What can go wrong on the wire, in words, with the fix."""
+
+import ssl
+from http.client import HTTPException, IncompleteRead, InvalidURL, RemoteDisconnected
+
+from licenseusage.sources.failures import PollError, Reason, UnreachableError
+from licenseusage.sources.poll import MIB, Target
+
+_PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNEXPECTED_MESSAGE")
+"""What OpenSSL says of an answer in plain HTTP."""
+
+
+def cannot_connect(target: Target, error: OSError) -> PollError:
+    """Say why no connection was made."""
+    address = f"{target.host}:{target.port}"
+    if isinstance(error, ssl.SSLError):
+        return _tls(address, error)
+    seen = "no answer" if isinstance(error, TimeoutError) else (error.strerror or "no connection")
+    return UnreachableError(
+        Reason.UNREACHABLE,
+        f"{address} cannot be reached: {seen.lower()}. Check pods.port, pods.scheme, "
+        "NetworkPolicies and whether the product listens on all interfaces.",
+    )
+
+
+def cannot_read(target: Target, error: Exception, received: int, *, first: bool) -> PollError:
+    """Say why there is no whole answer.
+
+    Args:
+        target: Whom was asked.
+        error: What the standard library raised; a ``ValueError`` is about the request itself.
+        received: Bytes of content so far, of all pages.
+        first: No request of this poll was answered yet.
+    """
+    address = f"{target.host}:{target.port}"
+    match error:
+        case ssl.SSLError():
+            return _tls(address, error)
+        case InvalidURL():
+            return PollError(
+                Reason.UNREACHABLE, "http.path or a query value cannot be sent.", stalls=True
+            )
+        case ValueError():
+            return PollError(
+                Reason.CREDENTIALS_INVALID,
+                "the request cannot be sent: a header holds characters that HTTP does not allow. "
+                "Check the Secret's value and http.headers.",
+                stalls=True,
+            )
+        case IncompleteRead():
+            return PollError(
+                Reason.ANSWER_TRUNCATED,
+                "the connection was closed in the middle of the answer, after "
+                f"{size_of(received)}. The product or a proxy cut it off; see its log.",
+            )
+        case HTTPException() if not isinstance(error, RemoteDisconnected):
+            return PollError(
+                Reason.NOT_HTTP,
+                f"{address} does not speak HTTP/1.1 here. Check pods.port and pods.scheme.",
+                stalls=True,
+            )
+    kind = UnreachableError if first and not received else PollError
+    return kind(
+        Reason.CONNECTION_LOST,
+        f"{address} closed the connection without a complete answer. See the product's log.",
+    )
+
+
+def size_of(count: int) -> str:
+    """Write a number of bytes for a person."""
+    return f"{count / MIB:.1f} MiB" if count >= MIB else f"{count} bytes"
+
+
+def _tls(address: str, error: ssl.SSLError) -> PollError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return PollError(
+            Reason.CERTIFICATE_INVALID,
+            f"the certificate of {address} is not trusted: {error.verify_message.rstrip('.')}. "
+            "Give its authority in pods.tls.caSecretRef, and its name in pods.tls.serverName.",
+            stalls=True,
+        )
+    plain = error.reason in _PLAIN_HTTP
+    return PollError(
+        Reason.TLS_FAILED,
+        f"no TLS connection with {address} ({error.reason or 'handshake failed'}). "
+        + ("It seems to speak plain HTTP: set pods.scheme to HTTP." if plain else "")
+        + ("" if plain else "Check pods.scheme and the product's TLS settings."),
+        stalls=True,
+    )

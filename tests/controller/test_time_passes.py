@@ -1,0 +1,167 @@
+"""Cycles that ended unseen: the operator was away, the object is gone, the terms have changed."""
+
+import sqlite3
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from licenseusage.reports.report import read_report
+from tests.controller.sample import Product
+from tests.controller.stage import (
+    Operator,
+    Vendor,
+    create_pods,
+    meter_secret,
+    secret,
+    until,
+    usage,
+    vendor_keys,
+)
+
+pytestmark = pytest.mark.controlplane
+
+DAY = 86_400
+NOW = int(time.time())
+MIDNIGHT = NOW // DAY * DAY
+
+
+class Ages:
+    """An operator that is started at several simulated times, with product and vendor in step."""
+
+    def __init__(self, crds, namespace, folder):
+        self.crds, self.namespace, self.folder = crds, namespace, folder
+        self.product = Product()
+        self.vendor = Vendor(folder / "vendor")
+        self.operator = None
+
+    def travel(self, at: float) -> Operator:
+        """Start everything at a simulated time, in seconds since the epoch."""
+        self.stop()
+        offset = int(at - time.time())
+        self.product.offset = self.vendor.offset = offset
+        self.vendor.start()
+        self.operator = Operator(
+            self.crds,
+            self.namespace,
+            self.folder / "operator",
+            offset=offset,
+            vendor_ca_file=self.vendor.tls.ca_file,
+        ).start()
+        return self.operator
+
+    def finals(self, name="shop"):
+        found = [
+            r
+            for r in self.operator.reports()
+            if r["spec"]["kind"] == "Final" and r["spec"]["usageName"] == name
+        ]
+        return sorted(found, key=lambda r: r["spec"]["cycle"]["startTime"])
+
+    def accepted(self, count):
+        finals = self.finals()
+        good = [r for r in finals if r.get("status", {}).get("delivery") == "Accepted"]
+        return good if len(good) >= count else None
+
+    def stop(self):
+        if self.operator is not None:
+            self.operator.stop()
+        self.vendor.stop()
+
+    def close(self):
+        self.stop()
+        self.product.close()
+
+
+@pytest.fixture
+def ages(crds, namespace, tmp_path, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", str(crds.kubeconfig))
+    ages = Ages(crds, namespace, tmp_path)
+    create_pods(namespace, {"shop": (ages.product.port, True)})
+    yield ages
+    ages.close()
+
+
+def licensed(ages, *, days=1, subscription="sub-1", anchor, offset):
+    ages.vendor.offset = offset
+    token = ages.vendor.license(anchor=anchor, days=days, subscription=subscription)
+    return [
+        meter_secret(ages.namespace),
+        secret(ages.namespace, "license", **{"license.jwt": token}),
+        vendor_keys(ages.namespace, ages.vendor.jwks),
+        usage(
+            ages.namespace,
+            spec={"license": {"secretRef": {"name": "license"}}, "closeGraceHours": 24},
+        ),
+    ]
+
+
+def day(at):
+    return datetime.fromtimestamp(at, UTC).date()
+
+
+def test_after_an_absence_of_cycles_one_poll_is_tried_and_all_are_closed_in_order(ages):
+    first = MIDNIGHT - 6 * DAY + 3600
+    ages.product.users = {"early": first - 60}  # active on the first day only
+    ages.crds.apply(licensed(ages, anchor=day(first), offset=int(first - NOW)))
+    operator = ages.travel(first)
+    until(lambda: operator.status("shop").get("activeUsers") == 1, 30)
+    ages.product.users["often"] = first + 2 * DAY  # seen last in the middle of the absence
+    operator = ages.travel(first + 4 * DAY)
+    finals = until(lambda: ages.accepted(4), 60)
+    # Day by day: "often" may have been there before, and was there on the third day.
+    assert [r["spec"]["activeText"] for r in finals] == ["1–2", "≤1", "1", "0"]  # noqa: RUF001
+    chain = [read_report(r["spec"]["token"]).envelope for r in finals]
+    assert [c.sequence for c in chain] == sorted(c.sequence for c in chain)
+    gaps = read_report(finals[1]["spec"]["token"]).content.coverage.gaps
+    assert gaps, "the absence is stated"
+    history = operator.status("shop")["history"]
+    assert [h["state"] for h in history] == ["Final"] * 4
+    assert history[0]["startTime"] > history[3]["startTime"]
+
+
+def test_a_deleted_objects_cycle_still_ends_with_a_final_that_states_the_gap(ages):
+    first = MIDNIGHT - 4 * DAY + 3600
+    ages.product.users = {"ann": first - 60}
+    ages.crds.apply(licensed(ages, anchor=day(first), offset=int(first - NOW)))
+    operator = ages.travel(first)
+    until(lambda: operator.status("shop").get("activeUsers") == 1, 30)
+    ages.crds.kubectl("delete", "lu", "shop", "-n", ages.namespace, "--timeout=5s")
+    operator = ages.travel(first + 2 * DAY + 3600)
+    (final,) = until(lambda: ages.accepted(1), 60)
+    content = read_report(final["spec"]["token"]).content
+    assert content.active_users == 1
+    assert content.active_users_upper_bound is None
+    assert content.coverage.gaps
+    # No cycle begins for an object that is not there.
+    assert len(ages.finals()) == 1
+
+
+def test_new_terms_begin_after_the_old_cycle_which_ends_under_the_old_licence(ages):
+    first = MIDNIGHT - 6 * DAY + 3600
+    ages.product.users = {"ann": first - 60}
+    offset = int(first - NOW)
+    ages.crds.apply(licensed(ages, days=2, anchor=day(first), offset=offset))
+    operator = ages.travel(first)
+    until(lambda: operator.status("shop").get("activeUsers") == 1, 30)
+    operator.wait_condition("shop", "Reported", "True", "ReportAccepted")
+    renewed = ages.vendor.license(anchor=day(first), days=3, subscription="sub-2")
+    ages.crds.apply(secret(ages.namespace, "license", **{"license.jwt": renewed}))
+    now = f"licenseusage.dev/requested-at={time.time_ns()}"
+    ages.crds.kubectl("annotate", "--overwrite", "lu/shop", "-n", ages.namespace, now)
+    until(lambda: "sub-2" in enrolled(ages), 30)
+    assert operator.status("shop")["cycle"]["endTime"].startswith(str(day(first + 2 * DAY)))
+
+    operator = ages.travel(first + 4 * DAY)  # day 5: the new grid's second cycle, days 4 to 6
+    (final,) = until(lambda: ages.accepted(1), 60)
+    envelope = read_report(final["spec"]["token"]).envelope
+    assert envelope.subscription == "sub-1", "the old cycle is reported under the old licence"
+    cycle = until(lambda: operator.status("shop").get("cycle"), 20)
+    assert cycle["startTime"].startswith(str(day(first) + timedelta(days=3)))
+    assert cycle["endTime"].startswith(str(day(first) + timedelta(days=6)))
+
+
+def enrolled(ages):
+    path = f"file:{ages.vendor.folder}/receiver.sqlite?mode=ro"
+    with sqlite3.connect(path, uri=True) as database:
+        return {row[0] for row in database.execute("select subscription from installations")}

@@ -84,7 +84,7 @@ def median(runs: list[Measured]) -> Measured:
 def measure(name: str, url: str, users: int, *, paged: bool) -> tuple[int, Measured]:
     """Run one contender once, in a process of its own."""
     command = [sys.executable, "-m", "bench.contenders", name, url, "paged" if paged else "one"]
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own module
         command,
         check=True,
         stdout=subprocess.PIPE,
@@ -100,9 +100,8 @@ def serving(users: int) -> Iterator[str]:
     """Render and serve a listing for the length of a block; yields its URL."""
     print(f"\nrendering {users:,} users …", flush=True)
     command = [sys.executable, "-m", "bench.server", str(users)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        port = server.stdout.readline().strip()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+        port = server.stdout.readline().strip() if server.stdout else ""
         try:
             if not port:
                 raise SystemExit("the server did not start")

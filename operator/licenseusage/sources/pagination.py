@@ -8,6 +8,7 @@ anything else proves nothing beyond its first page, unless two passes in a row g
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from operator import lt
 from typing import TypeAlias
 
@@ -72,7 +73,8 @@ class Pager:
         if not isinstance(self.http.pagination, Offset | Cursor):
             return columns
         ids = columns.ids
-        self._page_ids.update(msgspec.json.encode(ids)[1:-1] + b",")
+        if self.order != "KeyCursor":  # ascending keys show a repeated page by themselves
+            self._page_ids.update(msgspec.json.encode(ids)[1:-1] + b",")
         fresh = columns
         if starts_page:
             self._first = ids[0]
@@ -210,8 +212,11 @@ class Pager:
         self.query = following
 
     def _must_ascend(self, ids: Sequence[Json]) -> None:
-        named = [one for one in (self._last, *ids) if one is not None]
-        if len(set(map(type, named))) <= 1 and all(map(lt, named, named[1:])):
+        named = [self._last, *ids]
+        kinds = set(map(type, named)) - {type(None)}
+        if None in named:
+            named = [one for one in named if one is not None]
+        if len(kinds) <= 1 and all(map(lt, named, islice(named, 1, None))):
             return
         if self._before is not None and self._first == self._before[1]:
             raise _paging_ignored(self.http)
@@ -244,7 +249,8 @@ class Pager:
     def _refuse_repeated(self, digest: bytes) -> None:
         """A page that equals the one before: the product does not look at the paging parameters."""
         one_row_again = self._overlaps and self._rows == 1
-        if self._before and self._rows and self._before[2] == digest and not one_row_again:
+        equal = self.order != "KeyCursor" and self._before and self._before[2] == digest
+        if equal and self._rows and not one_row_again:
             raise _paging_ignored(self.http)
 
     def _end(self, *, proves: bool) -> None:

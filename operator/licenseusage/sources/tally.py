@@ -8,7 +8,7 @@ cycle and a time. Values are thrown away by time before any id is hashed (MEASUR
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress, islice, repeat
 from operator import add, not_
@@ -291,16 +291,15 @@ def _only(columns: Columns, wanted: list[bool]) -> Columns:
 
 def _rows(kept: _Kept, first: int, last: int, unsure: int) -> Iterator[Row]:
     """Yield the rows whose time is unsure by so much."""
-    created = kept.created or repeat(_NO_CREATION)
-    rows = islice(map(_row, kept.users, kept.values, created), first, last)
+    created: Iterable[int | None] = repeat(None)
+    if kept.created:
+        created = (None if one == _NO_CREATION else one for one in kept.created)
+    columns = zip(kept.users, kept.values, created, strict=False)  # repeat() never ends
+    rows = islice(map(Row._make, columns), first, last)
     if not kept.unsure:
         return rows
     wanted = (kept.unsure.get(index, 0) == unsure for index in range(first, last))
     return compress(rows, wanted)
-
-
-def _row(user: bytes, value: int, created: int) -> Row:
-    return Row(user, value, None if created == _NO_CREATION else created)
 
 
 def _largest_page(kept: _Kept) -> tuple[int, int]:

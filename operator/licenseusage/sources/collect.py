@@ -71,7 +71,7 @@ class Collection:
             ended_ms=ended_ms,
             clock_skew_ms=skew_ms,
             complete=error is None and incomplete is None,
-            incomplete=incomplete,
+            incomplete=self._named(incomplete) if incomplete else None,
             pages=self._pages,
             bytes=session.bytes if session else 0,
             target=self._target.label if self._target else "",

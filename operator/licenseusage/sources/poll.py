@@ -87,7 +87,7 @@ class PollRequest:
     Attributes:
         targets: Ready pods in the order to try; the first that can be reached answers all pages.
         product: The vendor's product id, part of every pseudonym.
-        pseudonym_key: 32 bytes held by the customer; None only in ``source check`` without facts.
+        pseudonym_key: 32 bytes held by the customer (random ones in ``source check``).
         cycles: One or two cycles (near a boundary both), oldest first.
         closing: A closing poll is wanted: a listing that cannot prove itself complete in one pass
             is read again, at most three times (MEASUREMENT §0).
@@ -196,7 +196,7 @@ def credentials(
         return Credentials(
             username=_value(secret, "username", where), password=_value(secret, "password", where)
         )
-    return Credentials(header_value=auth.prefix + _value(secret, auth.secret.key, where))
+    return Credentials(header_value=auth.prefix + _value(secret, auth.secret.key, where).strip())
 
 
 def _value(secret: Mapping[str, bytes], key: str, where: str) -> str:

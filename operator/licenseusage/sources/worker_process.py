@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from typing import BinaryIO
 
 from licenseusage.clock import SystemClock
@@ -83,7 +84,8 @@ def _limit_memory(size: int) -> None:
     soft = size if size > 0 else resource.RLIM_INFINITY
     if hard != resource.RLIM_INFINITY:
         soft = hard if soft == resource.RLIM_INFINITY else min(soft, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    with suppress(ValueError, OSError):  # not every system can
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _die_with_parent() -> None:

@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import DeclaredSource, MeterKey, StoreKey
+from licenseusage.ledger.schema import cycles, facts, stores
 from licenseusage.metering.combine import Combine, Store, day_counts, evaluate
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
 from licenseusage.metering.facts import Facts, merge
@@ -54,12 +56,26 @@ def histories(draw: st.DrawFn) -> list:
 def shared(tmp_path_factory: pytest.TempPathFactory):
     path = tmp_path_factory.mktemp("ledger") / "ledger.db"
     with Ledger.open(f"sqlite:///{path}", now_ms=START, ledger_id="x") as ledger:
+        with ledger._database.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA synchronous = OFF")  # thousands of commits
         yield ledger
+
+
+def users_of(ledger: Ledger, meter_id: int, store: StoreKey) -> dict[bytes, tuple[int, int]]:
+    """The words held for each user of a store."""
+    query = (
+        select(facts.c.pseudonym, facts.c.sure, facts.c.maybe)
+        .select_from(facts.join(stores).join(cycles))
+        .where(cycles.c.meter_id == meter_id)
+        .where(stores.c.source == store.source, stores.c.domain == store.domain)
+    )
+    with ledger._database.engine.connect() as connection:
+        return {user: (sure, maybe) for user, sure, maybe in connection.execute(query)}
 
 
 @given(histories(), st.sampled_from(Combine))
 def test_the_ledger_counts_as_the_pure_rules_do(shared, history, combine):
-    stores, polls = history
+    declared_stores, polls = history
     key = MeterKey("default", f"meter-{len(shared.meters())}", "product")
     meter = shared.ensure_meter(key, START).id
     shared.keep_terms(meter, TERMS, START)
@@ -71,24 +87,22 @@ def test_the_ledger_counts_as_the_pure_rules_do(shared, history, combine):
 
     pure = [
         Store(source.store.domain, known.get(source.store, Facts()), source.properties)
-        for source in stores
+        for source in declared_stores
     ]
-    stated = shared.statement(meter, CYCLE, sources=stores, combine=combine, as_of_ms=END)
+    stated = shared.statement(meter, CYCLE, sources=declared_stores, combine=combine, as_of_ms=END)
     assert stated.bounds == evaluate(pure, combine)
 
     for window in range(CYCLE.days):
         lower = evaluate(pure, combine, window).lower
         assert stated.daily[window] in {lower, None}
 
-    for source in stores:
-        state = shared.store_states(meter, CYCLE).get(source.store)
-        facts = known.get(source.store)
-        if facts is not None:
-            assert (state.closed, state.ended, state.refuted) == (
-                facts.closed,
-                facts.ended,
-                facts.refuted,
-            )
+    states = shared.store_states(meter, CYCLE)
+    for store, held in known.items():
+        words = states[store].closed, states[store].ended, states[store].refuted
+        assert words == (held.closed, held.ended, held.refuted)
+        users = held.sure.keys() | held.maybe.keys()
+        pure_words = {u: (held.sure.get(u, 0), held.maybe.get(u, 0)) for u in users}
+        assert users_of(shared, meter, store) == pure_words
 
 
 A, A2 = STORES[0].store, STORES[1].store

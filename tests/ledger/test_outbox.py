@@ -317,3 +317,17 @@ def test_reports_are_listed_newest_first(enrolled, add):
     assert [item.jti for item in enrolled.reports(1, limit=1)] == [second.jti]
     assert [item.kind for item in enrolled.key_statements(CHAIN.key_chain_id)] == ["Enrolment"]
     assert enrolled.document("unknown") is None
+
+
+def test_only_the_newest_accepted_interims_are_shown_when_so_asked(enrolled, add):
+    items = [add() for _ in range(4)]
+    for item in items[:3]:
+        enrolled.record_result(enrolled.document(item.jti), ACCEPTED, NOW)
+    shown = [item.sequence for item in enrolled.reports(1, interims=1)]
+    assert shown == [4]  # the newest; 1 to 3 are accepted
+    enrolled.record_result(
+        enrolled.document(items[1].jti),
+        DeliveryResult(Delivery.REJECTED, "CountsInconsistent", "no", receipt="verdict"),
+        NOW,
+    )
+    assert [item.sequence for item in enrolled.reports(1, interims=1)] == [4, 2]

@@ -50,6 +50,17 @@ def test_while_the_cycle_runs_the_number_is_so_far_as_of_the_polls_end(ledger):
     assert found.provisioned == 100
 
 
+def test_a_failed_poll_moves_the_as_of_time_only_if_it_named_somebody(ledger):
+    ledger.record_poll(poll(START, {"ada": START}), START)
+    before = stated(ledger).as_of_ms
+    ledger.record_poll(failed(START + HOUR_MS), START + HOUR_MS)
+    assert stated(ledger).as_of_ms == before
+    later = START + 2 * HOUR_MS
+    partial = replace(poll(later, {"ben": later}, complete=False), failure=failed(later).failure)
+    ledger.record_poll(partial, later)
+    assert stated(ledger).as_of_ms == later + 2000
+
+
 def test_nobody_yet_is_unknown_without_a_count(ledger):
     ledger.record_poll(poll(START + HOUR_MS, {}), START + HOUR_MS)
     found = stated(ledger)
@@ -200,6 +211,12 @@ class TestDays:
                 at,
             )
         assert stated(ledger).daily == (1, None, 1, 0)
+
+    def test_a_failed_poll_makes_no_day_known(self, ledger):
+        at = START + DAY_MS + HALF
+        partial = replace(poll(at, {"ada": START}), failure=failed(at).failure)
+        ledger.record_poll(partial, at)
+        assert stated(ledger).daily == (None, 0)
 
     def test_the_running_day_is_so_far(self, ledger):
         at = START + DAY_MS + HOUR_MS

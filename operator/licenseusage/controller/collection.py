@@ -341,7 +341,7 @@ class Collector:
         failure = result.failure
         memory.fingerprint = job.fingerprint
         memory.probes, memory.probe_at_s = 0, None
-        memory.ids_stable, memory.hint = result.ids_stable, result.hint
+        memory.ids_stable, memory.hint = result.ids_stable, _hint(result)
         memory.clock_skew_ms = result.clock_skew_ms
         memory.credentials = digest if failure is not None and failure.stalls else ""
         memory.problem = None
@@ -356,6 +356,13 @@ class Collector:
         memory.probes += 1
         memory.problem, memory.fingerprint = problem, job.fingerprint
         memory.probe_at_s = asyncio.get_running_loop().time() + delay
+
+
+def _hint(result: PollResult) -> str | None:
+    """What is worth saying although the poll succeeded: that it proves little, or found nobody."""
+    if result.hint is not None:
+        return result.hint
+    return result.incomplete.message if result.incomplete is not None else None
 
 
 def _secret_of(source: EffectiveSource) -> str:

@@ -86,6 +86,7 @@ class SourceHealth:
         interval_ms: The effective interval (MEASUREMENT §0).
         problem: Why the last poll, or the attempt at one, failed; None after a success.
         outdated: The definition changed and has not been polled yet.
+        hint: A thing worth saying although the last poll succeeded.
     """
 
     name: str
@@ -93,6 +94,7 @@ class SourceHealth:
     interval_ms: int
     problem: Problem | None = None
     outdated: bool = False
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class Findings:
         spec: The spec as a whole cannot be acted on.
         licensed, reported, within_entitlement: None where the condition is absent.
         halted: Why nothing may be collected although the spec is valid (ledger or key lost).
+        refuted: Which declared guarantee the facts contradict, in words.
         idle: Why there is nothing to collect yet, though nothing is wrong (no cycle runs).
     """
 
@@ -110,6 +113,7 @@ class Findings:
     spec: Problem | None = None
     halted: Problem | None = None
     idle: Verdict | None = None
+    refuted: str | None = None
     sources: Sequence[SourceHealth] = ()
     licensed: Verdict | None = None
     reported: Verdict | None = None
@@ -209,10 +213,19 @@ def _collected(found: Findings, now_ms: int) -> Verdict:
             f"The last successful poll of {_named(stale)} is more than two intervals old; see the "
             f"operator's log and /metrics.",
         )
+    if found.refuted is not None:
+        return Verdict(
+            Status.FALSE,
+            "GuaranteeRefuted",
+            f"No number can be stated for this cycle: {found.refuted}. Correct spec.sources[]"
+            f".guarantees; it counts from the next cycle on.",
+            needs_a_person=True,
+        )
+    hints = "".join(f" {s.hint}" for s in found.sources if s.hint)
     return Verdict(
         Status.TRUE,
         Reason.POLL_SUCCEEDED,
-        f"The last poll of {_named([s.name for s in found.sources])} succeeded.",
+        f"The last poll of {_named([s.name for s in found.sources])} succeeded.{hints}",
     )
 
 

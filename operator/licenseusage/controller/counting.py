@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import msgspec
 
+from licenseusage.api.conditions import ConditionType
 from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.controller.closing import Counted
 from licenseusage.controller.collection import Job, Memory
-from licenseusage.controller.conditions import Problem, SourceHealth
+from licenseusage.controller.conditions import Consequence, Problem, SourceHealth
 from licenseusage.controller.declared import Declared, declared, rules_digest, stores
 from licenseusage.controller.identity import PseudonymKey
 from licenseusage.controller.status import SourceView
@@ -214,7 +215,7 @@ def _look(
         boundaries=boundaries,
     )
     fingerprint = _fingerprint(one)
-    problem = memory.problem or _stored_problem(polls)
+    problem = memory.problem or _stored_problem(polls, subject)
     outdated = _outdated(subject, memory, fingerprint, now_ms)
     running = world.collector.running(subject.key, one.name)
     return _Look(
@@ -225,8 +226,10 @@ def _look(
         fingerprint=fingerprint,
         memory=memory,
         running=running,
-        health=SourceHealth(one.name, success, interval, problem, outdated=outdated),
-        view=SourceView(one.name, polls, problem, memory.hint),
+        health=SourceHealth(
+            one.name, success, interval, problem, outdated=outdated, hint=memory.hint
+        ),
+        view=SourceView(one.name, polls, problem),
     )
 
 
@@ -244,6 +247,8 @@ async def _due(
         return False
     if look.next_ms <= now_ms or requested or look.health.outdated:
         return True
+    if look.memory.fingerprint is None and look.health.problem is not None:
+        return True  # a new process looks at once whether what failed has been mended
     probe = look.memory.probe_at_s
     if probe is not None and probe <= asyncio.get_running_loop().time():
         return True
@@ -289,10 +294,19 @@ def _properties(source: EffectiveSource, memory: Memory) -> Properties:
     return source.properties_given(ids_stable=memory.ids_stable is not False)
 
 
-def _stored_problem(polls: SourceStatus | None) -> Problem | None:
+def _stored_problem(polls: SourceStatus | None, subject: Subject) -> Problem | None:
+    """Return the last failure as the ledger has it, for a process that has not polled yet.
+
+    Whether a person must act is not kept there, but the live status says it.
+    """
     if polls is None or polls.failure is None:
         return None
-    return Problem(polls.failure.reason, polls.failure.message)
+    stalled = any(
+        c["type"] == ConditionType.STALLED and c["reason"] == polls.failure.reason
+        for c in subject.conditions
+    )
+    consequence = Consequence.NEEDS_A_PERSON if stalled else Consequence.RETRIES
+    return Problem(polls.failure.reason, polls.failure.message, consequence)
 
 
 def _grace_problem(

@@ -115,7 +115,7 @@ def _told(item: OutboxItem) -> str:
 
 def _replaced(item: OutboxItem, reports: Sequence[OutboxItem]) -> bool:
     """Whether a later report of the same cycle and kind was accepted in a rejected one's place."""
-    return any(
+    return item.state is Delivery.REJECTED and any(
         other.sequence > item.sequence
         and other.kind is item.kind
         and (other.cycle == item.cycle or item.kind is ReportKind.INTERIM)

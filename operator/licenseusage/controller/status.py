@@ -40,13 +40,11 @@ class SourceView:
     Attributes:
         polls: What the ledger knows; None before the first attempt.
         problem: Why the last attempt, or the definition, failed; None after a success.
-        hint: A thing worth saying although the last poll succeeded.
     """
 
     name: str
     polls: records.SourceStatus | None
     problem: Problem | None
-    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +234,6 @@ def _source(view: SourceView) -> SourceStatus:
 def _said(view: SourceView) -> dict[str, Any]:
     if view.problem is not None:
         return {"reason": view.problem.reason, "message": cut(view.problem.message)}
-    if view.hint:
-        return {"message": cut(view.hint)}
     return {}
 
 

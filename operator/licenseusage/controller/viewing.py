@@ -57,6 +57,7 @@ async def view_of(
             spec=counted.spec,
             halted=halted,
             idle=_idle(licensed, cycle),
+            refuted="; ".join(said.refuted) if said is not None and said.refuted else None,
             sources=counted.health,
             licensed=licensed.verdict,
             reported=verdict,

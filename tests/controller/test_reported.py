@@ -1,0 +1,119 @@
+"""Reported and WithinEntitlement, and which transitions become events: pure tables."""
+
+import pytest
+
+from licenseusage.controller.conditions import Consequence, Problem
+from licenseusage.controller.reported import Reporting, reported, within_entitlement
+from licenseusage.controller.transitions import of_status
+from licenseusage.ledger.records import Delivery, OutboxItem, ReportKind
+from licenseusage.metering.bounds import Bounds
+from licenseusage.metering.coverage import Coverage
+from licenseusage.metering.cycles import DAY_MS, Cycle
+from licenseusage.metering.statement import CycleStatement
+
+CYCLE = Cycle(0, 0, DAY_MS)
+
+
+def item(sequence=1, state=Delivery.ACCEPTED, kind=ReportKind.INTERIM, **changes):
+    return OutboxItem(
+        f"c-{sequence}", kind, "c", "k", sequence, "d", "t", 1, CYCLE, "1", 0, state, **changes
+    )
+
+
+def told(*reports, statements=(), **changes):
+    defaults = {"suspended": False, "offline": False, "problem": None, "waiting_final": False}
+    return reported(Reporting(**{**defaults, **changes}, statements=statements, reports=reports))
+
+
+FAILING = {"reason": "VendorUnavailable", "message": "503", "first_failure_ms": 1}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status", "reason"),
+    [
+        (told(), "True", "NothingDue"),
+        (told(item()), "True", "ReportAccepted"),
+        (told(item(2, Delivery.PENDING), item()), "True", "ReportAccepted"),
+        (told(item(1, Delivery.PENDING)), "False", "DeliveryPending"),
+        (told(item(2, Delivery.PENDING, ReportKind.FINAL), item()), "False", "DeliveryPending"),
+        (told(item(2, Delivery.PENDING, **FAILING), item()), "False", "VendorUnavailable"),
+        (told(item(1, Delivery.REJECTED, reason="CycleMismatch")), "False", "CycleMismatch"),
+        (told(item(2), item(1, Delivery.CONFLICT, reason="ChainForked")), "False", "ChainForked"),
+        (told(item(2), item(1, Delivery.REJECTED, reason="X")), "True", "ReportAccepted"),
+        (told(suspended=True), "False", "Suspended"),
+        (told(offline=True), "False", "Offline"),
+        (
+            told(statements=[item(1, Delivery.PENDING, ReportKind.ENROLMENT, **FAILING)]),
+            "False",
+            "VendorUnavailable",
+        ),
+        (
+            told(problem=Problem("IdentityLost", "restore", Consequence.NEEDS_A_PERSON)),
+            "False",
+            "IdentityLost",
+        ),
+    ],
+)
+def test_reported_says_the_worst_that_a_person_should_know(verdict, status, reason):
+    assert (verdict.status, verdict.reason) == (status, reason)
+
+
+def test_only_a_loss_needs_a_person_never_a_vendor():
+    assert told(problem=Problem("IdentityLost", "", Consequence.NEEDS_A_PERSON)).needs_a_person
+    assert not told(item(1, Delivery.REJECTED, reason="X")).needs_a_person
+
+
+@pytest.mark.parametrize(
+    ("maximum", "lower", "status", "reason"),
+    [
+        (500, None, "Unknown", "CountUnknown"),
+        (500, 500, "True", "WithinMaximum"),
+        (500, 501, "False", "MaximumExceeded"),
+        (500, 0, "True", "WithinMaximum"),
+    ],
+)
+def test_within_entitlement_compares_what_is_proved(maximum, lower, status, reason):
+    said = None
+    if lower is not None:
+        said = CycleStatement(CYCLE, 1000, Bounds(lower, None), (), Coverage(0, ()))
+    verdict = within_entitlement(maximum, said)
+    assert (verdict.status, verdict.reason) == (status, reason)
+
+
+def test_without_a_maximum_the_condition_is_absent():
+    assert within_entitlement(None, None) is None
+
+
+def shown(kind, status, reason="R"):
+    return {"type": kind, "status": status, "reason": reason, "message": "m"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reasons"),
+    [
+        ([], [shown("Collected", "True")], []),
+        ([], [shown("Collected", "False", "Timeout")], ["Timeout"]),
+        ([shown("Collected", "True")], [shown("Collected", "False", "Timeout")], ["Timeout"]),
+        ([shown("Collected", "False")], [shown("Collected", "True", "Good")], ["Good"]),
+        ([shown("Collected", "False", "A")], [shown("Collected", "False", "B")], []),
+        ([shown("Ready", "True")], [shown("Ready", "False")], []),
+        ([shown("Reported", "Unknown")], [shown("Reported", "True")], []),
+    ],
+)
+def test_events_tell_what_turned(before, after, reasons):
+    events = of_status({"conditions": before}, {"conditions": after})
+    assert [event.reason for event in events] == reasons
+
+
+def test_a_cycle_that_became_final_is_told_once():
+    ended = {
+        "startTime": "2026-01-01T00:00:00Z",
+        "endTime": "2026-02-01T00:00:00Z",
+        "activeText": "398",
+        "accuracy": "Exact",
+    }
+    closing, final = {**ended, "state": "Closing"}, {**ended, "state": "Final"}
+    (event,) = of_status({"history": [closing]}, {"history": [final]})
+    assert event.reason == "CycleClosed"
+    assert "398" in event.note
+    assert not of_status({"history": [final]}, {"history": [final]})

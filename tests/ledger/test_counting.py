@@ -1,6 +1,7 @@
 """The statement by SQL equals that of the pure rules, over random histories of several stores."""
 
 import json
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -56,8 +57,8 @@ def histories(draw: st.DrawFn) -> list:
 def shared(tmp_path_factory: pytest.TempPathFactory):
     path = tmp_path_factory.mktemp("ledger") / "ledger.db"
     with Ledger.open(f"sqlite:///{path}", now_ms=START, ledger_id="x") as ledger:
-        with ledger._database.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA synchronous = OFF")  # thousands of commits
+        with closing(ledger._database.engine.raw_connection()) as connection:
+            connection.driver_connection.execute("PRAGMA synchronous = OFF")  # many commits
         yield ledger
 
 

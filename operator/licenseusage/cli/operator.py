@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from dataclasses import fields
 from inspect import Parameter, Signature
 from typing import Annotated
@@ -10,7 +11,6 @@ import typer
 
 from licenseusage.clock import clock_from, development
 from licenseusage.controller.logs import configure
-from licenseusage.controller.process import run
 from licenseusage.controller.settings import PREFIX, Settings, from_mapping
 
 app = typer.Typer(help="Run the operator.")
@@ -29,6 +29,11 @@ def operator(**flags: str | None) -> None:
     settings = from_mapping(os.environ, flags)
     clock = clock_from(os.environ)
     configure(settings.log_level)
+    # kubernetes.dynamic imports this validator where it is installed (in a checkout): seconds of
+    # start for something that is never called here.
+    sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]
+    from licenseusage.controller.process import run
+
     code = asyncio.run(run(settings, clock, development=development(os.environ)))
     raise typer.Exit(code)
 

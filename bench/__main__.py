@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bench.contenders import CONTENDERS, COUNTS_NOBODY, missing
+from bench.contenders import BASELINE, CONTENDERS, COUNT_NOBODY, missing
 from bench.listing import PAGE_ROWS, active_users
 
 MIB = 1024**2
@@ -35,7 +35,7 @@ def main() -> int:
     options = parser.parse_args()
     print("One collection of a list of users, 10 % of them active, about 400 bytes each.")
     print("Each contender in its own process, same server, same run; median seconds, largest peak")
-    print("of resident memory; ratios to receiving + orjson.loads (which counts nobody).")
+    print("of resident memory; ratios to receiving (by httpx) + orjson.loads, which counts nobody.")
     right = True
     for users in options.users:
         repeat = options.repeat or (3 if users < 500_000 else 1)
@@ -56,13 +56,13 @@ def compare(users: int, url: str, *, paged: bool, repeat: int) -> bool:
     for _ in range(repeat):  # in turn, so that a busy moment of the machine meets all of them
         for name in present:
             found, took = measure(name, url, users, paged=paged)
-            expected = users if name == COUNTS_NOBODY else active_users(users)
+            expected = users if name in COUNT_NOBODY else active_users(users)
             if found != expected:
                 print(f"  {name} found {found:,} users instead of {expected:,}")
                 right = False
             runs.setdefault(name, []).append(took)
     measured = {name: median(taken) for name, taken in runs.items()}
-    base = measured[COUNTS_NOBODY]
+    base = measured[BASELINE]
     for name, one in measured.items():
         print(
             f"  {name:<36}{one.seconds:>9.2f}{one.seconds / base.seconds:>8.2f}"

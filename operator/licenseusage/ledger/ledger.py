@@ -368,7 +368,7 @@ class Ledger:
         Args:
             meter_id: The meter.
             limit: At most so many.
-            interims: Leave out accepted interims but for the newest so many; None: none is left out.
+            interims: Leave out accepted interims but the newest so many; None: leave out none.
         """
         with self._read() as connection:
             return outbox.reports_of(connection, meter_id, limit, interims)

@@ -1,5 +1,6 @@
 """The statement by SQL equals that of the pure rules, over random histories of several stores."""
 
+import itertools
 import json
 from contextlib import closing
 from dataclasses import replace
@@ -18,6 +19,7 @@ from licenseusage.metering.facts import Facts, merge
 from licenseusage.metering.properties import Removal
 from tests.ledger.conftest import CYCLE, END, HOUR_MS, KEPT, START, TERMS, declared, poll
 
+NUMBERS = itertools.count()
 NAMES = ("ada", "ben", "cleo", "dan", "eve")
 STORES = (
     DeclaredSource(StoreKey("a", "one"), KEPT, HOUR_MS),
@@ -77,7 +79,7 @@ def users_of(ledger: Ledger, meter_id: int, store: StoreKey) -> dict[bytes, tupl
 @given(histories(), st.sampled_from(Combine))
 def test_the_ledger_counts_as_the_pure_rules_do(shared, history, combine):
     declared_stores, polls = history
-    key = MeterKey("default", f"meter-{len(shared.meters())}", "product")
+    key = MeterKey("default", f"meter-{next(NUMBERS)}", "product")
     meter = shared.ensure_meter(key, START).id
     shared.keep_terms(meter, TERMS, START)
     known: dict[StoreKey, Facts] = {}

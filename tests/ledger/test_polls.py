@@ -7,6 +7,7 @@ import pytest
 from licenseusage.errors import Stalled
 from licenseusage.ledger.records import StoreKey
 from licenseusage.metering.bounds import Accuracy
+from licenseusage.metering.combine import Combine
 from licenseusage.metering.coverage import Gap
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
 from licenseusage.metering.properties import Removal
@@ -59,6 +60,23 @@ def test_a_failed_poll_moves_the_as_of_time_only_if_it_named_somebody(ledger):
     partial = replace(poll(later, {"ben": later}, complete=False), failure=failed(later).failure)
     ledger.record_poll(partial, later)
     assert stated(ledger).as_of_ms == later + 2000
+
+
+def test_no_upper_bound_is_said_of_a_part_of_the_cycle(ledger):
+    ledger.record_poll(poll(CLOSING, {"ada": START}), CLOSING)
+    assert stated(ledger, as_of_ms=END - 1000).bounds.upper is None
+
+
+def test_users_provisioned_are_those_of_one_source_or_of_equal_ones(ledger):
+    other = StoreKey("log", "domain")
+    for store, count in ((GRAPH, 100), (other, 120)):
+        record = replace(poll(START, {}, store=store), provisioned=count)
+        ledger.record_poll(record, START)
+    sources = [declared(), declared(other)]
+    assert stated(ledger).provisioned == 100
+    assert stated(ledger, sources=sources).provisioned is None  # nobody knows the overlap
+    same = ledger.statement(1, CYCLE, sources=sources, combine=Combine.SAME)
+    assert same.provisioned == 120
 
 
 def test_nobody_yet_is_unknown_without_a_count(ledger):
@@ -217,6 +235,14 @@ class TestDays:
         partial = replace(poll(at, {"ada": START}), failure=failed(at).failure)
         ledger.record_poll(partial, at)
         assert stated(ledger).daily == (None, 0)
+
+    def test_a_day_whose_facts_contradict_each_other_is_not_known(self, ledger):
+        ledger.record_poll(poll(START + HOUR_MS, {"ada": START, "ben": START}), START)
+        at = START + DAY_MS + HALF
+        ledger.record_poll(poll(at, {"ben": START}), at)  # where is ada?
+        assert stated(ledger).daily == (None, 0)
+        assert stated(ledger).active_text == "2 so far"
+        assert "source graph" in stated(ledger).refuted[0]
 
     def test_the_running_day_is_so_far(self, ledger):
         at = START + DAY_MS + HOUR_MS

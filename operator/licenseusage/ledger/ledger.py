@@ -123,6 +123,11 @@ class Ledger:
         with self._write(now_ms) as connection:
             return registry.ensure_meter(connection, key, now_ms)
 
+    def meter(self, key: MeterKey) -> Meter | None:
+        """Return the meter of an object that exists; None: `ensure_meter` has work to do."""
+        with self._read() as connection:
+            return registry.find_meter(connection, key)
+
     def meters(self) -> tuple[Meter, ...]:
         """Return every meter, also those whose objects are gone."""
         with self._read() as connection:

@@ -163,6 +163,7 @@ def _join_users(connection: Connection, store: Row[Any], found: Facts) -> int:
     refuted = 0
     changed: list[dict[str, Any]] = []
     added: list[dict[str, Any]] = []
+    gone: list[dict[str, Any]] = []  # ruled out everywhere: nobody is kept without a bit
     new = found.sure.keys() | found.maybe.keys()
     held = select(facts.c.pseudonym, facts.c.sure, facts.c.maybe).filter_by(store_id=store.id)
     with connection.execution_options(yield_per=_BATCH).execute(held) as rows:
@@ -173,7 +174,9 @@ def _join_users(connection: Connection, store: Row[Any], found: Facts) -> int:
             refuted |= now_sure & store.closed & ~(sure | maybe)
             joined = sure | now_sure
             possible = join_maybe(maybe, store.closed, now_maybe, found.closed) & ~joined
-            if (joined, possible) != (sure, maybe):
+            if not joined and not possible:
+                gone.append({"user": user})
+            elif (joined, possible) != (sure, maybe):
                 changed.append({"user": user, "now_sure": joined, "now_maybe": possible})
     for user in sorted(new):  # in the order of the key: each page of the table is written once
         now_sure = found.sure.get(user, 0)
@@ -183,8 +186,10 @@ def _join_users(connection: Connection, store: Row[Any], found: Facts) -> int:
             added.append(
                 {"store_id": store.id, "pseudonym": user, "sure": now_sure, "maybe": possible}
             )
+    same = (facts.c.store_id == store.id) & (facts.c.pseudonym == bindparam("user"))
+    if gone:
+        connection.execute(delete(facts).where(same), gone)
     if changed:
-        same = (facts.c.store_id == store.id) & (facts.c.pseudonym == bindparam("user"))
         write = update(facts).where(same)
         connection.execute(
             write.values(sure=bindparam("now_sure"), maybe=bindparam("now_maybe")), changed

@@ -56,6 +56,16 @@ def ensure_meter(connection: Connection, key: MeterKey, now_ms: int) -> Meter:
     return _meter(connection, row)
 
 
+def find_meter(connection: Connection, key: MeterKey) -> Meter | None:
+    """Return the meter of an object that exists; None if there is none, or it is marked deleted."""
+    row = connection.execute(
+        select(meters).filter_by(
+            namespace=key.namespace, name=key.name, product=key.product, deleted_ms=None
+        )
+    ).one_or_none()
+    return None if row is None else _meter(connection, row)
+
+
 def all_meters(connection: Connection) -> tuple[Meter, ...]:
     """Return every meter in the order of their creation."""
     rows = connection.execute(select(meters).order_by(meters.c.id)).all()

@@ -30,6 +30,8 @@ from licenseusage.metering.lifecycle import (
     next_interim,
 )
 
+_AGAIN_MS = 30_000
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:
@@ -104,7 +106,7 @@ def next_close_ms(cycle: Cycle, counted: Counted, now_ms: int) -> int:
         default=cycle.end_ms,
     )
     grace = cycle.end_ms + counted.grace_ms
-    return max(now_ms + 1000, earliest if now_ms < earliest else grace)
+    return max(now_ms + _AGAIN_MS, earliest if now_ms < earliest else grace)
 
 
 async def close(

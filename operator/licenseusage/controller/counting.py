@@ -103,30 +103,34 @@ async def step(
     world.collector.forget(subject.key, {one.name for one in sources})
 
     looks: list[_Look] = []
+    wakes: list[int | None] = []
     for one in sources:
         look = _look(world, subject, one, named, statuses, wanting, states, now_ms)
         looks.append(look)
         if look.schedule is None or one.source is None or isinstance(pseudonym, UsageError):
             continue
-        if await _due(world, subject, look, one.source, now_ms, requested=requested):
-            world.collector.start(
-                Job(
-                    key=subject.key,
-                    meter_id=meter.id,
-                    product=usage.spec.product,
-                    source=one.source,
-                    selector=one.selector,
-                    store=look.declared.store,
-                    cycles=_distinct(wanting),
-                    interval_ms=look.declared.interval_ms,
-                    rules_digest=digest,
-                    closing=wants_passes(
-                        look.schedule.boundaries, now_ms, look.declared.properties.lag_ms
-                    ),
-                    due=look.next_ms is not None and look.next_ms <= now_ms,
-                    fingerprint=look.fingerprint,
-                )
+        if not await _due(world, subject, look, one.source, now_ms, requested=requested):
+            wakes.append(look.wake_ms(now_ms))
+            continue
+        world.collector.start(
+            Job(
+                key=subject.key,
+                meter_id=meter.id,
+                product=usage.spec.product,
+                source=one.source,
+                selector=one.selector,
+                store=look.declared.store,
+                cycles=_distinct(wanting),
+                interval_ms=look.declared.interval_ms,
+                rules_digest=digest,
+                closing=wants_passes(
+                    look.schedule.boundaries, now_ms, look.declared.properties.lag_ms
+                ),
+                due=look.next_ms is not None and look.next_ms <= now_ms,
+                fingerprint=look.fingerprint,
             )
+        )
+        wakes.append(look.stale_ms(now_ms))  # the poll's end nudges by itself
     grace_ms = usage.spec.close_grace_hours * HOUR_MS
     return Counting(
         sources=sources,
@@ -142,7 +146,7 @@ async def step(
         views=tuple(look.view for look in looks),
         spec=_grace_problem(sources, wanting, grace_ms),
         rules_digest=digest,
-        next_ms=min((n for look in looks if (n := look.wake_ms(now_ms)) is not None), default=None),
+        next_ms=min((at for at in wakes if at is not None), default=None),
     )
 
 
@@ -161,18 +165,22 @@ class _Look:
     view: SourceView
 
     def wake_ms(self, now_ms: int) -> int | None:
-        """When this source is worth another look; its poll's end nudges by itself."""
-        times = []
-        if self.next_ms is not None and not self.running:
-            times.append(max(self.next_ms, now_ms))
-        if self.memory.probe_at_s is not None and not self.running:
-            wait_s = self.memory.probe_at_s - asyncio.get_running_loop().time()
-            times.append(now_ms + max(0, round(1000 * wait_s)))
+        """When this source is worth another look, if no poll was started now."""
+        times = [self.stale_ms(now_ms)]
+        if not self.running:
+            times.append(self.next_ms)
+            if self.memory.probe_at_s is not None:
+                wait_s = self.memory.probe_at_s - asyncio.get_running_loop().time()
+                times.append(now_ms + max(0, round(1000 * wait_s)))
+        return min((at for at in times if at is not None), default=None)
+
+    def stale_ms(self, now_ms: int) -> int | None:
+        """When its last success will be too old; None: it has failed, or is too old already."""
         last = self.health.last_success_ms
-        if last is not None and self.health.problem is None:
-            stale = last + 2 * self.health.interval_ms + 1
-            times += [stale] if stale > now_ms else []
-        return min(times, default=None)
+        if last is None or self.health.problem is not None:
+            return None
+        stale = last + 2 * self.health.interval_ms + 1
+        return stale if stale > now_ms else None
 
 
 def _look(

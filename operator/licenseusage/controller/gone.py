@@ -6,7 +6,7 @@ from licenseusage.controller import reporting
 from licenseusage.controller.closing import Counted
 from licenseusage.controller.key import Key
 from licenseusage.controller.meters import keys_of, vendor_keys_of
-from licenseusage.controller.reporting import Context, keep_objects
+from licenseusage.controller.reporting import Context
 from licenseusage.controller.world import World
 from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger
@@ -57,7 +57,6 @@ async def _finish(world: World, key: Key, meter: Meter, now_ms: int) -> float | 
         gone=True,
     )
     outcome = await reporting.step(world, context, now_ms, loop_s)
-    await keep_objects(world, key, outcome.reports, loop_s, again=False)
     unfinished = await world.books.do(lambda ledger: ledger.unfinished_cycles(meter.id))
     waiting = any(one.state in (Delivery.PENDING, Delivery.SENDING) for one in outcome.reports)
     if not unfinished and not waiting:

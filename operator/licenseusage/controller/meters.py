@@ -60,7 +60,10 @@ async def meter_of(world: World, subject: Subject, usage: LicenseUsage, now_ms: 
                 f"apply it again.",
             )
     wanted = MeterKey(key.namespace, key.name, usage.spec.product)
-    meter = await world.books.do(lambda ledger: ledger.ensure_meter(wanted, now_ms))
+    # An idle object writes nothing, so it is looked for before it is made.
+    meter = await world.books.do(
+        lambda ledger: ledger.meter(wanted) or ledger.ensure_meter(wanted, now_ms)
+    )
     world.known.add(key)
     return meter
 

@@ -20,7 +20,7 @@ from licenseusage.controller.meters import (
     meter_of,
     vendor_keys_of,
 )
-from licenseusage.controller.reporting import Context, keep_objects
+from licenseusage.controller.reporting import Context
 from licenseusage.controller.subject import Subject
 from licenseusage.controller.viewing import view_of
 from licenseusage.controller.world import World
@@ -93,8 +93,7 @@ async def _existing(world: World, subject: Subject, usage: LicenseUsage, now_ms:
         requested=requested,
     )
     outcome = await reporting.step(world, context, now_ms, loop_s)
-    objects = await keep_objects(world, key, outcome.reports, loop_s, again=requested)
-    view = await view_of(world, subject, licensed, counted, outcome, pseudonym, objects, now_ms)
+    view = await view_of(world, subject, licensed, counted, outcome, pseudonym, now_ms)
     world.metrics.show(key, status.gauges(view, outcome.reports))
     await _write(world, subject, status.compose(view))
     found = view.findings
@@ -138,6 +137,9 @@ def _requested(world: World, subject: Subject) -> bool:
 
 
 def _seconds_until(now_ms: int, limit: float, *times: int | None) -> float:
-    """Return the seconds to the earliest time, at most ``limit``."""
-    waits = [max(0.05, (at - now_ms) / 1000) for at in times if at is not None]
-    return min([limit, *waits])
+    """Return the seconds to the earliest time, at most ``limit``.
+
+    What is due already and could not be done is tried again in a second, never at once.
+    """
+    waits = [(at - now_ms) / 1000 if at > now_ms else 1.0 for at in times if at is not None]
+    return max(0.05, min([limit, *waits]))

@@ -4,8 +4,11 @@ Nothing here decides a number or an answer: when is `metering.lifecycle`'s, what
 how it is sent `delivery`'s. This joins them for one object.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+
+import structlog
 
 from licenseusage.controller import closing
 from licenseusage.controller.closing import Counted
@@ -20,14 +23,14 @@ from licenseusage.controller.statements import Issuer, chain_of
 from licenseusage.controller.world import World
 from licenseusage.delivery.schedule import first_delay_seconds
 from licenseusage.delivery.sender import Route
-from licenseusage.errors import Stalled, UsageError, Waiting
+from licenseusage.errors import Retryable, Stalled, UsageError, Waiting
 from licenseusage.ledger.records import ChainState, Delivery, Meter, OutboxItem
 from licenseusage.metering.cycles import Cycle, cycle_at
 from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.licence import License
 
 _OBJECTS_SECONDS = 600.0
-_UNDELIVERED = (Delivery.PENDING, Delivery.SENDING, Delivery.REJECTED)
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,13 @@ class Outcome:
     Attributes:
         reporting: For the condition ``Reported``; None without a licence.
         reports: Newest first.
+        problem: Why a part of the step failed; None if all went well.
         next_ms: When to look again; None: only when something happens.
     """
 
     reporting: Reporting | None
     reports: tuple[OutboxItem, ...]
+    problem: Problem | None
     next_ms: int | None
 
 
@@ -77,50 +82,65 @@ async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Ou
     """Do what is due, each part whatever became of the one before.
 
     Raises:
-        UsageError: The ledger cannot be read or written.
+        UsageError: The ledger cannot be read.
     """
-    statements: tuple[OutboxItem, ...] = ()
-    problem: Problem | None = None
     license_, signing = context.license, context.signing
-    if license_ is not None and isinstance(signing, UsageError):
-        problem = Problem.of(signing)
-    elif license_ is not None and not isinstance(signing, UsageError):
-        statements = await enrol(world.books, license_, signing, now_ms)
-        try:
+    trouble = _Trouble(context.key)
+    statements: tuple[OutboxItem, ...] = ()
+    if license_ is not None and not isinstance(signing, UsageError):
+        async with trouble.noted():
+            statements = await enrol(world.books, license_, signing, now_ms)
             await keep_beside_key(world.keys, statements, loop_s)
-        except UsageError as error:
-            problem = Problem.of(error)
-    next_ms, held = await _close_ended(world, context, now_ms)
-    interim_ms = await _interim(world, context, now_ms)
+    elif isinstance(signing, UsageError) and license_ is not None:
+        trouble.note(signing)
+    times: list[int | None] = [None, None]
+    held = False
+    async with trouble.noted():
+        times[0], held = await _close_ended(world, context, now_ms)
+    async with trouble.noted():
+        times[1] = await _interim(world, context, now_ms)
     reports = await world.books.do(
         lambda ledger: ledger.reports(context.meter.id, interims=INTERIMS)
     )
+    async with trouble.noted():
+        await _keep_objects(world, context, reports, loop_s)
     if license_ is None:
-        return Outcome(None, reports, _earliest(next_ms, interim_ms))
-    if isinstance(context.vendor_keys, UsageError):
-        problem = problem or Problem.of(context.vendor_keys)
-    else:
-        await _deliver(world, context, license_, context.vendor_keys, reports, now_ms)
-    if problem is None and not isinstance(signing, UsageError):
-        chain_id = chain_of(license_, signing.installation, *context.key).id
-        state = await world.books.do(lambda ledger: ledger.chain(chain_id))
-        problem = Problem.of(_stopped(state)) if state.stopped else None
-    due = [
-        item.next_attempt_ms
-        for item in (*statements, *reports)
-        if item.state in _UNDELIVERED and item.next_attempt_ms is not None
-    ]
-    sending_ms = max(now_ms + 1000, min(due)) if due and not context.suspended else None
+        return Outcome(None, reports, trouble.problem, _earliest(*times))
+    async with trouble.noted():
+        times.append(await _deliver(world, context, license_, (*statements, *reports), now_ms))
     endpoint = world.settings.vendor_endpoint or license_.endpoint
     reporting = Reporting(
         suspended=context.suspended,
         offline=endpoint is None,
-        problem=problem,
+        problem=trouble.problem,
         waiting_final=held,
         statements=statements,
         reports=reports,
     )
-    return Outcome(reporting, reports, _earliest(next_ms, interim_ms, sending_ms))
+    return Outcome(reporting, reports, trouble.problem, _earliest(*times))
+
+
+class _Trouble:
+    """Collects why parts of the step failed; the first one is told."""
+
+    def __init__(self, key: Key) -> None:
+        self.problem: Problem | None = None
+        self._key = key
+
+    def note(self, error: UsageError) -> None:
+        """Take note of a failure."""
+        self.problem = self.problem or Problem.of(error)
+
+    @asynccontextmanager
+    async def noted(self) -> AsyncIterator[None]:
+        """Let a part of the step fail without stopping the next ones."""
+        try:
+            yield
+        except UsageError as error:
+            self.note(error)
+        except Exception:
+            _log.exception("reporting failed", object=str(self._key))
+            self.note(Retryable("InternalError", "Reporting failed; see the operator's log."))
 
 
 async def _close_ended(world: World, context: Context, now_ms: int) -> tuple[int | None, bool]:
@@ -218,29 +238,48 @@ async def _deliver(
     world: World,
     context: Context,
     license_: License,
-    vendor_keys: VendorKeys,
-    reports: Sequence[OutboxItem],
+    documents: Sequence[OutboxItem],
     now_ms: int,
-) -> None:
-    """Hand every chain that may have something to send to the deliveries."""
+) -> int | None:
+    """Hand every chain with something due to the deliveries; return when the next thing is due.
+
+    Raises:
+        UsageError: A key is missing, or the vendor contradicts the chain; nothing is sent then.
+    """
     if isinstance(context.signing, UsageError):
-        return
+        return None  # told already
+    if isinstance(context.vendor_keys, UsageError):
+        raise context.vendor_keys
+    await _resend_if_changed(world, context, license_, context.vendor_keys, now_ms)
     chain = chain_of(license_, context.signing.installation, *context.key)
     chains: dict[str, tuple[str, License]] = {chain.id: (chain.key_chain_id, license_)}
-    for item in reports:
-        if item.chain_id in chains or item.key_chain_id is None or item.state not in _UNDELIVERED:
+    for item in documents:
+        if item.key_chain_id is None or item.chain_id in chains or not _waits(item):
             continue
         older = await authorised(world.books, item.key_chain_id)
         if older is not None:
             chains[item.chain_id] = (item.key_chain_id, older)
+    due = [at for item in documents if _waits(item) and (at := _when(item)) is not None]
     for chain_id, (key_chain_id, of) in chains.items():
         endpoint = world.settings.vendor_endpoint or of.endpoint
         if context.suspended or endpoint is None:
             world.deliveries.stop(chain_id)
-            continue
-        route = Route(endpoint, vendor_keys, chain_id, key_chain_id)
-        world.deliveries.due(Errand(context.key, route), 0.0)
-    await _resend_if_changed(world, context, license_, vendor_keys, now_ms)
+        elif context.requested or min(due, default=now_ms + 1) <= now_ms:
+            route = Route(endpoint, context.vendor_keys, chain_id, key_chain_id)
+            world.deliveries.due(Errand(context.key, route), 0.0)
+    state = await world.books.do(lambda ledger: ledger.chain(chain.id))
+    if state.stopped:
+        raise _stopped(state)
+    return None if context.suspended else min(due, default=None)
+
+
+def _waits(item: OutboxItem) -> bool:
+    return item.state in (Delivery.PENDING, Delivery.SENDING, Delivery.REJECTED)
+
+
+def _when(item: OutboxItem) -> int | None:
+    sending = item.state is Delivery.SENDING
+    return item.lease_until_ms if sending else item.next_attempt_ms
 
 
 async def _resend_if_changed(
@@ -271,21 +310,20 @@ def _earliest(*times: int | None) -> int | None:
     return min((t for t in times if t is not None), default=None)
 
 
-async def keep_objects(
-    world: World, key: Key, reports: tuple[OutboxItem, ...], loop_s: float, *, again: bool
-) -> Problem | None:
-    """Make the UsageReport objects agree with the ledger; return why they do not, if they do not.
+async def _keep_objects(
+    world: World, context: Context, reports: tuple[OutboxItem, ...], loop_s: float
+) -> None:
+    """Make the UsageReport objects agree with the ledger.
 
     Only after a change, and every ten minutes: what somebody deleted is then made again.
+
+    Raises:
+        UsageError: Why they do not agree.
     """
-    memory = world.memory(key)
+    memory = world.memory(context.key)
     fresh = loop_s - memory.objects_at_s < _OBJECTS_SECONDS
-    if memory.objects == reports and fresh and not again:
-        return None
-    try:
-        if reports:
-            await world.objects.keep(key, reports)
-    except UsageError as error:
-        return Problem.of(error)
+    if memory.objects == reports and fresh and not context.requested:
+        return
+    if reports:
+        await world.objects.keep(context.key, reports)
     memory.objects, memory.objects_at_s = reports, loop_s
-    return None

@@ -1,7 +1,5 @@
 """From what the steps found to the view that the status is made of."""
 
-from dataclasses import replace
-
 from licenseusage.api.conditions import Reason
 from licenseusage.controller.closing import Counted
 from licenseusage.controller.conditions import Findings, Problem, Status, Verdict
@@ -26,7 +24,6 @@ async def view_of(
     counted: Counting,
     outcome: Outcome,
     pseudonym: PseudonymKey | UsageError,
-    objects: Problem | None,
     now_ms: int,
 ) -> View:
     """Return the view of one reconcile.
@@ -45,9 +42,10 @@ async def view_of(
     )
     verdict = None
     if outcome.reporting is not None:
-        seen = outcome.reporting
-        verdict = reported(replace(seen, problem=seen.problem or objects))
+        verdict = reported(outcome.reporting)
     halted = Problem.of(pseudonym) if isinstance(pseudonym, UsageError) else None
+    if outcome.reporting is None:
+        halted = halted or outcome.problem  # without a licence no other condition could say it
     return View(
         name=subject.key.name,
         generation=subject.generation,

@@ -84,6 +84,16 @@ def test_the_first_intent_stands_whatever_is_found_later(counted, signer):
     assert draft.clock_high_water_ms == CLOSING + 1
 
 
+def test_an_intent_knows_that_the_clock_was_set_back(counted):
+    counted.record_poll(poll(CLOSING + 9 * HOUR_MS, {"ada": START}), CLOSING + 9 * HOUR_MS)
+    statement = counted.statement(1, CYCLE, sources=[declared()], as_of_ms=END)
+    intent = counted.begin_close(
+        1, CYCLE, reason="ClosingPolls", statement=statement, now_ms=CLOSING
+    )
+    assert intent.at_ms == CLOSING
+    assert intent.clock_high_water_ms == CLOSING + 9 * HOUR_MS
+
+
 def test_a_crash_between_intent_and_close_resumes_to_the_same_bytes(counted, reopen, signer):
     statement = counted.statement(1, CYCLE, sources=[declared()], as_of_ms=END)
     counted.begin_close(1, CYCLE, reason="ClosingPolls", statement=statement, now_ms=CLOSING)

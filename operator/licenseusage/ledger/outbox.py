@@ -122,11 +122,15 @@ def claim(
     connection: Connection, now_ms: int, chain_id: str | None, lease_ms: int
 ) -> OutboxItem | None:
     """Claim the next due document; see ``Ledger.claim``."""
-    query = _claimable(now_ms).order_by(
-        outbox.c.kind.in_(_KEY_STATEMENTS).desc(),  # the enrolment goes first
-        outbox.c.next_attempt_ms,
-        outbox.c.chain_id,
-        outbox.c.sequence,
+    query = (
+        _items()
+        .where(*_unblocked())
+        .order_by(
+            outbox.c.kind.in_(_KEY_STATEMENTS).desc(),  # the enrolment goes first
+            outbox.c.next_attempt_ms,
+            outbox.c.chain_id,
+            outbox.c.sequence,
+        )
     )
     if chain_id is not None:
         query = query.where(outbox.c.chain_id == chain_id)
@@ -147,7 +151,7 @@ def claim(
 
 def next_due_ms(connection: Connection) -> int | None:
     """Return when the next document can be claimed; None if nothing waits by itself."""
-    due = select(func.min(_when())).select_from(_joined()).where(*_unblocked(None))
+    due = select(func.min(_when())).select_from(_joined()).where(*_unblocked())
     at_ms: int | None = connection.execute(due).scalar_one()
     return at_ms
 
@@ -298,29 +302,23 @@ def _items() -> Select[Any]:
     return select(outbox, *columns).select_from(_joined())
 
 
-def _claimable(now_ms: int) -> Select[Any]:
-    return _items().where(*_unblocked(now_ms))
-
-
 def _when() -> ColumnElement[Any]:
     """When a document can be claimed: when it is due, or when its lease is over."""
     lease_over = (outbox.c.state == Delivery.SENDING, outbox.c.lease_until_ms)
     return case(lease_over, else_=outbox.c.next_attempt_ms)
 
 
-def _unblocked(now_ms: int | None) -> tuple[ColumnElement[bool], ...]:
+def _unblocked() -> tuple[ColumnElement[bool], ...]:
     """Return the conditions for a document to be the next of its chain.
 
-    Without ``now_ms`` every lease lasts: a chain with one in flight is next due when that
-    lease is over.
+    What is in flight blocks the others of its chain even when its lease is over: then it is itself
+    the one to be claimed.
     """
     before = outbox.alias("before")
     key = outbox.alias("key")
     stops = before.c.state == Delivery.CONFLICT
     holds_up = and_(before.c.sequence < outbox.c.sequence, before.c.state.in_(_UNDELIVERED))
     in_flight = and_(before.c.jti != outbox.c.jti, before.c.state == Delivery.SENDING)
-    if now_ms is not None:
-        in_flight = and_(in_flight, before.c.lease_until_ms > now_ms)
     of_chain = before.c.chain_id == outbox.c.chain_id
     blocked = select(before.c.jti).where(of_chain, or_(stops, holds_up, in_flight))
     statements = select(key.c.jti).where(key.c.chain_id == chains.c.key_chain_id)

@@ -130,6 +130,12 @@ class Operator:
         except OSError:
             return 0, ""
 
+    def reconciles(self) -> float:
+        """How often it has looked at an object."""
+        lines = self.http("/metrics")[1].splitlines()
+        (line,) = [one for one in lines if one.startswith("licenseusage_reconciles_total")]
+        return float(line.split()[1])
+
     def kill(self):
         self.process.kill()
 

@@ -211,6 +211,14 @@ def test_a_first_licence_that_arrives_starts_counting(stage, crds):
     operator.wait_condition("absent", "Ready", "True")
 
 
+def test_trouble_is_waited_for_and_not_asked_for_again_and_again(stage):
+    operator, _ = stage
+    before = operator.reconciles()
+    time.sleep(6)
+    # 14 objects are looked at about once a minute; the unreachable vendors are tried again.
+    assert operator.reconciles() - before <= 14
+
+
 def test_no_traceback_reaches_log_or_status(stage, crds):
     operator, _ = stage
     told = (

@@ -59,6 +59,9 @@ class Metrics(Collector):
             ("result",),
             registry=self.registry,
         )
+        self.reconciles = Counter(
+            "licenseusage_reconciles_total", "Looks at an object.", registry=self.registry
+        )
         self.reconcile_errors = Counter(
             "licenseusage_reconcile_errors_total",
             "Reconciliations that ended by an error nobody foresaw.",

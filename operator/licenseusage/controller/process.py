@@ -210,6 +210,7 @@ class _Operator:
         while True:
             key = await self._queue.get()
             failed = False
+            self._world.metrics.reconciles.inc()
             try:
                 wait = await reconcile(self._world, key)
                 if wait is not None:

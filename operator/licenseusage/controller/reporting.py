@@ -30,6 +30,7 @@ from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.licence import License
 
 _OBJECTS_SECONDS = 600.0
+_AGAIN_MS = 30_000
 _log = structlog.get_logger(__name__)
 
 
@@ -270,7 +271,9 @@ async def _deliver(
     state = await world.books.do(lambda ledger: ledger.chain(chain.id))
     if state.stopped:
         raise _stopped(state)
-    return None if context.suspended else min(due, default=None)
+    # What is due now is being sent, and its verdict wakes the object; or it waits behind another.
+    later = [at if at > now_ms else now_ms + _AGAIN_MS for at in due]
+    return None if context.suspended else min(later, default=None)
 
 
 def _waits(item: OutboxItem) -> bool:

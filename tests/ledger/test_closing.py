@@ -25,6 +25,12 @@ def interim(ledger, signer, slot, at, cycle=CYCLE, **options):
     return ledger.add_interim(1, slot, statement, at, chain=CHAIN, sign=signer, **options)
 
 
+def interim_of_next(ledger, signer, now):
+    following = TERMS.cycle(1)
+    ledger.ensure_cycle(1, following, CLOSING)
+    return interim(ledger, signer, 0, now, cycle=following)
+
+
 @pytest.fixture
 def counted(ledger):
     """A ledger whose cycle has its closing poll."""
@@ -110,6 +116,24 @@ def test_a_crash_between_intent_and_close_resumes_to_the_same_bytes(counted, reo
     first, second = signer.drafts
     assert first == second
     assert resumed.document(item.jti) == item
+
+
+@pytest.mark.parametrize("make", [close, interim_of_next], ids=["final", "interim"])
+def test_a_report_is_not_dated_before_what_another_made_durable_while_it_waited(
+    counted, signer, make
+):
+    counted.record_poll(poll(CLOSING + 2500, {}, cycles=()), CLOSING + 2500)
+    make(counted, signer, now=CLOSING + 1000)
+    (draft,) = signer.drafts
+    assert (draft.at_ms, draft.clock_high_water_ms) == (CLOSING + 2500, CLOSING + 2500)
+
+
+@pytest.mark.parametrize("make", [close, interim_of_next], ids=["final", "interim"])
+def test_a_report_made_on_a_clock_that_was_set_back_shows_it(counted, signer, make):
+    counted.record_poll(poll(CLOSING + HOUR_MS, {}, cycles=()), CLOSING + HOUR_MS)
+    make(counted, signer, now=CLOSING + 1000)
+    (draft,) = signer.drafts
+    assert (draft.at_ms, draft.clock_high_water_ms) == (CLOSING + 1000, CLOSING + HOUR_MS)
 
 
 def test_cycles_are_closed_in_order(ledger, signer):

@@ -26,6 +26,7 @@ from licenseusage.ledger.records import (
 )
 from licenseusage.ledger.registry import (
     cycle_record,
+    dated_ms,
     ensure_cycle,
     high_water_ms,
     older_unfinished,
@@ -75,7 +76,8 @@ def begin_close(
     intent = cycle_record(row).intent
     if intent is not None:
         return intent
-    intent = ClosingIntent(now_ms, reason, statement, max(now_ms, high_water_ms(connection)))
+    at_ms = dated_ms(connection, now_ms)
+    intent = ClosingIntent(at_ms, reason, statement, max(at_ms, high_water_ms(connection)))
     connection.execute(
         update(cycles)
         .where(cycles.c.id == row.id)
@@ -123,8 +125,8 @@ def add_interim(
     made = row.interim_slot is not None and row.interim_slot >= slot
     if made or row.state != CycleState.OPEN:
         return None
-    high_water = max(now_ms, high_water_ms(connection))
-    content = ClosingIntent(now_ms, "", statement, high_water)
+    at_ms = dated_ms(connection, now_ms)
+    content = ClosingIntent(at_ms, "", statement, max(at_ms, high_water_ms(connection)))
     item = _sign(connection, row, ReportKind.INTERIM, content, signing)
     if item is not None:
         this = cycles.c.id == row.id

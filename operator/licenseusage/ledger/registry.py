@@ -11,6 +11,10 @@ from licenseusage.ledger.schema import cycles, grids, ledger, meters
 from licenseusage.metering.cycles import Cycle, Grid, Terms, with_terms
 
 
+_TURN_MS = 60_000
+"""Longer than a look waits for its turn; steps of the clock from 5 s on are counted anyway."""
+
+
 def raise_high_water(connection: Connection, now_ms: int) -> None:
     """Remember ``now_ms`` as durable, unless a later time is."""
     connection.execute(
@@ -23,6 +27,18 @@ def raise_high_water(connection: Connection, now_ms: int) -> None:
 def high_water_ms(connection: Connection) -> int:
     """Return the latest durable time."""
     return int(connection.execute(select(ledger.c.clock_high_water_ms)).scalar_one())
+
+
+def dated_ms(connection: Connection, now_ms: int) -> int:
+    """Return the time that a report made now is given: never before what is durable already.
+
+    Objects are looked at side by side: each look reads the clock once and then waits for its turn
+    at the ledger, where another's later reading may have become durable meanwhile. A report dated
+    before that would prove a clock that was set back (REPORT_FORMAT §6 rule 5), and none was. A
+    clock that is further behind was: then the report says so.
+    """
+    durable_ms = high_water_ms(connection)
+    return durable_ms if now_ms < durable_ms <= now_ms + _TURN_MS else now_ms
 
 
 def add_clock_step(connection: Connection, step_ms: int) -> None:

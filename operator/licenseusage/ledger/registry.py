@@ -10,7 +10,6 @@ from licenseusage.ledger.records import ClosingIntent, CycleRecord, CycleState, 
 from licenseusage.ledger.schema import cycles, grids, ledger, meters
 from licenseusage.metering.cycles import Cycle, Grid, Terms, with_terms
 
-
 _TURN_MS = 60_000
 """Longer than a look waits for its turn; steps of the clock from 5 s on are counted anyway."""
 

@@ -212,6 +212,20 @@ def test_fewer_possible_users_than_proved_ones_refute_unstable_ids_too():
     assert stated(polls, ListSpec(id_stable=False)) == (2, 1, Accuracy.CONFLICT)
 
 
+def test_a_conflict_of_one_store_is_not_hidden_by_another():
+    refuted = [poll(40, ("a", 35), ("b", 35)), poll(56, ("c", 40))]
+    unstable, stable = ListSpec(id_stable=False), ListSpec()
+    many = [poll(56, *((name, 40) for name in "defgh"))]
+    bounds = evaluate(
+        [
+            Store("one", facts(refuted, unstable), translate.properties(unstable)),
+            Store("two", facts(many), translate.properties(stable)),
+        ]
+    )
+    assert (bounds.lower, bounds.upper) == (5, 6)
+    assert bounds.accuracy is Accuracy.CONFLICT
+
+
 def test_unstable_ids_have_no_upper_bound_once_users_may_be_removed():
     unstable = facts([poll(56, ("a", 40))], ListSpec(id_stable=False))
     forgets = translate.properties(ListSpec(id_stable=False, kept=0))
@@ -231,7 +245,7 @@ class TestRepeatedUsers:
         assert stated([poll(56, *self.rows)], unstable) == (1, 1, Accuracy.EXACT)
 
     def test_is_not_maybe_where_it_is_sure(self):
-        found = facts([poll(56, *self.rows)])
+        found = translate.facts(ListSpec(), poll(56, *self.rows))
         day = 1 << 1
         assert found.sure[translate.user("a")] == 1 << CYCLE_BIT | day
         assert found.maybe[translate.user("a")] == 0b1101  # every day but that one

@@ -2,11 +2,21 @@
 
 import json
 import shutil
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.controller.sample import Product
-from tests.controller.stage import Operator, create_pods, meter_secret, secret, until, usage
+from tests.controller.stage import (
+    Operator,
+    Vendor,
+    create_pods,
+    meter_secret,
+    secret,
+    until,
+    usage,
+    vendor_keys,
+)
 
 pytestmark = pytest.mark.controlplane
 
@@ -78,6 +88,44 @@ def test_a_changed_pseudonym_key_is_refused_within_a_cycle(crds, counted, namesp
     counted.wait_condition("shop", "Collected", "False", "PseudonymKeyChanged")
     assert counted.status("shop")["activeUsers"] == 1
     assert "Traceback" not in counted.log.read_text()
+
+
+def test_a_lost_identity_stops_reports_and_not_the_count(
+    crds, namespace, product, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("KUBECONFIG", str(crds.kubeconfig))
+    create_pods(namespace, {"shop": (product.port, True)})
+    vendor = Vendor(tmp_path / "vendor")
+    vendor.start()
+    token = vendor.license(anchor=datetime.now(UTC).date())
+    crds.apply(
+        [
+            meter_secret(namespace),
+            secret(namespace, "license", **{"license.jwt": token}),
+            vendor_keys(namespace, vendor.jwks),
+            usage(namespace, spec={"license": {"secretRef": {"name": "license"}}}),
+        ]
+    )
+    ca_file = vendor.tls.ca_file
+    operator = Operator(crds, namespace, tmp_path / "operator", vendor_ca_file=ca_file).start()
+    try:
+        until(lambda: operator.reports(), 40)
+        signed = [report["spec"]["token"] for report in operator.reports()]
+        operator.stop()
+        crds.kubectl("delete", "secret", "licenseusage-identity", "-n", namespace)
+        product.users["ben"] = product.now() - 30
+        operator.start()
+        seen = operator.wait_condition("shop", "Reported", "False", "IdentityLost")
+        assert "licenseusage-identity" in seen["message"]
+        assert "backup" in seen["message"]
+        crds.kubectl("annotate", "lu/shop", "-n", namespace, "licenseusage.dev/requested-at=now")
+        until(lambda: operator.status("shop").get("activeUsers") == 2, 40)
+        get = ("get", "secret", "licenseusage-identity", "-n", namespace)
+        assert crds.kubectl(*get, check=False).returncode != 0, "it must not be made again"
+        assert [report["spec"]["token"] for report in operator.reports()] == signed
+    finally:
+        operator.stop()
+        vendor.stop()
 
 
 def test_a_missing_role_binding_is_shown_and_its_command_mends_it(

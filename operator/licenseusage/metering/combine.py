@@ -144,7 +144,8 @@ def evaluate_segments(
     with them is never united (MEASUREMENT §7).
 
     Args:
-        segments: Segments that together cover the cycle, each with every store that it had.
+        segments: Segments, each with every store that it had. Time that none of them covers was
+            counted by nobody.
         combine: How the stores of one segment belong together.
         window: ``CYCLE_BIT``, or the number of a day.
         overlap: As for ``evaluate``, among the stores of one segment.
@@ -164,6 +165,8 @@ def evaluate_segments(
         for domain, known in domains.items():
             parts.setdefault(domain, []).append(known)
     found = [*numbers, *(tallied(united(each)) for each in parts.values())]
+    if not _cover(segments, window):
+        found.append(Tally(0, None))
     # The same people come back in every segment, whatever is known of the stores of one.
     return bounds_of(across(found))
 
@@ -221,6 +224,20 @@ def _by_domain(
             domains.setdefault(store.domain, []).append(known)
     together = united if combine is Combine.UNION else intersected
     return {domain: together(group) for domain, group in domains.items()}, tallies
+
+
+def _cover(segments: Iterable[Segment], window: int) -> bool:
+    """Whether segments of a cycle leave no time of a window out."""
+    parts = sorted(s.windows()[window] for s in segments if window in s.windows())
+    whole = {s.cycle.windows()[window] for s in segments}
+    if len(whole) != 1:
+        return False
+    (start, end) = whole.pop()
+    for first, last in parts:
+        if first > start:
+            return False
+        start = max(start, last)
+    return start >= end
 
 
 def _with_bit(words: Mapping[bytes, int], window: int) -> set[bytes]:

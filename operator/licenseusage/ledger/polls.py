@@ -20,6 +20,7 @@ from licenseusage.ledger.records import (
     StoreState,
 )
 from licenseusage.ledger.registry import ensure_cycle
+from licenseusage.ledger.rosters import delete_rosters, join_roster
 from licenseusage.ledger.schema import coverage, cycles, facts, source_status, stores
 from licenseusage.metering.coverage import Interval, days_followed, extended
 from licenseusage.metering.cycles import Cycle
@@ -31,11 +32,16 @@ _BATCH = 10_000
 def record_poll(connection: Connection, poll: PollRecord) -> None:
     """Record one poll about all its cycles."""
     for cycle, found in poll.facts.items():
+        if cycle.start_ms > poll.ended_ms:
+            # Only for its first roster: other terms may still make it another cycle.
+            join_roster(connection, poll.meter_id, cycle, poll.store, found.roster)
+            continue
         row = ensure_cycle(connection, poll.meter_id, cycle)
         if row.wiped:
             continue
         _note_rules(connection, row, poll)
         _join_store(connection, row.id, cycle, poll, found)
+        join_roster(connection, poll.meter_id, cycle, poll.store, found.roster)
     status = source_statuses(connection, poll.meter_id).get(poll.store.source)
     if poll.failure is None:
         _extend_coverage(connection, poll, status)
@@ -81,6 +87,7 @@ def wipe_expired(connection: Connection, now_ms: int, lengths: int) -> int:
         of_cycle = select(stores.c.id).where(stores.c.cycle_id == cycle_id)
         connection.execute(delete(facts).where(facts.c.store_id.in_(of_cycle)))
         connection.execute(update(cycles).where(cycles.c.id == cycle_id).values(wiped=1))
+    delete_rosters(connection, now_ms)
     return len(wiped)
 
 
@@ -120,6 +127,7 @@ def _join_store(
     told = poll.failure is None or bool(found.sure or found.low)
     seen_until = poll.ended_ms + poll.clock_skew_ms if told else None
     known = [ms for ms in (store.seen_until_ms, seen_until) if ms is not None]
+    changed = poll.selection is not None and store.selection not in {None, poll.selection}
     succeeded = poll.failure is None
     followed = days_followed(cycle, poll.ended_ms, poll.interval_ms) if succeeded else 0
     connection.execute(
@@ -133,6 +141,8 @@ def _join_store(
             refuted=store.refuted | refuted,
             followed=store.followed | followed,
             seen_until_ms=max(known, default=None),
+            selection=poll.selection or store.selection,
+            selection_changes=store.selection_changes + changed,
             low=json.dumps(low),
             full=json.dumps(full),
         )

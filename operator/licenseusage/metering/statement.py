@@ -26,6 +26,7 @@ ROSTER_MISSING = str(Missing.NOT_AT_START)
 ROSTER_GAP = str(Missing.GAP)
 UNLISTED_USERS = "UnlistedUsers"
 RULES_CHANGED = "RulesChanged"
+SOURCE_GONE = "SourceGone"
 STORE_GONE = "StoreGone"
 PROOF_GAP = "ProofGap"
 UNPROVED_COUNTS = "UnprovedCounts"
@@ -51,6 +52,7 @@ _WHY_UNBOUNDED = {
         "be completed"
     ),
     REMOVED_USERS: "this product forgets removed users",
+    SOURCE_GONE: "a source is no longer declared, and what it had recorded was not read to the end",
     STORE_GONE: "a pod took away what only it had recorded",
     UNLISTED_USERS: "somebody was seen who was gone before the list was read completely",
     NO_CLOSING_POLL: "nothing could be read completely after the cycle's end",

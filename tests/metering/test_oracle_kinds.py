@@ -68,11 +68,12 @@ def removed_once(random_: random.Random) -> tuple:
     closing = [p for p in polls if p.complete and p.start - spec.lag >= world.E][:1]
     before = [p for p in polls if p.complete and (not closing or p.start <= closing[0].start)]
     seen = {row[0] for poll in before for row in poll.rows}
-    product.users = [
-        user
+    gone = {
+        user.id
         for user in product.users
-        if user.id in seen or not any(world.S <= t < world.E for t in user.events)
-    ]
+        if user.id not in seen and any(world.S <= t < world.E for t in user.events)
+    }
+    product.users = [user for user in product.users if user.id not in gone]
     names = {user.id for user in product.users}
     polls = [
         oracle.Poll(p.start, p.end, p.complete, tuple(r for r in p.rows if r[0] in names))

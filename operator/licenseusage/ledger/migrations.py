@@ -11,7 +11,7 @@ from licenseusage.ledger import schema
 
 
 def upgrade(engine: Engine) -> None:
-    """Bring the schema to ``schema.VERSION``, step by step; a file of that version stays as it is."""
+    """Bring the schema to ``schema.VERSION``, step by step."""
     held = select(schema.ledger.c.schema_version)
     with engine.connect() as connection:
         if connection.execute(held).scalar_one() == schema.VERSION:

@@ -23,7 +23,7 @@ from licenseusage.ledger.registry import ensure_cycle
 from licenseusage.ledger.rosters import delete_rosters, join_roster
 from licenseusage.ledger.schema import coverage, cycles, facts, source_status, stores
 from licenseusage.metering.coverage import Interval, days_followed, extended
-from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.cycles import CYCLE_BIT, Cycle
 from licenseusage.metering.facts import Facts, join_maybe
 
 _BATCH = 10_000
@@ -40,7 +40,10 @@ def record_poll(connection: Connection, poll: PollRecord) -> None:
         if row.wiped:
             continue
         _note_rules(connection, row, poll)
-        _join_store(connection, row.id, cycle, poll, found)
+        store = _ensure_store(connection, row.id, poll)
+        if _selects_anew(store, poll) and store.ended >> CYCLE_BIT & 1:
+            continue  # another definition of who counts, which began when the cycle was over
+        _join_store(connection, store, cycle, poll, found)
         join_roster(connection, poll.meter_id, cycle, poll.store, found.roster)
     status = source_statuses(connection, poll.meter_id).get(poll.store.source)
     if poll.failure is None:
@@ -112,10 +115,14 @@ def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord) -> None
     )
 
 
+def _selects_anew(store: Row[Any], poll: PollRecord) -> bool:
+    """Whether who counts has changed since the store's last poll."""
+    return poll.selection is not None and store.selection not in {None, poll.selection}
+
+
 def _join_store(
-    connection: Connection, cycle_id: int, cycle: Cycle, poll: PollRecord, found: Facts
+    connection: Connection, store: Row[Any], cycle: Cycle, poll: PollRecord, found: Facts
 ) -> None:
-    store = _ensure_store(connection, cycle_id, poll)
     refuted = found.refuted
     if found.sure or found.maybe or found.closed:
         refuted |= _join_users(connection, store, found)
@@ -127,7 +134,6 @@ def _join_store(
     told = poll.failure is None or bool(found.sure or found.low)
     seen_until = poll.ended_ms + poll.clock_skew_ms if told else None
     known = [ms for ms in (store.seen_until_ms, seen_until) if ms is not None]
-    changed = poll.selection is not None and store.selection not in {None, poll.selection}
     succeeded = poll.failure is None
     followed = days_followed(cycle, poll.ended_ms, poll.interval_ms) if succeeded else 0
     connection.execute(
@@ -142,7 +148,7 @@ def _join_store(
             followed=store.followed | followed,
             seen_until_ms=max(known, default=None),
             selection=poll.selection or store.selection,
-            selection_changes=store.selection_changes + changed,
+            selection_changes=store.selection_changes + _selects_anew(store, poll),
             low=json.dumps(low),
             full=json.dumps(full),
         )

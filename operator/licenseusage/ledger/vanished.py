@@ -85,7 +85,7 @@ def seen_but_inactive(connection: Connection, store_id: int, roster_id: int) -> 
 
 def count_united(connection: Connection, sets: Sequence[Users]) -> int:
     """Count the distinct users of some sets."""
-    return _count(connection, union(*sets) if len(sets) > 1 else sets[0])
+    return _count(connection, union(*map(_plain, sets)) if len(sets) > 1 else sets[0])
 
 
 def count_common(connection: Connection, sets: Sequence[Users]) -> int:
@@ -100,7 +100,7 @@ def count_outside(
     within: Sequence[Users] = (),
 ) -> int:
     """Count the users of some sets who are in none of ``outside`` and in each of ``within``."""
-    found = union(*users).subquery() if len(users) > 1 else users[0].subquery()
+    found = (union(*map(_plain, users)) if len(users) > 1 else users[0]).subquery()
     conditions = [found.c.pseudonym.not_in(_plain(each)) for each in outside]
     conditions += [found.c.pseudonym.in_(_plain(each)) for each in within]
     query = select(func.count()).select_from(found).where(*conditions)

@@ -12,6 +12,7 @@ listed users are 16 MB.
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import NamedTuple
 
 from licenseusage.metering.cycles import Cycle, Segment
@@ -95,21 +96,18 @@ def roster_of(
         polled: The poll; one that was not complete can only prove people inactive.
         listed: Everybody listed.
     """
-    never, early, later = set(listed.never), set(listed.early), list(listed.later)
-    late = polled.began_ms - properties.lag_ms >= cycle.end_ms
-    inactive = _inactive(cycle, properties, polled, never, early, later) if late else set()
-    if not polled.complete:
-        return Roster(inactive=packed(inactive))
-    everybody = never | early | {user for user, _, _ in later}
     # A poll that takes longer than the gaps that are joined would make runs depend on their order.
-    short = polled.read_ms - polled.began_ms <= JOINED_GAP_MS
-    return Roster(
-        before=b"" if late else packed(everybody),
-        open_at_ms=polled.began_ms if late else None,
-        open=packed(everybody - inactive) if late else b"",
-        inactive=packed(inactive),
-        runs=(Run(polled.read_ms, polled.began_ms),) if short else (),
-    )
+    short = polled.complete and polled.read_ms - polled.began_ms <= JOINED_GAP_MS
+    runs = (Run(polled.read_ms, polled.began_ms),) if short else ()
+    if polled.began_ms - properties.lag_ms >= cycle.end_ms:
+        active, inactive = _ruled_out(cycle, properties, polled, listed)
+        if not polled.complete:
+            return Roster(inactive=packed(inactive))
+        return Roster(b"", polled.began_ms, packed(active), packed(inactive), runs)
+    if not polled.complete:
+        return Roster()
+    later = (user for user, _, _ in listed.later)
+    return Roster(before=packed(chain(listed.never, listed.early, later)), runs=runs)
 
 
 def merge_rosters(a: Roster | None, b: Roster | None) -> Roster | None:
@@ -199,24 +197,21 @@ def known_by_roster(
     return Known(sure, possible, vanished=possible - still - sure, conflict=refuted)
 
 
-def _inactive(
-    cycle: Cycle | Segment,
-    properties: Properties,
-    polled: Polled,
-    never: Set[bytes],
-    early: Set[bytes],
-    later: Sequence[tuple[bytes, int, int | None]],
-) -> set[bytes]:
-    inactive = set(early - never if properties.id_reuse else early | never)
-    after: set[bytes] = set()
-    open_: set[bytes] = set()
-    for user, value_ms, created_ms in later:
+def _ruled_out(
+    cycle: Cycle | Segment, properties: Properties, polled: Polled, listed: Listed
+) -> tuple[set[bytes], set[bytes]]:
+    """Return who of those listed may have been active, and who was not."""
+    active: set[bytes] = set()
+    inactive = set(listed.early)
+    for user, value_ms, created_ms in listed.later:
         first_ms = value_ms - properties.skew_ms
         last_ms = min(value_ms + properties.width_ms, polled.read_ms)
         inside = cycle.start_ms <= first_ms and last_ms < cycle.end_ms
         new = created_ms is not None and created_ms - properties.skew_ms >= cycle.end_ms
-        (after if new and not inside and not properties.id_reuse else open_).add(user)
-    return (inactive | after) - open_
+        (inactive if new and not inside and not properties.id_reuse else active).add(user)
+    (active if properties.id_reuse else inactive).update(listed.never)
+    inactive -= active
+    return active, inactive
 
 
 def _union(*sets: bytes) -> bytes:

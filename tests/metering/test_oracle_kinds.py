@@ -289,6 +289,9 @@ class Months:
         first, last = (self.start(at // TICK) * TICK for at in (earliest_ms, latest_ms))
         return WindowSpan(first, last, latest_ms, earliest_ms)
 
+    def advances(self, earliest_ms: int, latest_ms: int) -> bool:
+        return True
+
 
 def counting(random_: random.Random) -> tuple:
     """A product that only counts: (product, oracle's spec, properties, samples of both)."""

@@ -72,6 +72,7 @@ class Sample(NamedTuple):
         read_ms: When it had been read.
         full: The product had warmed up, counts everybody, and is not at its cap: the number is not
             too low.
+        advances: Its window starts no earlier than those of all samples computed before.
     """
 
     users: int
@@ -82,6 +83,7 @@ class Sample(NamedTuple):
     computed_ms: int
     read_ms: int
     full: bool
+    advances: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ def sample(properties: CountProperties, polled: Polled, count: int, *, warm: boo
         computed_ms=computed,
         read_ms=polled.read_ms,
         full=warm and properties.whole and not saturated,
+        advances=properties.window.advances(computed, polled.read_ms),
     )
 
 
@@ -192,7 +195,7 @@ def _risen(samples: Iterable[Sample], properties: CountProperties, start: int, e
         while before and before[-1].read_ms < later.computed_ms:
             count = before.pop().users
             least = count if least is None else min(least, count)
-        if least is not None and later.read_ms < end:
+        if least is not None and later.advances and later.read_ms < end:
             risen = max(risen, later.users - least)
     return risen
 

@@ -31,10 +31,14 @@ class WindowSpan(NamedTuple):
 
 
 class CountWindow(Protocol):
-    """A rule by which a product chooses the stamps it counts. Its starts never go back."""
+    """A rule by which a product chooses the stamps it counts."""
 
     def span(self, earliest_ms: int, latest_ms: int) -> WindowSpan:
         """Return the window of a count computed between two instants."""
+        ...
+
+    def advances(self, earliest_ms: int, latest_ms: int) -> bool:
+        """Whether that window starts no earlier than those of all counts computed before."""
         ...
 
 
@@ -49,30 +53,43 @@ class Rolling:
         back = self.length_ms - 1
         return WindowSpan(earliest_ms - back, latest_ms - back, latest_ms, earliest_ms)
 
+    def advances(self, earliest_ms: int, latest_ms: int) -> bool:
+        """It always does."""
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class RollingCalendarMonth:
     """Stamps since the same time of the same day of the month before, in a time zone.
 
-    Where that month has no such day, since its last one.
+    Where that month has no such day, since its last one: so that on 29 March at 07:00 the window
+    starts earlier than on 28 March at 20:00. Around these days either end may be anywhere in that
+    last day.
     """
 
     zone: tzinfo = UTC
 
     def span(self, earliest_ms: int, latest_ms: int) -> WindowSpan:
         """Return the window of a count computed between two instants."""
-        return WindowSpan(
-            min(self._month_before(earliest_ms)),
-            max(self._month_before(latest_ms)) + 1,  # the instant itself may be left out
-            latest_ms,
-            earliest_ms,
-        )
+        starts = *self._month_before(earliest_ms), *self._month_before(latest_ms)
+        # The instant itself may be left out.
+        return WindowSpan(min(starts), max(starts) + 1, latest_ms, earliest_ms)
+
+    def advances(self, earliest_ms: int, latest_ms: int) -> bool:
+        """Not on the days that the month before did not have, nor where a month ends meanwhile."""
+        earliest, latest = (_local(at_ms, self.zone) for at_ms in (earliest_ms, latest_ms))
+        one_month = (earliest.year, earliest.month) == (latest.year, latest.month)
+        return one_month and latest.day <= _length(_first_of_last(latest))
 
     def _month_before(self, at_ms: int) -> tuple[int, int]:
         now = _local(at_ms, self.zone)
-        year, month = (now.year, now.month - 1) if now.month > 1 else (now.year - 1, 12)
-        day = min(now.day, monthrange(year, month)[1])
-        return _instants(now.replace(year=year, month=month, day=day))
+        before = _first_of_last(now)
+        last = _length(before)
+        then = before.replace(day=min(now.day, last))
+        if now.day < last or _length(now) <= last:
+            return _instants(then)
+        midnight = _midnight(then)
+        return min(_instants(midnight)), max(_instants(midnight + timedelta(days=1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +108,11 @@ class CalendarMonthToDate:
         )
 
     def _month_start(self, at_ms: int) -> tuple[int, int]:
-        now = _local(at_ms, self.zone)
-        return _instants(now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
+        return _instants(_midnight(_local(at_ms, self.zone).replace(day=1)))
+
+    def advances(self, earliest_ms: int, latest_ms: int) -> bool:
+        """It always does."""
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +126,28 @@ class FromTo:
         """Return the window asked for; what is not visible yet is a matter of the lag."""
         return WindowSpan(self.start_ms, self.start_ms, self.end_ms - 1, self.end_ms)
 
+    def advances(self, earliest_ms: int, latest_ms: int) -> bool:
+        """It is always the same."""
+        return True
+
 
 def _local(at_ms: int, zone: tzinfo) -> datetime:
     return (_EPOCH + at_ms * _MILLISECOND).astimezone(zone)
+
+
+def _midnight(local: datetime) -> datetime:
+    return local.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _length(month: datetime) -> int:
+    return monthrange(month.year, month.month)[1]
+
+
+def _first_of_last(local: datetime) -> datetime:
+    """The first of the month before, at the same time of day."""
+    if local.month == 1:
+        return local.replace(year=local.year - 1, month=12, day=1)
+    return local.replace(month=local.month - 1, day=1)
 
 
 def _instants(local: datetime) -> tuple[int, int]:

@@ -100,7 +100,7 @@ def roster_of(
     short = polled.complete and polled.read_ms - polled.began_ms <= JOINED_GAP_MS
     runs = (Run(polled.read_ms, polled.began_ms),) if short else ()
     if polled.began_ms - properties.lag_ms >= cycle.end_ms:
-        active, inactive = _ruled_out(cycle, properties, polled, listed)
+        active, inactive = _ruled_out(cycle, properties, listed)
         if not polled.complete:
             return Roster(inactive=packed(inactive))
         return Roster(b"", polled.began_ms, packed(active), packed(inactive), runs)
@@ -198,14 +198,13 @@ def known_by_roster(
 
 
 def _ruled_out(
-    cycle: Cycle | Segment, properties: Properties, polled: Polled, listed: Listed
+    cycle: Cycle | Segment, properties: Properties, listed: Listed
 ) -> tuple[set[bytes], set[bytes]]:
     """Return who of those listed may have been active, and who was not."""
     active: set[bytes] = set()
     inactive = set(listed.early)
     for user, value_ms, created_ms in listed.later:
-        first_ms = value_ms - properties.skew_ms
-        last_ms = min(value_ms + properties.width_ms, polled.read_ms)
+        first_ms, last_ms = value_ms - properties.skew_ms, value_ms + properties.width_ms
         inside = cycle.start_ms <= first_ms and last_ms < cycle.end_ms
         new = created_ms is not None and created_ms - properties.skew_ms >= cycle.end_ms
         (inactive if new and not inside and not properties.id_reuse else active).add(user)

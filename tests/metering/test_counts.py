@@ -335,12 +335,13 @@ class TestWindows:
         latest = 0
         for at in days:
             span = window.span(at, at)
+            start = span.first_earliest_ms
+            if isinstance(window, RollingCalendarMonth):
+                start = exact_month_before(at)
+            assert span.first_earliest_ms <= start <= span.first_latest_ms
             if window.advances(at, at):
-                assert span.first_earliest_ms >= latest
-            if not isinstance(window, RollingCalendarMonth):
-                latest = max(latest, span.first_latest_ms)
-            else:
-                latest = max(latest, exact_month_before(at))
+                assert start >= latest
+            latest = max(latest, start)
 
 
 def exact_month_before(at: int) -> int:

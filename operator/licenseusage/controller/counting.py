@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -208,7 +208,9 @@ def _look(
 
     duration = polls.last_complete_duration_ms if polls else None
     interval = effective_interval_ms(one.source.interval_ms, duration)
-    store = DeclaredSource(named[one.name], _properties(one.source, memory), interval)
+    gap_ms = 1000 * world.settings.roster_gap_seconds
+    properties = replace(_properties(one.source, memory), roster_gap_ms=gap_ms)
+    store = DeclaredSource(named[one.name], properties, interval)
     boundaries = tuple(
         Boundary(cycle.end_ms, bool(words.get(store.store, StoreState()).ended >> CYCLE_BIT & 1))
         for cycle, words in zip(cycles, states, strict=True)

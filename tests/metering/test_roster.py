@@ -109,6 +109,12 @@ class TestOnePoll:
         found = made(late, later=inside)
         assert (named(found.open), named(found.inactive)) == ("ab", "cd")
 
+    def test_a_row_that_may_lie_outside_is_ruled_out_by_its_creation(self):
+        skewed = replace(DECLARED, skew_ms=10)
+        inside = (("a", START + 10, END + 10), ("b", START + 9, END + 10))
+        found = made(END + HOUR_MS, later=inside, properties=skewed)
+        assert (named(found.open), named(found.inactive)) == ("a", "b")
+
     def test_an_id_that_may_be_given_away_proves_only_what_its_holder_did(self):
         late, reused = END + HOUR_MS, replace(DECLARED, id_reuse=True)
         rows = (("c", END + 5, END),)
@@ -195,6 +201,11 @@ class TestJoin:
         for joined in (merge_rosters(first, second), merge_rosters(second, first)):
             assert (joined.open_at_ms, named(joined.open)) == (END + HOUR_MS, "b")
             assert named(joined.inactive) == "ab"
+
+    def test_the_same_lists_stay_as_they_are(self):
+        one = made(START, "ab")
+        assert merge_rosters(one, made(START + 5, "ab")).before == one.before
+        assert merge_rosters(Roster(), Roster()) == Roster()
 
     def test_two_that_began_at_the_same_time_are_united(self):
         first = made(END + HOUR_MS, later=(("a", END, None),))

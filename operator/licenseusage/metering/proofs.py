@@ -99,13 +99,12 @@ def possible_between(
     At each instant those are possible whom no record of that instant rules out. This is never wider
     than the best chain of records, and more records only narrow it.
     """
-    found = [r for r in records if r.start_ms < end_ms and r.end_ms > start_ms]
-    edges = {start_ms, end_ms}
-    edges.update(r.start_ms for r in found if r.start_ms > start_ms)
-    edges.update(r.end_ms for r in found if r.end_ms < end_ms)
+    records = list(records)
+    # Between two ends of records the first instant is the one that the fewest of them rule.
+    ends = {r.end_ms for r in records if start_ms < r.end_ms < end_ms}
     possible: set[bytes] = set()
-    for since, until in pairwise(sorted(edges)):
-        ruling = [r.possible for r in found if r.start_ms <= since and until <= r.end_ms]
+    for since, until in pairwise(sorted({start_ms, *ends, end_ms})):
+        ruling = [r.possible for r in records if r.start_ms <= since and until <= r.end_ms]
         if not ruling:
             return None
         possible |= ruling[0].intersection(*ruling[1:])
@@ -120,9 +119,8 @@ def covered_until(records: Iterable[Proof], start_ms: int) -> int | None:
     """
     until = start_ms
     for record in sorted(records, key=lambda r: r.start_ms):
-        if record.start_ms > until:
-            break
-        until = max(until, record.end_ms)
+        if record.start_ms <= until:
+            until = max(until, record.end_ms)
     return until if until > start_ms else None
 
 

@@ -96,18 +96,17 @@ def roster_of(
         polled: The poll; one that was not complete can only prove people inactive.
         listed: Everybody listed.
     """
-    # A poll that takes longer than the gaps that are joined would make runs depend on their order.
-    short = polled.complete and polled.read_ms - polled.began_ms <= JOINED_GAP_MS
-    runs = (Run(polled.read_ms, polled.began_ms),) if short else ()
     if polled.began_ms - properties.lag_ms >= cycle.end_ms:
         active, inactive = _ruled_out(cycle, properties, listed)
         if not polled.complete:
             return Roster(inactive=packed(inactive))
+        runs = _runs(polled)
         return Roster(b"", polled.began_ms, packed(active), packed(inactive), runs)
     if not polled.complete:
         return Roster()
     later = (user for user, _, _ in listed.later)
-    return Roster(before=packed(chain(listed.never, listed.early, later)), runs=runs)
+    everybody = packed(chain(listed.never, listed.early, later))
+    return Roster(before=everybody, runs=_runs(polled))
 
 
 def merge_rosters(a: Roster | None, b: Roster | None) -> Roster | None:
@@ -197,6 +196,12 @@ def known_by_roster(
     return Known(sure, possible, vanished=possible - still - sure, conflict=refuted)
 
 
+def _runs(polled: Polled) -> tuple[Run, ...]:
+    """A poll as a run; one that takes longer than gaps that are joined would defy their order."""
+    short = polled.read_ms - polled.began_ms <= JOINED_GAP_MS
+    return (Run(polled.read_ms, polled.began_ms),) if short else ()
+
+
 def _ruled_out(
     cycle: Cycle | Segment, properties: Properties, listed: Listed
 ) -> tuple[set[bytes], set[bytes]]:
@@ -214,6 +219,6 @@ def _ruled_out(
 
 
 def _union(*sets: bytes) -> bytes:
-    if all(each == sets[0] for each in sets):
-        return sets[0] if sets else b""
+    if len(set(sets)) == 1:
+        return sets[0]  # most polls list the same people as before
     return packed(user for each in sets for user in unpacked(each))

@@ -319,16 +319,16 @@ def _only(columns: Columns, wanted: list[bool]) -> Columns:
 
 
 def _all_rows(kept: _Kept) -> Iterator[Row]:
-    return map(_row, kept.users, kept.values, kept.created or repeat(_NO_CREATION))
-
-
-def _rows(kept: _Kept, first: int, last: int, unsure: int) -> Iterator[Row]:
-    """Yield the rows whose time is unsure by so much."""
     created: Iterable[int | None] = repeat(None)
     if kept.created:
         created = (None if one == _NO_CREATION else one for one in kept.created)
     columns = zip(kept.users, kept.values, created, strict=False)  # repeat() never ends
-    rows = islice(map(Row._make, columns), first, last)
+    return map(Row._make, columns)
+
+
+def _rows(kept: _Kept, first: int, last: int, unsure: int) -> Iterator[Row]:
+    """Yield the rows whose time is unsure by so much."""
+    rows = islice(_all_rows(kept), first, last)
     if not kept.unsure:
         return rows
     wanted = (kept.unsure.get(index, 0) == unsure for index in range(first, last))

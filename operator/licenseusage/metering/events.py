@@ -60,6 +60,7 @@ class LogPosition:
         sequence: Last position read; 0 before the first.
         stored_ms: When the log stored what is at ``sequence``, by the log's own clock: the row in
             which two readings overlap, so that a log that was set back and went on is noticed.
+            0: it had been removed when it was to be read.
         until_ms: Stamps before it were read completely, back to the last hole.
     """
 
@@ -121,24 +122,25 @@ class EventWords:
         self.sure: dict[bytes, int] = {}
         self.maybe: dict[bytes, int] = {}
 
-    def wants(self, value_ms: int) -> bool:
+    def wants(self, value_ms: int, unsure_ms: int = 0) -> bool:
         """Whether an event with this stamp may be in the cycle: others need no pseudonym."""
-        cycle = self._cycle
-        return value_ms + self._after >= cycle.start_ms and value_ms - self._before < cycle.end_ms
+        latest, cycle = value_ms + unsure_ms + self._after, self._cycle
+        return latest >= cycle.start_ms and value_ms - self._before < cycle.end_ms
 
-    def add(self, user: bytes, value_ms: int, read_ms: int) -> None:
+    def add(self, user: bytes, value_ms: int, read_ms: int, unsure_ms: int = 0) -> None:
         """Take one event.
 
         Args:
             user: Its pseudonym.
             value_ms: Its stamp.
             read_ms: When it was read, plus the clock skew: what was seen by then happened by then.
+            unsure_ms: How much later the stamp may be read (a local hour that happened twice).
 
         Raises:
             ImpossibleStampError: The stamp lies after ``read_ms``.
         """
         cycle = self._cycle
-        first, widest = value_ms - self._before, value_ms + self._after
+        first, widest = value_ms - self._before, value_ms + unsure_ms + self._after
         if first > read_ms:
             raise ImpossibleStampError(first - read_ms)
         last = min(widest, read_ms)

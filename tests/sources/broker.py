@@ -6,7 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import nats
@@ -18,6 +18,7 @@ from licenseusage.api.source import Source
 from licenseusage.clock import SystemClock
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.events import LogReading, united
+from licenseusage.metering.facts import Facts
 from licenseusage.metering.pseudonym import Pseudonymiser
 from licenseusage.sources.collect import collect
 from licenseusage.sources.poll import CycleRequest, Limits, PollRequest, PollResult, Target
@@ -42,7 +43,9 @@ def message(
     **more: Any,
 ) -> bytes:
     """One message: an envelope with the payload as base64 of JSON; nanoseconds in the time."""
-    whom = {"idp": "https://idp.example.org", "opaque_id": person(name), "type": 1} if name else None
+    whom = (
+        {"idp": "https://idp.example.org", "opaque_id": person(name), "type": 1} if name else None
+    )
     payload: dict[str, Any] = {"Timestamp": {"seconds": at_ms // 1000, "nanos": 0}, **more}
     if uploader:
         payload["ExecutingUser"] = {"id": whom, "username": name, "mail": f"{name}@example.org"}
@@ -170,7 +173,7 @@ class Reader:
         return self.keep(collect(self.made(**changes), SystemClock()))
 
     def keep(self, result: PollResult) -> PollResult:
-        for user, word in result.facts.get(self.cycle.index, _NOTHING).sure.items():
+        for user, word in result.facts.get(self.cycle.index, Facts()).sure.items():
             self.sure[user] = self.sure.get(user, 0) | word
         reading = result.readings.get(self.cycle.index)
         if reading is not None:
@@ -187,16 +190,5 @@ class Reader:
         return {known.get(user, "somebody else") for user in self.sure}
 
 
-class _Nothing:
-    sure: dict[bytes, int] = {}
-
-
-_NOTHING = _Nothing()
-
-
 def ago(seconds: float) -> int:
     return now_ms() - round(seconds * 1000)
-
-
-def rfc3339(at_ms: int) -> str:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)).isoformat()

@@ -235,7 +235,9 @@ def test_a_new_cycle_is_read_from_its_own_start_beside_the_closing_one(broker, r
 
 def test_a_poll_stops_at_its_bounds_and_the_next_goes_on(broker, reader):
     names = "abcdefghijklmnopqrstuvwxyz"
-    broker.publish(*(message(names[i % 26], ago(3000 - i)) for i in range(1200)), acknowledged=False)
+    broker.publish(
+        *(message(names[i % 26], ago(3000 - i)) for i in range(1200)), acknowledged=False
+    )
     small = Limits(poll_pages=1, worker_bytes=0)
     first = reader.poll(limits=small)
     assert first.failure is None
@@ -506,9 +508,7 @@ def warp(monkeypatch):
         return midnight + (server_ms - begun) * FACTOR
 
     monkeypatch.setattr(LogSession, "_shifted", lambda _, at: ours(at))
-    monkeypatch.setattr(
-        LogSession, "_unshifted", lambda _, at: begun + (at - midnight) // FACTOR
-    )
+    monkeypatch.setattr(LogSession, "_unshifted", lambda _, at: begun + (at - midnight) // FACTOR)
     monkeypatch.setattr(SystemClock, "now_ms", lambda _: ours(now_ms()))
     return midnight
 

@@ -29,7 +29,11 @@ USERS = {
                 "subscribe": ["_INBOX.>"],
             },
         },
-        {"user": "stranger", "password": "s", "permissions": {"publish": ["x"], "subscribe": [">"]}},
+        {
+            "user": "stranger",
+            "password": "s",
+            "permissions": {"publish": ["x"], "subscribe": [">"]},
+        },
         {
             "user": "looker",
             "password": "l",

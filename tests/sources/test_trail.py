@@ -161,13 +161,15 @@ def history(random_: random.Random) -> tuple[Reader, Stream, list[int], bool]:
                 hurt, went_back = True, False
                 stream = Stream(now)  # recreated
             case 4 if reader.reads(stream) and stream.last_seq >= reader.position.sequence > 2:
-                # Restored from a backup that is older than the last reading. (From a newer one: what
-                # was written since then and read by nobody leaves no trace in the stream.)
+                # Restored from a backup that is older than the last reading. (From a newer one:
+                # what was written since then and read by nobody leaves no trace.)
                 hurt = went_back = True
                 stream.last_seq = reader.position.sequence - random_.randint(1, 2)
                 stream.held = {s: m for s, m in stream.held.items() if s <= stream.last_seq}
                 stream.first_floor = min(stream.held, default=stream.last_seq + 1)
-                stream.last_ms = max((m[0] for m in stream.held.values()), default=stream.created_ms)
+                stream.last_ms = max(
+                    (m[0] for m in stream.held.values()), default=stream.created_ms
+                )
         if now >= polling_from and random_.random() < 0.5:
             clock = now + random_.randint(-SKEW_MS, SKEW_MS)
             reader.poll(stream, clock, random_.choice([1, 2, 1000, 1000]))

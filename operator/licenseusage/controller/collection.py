@@ -22,7 +22,7 @@ from licenseusage.controller.secrets import SecretReader
 from licenseusage.controller.settings import Settings
 from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import PollFailure, PollRecord, StoreKey
+from licenseusage.ledger.records import LogState, PollFailure, PollRecord, StoreKey
 from licenseusage.metering.cycles import Cycle
 from licenseusage.sources.definition import BasicAuth, EffectiveSource
 from licenseusage.sources.poll import (
@@ -198,7 +198,7 @@ class Collector:
                 await self._record_failure(job, problem, now_ms)
             self._fail(job, problem)
             return
-        words = await self._closed_words(job)
+        cycles = await self._requests(job)
         result = await self._workers.poll(
             PollRequest(
                 source=job.source,
@@ -206,9 +206,7 @@ class Collector:
                 credentials=reach.credentials,
                 product=job.product,
                 pseudonym_key=pseudonym.value,
-                cycles=tuple(
-                    CycleRequest(cycle, word) for cycle, word in zip(job.cycles, words, strict=True)
-                ),
+                cycles=cycles,
                 closing=job.closing,
                 limits=self._limits,
                 clock_offset_ms=1000 * self._clock.offset_seconds,
@@ -217,11 +215,20 @@ class Collector:
         await self._record(job, result, pseudonym.id)
         self._remember(job, memory, result, reach.digest)
 
-    async def _closed_words(self, job: Job) -> list[int]:
-        """The store's closed word in each cycle: windows that need no new maybe set."""
+    async def _requests(self, job: Job) -> tuple[CycleRequest, ...]:
+        """What is wanted of each cycle: no maybe set that is there, of a log only what is new."""
 
-        def read(ledger: Ledger) -> list[int]:
-            return [ledger.closed_words(job.meter_id, c).get(job.store, 0) for c in job.cycles]
+        def read(ledger: Ledger) -> tuple[CycleRequest, ...]:
+            return tuple(
+                _request(
+                    cycle,
+                    ledger.closed_words(job.meter_id, cycle).get(job.store, 0),
+                    ledger.log_states(job.meter_id, cycle).get(job.store)
+                    if job.source.reads_log
+                    else None,
+                )
+                for cycle in job.cycles
+            )
 
         return await self._books.do(read)
 
@@ -286,10 +293,12 @@ class Collector:
             clock_skew_ms=result.clock_skew_ms,
             complete=result.complete,
             facts={by_index[index]: facts for index, facts in result.facts.items()},
+            readings={by_index[index]: read for index, read in result.readings.items()},
             pseudonym_key_id=key_id,
             rules_digest=job.rules_digest,
             failure=PollFailure(failure.reason, failure.message) if failure else None,
-            listed=result.users_listed,
+            # A log has events, not users: how many are listed cannot be said.
+            listed=None if job.source.reads_log else result.users_listed,
             counted=result.counted,
             skipped=result.skipped,
             provisioned=result.provisioned,
@@ -363,6 +372,12 @@ def _hint(result: PollResult) -> str | None:
     if result.hint is not None:
         return result.hint
     return result.incomplete.message if result.incomplete is not None else None
+
+
+def _request(cycle: Cycle, closed: int, log: LogState | None) -> CycleRequest:
+    if log is None:
+        return CycleRequest(cycle, closed)
+    return CycleRequest(cycle, closed, log.position, log.ranges, log.holes)
 
 
 def _secret_of(source: EffectiveSource) -> str:

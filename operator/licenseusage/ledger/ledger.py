@@ -8,7 +8,7 @@ from typing import Self
 
 from sqlalchemy import Connection, select
 
-from licenseusage.ledger import closing, outbox, polls, registry, schema
+from licenseusage.ledger import closing, logs, outbox, polls, registry, schema
 from licenseusage.ledger.closing import Signing
 from licenseusage.ledger.database import Database, open_database
 from licenseusage.ledger.records import (
@@ -17,6 +17,7 @@ from licenseusage.ledger.records import (
     CycleRecord,
     DeclaredSource,
     DeliveryResult,
+    LogState,
     Meter,
     MeterKey,
     OutboxItem,
@@ -173,8 +174,8 @@ class Ledger:
     def record_poll(self, poll: PollRecord, now_ms: int) -> None:
         """Make one poll durable: facts of all its cycles, closed words, coverage, source status.
 
-        Cycles that have no record yet are created Open. Facts for a cycle whose facts were deleted
-        are dropped.
+        Also the position of an event log. Cycles that have no record yet are created Open. Facts
+        for a cycle whose facts were deleted are dropped.
 
         Raises:
             Stalled: ``PseudonymKeyChanged``: facts made with another key than the cycle's.
@@ -191,6 +192,11 @@ class Ledger:
         """Return the closed word of every store of a cycle."""
         states = self.store_states(meter_id, cycle)
         return {store: state.closed for store, state in states.items()}
+
+    def log_states(self, meter_id: int, cycle: Cycle) -> dict[StoreKey, LogState]:
+        """Return how far each event log was read for a cycle: what the next poll goes on from."""
+        with self._read() as connection:
+            return logs.log_states(connection, meter_id, cycle)
 
     def source_statuses(self, meter_id: int) -> dict[str, SourceStatus]:
         """Return the status of each source that was ever polled."""

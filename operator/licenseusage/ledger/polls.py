@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 
 from licenseusage.errors import Stalled
 from licenseusage.ledger.database import upsert
+from licenseusage.ledger.logs import record_reading
 from licenseusage.ledger.records import (
     CycleState,
     PollFailure,
@@ -35,7 +36,11 @@ def record_poll(connection: Connection, poll: PollRecord) -> None:
         if row.wiped:
             continue
         _note_rules(connection, row, poll)
-        _join_store(connection, row.id, cycle, poll, found)
+        store = _ensure_store(connection, row.id, poll)
+        _join_store(connection, store, cycle, poll, found)
+        reading = poll.readings.get(cycle)
+        if reading is not None:
+            record_reading(connection, store.id, cycle, poll.properties, reading)
     status = source_statuses(connection, poll.meter_id).get(poll.store.source)
     if poll.failure is None:
         _extend_coverage(connection, poll, status)
@@ -106,9 +111,8 @@ def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord) -> None
 
 
 def _join_store(
-    connection: Connection, cycle_id: int, cycle: Cycle, poll: PollRecord, found: Facts
+    connection: Connection, store: Row[Any], cycle: Cycle, poll: PollRecord, found: Facts
 ) -> None:
-    store = _ensure_store(connection, cycle_id, poll)
     refuted = found.refuted
     if found.sure or found.maybe or found.closed:
         refuted |= _join_users(connection, store, found)
@@ -120,7 +124,8 @@ def _join_store(
     told = poll.failure is None or bool(found.sure or found.low)
     seen_until = poll.ended_ms + poll.clock_skew_ms if told else None
     known = [ms for ms in (store.seen_until_ms, seen_until) if ms is not None]
-    succeeded = poll.failure is None
+    # A log's days are known once they were read, however late.
+    succeeded = poll.failure is None and cycle not in poll.readings
     followed = days_followed(cycle, poll.ended_ms, poll.interval_ms) if succeeded else 0
     connection.execute(
         update(stores)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from licenseusage.metering.cycles import Cycle, Grid
+from licenseusage.metering.events import Hole, LogPosition, LogReading, Range
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.properties import Properties
 from licenseusage.metering.statement import CycleStatement
@@ -129,6 +130,23 @@ class StoreState:
 
 
 @dataclass(frozen=True, slots=True)
+class LogState:
+    """How far an event log was read for a store, and what is known of it.
+
+    Attributes:
+        position: Where reading goes on.
+        ranges: Of which stamps every event is known; ascending, disjoint.
+        holes: Stretches that were lost; only what no range covers is lost in fact.
+        behind: The log holds more than was read so far.
+    """
+
+    position: LogPosition
+    ranges: tuple[Range, ...] = ()
+    holes: tuple[Hole, ...] = ()
+    behind: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PollFailure:
     """Why a poll failed: condition reason and a message for people (no ids, no secrets)."""
 
@@ -159,6 +177,8 @@ class PollRecord:
         skipped: Users skipped, by reason.
         provisioned: Users provisioned, None where unknown.
         size_bytes: Bytes received.
+        readings: Event logs: cycle -> what was read of the log, for cycles of ``facts``. A reading
+            that does not go on from the position held leaves only who was seen.
     """
 
     meter_id: int
@@ -178,6 +198,7 @@ class PollRecord:
     skipped: Mapping[str, int] = field(default_factory=dict)
     provisioned: int | None = None
     size_bytes: int | None = None
+    readings: Mapping[Cycle, LogReading] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

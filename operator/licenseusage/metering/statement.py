@@ -15,6 +15,7 @@ SEPARATE_IDENTITIES = "SeparateIdentities"
 UNSTABLE_IDS = "UnstableIds"
 REMOVED_USERS = "RemovedUsers"
 NO_CLOSING_POLL = "NoClosingPoll"
+LOG_HOLE = "LogHole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class CycleStatement:
             which is never 0.
         coverage: When the sources were observed.
         uncertainty: Why the upper bound exceeds the lower; empty without an upper bound.
-        unbounded: Why there is no upper bound, for an ended cycle: ``RemovedUsers``,
+        unbounded: Why there is no upper bound, for an ended cycle: ``RemovedUsers``, ``LogHole``,
             ``NoClosingPoll``; empty where there is one.
         refuted: Which declared properties the facts refute, in words; empty unless in conflict.
         boundary_gap_ms: The unobserved span around the cycle's end, ``(start, end)``, None if it
@@ -187,6 +188,8 @@ def _why_bounded(statement: CycleStatement) -> str:
 def _why_unbounded(statement: CycleStatement) -> str:
     if REMOVED_USERS in statement.unbounded:
         return "this product forgets removed users"
+    if LOG_HOLE in statement.unbounded:
+        return "part of the product's event log was lost before it could be read"
     if NO_CLOSING_POLL in statement.unbounded:
         return "nothing could be read completely after the cycle's end"
     return "nothing was proved"

@@ -6,9 +6,21 @@ has for a user are joined by the primary key, so that nobody counts twice.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from licenseusage.ledger.schema import facts
 from licenseusage.metering.combine import Combine, Tally
@@ -49,8 +61,8 @@ def count_domain(
     """Count the users of stores that share an identity domain, with stable ids."""
     lower, possible, per_day = 0, 0, [0] * days
     for number, store in enumerate(stores):
-        scan = _scan(store, stores[:number], days)
-        row = connection.execute(scan).one()
+        ids = {f"earlier_{n}": earlier.id for n, earlier in enumerate(stores[:number])}
+        row = connection.execute(_scan(number, days), {"store": store.id, **ids}).one()
         lower += row[0] or 0
         possible += row[1] or 0
         per_day = [total + (count or 0) for total, count in zip(per_day, row[2:], strict=True)]
@@ -65,15 +77,21 @@ def count_domain(
     return DomainCount(Tally(lower, upper, conflict), tuple(per_day))
 
 
-def _scan(store: CountedStore, earlier: Sequence[CountedStore], days: int) -> Any:  # noqa: ANN401
-    """Select (users sure, users possible, users sure per day) that no earlier store has."""
+@lru_cache(maxsize=512)
+def _scan(earlier: int, days: int) -> Any:  # noqa: ANN401
+    """Select (users sure, users possible, users sure per day) that no earlier store has.
+
+    Built once for each shape: with a term for every day that takes longer than most counts.
+    Parameters: ``store``, and ``earlier_0``, … for the ids of the earlier stores.
+    """
     own = facts.alias("own")
     source: FromClause = own
     sure_before: ColumnElement[int] = literal(0)
     maybe_before: ColumnElement[int] = literal(0)
-    for number, other in enumerate(earlier):
-        there = facts.alias(f"earlier_{number}")
-        same = and_(there.c.store_id == other.id, there.c.pseudonym == own.c.pseudonym)
+    for number in range(earlier):
+        there = facts.alias(f"there_{number}")
+        id_ = bindparam(f"earlier_{number}")
+        same = and_(there.c.store_id == id_, there.c.pseudonym == own.c.pseudonym)
         source = source.outerjoin(there, same)
         sure_before = sure_before.bitwise_or(func.coalesce(there.c.sure, 0))
         maybe_before = maybe_before.bitwise_or(func.coalesce(there.c.maybe, 0))
@@ -93,7 +111,7 @@ def _scan(store: CountedStore, earlier: Sequence[CountedStore], days: int) -> An
     return (
         select(_count_if(new_sure), _count_if(new_possible), *per_day)
         .select_from(source)
-        .where(own.c.store_id == store.id)
+        .where(own.c.store_id == bindparam("store"))
     )
 
 

@@ -6,6 +6,7 @@ its delivery change.
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    bindparam,
     case,
     func,
     insert,
@@ -122,19 +124,9 @@ def claim(
     connection: Connection, now_ms: int, chain_id: str | None, lease_ms: int
 ) -> OutboxItem | None:
     """Claim the next due document; see ``Ledger.claim``."""
-    query = (
-        _items()
-        .where(*_unblocked())
-        .order_by(
-            outbox.c.kind.in_(_KEY_STATEMENTS).desc(),  # the enrolment goes first
-            outbox.c.next_attempt_ms,
-            outbox.c.chain_id,
-            outbox.c.sequence,
-        )
-    )
-    if chain_id is not None:
-        query = query.where(outbox.c.chain_id == chain_id)
-    row = connection.execute(query.where(_when() <= now_ms).limit(1)).one_or_none()
+    query = _claimable(of_one_chain=chain_id is not None)
+    named = {} if chain_id is None else {"chain": chain_id}
+    row = connection.execute(query, {"now_ms": now_ms, **named}).one_or_none()
     if row is None:
         return None
     connection.execute(
@@ -300,6 +292,23 @@ def _joined() -> Any:  # noqa: ANN401
 def _items() -> Select[Any]:
     columns = (chains.c.key_chain_id, cycles.c.cycle_index, cycles.c.start_ms, cycles.c.end_ms)
     return select(outbox, *columns).select_from(_joined())
+
+
+@lru_cache
+def _claimable(*, of_one_chain: bool) -> Select[Any]:
+    """Select the document to claim; built once, since every look at a chain asks for it.
+
+    Parameters: ``now_ms``, and ``chain`` for the documents of one chain.
+    """
+    query = _items().where(*_unblocked(), _when() <= bindparam("now_ms")).limit(1)
+    if of_one_chain:
+        query = query.where(outbox.c.chain_id == bindparam("chain"))
+    return query.order_by(
+        outbox.c.kind.in_(_KEY_STATEMENTS).desc(),  # the enrolment goes first
+        outbox.c.next_attempt_ms,
+        outbox.c.chain_id,
+        outbox.c.sequence,
+    )
 
 
 def _when() -> ColumnElement[Any]:

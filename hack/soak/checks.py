@@ -106,11 +106,12 @@ class Checker:
     def _documents(self, connection: sqlite3.Connection, names: Mapping[int, str]) -> None:
         held: dict[str, str] = {}
         chains: dict[str, list[tuple[int, str]]] = defaultdict(list)
-        query = "select jti, chain_id, sequence, digest, token, meter_id, state from outbox"
-        for jti, chain, sequence, digest, token, meter, state in connection.execute(query):
+        query = "select jti, chain_id, sequence, digest, token, meter_id, state, reason from outbox"
+        for row in connection.execute(query):
+            jti, chain, sequence, digest, token, meter, state, reason = row
             held[jti] = token
             chains[chain].append((sequence, digest))
-            need(state not in ("Rejected", "Conflict"), f"document {jti} is {state}")
+            need(state not in ("Rejected", "Conflict"), f"document {jti} is {state}: {reason}")
             if jti not in self.tokens and meter is not None:
                 self._report(names[meter], token)
         lost = self.tokens.keys() - held.keys()

@@ -184,16 +184,20 @@ def interim_plan(
     counted: Counted,
     *,
     interval_hours: int,
+    chain_begun: bool,
     since_ms: int,
     now_ms: int,
 ) -> InterimPlan | None:
     """Return the next interim of the running cycle; None if there is none to plan.
 
     An interim needs the finals of all cycles but the one before it (REPORT_FORMAT §6), so none is
-    made while an older cycle is still open.
+    made while an older cycle is still open. And a chain's first report names its first cycle: as
+    long as there is none (``chain_begun``), it must not be about a later cycle than the final that
+    is still to come.
     """
-    older = [one for one in unfinished if one.cycle.end_ms < record.cycle.start_ms]
-    if older:
+    cycle = record.cycle
+    waits_for = cycle.start_ms if chain_begun else cycle.start_ms + 1
+    if any(one.cycle.end_ms < waits_for for one in unfinished):
         return None
     seen = [s.seen_until_ms for s in states if s.seen_until_ms is not None]
     return next_interim(

@@ -179,12 +179,14 @@ async def _interim(world: World, context: Context, now_ms: int) -> int | None:
     if not isinstance(issuer, Issuer):
         return None
     states = await world.books.do(lambda ledger: ledger.store_states(meter_id, current))
+    chain = await world.books.do(lambda ledger: ledger.chain(issuer.chain.id))
     plan = closing.interim_plan(
         record,
         unfinished,
         tuple(states.values()),
         context.counted,
         interval_hours=issuer.license.interval_hours,
+        chain_begun=chain.head is not None,
         since_ms=world.started_ms,
         now_ms=now_ms,
     )

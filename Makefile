@@ -65,6 +65,10 @@ bench: $(READY) ## seconds and memory of one collection, next to the naive ways 
 soak: $(READY) ## the property tests of the number and its ledger, for long [ARGS=…]
 	$(BIN)/pytest --hypothesis-profile=soak --timeout=0 tests/metering tests/ledger $(ARGS)
 
+.PHONY: kills
+kills: $(READY) controlplane ## SIGKILL for the operator, 200 times while cycles end: is anything lost? [ARGS="--kills N --seed S"]
+	$(BIN)/python -m hack.kills $(ARGS)
+
 .PHONY: e2e
 e2e: $(READY) controlplane ## the tests with real products only [ARGS=…]
 	$(BIN)/pytest tests/e2e $(ARGS)

@@ -254,6 +254,24 @@ def test_a_resend_makes_slow_and_rejected_ones_due_at_once(enrolled, add):
     assert enrolled.document(second.jti).next_attempt_ms == NOW + 1
 
 
+def test_another_route_makes_slow_and_rejected_ones_due_at_once(enrolled, add):
+    first, second = add(), add()
+    assert enrolled.resend_if_rerouted(1, "old", NOW) == 0, "the first route changes nothing"
+    verdict = DeliveryResult(Delivery.REJECTED, "LicenseMismatch", "no", receipt="receipt")
+    enrolled.record_result(enrolled.claim(NOW), verdict, NOW)
+    enrolled.record_result(enrolled.claim(NOW), refused("Forbidden", DAY_MS), NOW)
+    assert enrolled.resend_if_rerouted(1, "old", NOW + 1) == 0
+    assert enrolled.resend_if_rerouted(1, "new", NOW + 1) == 2
+    assert enrolled.claim(NOW + 1).jti == first.jti
+    assert enrolled.document(second.jti).next_attempt_ms == NOW + 1
+
+
+def test_a_route_outlives_a_restart(ledger, reopen):
+    ledger.resend_if_rerouted(1, "old", NOW)
+    with reopen().engine_read() as _:
+        pass
+
+
 def unknown_key(ledger, add, receipt: str):
     """The vendor does not know the key, and gives ``receipt`` for the statements sent again."""
     report = add()

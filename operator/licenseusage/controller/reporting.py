@@ -4,12 +4,15 @@ Nothing here decides a number or an answer: when is `metering.lifecycle`'s, what
 how it is sent `delivery`'s. This joins them for one object.
 """
 
+import hashlib
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
 
+from licenseusage import __version__
 from licenseusage.controller import closing
 from licenseusage.controller.closing import Counted
 from licenseusage.controller.conditions import Problem
@@ -292,12 +295,26 @@ async def _resend_if_changed(
 ) -> None:
     """Make slow and refused documents due at once when what they depend on changed (§10)."""
     assert not isinstance(context.signing, UsageError)  # noqa: S101 - the caller has asked
-    memory = world.memory(context.key)
-    routes = (license_.digest, context.signing.kid, *sorted(vendor_keys))
-    changed = memory.routes is not None and memory.routes != routes
-    memory.routes = routes
-    if (changed or context.requested) and not context.suspended:
-        await world.books.do(lambda ledger: ledger.resend(now_ms, meter_id=context.meter.id))
+    memory, meter_id = world.memory(context.key), context.meter.id
+    settings = world.settings
+    route = route_digest(
+        (license_.digest, context.signing.kid, *sorted(vendor_keys)),
+        (settings.vendor_endpoint, settings.vendor_ca_file),
+        (settings.vendor_proxy, settings.vendor_no_proxy),
+        (__version__,),
+    )
+    if context.suspended:
+        return
+    if memory.route != route:
+        await world.books.do(lambda ledger: ledger.resend_if_rerouted(meter_id, route, now_ms))
+        memory.route = route
+    if context.requested:
+        await world.books.do(lambda ledger: ledger.resend(now_ms, meter_id=meter_id))
+
+
+def route_digest(*parts: Sequence[str]) -> str:
+    """Return the digest of what delivery depends on: 64 hex digits."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _first_delay_ms(world: World, *, interim: bool) -> int:

@@ -27,14 +27,14 @@ class Remembered:
 
     Attributes:
         requested: Last seen value of the request annotation; "" before the first look.
-        routes: What delivery depends on (licence, vendor's keys, own key): a change re-sends.
+        route: Digest of what delivery depends on, as the ledger has it.
         objects: What the UsageReport objects were last made to say.
         objects_at_s: When, by the loop's time.
         statements: Cached statements, by cycle, beside what they were made from.
     """
 
     requested: str | None = ""
-    routes: tuple[str, ...] | None = None
+    route: str | None = None
     objects: object = None
     objects_at_s: float = 0.0
     statements: dict[int, tuple[object, CycleStatement]] = field(default_factory=dict)

@@ -360,6 +360,27 @@ class Ledger:
         with self._write(now_ms) as connection:
             return outbox.resend(connection, now_ms, meter_id)
 
+    def resend_if_rerouted(self, meter_id: int, route: str, now_ms: int) -> int:
+        """Make everything undelivered of a meter due, if what delivery depends on has changed.
+
+        The route is kept, so that what changes with a restart (settings, an upgrade) counts too; the
+        first one of a meter changes nothing (REPORT_FORMAT §10).
+
+        Args:
+            meter_id: The meter.
+            route: Digest of licence, keys, the vendor's address and the operator's version; at most
+                64 characters.
+            now_ms: The time.
+
+        Returns:
+            How many documents became due.
+        """
+        with self._read() as connection:
+            if outbox.route_of(connection, meter_id) == route:
+                return 0
+        with self._write(now_ms) as connection:
+            return outbox.reroute(connection, meter_id, route, now_ms)
+
     def resend_key_statements(self, key_chain_id: str, now_ms: int) -> None:
         """Send all key statements again (the vendor answered ``KeyUnknown``)."""
         with self._write(now_ms) as connection:

@@ -33,7 +33,7 @@ from licenseusage.ledger.records import (
     ReportKind,
     SignedDocument,
 )
-from licenseusage.ledger.schema import chains, cycles, outbox
+from licenseusage.ledger.schema import chains, cycles, meters, outbox
 from licenseusage.metering.cycles import Cycle
 
 DAY_MS = 86_400_000
@@ -226,6 +226,19 @@ def resend(connection: Connection, now_ms: int, meter_id: int | None) -> int:
         wanted.append(or_(outbox.c.meter_id == meter_id, outbox.c.meter_id.is_(None)))
     again = {"state": Delivery.PENDING, "next_attempt_ms": now_ms}
     return connection.execute(update(outbox).where(*wanted).values(again)).rowcount
+
+
+def route_of(connection: Connection, meter_id: int) -> str | None:
+    """Return the digest of what a meter's delivery depended on last; None before the first."""
+    query = select(meters.c.route).where(meters.c.id == meter_id)
+    return connection.execute(query).scalar_one()
+
+
+def reroute(connection: Connection, meter_id: int, route: str, now_ms: int) -> int:
+    """Keep a new route and send again what waits; see ``Ledger.resend_if_rerouted``."""
+    former = route_of(connection, meter_id)
+    connection.execute(update(meters).where(meters.c.id == meter_id).values(route=route))
+    return 0 if former in {None, route} else resend(connection, now_ms, meter_id)
 
 
 def resend_key_statements(connection: Connection, key_chain_id: str, now_ms: int) -> None:

@@ -54,6 +54,7 @@ meters = Table(
     Column("license_serial", String(128)),
     Column("created_ms", BigInteger, nullable=False),
     Column("deleted_ms", BigInteger),
+    Column("route", String(64)),  # digest of what delivery depends on
     UniqueConstraint("namespace", "name", "product"),
 )
 

@@ -4,12 +4,15 @@ import pytest
 
 from licenseusage.controller.conditions import Consequence, Problem
 from licenseusage.controller.reported import Reporting, reported, within_entitlement
-from licenseusage.controller.transitions import of_status
+from licenseusage.controller.transitions import of_deliveries, of_status
+from licenseusage.delivery.outbox import DeliveryState, Queued, Settlement
+from licenseusage.delivery.sender import Attempt
 from licenseusage.ledger.records import Delivery, OutboxItem, ReportKind
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.coverage import Coverage
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.statement import CycleStatement
+from tests.delivery import people
 
 CYCLE = Cycle(0, 0, DAY_MS)
 
@@ -98,6 +101,13 @@ def shown(kind, status, reason="R"):
         ([shown("Collected", "False", "A")], [shown("Collected", "False", "B")], []),
         ([shown("Ready", "True")], [shown("Ready", "False")], []),
         ([shown("Reported", "Unknown")], [shown("Reported", "True")], []),
+        ([], [shown("Reported", "False", "DeliveryPending")], []),
+        (
+            [shown("Reported", "False", "DeliveryPending")],
+            [shown("Reported", "True", "ReportAccepted")],
+            [],
+        ),
+        ([], [shown("Reported", "False", "CycleMismatch")], ["CycleMismatch"]),
     ],
 )
 def test_events_tell_what_turned(before, after, reasons):
@@ -117,3 +127,33 @@ def test_a_cycle_that_became_final_is_told_once():
     assert event.reason == "CycleClosed"
     assert "398" in event.note
     assert not of_status({"history": [final]}, {"history": [final]})
+
+
+def attempt(token, state=DeliveryState.ACCEPTED, *, receipt="receipt", warning=None):
+    settlement = Settlement(state, "R", "said", None, receipt=receipt, warning=warning)
+    return Attempt(Queued("c-1", "c", 1, token, 1), settlement)
+
+
+@pytest.mark.parametrize(
+    ("settled", "reasons"),
+    [
+        ((people.enrolment(),), ["KeysAccepted"]),
+        ((people.reports(1)[0],), ["ReportAccepted"]),
+        ((people.reports(1)[0], DeliveryState.REJECTED), ["ReportRejected"]),
+    ],
+)
+def test_a_signed_verdict_is_an_event_that_names_what_it_is_about(settled, reasons):
+    assert [event.reason for event in of_deliveries([attempt(*settled)])] == reasons
+
+
+def test_a_temporary_failure_is_none():
+    failed = attempt(people.reports(1)[0], DeliveryState.PENDING, receipt=None)
+    assert of_deliveries([failed]) == []
+
+
+def test_a_vendors_head_that_went_back_is_told():
+    lost = attempt(people.reports(1)[0], warning="VendorHeadRegressed")
+    assert [event.reason for event in of_deliveries([lost])] == [
+        "ReportAccepted",
+        "VendorHeadRegressed",
+    ]

@@ -35,11 +35,11 @@ class Ages:
         self.vendor = Vendor(folder / "vendor")
         self.operator = None
 
-    def travel(self, at: float) -> Operator:
+    def travel(self, at: float, *, vendor_late: int = 0) -> Operator:
         """Start everything at a simulated time, in seconds since the epoch."""
         self.stop()
         offset = int(at - time.time())
-        self.product.offset = self.vendor.offset = offset
+        self.product.offset, self.vendor.offset = offset, offset - vendor_late
         self.vendor.start()
         self.operator = Operator(
             self.crds,
@@ -159,6 +159,28 @@ def test_new_terms_begin_after_the_old_cycle_which_ends_under_the_old_licence(ag
     cycle = until(lambda: operator.status("shop").get("cycle"), 20)
     assert cycle["startTime"].startswith(str(day(first) + timedelta(days=3)))
     assert cycle["endTime"].startswith(str(day(first) + timedelta(days=6)))
+
+
+def test_a_final_refused_for_its_date_is_issued_anew_and_later_cycles_wait_for_it(ages):
+    first = MIDNIGHT - 6 * DAY + 3600
+    ages.product.users = {"ann": first - 60}
+    ages.crds.apply(licensed(ages, anchor=day(first), offset=int(first - NOW)))
+    operator = ages.travel(first)
+    operator.wait_condition("shop", "Reported", "True", "ReportAccepted")
+
+    operator = ages.travel(first + DAY, vendor_late=3600)
+    seen = operator.wait_condition("shop", "Reported", "False", "IssuedInFuture")
+    assert "signed the verdict" in seen["message"]
+    (refused,) = ages.finals()
+    assert refused["status"]["delivery"] == "Rejected"
+
+    ages.travel(first + 2 * DAY + 3600)
+    anew, following = until(lambda: ages.accepted(2), 60)
+    assert anew["spec"]["cycle"] == refused["spec"]["cycle"]
+    assert anew["spec"]["activeText"] == refused["spec"]["activeText"]
+    sequences = [r["spec"]["sequence"] for r in (refused, anew, following)]
+    assert sequences == sorted(sequences)
+    assert len(ages.finals()) == 3
 
 
 def enrolled(ages):

@@ -7,7 +7,9 @@ from licenseusage.ledger.records import (
     Delivery,
     DeliveryResult,
     Link,
+    ReportChain,
     ReportKind,
+    SignedDocument,
 )
 from tests.ledger.conftest import CHAIN, CYCLE, END, HOUR_MS, START, TERMS, declared, poll
 
@@ -202,3 +204,63 @@ def signed(chain, sequence, text="enrolment"):
     from licenseusage.ledger.records import SignedDocument
 
     return SignedDocument(f"{chain * 32}-{sequence:010d}", f"sha256:{text}", text)
+
+
+def refuse(ledger, now, receipt="receipt"):
+    """The vendor refuses what is due of the chain; with a receipt: for ever."""
+    verdict = DeliveryResult(Delivery.REJECTED, "IssuedInFuture", "no", receipt=receipt)
+    ledger.record_result(ledger.claim(now), verdict, now)
+
+
+@pytest.fixture
+def refused(counted, signer):
+    """A final with a signed Rejected."""
+    statement = SignedDocument("enrolment", "sha256:e", "token")
+    counted.add_key_statement(CHAIN.key_chain_id, ReportKind.ENROLMENT, 1, statement, START)
+    counted.record_result(
+        counted.claim(START), DeliveryResult(Delivery.ACCEPTED, receipt="r", received_ms=1), START
+    )
+    close(counted, signer)
+    refuse(counted, CLOSING + 2000)
+    return counted
+
+
+def replace(ledger, signer, now=CLOSING + 5000, chain=CHAIN):
+    return ledger.replace_final(1, CYCLE, now, chain=chain, sign=signer)
+
+
+def test_a_refused_final_is_replaced_by_the_same_statement_at_the_next_place(refused, signer):
+    anew = replace(refused, signer)
+    first, second = signer.drafts
+    assert (anew.kind, anew.sequence, anew.state) == (ReportKind.FINAL, 2, Delivery.PENDING)
+    assert (second.statement, second.at_ms) == (first.statement, CLOSING + 5000)
+    assert anew.created_ms == CLOSING + 5000
+
+
+def test_a_final_is_replaced_once(refused, signer):
+    assert replace(refused, signer) is not None
+    assert replace(refused, signer) is None
+
+
+def test_a_replacement_that_is_refused_can_be_replaced(refused, signer):
+    replace(refused, signer)
+    refuse(refused, CLOSING + 6000)
+    assert replace(refused, signer, CLOSING + 7000).sequence == 3
+
+
+def test_a_replacement_is_never_dated_before_the_end_of_its_cycle(refused, signer):
+    assert replace(refused, signer, now=END - HOUR_MS) is None
+
+
+@pytest.mark.parametrize("receipt", [None, "signed"])
+def test_only_a_signed_refusal_is_replaced(counted, signer, receipt):
+    final = close(counted, signer)
+    state = Delivery.ACCEPTED if receipt else Delivery.REJECTED
+    verdict = DeliveryResult(state, "X", "no", receipt=receipt, received_ms=CLOSING)
+    counted.record_result(final, verdict, CLOSING)
+    assert replace(counted, signer) is None
+
+
+def test_another_chain_replaces_nothing(refused, signer):
+    other = ReportChain("d" * 32, CHAIN.key_chain_id)
+    assert replace(refused, signer, chain=other) is None

@@ -267,9 +267,9 @@ def test_another_route_makes_slow_and_rejected_ones_due_at_once(enrolled, add):
 
 
 def test_a_route_outlives_a_restart(ledger, reopen):
+    assert ledger.route(1) is None
     ledger.resend_if_rerouted(1, "old", NOW)
-    with reopen().engine_read() as _:
-        pass
+    assert reopen().route(1) == "old"
 
 
 def unknown_key(ledger, add, receipt: str):

@@ -21,6 +21,7 @@ from licenseusage.controller.deliveries import Errand
 from licenseusage.controller.enrolling import authorised, enrol, keep_beside_key, license_of_cycle
 from licenseusage.controller.key import Key
 from licenseusage.controller.objects import INTERIMS
+from licenseusage.controller.replacing import refused_finals, replacement_due
 from licenseusage.controller.reported import Reporting
 from licenseusage.controller.statements import Issuer, chain_of
 from licenseusage.controller.world import World
@@ -99,6 +100,8 @@ async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Ou
         trouble.note(signing)
     times: list[int | None] = [None, None]
     held = False
+    async with trouble.noted():
+        await _replace_refused(world, context, now_ms)
     async with trouble.noted():
         times[0], held = await _close_ended(world, context, now_ms)
     async with trouble.noted():
@@ -227,7 +230,63 @@ async def _issuer(world: World, context: Context, cycle: Cycle) -> Issuer | Usag
         reference_offset_seconds=world.reference_offset_seconds(),
     )
     state = await world.books.do(lambda ledger: ledger.chain(issuer.chain.id))
-    return _stopped(state) if state.stopped else issuer
+    if state.stopped:
+        return _stopped(state)
+    for refused in await _refused(world, context.meter.id):
+        # What comes after it would be refused as well, and a chain must not begin behind it.
+        if refused.chain_id == state.id and refused.cycle and refused.cycle.end_ms < cycle.end_ms:
+            return Waiting(
+                refused.reason or "Rejected",
+                f"The vendor refused final report {refused.sequence}: later cycles are reported "
+                f"once another final has taken its place.",
+                60,
+            )
+    return issuer
+
+
+async def _refused(world: World, meter_id: int) -> tuple[OutboxItem, ...]:
+    reports = await world.books.do(lambda ledger: ledger.reports(meter_id, interims=0))
+    return refused_finals(reports)
+
+
+async def _replace_refused(world: World, context: Context, now_ms: int) -> None:
+    """Sign another final in place of one that the vendor has refused for good (§6 rule 4).
+
+    Raises:
+        UsageError: The ledger cannot be read or written.
+    """
+    meter_id = context.meter.id
+    refused = await _refused(world, meter_id)
+    if not refused:
+        return
+    route = _route(world, context)
+    before = await world.books.do(lambda ledger: ledger.route(meter_id))
+    changed = context.requested or (None not in (route, before) and route != before)
+    offset = world.reference_offset_seconds()
+    for item in refused:
+        due = replacement_due(item, now_ms, changed=changed, reference_offset_seconds=offset)
+        if not due or not await _replace(world, context, item, now_ms):
+            return
+
+
+async def _replace(world: World, context: Context, refused: OutboxItem, now_ms: int) -> bool:
+    cycle = refused.cycle
+    issuer = None if cycle is None else await _issuer(world, context, cycle)
+    if cycle is None or not isinstance(issuer, Issuer):
+        return False
+    chain, sign = issuer.chain, issuer.sign
+    delay_ms = 0 if context.requested else _first_delay_ms(world, interim=False)
+    made = await world.books.do(
+        lambda ledger: ledger.replace_final(
+            context.meter.id,
+            cycle,
+            now_ms,
+            chain=chain,
+            sign=sign,
+            first_attempt_ms=now_ms + delay_ms,
+        )
+    )
+    return made is not None
 
 
 def _stopped(state: ChainState) -> Stalled:
@@ -256,7 +315,7 @@ async def _deliver(
         return None  # told already
     if isinstance(context.vendor_keys, UsageError):
         raise context.vendor_keys
-    await _resend_if_changed(world, context, license_, context.vendor_keys, now_ms)
+    await _resend_if_changed(world, context, now_ms)
     chain = chain_of(license_, context.signing.installation, *context.key)
     chains: dict[str, tuple[str, License]] = {chain.id: (chain.key_chain_id, license_)}
     for item in documents:
@@ -290,26 +349,31 @@ def _when(item: OutboxItem) -> int | None:
     return item.lease_until_ms if sending else item.next_attempt_ms
 
 
-async def _resend_if_changed(
-    world: World, context: Context, license_: License, vendor_keys: VendorKeys, now_ms: int
-) -> None:
+async def _resend_if_changed(world: World, context: Context, now_ms: int) -> None:
     """Make slow and refused documents due at once when what they depend on changed (§10)."""
-    assert not isinstance(context.signing, UsageError)  # noqa: S101 - the caller has asked
     memory, meter_id = world.memory(context.key), context.meter.id
-    settings = world.settings
-    route = route_digest(
-        (license_.digest, context.signing.kid, *sorted(vendor_keys)),
-        (settings.vendor_endpoint, settings.vendor_ca_file),
-        (settings.vendor_proxy, settings.vendor_no_proxy),
-        (__version__,),
-    )
-    if context.suspended:
+    route = _route(world, context)
+    if context.suspended or route is None:
         return
     if memory.route != route:
         await world.books.do(lambda ledger: ledger.resend_if_rerouted(meter_id, route, now_ms))
         memory.route = route
     if context.requested:
         await world.books.do(lambda ledger: ledger.resend(now_ms, meter_id=meter_id))
+
+
+def _route(world: World, context: Context) -> str | None:
+    """Return the digest of what delivery depends on now; None: something of it cannot be read."""
+    license_, signing, vendor_keys = context.license, context.signing, context.vendor_keys
+    if license_ is None or isinstance(signing, UsageError) or isinstance(vendor_keys, UsageError):
+        return None
+    settings = world.settings
+    return route_digest(
+        (license_.digest, signing.kid, *sorted(vendor_keys)),
+        (settings.vendor_endpoint, settings.vendor_ca_file),
+        (settings.vendor_proxy, settings.vendor_no_proxy),
+        (__version__,),
+    )
 
 
 def route_digest(*parts: Sequence[str]) -> str:

@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from licenseusage.api.conditions import ConditionType
+from licenseusage.api.conditions import ConditionType, Reason
 from licenseusage.controller.events import Event, Kind
 from licenseusage.delivery.outbox import DeliveryState
 from licenseusage.delivery.sender import Attempt
+from licenseusage.reports.receipt import Sent
+from licenseusage.reports.refused import MEANING
+from licenseusage.reports.typs import REPORT
 
 _ACTIONS = {
     ConditionType.COLLECTED: "Collect",
@@ -14,6 +17,8 @@ _ACTIONS = {
     ConditionType.REPORTED: "Report",
     ConditionType.WITHIN_ENTITLEMENT: "Count",
 }
+# On its way is no event, and that it has arrived is told by the delivery itself.
+_UNTOLD = {Reason.DELIVERY_PENDING, Reason.REPORT_ACCEPTED}
 _VERDICTS = {
     DeliveryState.ACCEPTED: Kind.NORMAL,
     DeliveryState.REJECTED: Kind.WARNING,
@@ -31,6 +36,8 @@ def of_status(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event
     for condition in after.get("conditions") or ():
         kind = condition["type"]
         if kind not in _ACTIONS or condition["status"] == "Unknown":
+            continue
+        if condition["reason"] in _UNTOLD:
             continue
         bad = condition["status"] == "False"
         previous = was.get(kind, {}).get("status")
@@ -61,16 +68,27 @@ def of_status(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event
 
 def of_deliveries(attempts: Sequence[Attempt]) -> list[Event]:
     """Return the events of signed verdicts; a temporary failure is a condition, not an event."""
-    return [
-        Event(
-            _VERDICTS[attempt.settlement.state],
-            f"Report{attempt.settlement.state}",
-            "Deliver",
-            f"Document {attempt.queued.jti}: {attempt.settlement.message}",
-        )
-        for attempt in attempts
-        if attempt.settlement.receipt is not None and attempt.settlement.state in _VERDICTS
-    ]
+    events = []
+    for attempt in attempts:
+        settlement = attempt.settlement
+        if settlement.receipt is not None and settlement.state in _VERDICTS:
+            events.append(_verdict(attempt))
+        if settlement.warning is not None:
+            note = f"{MEANING.get(settlement.warning, settlement.warning)}."
+            events.append(Event(Kind.WARNING, settlement.warning, "Deliver", note))
+    return events
+
+
+def _verdict(attempt: Attempt) -> Event:
+    queued, settlement = attempt.queued, attempt.settlement
+    is_report = Sent.from_token(queued.token).subject.typ == REPORT
+    what = f"Report {queued.sequence}" if is_report else "The keys of this installation"
+    return Event(
+        _VERDICTS[settlement.state],
+        f"{'Report' if is_report else 'Keys'}{settlement.state}",
+        "Deliver",
+        f"{what}: {settlement.message}",
+    )
 
 
 def _final(one: Mapping[str, Any]) -> bool:

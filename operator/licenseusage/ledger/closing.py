@@ -6,7 +6,7 @@ does, the token is the one that stays.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
@@ -110,6 +110,24 @@ def close_cycle(
     if signing is None:
         return None
     return _sign(connection, row, ReportKind.FINAL, record.intent, signing)
+
+
+def replace_final(
+    connection: Connection, meter_id: int, cycle: Cycle, now_ms: int, signing: Signing
+) -> OutboxItem | None:
+    """Sign a final in place of one that was refused; see ``Ledger.replace_final``."""
+    row = ensure_cycle(connection, meter_id, cycle)
+    intent = cycle_record(row).intent
+    held = documents.final_of(connection, row.id)
+    if intent is None or held is None or held.chain_id != signing.chain.id:
+        return None
+    at_ms = dated_ms(connection, now_ms)
+    refused = held.state is Delivery.REJECTED and held.receipt is not None
+    if not refused or at_ms < cycle.end_ms:
+        return None
+    high_water = max(at_ms, high_water_ms(connection))
+    anew = replace(intent, at_ms=at_ms, clock_high_water_ms=high_water)
+    return _sign(connection, row, ReportKind.FINAL, anew, signing)
 
 
 def add_interim(

@@ -288,6 +288,31 @@ class Ledger:
         with self._write(now_ms) as connection:
             return closing.add_interim(connection, meter_id, slot, statement, now_ms, signing)
 
+    def replace_final(
+        self,
+        meter_id: int,
+        cycle: Cycle,
+        now_ms: int,
+        *,
+        chain: ReportChain,
+        sign: Callable[[ReportDraft], SignedDocument],
+        first_attempt_ms: int | None = None,
+        awaiting_approval: bool = False,
+    ) -> OutboxItem | None:
+        """Sign the decided statement of a Final cycle once more, dated now.
+
+        Only in place of a final with a signed ``Rejected``, which holds its place in the chain and
+        does not count as final (REPORT_FORMAT §6 rule 4).
+
+        Returns:
+            The new report; None if the cycle's newest final is no such one of this chain, or if the
+            report would be dated before the end of the cycle.
+        """
+        due_ms = now_ms if first_attempt_ms is None else first_attempt_ms
+        signing = Signing(chain, sign, due_ms, awaiting_approval)
+        with self._write(now_ms) as connection:
+            return closing.replace_final(connection, meter_id, cycle, now_ms, signing)
+
     # --- outbox ----------------------------------------------------------------------------------
 
     def add_key_statement(
@@ -360,11 +385,16 @@ class Ledger:
         with self._write(now_ms) as connection:
             return outbox.resend(connection, now_ms, meter_id)
 
+    def route(self, meter_id: int) -> str | None:
+        """Return the route of a meter as `resend_if_rerouted` last kept it; None before that."""
+        with self._read() as connection:
+            return outbox.route_of(connection, meter_id)
+
     def resend_if_rerouted(self, meter_id: int, route: str, now_ms: int) -> int:
         """Make everything undelivered of a meter due, if what delivery depends on has changed.
 
-        The route is kept, so that what changes with a restart (settings, an upgrade) counts too; the
-        first one of a meter changes nothing (REPORT_FORMAT §10).
+        The route is kept, so that what changes with a restart (settings, an upgrade) counts too;
+        the first one of a meter changes nothing (REPORT_FORMAT §10).
 
         Args:
             meter_id: The meter.

@@ -231,7 +231,8 @@ def resend(connection: Connection, now_ms: int, meter_id: int | None) -> int:
 def route_of(connection: Connection, meter_id: int) -> str | None:
     """Return the digest of what a meter's delivery depended on last; None before the first."""
     query = select(meters.c.route).where(meters.c.id == meter_id)
-    return connection.execute(query).scalar_one()
+    route: str | None = connection.execute(query).scalar_one()
+    return route
 
 
 def reroute(connection: Connection, meter_id: int, route: str, now_ms: int) -> int:

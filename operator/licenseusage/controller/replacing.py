@@ -1,0 +1,61 @@
+"""Finals that the vendor has refused with a signature: when another one takes their place.
+
+A signed ``Rejected`` is for ever: the same bytes get the same verdict, hold their place in the
+chain and do not count as the cycle's final (REPORT_FORMAT §6 rule 4). Only a new report can be
+accepted, once what was refused has changed. Pure decisions.
+"""
+
+from collections.abc import Iterable
+
+from licenseusage.ledger.outbox import DAY_MS
+from licenseusage.ledger.records import Delivery, OutboxItem, ReportKind
+
+TOLERANCE_SECONDS = 300
+"""How far ahead a receiver lets a report be dated (REPORT_FORMAT §12)."""
+
+_CLOCK = "IssuedInFuture"
+
+
+def refused_finals(reports: Iterable[OutboxItem]) -> tuple[OutboxItem, ...]:
+    """Return the finals that await a replacement, oldest cycle first.
+
+    Args:
+        reports: All finals of an object, and whatever else it has.
+    """
+    newest: dict[tuple[str, int], OutboxItem] = {}
+    for item in reports:
+        if item.kind is ReportKind.FINAL and item.cycle is not None:
+            at = (item.chain_id, item.cycle.start_ms)
+            if at not in newest or newest[at].sequence < item.sequence:
+                newest[at] = item
+    refused = [item for item in newest.values() if _signed_refusal(item)]
+    return tuple(sorted(refused, key=lambda item: item.cycle.start_ms if item.cycle else 0))
+
+
+def replacement_due(
+    refused: OutboxItem, now_ms: int, *, changed: bool, reference_offset_seconds: int | None
+) -> bool:
+    """Whether another final is to be signed now in place of a refused one.
+
+    When something changed that the verdict may have depended on (licence, keys, the vendor's
+    address, the operator's version), or when an administrator asks. A report that was dated in the
+    vendor's future needs a clock that is right: one that was set back since, or, once a day, one
+    that the API server does not contradict.
+
+    Args:
+        refused: A final with a signed ``Rejected``.
+        now_ms: The time.
+        changed: What delivery depends on has changed, or somebody asks.
+        reference_offset_seconds: The API server's clock minus ours; None: not known.
+    """
+    if refused.cycle is None or now_ms < refused.cycle.end_ms:
+        return False  # a report dated before the end of what it states contradicts itself
+    if changed:
+        return True
+    if refused.reason != _CLOCK or abs(reference_offset_seconds or 0) > TOLERANCE_SECONDS:
+        return False
+    return now_ms < refused.created_ms or now_ms >= refused.created_ms + DAY_MS
+
+
+def _signed_refusal(item: OutboxItem) -> bool:
+    return item.state is Delivery.REJECTED and item.receipt is not None

@@ -1,6 +1,6 @@
 """A ledger in a temporary folder, one meter in it, and short ways to say what happened."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from hashlib import sha256
@@ -20,8 +20,9 @@ from licenseusage.ledger.records import (
     StoreKey,
 )
 from licenseusage.metering.cycles import DAY_MS, Cycle, Terms
-from licenseusage.metering.facts import Facts, Row, list_facts
+from licenseusage.metering.facts import Facts, Row, horizon_ms, list_facts
 from licenseusage.metering.properties import Properties, Removal
+from licenseusage.metering.roster import Listed
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
@@ -29,6 +30,7 @@ TERMS = Terms(date(2026, 11, 1), length_days=4)
 CYCLE = TERMS.cycle(0)
 START, END = CYCLE.start_ms, CYCLE.end_ms
 KEPT = Properties(removal=Removal.NEVER, ids_stable=True, lag_ms=MINUTE_MS)
+LISTED_ONCE = Properties(removal=Removal.LISTED_ONCE, ids_stable=True, lag_ms=MINUTE_MS)
 GRAPH = StoreKey("graph", "domain")
 CHAIN = ReportChain("c" * 32, "e" * 32)
 INTERVAL_MS = 15 * MINUTE_MS
@@ -49,8 +51,10 @@ def poll(
     cycles: tuple[Cycle, ...] = (CYCLE,),
     already_closed: int = 0,
     meter_id: int = 1,
+    idle: Collection[str] = (),
+    selection: str | None = None,
 ) -> PollRecord:
-    """A poll of one second that listed ``active``: name -> time of last activity."""
+    """A poll of one second that listed ``active``: name -> time of last activity, and ``idle``."""
     facts = {
         cycle: list_facts(
             cycle,
@@ -61,6 +65,15 @@ def poll(
             complete=complete,
             rows=[Row(user(name), ms, None) for name, ms in active.items()],
             already_closed=already_closed,
+            listed=Listed(
+                never=[user(name) for name in idle],
+                early=[user(n) for n, ms in active.items() if ms < horizon_ms(cycle, properties)],
+                later=[
+                    (user(name), ms, None)
+                    for name, ms in active.items()
+                    if ms >= horizon_ms(cycle, properties)
+                ],
+            ),
         )
         for cycle in cycles
     }
@@ -76,6 +89,7 @@ def poll(
         facts=facts,
         pseudonym_key_id="f" * 32,
         rules_digest="sha256:rules",
+        selection=selection,
         failure=failure,
         listed=len(active),
         provisioned=100,

@@ -16,11 +16,23 @@ from licenseusage.ledger.schema import cycles, facts, stores
 from licenseusage.metering.combine import Combine, Store, day_counts, evaluate
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
 from licenseusage.metering.facts import Facts, merge
+from licenseusage.metering.known import Known, intersected, tallied, united
 from licenseusage.metering.properties import Removal
-from tests.ledger.conftest import CYCLE, END, HOUR_MS, KEPT, START, TERMS, declared, poll
+from tests.ledger.conftest import (
+    CYCLE,
+    END,
+    HOUR_MS,
+    KEPT,
+    LISTED_ONCE,
+    START,
+    TERMS,
+    declared,
+    poll,
+)
 
 NUMBERS = itertools.count()
 NAMES = ("ada", "ben", "cleo", "dan", "eve")
+ROSTER = replace(LISTED_ONCE, roster_gap_ms=5 * DAY_MS)  # the polls below lie far apart
 STORES = (
     DeclaredSource(StoreKey("a", "one"), KEPT, HOUR_MS),
     DeclaredSource(StoreKey("a2", "one"), KEPT, HOUR_MS),
@@ -28,6 +40,8 @@ STORES = (
     DeclaredSource(StoreKey("c", "two"), KEPT, HOUR_MS),
     DeclaredSource(StoreKey("d", "one"), replace(KEPT, removal=Removal.UNKNOWN), HOUR_MS),
     DeclaredSource(StoreKey("e", "one"), replace(KEPT, ids_stable=False), HOUR_MS),
+    DeclaredSource(StoreKey("f", "one"), ROSTER, HOUR_MS),
+    DeclaredSource(StoreKey("g", "one"), replace(ROSTER, id_reuse=True), HOUR_MS),
 )
 
 
@@ -35,7 +49,12 @@ STORES = (
 def histories(draw: st.DrawFn) -> list:
     """Polls of some stores, in any order; values need not be consistent: conflicts happen too."""
     stores = draw(st.lists(st.sampled_from(STORES), min_size=1, unique_by=lambda s: s.store))
-    polls = []
+    # Where a roster is kept it begins before the cycle, so that some give an upper bound.
+    polls = [
+        poll(START - HOUR_MS, {}, store=s.store, properties=s.properties, idle=NAMES[:2])
+        for s in stores
+        if s.properties.keeps_roster
+    ]
     for _ in range(draw(st.integers(0, 8))):
         source = draw(st.sampled_from(stores))
         at = draw(st.sampled_from([1, 25, 26, 60, 97, 97, 98, 110, 119])) * HOUR_MS + START
@@ -50,6 +69,7 @@ def histories(draw: st.DrawFn) -> list:
                 store=source.store,
                 properties=source.properties,
                 complete=complete,
+                idle=draw(st.sets(st.sampled_from(NAMES))) - active.keys(),
             )
         )
     return [stores, polls]
@@ -89,11 +109,13 @@ def test_the_ledger_counts_as_the_pure_rules_do(shared, history, combine):
         known[each.store] = merge(held, each.facts[CYCLE])
 
     pure = [
-        Store(source.store.domain, known.get(source.store, Facts()), source.properties)
+        Store(source.store.domain, known.get(source.store, Facts()), source.properties, CYCLE)
         for source in declared_stores
     ]
     stated = shared.statement(meter, CYCLE, sources=declared_stores, combine=combine, as_of_ms=END)
     assert stated.bounds == evaluate(pure, combine)
+    removed = sum(why.users for why in stated.uncertainty if why.reason == "RemovedUsers")
+    assert removed <= _vanished(pure, combine)
 
     for window in range(CYCLE.days):
         lower = evaluate(pure, combine, window).lower
@@ -101,6 +123,8 @@ def test_the_ledger_counts_as_the_pure_rules_do(shared, history, combine):
 
     states = shared.store_states(meter, CYCLE)
     for store, held in known.items():
+        if store not in states:
+            continue  # polled before the start only, for the roster
         words = states[store].closed, states[store].ended, states[store].refuted
         assert words == (held.closed, held.ended, held.refuted)
         users = held.sure.keys() | held.maybe.keys()
@@ -141,6 +165,17 @@ def test_a_person_in_two_stores_counts_once_a_day(ledger):
         ledger.record_poll(poll(END + HOUR_MS // 3, active, store=store), at)
     stated = ledger.statement(1, CYCLE, sources=STORES[:2], as_of_ms=END)
     assert stated.daily[-1] == 1
+
+
+def _vanished(stores, combine) -> int:
+    """Users who vanished, over the identity domains."""
+    together = united if combine is Combine.UNION else intersected
+    domains: dict[str, list[Known]] = {}
+    for store in stores:
+        known = store.known(CYCLE_BIT)
+        if isinstance(known, Known):
+            domains.setdefault(store.domain, []).append(known)
+    return sum(tallied(together(group)).vanished for group in domains.values())
 
 
 def test_day_counts_are_counts_of_bits():

@@ -90,8 +90,8 @@ def test_a_truncated_file_is_refused(path):
 def test_a_newer_schema_is_refused(path):
     opened(path).close()
     with sqlite3.connect(path) as newer:
-        newer.execute("update ledger set schema_version = 2")
-    with pytest.raises(Stalled, match="schema version 2, this program knows 1") as refused:
+        newer.execute("update ledger set schema_version = 3")
+    with pytest.raises(Stalled, match="schema version 3, this program knows 2") as refused:
         opened(path)
     assert refused.value.reason == "LedgerSchemaUnsupported"
 
@@ -165,3 +165,27 @@ class TestLock:
         holder.stdin.close()  # it ends by itself while we wait
         with opened(path, lock_wait_seconds=30) as ledger:
             assert ledger.ledger_id == "other"
+
+
+def test_a_ledger_of_the_first_schema_is_brought_up_to_date(path):
+    opened(path).close()
+    with sqlite3.connect(path) as older:
+        older.execute("drop table roster_users")
+        older.execute("drop table rosters")
+        older.execute("alter table stores drop column selection")
+        older.execute("alter table stores drop column selection_changes")
+        older.execute("update ledger set schema_version = 1")
+    opened(path).close()
+    with sqlite3.connect(path) as upgraded:
+        shape = upgraded.execute("select name, sql from sqlite_master order by name").fetchall()
+        version = upgraded.execute("select schema_version from ledger").fetchone()
+    fresh_path = path.with_name("fresh.db")
+    opened(fresh_path).close()
+    with sqlite3.connect(fresh_path) as fresh:
+        assert [name for name, _ in shape] == [
+            name for (name,) in fresh.execute("select name from sqlite_master order by name")
+        ]
+        columns = "select name, type, \"notnull\", dflt_value from pragma_table_info('stores')"
+        with sqlite3.connect(path) as upgraded:
+            assert set(upgraded.execute(columns)) == set(fresh.execute(columns))
+    assert version == (2,)

@@ -124,7 +124,7 @@ def test_people_named_by_a_failed_poll_count_and_close_nothing(ledger):
 
 
 def test_users_that_may_be_removed_are_said(ledger):
-    forgets = replace(KEPT, removal=Removal.LISTED_ONCE)
+    forgets = replace(KEPT, removal=Removal.UNKNOWN)
     ledger.record_poll(poll(CLOSING, {"ada": START}, properties=forgets), CLOSING)
     found = stated(ledger, sources=[declared(properties=forgets)], as_of_ms=END)
     assert found.words == "at least 1: this product forgets removed users"

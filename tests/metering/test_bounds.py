@@ -3,7 +3,6 @@
 import pytest
 
 from licenseusage.metering.bounds import Accuracy, Bounds
-from licenseusage.metering.combine import Tally, across_domains
 
 
 @pytest.mark.parametrize(
@@ -35,10 +34,3 @@ def test_while_the_window_runs_only_the_lower_bound_is_said():
     assert Bounds(5, 5).so_far() == Bounds(5, None)
     assert Bounds(0, 0).so_far().accuracy is Accuracy.UNKNOWN
     assert Bounds(5, 4, conflict=True).so_far().accuracy is Accuracy.CONFLICT
-
-
-def test_domains_are_never_united():
-    assert across_domains([Tally(3, 5), Tally(7, 7)]) == Bounds(7, 12)
-    assert across_domains([Tally(3, 5), Tally(7, None)]) == Bounds(7, None)
-    assert across_domains([Tally(3, 5, conflict=True), Tally(7, 7)]).conflict
-    assert across_domains([]) == Bounds(0, None)

@@ -1,55 +1,24 @@
 """Random histories of a simulated product: the rules against the oracle, and against the truth.
 
-Each history is a seed; a failure names it. ``HISTORIES`` sets how many are tried per rule.
+Lists whose users stay; each history is a seed, and a failure names it (``histories``).
 """
 
-import os
 import random
 from dataclasses import replace
 
-import pytest
-
-from licenseusage.metering.bounds import Accuracy, Bounds
+from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.combine import Combine, Store, evaluate, evaluate_facts
 from licenseusage.metering.cycles import CYCLE_BIT
 from licenseusage.metering.facts import Facts, horizon_ms, merge
 from licenseusage.metering.properties import Removal
 from tests.metering import translate
+from tests.metering.histories import WINDOWS, blocks, check, joined
 from tests.metering.oracle import bounds as oracle
 from tests.metering.oracle import simulator as world
 
-HISTORIES = int(os.environ.get("HISTORIES", "1200"))
-BLOCK = 100
-SEEDS = [range(first, min(first + BLOCK, HISTORIES)) for first in range(0, HISTORIES, BLOCK)]
-blocks = pytest.mark.parametrize(
-    "seeds", SEEDS, ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}"
-)
-WINDOWS = tuple(translate.CYCLE.windows())
-
 
 def join(random_: random.Random, parts: list[Facts]) -> Facts:
-    """Join in order, and in a random tree with repeats and a restored backup: the same facts."""
-    total = Facts()
-    for part in parts:
-        total = merge(total, part)
-    pool = [*parts, Facts(), total, *(random_.choice(parts) for _ in range(2) if parts)]
-    random_.shuffle(pool)
-    while len(pool) > 1:
-        a = pool.pop(random_.randrange(len(pool)))
-        b = pool.pop(random_.randrange(len(pool)))
-        assert merge(a, b) == merge(b, a)
-        pool.append(merge(a, b))
-    assert pool[0] == total, "the join depends on the order"
-    assert merge(total, total) == total
-    return total
-
-
-def check(bounds: Bounds, truth: int, note: str) -> None:
-    assert bounds.accuracy is not Accuracy.CONFLICT, f"{note}: the declared properties hold"
-    assert bounds.lower <= truth, f"{note}: lower {bounds.lower} > truth {truth}"
-    assert bounds.upper is None or truth <= bounds.upper, f"{note}: {bounds.upper} < truth {truth}"
-    if bounds.accuracy is Accuracy.EXACT:
-        assert bounds.lower == truth, note
+    return joined(random_, parts, merge, Facts())
 
 
 def polled(random_: random.Random, **force: object):

@@ -22,8 +22,9 @@ from licenseusage.controller.secrets import SecretReader
 from licenseusage.controller.settings import Settings
 from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import PollFailure, PollRecord, StoreKey
-from licenseusage.metering.cycles import Cycle
+from licenseusage.ledger.records import PollFailure, PollRecord, StoreKey, StoreState
+from licenseusage.metering.cycles import CYCLE_BIT, Cycle
+from licenseusage.metering.properties import Removal
 from licenseusage.sources.definition import BasicAuth, EffectiveSource
 from licenseusage.sources.poll import (
     Credentials,
@@ -49,6 +50,7 @@ class Job:
         selector: Labels of the pods.
         store: Where the facts go.
         cycles: Cycles that want facts, oldest first.
+        coming: The cycle after them, where its first roster is wanted; None: not yet.
         closing: The poll may close a cycle, so a listing may be read more than once.
         due: The schedule asks for it, so that a failure counts as an attempt. Else it is a probe:
             only whether pods and Secrets have come back.
@@ -67,6 +69,7 @@ class Job:
     closing: bool
     due: bool
     fingerprint: str
+    coming: Cycle | None = None
 
 
 @dataclass(slots=True)
@@ -198,7 +201,7 @@ class Collector:
                 await self._record_failure(job, problem, now_ms)
             self._fail(job, problem)
             return
-        words = await self._closed_words(job)
+        cycles = await self._requests(job)
         result = await self._workers.poll(
             PollRequest(
                 source=job.source,
@@ -206,9 +209,7 @@ class Collector:
                 credentials=reach.credentials,
                 product=job.product,
                 pseudonym_key=pseudonym.value,
-                cycles=tuple(
-                    CycleRequest(cycle, word) for cycle, word in zip(job.cycles, words, strict=True)
-                ),
+                cycles=cycles,
                 closing=job.closing,
                 limits=self._limits,
                 clock_offset_ms=1000 * self._clock.offset_seconds,
@@ -217,13 +218,21 @@ class Collector:
         await self._record(job, result, pseudonym.id)
         self._remember(job, memory, result, reach.digest)
 
-    async def _closed_words(self, job: Job) -> list[int]:
-        """The store's closed word in each cycle: windows that need no new maybe set."""
+    async def _requests(self, job: Job) -> tuple[CycleRequest, ...]:
+        """What is wanted of each cycle: no maybe set that is there, and no roster that is over."""
+        rosters = job.source.properties.removal is Removal.LISTED_ONCE
 
-        def read(ledger: Ledger) -> list[int]:
-            return [ledger.closed_words(job.meter_id, c).get(job.store, 0) for c in job.cycles]
+        def read(ledger: Ledger) -> list[StoreState]:
+            states = [ledger.store_states(job.meter_id, cycle) for cycle in job.cycles]
+            return [found.get(job.store, StoreState()) for found in states]
 
-        return await self._books.do(read)
+        wanted = [
+            CycleRequest(cycle, state.closed, roster=rosters and not state.ended >> CYCLE_BIT & 1)
+            for cycle, state in zip(job.cycles, await self._books.do(read), strict=True)
+        ]
+        if job.coming is not None and rosters:
+            wanted.append(CycleRequest(job.coming, roster=True, coming=True))
+        return tuple(wanted)
 
     async def _reach(self, job: Job) -> _Reach:
         """Find pods and credentials; raises `UsageError` with what is missing and the fix."""
@@ -274,7 +283,8 @@ class Collector:
 
     async def _record(self, job: Job, result: PollResult, key_id: str) -> None:
         stable = result.ids_stable
-        by_index = {cycle.index: cycle for cycle in job.cycles}
+        asked = job.cycles if job.coming is None else (*job.cycles, job.coming)
+        by_index = {cycle.index: cycle for cycle in asked}
         failure = result.failure
         record = PollRecord(
             meter_id=job.meter_id,
@@ -288,6 +298,7 @@ class Collector:
             facts={by_index[index]: facts for index, facts in result.facts.items()},
             pseudonym_key_id=key_id,
             rules_digest=job.rules_digest,
+            selection=job.source.selection,
             failure=PollFailure(failure.reason, failure.message) if failure else None,
             listed=result.users_listed,
             counted=result.counted,

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -27,7 +27,7 @@ from licenseusage.ledger.records import (
     StoreState,
 )
 from licenseusage.metering.combine import Combine
-from licenseusage.metering.cycles import CYCLE_BIT, Cycle
+from licenseusage.metering.cycles import CYCLE_BIT, Cycle, next_cycle
 from licenseusage.metering.lifecycle import (
     HOUR_MS,
     MINUTE_MS,
@@ -36,6 +36,7 @@ from licenseusage.metering.lifecycle import (
     check_grace,
     effective_interval_ms,
     next_poll_ms,
+    precedes,
     wants_passes,
 )
 from licenseusage.metering.properties import Properties
@@ -128,6 +129,7 @@ async def step(
                 ),
                 due=look.next_ms is not None and look.next_ms <= now_ms,
                 fingerprint=look.fingerprint,
+                coming=_coming(meter, wanting, look.declared.interval_ms, now_ms),
             )
         )
         wakes.append(look.stale_ms(now_ms))  # the poll's end nudges by itself
@@ -206,7 +208,9 @@ def _look(
 
     duration = polls.last_complete_duration_ms if polls else None
     interval = effective_interval_ms(one.source.interval_ms, duration)
-    store = DeclaredSource(named[one.name], _properties(one.source, memory), interval)
+    gap_ms = 1000 * world.settings.roster_gap_seconds
+    properties = replace(_properties(one.source, memory), roster_gap_ms=gap_ms)
+    store = DeclaredSource(named[one.name], properties, interval)
     boundaries = tuple(
         Boundary(cycle.end_ms, bool(words.get(store.store, StoreState()).ended >> CYCLE_BIT & 1))
         for cycle, words in zip(cycles, states, strict=True)
@@ -261,6 +265,14 @@ async def _due(
     if probe is not None and probe <= asyncio.get_running_loop().time():
         return True
     return await world.collector.credentials_changed(subject.key, source)
+
+
+def _coming(meter: Meter, wanting: Sequence[Cycle], interval_ms: int, now_ms: int) -> Cycle | None:
+    """Return the next cycle if a poll now belongs to its first roster."""
+    cycle = next_cycle(meter.grids, now_ms)
+    if cycle is None or cycle.index in {one.index for one in wanting}:
+        return None  # facts come back by index
+    return cycle if precedes(cycle, now_ms, interval_ms) else None
 
 
 def _distinct(cycles: Sequence[Cycle]) -> tuple[Cycle, ...]:

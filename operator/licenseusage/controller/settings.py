@@ -80,6 +80,13 @@ class Settings:
     keep_facts_cycles: int = _setting(
         3, "Facts about users are deleted this many cycles after their final.", 1, 24
     )
+    roster_gap_seconds: int = _setting(
+        86_400,
+        "How far apart complete lists may lie where users are removed: nobody is believed to be "
+        "created, used and removed in between.",
+        3600,
+        30 * 86_400,
+    )
     log_level: str = _setting("info", "debug, info, warning or error.")
 
     def __post_init__(self) -> None:

@@ -11,8 +11,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, or_, select
 
 from licenseusage.ledger.schema import facts
-from licenseusage.metering.combine import Combine, Tally
+from licenseusage.ledger.vanished import (
+    count_common,
+    count_outside,
+    count_united,
+    possible_users,
+    sure_users,
+    vanished_users,
+)
+from licenseusage.metering.combine import Combine
 from licenseusage.metering.cycles import CYCLE_MASK
+from licenseusage.metering.known import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +32,13 @@ class CountedStore:
         id: Row of ``stores``.
         proves: Its proof range covers the cycle.
         refuted: A declared property is refuted in the cycle.
+        roster_id: Row of ``rosters``: the store's users may be removed; None: they stay.
     """
 
     id: int
     proves: bool
     refuted: bool
+    roster_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,10 @@ def count_domain(
         possible += row[1] or 0
         per_day = [total + (count or 0) for total, count in zip(per_day, row[2:], strict=True)]
     proving = [store for store in stores if store.proves]
-    conflict = any(store.refuted for store in proving)
+    conflict = any(store.refuted for store in stores)
+    if any(store.roster_id is not None for store in proving):
+        tally = _by_sets(connection, stores, proving, combine, lower, conflict=conflict)
+        return DomainCount(tally, tuple(per_day))
     upper: int | None = None
     if combine is Combine.UNION:
         upper = possible if len(proving) == len(stores) else None
@@ -63,6 +77,30 @@ def count_domain(
         upper = _possible_everywhere(connection, proving)
         conflict = conflict or _ruled_out(connection, stores, proving)
     return DomainCount(Tally(lower, upper, conflict), tuple(per_day))
+
+
+def _by_sets(
+    connection: Connection,
+    stores: Sequence[CountedStore],
+    proving: Sequence[CountedStore],
+    combine: Combine,
+    lower: int,
+    *,
+    conflict: bool,
+) -> Tally:
+    """Count where a roster says who is possible, and who of them was removed."""
+    possible = [possible_users(store.id, store.roster_id) for store in proving]
+    sure = [sure_users(store.id) for store in stores]
+    gone = [vanished_users(s.roster_id) for s in stores if s.roster_id is not None and s.proves]
+    if combine is Combine.UNION:
+        if len(proving) < len(stores):
+            return Tally(lower, None, conflict)
+        upper = count_united(connection, possible)
+        return Tally(lower, upper, conflict, count_outside(connection, gone, sure))
+    upper = count_common(connection, possible)
+    ruled_out = any(count_outside(connection, sure, [everybody]) for everybody in possible)
+    vanished = count_outside(connection, gone, sure, possible)
+    return Tally(lower, upper, conflict or ruled_out, vanished)
 
 
 def _scan(store: CountedStore, earlier: Sequence[CountedStore], days: int) -> Any:  # noqa: ANN401

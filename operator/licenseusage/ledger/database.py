@@ -20,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
 from licenseusage.errors import Retryable, Stalled, UsageError, Waiting
 from licenseusage.ledger import schema
+from licenseusage.ledger.migrations import upgrade
 
 APPLICATION_ID = 0x4C555347  # "LUSG": says in the file's header whose it is
 _BUSY_MS = 10_000
@@ -78,6 +79,7 @@ def open_database(url: str, *, now_ms: int, ledger_id: str, lock_wait_seconds: f
         engine = _engine(path)
         try:
             _check(engine, path)
+            upgrade(engine)
         except BaseException:
             engine.dispose()
             raise
@@ -237,7 +239,7 @@ def _check(engine: Engine, path: Path) -> None:
             version = connection.execute(select(schema.ledger.c.schema_version)).scalar_one()
     except DatabaseError as error:
         raise explained(error, path) from error
-    if version != schema.VERSION:
+    if version > schema.VERSION:
         raise Stalled(
             "LedgerSchemaUnsupported",
             f"The ledger {path} has schema version {version}, this program knows {schema.VERSION}. "

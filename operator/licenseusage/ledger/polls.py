@@ -20,9 +20,10 @@ from licenseusage.ledger.records import (
     StoreState,
 )
 from licenseusage.ledger.registry import ensure_cycle
+from licenseusage.ledger.rosters import delete_rosters, join_roster
 from licenseusage.ledger.schema import coverage, cycles, facts, source_status, stores
 from licenseusage.metering.coverage import Interval, days_followed, extended
-from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.cycles import CYCLE_BIT, Cycle
 from licenseusage.metering.facts import Facts, join_maybe
 
 _BATCH = 10_000
@@ -31,11 +32,19 @@ _BATCH = 10_000
 def record_poll(connection: Connection, poll: PollRecord) -> None:
     """Record one poll about all its cycles."""
     for cycle, found in poll.facts.items():
+        if cycle.start_ms > poll.ended_ms:
+            # Only for its first roster: other terms may still make it another cycle.
+            join_roster(connection, poll.meter_id, cycle, poll.store, found.roster)
+            continue
         row = ensure_cycle(connection, poll.meter_id, cycle)
         if row.wiped:
             continue
         _note_rules(connection, row, poll)
-        _join_store(connection, row.id, cycle, poll, found)
+        store = _ensure_store(connection, row.id, poll)
+        if _selects_anew(store, poll) and store.ended >> CYCLE_BIT & 1:
+            continue  # another definition of who counts, which began when the cycle was over
+        _join_store(connection, store, cycle, poll, found)
+        join_roster(connection, poll.meter_id, cycle, poll.store, found.roster)
     status = source_statuses(connection, poll.meter_id).get(poll.store.source)
     if poll.failure is None:
         _extend_coverage(connection, poll, status)
@@ -81,6 +90,7 @@ def wipe_expired(connection: Connection, now_ms: int, lengths: int) -> int:
         of_cycle = select(stores.c.id).where(stores.c.cycle_id == cycle_id)
         connection.execute(delete(facts).where(facts.c.store_id.in_(of_cycle)))
         connection.execute(update(cycles).where(cycles.c.id == cycle_id).values(wiped=1))
+    delete_rosters(connection, now_ms)
     return len(wiped)
 
 
@@ -105,10 +115,14 @@ def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord) -> None
     )
 
 
+def _selects_anew(store: Row[Any], poll: PollRecord) -> bool:
+    """Whether who counts has changed since the store's last poll."""
+    return poll.selection is not None and store.selection not in {None, poll.selection}
+
+
 def _join_store(
-    connection: Connection, cycle_id: int, cycle: Cycle, poll: PollRecord, found: Facts
+    connection: Connection, store: Row[Any], cycle: Cycle, poll: PollRecord, found: Facts
 ) -> None:
-    store = _ensure_store(connection, cycle_id, poll)
     refuted = found.refuted
     if found.sure or found.maybe or found.closed:
         refuted |= _join_users(connection, store, found)
@@ -133,6 +147,8 @@ def _join_store(
             refuted=store.refuted | refuted,
             followed=store.followed | followed,
             seen_until_ms=max(known, default=None),
+            selection=poll.selection or store.selection,
+            selection_changes=store.selection_changes + _selects_anew(store, poll),
             low=json.dumps(low),
             full=json.dumps(full),
         )

@@ -150,9 +150,13 @@ class PollRecord:
         clock_skew_ms: k of this poll.
         complete: The listing was complete, so that the poll may close windows.
         facts: Cycle -> facts, for every cycle that the poll was about; with another key of the
-            pseudonyms the cycle's facts are refused (``PseudonymKeyChanged``).
+            pseudonyms the cycle's facts are refused (``PseudonymKeyChanged``). Of a cycle that had
+            not begun only the roster is kept.
         pseudonym_key_id: Key id of the pseudonyms in ``facts``.
         rules_digest: Digest of the sources' effective rules.
+        selection: Digest of what decides who counts in this source. Where it changes within a
+            cycle, facts of before and after are about two segments (MEASUREMENT §7); None: not
+            told.
         failure: None: the poll succeeded. A failed poll's rows count, and it proves nothing.
         listed: Users listed, of this poll.
         counted: Users active in the newest cycle, of this poll.
@@ -172,6 +176,7 @@ class PollRecord:
     facts: Mapping[Cycle, Facts]
     pseudonym_key_id: str
     rules_digest: str | None = None
+    selection: str | None = None
     failure: PollFailure | None = None
     listed: int | None = None
     counted: int | None = None

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 1
+VERSION = 2
 
 metadata = MetaData()
 
@@ -114,6 +114,9 @@ stores = Table(
     Column("seen_until_ms", BigInteger),
     Column("low", Text, nullable=False, server_default="{}"),
     Column("full", Text, nullable=False, server_default="{}"),
+    # Who counts, as the newest poll had it, and how often that changed within the cycle.
+    Column("selection", String(80)),
+    Column("selection_changes", Integer, nullable=False, server_default="0"),
     UniqueConstraint("cycle_id", "source", "domain"),
 )
 
@@ -125,6 +128,33 @@ facts = Table(
     Column("pseudonym", Octets(16), primary_key=True),
     Column("sure", BigInteger, nullable=False),
     Column("maybe", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Who was ever listed, for sources with `removal: ListedOnce` (`metering.roster`). Known by the
+# start of the cycle, which a roster precedes. `runs` is a JSON list of [first end, last start].
+rosters = Table(
+    "rosters",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("meter_id", ForeignKey("meters.id"), nullable=False),
+    Column("cycle_start_ms", BigInteger, nullable=False),
+    Column("source", String(63), nullable=False),
+    Column("domain", String(64), nullable=False),
+    Column("open_at_ms", BigInteger),
+    Column("runs", Text, nullable=False, server_default="[]"),
+    Column("before_digest", String(64)),
+    UniqueConstraint("meter_id", "cycle_start_ms", "source", "domain"),
+)
+
+# 16 bytes of pseudonym for each user listed, and a word: 1 listed before the closing poll, 2 listed
+# by it and possibly active, 4 proved inactive.
+roster_users = Table(
+    "roster_users",
+    metadata,
+    Column("roster_id", ForeignKey("rosters.id"), primary_key=True),
+    Column("pseudonym", Octets(16), primary_key=True),
+    Column("word", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -9,16 +9,24 @@ from sqlalchemy import Connection, Row, select
 from licenseusage.ledger import polls
 from licenseusage.ledger.counting import CountedStore, DomainCount, count_domain
 from licenseusage.ledger.records import DeclaredSource, SourceStatus, StoreKey
+from licenseusage.ledger.rosters import rosters_of, runs_of
 from licenseusage.ledger.schema import cycles, stores
+from licenseusage.ledger.vanished import seen_but_inactive, seen_but_unlisted
 from licenseusage.metering.bounds import Bounds
-from licenseusage.metering.combine import Combine, Tally, across_domains, unstable_tally
+from licenseusage.metering.combine import Combine, overlap_of, unstable_tally
 from licenseusage.metering.coverage import Observed, coverage, gap_around
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle
 from licenseusage.metering.facts import Facts
+from licenseusage.metering.known import Tally, across, bounds_of
 from licenseusage.metering.properties import Properties
+from licenseusage.metering.roster import missing
 from licenseusage.metering.statement import (
     NO_CLOSING_POLL,
     REMOVED_USERS,
+    ROSTER_MISSING,
+    RULES_CHANGED,
+    SOURCE_GONE,
+    UNLISTED_USERS,
     CycleStatement,
     daily_series,
     refuted_by,
@@ -29,30 +37,62 @@ from licenseusage.metering.statement import (
 class _Held:
     """A store of the cycle: its row (None: declared, never read) and what its source declares."""
 
-    def __init__(self, row: Row[Any] | None, declared: DeclaredSource | None) -> None:
+    def __init__(
+        self,
+        row: Row[Any] | None,
+        declared: DeclaredSource | None,
+        roster: Row[Any] | None = None,
+    ) -> None:
         self.row = row
+        self.gone = declared is None
         self.source = declared.store.source if declared else str(row.source) if row else ""
         self.domain = declared.store.domain if declared else str(row.domain) if row else ""
         # Nothing is declared any more about a source that is gone: it proves nothing.
         self.properties = declared.properties if declared else Properties(ids_stable=True)
         self.stable = self.properties.ids_stable and (row is None or bool(row.ids_stable))
+        # Who counts changed within the cycle: what was found before is about a segment of its own,
+        # which no later poll can prove anything about (MEASUREMENT §7).
+        self.segmented = row is not None and row.selection_changes > 0
+        self.roster = roster if self.stable and self.properties.keeps_roster else None
+        self.lacks = ""
+        self.roster_refuted = False
 
     def word(self, column: str) -> int:
         return int(getattr(self.row, column)) if self.row is not None else 0
 
     @property
     def proves(self) -> bool:
+        if self.segmented:
+            return False
+        if self.properties.keeps_roster:
+            return self.roster is not None and not self.lacks
         return self.properties.keeps_users and bool(self.word("closed") >> CYCLE_BIT & 1)
 
     @property
     def refuted(self) -> int:
+        if self.segmented:
+            return 0
+        if self.roster_refuted:
+            return 1 << CYCLE_BIT
         return self.word("refuted") if self.properties.keeps_users else 0
+
+    def judge_roster(self, connection: Connection, start_ms: int) -> None:
+        """Find what the roster lacks, and whether it contradicts what was seen."""
+        if self.roster is None or self.row is None:
+            return
+        runs, gap_ms = runs_of(self.roster), self.properties.roster_gap_ms
+        self.lacks = missing(start_ms, self.roster.open_at_ms, runs, gap_ms) or ""
+        if not self.lacks and seen_but_unlisted(connection, self.row.id, self.roster.id):
+            self.lacks = UNLISTED_USERS
+        self.roster_refuted = seen_but_inactive(connection, self.row.id, self.roster.id)
 
     def numbers(self) -> Facts:
         """The numbers of single polls, for unstable ids."""
         if self.row is None:
             return Facts()
-        low, full = (json.loads(text) for text in (self.row.low, self.row.full))
+        low, full = json.loads(self.row.low), json.loads(self.row.full)
+        if self.segmented:
+            full = {}
         return Facts(
             low={int(window): count for window, count in low.items()},
             full={int(window): count for window, count in full.items()},
@@ -70,10 +110,14 @@ def make_statement(
     """Return what can be stated about a cycle; see ``Ledger.statement``."""
     held = _held(connection, meter_id, cycle, sources)
     end = _as_of(cycle, held) if as_of_ms is None else min(as_of_ms, cycle.end_ms)
-    counts = _counts(connection, held, combine, cycle)
-    bounds = across_domains([count.cycle for count in counts])
-    refuted = [store for store in held if store.refuted]
     ended = end == cycle.end_ms
+    if ended:
+        for store in held:
+            store.judge_roster(connection, cycle.start_ms)
+    counts = _counts(connection, held, combine, cycle)
+    tally = across([count.cycle for count in counts], overlap_of(combine))
+    bounds = bounds_of(tally)
+    refuted = [store for store in held if store.refuted]
     if not ended:
         bounds = bounds.so_far()
     observed = _observed(connection, meter_id, held, sources)
@@ -83,7 +127,9 @@ def make_statement(
         bounds=bounds,
         daily=_daily(cycle, end, counts, held, sources),
         coverage=coverage(cycle.start_ms, end, observed),
-        uncertainty=uncertainty_of(bounds, [store.properties for store in held], len(counts)),
+        uncertainty=uncertainty_of(
+            bounds, [store.properties for store in held], len(counts), tally.vanished
+        ),
         unbounded=_unbounded(bounds, held) if ended else (),
         refuted=tuple(refuted_by(store.source, store.properties) for store in refuted),
         boundary_gap_ms=gap_around(cycle.end_ms, observed) if ended else None,
@@ -99,10 +145,11 @@ def _held(
     of_cycle = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
     query = select(stores).join(cycles).where(of_cycle).order_by(stores.c.id)
     declared = {source.store: source for source in sources}
-    held = [
-        _Held(row, declared.pop(StoreKey(row.source, row.domain), None))
-        for row in connection.execute(query)
-    ]
+    rosters = rosters_of(connection, meter_id, cycle)
+    held = []
+    for row in connection.execute(query):
+        key = StoreKey(row.source, row.domain)
+        held.append(_Held(row, declared.pop(key, None), rosters.get(key)))
     return held + [_Held(None, source) for source in declared.values()]
 
 
@@ -127,7 +174,12 @@ def _counts(
         counts.append(DomainCount(unstable_tally(numbers, store.properties, CYCLE_BIT), days))
     for group in domains.values():
         found = [
-            CountedStore(s.row.id, s.proves, bool(s.refuted >> CYCLE_BIT & 1))
+            CountedStore(
+                s.row.id,
+                s.proves,
+                bool(s.refuted >> CYCLE_BIT & 1),
+                s.roster.id if s.roster is not None else None,
+            )
             for s in group
             if s.row is not None
         ]
@@ -142,12 +194,19 @@ def _counts(
 def _unbounded(bounds: Bounds, held: Sequence[_Held]) -> tuple[str, ...]:
     if bounds.upper is not None:
         return ()
-    reasons = []
-    if any(not store.properties.keeps_users for store in held):
-        reasons.append(REMOVED_USERS)
+    reasons = [store.lacks for store in held if store.lacks]
+    if any(store.segmented for store in held):
+        reasons.append(RULES_CHANGED)
+    for store in held:
+        if store.gone:
+            reasons.append(SOURCE_GONE)
+        elif store.properties.keeps_roster and store.roster is None:
+            reasons.append(ROSTER_MISSING)
+        elif not store.properties.keeps_users and not store.properties.keeps_roster:
+            reasons.append(REMOVED_USERS)
     if not held or any(not store.word("ended") >> CYCLE_BIT & 1 for store in held):
         reasons.append(NO_CLOSING_POLL)
-    return tuple(reasons)
+    return tuple(dict.fromkeys(reasons))
 
 
 def _daily(

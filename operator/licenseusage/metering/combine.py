@@ -1,13 +1,27 @@
-"""From facts to bounds: one store, several stores, several domains (MEASUREMENT §2, §7)."""
+"""From facts to bounds: stores of every kind, segments, identity domains (MEASUREMENT §2, §7)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from licenseusage.metering.bounds import Bounds
-from licenseusage.metering.cycles import CYCLE_BIT, CYCLE_MASK, Cycle
+from licenseusage.metering.counts import CountProperties, Counts, tally_counts
+from licenseusage.metering.cycles import CYCLE_BIT, CYCLE_MASK, Cycle, Segment
 from licenseusage.metering.facts import Facts
+from licenseusage.metering.known import (
+    Known,
+    Overlap,
+    Tally,
+    across,
+    bounds_of,
+    intersected,
+    tallied,
+    united,
+)
+from licenseusage.metering.proofs import Proofs, known_by_proofs
 from licenseusage.metering.properties import Properties
+from licenseusage.metering.roster import known_by_roster
 
 
 class Combine(StrEnum):
@@ -21,81 +35,150 @@ class Combine(StrEnum):
     SAME = "Same"
 
 
+class Evidence(Protocol):
+    """What one store has, whatever its kind.
+
+    A store belongs to an identity domain; those of different domains are never united.
+    """
+
+    @property
+    def domain(self) -> str:
+        """Identity domain."""
+        ...
+
+    def known(self, window: int) -> Known | Tally:
+        """Return what is known of one window; a `Tally` where users cannot be compared."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Facts of one store, and what its source declares now.
+    """A list of users with last-activity times (kind A): its facts, and what it declares now.
 
     Attributes:
-        domain: Identity domain; stores of different domains are never united.
+        domain: Identity domain.
         facts: What was found so far; empty facts for a declared store that was never read.
         properties: As declared now. Closed windows give an upper bound only while the source still
             declares that users are never removed.
+        cycle: The cycle or segment that the facts are about; without it a roster proves nothing.
     """
 
     domain: str
     facts: Facts
     properties: Properties
+    cycle: Cycle | Segment | None = None
+
+    def known(self, window: int) -> Known | Tally:
+        """Return what the list proves about one window."""
+        if not self.properties.ids_stable:
+            return unstable_tally(self.facts, self.properties, window)
+        sure = _with_bit(self.facts.sure, window)
+        if self.properties.keeps_roster and window == CYCLE_BIT and self.cycle is not None:
+            return known_by_roster(self.cycle, self.properties, sure, self.facts.roster)
+        if not proves(self.facts, self.properties, window):
+            return Known(sure)
+        possible = sure | _with_bit(self.facts.maybe, window)
+        return Known(sure, possible, conflict=bool(self.facts.refuted >> window & 1))
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """Counts of one window over stores whose ids are comparable.
+class ProofStore:
+    """A store whose facts are proof records: rolling lists, event logs, lists that forget."""
 
-    Attributes:
-        lower: Distinct users with proof of activity.
-        upper: Distinct users not ruled out; None where a store lacks a covering proof range.
-        conflict: A declared property is refuted.
-    """
+    domain: str
+    facts: Proofs
+    cycle: Cycle | Segment
 
-    lower: int
-    upper: int | None
-    conflict: bool = False
+    def known(self, window: int) -> Known:
+        """Return what the records prove about one window."""
+        return known_by_proofs(self.facts, self.cycle, window)
+
+
+@dataclass(frozen=True, slots=True)
+class CountStore:
+    """A source of bare counts: one series of samples."""
+
+    domain: str
+    facts: Counts
+    properties: CountProperties
+    cycle: Cycle | Segment
+
+    def known(self, window: int) -> Tally:
+        """Return what the samples prove about one window."""
+        return tally_counts(self.facts, self.properties, self.cycle, window)
 
 
 def evaluate(
-    stores: Sequence[Store], combine: Combine = Combine.UNION, window: int = CYCLE_BIT
+    stores: Sequence[Evidence],
+    combine: Combine = Combine.UNION,
+    window: int = CYCLE_BIT,
+    overlap: Overlap = Overlap.UNKNOWN,
 ) -> Bounds:
     """Return the bounds of one window of a cycle, from facts in memory.
 
     The ledger computes the same with SQL; a property test holds the two together.
 
     Args:
-        stores: Every store that existed in the cycle, also one that was never read: each needs its
-            own covering proof range. Empty: Unknown.
+        stores: Every store that existed in the cycle, also one that was never read or whose pod
+            took it away: each needs its own covering proof range. Empty: Unknown.
         combine: How the stores belong together.
         window: ``CYCLE_BIT``, or the number of a day.
+        overlap: What is known of people common to stores whose users cannot be compared; with
+            ``Combine.SAME`` they are the same people.
     """
-    domains: dict[str, list[Store]] = {}
-    tallies: list[Tally] = []
-    for store in stores:
-        if store.properties.ids_stable:
-            domains.setdefault(store.domain, []).append(store)
-        else:
-            tallies.append(unstable_tally(store.facts, store.properties, window))
-    tallies += [_tally(group, combine, window) for group in domains.values()]
-    return across_domains(tallies)
+    domains, tallies = _by_domain(stores, combine, window)
+    found = [*tallies, *map(tallied, domains.values())]
+    return bounds_of(across(found, overlap_of(combine, overlap)))
 
 
-def evaluate_facts(facts: Facts, properties: Properties, window: int = CYCLE_BIT) -> Bounds:
+def evaluate_segments(
+    segments: Mapping[Segment, Sequence[Evidence]],
+    combine: Combine = Combine.UNION,
+    window: int = CYCLE_BIT,
+    overlap: Overlap = Overlap.UNKNOWN,
+) -> Bounds:
+    """Return the bounds of one window where the definition of activity changed in the cycle.
+
+    Each segment has its own stores, whose facts are about that segment only. Users of one identity
+    domain are united over the segments, and each segment needs its own proof; a domain that changed
+    with them is never united (MEASUREMENT §7).
+
+    Args:
+        segments: Segments, each with every store that it had. Time that none of them covers was
+            counted by nobody.
+        combine: How the stores of one segment belong together.
+        window: ``CYCLE_BIT``, or the number of a day.
+        overlap: As for ``evaluate``, among the stores of one segment.
+    """
+    parts: dict[str, list[Known]] = {}
+    numbers: list[Tally] = []
+    for segment, stores in segments.items():
+        if window not in segment.windows():
+            continue
+        domains, tallies = _by_domain(stores, combine, window)
+        if combine is Combine.SAME and len(domains) + len(tallies) > 1:
+            # Not to be united with other segments, but about the same people here.
+            tallies += map(tallied, domains.values())
+            domains = {}
+        if tallies or not stores:
+            numbers.append(across(tallies, overlap_of(combine, overlap)))
+        for domain, known in domains.items():
+            parts.setdefault(domain, []).append(known)
+    found = [*numbers, *(tallied(united(each)) for each in parts.values())]
+    if not _cover(segments, window):
+        found.append(Tally(0, None))
+    # The same people come back in every segment, whatever is known of the stores of one.
+    return bounds_of(across(found))
+
+
+def evaluate_facts(
+    facts: Facts,
+    properties: Properties,
+    window: int = CYCLE_BIT,
+    cycle: Cycle | Segment | None = None,
+) -> Bounds:
     """Return the bounds of one window from the facts of a single store."""
-    return evaluate([Store("", facts, properties)], window=window)
-
-
-def across_domains(tallies: Sequence[Tally]) -> Bounds:
-    """Return the bounds where nothing is known about people common to several identity domains.
-
-    The same person may be in each of them, or in one: the greatest lower bound, the sum of the
-    upper.
-    """
-    if not tallies:
-        return Bounds(0, None)
-    uppers = [tally.upper for tally in tallies]
-    known = [upper for upper in uppers if upper is not None]
-    return Bounds(
-        lower=max(tally.lower for tally in tallies),
-        upper=sum(known) if len(known) == len(uppers) else None,
-        conflict=any(tally.conflict for tally in tallies),
-    )
+    return evaluate([Store("", facts, properties, cycle)], window=window)
 
 
 def unstable_tally(facts: Facts, properties: Properties, window: int) -> Tally:
@@ -122,21 +205,39 @@ def day_counts(words: Iterable[int], cycle: Cycle) -> tuple[int, ...]:
     return tuple(counts)
 
 
-def _tally(stores: Sequence[Store], combine: Combine, window: int) -> Tally:
-    sure: set[bytes] = set()
+def overlap_of(combine: Combine, overlap: Overlap = Overlap.UNKNOWN) -> Overlap:
+    """Return what is known of people common to several identity domains."""
+    return Overlap.SAME if combine is Combine.SAME else overlap
+
+
+def _by_domain(
+    stores: Sequence[Evidence], combine: Combine, window: int
+) -> tuple[dict[str, Known], list[Tally]]:
+    """Return what each identity domain knows together, and the numbers that stand alone."""
+    domains: dict[str, list[Known]] = {}
+    tallies: list[Tally] = []
     for store in stores:
-        sure |= _with_bit(store.facts.sure, window)
-    proving = [s for s in stores if proves(s.facts, s.properties, window)]
-    refuted = any(s.facts.refuted >> window & 1 for s in proving)
-    possible = [_with_bit(s.facts.sure, window) | _with_bit(s.facts.maybe, window) for s in proving]
-    if combine is Combine.UNION:
-        upper = len(sure.union(*possible)) if len(proving) == len(stores) else None
-        return Tally(len(sure), upper, refuted)
-    if not possible:
-        return Tally(len(sure), None, refuted)
-    everywhere = set.intersection(*possible)
-    # Somebody sure whom another source rules out: they do not observe the same activity.
-    return Tally(len(sure), len(everywhere), refuted or not sure <= everywhere)
+        known = store.known(window)
+        if isinstance(known, Tally):
+            tallies.append(known)
+        else:
+            domains.setdefault(store.domain, []).append(known)
+    together = united if combine is Combine.UNION else intersected
+    return {domain: together(group) for domain, group in domains.items()}, tallies
+
+
+def _cover(segments: Iterable[Segment], window: int) -> bool:
+    """Whether segments of a cycle leave no time of a window out."""
+    parts = sorted(s.windows()[window] for s in segments if window in s.windows())
+    whole = {s.cycle.windows()[window] for s in segments}
+    if len(whole) != 1:
+        return False
+    (start, end) = whole.pop()
+    for first, last in parts:
+        if first > start:
+            return False
+        start = max(start, last)
+    return start >= end
 
 
 def _with_bit(words: Mapping[bytes, int], window: int) -> set[bytes]:

@@ -6,7 +6,7 @@ Bit 63 stays clear, because databases have signed words (MEASUREMENT §1, §8).
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -48,9 +48,88 @@ class Cycle:
         }
         return {CYCLE_BIT: (self.start_ms, self.end_ms), **days}
 
+    @property
+    def grid_ms(self) -> int:
+        """Start of day 0."""
+        return self.start_ms
+
     def day_of(self, at_ms: int) -> int:
         """Number of the day that contains ``at_ms``; negative before the start, >= days after."""
         return (at_ms - self.start_ms) // DAY_MS
+
+    def ended_by(self, at_ms: int) -> int:
+        """Word of the windows whose end is at or before ``at_ms``."""
+        days = max(0, min(self.days, self.day_of(at_ms)))
+        return (1 << days) - 1 | (CYCLE_MASK if at_ms >= self.end_ms else 0)
+
+    def begun_by(self, at_ms: int) -> int:
+        """Word of the windows whose start is at or before ``at_ms``."""
+        if at_ms < self.start_ms:
+            return 0
+        return (1 << min(self.days, self.day_of(at_ms) + 1)) - 1 | CYCLE_MASK
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Segment:
+    """The part ``[start_ms, end_ms)`` of a cycle that is counted by one definition of activity.
+
+    Facts of a segment are made as those of a cycle: its windows are those of the cycle, cut to the
+    segment (MEASUREMENT §7).
+
+    Attributes:
+        cycle: The cycle.
+        start_ms: First instant, at or after the cycle's start.
+        end_ms: First instant after the segment, at or before the cycle's end.
+
+    Raises:
+        ValueError: The segment is empty, or reaches beyond its cycle.
+    """
+
+    cycle: Cycle
+    start_ms: int
+    end_ms: int
+
+    def __post_init__(self) -> None:
+        """Refuse what is no part of the cycle."""
+        if not self.cycle.start_ms <= self.start_ms < self.end_ms <= self.cycle.end_ms:
+            raise ValueError(f"{self} is not a part of its cycle")
+
+    @property
+    def days(self) -> int:
+        """Number of days of the cycle."""
+        return self.cycle.days
+
+    @property
+    def grid_ms(self) -> int:
+        """Start of the cycle's day 0."""
+        return self.cycle.start_ms
+
+    def windows(self) -> dict[int, tuple[int, int]]:
+        """Bit number -> half-open window in ms, for those windows that meet the segment."""
+        cut = {
+            window: (max(start, self.start_ms), min(end, self.end_ms))
+            for window, (start, end) in self.cycle.windows().items()
+        }
+        return {window: (start, end) for window, (start, end) in cut.items() if start < end}
+
+    def day_of(self, at_ms: int) -> int:
+        """Number of the cycle's day that contains ``at_ms``."""
+        return self.cycle.day_of(at_ms)
+
+    def ended_by(self, at_ms: int) -> int:
+        """Word of the windows whose end, cut to the segment, is at or before ``at_ms``."""
+        return _word(w for w, (_, end) in self.windows().items() if end <= at_ms)
+
+    def begun_by(self, at_ms: int) -> int:
+        """Word of the windows whose start, cut to the segment, is at or before ``at_ms``."""
+        return _word(w for w, (start, _) in self.windows().items() if start <= at_ms)
+
+
+def _word(windows: Iterable[int]) -> int:
+    word = 0
+    for window in windows:
+        word |= 1 << window
+    return word
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from licenseusage.metering.cycles import CYCLE_BIT, CYCLE_MASK, DAY_MS, Cycle
+from licenseusage.metering.cycles import CYCLE_MASK, DAY_MS, Cycle, Segment
+from licenseusage.metering.polled import Polled
 from licenseusage.metering.properties import Properties
+from licenseusage.metering.roster import Listed, Roster, merge_rosters, roster_of
 
 
 class Row(NamedTuple):
@@ -43,6 +45,7 @@ class Facts:
             declared property is false.
         low: Unstable ids only: window -> greatest number of sure users in one poll.
         full: Unstable ids only: closed window -> least number of sure and maybe users in one poll.
+        roster: ``removal: ListedOnce`` only: who was ever listed; None where nobody kept one.
     """
 
     sure: dict[bytes, int] = field(default_factory=dict)
@@ -52,6 +55,7 @@ class Facts:
     refuted: int = 0
     low: dict[int, int] = field(default_factory=dict)
     full: dict[int, int] = field(default_factory=dict)
+    roster: Roster | None = None
 
 
 class ImpossibleStampError(ValueError):
@@ -75,17 +79,16 @@ def latest_value_ms(properties: Properties, *, ended_ms: int, clock_skew_ms: int
     return ended_ms + clock_skew_ms + properties.skew_ms
 
 
-def horizon_ms(cycle: Cycle, properties: Properties) -> int:
+def horizon_ms(cycle: Cycle | Segment, properties: Properties) -> int:
     """Return the earliest value that matters to ``cycle``.
 
     A row with an earlier value is proved inactive: it can be dropped before its id is hashed.
     """
-    span = properties.granularity_ms - 1 + properties.skew_ms + properties.hidden_ms
-    return cycle.start_ms - span
+    return cycle.start_ms - properties.width_ms - properties.hidden_ms
 
 
 def list_facts(
-    cycle: Cycle,
+    cycle: Cycle | Segment,
     properties: Properties,
     *,
     started_ms: int,
@@ -94,6 +97,7 @@ def list_facts(
     complete: bool,
     rows: Iterable[Row],
     already_closed: int = 0,
+    listed: Listed | None = None,
 ) -> Facts:
     """Return the facts of one poll about one cycle (MEASUREMENT §3).
 
@@ -110,18 +114,20 @@ def list_facts(
             from pages in immutable order.
         already_closed: Windows closed by earlier polls. They are not closed again: the earliest
             closing poll is the tightest, and later ones would only write more users.
+        listed: Everybody listed, where the source keeps a roster (``Properties.keeps_roster``).
 
     Raises:
         ImpossibleStampError: A row lies beyond ``latest_value_ms``; no facts are made.
     """
-    began, read = started_ms - clock_skew_ms, ended_ms + clock_skew_ms
-    ended = _windows_ended_by(cycle, began - properties.lag_ms) if complete else 0
+    polled = Polled.at(started_ms, ended_ms, clock_skew_ms, complete=complete)
+    began, read = polled.began_ms, polled.read_ms
+    ended = cycle.ended_by(began - properties.lag_ms) if complete else 0
     closed = ended & ~already_closed if properties.keeps_users else 0
 
     skew, tolerance = properties.skew_ms, properties.created_tolerance_ms
-    width = properties.granularity_ms - 1 + skew
+    width = properties.width_ms
     hidden, initial = properties.hidden_ms, properties.initial_created
-    start, end = cycle.start_ms, cycle.end_ms
+    start, end, grid = cycle.start_ms, cycle.end_ms, cycle.grid_ms
     sure: dict[bytes, int] = {}
     maybe: dict[bytes, int] = {}
     for user, value, created in rows:
@@ -135,21 +141,24 @@ def list_facts(
             and last < end
             and not (initial and (created is None or abs(value - created) <= tolerance))
         ):
-            day = (first - start) // DAY_MS
-            bits = CYCLE_MASK | 1 << day if (last - start) // DAY_MS == day else CYCLE_MASK
+            day = (first - grid) // DAY_MS
+            bits = CYCLE_MASK | 1 << day if (last - grid) // DAY_MS == day else CYCLE_MASK
             sure[user] = sure.get(user, 0) | bits
         if closed and widest + hidden >= start:
             # Not ruled out: windows that begin by the latest time this value leaves open, and that
             # do not end before the account existed.
-            open_bits = closed & _windows_begun_by(cycle, widest + hidden) & ~bits
+            open_bits = closed & cycle.begun_by(widest + hidden) & ~bits
             if created is not None:
-                open_bits &= ~_windows_ended_by(cycle, created - skew)
+                open_bits &= ~cycle.ended_by(created - skew)
             if open_bits:
                 maybe[user] = maybe.get(user, 0) | open_bits
 
     if not properties.ids_stable:
         return _counts_only(cycle, sure, maybe, closed, ended)
-    return Facts(sure, _without_sure(maybe, sure), closed, ended)
+    roster = None
+    if listed is not None and properties.keeps_roster:
+        roster = roster_of(cycle, properties, polled, listed)
+    return Facts(sure, _without_sure(maybe, sure), closed, ended, roster=roster)
 
 
 def merge(a: Facts, b: Facts) -> Facts:
@@ -175,6 +184,7 @@ def merge(a: Facts, b: Facts) -> Facts:
         refuted,
         low,
         full,
+        merge_rosters(a.roster, b.roster),
     )
 
 
@@ -205,26 +215,13 @@ def _without_sure(maybe: dict[bytes, int], sure: Mapping[bytes, int]) -> dict[by
     return {user: bits for user, bits in left if bits}
 
 
-def _windows_ended_by(cycle: Cycle, at_ms: int) -> int:
-    """Word of the windows whose end is at or before ``at_ms``."""
-    days = max(0, min(cycle.days, cycle.day_of(at_ms)))
-    return (1 << days) - 1 | (CYCLE_MASK if at_ms >= cycle.end_ms else 0)
-
-
-def _windows_begun_by(cycle: Cycle, at_ms: int) -> int:
-    """Word of the windows whose start is at or before ``at_ms``."""
-    if at_ms < cycle.start_ms:
-        return 0
-    return (1 << min(cycle.days, cycle.day_of(at_ms) + 1)) - 1 | CYCLE_MASK
-
-
 def _counts_only(
-    cycle: Cycle, sure: dict[bytes, int], maybe: dict[bytes, int], closed: int, ended: int
+    cycle: Cycle | Segment, sure: dict[bytes, int], maybe: dict[bytes, int], closed: int, ended: int
 ) -> Facts:
     """Keep only the numbers of one poll: unstable ids of different polls are never united."""
     low: dict[int, int] = {}
     full: dict[int, int] = {}
-    for window in (CYCLE_BIT, *range(cycle.days)):
+    for window in cycle.windows():
         mask = 1 << window
         proved = sum(1 for bits in sure.values() if bits & mask)
         if proved:

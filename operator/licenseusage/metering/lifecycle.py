@@ -101,6 +101,17 @@ def closing_poll_ms(end_ms: int, lag_ms: int, clock_skew_ms: int) -> int:
     return end_ms + lag_ms + max(clock_skew_ms, MIN_CLOCK_SKEW_MS)
 
 
+def precedes(cycle: Cycle, now_ms: int, interval_ms: int) -> bool:
+    """Whether a poll now belongs to the first roster of a cycle that is to come.
+
+    A roster begins with the last complete poll that ended before the cycle, under the pseudonyms of
+    that cycle: so those of the last hour list people for both, and of the last two intervals where
+    polls are rarer (MEASUREMENT §0).
+    """
+    lead_ms = max(HOUR_MS, 2 * interval_ms)
+    return cycle.start_ms - lead_ms <= now_ms < cycle.start_ms
+
+
 def wants_passes(boundaries: Sequence[Boundary], started_ms: int, lag_ms: int) -> bool:
     """Whether a poll starting now is a closing poll, which may read a listing more than once."""
     return any(not b.ended and started_ms >= b.end_ms + lag_ms for b in boundaries)

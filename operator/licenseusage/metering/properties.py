@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 SECOND_MS = 1000
+DAY_MS = 86_400_000
 
 
 class Removal(StrEnum):
     """Whether users can leave the listing; the property that decides whether an upper bound exists.
 
     ``NEVER``: listed for ever (products that deactivate, and list the deactivated): K = infinity.
-    ``LISTED_ONCE``: removed at any time, but seen by a complete poll before; until the roster of
-    MEASUREMENT §3.9 is kept, treated as ``UNKNOWN``. ``UNKNOWN``: lower bound only.
+    ``LISTED_ONCE``: removed at any time, but whoever was active was in a complete poll before: a
+    roster gives an upper bound of the cycle (``roster``). ``UNKNOWN``: lower bound only.
     """
 
     NEVER = "Never"
@@ -30,6 +31,8 @@ class Properties:
         lag_ms: L: an activity at t is shown at the latest at t + L.
         hidden_ms: H: a shown v does not rule out activity in ``(v, v + H]``.
         removal: K: whether listed users can leave.
+        roster_gap_ms: With ``LISTED_ONCE``: how far two complete polls may lie apart. A setting:
+            nobody is believed to be created, used and removed within it.
         ids_stable: An id is never renamed or swapped.
         id_reuse: An id may be given to another user later.
         initial_created: The value starts as the creation time, so an unused account looks used.
@@ -45,6 +48,7 @@ class Properties:
     id_reuse: bool = False
     initial_created: bool = False
     created_tolerance_ms: int = 0
+    roster_gap_ms: int = DAY_MS
 
     def __post_init__(self) -> None:
         """Refuse what no rule covers.
@@ -57,16 +61,28 @@ class Properties:
             raise ValueError(f"spans must not be negative, granularity at least 1 ms: {self}")
 
     @property
+    def width_ms(self) -> int:
+        """How much later than the value shown the activity may be: v + g - 1 + e."""
+        return self.granularity_ms - 1 + self.skew_ms
+
+    @property
     def keeps_users(self) -> bool:
         """Whether a complete listing proves the absent inactive (K = infinity)."""
         return self.removal is Removal.NEVER
 
+    @property
+    def keeps_roster(self) -> bool:
+        """Whether a roster of everybody ever listed gives the cycle an upper bound."""
+        return self.removal is Removal.LISTED_ONCE and self.ids_stable
+
     def assumptions(self) -> tuple[str, ...]:
         """Tokens for ``rules.assumptions`` of the report: the properties that accuracy rests on."""
+        bounded = self.keeps_users or self.keeps_roster
         held = {
             "RemovalNever": self.keeps_users,
+            "RemovalListedOnce": self.keeps_roster,
             "IdsStable": self.ids_stable,
-            "IdsNotReused": self.keeps_users and not self.id_reuse,
-            "NothingHidden": self.keeps_users and self.hidden_ms == 0,
+            "IdsNotReused": bounded and not self.id_reuse,
+            "NothingHidden": bounded and self.hidden_ms == 0,
         }
         return tuple(token for token, holds in held.items() if holds)

@@ -7,14 +7,62 @@ from datetime import UTC, datetime
 from licenseusage.metering.bounds import Accuracy, Bounds
 from licenseusage.metering.coverage import Coverage
 from licenseusage.metering.cycles import DAY_MS, Cycle
-from licenseusage.metering.properties import Properties
+from licenseusage.metering.properties import Properties, Removal
+from licenseusage.metering.roster import Missing
 
+# Why the upper bound exceeds the lower: reasons of `Uncertainty`.
 BOUNDARY_GAP = "BoundaryGap"
 HIDDEN_ACTIVITY = "HiddenActivity"
 SEPARATE_IDENTITIES = "SeparateIdentities"
 UNSTABLE_IDS = "UnstableIds"
+ROLLING_LIST = "RollingList"
+BARE_COUNTS = "BareCounts"
+STRADDLING_EVENTS = "StraddlingEvents"
+
+# Why there is no upper bound; the first is a reason of `Uncertainty` as well.
 REMOVED_USERS = "RemovedUsers"
 NO_CLOSING_POLL = "NoClosingPoll"
+ROSTER_MISSING = str(Missing.NOT_AT_START)
+ROSTER_GAP = str(Missing.GAP)
+UNLISTED_USERS = "UnlistedUsers"
+RULES_CHANGED = "RulesChanged"
+SOURCE_GONE = "SourceGone"
+STORE_GONE = "StoreGone"
+PROOF_GAP = "ProofGap"
+UNPROVED_COUNTS = "UnprovedCounts"
+
+_WHY_BOUNDED = {
+    REMOVED_USERS: "{people} {were} removed before it could be ruled out that they were active",
+    SEPARATE_IDENTITIES: (
+        "the sources' users cannot be compared, the same person may be in several of them"
+    ),
+    UNSTABLE_IDS: "user ids may change, so that listings of different times cannot be united",
+    HIDDEN_ACTIVITY: (
+        "the product may hide activity after the time it shows; this concerns {people}"
+    ),
+    ROLLING_LIST: "the product tells who was active lately, not when; this concerns {people}",
+    BARE_COUNTS: "the product states numbers only, over spans that are not the cycle's",
+    STRADDLING_EVENTS: ("{people} may have been active on either side of the cycle's start or end"),
+}
+
+# In the order in which a person is told; the first that applies is what to look at.
+_WHY_UNBOUNDED = {
+    RULES_CHANGED: (
+        "the definition of who counts changed within the cycle, and what was counted before cannot "
+        "be completed"
+    ),
+    REMOVED_USERS: "this product forgets removed users",
+    SOURCE_GONE: "a source is no longer declared, and what it had recorded was not read to the end",
+    STORE_GONE: "a pod took away what only it had recorded",
+    UNLISTED_USERS: "somebody was seen who was gone before the list was read completely",
+    NO_CLOSING_POLL: "nothing could be read completely after the cycle's end",
+    ROSTER_MISSING: (
+        "users may be removed, and nobody read the list completely right before the cycle's start"
+    ),
+    ROSTER_GAP: "users may be removed, and the complete readings of the list are too far apart",
+    PROOF_GAP: "the product shows activity for a while only, and the readings are too far apart",
+    UNPROVED_COUNTS: "the product states numbers only, none of which covers the cycle",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +86,7 @@ class CycleStatement:
         coverage: When the sources were observed.
         uncertainty: Why the upper bound exceeds the lower; empty without an upper bound.
         unbounded: Why there is no upper bound, for an ended cycle: ``RemovedUsers``,
-            ``NoClosingPoll``; empty where there is one.
+            ``NoClosingPoll``, …; empty where there is one.
         refuted: Which declared properties the facts refute, in words; empty unless in conflict.
         boundary_gap_ms: The unobserved span around the cycle's end, ``(start, end)``, None if it
             was observed.
@@ -137,9 +185,16 @@ def daily_series(
 
 
 def uncertainty_of(
-    bounds: Bounds, properties: Sequence[Properties], domains: int
+    bounds: Bounds, properties: Sequence[Properties], domains: int, vanished: int = 0
 ) -> tuple[Uncertainty, ...]:
-    """Return why the upper bound exceeds the lower, for ``uncertainty`` of the report."""
+    """Return why the upper bound exceeds the lower, for ``uncertainty`` of the report.
+
+    Args:
+        bounds: What is stated.
+        properties: What the sources declare.
+        domains: How many identity domains were counted apart.
+        vanished: How many of those between the bounds had left the listing.
+    """
     if bounds.accuracy not in {Accuracy.BOUNDED, Accuracy.UPPER_BOUND} or bounds.upper is None:
         return ()
     if not all(p.ids_stable for p in properties):
@@ -150,11 +205,20 @@ def uncertainty_of(
         reason = HIDDEN_ACTIVITY
     else:
         reason = BOUNDARY_GAP
-    return (Uncertainty(reason, bounds.upper - bounds.lower),)
+    users = bounds.upper - bounds.lower
+    removed = min(vanished, users)
+    found = (Uncertainty(REMOVED_USERS, removed), Uncertainty(reason, users - removed))
+    return tuple(each for each in found if each.users)
 
 
 def refuted_by(source: str, properties: Properties) -> str:
     """Return the sentence for a source whose facts contradict what it declares."""
+    if properties.removal is Removal.LISTED_ONCE:
+        return (
+            f"source {source}: somebody seen active is proved inactive by a later listing, so one "
+            f"of its guarantees is false: ids: Stable, lagSeconds: {properties.lag_ms // 1000} or "
+            f"hiddenSeconds: {properties.hidden_ms // 1000} (does a last activity ever go back?)"
+        )
     return (
         f"source {source}: somebody seen active is proved inactive by a later complete listing, so "
         f"one of its guarantees is false: removal: {properties.removal}, ids: Stable, "
@@ -164,29 +228,33 @@ def refuted_by(source: str, properties: Properties) -> str:
 
 
 def _why_bounded(statement: CycleStatement) -> str:
-    reasons = {u.reason: u.users for u in statement.uncertainty}
-    bounds = statement.bounds
-    users = (bounds.upper or 0) - bounds.lower
+    gap = (statement.bounds.upper or 0) - statement.bounds.lower
+    reasons = statement.uncertainty or (Uncertainty(BOUNDARY_GAP, gap),)
+    return "; ".join(_why(each, statement.boundary_gap_ms) for each in reasons)
+
+
+def _why(uncertainty: Uncertainty, boundary_gap_ms: tuple[int, int] | None) -> str:
+    """Return the sentence for one reason of an upper bound that exceeds the lower."""
+    users = uncertainty.users
     people = "1 person" if users == 1 else f"{users} people"
-    if SEPARATE_IDENTITIES in reasons:
-        return "the sources' users cannot be compared, the same person may be in several of them"
-    if UNSTABLE_IDS in reasons:
-        return "user ids may change, so that listings of different times cannot be united"
-    if HIDDEN_ACTIVITY in reasons:
-        return f"the product may hide activity after the time it shows; this concerns {people}"
+    if uncertainty.reason not in _WHY_BOUNDED:
+        return _why_at_the_end(people, boundary_gap_ms)
+    were = "was" if users == 1 else "were"
+    return _WHY_BOUNDED[uncertainty.reason].format(people=people, were=were)
+
+
+def _why_at_the_end(people: str, boundary_gap_ms: tuple[int, int] | None) -> str:
     again = f"{people} signed in again since"
-    if statement.boundary_gap_ms is None:
+    if boundary_gap_ms is None:
         return f"their activity right before the cycle's end was overwritten; {again}"
     start, end = (
-        datetime.fromtimestamp(ms // 1000, UTC).strftime("%H:%M")
-        for ms in statement.boundary_gap_ms
+        datetime.fromtimestamp(ms // 1000, UTC).strftime("%H:%M") for ms in boundary_gap_ms
     )
     return f"nothing could be read between {start} and {end} around the cycle's end; {again}"
 
 
 def _why_unbounded(statement: CycleStatement) -> str:
-    if REMOVED_USERS in statement.unbounded:
-        return "this product forgets removed users"
-    if NO_CLOSING_POLL in statement.unbounded:
-        return "nothing could be read completely after the cycle's end"
+    for reason, sentence in _WHY_UNBOUNDED.items():
+        if reason in statement.unbounded:
+            return sentence
     return "nothing was proved"

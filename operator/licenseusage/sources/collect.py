@@ -121,7 +121,7 @@ class Collection:
     def _cycle_groups(self) -> Iterator[tuple[CycleRequest, ...]]:
         """Cycles that one listing serves: all, or one where the product filters by cycle."""
         if self._source.http.names("cycle"):
-            yield from ((one,) for one in self._request.cycles)
+            yield from ((one,) for one in self._request.cycles if not one.coming)
         else:
             yield self._request.cycles
 
@@ -276,7 +276,7 @@ class Collection:
         facts: dict[int, Facts] = {}
         for one in self._listings if facts_stand else ():
             facts |= self._facts(one, result)
-        index = newest.cycles[-1].cycle.index
+        index = next(one.cycle.index for one in reversed(newest.cycles) if not one.coming)
         whole = newest.ended and not self._source.http.names("cycle")
         return replace(
             result,

@@ -212,6 +212,21 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
             created_tolerance_ms=created.tolerance_ms if created is not None else 0,
         )
 
+    @property
+    def selection(self) -> str:
+        """``sha256:…`` over what decides who counts, whatever the product promises about it.
+
+        Where it changes within a cycle, what was counted before and after are two segments
+        (MEASUREMENT §7). A corrected guarantee is none: those declared now are held against all
+        facts.
+        """
+        http = self.http
+        chosen = msgspec.json.encode(
+            [http.path, http.query, http.body, http.items, self.users, self.identity],
+            order="sorted",
+        )
+        return f"sha256:{hashlib.sha256(chosen).hexdigest()}"
+
     def digest(self) -> bytes:
         """SHA-256 (32 bytes) of the part of the definition that decides who counts.
 

@@ -74,10 +74,15 @@ class CycleRequest:
 
     Attributes:
         already_closed: The store's ``closed`` word so far: windows that need no new maybe set.
+        roster: Everybody listed is wanted, for a source whose users may be removed: every id is
+            hashed then, not only those of users active lately (MEASUREMENT §3.9).
+        coming: The cycle has not begun; only its first roster is wanted.
     """
 
     cycle: Cycle
     already_closed: int = 0
+    roster: bool = False
+    coming: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,8 @@ class PollRequest:
         targets: Ready pods in the order to try; the first that can be reached answers all pages.
         product: The vendor's product id, part of every pseudonym.
         pseudonym_key: 32 bytes held by the customer (random ones in ``source check``).
-        cycles: One or two cycles (near a boundary both), oldest first.
+        cycles: One to three cycles (near a boundary also the one before or the coming one), oldest
+            first; at least one has begun.
         closing: A closing poll is wanted: a listing that cannot prove itself complete in one pass
             is read again, at most three times (MEASUREMENT §0).
         clock_offset_ms: Shift of the simulated clock, 0 in production.

@@ -24,11 +24,23 @@ def supported(source: EffectiveSource, result: PollResult) -> Support:
     if result.failure is not None:
         return Support(Accuracy.UNKNOWN, "the poll failed")
     promised = source.guarantees
-    if promised.removal != "Never":
+    if promised.removal == "Unknown":
         return Support(
             Accuracy.LOWER_BOUND,
-            f"users may be removed unseen (guarantees.removal {promised.removal}); declare Never "
-            "only if the product keeps listing those it deactivates",
+            "users may be removed unseen (guarantees.removal Unknown); declare Never only if the "
+            "product keeps listing those it deactivates",
+        )
+    if promised.removal == "ListedOnce" and source.http.names("cycle"):
+        return Support(
+            Accuracy.LOWER_BOUND,
+            "users may be removed (guarantees.removal ListedOnce), and the request lists only "
+            "those active in the cycle; ask for everybody, so that those who vanish are noticed",
+        )
+    if promised.removal == "ListedOnce" and not result.ids_stable:
+        return Support(
+            Accuracy.LOWER_BOUND,
+            "users may be removed (guarantees.removal ListedOnce), and ids may be renamed, so that "
+            "those who vanish cannot be told from those renamed",
         )
     incomplete = result.incomplete
     if incomplete is not None and incomplete.reason not in _HEALED_BY_CLOSING:
@@ -37,6 +49,12 @@ def supported(source: EffectiveSource, result: PollResult) -> Support:
         return Support(
             Accuracy.EXACT,
             "only if the list is the same in two readings at the cycle's end; else a lower bound",
+        )
+    if promised.removal == "ListedOnce":
+        return Support(
+            Accuracy.EXACT,
+            "in a cycle that was read from before its start on, at least daily; people who are "
+            "removed within it make an upper bound of it",
         )
     if promised.hidden_seconds:
         return Support(

@@ -15,11 +15,13 @@ from operator import add, not_
 
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle
 from licenseusage.metering.facts import Facts, Row, horizon_ms, latest_value_ms, list_facts
-from licenseusage.metering.properties import Properties
+from licenseusage.metering.properties import Properties, Removal
 from licenseusage.metering.pseudonym import Pseudonymiser
+from licenseusage.metering.roster import Listed
 from licenseusage.sources import timestamps
 from licenseusage.sources.columns import Columns
 from licenseusage.sources.definition import EffectiveSource
+from licenseusage.sources.everybody import Everybody, split
 from licenseusage.sources.expressions import Json
 from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.poll import CycleRequest, Skip
@@ -57,7 +59,7 @@ class Tally:
         *,
         show_ids: bool = False,
     ) -> None:
-        """Prepare; ``cycles`` oldest first."""
+        """Prepare; ``cycles`` oldest first, at least one of them begun."""
         users = source.users
         self._source = source
         self._properties = source.properties
@@ -65,6 +67,14 @@ class Tally:
         self._pseudonyms = [pseudonymiser(one.cycle) for one in cycles]
         self._horizons = [horizon_ms(one.cycle, self._properties) for one in cycles]
         self._kept = [_Kept() for _ in cycles]
+        # A request that names a cycle lists those active in it only: that is no roster.
+        rosters = self._properties.removal is Removal.LISTED_ONCE and not source.http.names("cycle")
+        self._everybody = [
+            Everybody(pseudonym) if one.roster and rosters else None
+            for one, pseudonym in zip(cycles, self._pseudonyms, strict=True)
+        ]
+        begun = [one.cycle for one in cycles if not one.coming]
+        self._newest = begun[-1]
         self._reader = timestamps.reader(users.last_active)
         self._normalize = _normalizer(users.normalize)
         self._excluded_ids = {self._normalize(one) for one in users.exclude_ids}
@@ -107,6 +117,8 @@ class Tally:
         self.skipped[Skip.NEVER_ACTIVE] += never
         self.skipped[Skip.OUTSIDE_CYCLE] += len(columns) - never - len(recent.positions)
         names = self._names([columns.ids[index] for index in recent.positions])
+        if any(self._everybody):
+            self._list(*split(columns.ids, columns.stamps, recent.positions, self._id))
         for cycle in range(len(self._cycles)):
             self._keep(cycle, names, recent, created)
         self._judge(names, recent.at_ms, created)
@@ -141,7 +153,12 @@ class Tally:
         """
         properties = self._source.properties_given(ids_stable=self.ids_stable)
 
-        def made(request: CycleRequest, rows: Iterator[Row], held: Properties) -> Facts:
+        def made(
+            request: CycleRequest,
+            rows: Iterator[Row],
+            held: Properties,
+            listed: Listed | None = None,
+        ) -> Facts:
             return list_facts(
                 request.cycle,
                 held,
@@ -151,12 +168,14 @@ class Tally:
                 complete=complete,
                 rows=rows,
                 already_closed=request.already_closed,
+                listed=listed,
             )
 
         result: dict[int, Facts] = {}
-        for request, kept in zip(self._cycles, self._kept, strict=True):
+        for request, kept, everybody in zip(self._cycles, self._kept, self._everybody, strict=True):
             first, last = _largest_page(kept) if one_page else (0, len(kept.users))
-            plain = made(request, _rows(kept, first, last, 0), properties)
+            listed = everybody.listed(_all_rows(kept)) if everybody else None
+            plain = made(request, _rows(kept, first, last, 0), properties, listed)
             for unsure in sorted(set(kept.unsure.values())):
                 # A local time that happened twice: the stamp is somewhere in a wider span.
                 wide = replace(properties, granularity_ms=properties.granularity_ms + unsure)
@@ -216,6 +235,13 @@ class Tally:
                 self.ids_stable = False
         return names
 
+    def _list(self, never: list[str], early: list[str]) -> None:
+        """Put those who were not active lately on the rosters."""
+        for everybody in self._everybody:
+            if everybody is not None:
+                everybody.add_never(never)
+                everybody.add_early(early)
+
     def _created(self, columns: Columns, positions: list[int]) -> list[int] | None:
         if columns.created is None:
             return None
@@ -235,6 +261,9 @@ class Tally:
         latest = values if unsure is None else list(map(add, values, unsure))
         if latest and min(latest) < horizon:
             wanted = [value >= horizon for value in latest]
+            everybody = self._everybody[cycle]
+            if everybody is not None:
+                everybody.add_early(compress(names, map(not_, wanted)))
             names, values = list(compress(names, wanted)), list(compress(values, wanted))
             unsure = None if unsure is None else list(compress(unsure, wanted))
             created = None if created is None else list(compress(created, wanted))
@@ -247,7 +276,7 @@ class Tally:
 
     def _judge(self, names: list[str], values: list[int], created: list[int] | None) -> None:
         """Count those who are not in the newest cycle, by reason; keep ids if asked to."""
-        newest = self._cycles[-1].cycle
+        newest = self._newest
         inside = [newest.start_ms <= value < newest.end_ms for value in values]
         self.skipped[Skip.OUTSIDE_CYCLE] += len(inside) - sum(inside)
         if created is not None:
@@ -289,13 +318,17 @@ def _only(columns: Columns, wanted: list[bool]) -> Columns:
     )
 
 
-def _rows(kept: _Kept, first: int, last: int, unsure: int) -> Iterator[Row]:
-    """Yield the rows whose time is unsure by so much."""
+def _all_rows(kept: _Kept) -> Iterator[Row]:
     created: Iterable[int | None] = repeat(None)
     if kept.created:
         created = (None if one == _NO_CREATION else one for one in kept.created)
     columns = zip(kept.users, kept.values, created, strict=False)  # repeat() never ends
-    rows = islice(map(Row._make, columns), first, last)
+    return map(Row._make, columns)
+
+
+def _rows(kept: _Kept, first: int, last: int, unsure: int) -> Iterator[Row]:
+    """Yield the rows whose time is unsure by so much."""
+    rows = islice(_all_rows(kept), first, last)
     if not kept.unsure:
         return rows
     wanted = (kept.unsure.get(index, 0) == unsure for index in range(first, last))

@@ -226,3 +226,15 @@ def shift(R, poll, by):
     """What the operator's clock says: off by at most `by`, and monotone."""
     d = R.randint(-by, by)
     return Poll(poll.start + d, poll.end + d, poll.complete, poll.rows)
+
+
+# --- B, C --------------------------------------------------------------------------------
+
+
+def counted(p, r, c, first):
+    """Users with a stamp in [first, c] that is written at c, and listed at r."""
+    return [
+        u
+        for u in p.users
+        if u.listed(r) and any(p.visible(w, c) and first <= s <= c for w, s in u.writes)
+    ]

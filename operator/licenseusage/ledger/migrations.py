@@ -1,0 +1,37 @@
+"""From the schema of an older version to this one, in one transaction; there is no way back.
+
+A program that knows less refuses the file (``LedgerSchemaUnsupported``).
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, Engine, select, update
+
+from licenseusage.ledger import schema
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the schema to ``schema.VERSION``, step by step."""
+    held = select(schema.ledger.c.schema_version)
+    with engine.connect() as connection:
+        if connection.execute(held).scalar_one() == schema.VERSION:
+            return
+    with engine.begin() as connection:
+        version = connection.execute(held).scalar_one()
+        while version < schema.VERSION:
+            _STEPS[version](connection)
+            version += 1
+            connection.execute(update(schema.ledger).values(schema_version=version))
+
+
+def _rosters(connection: Connection) -> None:
+    """1 to 2: rosters, and what decides who counts."""
+    connection.exec_driver_sql("ALTER TABLE stores ADD COLUMN selection VARCHAR(80)")
+    connection.exec_driver_sql(
+        "ALTER TABLE stores ADD COLUMN selection_changes INTEGER DEFAULT '0' NOT NULL"
+    )
+    schema.rosters.create(connection)
+    schema.roster_users.create(connection)
+
+
+_STEPS: dict[int, Callable[[Connection], None]] = {1: _rosters}

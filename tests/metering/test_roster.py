@@ -1,0 +1,263 @@
+"""Rosters: who was ever listed, which polls make one whole, and what it proves."""
+
+from dataclasses import replace
+
+import pytest
+
+from licenseusage.metering.cycles import DAY_MS, Cycle
+from licenseusage.metering.known import Known
+from licenseusage.metering.polled import Polled
+from licenseusage.metering.properties import Properties, Removal
+from licenseusage.metering.roster import (
+    HOUR_MS,
+    Listed,
+    Missing,
+    Roster,
+    Run,
+    joined_runs,
+    known_by_roster,
+    merge_rosters,
+    missing,
+    packed,
+    roster_of,
+    unpacked,
+)
+
+CYCLE = Cycle(0, 100 * DAY_MS, 104 * DAY_MS)
+START, END = CYCLE.start_ms, CYCLE.end_ms
+LAG = 60_000
+DECLARED = Properties(removal=Removal.LISTED_ONCE, ids_stable=True, lag_ms=LAG)
+
+
+def user(name: str) -> bytes:
+    return name.encode().ljust(16, b".")
+
+
+def users(names: str) -> bytes:
+    return packed(map(user, names))
+
+
+def named(found: bytes) -> str:
+    return "".join(one.decode().rstrip(".") for one in unpacked(found))
+
+
+def poll(at: int, *, complete: bool = True, took: int = 1000) -> Polled:
+    return Polled(at, at + took, complete)
+
+
+def made(
+    at: int,
+    never: str = "",
+    early: str = "",
+    later: tuple = (),
+    *,
+    properties: Properties = DECLARED,
+    complete: bool = True,
+    took: int = 1000,
+) -> Roster:
+    """A roster of one poll; ``later`` are (name, value, created)."""
+    rows = [(user(name), value, created) for name, value, created in later]
+    listed = Listed(map(user, never), map(user, early), rows)
+    return roster_of(CYCLE, properties, poll(at, complete=complete, took=took), listed)
+
+
+def test_packed_users_are_sorted_and_distinct():
+    assert named(packed(map(user, "cabac"))) == "abc"
+    assert packed([]) == b""
+    assert list(unpacked(b"")) == []
+    assert [len(one) for one in unpacked(users("ab"))] == [16, 16]
+
+
+class TestOnePoll:
+    def test_before_the_end_everybody_is_listed_and_nobody_ruled_out(self):
+        found = made(START, "a", "b", (("c", START, None), ("a", START, None)))
+        assert named(found.before) == "abc"
+        assert found == Roster(before=users("abc"), runs=(Run(START + 1000, START),))
+
+    def test_a_poll_before_the_lag_is_over_closes_nothing(self):
+        assert made(END + LAG - 1, "a").open_at_ms is None
+        assert made(END + LAG, "a").open_at_ms == END + LAG
+
+    def test_a_closing_poll_tells_who_may_have_been_active(self):
+        late = END + HOUR_MS
+        found = made(late, "a", "b", (("c", END - 1000, None), ("d", END, None)))
+        assert (named(found.open), named(found.inactive), found.before) == ("cd", "ab", b"")
+        assert (found.open_at_ms, found.runs) == (late, (Run(late + 1000, late),))
+
+    def test_somebody_created_after_the_end_is_ruled_out(self):
+        late = END + HOUR_MS
+        rows = (("a", END + 5, END), ("b", END + 5, END - 1), ("c", END + 5, None))
+        found = made(late, later=rows)
+        assert (named(found.open), named(found.inactive)) == ("bc", "a")
+
+    def test_creation_times_are_as_wrong_as_any_stamp(self):
+        late, skewed = END + HOUR_MS, replace(DECLARED, skew_ms=10)
+        found = made(late, later=(("a", END + 50, END + 10), ("b", END + 50, END + 9)))
+        assert named(found.open) == ""
+        rows = (("a", END + 50, END + 10), ("b", END + 50, END + 9))
+        found = made(late, later=rows, properties=skewed)
+        assert (named(found.open), named(found.inactive)) == ("b", "a")
+
+    def test_a_row_that_proves_activity_is_never_ruled_out_by_its_creation(self):
+        late = END + HOUR_MS
+        inside = (
+            ("a", START, END),
+            ("b", END - 1000, END),
+            ("c", START - 1, END),
+            ("d", END - 999, END),
+        )
+        found = made(late, later=inside)
+        assert (named(found.open), named(found.inactive)) == ("ab", "cd")
+
+    def test_a_row_that_may_lie_outside_is_ruled_out_by_its_creation(self):
+        skewed = replace(DECLARED, skew_ms=10)
+        inside = (("a", START + 10, END + 10), ("b", START + 9, END + 10))
+        found = made(END + HOUR_MS, later=inside, properties=skewed)
+        assert (named(found.open), named(found.inactive)) == ("a", "b")
+
+    def test_an_id_that_may_be_given_away_proves_only_what_its_holder_did(self):
+        late, reused = END + HOUR_MS, replace(DECLARED, id_reuse=True)
+        rows = (("c", END + 5, END),)
+        found = made(late, "a", "b", rows, properties=reused)
+        assert (named(found.open), named(found.inactive)) == ("ac", "b")
+
+    def test_all_rows_of_a_user_must_rule_him_out(self):
+        late, reused = END + HOUR_MS, replace(DECLARED, id_reuse=True)
+        rows = (("a", END - 5000, None), ("b", END + 5, END), ("b", END + 5, None))
+        found = made(late, "a", "b", rows)
+        assert (named(found.open), named(found.inactive)) == ("ab", "")
+        found = made(late, "a", "a", properties=reused)
+        assert (named(found.open), named(found.inactive)) == ("a", "")
+
+    def test_a_poll_that_was_not_complete_lists_nobody_and_may_rule_out(self):
+        assert made(START, "a", "b", complete=False) == Roster()
+        late = made(END + HOUR_MS, "a", "b", (("c", END, None),), complete=False)
+        assert late == Roster(inactive=users("ab"))
+
+    def test_a_poll_that_takes_longer_than_gaps_that_are_joined_is_no_run(self):
+        assert made(START, "a", took=HOUR_MS).runs == (Run(START + HOUR_MS, START),)
+        long = made(START, "a", took=HOUR_MS + 1)
+        assert (named(long.before), long.runs) == ("a", ())
+
+
+class TestRuns:
+    def test_polls_no_further_apart_than_the_gap_are_one(self):
+        first, second = Run(100, 90), Run(150, 140)
+        assert joined_runs([second, first], 60) == (Run(100, 140),)
+        assert joined_runs([second, first], 59) == (first, second)
+
+    def test_a_run_within_another_changes_nothing(self):
+        assert joined_runs([Run(0, 100), Run(50, 60)], 10) == (Run(0, 100),)
+        assert joined_runs([Run(0, 100), Run(50, 160)], 10) == (Run(0, 160),)
+
+    def test_runs_join_through_a_third(self):
+        runs = [Run(0, 10), Run(40, 50), Run(20, 30)]
+        assert joined_runs(runs, 10) == (Run(0, 50),)
+        assert joined_runs(runs[:2], 10) == (Run(0, 10), Run(40, 50))
+        assert joined_runs([], 10) == ()
+
+
+class TestMissing:
+    """A chain of complete polls from before the start until the closing poll, no gap too long."""
+
+    def test_nothing_is_missing_if_polls_follow_from_before_the_start(self):
+        assert missing(100, 200, [Run(100, 90), Run(150, 140), Run(210, 200)], 70) is None
+
+    def test_without_a_closing_poll(self):
+        assert missing(100, None, [Run(100, 90)], 70) is Missing.NOT_CLOSED
+
+    def test_without_a_poll_that_ended_by_the_start(self):
+        assert missing(100, 200, [Run(101, 90), Run(210, 200)], 500) is Missing.NOT_AT_START
+        assert missing(100, 200, [], 70) is Missing.NOT_AT_START
+
+    def test_with_polls_too_far_apart(self):
+        runs = [Run(100, 90), Run(150, 140), Run(210, 200)]
+        assert missing(100, 200, runs, 60) is Missing.GAP
+        assert missing(100, 201, runs, 70) is Missing.GAP
+
+    def test_the_last_run_before_the_start_counts(self):
+        runs = [Run(0, 10), Run(100, 90), Run(150, 200)]
+        assert missing(100, 200, runs, 60) is None
+
+
+class TestJoin:
+    def test_nothing_is_neutral(self):
+        one = made(START, "a")
+        assert merge_rosters(None, None) is None
+        assert merge_rosters(one, None) == merge_rosters(None, one) == one
+
+    def test_lists_are_united_and_runs_joined(self):
+        joined = merge_rosters(made(START, "ab"), made(START + HOUR_MS, "bc"))
+        assert joined == Roster(
+            before=users("abc"),
+            runs=(Run(START + 1000, START), Run(START + HOUR_MS + 1000, START + HOUR_MS)),
+        )
+        near = merge_rosters(made(START, "ab"), made(START + HOUR_MS - 1000, "bc"))
+        assert near.runs == (Run(START + 1000, START + HOUR_MS - 1000),)
+
+    def test_the_earliest_closing_poll_counts(self):
+        first = made(END + HOUR_MS, "a", later=(("b", END, None),))
+        second = made(END + 2 * HOUR_MS, "b", later=(("c", END, None),))
+        for joined in (merge_rosters(first, second), merge_rosters(second, first)):
+            assert (joined.open_at_ms, named(joined.open)) == (END + HOUR_MS, "b")
+            assert named(joined.inactive) == "ab"
+
+    def test_the_same_lists_stay_as_they_are(self):
+        one = made(START, "ab")
+        assert merge_rosters(one, made(START + 5, "ab")).before == one.before
+        assert merge_rosters(Roster(), Roster()) == Roster()
+
+    def test_two_that_began_at_the_same_time_are_united(self):
+        first = made(END + HOUR_MS, later=(("a", END, None),))
+        second = made(END + HOUR_MS, later=(("b", END, None),))
+        assert named(merge_rosters(first, second).open) == "ab"
+
+
+class TestWhatItProves:
+    WHOLE = Roster(
+        before=users("abcd"),
+        open_at_ms=END + HOUR_MS,
+        open=users("b"),
+        inactive=users("c"),
+        runs=(Run(START, END + HOUR_MS),),
+    )
+
+    def known(self, sure: str, roster: Roster | None = WHOLE, **declared) -> Known:
+        properties = replace(DECLARED, **declared)
+        return known_by_roster(CYCLE, properties, set(map(user, sure)), roster)
+
+    def test_those_listed_and_not_ruled_out_are_possible_the_others_vanished(self):
+        found = self.known("a")
+        assert found.possible == set(map(user, "abd"))
+        assert found.vanished == {user("d")}
+        assert not found.refuted
+
+    def test_without_a_roster_only_those_seen_active_are_known(self):
+        assert self.known("a", None) == Known({user("a")})
+
+    @pytest.mark.parametrize(
+        "lacking",
+        [
+            {"open_at_ms": None, "open": b""},
+            {"runs": ()},
+            {"runs": (Run(START + 1, END + HOUR_MS),)},
+            {"runs": (Run(START, END + HOUR_MS - 1),)},
+        ],
+    )
+    def test_a_roster_that_is_not_whole_gives_no_upper_bound(self, lacking):
+        assert self.known("a", replace(self.WHOLE, **lacking)) == Known({user("a")})
+
+    def test_the_gap_is_a_setting(self):
+        apart = replace(self.WHOLE, runs=(Run(START, START), Run(END, END + HOUR_MS)))
+        assert self.known("a", apart).possible is None
+        assert self.known("a", apart, roster_gap_ms=4 * DAY_MS).possible is not None
+        assert self.known("a", apart, roster_gap_ms=4 * DAY_MS - 1).possible is None
+
+    def test_somebody_seen_active_and_never_listed_takes_the_upper_bound_away(self):
+        assert self.known("ae").possible is None
+        assert self.known("b").possible is not None
+
+    def test_somebody_seen_active_and_ruled_out_is_a_conflict(self):
+        assert self.known("c").refuted
+        assert self.known("c", replace(self.WHOLE, runs=())).refuted
+        assert user("c") in self.known("c").possible

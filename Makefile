@@ -61,9 +61,15 @@ fmt: $(READY) ## format the code and fix what can be fixed
 bench: $(READY) ## seconds and memory of one collection, next to the naive ways [ARGS=…]
 	$(BIN)/python -m bench $(ARGS)
 
+HISTORIES ?= 20000
+
 .PHONY: soak
-soak: $(READY) ## the property tests of the number and its ledger, for long [ARGS=…]
-	$(BIN)/pytest --hypothesis-profile=soak --timeout=0 tests/metering tests/ledger $(ARGS)
+soak: $(READY) ## the property tests of the number and its ledger, for long [HISTORIES=20000] [ARGS=…]
+	HISTORIES=$(HISTORIES) $(BIN)/pytest --hypothesis-profile=soak --timeout=0 tests/metering tests/ledger $(ARGS)
+
+.PHONY: mutation
+mutation: $(READY) ## break each rule of the number once: do the tests notice? [ARGS="facts.py --sample 50"]
+	$(BIN)/python -m hack.mutation $(ARGS)
 
 .PHONY: e2e
 e2e: $(READY) controlplane ## the tests with real products only [ARGS=…]

@@ -108,7 +108,7 @@ def test_a_source_is_tried_and_described(run, file, product):
     assert "counted so far  2" in done.out
     assert "1 NeverActive, 1 OutsideCycle" in done.out
     assert "yes: who is not listed was not active" in done.out
-    assert "LowerBound: users may be removed unseen" in done.out
+    assert "Exact: in a cycle that was read from before its start on" in done.out
     assert "leaky" not in done.out + done.err
     assert TOKEN not in done.out + done.err
     assert made.requests[0].path == "/graph/v1.0/users"
@@ -120,7 +120,7 @@ def test_json_is_for_programs(run, file, product):
     assert done.code == 0
     assert (facts["usersListed"], facts["usersCounted"], facts["complete"]) == (4, 2, True)
     assert facts["skipped"] == {"NeverActive": 1, "OutsideCycle": 1}
-    assert facts["accuracyAtBest"]["accuracy"] == "LowerBound"
+    assert facts["accuracyAtBest"]["accuracy"] == "Exact"
     assert "ids" not in facts
 
 

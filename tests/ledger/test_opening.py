@@ -172,6 +172,7 @@ def test_a_ledger_of_the_first_schema_is_brought_up_to_date(path):
     with sqlite3.connect(path) as older:
         older.execute("drop table roster_users")
         older.execute("drop table rosters")
+        older.execute("alter table meters drop column route")
         older.execute("alter table stores drop column selection")
         older.execute("alter table stores drop column selection_changes")
         older.execute("update ledger set schema_version = 1")

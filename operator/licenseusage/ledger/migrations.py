@@ -25,7 +25,8 @@ def upgrade(engine: Engine) -> None:
 
 
 def _rosters(connection: Connection) -> None:
-    """1 to 2: rosters, and what decides who counts."""
+    """1 to 2: rosters, what decides who counts, what a delivery depended on."""
+    connection.exec_driver_sql("ALTER TABLE meters ADD COLUMN route VARCHAR(64)")
     connection.exec_driver_sql("ALTER TABLE stores ADD COLUMN selection VARCHAR(80)")
     connection.exec_driver_sql(
         "ALTER TABLE stores ADD COLUMN selection_changes INTEGER DEFAULT '0' NOT NULL"

@@ -3,6 +3,7 @@
 import pytest
 
 from licenseusage.errors import Stalled
+from licenseusage.ledger.ledger import LEASE_MS
 from licenseusage.ledger.records import (
     Delivery,
     DeliveryResult,
@@ -241,6 +242,16 @@ def test_a_restart_keeps_the_schedule_within_a_day(enrolled, add, stored, expect
     item = add(first_attempt_ms=NOW + stored)
     enrolled.restart_outbox(NOW, lambda chain_id: 2000)
     assert enrolled.document(item.jti).next_attempt_ms == NOW + expected
+
+
+def test_a_clock_that_is_set_back_leaves_nothing_waiting_for_the_time_before(enrolled, add):
+    first, second = add(), add(chain=OTHER)
+    ahead = NOW + 365 * DAY_MS
+    enrolled.claim(ahead, chain_id=CHAIN.id)
+    enrolled.record_result(enrolled.claim(ahead, chain_id=OTHER.id), refused(now=ahead), ahead)
+    enrolled.record_clock_step(NOW - ahead, NOW)
+    assert enrolled.claim(NOW + LEASE_MS).jti == first.jti, "the lease is over a minute later"
+    assert enrolled.claim(NOW + DAY_MS, chain_id=OTHER.id).jti == second.jti
 
 
 def test_a_resend_makes_slow_and_rejected_ones_due_at_once(enrolled, add):

@@ -15,6 +15,7 @@ from licenseusage.metering.lifecycle import (
     InterimPlan,
     PollSchedule,
     SourceProgress,
+    attempted_ms,
     check_grace,
     close_due,
     closing_poll_ms,
@@ -138,6 +139,12 @@ class TestPolls:
         least = took + 15 * SECOND if failures else max(15 * SECOND, 10 * took)
         assert due - last >= least
         assert due - last <= one.interval_ms + one.interval_ms // 20 + 1
+
+
+def test_an_attempt_dated_by_a_clock_that_was_set_back_delays_no_poll():
+    assert attempted_ms(None, START) is None
+    assert attempted_ms(START + 300 * SECOND, START) == START + 300 * SECOND
+    assert attempted_ms(START + 301 * SECOND, START) is None
 
 
 def test_a_poll_after_the_end_and_lag_may_read_a_listing_twice():

@@ -107,12 +107,16 @@ class Findings:
         halted: Why nothing may be collected although the spec is valid (ledger or key lost).
         refuted: Which declared guarantee the facts contradict, in words.
         idle: Why there is nothing to collect yet, though nothing is wrong (no cycle runs).
+        clock: Why the clock cannot be trusted; polls judge by the products' clocks themselves.
+        hint: A thing worth saying although all is well.
     """
 
     product: str
     spec: Problem | None = None
     halted: Problem | None = None
     idle: Verdict | None = None
+    clock: Problem | None = None
+    hint: str | None = None
     refuted: str | None = None
     sources: Sequence[SourceHealth] = ()
     licensed: Verdict | None = None
@@ -238,8 +242,13 @@ def _ready(found: Findings, collected: Verdict) -> Verdict:
         return found.licensed
     if collected.status is not Status.TRUE:
         return Verdict(Status.FALSE, collected.reason, collected.message)
+    if found.clock is not None:
+        return Verdict.failed(found.clock)
+    hint = f" {found.hint}" if found.hint else ""
     return Verdict(
-        Status.TRUE, Reason.SUCCEEDED, f"Active users of product {found.product} are being counted."
+        Status.TRUE,
+        Reason.SUCCEEDED,
+        f"Active users of product {found.product} are being counted.{hint}",
     )
 
 
@@ -248,6 +257,8 @@ def _stalled(found: Findings, collected: Verdict) -> Verdict | None:
         Verdict.failed(problem) for problem in (found.spec, found.halted) if problem is not None
     ]
     verdicts += [v for v in (found.licensed, collected, found.reported) if v is not None]
+    if found.clock is not None:
+        verdicts.append(Verdict.failed(found.clock))
     for verdict in verdicts:
         if verdict.status is Status.FALSE and verdict.needs_a_person:
             return Verdict(Status.TRUE, verdict.reason, verdict.message)

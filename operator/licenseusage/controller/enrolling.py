@@ -15,21 +15,28 @@ from licenseusage.reports.tokens import decode
 
 
 async def enrol(
-    books: Books, license_: License, key: SigningKey, now_ms: int
+    books: Books, license_: License, key: SigningKey, now_ms: int | None
 ) -> tuple[OutboxItem, ...]:
     """Return the key statements of a subscription; the enrolment is made if there is none.
+
+    Args:
+        books: The ledger.
+        license_: The licence that authorises it.
+        key: The installation's key.
+        now_ms: The time; None: the clock cannot be trusted, so nothing is signed now.
 
     Raises:
         UsageError: The ledger cannot be written.
     """
     chain = chain_of(license_, key.installation, "", "").key_chain_id
     statements = await books.do(lambda ledger: ledger.key_statements(chain))
-    if statements:
+    if statements or now_ms is None:
         return statements
-    token = build_enrolment(license_, key, issued_at_s=now_ms // 1000)
+    at_ms = now_ms
+    token = build_enrolment(license_, key, issued_at_s=at_ms // 1000)
     document = SignedDocument(jti_of(chain, 1), digest(token), token)
     made = await books.do(
-        lambda ledger: ledger.add_key_statement(chain, ReportKind.ENROLMENT, 1, document, now_ms)
+        lambda ledger: ledger.add_key_statement(chain, ReportKind.ENROLMENT, 1, document, at_ms)
     )
     return (made,)
 

@@ -5,7 +5,7 @@ import asyncio
 from licenseusage.controller import reporting
 from licenseusage.controller.closing import Counted
 from licenseusage.controller.key import Key
-from licenseusage.controller.meters import keys_of, vendor_keys_of
+from licenseusage.controller.meters import clock_of, keys_of, vendor_keys_of
 from licenseusage.controller.reporting import Context
 from licenseusage.controller.world import World
 from licenseusage.errors import UsageError
@@ -54,6 +54,7 @@ async def _finish(world: World, key: Key, meter: Meter, now_ms: int) -> float | 
         sources=(),
         rules_digest=_NO_RULES,
         key_id=None if isinstance(pseudonym, UsageError) else pseudonym.id,
+        clock=await clock_of(world, now_ms),
         gone=True,
     )
     outcome = await reporting.step(world, context, now_ms, loop_s)

@@ -1,6 +1,7 @@
 """What an object is counted with: its meter, its cycles and the two keys, or why there are none."""
 
 from licenseusage.api.licenseusage import LicenseUsage
+from licenseusage.controller.clockwatch import Judgement, judge
 from licenseusage.controller.closing import missing_cycles
 from licenseusage.controller.identity import PseudonymKey
 from licenseusage.controller.kube import ForbiddenError, KubeError
@@ -82,6 +83,16 @@ async def cycles_of(world: World, meter: Meter, now_ms: int) -> tuple[CycleRecor
         return ledger.unfinished_cycles(meter.id)
 
     return await world.books.do(work)
+
+
+async def clock_of(world: World, now_ms: int) -> Judgement:
+    """Return what to think of the clock now.
+
+    Raises:
+        UsageError: The ledger cannot be read.
+    """
+    high_water_ms = await world.books.do(Ledger.clock_high_water_ms)
+    return judge(now_ms, world.reference_offset_seconds(), high_water_ms)
 
 
 async def keys_of(

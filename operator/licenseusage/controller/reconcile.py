@@ -8,12 +8,19 @@ it and put the key back into the queue. Everything here can be repeated at any t
 import asyncio
 
 from licenseusage.api.licenseusage import LicenseUsage
-from licenseusage.controller import counting, licensing, reporting, status, transitions
+from licenseusage.controller import (
+    counting,
+    licensing,
+    reporting,
+    status,
+    transitions,
+)
 from licenseusage.controller.conditions import Findings, Problem
 from licenseusage.controller.gone import reconcile_gone
 from licenseusage.controller.key import Key
 from licenseusage.controller.kube import USAGES, NotFoundError
 from licenseusage.controller.meters import (
+    clock_of,
     cycles_of,
     keys_of,
     keys_pending,
@@ -63,6 +70,7 @@ async def _existing(world: World, subject: Subject, usage: LicenseUsage, now_ms:
         world.reader.forget(key.namespace)
         world.reader.forget(world.settings.operator_namespace)
     await keys_pending(world, loop_s)
+    clock = await clock_of(world, now_ms)
     meter = await meter_of(world, subject, usage, now_ms)
     pseudonym, signing = await keys_of(world, loop_s)
     licensed = await licensing.step(
@@ -75,7 +83,7 @@ async def _existing(world: World, subject: Subject, usage: LicenseUsage, now_ms:
         now_ms=now_ms,
         monotonic_s=loop_s,
     )
-    unfinished = await cycles_of(world, licensed.meter, now_ms)
+    unfinished = await cycles_of(world, licensed.meter, clock.counting_ms)
     counted = await counting.step(
         world, subject, usage, licensed.meter, unfinished, pseudonym, now_ms, requested=requested
     )
@@ -90,10 +98,11 @@ async def _existing(world: World, subject: Subject, usage: LicenseUsage, now_ms:
         sources=counted.sources,
         rules_digest=counted.rules_digest,
         key_id=None if isinstance(pseudonym, UsageError) else pseudonym.id,
+        clock=clock,
         requested=requested,
     )
     outcome = await reporting.step(world, context, now_ms, loop_s)
-    view = await view_of(world, subject, licensed, counted, outcome, pseudonym, now_ms)
+    view = await view_of(world, subject, licensed, counted, outcome, pseudonym, clock, now_ms)
     world.metrics.show(key, status.gauges(view, outcome.reports))
     await _write(world, subject, status.compose(view))
     found = view.findings

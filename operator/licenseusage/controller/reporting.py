@@ -14,6 +14,7 @@ import structlog
 
 from licenseusage import __version__
 from licenseusage.controller import closing
+from licenseusage.controller.clockwatch import Judgement
 from licenseusage.controller.closing import Counted
 from licenseusage.controller.conditions import Problem
 from licenseusage.controller.declared import Declared, definition, exclusions
@@ -47,6 +48,7 @@ class Context:
         signing: The key that signs; an error: no report can be made now.
         vendor_keys: The pinned keys; an error: no receipt can be verified, so nothing is sent.
         suspended: ``spec.suspend: Reporting``.
+        clock: What to think of the clock: nothing is signed while it is ahead.
         requested: An administrator asks to send now.
         gone: The object was deleted; only what was begun is finished.
         key_id: Public name of the pseudonym key, if it is readable.
@@ -62,6 +64,7 @@ class Context:
     sources: Sequence[Declared]
     rules_digest: str
     key_id: str | None
+    clock: Judgement
     requested: bool = False
     gone: bool = False
 
@@ -94,7 +97,8 @@ async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Ou
     statements: tuple[OutboxItem, ...] = ()
     if license_ is not None and not isinstance(signing, UsageError):
         async with trouble.noted():
-            statements = await enrol(world.books, license_, signing, now_ms)
+            enrolled_ms = now_ms if context.clock.ahead is None else None
+            statements = await enrol(world.books, license_, signing, enrolled_ms)
             await keep_beside_key(world.keys, statements, loop_s)
     elif isinstance(signing, UsageError) and license_ is not None:
         trouble.note(signing)
@@ -103,7 +107,7 @@ async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Ou
     async with trouble.noted():
         await _replace_refused(world, context, now_ms)
     async with trouble.noted():
-        times[0], held = await _close_ended(world, context, now_ms)
+        times[0], held = await _close_ended(world, context, context.clock.counting_ms)
     async with trouble.noted():
         times[1] = await _interim(world, context, now_ms)
     reports = await world.books.do(
@@ -212,6 +216,8 @@ async def _issuer(world: World, context: Context, cycle: Cycle) -> Issuer | Usag
         return Waiting("Suspended", "spec.suspend is Reporting.", 60)
     if isinstance(signing, UsageError):
         return signing
+    if context.clock.ahead is not None:
+        return context.clock.ahead
     belongs = await license_of_cycle(
         world.books, cycle, license_, context.meter.id, signing.installation
     )

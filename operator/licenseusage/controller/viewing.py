@@ -1,6 +1,9 @@
 """From what the steps found to the view that the status is made of."""
 
+from collections.abc import Sequence
+
 from licenseusage.api.conditions import Reason
+from licenseusage.controller.clockwatch import Judgement
 from licenseusage.controller.closing import Counted
 from licenseusage.controller.conditions import Findings, Problem, Status, Verdict
 from licenseusage.controller.counting import Counting
@@ -24,6 +27,7 @@ async def view_of(
     counted: Counting,
     outcome: Outcome,
     pseudonym: PseudonymKey | UsageError,
+    clock: Judgement,
     now_ms: int,
 ) -> View:
     """Return the view of one reconcile.
@@ -32,7 +36,9 @@ async def view_of(
         UsageError: The ledger cannot be read.
     """
     meter = licensed.meter
-    cycle = cycle_at(meter.grids, now_ms)
+    records = await world.books.do(lambda ledger: ledger.cycles(meter.id, HISTORY + 1))
+    counting_ms = counting_time(clock, records)
+    cycle = cycle_at(meter.grids, counting_ms)
     said = await _statement(world, subject, meter, cycle, counted.counted, None) if cycle else None
     informed = cycle is not None and any(
         one.polls is not None
@@ -55,6 +61,8 @@ async def view_of(
             spec=counted.spec,
             halted=halted,
             idle=_idle(licensed, cycle),
+            clock=None if clock.problem is None else Problem.of(clock.problem),
+            hint=clock.hint,
             refuted="; ".join(said.refuted) if said is not None and said.refuted else None,
             sources=counted.health,
             licensed=licensed.verdict,
@@ -65,11 +73,17 @@ async def view_of(
         statement=said,
         informed=informed,
         maximum=licensed.maximum,
-        ended=await _ended(world, subject, meter, counted.counted, now_ms),
+        ended=await _ended(world, subject, meter, counted.counted, records, counting_ms),
         sources=counted.views,
         reports=outcome.reports,
         previous=subject.conditions,
     )
+
+
+def counting_time(clock: Judgement, records: Sequence[CycleRecord]) -> int:
+    """Return the time that decides which cycle runs: one that is Final never runs again."""
+    ends = [one.cycle.end_ms for one in records if one.state is CycleState.FINAL]
+    return max((clock.counting_ms, *ends))
 
 
 def _idle(licensed: Licensing, cycle: Cycle | None) -> Verdict | None:
@@ -90,13 +104,17 @@ def _idle(licensed: Licensing, cycle: Cycle | None) -> Verdict | None:
 
 
 async def _ended(
-    world: World, subject: Subject, meter: Meter, counted: Counted, now_ms: int
+    world: World,
+    subject: Subject,
+    meter: Meter,
+    counted: Counted,
+    records: Sequence[CycleRecord],
+    counting_ms: int,
 ) -> tuple[Ended, ...]:
     """Return the ended cycles, newest first, with what is stated about each."""
-    records = await world.books.do(lambda ledger: ledger.cycles(meter.id, HISTORY + 1))
     found = []
     for record in records:
-        if record.cycle.end_ms > now_ms:
+        if record.cycle.end_ms > counting_ms:
             continue
         said = _decided(record)
         if said is None:

@@ -112,9 +112,14 @@ class Ledger:
             return registry.high_water_ms(connection)
 
     def record_clock_step(self, step_ms: int, now_ms: int) -> None:
-        """Count a step of the clock (negative: backward) in every cycle that is not Final."""
+        """Count a step of the clock (negative: backward) in every cycle that is not Final.
+
+        After a step back, nothing in the outbox waits for times of the clock before it.
+        """
         with self._write(now_ms) as connection:
             registry.add_clock_step(connection, step_ms)
+            if step_ms < 0:
+                outbox.set_back(connection, now_ms, LEASE_MS)
 
     # --- meters and cycles -----------------------------------------------------------------------
 

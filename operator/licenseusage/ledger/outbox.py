@@ -219,6 +219,16 @@ def restart(connection: Connection, now_ms: int, delay_ms: Callable[[str], int])
     return sending
 
 
+def set_back(connection: Connection, now_ms: int, lease_ms: int) -> None:
+    """Bring times that a clock ahead of ours has written back within reach: a day, a lease."""
+    for column, most_ms in (
+        (outbox.c.next_attempt_ms, DAY_MS),
+        (outbox.c.lease_until_ms, lease_ms),
+    ):
+        beyond = column > now_ms + most_ms
+        connection.execute(update(outbox).where(beyond).values({column: now_ms + most_ms}))
+
+
 def resend(connection: Connection, now_ms: int, meter_id: int | None) -> int:
     """Make undelivered documents due now; see ``Ledger.resend``."""
     wanted: list[ColumnElement[bool]] = [outbox.c.state.in_((Delivery.PENDING, Delivery.REJECTED))]

@@ -96,6 +96,17 @@ def next_poll_ms(schedule: PollSchedule, now_ms: int) -> int:
     return due
 
 
+def attempted_ms(last_started_ms: int | None, now_ms: int) -> int | None:
+    """Return the start of the last attempt for the schedule, None where it says nothing.
+
+    One that lies in the future was dated by a clock that has been set back since; without this no
+    poll would be made until that time comes.
+    """
+    if last_started_ms is None or last_started_ms > now_ms + MAX_CLOCK_SKEW_MS:
+        return None
+    return last_started_ms
+
+
 def closing_poll_ms(end_ms: int, lag_ms: int, clock_skew_ms: int) -> int:
     """Return the earliest start of a poll that closes a window (MEASUREMENT §3.5): E + L + k."""
     return end_ms + lag_ms + max(clock_skew_ms, MIN_CLOCK_SKEW_MS)

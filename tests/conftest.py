@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,8 +44,11 @@ def _clean_environment() -> Iterator[None]:
     """Forget what the reader's shell has set for Python, for Kubernetes clients and for us.
 
     Tests start subprocesses with this environment; ``python -O`` by ``PYTHONOPTIMIZE`` or a module
-    from ``PYTHONPATH`` would make them another program.
+    from ``PYTHONPATH`` would make them another program; and a run in the background of a script
+    (``make test &``) ignores Ctrl-C, which they would inherit.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("KUBERNETES_", "LICENSEUSAGE_", "PYTHON")):

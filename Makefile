@@ -71,6 +71,10 @@ soak: $(READY) ## the property tests of the number and its ledger, for long [HIS
 mutation: $(READY) ## break each rule of the number once: do the tests notice? [ARGS="facts.py --sample 50"]
 	$(BIN)/python -m hack.mutation $(ARGS)
 
+.PHONY: invariants
+invariants: $(READY) ## break each invariant of docs/architecture.md on purpose: do the tests notice? [ARGS=1.]
+	$(BIN)/python -m hack.invariants $(ARGS)
+
 .PHONY: e2e
 e2e: $(READY) controlplane ## the tests with real products only [ARGS=…]
 	$(BIN)/pytest tests/e2e $(ARGS)

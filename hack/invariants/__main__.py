@@ -1,0 +1,85 @@
+"""``python -m hack.invariants``: break each invariant in a copy of the sources: is it noticed?
+
+Each breakage is one edit of the product. The tests named beside it run against the copy, and must
+fail; before that they run against an unbroken one, and must pass.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from hack.invariants.breakages import BREAKAGES, Breakage
+
+ROOT = Path(__file__).resolve().parents[2]
+_COPIED = ("operator", "tests", "hack", "examples", "crds", "manifests", "docs", "bench")
+_FILES = ("pyproject.toml", "README.md")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Try the breakages, print which were noticed; 0 if all were."""
+    options = _options(arguments)
+    chosen = [one for one in BREAKAGES if one.invariant.startswith(tuple(options.invariants))]
+    with tempfile.TemporaryDirectory(prefix="licenseusage-broken-") as folder:
+        tree = Path(folder)
+        _copy(tree)
+        tests = sorted({test for one in chosen for test in one.tests})
+        print(f"unbroken, {len(tests)} files of tests …", flush=True)
+        if not _passes(tree, tests):
+            print("error: the tests fail before anything is broken", file=sys.stderr)
+            return 3
+        missed = [one for one in chosen if not _noticed(tree, one)]
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} noticed")
+    return 1 if missed else 0
+
+
+def _noticed(tree: Path, one: Breakage) -> bool:
+    path = tree / one.file
+    source = path.read_text()
+    path.write_text(source.replace(one.right, one.wrong))
+    try:
+        noticed = not _passes(tree, one.tests)
+    finally:
+        path.write_text(source)
+    print(f"{'noticed' if noticed else 'MISSED':<8} {one.invariant[:2]} {one.how}", flush=True)
+    return noticed
+
+
+def _passes(tree: Path, tests: Sequence[str]) -> bool:
+    """Whether the tests pass; an error of pytest itself is none of the tests' verdicts."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, *(f"tests/{test}" for test in tests)],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": f"{tree}/operator{os.pathsep}{tree}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in (0, 1):
+        sys.exit(f"error: pytest ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr}")
+    return done.returncode == 0
+
+
+def _copy(tree: Path) -> None:
+    ignore = shutil.ignore_patterns("__pycache__", ".*")
+    for name in _COPIED:
+        shutil.copytree(ROOT / name, tree / name, ignore=ignore)
+    for name in _FILES:
+        shutil.copy(ROOT / name, tree / name)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m hack.invariants", description=__doc__)
+    parser.add_argument(
+        "invariants", nargs="*", default=[""], help="numbers, such as 1. or 8.; none: all"
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

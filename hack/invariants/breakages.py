@@ -1,0 +1,198 @@
+"""Which line holds an invariant, what it would be if it were wrong, and which tests must notice.
+
+The numbers are those of ``docs/architecture.md``. One entry per way to break a rule that is easy to
+break by mistake; ``hack.mutation`` breaks every line of the number besides.
+"""
+
+from dataclasses import dataclass
+
+BOUNDS = "1. lower <= truth <= upper; Exact only where they are provably equal"
+NO_GUESS = "2. nothing partial, empty or unreadable is ever taken for a count"
+ONE_REPORT = "3. one report per position, its bytes never change, resending is harmless"
+NOT_DROPPED = "4. a final report is delivered or visibly pending, never dropped"
+STAYS = "6. a counted user stays counted until the cycle's end"
+CRASH = "8. a kill at any instruction loses no committed fact and repeats no effect"
+
+_PRODUCT = "operator/licenseusage/"
+
+
+@dataclass(frozen=True, slots=True)
+class Breakage:
+    """One way to break an invariant.
+
+    Attributes:
+        invariant: Which one.
+        how: What the broken program does wrong, in words.
+        path: The file, relative to ``operator/licenseusage/``.
+        right: A piece of it that occurs exactly once.
+        wrong: What it is replaced by.
+        tests: Files, or single tests, that must fail then; relative to ``tests/``.
+    """
+
+    invariant: str
+    how: str
+    path: str
+    right: str
+    wrong: str
+    tests: tuple[str, ...]
+
+    @property
+    def file(self) -> str:
+        """The file, relative to the repository's root."""
+        return _PRODUCT + self.path
+
+
+BREAKAGES = (
+    Breakage(
+        BOUNDS,
+        "a poll closes a window before everything of it must be visible",
+        "metering/facts.py",
+        "cycle.ended_by(began - properties.lag_ms)",
+        "cycle.ended_by(began)",
+        ("metering/test_claims.py",),
+    ),
+    Breakage(
+        BOUNDS,
+        "a poll's end counts as its start",
+        "metering/facts.py",
+        "ended = cycle.ended_by(began",
+        "ended = cycle.ended_by(read",
+        ("metering/test_claims.py", "metering/test_oracle.py"),
+    ),
+    Breakage(
+        BOUNDS,
+        "activity that a throttled stamp hides is taken for ruled out",
+        "metering/facts.py",
+        "if closed and widest + hidden >= start:",
+        "if closed and widest >= start:",
+        ("metering/test_claims.py",),
+    ),
+    Breakage(
+        BOUNDS,
+        "facts of a poll that has closed nothing widen the upper bound of one that has",
+        "metering/facts.py",
+        "return (a & b) | (a & ~b_closed) | (b & ~a_closed)",
+        "return a | b",
+        ("metering/test_merge.py",),
+    ),
+    Breakage(
+        BOUNDS,
+        "an upper bound is stated while the cycle still runs",
+        "metering/bounds.py",
+        "return Bounds(self.lower, None, self.estimate, self.conflict)",
+        "return self",
+        ("metering/test_bounds.py", "metering/test_statement.py"),
+    ),
+    Breakage(
+        NO_GUESS,
+        "an incomplete listing proves that the others were not active",
+        "metering/facts.py",
+        "began - properties.lag_ms) if complete else 0",
+        "began - properties.lag_ms)",
+        ("metering/test_claims.py",),
+    ),
+    Breakage(
+        NO_GUESS,
+        "a listing that moved between its pages is taken for complete",
+        "sources/collect.py",
+        "complete=error is None and incomplete is None,",
+        "complete=error is None,",
+        ("sources/test_pagination.py",),
+    ),
+    Breakage(
+        NO_GUESS,
+        "nothing known is stated as 0",
+        "metering/bounds.py",
+        "return Accuracy.UNKNOWN if self.estimate is None else Accuracy.ESTIMATE",
+        "return Accuracy.LOWER_BOUND",
+        ("metering/test_bounds.py",),
+    ),
+    Breakage(
+        ONE_REPORT,
+        "a cycle that is Final is closed and signed again",
+        "ledger/closing.py",
+        "if record.state is CycleState.FINAL:",
+        "if False:",
+        ("ledger/test_closing.py",),
+    ),
+    Breakage(
+        ONE_REPORT,
+        "a slot of interims is reported twice",
+        "ledger/closing.py",
+        "made = row.interim_slot is not None and row.interim_slot >= slot",
+        "made = False",
+        ("ledger/test_closing.py",),
+    ),
+    Breakage(
+        ONE_REPORT,
+        "the receiver takes the same bytes twice",
+        "receiver/intake.py",
+        "known = writing.document(authentic.envelope.digest)",
+        "known = None",
+        ("receiver/test_faults.py", "receiver/test_protocol.py"),
+    ),
+    Breakage(
+        NOT_DROPPED,
+        "what was being sent when the operator ended is never sent again",
+        "ledger/outbox.py",
+        ".values(state=Delivery.PENDING, lease_until_ms=None)",
+        ".values(state=Delivery.SENDING, lease_until_ms=None)",
+        ("ledger/test_outbox.py",),
+    ),
+    Breakage(
+        NOT_DROPPED,
+        "any answer with status 200 ends the sending",
+        "delivery/outcome.py",
+        'reason if temporary else "UnexpectedResponse"',
+        "reason",
+        ("delivery/test_outcome.py",),
+    ),
+    Breakage(
+        NOT_DROPPED,
+        "a final that waits is not shown",
+        "controller/reported.py",
+        "if waiting_final or (seen.reports and not accepted):",
+        "if seen.reports and not accepted:",
+        ("controller/test_reported.py",),
+    ),
+    Breakage(
+        STAYS,
+        "a later poll decides alone who was active",
+        "ledger/polls.py",
+        "joined = sure | now_sure",
+        "joined = now_sure",
+        ("ledger/test_polls.py",),
+    ),
+    Breakage(
+        STAYS,
+        "of two sets of facts only one user's activity survives the join",
+        "metering/facts.py",
+        "        sure[user] = sure.get(user, 0) | bits\n    maybe: dict",
+        "        sure[user] = bits\n    maybe: dict",
+        ("metering/test_merge.py",),
+    ),
+    Breakage(
+        CRASH,
+        "the decision to close is made anew after a crash, from later facts",
+        "ledger/closing.py",
+        "    if intent is not None:\n        return intent\n",
+        "",
+        ("ledger/test_closing.py",),
+    ),
+    Breakage(
+        CRASH,
+        "each statement is durable by itself, so that a crash keeps half a step",
+        "ledger/database.py",
+        'connection.exec_driver_sql("BEGIN IMMEDIATE")',
+        'connection.exec_driver_sql("SELECT 1")',
+        ("ledger/test_transactions.py",),
+    ),
+    Breakage(
+        CRASH,
+        "what is committed may be lost when the power fails",
+        "ledger/database.py",
+        '"synchronous = FULL",',
+        '"synchronous = OFF",',
+        ("ledger/test_opening.py",),
+    ),
+)

@@ -58,6 +58,11 @@ def test_observed_and_gaps_add_up_to_the_elapsed_time():
     )
 
 
+def test_a_success_that_ends_with_the_cycle_leaves_no_gap_before_the_next():
+    found = coverage(0, 100_000, [seconds((0, 100, "x"), (200, 300, "y"))])
+    assert (found.observed_seconds, found.gaps) == (100, ())
+
+
 def test_what_lies_outside_the_cycle_is_cut_off():
     source = seconds((-50, 20, "x"), (50, 600, "Timeout"))
     assert coverage(0, 100_000, [source]) == Coverage(70, (Gap(20, 50, "Timeout"),))
@@ -168,6 +173,13 @@ class TestGapAround:
     def test_from_the_last_success_to_the_first_one_after(self):
         source = seconds((0, 50, "x"), (80, 100, "y"))
         assert gap_around(60_000, [source]) == (50_000, 80_000)
+
+    def test_a_success_that_ends_at_the_instant_is_before_it_and_one_that_starts_there_observes_it(
+        self,
+    ):
+        source = seconds((0, 50, "x"), (80, 100, "y"))
+        assert gap_around(50_000, [source]) == (50_000, 80_000)
+        assert gap_around(80_000, [source]) is None
 
     def test_none_where_it_was_observed_or_never_read_again(self):
         source = seconds((0, 50, "x"), (80, 100, "y"))

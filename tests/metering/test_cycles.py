@@ -107,6 +107,12 @@ def test_impossible_lengths_are_refused(days, months, reason):
     assert refused.value.reason == reason
 
 
+@pytest.mark.parametrize(("days", "months", "told"), [(63, None, "63 days"), (None, 3, "3 months")])
+def test_a_length_that_is_too_great_is_named_with_its_unit(days, months, told):
+    with pytest.raises(Stalled, match=f"length of {told} is not supported"):
+        Terms(date(2026, 1, 15), days, months)
+
+
 def test_months_from_a_day_that_not_every_month_has_are_refused():
     with pytest.raises(Stalled, match="day 29") as refused:
         Terms(date(2026, 1, 29), length_months=1)

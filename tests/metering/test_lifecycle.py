@@ -22,6 +22,7 @@ from licenseusage.metering.lifecycle import (
     effective_interval_ms,
     next_interim,
     next_poll_ms,
+    precedes,
     spread_ms,
     wants_passes,
 )
@@ -114,6 +115,12 @@ class TestPolls:
         assert (first, second) == (30_200, 60_200)
         assert INTERVAL <= many <= INTERVAL + INTERVAL // 20
 
+    def test_a_failure_without_an_end_counts_from_its_start(self):
+        failed = schedule(START, failures=1, last_ended_ms=None)
+        assert next_poll_ms(failed, START) == START + 30 * SECOND
+        dense = schedule(END - MINUTE, failures=1, last_ended_ms=None)
+        assert next_poll_ms(dense, START) == END - MINUTE + 15 * SECOND
+
     def test_a_failure_that_took_long_is_not_repeated_at_once(self):
         slow = schedule(START, failures=1, last_ended_ms=START + 30 * SECOND)
         assert next_poll_ms(slow, START) == START + 330 * SECOND
@@ -145,6 +152,16 @@ def test_an_attempt_dated_by_a_clock_that_was_set_back_delays_no_poll():
     assert attempted_ms(None, START) is None
     assert attempted_ms(START + 300 * SECOND, START) == START + 300 * SECOND
     assert attempted_ms(START + 301 * SECOND, START) is None
+
+
+@pytest.mark.parametrize(
+    ("interval", "lead"), [(MINUTE, HOUR), (30 * MINUTE, HOUR), (40 * MINUTE, 80 * MINUTE)]
+)
+def test_the_last_hour_or_two_intervals_belong_to_the_next_cycles_first_roster(interval, lead):
+    assert not precedes(CYCLE, START - lead - 1, interval)
+    assert precedes(CYCLE, START - lead, interval)
+    assert precedes(CYCLE, START - 1, interval)
+    assert not precedes(CYCLE, START, interval)
 
 
 def test_a_poll_after_the_end_and_lag_may_read_a_listing_twice():
@@ -183,6 +200,14 @@ class TestClosing:
         assert close_due(CYCLE, late, GRACE, [self.failing, self.waiting]) is None
         never = SourceProgress(False, None, LAG, SECOND)
         assert close_due(CYCLE, late, GRACE, [never]) is None
+
+    def test_the_poll_that_could_just_have_closed_an_overdue_cycle_is_a_try(self):
+        tried = SourceProgress(False, CLOSING, LAG, SECOND)
+        assert close_due(CYCLE, END + GRACE, GRACE, [tried]) is CloseReason.GRACE_OVER
+        early = SourceProgress(False, CLOSING - 1, LAG, SECOND)
+        assert close_due(CYCLE, END + GRACE, GRACE, [early]) is None
+        never = SourceProgress(False, None, LAG, SECOND)
+        assert close_due(CYCLE, END + GRACE, GRACE, [never]) is None
 
     def test_an_object_that_is_gone_ends_with_the_grace(self):
         assert close_due(CYCLE, CLOSING, GRACE, []) is None
@@ -247,6 +272,11 @@ class TestInterims:
         now = START + 3 * DAY_MS + 5 * HOUR
         plan = self.plan(now, seen_until_ms=START + HOUR, since_ms=now - SECOND)
         assert plan.due_ms == now - SECOND + 2 * INTERVAL
+
+    def test_a_cycle_in_which_nothing_was_read_says_so_too(self):
+        now = START + 2 * INTERVAL
+        assert self.plan(now) == InterimPlan(0, now, now)
+        assert self.plan(START) == InterimPlan(0, START + 2 * INTERVAL, START)
 
     def test_none_whose_as_of_would_reach_the_cycles_end(self):
         assert self.plan(END - SECOND, last_slot=28, seen_until_ms=END - 500) is None

@@ -119,10 +119,20 @@ def test_the_sentence_says_why_something_is_not_known(statement, sentence):
 
 
 def test_the_refuted_property_is_named_with_what_was_declared():
-    sentence = refuted_by("graph", Properties(removal=Removal.NEVER, lag_ms=60_000))
+    declared = Properties(removal=Removal.NEVER, lag_ms=60_000, hidden_ms=5_000)
+    sentence = refuted_by("graph", declared)
     assert "source graph" in sentence
     assert "removal: Never" in sentence
-    assert "lagSeconds: 60" in sentence
+    assert "lagSeconds: 60 or hiddenSeconds: 5" in sentence
+
+
+def test_the_guarantees_of_a_roster_that_may_be_false_are_named():
+    properties = Properties(
+        removal=Removal.LISTED_ONCE, ids_stable=True, lag_ms=60_000, hidden_ms=5_000
+    )
+    sentence = refuted_by("graph", properties)
+    assert "ids: Stable, lagSeconds: 60 or hiddenSeconds: 5 " in sentence
+    assert "removal" not in sentence
 
 
 @pytest.mark.parametrize(
@@ -132,6 +142,11 @@ def test_the_refuted_property_is_named_with_what_was_declared():
         ([STABLE, STABLE], 2, "SeparateIdentities"),
         ([Properties(removal=Removal.NEVER, ids_stable=True, hidden_ms=1)], 1, "HiddenActivity"),
         ([STABLE, Properties(removal=Removal.NEVER)], 2, "UnstableIds"),
+        (
+            [STABLE, Properties(removal=Removal.NEVER, ids_stable=True, hidden_ms=1)],
+            1,
+            "HiddenActivity",
+        ),
     ],
 )
 def test_uncertainty_has_a_reason_and_the_number_of_people(properties, domains, reason):

@@ -24,8 +24,11 @@ def transplant(module: ModuleType, source: str) -> None:
     for name, old in functions(module):
         if name in new:
             old.__code__ = new[name].__code__
-            old.__defaults__ = new[name].__defaults__
-            old.__kwdefaults__ = new[name].__kwdefaults__
+            # What did not change keeps its identity: a member of an enum is compared by it.
+            if old.__defaults__ != new[name].__defaults__:
+                old.__defaults__ = new[name].__defaults__
+            if old.__kwdefaults__ != new[name].__kwdefaults__:
+                old.__kwdefaults__ = new[name].__kwdefaults__
     for name, old_value in list(vars(module).items()):
         value = vars(broken).get(name)
         if isinstance(old_value, int | tuple | str) and value != old_value:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from licenseusage.metering.bounds import Bounds
+from licenseusage.metering.bounds import Accuracy, Bounds
 from licenseusage.metering.combine import Combine, Store, evaluate_segments
 from licenseusage.metering.cycles import CYCLE_BIT, CYCLE_MASK, DAY_MS, Cycle, Segment
 from licenseusage.metering.facts import Facts, Row, list_facts
@@ -150,3 +150,29 @@ def test_observers_of_the_same_activity_rule_people_out_within_their_segment():
     }
     assert evaluate_segments(parts, Combine.SAME) == Bounds(2, 2)
     assert evaluate_segments(parts) == Bounds(2, None)
+
+
+def test_observers_that_cannot_be_compared_stand_for_the_same_people_within_their_segment():
+    one = listed(BEFORE, NOON, ann=NOON - 5000)
+    two = listed(BEFORE, NOON, ann=NOON - 5000, bob=NOON - 5000)
+    late = listed(AFTER, CYCLE.end_ms)
+    parts = {
+        BEFORE: [store(BEFORE, one), store(BEFORE, two, domain="two")],
+        AFTER: [store(AFTER, late)],
+    }
+    # Both observers saw all of it: one counts 1, the other 2, so that one of them is wrong.
+    seen = evaluate_segments(parts, Combine.SAME)
+    assert (seen.lower, seen.upper, seen.accuracy) == (2, 1, Accuracy.CONFLICT)
+    two_alone = {BEFORE: [store(BEFORE, two, domain="two")], AFTER: [store(AFTER, late)]}
+    assert evaluate_segments(two_alone, Combine.SAME) == Bounds(2, 2)
+
+
+def test_a_number_beside_people_stands_for_the_same_people_within_its_segment():
+    people = listed(BEFORE, NOON, ann=NOON - 5000)
+    number = listed(BEFORE, NOON - 1, LOOSE, ann=NOON - 5000, bob=NOON - 5000)
+    parts = {
+        BEFORE: [store(BEFORE, people), store(BEFORE, number, LOOSE)],
+        AFTER: [store(AFTER, listed(AFTER, CYCLE.end_ms))],
+    }
+    seen = evaluate_segments(parts, Combine.SAME)
+    assert (seen.lower, seen.upper) == (2, 1), "a conflict: two by one, at most one by the other"

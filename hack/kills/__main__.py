@@ -1,0 +1,58 @@
+"""``python -m hack.kills --kills 200 --seed 1``: kill the operator, and see that nothing is lost."""
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import FrameType
+
+from hack.controlplane import ControlPlane
+from hack.kills import tally
+from hack.kills.places import PLACES
+from hack.kills.run import Run
+from hack.kills.verdict import judge
+
+_ENOUGH_FOR_ALL = 2 * len(PLACES)
+
+
+def main() -> int:
+    """Return 0 if everything holds, 1 if not, 130 for Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m hack.kills", description=__doc__)
+    parser.add_argument("--kills", type=int, default=200, metavar="N", help="default 200")
+    parser.add_argument("--seed", type=int, default=int(time.time()), metavar="S")
+    asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, _end)
+    begun = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="licenseusage-kills-"))
+    print(f"{asked.kills} kills with seed {asked.seed}; evidence in {folder}", flush=True)
+    try:
+        with ControlPlane() as cp:
+            run = Run(cp, folder, kills=asked.kills, seed=asked.seed, sweep=PLACES)
+            evidence = run.play(lambda text: print(text, flush=True))
+            judged = judge(evidence, run.record.committed)
+    except KeyboardInterrupt:
+        shutil.rmtree(folder, ignore_errors=True)
+        print("Stopped; nothing is left running.")
+        return 130
+    unreached = [place for place in PLACES if not run.record.killed_at[place]]
+    for line in tally.lines(run.record, judged, unreached, time.monotonic() - begun):
+        print(line)
+    incomplete = unreached if asked.kills >= _ENOUGH_FOR_ALL else []
+    if run.record.troubles or judged.violations or incomplete:
+        print(f"NOT PROVED. Again: python -m hack.kills --kills {asked.kills} --seed {asked.seed}")
+        print(f"The ledger, the vendor's store, the journal and the logs are kept in {folder}")
+        return 1
+    shutil.rmtree(folder)
+    print("Every cycle has exactly one accepted final, and every number holds.")
+    return 0
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

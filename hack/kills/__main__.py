@@ -1,6 +1,7 @@
-"""``python -m hack.kills --kills 200 --seed 1``: kill the operator, and see that nothing is lost."""
+"""``python -m hack.kills --kills 200 --seed 1``: kills the operator, and sees what is lost."""
 
 import argparse
+import random
 import shutil
 import signal
 import sys
@@ -12,7 +13,8 @@ from types import FrameType
 from hack.controlplane import ControlPlane
 from hack.kills import tally
 from hack.kills.places import PLACES
-from hack.kills.run import Run
+from hack.kills.plan import Plan
+from hack.kills.run import METERS, Run
 from hack.kills.verdict import judge
 
 _ENOUGH_FOR_ALL = 2 * len(PLACES)
@@ -30,7 +32,9 @@ def main() -> int:
     print(f"{asked.kills} kills with seed {asked.seed}; evidence in {folder}", flush=True)
     try:
         with ControlPlane() as cp:
-            run = Run(cp, folder, kills=asked.kills, seed=asked.seed, sweep=PLACES)
+            rng = random.Random(f"lives {asked.seed}")  # noqa: S311 - repeatable, not secret
+            plan = Plan(rng, asked.kills, METERS, list(PLACES))
+            run = Run(cp, folder, plan, seed=asked.seed)
             evidence = run.play(lambda text: print(text, flush=True))
             judged = judge(evidence, run.record.committed)
     except KeyboardInterrupt:

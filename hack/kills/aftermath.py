@@ -34,6 +34,16 @@ def missing(ledger: Path, committed: Committed) -> list[str]:
             return _missing(database, committed)
 
 
+def settled(ledger: Path, now_s: float) -> bool:
+    """Whether every cycle that has ended is Final and every document accepted."""
+    query = """
+    select (select count(*) from cycles where end_ms <= ? and state <> 'Final')
+         + (select count(*) from outbox where state <> 'Accepted')
+    """
+    with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True, timeout=10)) as database:
+        return bool(database.execute(query, (now_s * 1000,)).fetchone()[0] == 0)
+
+
 def _missing(database: sqlite3.Connection, committed: Committed) -> list[str]:
     found = []
     wiped = set(database.execute("select meter_id, start_ms from cycles where wiped = 1"))

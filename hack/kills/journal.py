@@ -92,6 +92,17 @@ class Committed:
             jti, token = content
             _once(self.signed.setdefault(jti, []), token)
 
+    def join(self, other: "Committed") -> None:
+        """Take everything of another process in."""
+        for (meter, start), users in other.sure.items():
+            self.add(COMMITTED, [meter, start, users])
+        for (meter, start), decisions in other.decided.items():
+            for decision in decisions:
+                self.add(DECIDED, [meter, start, *decision])
+        for jti, tokens in other.signed.items():
+            for token in tokens:
+                self.add(SIGNED, [jti, token])
+
 
 def _once(seen: list[T], one: T) -> None:
     if one not in seen:

@@ -30,7 +30,7 @@ class People:
             for name in names:
                 if rng.random() < 0.55:
                     self._times[name].append(midnight + rng.randrange(6 * 3600, 23 * 3600))
-            if rng.random() < 0.6:
+            if rng.random() < 0.4:
                 for name, second in _around(rng, names):
                     self._times[name].append(midnight + second)
         for times in self._times.values():

@@ -128,7 +128,7 @@ class _Transactions:
                 yield connection
                 self._guillotine.passes("within", self._effect.name)
 
-        Ledger._write = within  # type: ignore[method-assign]
+        Ledger._write = within  # type: ignore[method-assign, assignment]
         for name in LEDGER_WRITES:
             setattr(Ledger, name, self._around(name, getattr(Ledger, name)))
 
@@ -206,7 +206,7 @@ def _awaited(
 def _kube_effect(
     method: str,
     path: str,
-    what: str,  # noqa: ARG001 - the signature of what is wrapped
+    what: str,
     *,
     body: Mapping[str, Any] | None = None,
     **_: object,
@@ -223,7 +223,7 @@ def _kube_effect(
     return f"{verb} {plural}{sub} {about}".rstrip()
 
 
-def _put_effect(endpoint: str, typ: str, jti: str, token: str) -> str:  # noqa: ARG001
+def _put_effect(endpoint: str, typ: str, jti: str, token: str) -> str:
     if typ_of(token) != REPORT:
         return "put Enrolment"
     return f"put {read_report(token).content.kind.value.capitalize()}"

@@ -12,7 +12,6 @@ from typing import Final
 
 from hack.kills.people import DAY
 
-_REST_SECONDS: Final = 2.5
 _CLOSING_SECONDS: Final = 22
 """After a midnight, until the poll that closes the cycle was made although one was made shortly
 before it (they are at least 15 s apart), and its report is accepted."""
@@ -29,11 +28,11 @@ class Move(StrEnum):
 
 
 _WEIGHTS: Final = {
-    Move.SOON: 44,
-    Move.AFTER_END: 36,
-    Move.BEFORE_END: 8,
+    Move.SOON: 50,
+    Move.AFTER_END: 33,
+    Move.BEFORE_END: 7,
     Move.HOURS: 6,
-    Move.DAYS: 6,
+    Move.DAYS: 4,
 }
 
 
@@ -65,11 +64,6 @@ class Life:
     request: int | None = None
     delete: int | None = None
     restore: int | None = None
-
-    @property
-    def rest_seconds(self) -> float:
-        """Without an effect for this long, the process rests."""
-        return _REST_SECONDS
 
     @property
     def limit_seconds(self) -> float:
@@ -128,14 +122,17 @@ class Plan:
         self._seen += sorted(set(passed) - known)
 
     def _end(self) -> tuple[dict[str, int], tuple[int, float] | None]:
-        """Choose how a life ends: by the sweep while it lasts, in between at a random moment."""
-        rng = self.rng
+        """Choose how a life ends: where the sweep has not been yet, or at a random moment.
+
+        Some places are passed only once in a run, so that the sweep lies in wait in every life.
+        """
+        rng, swept = self.rng, dict.fromkeys(self.sweep, 1)
         draw = rng.random()
-        if self.sweep and draw < 0.75:
-            return dict.fromkeys(self.sweep, 1), None
-        if self._seen and draw > 0.65:
-            return {rng.choice(self._seen): rng.choice((1, 1, 2, 3, 4, 6))}, None
-        return {}, (rng.randint(0, rng.choice((20, 60, 120))), rng.uniform(0.0, 0.25))
+        if draw < 0.35 and self._seen:
+            return swept | {rng.choice(self._seen): rng.choice((1, 1, 2, 3, 4, 6))}, None
+        if draw < 0.9:
+            return swept, (rng.randint(0, rng.choice((10, 25, 60))), rng.uniform(0.0, 0.25))
+        return swept, None
 
     def _asking(self) -> float:
         """An annotation is the only occasion for some places of the sweep."""
@@ -160,7 +157,7 @@ def _start(rng: random.Random, move: Move, now: int) -> int:
         case Move.SOON:
             return now + rng.randint(0, 20)
         case Move.AFTER_END:
-            return midnight + rng.choice((2, 4, 6, 9, 15, 30, 60))
+            return midnight + rng.choice((2, 4, 6, 9, 15, 30))
         case Move.BEFORE_END:
             return max(now, midnight - rng.randint(2, 8))
         case Move.HOURS:

@@ -77,14 +77,14 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     served: Product
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """The product's own time, as its stamps."""
         return formatdate(self.served.clock.now() if timestamp is None else timestamp, usegmt=True)
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class's name
+    def do_GET(self) -> None:
         if self.served.down:
             self._answer(503, {"error": "being restarted"})
         elif self.headers.get("Authorization") != f"Bearer {TOKEN}":

@@ -26,6 +26,6 @@ class FollowingClock:
 
 if __name__ == "__main__":
     clock = FollowingClock(Path(sys.argv.pop(1)))
-    command.clock_from = lambda _: clock  # type: ignore[assignment]
+    setattr(command, "clock_from", lambda _: clock)  # noqa: B010 - it is not for others to set
     sys.argv[:1] = ["licenseusage", "receiver"]
     main()

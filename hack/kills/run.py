@@ -1,28 +1,28 @@
 """Lives the lives: starts the operator, kills it, looks at what it left, starts it again."""
 
-import json
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from hack.controlplane import ControlPlane
 from hack.demo.children import Children
-from hack.kills import aftermath, journal, stage
+from hack.kills import aftermath, stage
+from hack.kills.checkout import environment
 from hack.kills.evidence import Evidence, collect
-from hack.kills.journal import Committed, Tail
+from hack.kills.journal import Committed
 from hack.kills.people import DAY, People
 from hack.kills.plan import Life, Plan
 from hack.kills.product import Clock, Product
 from hack.kills.stage import Subject
 from hack.kills.vendor import Vendor
+from hack.kills.victims import Traces, Victims
 
 _METERS: Final = (
     ("alpha", "shop", "subscription-1"),
@@ -31,8 +31,11 @@ _METERS: Final = (
     ("delta", "wiki", "subscription-3"),
 )
 _USERS: Final = 24
-_SETTLE_SECONDS: Final = 180.0
+_SETTLE_SECONDS: Final = 240.0
+_REST_SECONDS: Final = 3.0
 _LOOK_SECONDS: Final = 0.02
+_BUSY: Final = 8
+"""Places passed after which the operator is at work, and people come to it."""
 
 Say = Callable[[str], None]
 
@@ -45,8 +48,11 @@ class Record:
         killed_at: Place -> kills there, by the process itself.
         killed_after: Last place passed -> kills at a random moment.
         at_rest: Kills of a process that had nothing more to do.
-        passed: Places that were passed, killed there or not.
+        passed: Place -> how often it was passed.
+        committed: Everything that the processes had made durable.
         troubles: What must not be, as it was seen.
+        first_s: Simulated time of the begin.
+        last_s: Simulated time at which the last process began.
     """
 
     killed_at: Counter[str] = field(default_factory=Counter)
@@ -65,262 +71,198 @@ class Record:
 
 
 class Run:
-    """One run, in one folder."""
+    """One run, in one folder.
 
-    def __init__(
-        self, cp: ControlPlane, folder: Path, *, kills: int, seed: int, sweep: Sequence[str]
-    ) -> None:
+    Attributes:
+        record: What happened.
+    """
+
+    def __init__(self, cp: ControlPlane, folder: Path, plan: Plan, *, seed: int) -> None:
         """Prepare; nothing runs yet.
 
         Args:
             cp: A control plane without the namespace ``kills``.
             folder: Empty; everything that helps to explain a failure is left there.
-            kills: How many.
-            seed: Of every choice.
-            sweep: Places at which a process has to be killed.
+            plan: Says when to kill.
+            seed: Of what people do.
         """
-        self._cp, self._folder = cp, folder
-        self._rng = random.Random(f"licenseusage kills {seed}")
-        self._kills = kills
-        self._plan = Plan(self._rng, kills, len(_METERS), list(sweep))
+        self._cp, self._folder, self._plan = cp, folder, plan
         self._clock = Clock()
         # So far back that the clock, which each life sets forward, never comes near the present.
-        days = 60 + 2 * kills
-        self._day = int(time.time()) // DAY * DAY - days * DAY
-        self.record = Record(first_s=self._day)
+        days = 60 + 2 * plan.kills
+        day = int(time.time()) // DAY * DAY - days * DAY
+        self.record = Record(first_s=day)
         self._people = [
-            People(random.Random(f"{seed} {name}"), self._day, days + 2, _USERS)
+            People(random.Random(f"{seed} {name}"), day, days + 2, _USERS)  # noqa: S311
             for name, _, _ in _METERS
         ]
         self._ledger = folder / "ledger.sqlite"
-        self._tail = Tail(folder / "journal")
-        self._log = folder / "operator.log"
-        self._standby: subprocess.Popen[bytes] | None = None
-        self._ready: set[int] = set()
 
     def play(self, say: Say) -> Evidence:
-        """Kill as often as asked, let the last process finish, and return what is left."""
+        """Kill as often as planned, let the last process finish, and return what is left."""
         with ExitStack() as stack:
             vendor = Vendor(self._folder / "vendor")
             children = stack.enter_context(Children(self._folder))
-            stack.callback(self._dismiss)
-            stack.callback(self._tail.close)
             subjects = self._subjects(vendor, stack)
-            now = float(self._day + DAY // 2)
-            self._set_clock(vendor, int(now))
+            self._set_clock(vendor, self.record.first_s + DAY // 2)
             vendor.start(children)
             stage.set_up(self._cp, vendor, subjects)
-            environment = stage.operator_environment(self._cp, vendor, self._ledger)
-            self._standby = self._start()
-            for _ in range(self._kills):
+            victims = stack.enter_context(Victims(self._folder, environment()))
+            scene = _Scene(vendor, subjects, victims, self._operator(vendor))
+            for _ in range(self._plan.kills):
                 children.check()
-                life = self._plan.next(now)
-                self._live(life, subjects, vendor, environment, say)
-                now = self._clock.now()
-            last = int(now) // DAY * DAY + DAY + 30
-            say(f"the last life begins at {_shown(last)} and is let finish")
-            evidence = self._finish(last, subjects, vendor, environment)
+                self._live(self._plan.next(self._clock.now()), scene, say)
+            self._finish(scene, say)
             children.check()
-            return evidence
+            return collect(
+                self._cp,
+                vendor,
+                subjects,
+                self._ledger,
+                self._folder / "operator.log",
+                self._clock.now(),
+            )
 
     # -- one life
 
-    def _live(
-        self, life: Life, subjects: Sequence[Subject], vendor: Vendor, env: dict[str, str], say: Say
-    ) -> None:
+    def _live(self, life: Life, scene: "_Scene", say: Say) -> None:
         if life.restore is not None:
-            self._cp.apply(stage.usage(subjects[life.restore]))
-        for number, subject in enumerate(subjects):
-            subject.product.down = number == life.down
-        process = self._go(life.starts_s, vendor, env, life.armed, f"life {life.number}")
-        begun = quiet_since = time.monotonic()
-        due: float | None = None
-        acted, place, last, committed = False, None, "nothing", Committed()
-        passed: list[str] = []
-        how = ""
+            self._cp.apply(stage.usage(scene.subjects[life.restore]))
+        process = self._begin(f"life {life.number}", life.starts_s, scene, life.armed, life.down)
+        begun, traces = time.monotonic(), Traces()
+        how = self._watched(process, life, scene, traces)
+        process.kill()
+        process.wait()
+        scene.victims.follow(traces)
+        where = self._note(process, life, traces, how)
+        self._plan.died(traces.place, traces.passed)
+        lost = aftermath.missing(self._ledger, traces.committed)
+        self.record.troubles += [f"life {life.number}, killed {where}: {one}" for one in lost]
+        self.record.committed.join(traces.committed)
+        seconds = time.monotonic() - begun
+        say(f"{life.number:4}  {_shown(life.starts_s)}  {seconds:5.1f} s  killed {where}")
+        for one in lost:
+            say(f"      LOST: {one}")
+
+    def _watched(
+        self, process: subprocess.Popen[bytes], life: Life, scene: "_Scene", traces: Traces
+    ) -> str:
+        """Watch a process until it is dead or to be killed; return why it is to be."""
+        begun, acted, due = time.monotonic(), False, float("inf")
         while process.poll() is None:
             time.sleep(_LOOK_SECONDS)
+            scene.victims.follow(traces)
             now = time.monotonic()
-            for kind, content in self._new():
-                quiet_since = now
-                committed.add(kind, content)
-                if kind == journal.PASSED:
-                    last = content
-                    passed.append(content)
-            if not acted and len(passed) > 8:
+            if not acted and len(traces.passed) >= _BUSY:
                 acted = True
-                self._act(life, subjects)
-            if due is None and life.kill_after and len(passed) >= life.kill_after[0]:
-                due = now + life.kill_after[1]
-            if due is not None and now >= due:
-                how = "random"
-            elif now - begun >= life.limit_seconds:
-                how = "late"
-            elif passed and now - quiet_since >= life.rest_seconds:
-                how = "rest" if self._clock.now() >= life.rest_until_s else ""
-            if how:
-                process.kill()
-                process.wait()
-        for kind, content in self._new():
-            committed.add(kind, content)
-            if kind == journal.KILLED:
-                place = content
-            elif kind == journal.PASSED:
-                last = content
-                passed.append(content)
-        self._tail.cut()
-        self._bury(process, life, place, last, how, passed)
-        self._plan.died(place, passed)
-        lost = aftermath.missing(self._ledger, committed)
-        self.record.troubles += [f"life {life.number}, killed {place or last}: {x}" for x in lost]
-        _join(self.record.committed, committed)
-        told = place or (f"at rest after {last}" if how == "rest" else f"after {last}")
-        say(
-            f"{life.number:4}/{self._kills}  {_shown(life.starts_s)}  "
-            f"{time.monotonic() - begun:4.1f} s  killed {told}"
-            + "".join(f"  LOST: {x}" for x in lost)
-        )
+                self._act(life, scene)
+            if life.kill_after and due == float("inf"):
+                places, delay = life.kill_after
+                due = now + delay if len(traces.passed) >= places else due
+            if now >= due or now - begun >= life.limit_seconds:
+                return "random"
+            rests = traces.passed and now - traces.new_at >= _REST_SECONDS
+            if rests and self._clock.now() >= life.rest_until_s:
+                return "rest"
+        return ""
 
-    def _bury(
-        self,
-        process: subprocess.Popen[bytes],
-        life: Life,
-        place: str | None,
-        last: str,
-        how: str,
-        passed: Sequence[str],
-    ) -> None:
+    def _note(self, process: subprocess.Popen[bytes], life: Life, traces: Traces, how: str) -> str:
+        """Take a death into the record; return where it was."""
         record = self.record
-        record.passed.update(passed)
+        record.passed.update(traces.passed)
         if process.returncode != -signal.SIGKILL:
             record.troubles.append(
                 f"life {life.number} ended by itself, exit code {process.returncode}: see "
-                f"{self._log.name}"
+                f"operator.log"
             )
-        elif place is not None:
-            record.killed_at[place] += 1
-            record.passed[place] += 1
-        elif how == "rest":
+        if traces.place is not None:
+            record.killed_at[traces.place] += 1
+            return traces.place
+        if how == "rest":
             record.at_rest += 1
-        else:
-            record.killed_after[last] += 1
+            return "at rest"
+        record.killed_after[traces.last] += 1
+        return f"some time after: {traces.last}"
 
-    def _act(self, life: Life, subjects: Sequence[Subject]) -> None:
+    def _act(self, life: Life, scene: "_Scene") -> None:
         """Do what people do while the operator runs."""
         where = ("-n", stage.NAMESPACE)
         if life.request is not None:
-            name = subjects[life.request].name
+            name = scene.subjects[life.request].name
             stamp = f"licenseusage.dev/requested-at={time.time_ns()}"
             self._cp.kubectl("annotate", "--overwrite", "lu", name, stamp, *where, check=False)
         if life.delete is not None:
-            name = subjects[life.delete].name
+            name = scene.subjects[life.delete].name
             self._cp.kubectl("delete", "lu", name, *where, "--timeout=20s")
 
-    # -- processes
+    # -- begin and end
 
-    def _new(self) -> list[tuple[str, Any]]:
-        """Return what the operator has written; who waits for its turn has written ``READY``."""
-        lines = self._tail.new()
-        self._ready |= {content for kind, content in lines if kind == journal.READY}
-        return [line for line in lines if line[0] != journal.READY]
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        """Start a process that becomes the operator when it is told to."""
-        with self._log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "hack.kills.victim", str(self._folder / "journal")],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                cwd=stage.ROOT,
-                env=self._cp.environment() | {"PYTHONPATH": stage.environment()["PYTHONPATH"]},
-                start_new_session=True,
-            )
-
-    def _go(
+    def _begin(
         self,
-        starts_s: int,
-        vendor: Vendor,
-        env: dict[str, str],
-        armed: dict[str, int],
         title: str,
+        starts_s: int,
+        scene: "_Scene",
+        armed: dict[str, int],
+        down: int | None,
     ) -> subprocess.Popen[bytes]:
-        """Set all clocks to ``starts_s`` and let the waiting process be the operator."""
-        process = self._standby
-        assert process is not None and process.stdin is not None  # noqa: PT018, S101
-        while process.pid not in self._ready and process.poll() is None:
-            self._new()
-            time.sleep(_LOOK_SECONDS)
-        self._standby = self._start()
-        with self._log.open("a") as log:
-            log.write(f"--- {title}, {_shown(starts_s)}\n")
-        self._set_clock(vendor, starts_s)
+        """Set all clocks forward to ``starts_s`` and let the next process be the operator."""
+        scene.victims.ready()
+        for number, subject in enumerate(scene.subjects):
+            subject.product.down = number == down
+        self._set_clock(scene.vendor, starts_s)
+        self.record.last_s = starts_s
         clock = {"LICENSEUSAGE_DEV_CLOCK_OFFSET_SECONDS": str(self._clock.offset)}
-        word = {"env": env | clock, "armed": armed}
-        process.stdin.write(json.dumps(word).encode() + b"\n")
-        process.stdin.flush()
-        return process
+        return scene.victims.go(f"{title}, {_shown(starts_s)}", scene.environment | clock, armed)
 
     def _set_clock(self, vendor: Vendor, now_s: int) -> None:
-        before = self._clock.offset
-        self._clock.offset = now_s - int(time.time())
-        if before and self._clock.offset <= before:
-            self._clock.offset = before + 1  # each restart gets a later clock
-        self.record.last_s = now_s
+        offset = now_s - int(time.time())
+        # Each restart gets a later clock, however long the one before took to die.
+        self._clock.offset = max(offset, self._clock.offset + 1) if self._clock.offset else offset
         vendor.set_clock(self._clock.offset)
 
-    def _dismiss(self) -> None:
-        if self._standby is not None:
-            self._standby.kill()
-            self._standby.wait()
+    def _finish(self, scene: "_Scene", say: Say) -> None:
+        """Let a process end what was begun; then end it as a pod is ended."""
+        starts_s = int(self._clock.now()) // DAY * DAY + DAY + 30
+        say(f"      {_shown(starts_s)}: the last process is let finish")
+        self._cp.apply([stage.usage(subject) for subject in scene.subjects])
+        process, traces = self._begin("the last life", starts_s, scene, {}, None), Traces()
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+            scene.victims.follow(traces)
+            rests = time.monotonic() - traces.new_at >= _REST_SECONDS
+            if rests and traces.passed and aftermath.settled(self._ledger, self._clock.now()):
+                break
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        if (code := process.wait(60)) != 0:
+            self.record.troubles.append(f"the last process ended with exit code {code}")
+        scene.victims.follow(traces)
+        self.record.committed.join(traces.committed)
 
-    # -- the stage and the end
+    def _operator(self, vendor: Vendor) -> dict[str, str]:
+        return stage.operator_environment(self._cp, vendor, self._ledger)
 
     def _subjects(self, vendor: Vendor, stack: ExitStack) -> list[Subject]:
         subjects = []
         for people, (name, product, subscription) in zip(self._people, _METERS, strict=True):
-            license_ = vendor.license(product, subscription, self._day)
+            license_ = vendor.license(product, subscription, self.record.first_s)
             served = stack.enter_context(Product(people, self._clock))
             subjects.append(Subject(name, product, subscription, license_, served))
         return subjects
 
-    def _finish(
-        self, starts_s: int, subjects: Sequence[Subject], vendor: Vendor, env: dict[str, str]
-    ) -> Evidence:
-        """Let a process end what was begun; then end it as a pod is ended, and look."""
-        for subject in subjects:
-            subject.product.down = False
-        self._cp.apply([stage.usage(subject) for subject in subjects])
-        process = self._go(starts_s, vendor, env, {}, "the last life")
-        cycles = len(subjects) * (starts_s // DAY - self._day // DAY)
-        deadline = time.monotonic() + _SETTLE_SECONDS
-        quiet_since = time.monotonic()
-        while time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.1)
-            for kind, content in self._new():
-                self.record.committed.add(kind, content)
-                quiet_since = time.monotonic()
-            if vendor.finals() >= cycles and time.monotonic() - quiet_since > 3:
-                break
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        code = process.wait(60)
-        if code != 0:
-            self.record.troubles.append(f"the last process ended with exit code {code}")
-        for kind, content in self._new():
-            self.record.committed.add(kind, content)
-        return collect(self._cp, vendor, subjects, self._ledger, self._log, self._clock.now())
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """Whom a life plays with; ``environment`` is the operator's but for its clock."""
+
+    vendor: Vendor
+    subjects: Sequence[Subject]
+    victims: Victims
+    environment: dict[str, str]
 
 
-def _join(whole: Committed, part: Committed) -> None:
-    for cycle, users in part.sure.items():
-        whole.add(journal.COMMITTED, [*cycle, users])
-    for cycle, decisions in part.decided.items():
-        for decision in decisions:
-            whole.add(journal.DECIDED, [*cycle, *decision])
-    for jti, tokens in part.signed.items():
-        for token in tokens:
-            whole.add(journal.SIGNED, [jti, token])
+METERS: Final = len(_METERS)
 
 
 def _shown(at_s: float) -> str:

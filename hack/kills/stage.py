@@ -1,7 +1,6 @@
 """Sets the stage: products, their objects in the cluster, and the operator's environment."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import Any, Final
 
 from hack.controlplane import ControlPlane
 from hack.demo import stage as demo
+from hack.kills.checkout import ROOT
 from hack.kills.people import People
 from hack.kills.product import TOKEN, Product
 from hack.kills.vendor import Vendor
 
-ROOT: Final = demo.ROOT
 NAMESPACE: Final = "kills"
 _KINDS: Final = ("licenseusages", "usagereports", "usagereceipts")
 
@@ -38,12 +37,6 @@ class Subject:
     def people(self) -> People:
         """The truth."""
         return self.product.people
-
-
-def environment() -> dict[str, str]:
-    """Return what makes a child process run the code of this checkout."""
-    path = os.pathsep.join([str(ROOT / "operator"), str(ROOT)])
-    return {**os.environ, "PYTHONPATH": path}
 
 
 def operator_environment(cp: ControlPlane, vendor: Vendor, ledger: Path) -> dict[str, str]:

@@ -25,7 +25,8 @@ def _lines(
     for place, count in record.killed_after.most_common():
         yield f"  {place:46} {count:4}"
     yield f"Killed at rest: {record.at_rest}"
-    yield "No occasion in this story: " + "; ".join(f"{n}: {why}" for n, why in NOT_PLAYED.items())
+    for name, why in NOT_PLAYED.items():
+        yield f"No occasion for {name}: {why}"
     yield ""
     yield f"kills                {record.kills}"
     yield f"  at a boundary      {record.killed_at.total()} (of {len(record.killed_at)} places)"

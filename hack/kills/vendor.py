@@ -1,7 +1,5 @@
 """The vendor's side: keys, licences, the receiver over TLS, and what it has stored."""
 
-import os
-import shutil
 import sqlite3
 import sys
 from contextlib import closing
@@ -13,6 +11,7 @@ from typing import Final
 from hack.controlplane import pki
 from hack.demo import stage
 from hack.demo.children import Children
+from hack.kills.checkout import environment
 from licenseusage.reports.keys import VendorKey, VendorKeys, generate_key
 from licenseusage.reports.licence import LicenseTerms, build_license
 from licenseusage.reports.terms import CycleTerms
@@ -74,7 +73,7 @@ class Vendor:
         arguments += ["--tls-cert", str(self._tls.server_certificate)]
         arguments += ["--tls-key", str(self._tls.server_key)]
         command = [sys.executable, "-m", "hack.kills.receiver", *arguments]
-        children.start("receiver", command, os.environ)
+        children.start("receiver", command, environment())
         stage.await_http(f"{self.endpoint}/healthz", children, self.ca)
 
     def set_clock(self, offset_seconds: int) -> None:
@@ -103,22 +102,10 @@ class Vendor:
 
     def stored(self) -> list[Stored]:
         """Return every document that the receiver holds, conflicts too."""
-        columns = "token, typ, chain_id, sequence, verdict, receipt"
+        query = """
+        select token, typ, chain_id, sequence, verdict, receipt from documents
+        order by chain_id, sequence
+        """
         uri = f"file:{self._store}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=10)) as database:
-            rows = database.execute(f"select {columns} from documents order by chain_id, sequence")
-            return [Stored(*row) for row in rows]
-
-    def finals(self) -> int:
-        """Return how many final reports the receiver has accepted."""
-        uri = f"file:{self._store}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=10)) as database:
-            query = "select count(*) from reports where kind = 'final'"
-            return int(database.execute(query).fetchone()[0])
-
-    def keep(self, folder: Path) -> None:
-        """Copy the store for whoever looks into a failure."""
-        for suffix in ("", "-wal"):
-            file = self._store.with_name(self._store.name + suffix)
-            if os.path.exists(file):
-                shutil.copy(file, folder)
+            return [Stored(*row) for row in database.execute(query)]

@@ -19,7 +19,7 @@ from licenseusage.reports.licence import LicenseTerms, read_license
 from licenseusage.reports.names import Link
 from licenseusage.reports.receipt import Sent, Verdict, verify_receipt
 from licenseusage.reports.refused import Refused
-from licenseusage.reports.report import Report, read_report
+from licenseusage.reports.report import Report
 from licenseusage.reports.tokens import decode
 from licenseusage.reports.typs import ENROLMENT, REPORT
 
@@ -96,8 +96,8 @@ def _verified(evidence: Evidence) -> tuple[dict[str, tuple[Report, ...]], set[st
             if subscription in keys:
                 found.append(f"{subscription} was enrolled twice")
             enrolled = verify_keys([stored.token], evidence.vendor_keys, now_s=evidence.now_s)
-            license_ = read_license(claims["license"], evidence.vendor_keys)
-            keys[subscription] = enrolled, license_
+            terms: LicenseTerms = read_license(claims["license"], evidence.vendor_keys)
+            keys[subscription] = enrolled, terms
     chains: dict[str, list[Stored]] = {}
     for stored in evidence.stored:
         if stored.typ == REPORT:
@@ -277,8 +277,3 @@ def _signed_once(evidence: Evidence, committed: Committed) -> list[str]:
         if tokens[0] != there.get(jti):
             found.append(f"document {jti}: the vendor has other bytes than were committed first")
     return found
-
-
-def read(token: str) -> Report:
-    """Read a report of the store (for messages)."""
-    return read_report(token)

@@ -12,11 +12,10 @@ import sys
 import threading
 from pathlib import Path
 
-# A package for developers that the kubernetes client imports where it finds it, for seconds of
-# processor time; the operator's image does not have it either.
-sys.modules["kubernetes_validate"] = None  # type: ignore[assignment]
+# As `licenseusage.cli.operator` does, before what takes the time is imported.
+sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]
 
-import licenseusage.cli.operator  # noqa: E402, F401 - what takes the time
+import licenseusage.controller.process  # noqa: E402, F401
 from hack.kills import journal, places  # noqa: E402
 from hack.kills.journal import Journal  # noqa: E402
 from licenseusage.cli import main  # noqa: E402

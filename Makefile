@@ -75,6 +75,10 @@ mutation: $(READY) ## break each rule of the number once: do the tests notice? [
 invariants: $(READY) ## break each invariant of docs/architecture.md on purpose: do the tests notice? [ARGS=1.]
 	$(BIN)/python -m hack.invariants $(ARGS)
 
+.PHONY: kills
+kills: $(READY) controlplane ## SIGKILL for the operator, 200 times while cycles end: is anything lost? [ARGS="--kills N --seed S"]
+	$(BIN)/python -m hack.kills $(ARGS)
+
 .PHONY: e2e
 e2e: $(READY) controlplane ## the tests with real products only [ARGS=…]
 	$(BIN)/pytest tests/e2e $(ARGS)

@@ -11,7 +11,7 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType
@@ -81,6 +81,25 @@ def _all() -> tuple[str, ...]:
 
 PLACES: Final = _all()
 """Every place of the sweep."""
+
+AT_THE_END: Final = (
+    "after ledger record_poll closing",
+    "within ledger begin_close",
+    "before ledger close_cycle",
+    "within ledger close_cycle",
+    "after ledger close_cycle",
+    "before put Final",
+    "after put Final",
+    "within ledger record_result Final",
+    "before create usagereports Final",
+    "after apply usagereports/status Accepted",
+)
+"""One of each kind, on the way from a cycle's closing poll to its receipt: the short sweep."""
+
+
+def unlisted(passed: Iterable[str]) -> list[str]:
+    """Return places that were passed and belong to no sweep: effects that were forgotten here."""
+    return sorted(set(passed) - set(PLACES))
 
 
 class Guillotine:

@@ -28,11 +28,11 @@ class Move(StrEnum):
 
 
 _WEIGHTS: Final = {
-    Move.SOON: 50,
-    Move.AFTER_END: 33,
+    Move.SOON: 56,
+    Move.AFTER_END: 28,
     Move.BEFORE_END: 7,
     Move.HOURS: 6,
-    Move.DAYS: 4,
+    Move.DAYS: 3,
 }
 
 
@@ -80,12 +80,14 @@ class Plan:
         kills: How many lives end by a kill.
         meters: How many objects there are.
         sweep: Places at which a process must still be killed.
+        wander: Share of lives that may also end elsewhere, at a random moment, during the sweep.
     """
 
     rng: random.Random
     kills: int
     meters: int
     sweep: list[str]
+    wander: float = 0.9
     _number: int = 0
     _deleted: int | None = None
     _restore_at: int = 0
@@ -127,12 +129,11 @@ class Plan:
         Some places are passed only once in a run, so that the sweep lies in wait in every life.
         """
         rng, swept = self.rng, dict.fromkeys(self.sweep, 1)
-        draw = rng.random()
-        if draw < 0.35 and self._seen:
+        if swept and rng.random() >= self.wander:
+            return swept, None
+        if self._seen and rng.random() < 0.4:
             return swept | {rng.choice(self._seen): rng.choice((1, 1, 2, 3, 4, 6))}, None
-        if draw < 0.9:
-            return swept, (rng.randint(0, rng.choice((10, 25, 60))), rng.uniform(0.0, 0.25))
-        return swept, None
+        return swept, (rng.randint(0, rng.choice((10, 25, 60))), rng.uniform(0.0, 0.25))
 
     def _asking(self) -> float:
         """An annotation is the only occasion for some places of the sweep."""

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from hack.kills.people import DAY
+from hack.kills.places import AT_THE_END
 
 _CLOSING_SECONDS: Final = 22
 """After a midnight, until the poll that closes the cycle was made although one was made shortly
@@ -50,7 +51,7 @@ class Life:
         rest_until_s: It does not count as resting before its clock shows this.
         down: Product that answers 503 in this life.
         request: An administrator asks for a poll and a delivery.
-        delete: Object that is deleted in this life.
+        delete: Object that is deleted before this life.
         restore: A deleted object is applied again before this life.
     """
 
@@ -100,8 +101,9 @@ class Plan:
         move = rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
         starts = _start(rng, move, int(now_s) + 1)
         watches = move is Move.BEFORE_END
-        rest_until = starts // DAY * DAY + DAY + _CLOSING_SECONDS if watches else 0
-        armed, after = self._end()
+        midnight = starts // DAY * DAY + DAY
+        rest_until = midnight + _CLOSING_SECONDS if watches else 0
+        armed, after = self._watched_end(midnight - starts) if watches else self._end()
         delete, restore = self._coming_and_going()
         return Life(
             number=self._number,
@@ -134,6 +136,13 @@ class Plan:
         if self._seen and rng.random() < 0.4:
             return swept | {rng.choice(self._seen): rng.choice((1, 1, 2, 3, 4, 6))}, None
         return swept, (rng.randint(0, rng.choice((10, 25, 60))), rng.uniform(0.0, 0.25))
+
+    def _watched_end(self, seconds: int) -> tuple[dict[str, int], tuple[int, float] | None]:
+        """Choose how a life ends that sees a cycle end ``seconds`` from its begin."""
+        rng = self.rng
+        if rng.random() < 0.5:
+            return {rng.choice(AT_THE_END): rng.randint(1, self.meters)}, None
+        return {}, (0, seconds + rng.uniform(-1, _CLOSING_SECONDS))
 
     def _asking(self) -> float:
         """An annotation is the only occasion for some places of the sweep."""

@@ -53,6 +53,7 @@ class Record:
         troubles: What must not be, as it was seen.
         first_s: Simulated time of the begin.
         last_s: Simulated time at which the last process began.
+        watched: Processes that were alive while a cycle ended.
     """
 
     killed_at: Counter[str] = field(default_factory=Counter)
@@ -63,6 +64,7 @@ class Record:
     troubles: list[str] = field(default_factory=list)
     first_s: int = 0
     last_s: int = 0
+    watched: int = 0
 
     @property
     def kills(self) -> int:
@@ -126,6 +128,9 @@ class Run:
     # -- one life
 
     def _live(self, life: Life, scene: "_Scene", say: Say) -> None:
+        if life.delete is not None:
+            name = scene.subjects[life.delete].name
+            self._cp.kubectl("delete", "lu", name, "-n", stage.NAMESPACE, "--timeout=20s")
         if life.restore is not None:
             self._cp.apply(stage.usage(scene.subjects[life.restore]))
         process = self._begin(f"life {life.number}", life.starts_s, scene, life.armed, life.down)
@@ -134,6 +139,7 @@ class Run:
         process.kill()
         process.wait()
         scene.victims.follow(traces)
+        self.record.watched += int(self._clock.now()) // DAY > life.starts_s // DAY
         where = self._note(process, life, traces, how)
         self._plan.died(traces.place, traces.passed)
         lost = aftermath.missing(self._ledger, traces.committed)
@@ -153,9 +159,9 @@ class Run:
             time.sleep(_LOOK_SECONDS)
             scene.victims.follow(traces)
             now = time.monotonic()
-            if not acted and len(traces.passed) >= _BUSY:
+            if not acted and life.request is not None and len(traces.passed) >= _BUSY:
                 acted = True
-                self._act(life, scene)
+                self._request(scene.subjects[life.request])
             if life.kill_after and due == float("inf"):
                 places, delay = life.kill_after
                 due = now + delay if len(traces.passed) >= places else due
@@ -184,16 +190,11 @@ class Run:
         record.killed_after[traces.last] += 1
         return f"some time after: {traces.last}"
 
-    def _act(self, life: Life, scene: "_Scene") -> None:
-        """Do what people do while the operator runs."""
+    def _request(self, subject: Subject) -> None:
+        """Ask for a poll and a delivery, as an administrator does."""
+        stamp = f"licenseusage.dev/requested-at={time.time_ns()}"
         where = ("-n", stage.NAMESPACE)
-        if life.request is not None:
-            name = scene.subjects[life.request].name
-            stamp = f"licenseusage.dev/requested-at={time.time_ns()}"
-            self._cp.kubectl("annotate", "--overwrite", "lu", name, stamp, *where, check=False)
-        if life.delete is not None:
-            name = scene.subjects[life.delete].name
-            self._cp.kubectl("delete", "lu", name, *where, "--timeout=20s")
+        self._cp.kubectl("annotate", "--overwrite", "lu", subject.name, stamp, *where, check=False)
 
     # -- begin and end
 

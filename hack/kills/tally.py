@@ -32,6 +32,7 @@ def _lines(
     yield f"  at a boundary      {record.killed_at.total()} (of {len(record.killed_at)} places)"
     yield f"  at random          {record.killed_after.total()}"
     yield f"  at rest            {record.at_rest}"
+    yield f"  saw a cycle end    {record.watched}"
     yield f"simulated days       {days}"
     yield f"cycles ended         {judged.cycles}"
     yield f"finals accepted      {judged.finals}"

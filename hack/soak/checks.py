@@ -7,7 +7,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from hack.soak.plan import Usage
 from hack.soak.tally import Tally
 from hack.soak.truth import Truth
+from licenseusage.api.source import Source
 from licenseusage.ledger.encoding import load_statement
 from licenseusage.ledger.records import PollRecord
 from licenseusage.metering.bounds import Accuracy, Bounds
@@ -23,6 +24,7 @@ from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.properties import Properties
 from licenseusage.reports.tokens import decode
+from licenseusage.sources.presets import effective
 
 _ORDER = {"Open": 0, "Closing": 1, "Final": 2}
 _SETTLED = ("Accepted",)
@@ -63,7 +65,11 @@ class Checker:
         self._statements: dict[tuple[str, int], str] = {}
         self._bounds: dict[tuple[str, int, int], Bounds] = {}
         self._facts: dict[tuple[int, int, str, str], _Kept] = defaultdict(_Kept)
-        self._properties: dict[tuple[int, str, str], Properties] = {}
+        self._properties = {
+            (usage.name, source["name"]): effective(Source.model_validate(source)).properties
+            for usage in self.usages.values()
+            for source in usage.spec["sources"]
+        }
         self._judged: set[tuple[str, str]] = set()
 
     # --- what the ledger was given ---------------------------------------------------------------
@@ -74,7 +80,6 @@ class Checker:
             may = self._facts[poll.meter_id, cycle.start_ms, *poll.store].may
             for user, word in facts.sure.items():
                 may[user] = may.get(user, 0) | word
-        self._properties[poll.meter_id, *poll.store] = poll.properties
 
     def kept(self, poll: PollRecord) -> None:
         """A poll was kept: its facts must be in the ledger from now on."""
@@ -198,10 +203,9 @@ class Checker:
         usage = self.usages[name]
         query = "select * from stores where cycle_id = ?"
         for row in connection.execute(query, (cycle_id,)).fetchall():
-            key = (meter, row["source"], row["domain"])
-            properties = self._properties.get(key)
-            if properties is None:
-                continue
+            properties = replace(
+                self._properties[name, row["source"]], ids_stable=bool(row["ids_stable"])
+            )
             facts = self._store(connection, row)
             kept = self._facts[meter, cycle.start_ms, row["source"], row["domain"]]
             what = f"facts of {name}/{row['source']} in cycle {cycle.index}"

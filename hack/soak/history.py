@@ -4,7 +4,9 @@ import asyncio
 import logging
 import random
 import shutil
+import sys
 import tempfile
+import traceback
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -183,7 +185,7 @@ class History:
                 self._license(usage)
         self.away_until_ms = min(self.away_until_ms, self.world.now_ms())
         begun = self.world.now_ms()
-        for hours in (0, 0.01, 0.05, 0.3, 1, 3, 3.1, 6.5, 7, 13, 13.1, 26, 26.1, 30, 45, 48, 48.1):
+        for hours in (0, 0.02, 0.3, 3.1, 7, 13.1, 26.1, 48):
             await self._until(begun + int(hours * HOUR_MS))
             if self.process is not None:
                 self.process.mortality.left = None
@@ -373,9 +375,11 @@ def random_pause(random_: random.Random) -> int:
 def _quiet() -> None:
     """Keep nothing of the logs but defects."""
 
-    def note(_: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:  # noqa: ANN401
+    def note(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:  # noqa: ANN401
         if event.get("exc_info"):
-            _defects.append(f"{event.get('event')}: {structlog.processors.format_exc_info(_, method, dict(event)).get('exception')}")
+            error = sys.exception()
+            where = traceback.extract_tb(error.__traceback__)[-1] if error else ""
+            _defects.append(f"{event.get('event')}: {error!r} at {where}")
         raise structlog.DropEvent
 
     structlog.configure(processors=[note], cache_logger_on_first_use=False)

@@ -1,22 +1,26 @@
 """The pods of a simulated product: its HTTP answers, page by page, with faults.
 
-The operator's own code asks: ``sources.collect`` with its session, pager, decoder and tally. Only
-the connection is replaced, and the process that a worker would be.
+The operator's own code asks: ``sources.collect`` with its pager, decoder and tally. Only the HTTP
+session is replaced, and the process that a worker would be.
 """
 
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
-
-import httpx
+from typing import cast
 
 from hack.soak.people import SECOND_MS, Shown, Store
 from hack.soak.tally import Tally
 from hack.soak.timeline import World
 from licenseusage.clock import Clock
+from licenseusage.metering.cycles import Cycle
+from licenseusage.sources.clockskew import skew_ms
 from licenseusage.sources.collect import Collection
+from licenseusage.sources.definition import EffectiveSource, Pair
+from licenseusage.sources.failures import PollError, Reason, UnreachableError
 from licenseusage.sources.fetch import Session
 from licenseusage.sources.poll import PollRequest, PollResult, Target
 
@@ -87,31 +91,85 @@ class PollClock:
         return self._began_ms + self.passed_ms
 
 
-class Pods(httpx.BaseTransport):
-    """The connection to a product for the length of one poll."""
+class Pods:
+    """What `sources.fetch.Session` is to a poll: one request after the other, and their clock.
 
-    def __init__(self, shop: Shop, random_: random.Random, clock: PollClock, true_ms: int) -> None:
+    Attributes:
+        skew_ms: The largest clock difference that any answer allows for.
+        bytes: Content received.
+        started_ms: Just before the first request.
+        fault: What goes wrong with this poll; None: nothing.
+    """
+
+    def __init__(
+        self,
+        shop: Shop,
+        source: EffectiveSource,
+        random_: random.Random,
+        clock: PollClock,
+        true_ms: int,
+    ) -> None:
         """Answer from ``true_ms`` on."""
-        self._shop, self._random, self._clock, self._true_ms = shop, random_, clock, true_ms
+        self._shop, self._source, self._random = shop, source, random_
+        self._clock, self._true_ms = clock, true_ms
         self._pages = 0
+        self.skew_ms = self.bytes = 0
+        self.started_ms: int | None = None
         self.fault = shop.fault(random_, true_ms)
         quick = random_.random() < 0.5
         self._most_ms = min(shop.slowness_ms, 50) if quick else shop.slowness_ms
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def __enter__(self) -> "Pods":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """There is nothing to close."""
+
+    @contextmanager
+    def get(self, query: tuple[Pair, ...], _cycle: Cycle) -> Iterator[Iterator[bytes]]:
         """Answer one request; time passes before the list is looked at, and after."""
-        self._clock.passed_ms += self._random.randint(0, self._most_ms)
-        later = self.fault in ("stuckPage", "cutOffLater") and self._pages == 0
-        response = self._good(request) if self.fault is None or later else self._bad(request)
+        sent_ms = self._clock.now_ms()
+        self.started_ms = sent_ms if self.started_ms is None else self.started_ms
         self._pages += 1
-        self._clock.passed_ms += self._random.randint(0, self._most_ms)
-        return response
+        self._pass_time()
+        later = self.fault in ("stuckPage", "cutOffLater") and self._pages == 1
+        fault = None if later else self.fault
+        self._refuse(fault)
+        asked = dict(query)
+        if fault == "stuckPage":  # whatever page is asked for, the first one comes
+            asked = {name: value for name, value in asked.items() if name == "limit"}
+        date: str | None = formatdate(self._true_now_ms // 1000, usegmt=True)
+        if fault == "noDate":
+            date = None
+        elif fault == "clockFarOff":
+            date = formatdate(self._true_now_ms // 1000 - 700, usegmt=True)
+        skew = skew_ms(
+            date,
+            "3" if fault == "cached" else None,
+            sent_ms=sent_ms,
+            received_ms=self._clock.now_ms(),
+            declared_s=self._source.guarantees.clock_skew_seconds,
+        )
+        self.skew_ms = max(self.skew_ms, skew)
+        yield self._content(json.dumps(self._page(asked, fault)).encode(), fault)
+        self._pass_time()
 
-    def _good(self, request: httpx.Request) -> httpx.Response:
-        return self._response(json.dumps(self._page(dict(request.url.params))).encode())
+    def _content(self, body: bytes, fault: str | None) -> Iterator[bytes]:
+        if fault == "notJson":
+            body = body[: len(body) // 2]
+        if fault == "signInPage":
+            body = b"<html>Who are you?</html>"
+        if fault in ("cutOff", "cutOffLater"):
+            yield body[: len(body) // 2]
+            raise PollError(Reason.ANSWER_TRUNCATED, "the connection was closed.")
+        self.bytes += len(body)
+        yield body
 
-    def _page(self, query: Mapping[str, str]) -> dict[str, object]:
-        rows, paging = self._shop.store.rows(self._now_ms), self._shop.paging
+    def _page(self, query: Mapping[str, str], fault: str | None) -> dict[str, object]:
+        if fault == "emptyList":
+            return {"users": []}
+        rows, paging = self._shop.store.rows(self._true_now_ms), self._shop.paging
         match paging.kind:
             case "OnePage":
                 return {"users": [_item(row) for row in rows]}
@@ -127,83 +185,26 @@ class Pods(httpx.BaseTransport):
         first = int(query.get("offset", "0"))
         return {"users": [_item(row) for row in rows[first : first + int(query["limit"])]]}
 
-    def _bad(self, request: httpx.Request) -> httpx.Response:
-        match self.fault:
+    def _refuse(self, fault: str | None) -> None:
+        match fault:
             case "refused":
-                raise httpx.ConnectError("refused", request=request)
+                raise UnreachableError(Reason.UNREACHABLE, "no connection.")
             case "timeout":
                 self._clock.passed_ms += 30 * SECOND_MS
-                raise httpx.ReadTimeout("too slow", request=request)
+                raise PollError(Reason.REQUEST_TIMEOUT, "no answer in time.")
             case "error500":
-                return httpx.Response(500, content=b"{}", headers=self._headers())
+                raise PollError(Reason.SERVER_ERROR, "answered with HTTP 500.")
             case "throttled":
-                return httpx.Response(429, content=b"{}", headers=self._headers())
+                raise PollError(Reason.TOO_MANY_REQUESTS, "answered with HTTP 429.")
             case "unauthorized":
-                return httpx.Response(401, content=b"{}", headers=self._headers())
-            case "signInPage":
-                return self._response(b"<html>Who are you?</html>", "text/html")
-            case "notJson":
-                return self._response(b'{"users": [{"id": "us')
-            case "emptyList":
-                return self._response(b'{"users": []}')
-            case "noDate":
-                return self._good_with(date=None)
-            case "cached":
-                return self._good_with(age="3")
-            case "clockFarOff":
-                return self._good_with(date=formatdate(self._now_ms / 1000 - 400, usegmt=True))
-            case "stuckPage":  # whatever page is asked for, the first one comes
-                first = {k: v for k, v in request.url.params.items() if k == "limit"}
-                return self._response(json.dumps(self._page(first)).encode())
-        body = json.dumps(self._page(dict(request.url.params))).encode()
-        cut = httpx.RemoteProtocolError(
-            "peer closed connection without sending complete message body"
-        )
-        return httpx.Response(200, stream=_Cut(body[: len(body) // 2], cut), headers=self._headers())
+                raise PollError(Reason.UNAUTHORIZED, "answered with HTTP 401.", stalls=True)
 
-    def _good_with(self, date: str | None = "", age: str | None = None) -> httpx.Response:
-        body = json.dumps({"users": [_item(row) for row in self._shop.store.rows(self._now_ms)]})
-        headers = self._headers()
-        if date is None:
-            del headers["date"]
-        elif date:
-            headers["date"] = date
-        if age is not None:
-            headers["age"] = age
-        return httpx.Response(200, content=body.encode(), headers=headers)
-
-    def _response(self, body: bytes, content_type: str = "application/json") -> httpx.Response:
-        headers = {**self._headers(), "content-type": content_type}
-        return httpx.Response(200, content=body, headers=headers)
+    def _pass_time(self) -> None:
+        self._clock.passed_ms += self._random.randint(0, self._most_ms)
 
     @property
-    def _now_ms(self) -> int:
+    def _true_now_ms(self) -> int:
         return self._true_ms + self._clock.passed_ms
-
-    def _headers(self) -> dict[str, str]:
-        return {
-            "date": formatdate(self._now_ms // 1000, usegmt=True),
-            "content-type": "application/json",
-        }
-
-
-class _Cut(httpx.SyncByteStream):
-    def __init__(self, begun: bytes, end: Exception) -> None:
-        self._begun, self._end = begun, end
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield self._begun
-        raise self._end
-
-
-class _Session(Session):
-    """A session over another connection."""
-
-    def through(self, pods: Pods) -> "_Session":
-        client = httpx.Client(transport=pods, headers=self._client.headers, trust_env=False)
-        self._client.close()
-        self._client = client
-        return self
 
 
 class _Collection(Collection):
@@ -214,15 +215,7 @@ class _Collection(Collection):
         self._pods = pods
 
     def _open(self, target: Target) -> Session:
-        session = _Session(
-            target,
-            self._request.source,
-            self._request.credentials,
-            self._request.limits,
-            self._clock,
-            self._deadline,
-        )
-        return session.through(self._pods)
+        return cast(Session, self._pods)
 
 
 class SimulatedWorkers:
@@ -246,7 +239,7 @@ class SimulatedWorkers:
         self._boundary("poll begins")
         clock, true_ms = PollClock(self._clock), self._world.now_ms()
         shop = self._shops[request.product, request.source.name]
-        pods = Pods(shop, self._random, clock, true_ms)
+        pods = Pods(shop, request.source, self._random, clock, true_ms)
         result = _Collection(request, clock, pods).perform()
         if pods.fault is not None:
             self._tally.faults[f"poll {pods.fault}"] += 1

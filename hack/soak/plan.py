@@ -331,25 +331,26 @@ def _looks(random_: random.Random, usage: Usage, start_ms: int, end_ms: int) -> 
     longest_lag = max(shop.store.traits.lag_ms for shop in usage.shops.values())
     times = [start_ms, start_ms + 5 * SECOND_MS]
     for start, end in zip(usage.boundaries, usage.boundaries[1:], strict=False):
-        times += [random_.randrange(start, end) for _ in range(random_.randint(1, 3))]
+        times += [random_.randrange(start, end) for _ in range(random_.randint(0, 2))]
         closing = end + longest_lag
         style = random_.random()
-        if style < 0.2:  # as it would: every few seconds
+        if style < 0.06:  # as it would: every few seconds
             at_ms = end - random_.randrange(3 * MINUTE_MS)
             while at_ms < closing + 45 * SECOND_MS:
                 times.append(at_ms)
                 at_ms += random_.randint(5, 40) * SECOND_MS * (1 + longest_lag // (5 * MINUTE_MS))
         elif style < 0.85:
-            times += [
+            around = (
                 end - random_.randrange(1, 20 * MINUTE_MS),
                 end - random_.randrange(1, 30 * SECOND_MS),
                 end + random_.randrange(longest_lag + 2000),
                 closing + random_.randint(1, 30) * SECOND_MS,
-            ]
+            )
+            times += random_.sample(around, random_.randint(1, 4))
         elif style < 0.95:  # back only later
             closing += random_.randrange(1, 30 * HOUR_MS)
-        times += [closing + 40 * SECOND_MS, closing + random_.randrange(2 * HOUR_MS)]
-        if random_.random() < 0.3:
+        times.append(closing + random_.choice((40 * SECOND_MS, random_.randrange(2 * HOUR_MS))))
+        if random_.random() < 0.5:
             times.append(end + random_.randrange(60 * HOUR_MS))
     return [Event(at, "look", usage.name) for at in times if start_ms <= at < end_ms]
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from licenseusage.clock import SystemClock
 
 T = TypeVar("T")
+_TICK_S = 1e-7
 
 
 class StuckError(RuntimeError):
@@ -33,8 +34,9 @@ class _Jumping(selectors.SelectSelector):
         if not ready:
             if timeout is None:
                 raise StuckError("every task waits, and no timer is set")
-            if timeout > 0:
-                self.now_s += timeout
+            # A year in seconds leaves a float no room for the shortest waits: without a tick in
+            # every round, whoever waits for a moment that is a rounding error away waits for ever.
+            self.now_s += max(timeout, _TICK_S)
         return ready
 
 

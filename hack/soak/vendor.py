@@ -7,7 +7,7 @@ since threads know no simulated time.
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -168,45 +168,43 @@ class Vendor:
             case "error500" | "error503":
                 headers = self._random.choice(({}, {"retry-after": "120"}))
                 status = int(fault[-3:])
-                return httpx.Response(status, content=b"oops", headers=headers)
+                return _response(status, b"oops", headers)
             case "throttled":
-                return httpx.Response(429, headers={"retry-after": self._random.choice("19") + "00"})
+                return _response(429, b"", {"retry-after": self._random.choice("19") + "00"})
             case "portal":
                 page = {"content-type": "text/html"}
-                return httpx.Response(200, content=b"<html>Welcome</html>", headers=page)
+                return _response(200, b"<html>Welcome</html>", page)
             case "redirect":
-                return httpx.Response(302, headers={"location": "https://portal.example/"})
+                return _response(302, b"", {"location": "https://portal.example/"})
             case "emptyConflict":
                 problem = {"content-type": "application/problem+json"}
                 status = self._random.choice((409, 422))
-                return httpx.Response(status, content=b'{"error":"ChainForked"}', headers=problem)
+                return _response(status, b'{"error":"ChainForked"}', problem)
             case "notFound":
-                return httpx.Response(404, content=b"nothing here")
+                return _response(404, b"nothing here")
             case "forbidden":
-                return httpx.Response(self._random.choice((401, 403)), content=b"sign in")
+                return _response(self._random.choice((401, 403)), b"sign in")
             case "tooMuch":
-                return httpx.Response(201, content=b"x" * 70_000, headers=_JOSE)
+                return _response(201, b"x" * 70_000, _JOSE)
             case "forgedReceipt":
                 return await self._forged(request)
             case "oldReceipt" if self._seen:
-                return httpx.Response(
-                    201, content=self._random.choice(self._seen).encode(), headers=_JOSE
-                )
+                return _response(201, self._random.choice(self._seen).encode(), _JOSE)
             case "twice":
                 await self.direct(_copy(request))
         response = await self.direct(request)
         body = await response.aread()
         if response.status_code in (200, 201):
             self._seen = [*self._seen[-20:], body.decode()]
-        return httpx.Response(response.status_code, headers=response.headers, content=body)
+        return _response(response.status_code, body, dict(response.headers))
 
     async def _forged(self, request: httpx.Request) -> httpx.Response:
         """The true receipt with another signature, and without the document having arrived."""
         if not self._seen:
-            return httpx.Response(201, content=b"a.b.c", headers=_JOSE)
+            return _response(201, b"a.b.c", _JOSE)
         head, payload, signature = self._seen[-1].split(".")
         swapped = signature[:10] + signature[10:20].swapcase() + signature[20:]
-        return httpx.Response(201, content=f"{head}.{payload}.{swapped}".encode(), headers=_JOSE)
+        return _response(201, f"{head}.{payload}.{swapped}".encode(), _JOSE)
 
 
 class Line(httpx.AsyncBaseTransport):
@@ -238,6 +236,12 @@ def connect() -> tuple[VendorClient, Line]:
     endpoint.to_thread = _InPlace  # type: ignore[assignment]
     line = Line()
     return VendorClient(transport=line), line
+
+
+def _response(
+    status: int, body: bytes, headers: Mapping[str, str] | None = None
+) -> httpx.Response:
+    return httpx.Response(status, headers=dict(headers or {}), stream=httpx.ByteStream(body))
 
 
 def _copy(request: httpx.Request) -> httpx.Request:

@@ -1,0 +1,371 @@
+"""Rules of the operator, each broken on purpose: the soak must notice every one.
+
+``python -m hack.soak.mutants`` runs the soak once for each of these and says which survive.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+_MUTATIONS: dict[str, Callable[[], None]] = {}
+
+
+def names() -> tuple[str, ...]:
+    """Return what can be broken."""
+    return tuple(_MUTATIONS)
+
+
+def apply(name: str) -> None:
+    """Break a rule in this process, for good.
+
+    Raises:
+        KeyError: There is no such mutation.
+    """
+    _MUTATIONS[name]()
+
+
+def _mutation(make: Callable[[], None]) -> Callable[[], None]:
+    _MUTATIONS[make.__name__.replace("_", "-")] = make
+    return make
+
+
+def _replace(target: str, new: object) -> None:
+    mock.patch(target, new).start()
+
+
+# --- metering ----------------------------------------------------------------------------------
+
+
+@_mutation
+def lag_ignored() -> None:
+    """A poll closes a window at its end, not lag and skew later (MEASUREMENT §3.5)."""
+    from licenseusage.metering import facts
+
+    true = facts.list_facts
+
+    def wrong(cycle: Any, properties: Any, **more: Any) -> Any:  # noqa: ANN401
+        return true(cycle, dataclasses.replace(properties, lag_ms=0), **more)
+
+    _replace("licenseusage.sources.tally.list_facts", wrong)
+
+
+@_mutation
+def complete_ignored() -> None:
+    """A failed or partial poll proves as much as a complete one (§3.6)."""
+    from licenseusage.metering import facts
+
+    true = facts.list_facts
+
+    def wrong(cycle: Any, properties: Any, **more: Any) -> Any:  # noqa: ANN401
+        return true(cycle, properties, **{**more, "complete": True})
+
+    _replace("licenseusage.sources.tally.list_facts", wrong)
+
+
+@_mutation
+def hidden_ignored() -> None:
+    """Activity that the product hides is ruled out (§3.4, H)."""
+    from licenseusage.metering import facts
+
+    true = facts.list_facts
+
+    def wrong(cycle: Any, properties: Any, **more: Any) -> Any:  # noqa: ANN401
+        return true(cycle, dataclasses.replace(properties, hidden_ms=0), **more)
+
+    _replace("licenseusage.sources.tally.list_facts", wrong)
+
+
+@_mutation
+def removal_ignored() -> None:
+    """Users who were removed are taken for inactive (K)."""
+    from licenseusage.metering.properties import Properties
+
+    _replace_property(Properties, "keeps_users", lambda _: True)
+
+
+@_mutation
+def creation_counts() -> None:
+    """A value that is the account's creation counts as activity (§3.3)."""
+    from licenseusage.metering import facts
+
+    true = facts.list_facts
+
+    def wrong(cycle: Any, properties: Any, **more: Any) -> Any:  # noqa: ANN401
+        return true(cycle, dataclasses.replace(properties, initial_created=False), **more)
+
+    _replace("licenseusage.sources.tally.list_facts", wrong)
+
+
+@_mutation
+def granule_ignored() -> None:
+    """A coarse time is taken for an instant (§1, g)."""
+    from licenseusage.metering import facts
+
+    true = facts.list_facts
+
+    def wrong(cycle: Any, properties: Any, **more: Any) -> Any:  # noqa: ANN401
+        return true(cycle, dataclasses.replace(properties, granularity_ms=1), **more)
+
+    _replace("licenseusage.sources.tally.list_facts", wrong)
+
+
+@_mutation
+def skew_ignored() -> None:
+    """The clocks of operator and product are taken for one (§1, k)."""
+    _replace("licenseusage.sources.collect.Collection._skewless", None) if False else None
+    from hack.soak import listing
+
+    def none(*_: Any, **__: Any) -> int:  # noqa: ANN401
+        return 0
+
+    mock.patch.object(listing, "skew_ms", none).start()
+
+
+@_mutation
+def names_united() -> None:
+    """People who change their names are united by them all the same (§3.8)."""
+    from licenseusage.sources.definition import EffectiveSource
+
+    true = EffectiveSource.properties_given
+
+    def wrong(self: Any, *, ids_stable: bool) -> Any:  # noqa: ANN401, ARG001
+        return true(self, ids_stable=True)
+
+    mock.patch.object(EffectiveSource, "properties_given", wrong).start()
+
+
+# --- the ledger --------------------------------------------------------------------------------
+
+
+@_mutation
+def join_by_intersection() -> None:
+    """``maybe`` is joined by AND although one side has not closed the window (§8)."""
+    for module in ("licenseusage.metering.facts", "licenseusage.ledger.polls"):
+        _replace(f"{module}.join_maybe", lambda a, _a, b, _b: a & b)
+
+
+@_mutation
+def join_forgets() -> None:
+    """A poll's facts replace those before (last writer wins)."""
+    from licenseusage.ledger import polls
+
+    true = polls._join_users  # noqa: SLF001
+
+    def wrong(connection: Any, store: Any, found: Any) -> Any:  # noqa: ANN401
+        from sqlalchemy import delete
+
+        connection.execute(delete(polls.facts).where(polls.facts.c.store_id == store.id))
+        return true(connection, store, found)
+
+    _replace("licenseusage.ledger.polls._join_users", wrong)
+
+
+@_mutation
+def upper_of_one_store() -> None:
+    """With several stores, one that has proved its part is enough for an upper bound (§7)."""
+    from licenseusage.ledger import statements
+
+    def wrong(connection: Any, stores: Any, combine: Any, days: int) -> Any:  # noqa: ANN401
+        proving = [one for one in stores if one.proves] or list(stores)
+        return true(connection, proving, combine, days)
+
+    true = statements.count_domain
+    _replace("licenseusage.ledger.statements.count_domain", wrong)
+
+
+@_mutation
+def poll_in_two_transactions() -> None:
+    """The words of a store are durable before the users they speak about."""
+    from licenseusage.ledger.ledger import Ledger
+
+    true = Ledger.record_poll
+
+    def wrong(self: Any, poll: Any, now_ms: int) -> None:  # noqa: ANN401
+        empty = {
+            cycle: dataclasses.replace(found, sure={}, maybe={})
+            for cycle, found in poll.facts.items()
+        }
+        true(self, dataclasses.replace(poll, facts=empty), now_ms)
+        true(self, poll, now_ms)
+
+    mock.patch.object(Ledger, "record_poll", wrong).start()
+
+
+# --- closing and reporting ---------------------------------------------------------------------
+
+
+@_mutation
+def closed_at_the_end() -> None:
+    """A cycle is closed as soon as it has ended, whatever was read."""
+    from licenseusage.metering.lifecycle import CloseReason
+
+    def wrong(cycle: Any, now_ms: int, _grace: int, _sources: Any) -> Any:  # noqa: ANN401
+        return CloseReason.GRACE_OVER if now_ms >= cycle.end_ms else None
+
+    _replace("licenseusage.controller.closing.close_due", wrong)
+
+
+@_mutation
+def running_is_exact() -> None:
+    """A running cycle states its upper bound as if it had ended (§0)."""
+    from licenseusage.metering.bounds import Bounds
+
+    def wrong(self: Bounds) -> Bounds:
+        return Bounds(self.lower, self.lower)
+
+    mock.patch.object(Bounds, "so_far", wrong).start()
+
+
+@_mutation
+def no_intent() -> None:
+    """The decision to close is made anew by each process."""
+    from licenseusage.ledger import closing
+
+    true = closing.begin_close
+
+    def wrong(connection: Any, meter_id: int, cycle: Any, *more: Any) -> Any:  # noqa: ANN401
+        from sqlalchemy import update
+
+        row = closing.ensure_cycle(connection, meter_id, cycle)
+        connection.execute(
+            update(closing.cycles).where(closing.cycles.c.id == row.id).values(intent_ms=None)
+        )
+        return true(connection, meter_id, cycle, *more)
+
+    _replace("licenseusage.ledger.closing.begin_close", wrong)
+    from licenseusage.controller import closing as steps
+
+    decide = steps._decide  # noqa: SLF001
+    close = steps.close
+
+    async def again(books: Any, record: Any, *more: Any, **named: Any) -> Any:  # noqa: ANN401
+        return await close(books, dataclasses.replace(record, intent=None), *more, **named)
+
+    assert decide is not None  # noqa: S101
+    mock.patch.object(steps, "close", again).start()
+
+
+@_mutation
+def missed_cycles_skipped() -> None:
+    """After an outage only the running cycle gets a record."""
+    from licenseusage.metering.cycles import cycle_at
+
+    def wrong(meter: Any, newest: Any, now_ms: int) -> Any:  # noqa: ANN401
+        current = cycle_at(meter.grids, now_ms)
+        return () if current is None or current == newest else (current,)
+
+    _replace("licenseusage.controller.meters.missing_cycles", wrong)
+
+
+@_mutation
+def interims_overtake() -> None:
+    """An interim does not wait for the finals before it (REPORT_FORMAT §6)."""
+    from licenseusage.controller import closing
+
+    true = closing.interim_plan
+
+    def wrong(record: Any, _unfinished: Any, *more: Any, **named: Any) -> Any:  # noqa: ANN401
+        return true(record, [record], *more, **named)
+
+    mock.patch.object(closing, "interim_plan", wrong).start()
+
+
+@_mutation
+def chain_from_one() -> None:
+    """A process that has started signs as if the chain were new."""
+    from licenseusage.reports import report
+
+    true = report.build_report
+
+    def wrong(given: Any, key: Any) -> Any:  # noqa: ANN401
+        if given.previous is not None and given.previous.sequence % 5 == 0:
+            previous = dataclasses.replace(given.previous, digest="sha256:" + "0" * 64)
+            given = dataclasses.replace(given, previous=previous)
+        return true(given, key)
+
+    _replace("licenseusage.controller.statements.build_report", wrong)
+
+
+@_mutation
+def signed_again() -> None:
+    """What is sent again is signed again, with another time."""
+    from licenseusage.ledger import outbox
+
+    true = outbox.restart
+
+    def wrong(connection: Any, now_ms: int, delay_ms: Any) -> Any:  # noqa: ANN401
+        from sqlalchemy import update
+
+        connection.execute(
+            update(outbox.outbox)
+            .where(outbox.outbox.c.state == "Sending")
+            .values(token=outbox.outbox.c.token + "x")
+        )
+        return true(connection, now_ms, delay_ms)
+
+    _replace("licenseusage.ledger.outbox.restart", wrong)
+
+
+# --- delivery ----------------------------------------------------------------------------------
+
+
+@_mutation
+def status_is_enough() -> None:
+    """A 200 or 201 counts as accepted without a receipt that verifies (DESIGN §8.5)."""
+    from licenseusage.delivery import outcome
+    from licenseusage.delivery.outbox import DeliveryState
+    from licenseusage.delivery.schedule import Schedule
+    from licenseusage.reports.receipt import read_receipt
+
+    true = outcome.classify
+
+    def wrong(answer: Any, keys: Any, sent: Any) -> Any:  # noqa: ANN401, ARG001
+        found = true(answer, keys, sent)
+        if getattr(answer, "status", 0) in (200, 201) and found.receipt is None:
+            return outcome.Outcome(DeliveryState.ACCEPTED, "Accepted", Schedule.NONE)
+        return found
+
+    assert read_receipt is not None  # noqa: S101
+    _replace("licenseusage.delivery.sender.classify", wrong)
+
+
+@_mutation
+def any_receipt_is_enough() -> None:
+    """A receipt of another document counts (REPORT_FORMAT §12)."""
+    from licenseusage.reports.receipt import read_receipt
+
+    def wrong(token: Any, keys: Any, _sent: Any) -> Any:  # noqa: ANN401
+        return read_receipt(token, keys)
+
+    _replace("licenseusage.delivery.outcome.verify_receipt", wrong)
+
+
+@_mutation
+def failures_are_dropped() -> None:
+    """What could not be sent once is not sent again (DESIGN §8.4)."""
+    from licenseusage.delivery import sender
+
+    true = sender.settle
+
+    def wrong(*given: Any, **named: Any) -> Any:  # noqa: ANN401
+        return dataclasses.replace(true(*given, **named), next_attempt_ms=None)
+
+    mock.patch.object(sender, "settle", wrong).start()
+
+
+@_mutation
+def sending_is_forgotten() -> None:
+    """What was being sent when the process died stays so: no lease, no restart."""
+    from licenseusage.ledger import ledger, outbox
+
+    _replace("licenseusage.ledger.outbox.restart", lambda *_: 0)
+    mock.patch.object(ledger, "LEASE_MS", 1 << 50).start()
+    defaults = ledger.Ledger.claim.__kwdefaults__
+    assert defaults is not None  # noqa: S101
+    defaults["lease_ms"] = 1 << 50
+    assert outbox is not None  # noqa: S101
+
+
+def _replace_property(owner: type, name: str, get: Callable[[Any], object]) -> None:
+    mock.patch.object(owner, name, property(get)).start()

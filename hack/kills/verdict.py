@@ -9,15 +9,14 @@ from hack.kills.evidence import Counted, Evidence
 from hack.kills.journal import Committed
 from hack.kills.people import DAY
 from hack.kills.vendor import Stored
+from hack.proof import contradiction, verified_chain
 from licenseusage.ledger.records import CycleState, Delivery, ReportKind
 from licenseusage.metering.cycles import CYCLE_MASK
-from licenseusage.reports.chain import verify_chain
 from licenseusage.reports.content import Kind
 from licenseusage.reports.keychain import verify_keys
 from licenseusage.reports.keys import InstallationKeys
 from licenseusage.reports.licence import LicenseTerms, read_license
-from licenseusage.reports.names import Link
-from licenseusage.reports.receipt import Sent, Verdict, verify_receipt
+from licenseusage.reports.receipt import Sent, Verdict
 from licenseusage.reports.refused import Refused
 from licenseusage.reports.report import Report
 from licenseusage.reports.tokens import decode
@@ -107,13 +106,12 @@ def _verified(evidence: Evidence) -> tuple[dict[str, tuple[Report, ...]], set[st
         sent = Sent.from_token(documents[0].token)
         installation, license_ = keys[sent.subscription]
         try:
-            heads = _heads(documents, evidence)
-            chain = verify_chain(
-                [one.token for one in documents],
+            chain = verified_chain(
+                documents,
                 license_=license_,
                 keys=installation,
+                vendor_keys=evidence.vendor_keys,
                 now_s=evidence.now_s,
-                heads=heads,
             )
         except Refused as refused:
             found.append(f"chain {chain_id} is broken: {refused.reason}: {refused.message}")
@@ -126,15 +124,6 @@ def _verified(evidence: Evidence) -> tuple[dict[str, tuple[Report, ...]], set[st
             found.append(f"{name}: the chain has the finding {finding}")
     installations = {key.installation for enrolled, _ in keys.values() for key in enrolled.values()}
     return reports, installations, found
-
-
-def _heads(documents: Sequence[Stored], evidence: Evidence) -> list[Link]:
-    heads = []
-    for one in documents:
-        receipt = verify_receipt(one.receipt, evidence.vendor_keys, Sent.from_token(one.token))
-        if receipt.head is not None:
-            heads.append(receipt.head)
-    return heads
 
 
 # -- one object
@@ -175,11 +164,9 @@ def _numbers(counted: Counted, reports: Sequence[Report]) -> Iterator[str]:
         )
         what = f"{content.kind} {report.envelope.sequence} of cycle {cycle.index}"
         truth = counted.people.active(cycle.start_s, cycle.as_of_s)
-        words = f"{what} says {lower} to {upper} ({content.accuracy}), the truth is {truth}"
-        if not (lower or 0) <= truth <= (truth if upper is None else upper):
-            yield words
-        elif content.accuracy == "Exact" and (lower, upper) != (truth, truth):
-            yield words
+        wrong = contradiction(str(content.accuracy), lower, upper, truth)
+        if wrong is not None:
+            yield f"{what} {wrong}"
         if (lower or 0) < lowest.get(cycle.index, 0):
             yield f"{what} says {lower}, an earlier report said {lowest[cycle.index]}"
         lowest[cycle.index] = max(lowest.get(cycle.index, 0), lower or 0)

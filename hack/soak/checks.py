@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from hack.proof import contradiction
 from hack.soak.plan import Usage
 from hack.soak.tally import Tally
 from hack.soak.truth import Truth
@@ -123,7 +124,7 @@ class Checker:
         self.tokens = held
 
     def _report(self, name: str, token: str) -> None:
-        _, claims = decode(token)
+        claims: Any = decode(token)[1]
         kind, cycle = str(claims["kind"]), claims["cycle"]
         start_ms, end_ms = 1000 * cycle["start"], 1000 * cycle["end"]
         as_of_ms = 1000 * cycle["asOf"]
@@ -152,15 +153,9 @@ class Checker:
     def judge(self, what: str, said: Mapping[str, Any], truth: int) -> str:
         """Compare numbers that are stated with the truth; return their class."""
         accuracy = str(said.get("accuracy"))
-        lower, upper = said.get("activeUsers"), said.get("activeUsersUpperBound")
-        told = f"{what} says {lower}..{upper} {accuracy}, the truth is {truth}"
-        need(lower is None or lower <= truth, told)
-        need(upper is None or truth <= upper, told)
-        if accuracy == Accuracy.EXACT:
-            need(lower == upper == truth, told)
-        need((lower is not None) == (accuracy in ("Exact", "Bounded", "LowerBound")), told)
-        need((upper is not None) == (accuracy in ("Exact", "Bounded", "UpperBound")), told)
-        need(lower != 0 or accuracy == Accuracy.EXACT, told)
+        numbers = said.get("activeUsers"), said.get("activeUsersUpperBound")
+        wrong = contradiction(accuracy, *numbers, truth)
+        need(wrong is None, f"{what} {wrong}")
         return accuracy
 
     def _cycle(

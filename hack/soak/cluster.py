@@ -86,7 +86,9 @@ class SimulatedKube(Kube):
         self, resource: Resource, namespace: str | None, selector: str = ""
     ) -> AsyncIterator[bytes]:
         """Yield the one page of a LIST."""
-        yield json.dumps({"metadata": {}, "items": self._list(resource, namespace, selector)}).encode()
+        yield json.dumps(
+            {"metadata": {}, "items": self._list(resource, namespace, selector)}
+        ).encode()
 
     async def items(
         self, resource: Resource, namespace: str | None, selector: str = ""

@@ -1,6 +1,5 @@
 """One history, from its plan to its verdict."""
 
-import asyncio
 import logging
 import random
 import shutil
@@ -11,14 +10,14 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import structlog
 
 from hack.soak import vendor as vendors
 from hack.soak.checks import Checker, Violation, need
 from hack.soak.cluster import Cluster, pod
+from hack.soak.drawing import draw
 from hack.soak.people import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
-from hack.soak.plan import NEVER, Event, Plan, Usage, cycle_terms, draw
+from hack.soak.plan import Event, Plan, Usage
 from hack.soak.process import NAMESPACE, VENDOR_KEYS, Estate, Process
 from hack.soak.tally import Tally
 from hack.soak.timeline import Timeline, World, WrongClock
@@ -26,6 +25,7 @@ from hack.soak.verdict import examine
 from licenseusage.controller.key import Key
 from licenseusage.controller.kube import CONFIGMAPS, PODS, SECRETS, USAGES
 from licenseusage.metering.cycles import Terms
+from licenseusage.reports.terms import CycleTerms
 
 OBJECTS = "shop"
 _CLIENT: list[tuple[Any, vendors.Line]] = []
@@ -51,7 +51,9 @@ def play(plan: Plan, folder: Path | None = None) -> Tally:
     _quiet()
     _defects.clear()
     shared = Path("/dev/shm")  # noqa: S108 - the kernel's, in memory
-    place = folder or Path(tempfile.mkdtemp(prefix="soak-", dir=shared if shared.is_dir() else None))
+    place = folder or Path(
+        tempfile.mkdtemp(prefix="soak-", dir=shared if shared.is_dir() else None)
+    )
     loop = Timeline()
     loop.set_exception_handler(lambda *_: None)
     try:
@@ -69,7 +71,7 @@ class History:
         """Prepare the world; nothing is installed yet."""
         self.plan, self.tally = plan, Tally()
         self.world = World(loop, plan.start_ms)
-        self.random = random.Random(f"{plan.seed} run")
+        self.random = random.Random(f"{plan.seed} run")  # noqa: S311 - repeatable, not secret
         self.checker = Checker(plan.usages, self.tally)
         self.cluster = Cluster()
         self.usages = {usage.name: usage for usage in plan.usages}
@@ -177,7 +179,7 @@ class History:
         """End all trouble and let what is late be done: two days, looked at ever more seldom."""
         self.peace = self.vendor.healthy = True
         for usage in self.plan.usages:
-            for source, shop in usage.shops.items():
+            for shop in usage.shops.values():
                 shop.faults = ()
             self._pods(usage, ready=True)
             if usage.name not in self.deleted:
@@ -352,7 +354,7 @@ class History:
             usage.product,
             f"subscription-{usage.name}-{number}",
             serial,
-            cycle_terms(terms),
+            CycleTerms(terms.anchor, terms.length_days, terms.length_months),
             from_s=now_s - 600,
             to_s=now_s + 20 * DAY_MS // 1000 if self.random.random() < 0.1 else now_s + 10**8,
             interval_hours=usage.interval_hours,
@@ -384,6 +386,3 @@ def _quiet() -> None:
 
     structlog.configure(processors=[note], cache_logger_on_first_use=False)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-
-
-__all__ = ["NEVER", "History", "play", "run", "httpx"]

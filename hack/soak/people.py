@@ -9,6 +9,7 @@ import random
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 SECOND_MS = 1000
 MINUTE_MS = 60_000
@@ -153,7 +154,7 @@ def draw_acts(
     """
     acts: list[int] = []
     faithful = random_.choice((0.15, 0.5, 0.9))
-    for start, end in zip(boundaries, boundaries[1:], strict=False):
+    for start, end in pairwise(boundaries):
         if random_.random() < faithful:
             acts += [random_.randrange(start, end) for _ in range(random_.randint(1, 3))]
         chance = random_.random()

@@ -8,12 +8,12 @@ any more, and what it had in memory is gone.
 import asyncio
 import random
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import event
 
@@ -158,7 +158,7 @@ class Process:
             f"sqlite:///{self.path}", now_ms=now_ms(), ledger_id="soak-ledger"
         )
         self.ledger.asked, self.ledger.kept = estate.asked, estate.kept
-        engine = self.ledger._database.engine  # noqa: SLF001
+        engine = self.ledger._database.engine
         event.listen(engine, "before_cursor_execute", lambda *_: boundary("statement"))
         event.listen(engine, "commit", lambda *_: boundary("commit"))
         self.surroundings = self._surroundings()
@@ -180,10 +180,10 @@ class Process:
             await background.resume(world, self._nudge)
         except Killed:
             return
-        for number in range(2):
-            self._run(f"reconcile {number}", self._reconcile())
-        for number in range(WORKERS):
-            self._run(f"deliver {number}", world.deliveries.work())
+        for _ in range(2):
+            self._run(self._reconcile())
+        for _ in range(WORKERS):
+            self._run(world.deliveries.work())
 
     async def wait(self, seconds: float) -> None:
         """Let time pass, at most until the process dies."""
@@ -221,7 +221,7 @@ class Process:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        self.ledger._database.close()  # noqa: SLF001
+        self.ledger._database.close()
         shutil.rmtree(self.path.parent)
 
     def _killed(self, what: str) -> None:
@@ -241,8 +241,8 @@ class Process:
         """Look at an object again soon; what comes in the next second is one piece of work."""
         self._queue.add(key, 1.0)
 
-    def _run(self, name: str, work: object) -> None:
-        self._tasks.append(asyncio.ensure_future(work))  # type: ignore[arg-type]
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.ensure_future(work))
 
     async def _reconcile(self) -> None:
         while True:
@@ -253,7 +253,7 @@ class Process:
                 await reconcile(self.surroundings, key)
             except KubeError:
                 failed = True
-            except Exception as error:  # noqa: BLE001 - a defect ends the history
+            except Exception as error:
                 self.failure = self.failure or error
             finally:
                 self._queue.done(key, failed=failed)

@@ -115,6 +115,6 @@ class InPlace(Executor):
         done: Future[T] = Future()
         try:
             done.set_result(work(*args, **kwargs))
-        except BaseException as error:  # noqa: BLE001 - whoever waits for the result gets it
+        except BaseException as error:
             done.set_exception(error)
         return done

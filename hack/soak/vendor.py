@@ -233,14 +233,12 @@ def connect() -> tuple[VendorClient, Line]:
 
     Building one reads the system's certificates, which takes longer than a cycle.
     """
-    endpoint.to_thread = _InPlace  # type: ignore[assignment]
+    setattr(endpoint, "to_thread", _InPlace)  # noqa: B010 - it is not for others to set
     line = Line()
     return VendorClient(transport=line), line
 
 
-def _response(
-    status: int, body: bytes, headers: Mapping[str, str] | None = None
-) -> httpx.Response:
+def _response(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> httpx.Response:
     return httpx.Response(status, headers=dict(headers or {}), stream=httpx.ByteStream(body))
 
 

@@ -1,14 +1,14 @@
 """The verdict at a history's end: what the vendor holds, and what is missing of it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from hack.proof import verified_chain
 from hack.soak import vendor as vendors
 from hack.soak.checks import need
 from hack.soak.people import HOUR_MS
 from licenseusage.receiver.store import Document
-from licenseusage.reports.chain import verify_chain
 from licenseusage.reports.keys import InstallationKey
 from licenseusage.reports.licence import stored_license
 from licenseusage.reports.receipt import Sent, verify_receipt
@@ -35,7 +35,7 @@ async def examine(history: "History") -> None:
         stored = {one.token for one in held}
         need(stored <= set(tokens), f"chain {chain_id}: the vendor holds what the ledger does not")
         for token in tokens:
-            claims = decode(token)[1]
+            claims: Any = decode(token)[1]
             late = 1000 * int(claims["iat"]) < history.world.now_ms() - _DELIVERED_MS
             told = f"document {claims['jti']} of {claims['iat']} has not arrived"
             need(token in stored or not late, told)
@@ -77,17 +77,12 @@ def _verify(history: "History", chain_id: str, documents: list[Document]) -> Non
         for claims in (decode(token)[1] for token in history.checker.tokens.values())
         if "license" in claims and claims["sub"] == subscription
     )
-    heads = [
-        receipt.head
-        for one in reports
-        if (receipt := verify_receipt(one.receipt, vendors.KEYS, Sent.from_token(one.token))).head
-    ]
-    verified = verify_chain(
-        [one.token for one in reports],
+    verified = verified_chain(
+        reports,
         license_=licence,
         keys=keys,
+        vendor_keys=vendors.KEYS,
         now_s=history.vendor_clock.now_ms() // 1000,
-        heads=[head for head in heads if head is not None],
     )
     need(len(verified.reports) == len(reports), f"chain {chain_id}: not every report counts")
     last = max(reports, key=lambda one: one.sequence)

@@ -131,6 +131,7 @@ def _report(
     for name, counts in total.counters().items():
         words = ", ".join(f"{what} {count}" for what, count in sorted(counts.items()))
         sys.stdout.write(f"{name} ({counts.total()}): {words or 'none'}\n")
+    sys.stdout.write(f"never killed at: {', '.join(total.spared) or 'none'}\n")
     if failed is not None:
         sys.stdout.write(f"VIOLATION in history {failed.number}: {failed.violation}\n{again}\n")
 

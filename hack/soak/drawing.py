@@ -8,7 +8,7 @@ from typing import Any
 
 from hack.soak.draws import clock_error
 from hack.soak.people import DAY_MS, HOUR_MS
-from hack.soak.plan import Plan, Usage
+from hack.soak.plan import Event, Plan, Usage
 from hack.soak.products import draw_sources
 from hack.soak.trouble import draw_looks, draw_outages, draw_trouble
 from licenseusage.metering.cycles import Cycle, Grid, Terms, cycle_at, first_grid, with_terms
@@ -48,6 +48,8 @@ def draw(seed: str, cycles: int) -> Plan:
     )
     for usage in usages:
         plan.events += draw_looks(random_, usage, start_ms, end_ms)
+        ends = [at_ms for at_ms in usage.boundaries if start_ms < at_ms < end_ms]
+        plan.events += [Event(at_ms, "boundary", usage.name) for at_ms in ends]
     if not peaceful:
         plan.events += draw_trouble(random_, plan, length_ms)
     plan.events.sort(key=lambda event: event.at_ms)

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from hack.soak import vendor as vendors
+from hack.soak.arrivals import Arrivals
 from hack.soak.checks import Checker, Violation, need
 from hack.soak.cluster import Cluster, pod
 from hack.soak.drawing import draw
@@ -84,6 +85,7 @@ class History:
             self.world, folder, vendor, self.random, plan.outages, self.tally
         )
         line.vendor = self.vendor
+        self.arrivals = Arrivals(self.vendor.path)
         self.estate = Estate(
             world=self.world,
             folder=folder,
@@ -133,6 +135,7 @@ class History:
         finally:
             if self.process is not None:
                 await self.process.stop()
+            self.arrivals.close()
             self.vendor.close()
         self.tally.histories = 1
         return self.tally
@@ -190,7 +193,7 @@ class History:
         for hours in (0, 0.02, 0.3, 3.1, 7, 13.1, 26.1, 48):
             await self._until(begun + int(hours * HOUR_MS))
             if self.process is not None:
-                self.process.mortality.left = None
+                self.process.mortality.spare()
             for name in self.usages:
                 self.process.look(Key(OBJECTS, name)) if self.process else None
             await self._until(self.world.now_ms() + 30 * SECOND_MS)
@@ -212,6 +215,7 @@ class History:
             found = self.cluster.objects.get((USAGES.plural, OBJECTS, name))
             if found is not None and "status" in found:
                 self.checker.status(name, found["status"])
+        self.arrivals.check()
 
     def _failures(self, process: Process) -> None:
         if process.failure is not None:
@@ -231,15 +235,19 @@ class History:
 
     # --- what happens ----------------------------------------------------------------------------
 
+    def boundary(self, event: Event) -> None:
+        """A cycle ends; the truth is checked then, as after everything that happens."""
+        self.tally.notes["ends of cycles checked"] += 1
+
     def look(self, event: Event) -> None:
         """The operator looks at an object."""
         if self.process is not None:
             self.process.look(Key(OBJECTS, event.subject))
 
     def arm(self, event: Event) -> None:
-        """The process will die at its n-th effect from now."""
+        """The process will die at the n-th boundary of a kind from now."""
         if self.process is not None:
-            self.process.mortality.left = event.value
+            self.process.mortality.arm(*event.value)
 
     async def leave(self, event: Event) -> None:
         """The operator is shut down for a while."""
@@ -363,8 +371,8 @@ class History:
 
 
 _AT_ONCE = frozenset(
-    {"look", "arm", "pods", "license", "renew", "spoil_license", "suspend", "delete", "apply",
-     "request"}
+    {"boundary", "look", "arm", "pods", "license", "renew", "spoil_license", "suspend", "delete",
+     "apply", "request"}
 )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def names() -> tuple[str, ...]:
 
 
 def apply(name: str) -> None:
-    """Break a rule in this process, for good; the empty name breaks none.
+    """Break a rule in this process, until ``mock.patch.stopall``; the empty name breaks none.
 
     Raises:
         KeyError: There is no such mutation.
@@ -323,9 +323,7 @@ def sending_is_forgotten() -> None:
     """What was being sent when the process died stays so: no lease, no restart."""
     _replace("licenseusage.ledger.outbox.restart", lambda *_: 0)
     mock.patch.object(ledger, "LEASE_MS", 1 << 50).start()
-    defaults = ledger.Ledger.claim.__kwdefaults__
-    assert defaults is not None  # noqa: S101
-    defaults["lease_ms"] = 1 << 50
+    mock.patch.dict(Ledger.claim.__kwdefaults__, lease_ms=1 << 50).start()
 
 
 def _replace_property(owner: type, name: str, get: Callable[[Any], object]) -> None:

@@ -8,6 +8,7 @@ any more, and what it had in memory is gone.
 import asyncio
 import random
 import shutil
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -51,45 +52,54 @@ NAMESPACE = "licenseusage-system"
 VENDOR_KEYS = "licenseusage-vendor-keys"
 
 
+_WRITES = ("INSERT", "UPDATE", "DELETE")
+
+
 class Killed(BaseException):
     """The process has ended; nothing may happen after it."""
 
 
-class DefectError(AssertionError):
-    """The operator raised what it should never raise."""
-
-
 @dataclass(slots=True)
 class Mortality:
-    """When the process dies: at the n-th effect boundary from now.
+    """When the process dies: at the n-th effect boundary of a kind from now.
 
     Attributes:
-        left: Boundaries still to pass; None: it is safe.
-        dead: It has died.
-        passed: Boundaries passed by all processes.
-        note: Told where it died.
+        killed: Told where it died.
         snapshot: Keeps the ledger as it is at that instant.
+        passed: Boundaries passed, by name.
+        kind: How the names of the boundaries begin that count.
+        left: Boundaries of the kind still to pass; None: it is safe.
+        dead: It has died.
     """
 
-    note: Callable[[str], None]
+    killed: Callable[[str], None]
     snapshot: Callable[[], None]
+    passed: Counter[str]
+    kind: str = ""
     left: int | None = None
     dead: bool = False
-    passed: int = 0
+
+    def arm(self, kind: str, count: int) -> None:
+        """Die at the n-th boundary whose name begins with ``kind``."""
+        self.kind, self.left = kind, count
+
+    def spare(self) -> None:
+        """Die no more."""
+        self.left = None
 
     def boundary(self, what: str) -> None:
         """Pass an effect boundary, or die at it."""
         if self.dead:
             raise Killed
-        self.passed += 1
-        if self.left is None:
+        self.passed[what] += 1
+        if self.left is None or not what.startswith(self.kind):
             return
         self.left -= 1
         if self.left > 0:
             return
         self.left, self.dead = None, True
         self.snapshot()
-        self.note(what)
+        self.killed(what)
         raise Killed
 
 
@@ -149,7 +159,7 @@ class Process:
         self._tasks: list[asyncio.Task[None]] = []
         self._queue: WorkQueue[Key] = WorkQueue()
         self._died = asyncio.Event()
-        self.mortality = Mortality(self._killed, self._snapshot)
+        self.mortality = Mortality(self._killed, self._snapshot, estate.tally.boundaries)
         boundary = self.mortality.boundary
         estate.vendor.boundary = boundary
         now_ms = estate.clock.now_ms
@@ -159,7 +169,7 @@ class Process:
         )
         self.ledger.asked, self.ledger.kept = estate.asked, estate.kept
         engine = self.ledger._database.engine
-        event.listen(engine, "before_cursor_execute", lambda *_: boundary("statement"))
+        event.listen(engine, "before_cursor_execute", self._statement)
         event.listen(engine, "commit", lambda *_: boundary("commit"))
         self.surroundings = self._surroundings()
 
@@ -223,6 +233,13 @@ class Process:
         await asyncio.gather(*others, return_exceptions=True)
         self.ledger._database.close()
         shutil.rmtree(self.path.parent)
+
+    def _statement(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
+        """Pass a boundary before each statement that writes; reading is no effect."""
+        verb, *rest = statement.split()
+        if verb in _WRITES:
+            table = next(word for word in rest if word.islower())
+            self.mortality.boundary(f"{verb.lower()} {table}")
 
     def _killed(self, what: str) -> None:
         self.estate.tally.kills[what] += 1

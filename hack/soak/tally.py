@@ -14,7 +14,8 @@ class Tally:
         statements: Statements compared with the truth, by kind and class.
         polls: Polls by outcome.
         faults: Faults injected, by kind.
-        kills: Processes killed, by the kind of boundary they were at.
+        boundaries: Effect boundaries that processes passed, by name.
+        kills: Processes killed, by the boundary they were at.
         documents: Documents at the receiver, by kind.
         notes: Anything else worth counting.
     """
@@ -24,6 +25,7 @@ class Tally:
     statements: Counter[str] = field(default_factory=Counter)
     polls: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    boundaries: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
     documents: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
@@ -41,12 +43,18 @@ class Tally:
             "statements": self.statements,
             "polls": self.polls,
             "faults": self.faults,
+            "boundaries": self.boundaries,
             "kills": self.kills,
             "documents": self.documents,
             "notes": self.notes,
         }
 
+    @property
+    def spared(self) -> list[str]:
+        """Boundaries at which no process was ever killed."""
+        return sorted(self.boundaries.keys() - self.kills.keys())
+
     def as_json(self) -> dict[str, object]:
         """All counts, sorted by name."""
         counts = {name: dict(sorted(c.items())) for name, c in self.counters().items()}
-        return {"histories": self.histories, **counts}
+        return {"histories": self.histories, **counts, "neverKilledAt": self.spared}

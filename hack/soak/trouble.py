@@ -10,6 +10,11 @@ from hack.soak.people import HOUR_MS, MINUTE_MS, SECOND_MS, near
 from hack.soak.plan import Event, Plan, Usage
 from hack.soak.vendor import Outage
 
+_DEADLY = (
+    "", "", "insert", "update", "delete", "commit", "poll", "vendor", "status", "create",
+)  # fmt: skip
+"""How the names of the effect boundaries begin at which a process dies; empty: any."""
+
 
 def draw_looks(random_: random.Random, usage: Usage, start_ms: int, end_ms: int) -> list[Event]:
     """Draw when the operator looks at an object: seldom, but often around the ends of cycles."""
@@ -45,12 +50,16 @@ def draw_trouble(random_: random.Random, plan: Plan, length_ms: int) -> list[Eve
     events: list[Event] = []
     start_ms, end_ms = plan.start_ms, plan.end_ms
     ends = sorted({one for usage in plan.usages for one in usage.boundaries})
+    if random_.random() < 0.5:  # while it is being installed
+        events.append(Event(start_ms, "arm", value=("", random_.randint(1, 90))))
     rate = random_.choice((0.1, 0.3, 0.6, 0.9))
     for end in ends:
         if random_.random() < rate:
             before = random_.choice((SECOND_MS, MINUTE_MS, 20 * MINUTE_MS, length_ms))
             at_ms = end + random_.randint(-before, 2 * HOUR_MS)
-            events.append(Event(at_ms, "arm", value=random_.randint(1, random_.choice((12, 90)))))
+            kind = random_.choice(_DEADLY)
+            most = random_.choice((12, 90)) if kind == "" else 4
+            events.append(Event(at_ms, "arm", value=(kind, random_.randint(1, most))))
     for _ in range(random_.choice((0, 1, 1, 2))):  # away on purpose: hours to several cycles
         at_ms = random_.choice((near(random_, ends, HOUR_MS), random_.randrange(start_ms, end_ms)))
         events.append(Event(at_ms, "leave", value=span(random_, length_ms)))
@@ -64,7 +73,7 @@ def draw_trouble(random_: random.Random, plan: Plan, length_ms: int) -> list[Eve
         events += _trouble_of(random_, usage, ends, plan, length_ms)
     for _ in range(random_.randint(1, 3)):
         events.append(Event(random_.randrange(start_ms, end_ms), "expire"))
-    return [event for event in events if start_ms < event.at_ms < end_ms]
+    return [event for event in events if start_ms <= event.at_ms < end_ms]
 
 
 def _trouble_of(

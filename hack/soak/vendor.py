@@ -34,7 +34,7 @@ VENDOR = "https://vendor.example"
 FAULTS = (
     "unreachable", "silent", "cutBeforeCommit", "cutAfterCommit", "error500", "error503",
     "throttled", "portal", "redirect", "forgedReceipt", "oldReceipt", "emptyConflict", "notFound",
-    "forbidden", "tooMuch", "twice",
+    "forbidden", "tooMuch", "twice", "late", "tooLate",
 )  # fmt: skip
 
 
@@ -108,7 +108,8 @@ class Vendor:
         """Open its database in ``folder``."""
         self._world, self._random, self._tally = world, random_, tally
         self._outages = outages
-        self.store = Store.open(f"sqlite:///{folder / 'vendor.db'}")
+        self.path = folder / "vendor.db"
+        self.store = Store.open(f"sqlite:///{self.path}")
         app = create_app(
             store=self.store,
             vendor_keys=KEYS,
@@ -192,6 +193,11 @@ class Vendor:
                 return _response(201, self._random.choice(self._seen).encode(), _JOSE)
             case "twice":
                 await self.direct(_copy(request))
+            case "late" | "tooLate":  # the document is kept at once, the receipt takes its time
+                kept = await self.direct(_copy(request))
+                body = await kept.aread()
+                await asyncio.sleep(self._random.randint(5, 25) if fault == "late" else 45)
+                return _response(kept.status_code, body, dict(kept.headers))
         response = await self.direct(request)
         body = await response.aread()
         if response.status_code in (200, 201):

@@ -192,6 +192,7 @@ class World:
         (record,) = [one for one in unfinished if one.cycle == NEXT]
         states = tuple(ledger.store_states(1, NEXT).values())
         when = {"interval_hours": 24, "since_ms": END, "now_ms": self.now + 2000}
+        when["chain_begun"] = ledger.chain(CHAIN.id).head is not None
         plan = closing.interim_plan(record, unfinished, states, COUNTED, **when)
         if plan is not None and plan.due_ms <= self.now + 2000:
             await closing.make_interim(

@@ -7,7 +7,7 @@ from typing import Any
 
 from hack.soak.checks import need
 from licenseusage.reports.tokens import decode
-from licenseusage.reports.typs import REPORT
+from licenseusage.reports.typs import ENROLMENT, REPORT
 
 _NEW = """
 select rowid, chain_id, sequence, previous, digest, typ, verdict, token from documents
@@ -16,7 +16,11 @@ where rowid > ? order by rowid
 
 
 class Arrivals:
-    """Reads the receiver's database beside the receiver: what is checked is what is durable."""
+    """Reads the receiver's database beside the receiver: what is checked is what is durable.
+
+    Attributes:
+        enrolled: Subscriptions whose enrolment has arrived.
+    """
 
     def __init__(self, path: Path) -> None:
         """Read the database at ``path``."""
@@ -24,6 +28,7 @@ class Arrivals:
         self._last = 0
         self._heads: dict[str, tuple[int, str | None]] = {}
         self._finals: set[tuple[str, int]] = set()
+        self.enrolled: set[str] = set()
 
     def check(self) -> None:
         """Check what has arrived since the last time.
@@ -41,6 +46,8 @@ class Arrivals:
                 self._heads[chain] = (sequence, digest)
                 if typ == REPORT:
                     self._final(chain, token)
+                elif typ == ENROLMENT:
+                    self.enrolled.add(str(decode(token)[1]["sub"]))
 
     def close(self) -> None:
         """Close the database."""

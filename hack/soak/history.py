@@ -357,14 +357,16 @@ class History:
             return
         number, terms = self.terms[usage.name]
         serial = self.serials[usage.name] = self.serials.get(usage.name, 0) + 1
-        now_s = self.world.now_ms() // 1000
+        subscription, now_s = f"subscription-{usage.name}-{number}", self.world.now_ms() // 1000
+        # An enrolment that has not arrived before its licence expires can never be accepted.
+        expires = subscription in self.arrivals.enrolled and self.random.random() < 0.3
         token = vendors.licence(
             usage.product,
-            f"subscription-{usage.name}-{number}",
+            subscription,
             serial,
             CycleTerms(terms.anchor, terms.length_days, terms.length_months),
             from_s=now_s - 600,
-            to_s=now_s + 20 * DAY_MS // 1000 if self.random.random() < 0.1 else now_s + 10**8,
+            to_s=now_s + (20 * DAY_MS // 1000 if expires else 10**8),
             interval_hours=usage.interval_hours,
         )
         self.cluster.secret(SECRETS, OBJECTS, f"{usage.name}-license", **{"license.jwt": token})

@@ -38,6 +38,17 @@ def one(seed: int, number: int, length: int) -> Ended:
         return Ended(number, None, f"{type(error).__name__}: {error}")
 
 
+def in_turn(
+    seed: int, length: int, *, mutation: str, enough: Callable[[], bool]
+) -> Iterator[Ended]:
+    """Yield one history after the other, in this process; arguments as for `many`."""
+    mutations.apply(mutation)
+    for number in itertools.count():
+        if enough():
+            return
+        yield one(seed, number, length)
+
+
 def many(
     seed: int, length: int, *, workers: int, mutation: str, enough: Callable[[], bool]
 ) -> Iterator[Ended]:

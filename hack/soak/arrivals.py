@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from hack.soak.checks import need
+from hack.soak.need import need
 from licenseusage.reports.tokens import decode
 from licenseusage.reports.typs import ENROLMENT, REPORT
 

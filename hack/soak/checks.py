@@ -7,18 +7,19 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from hack.proof import contradiction
+from hack.soak.books import Books, read_facts
+from hack.soak.need import need
 from hack.soak.plan import Usage
 from hack.soak.tally import Tally
 from hack.soak.truth import Truth
 from licenseusage.api.source import Source
 from licenseusage.ledger.encoding import load_statement
-from licenseusage.ledger.records import PollRecord
 from licenseusage.metering.bounds import Accuracy, Bounds
 from licenseusage.metering.combine import Combine, Store, evaluate
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle
@@ -29,26 +30,6 @@ from licenseusage.sources.presets import effective
 
 _ORDER = {"Open": 0, "Closing": 1, "Final": 2}
 _SETTLED = ("Accepted",)
-
-
-class Violation(AssertionError):
-    """Something that must hold does not."""
-
-
-def need(holds: bool, what: str) -> None:
-    """Raise `Violation` unless it holds."""
-    if not holds:
-        raise Violation(what)
-
-
-@dataclass(slots=True)
-class _Kept:
-    """Facts as plain sets of statements: what must be in the ledger, and what may be."""
-
-    must: dict[bytes, int] = field(default_factory=dict)
-    may: dict[bytes, int] = field(default_factory=dict)
-    closed: int = 0
-    low: dict[int, int] = field(default_factory=dict)
 
 
 class Checker:
@@ -65,32 +46,13 @@ class Checker:
         self._states: dict[tuple[str, int], str] = {}
         self._statements: dict[tuple[str, int], str] = {}
         self._bounds: dict[tuple[str, int, int], Bounds] = {}
-        self._facts: dict[tuple[int, int, str, str], _Kept] = defaultdict(_Kept)
+        self.books = Books()
         self._properties = {
             (usage.name, source["name"]): effective(Source.model_validate(source)).properties
             for usage in self.usages.values()
             for source in usage.spec["sources"]
         }
         self._judged: set[tuple[str, str]] = set()
-
-    # --- what the ledger was given ---------------------------------------------------------------
-
-    def asked(self, poll: PollRecord) -> None:
-        """A poll is about to be kept: its facts may be in the ledger from now on."""
-        for cycle, facts in poll.facts.items():
-            may = self._facts[poll.meter_id, cycle.start_ms, *poll.store].may
-            for user, word in facts.sure.items():
-                may[user] = may.get(user, 0) | word
-
-    def kept(self, poll: PollRecord) -> None:
-        """A poll was kept: its facts must be in the ledger from now on."""
-        for cycle, facts in poll.facts.items():
-            kept = self._facts[poll.meter_id, cycle.start_ms, *poll.store]
-            for user, word in facts.sure.items():
-                kept.must[user] = kept.must.get(user, 0) | word
-            kept.closed |= facts.closed
-            for window, count in facts.low.items():
-                kept.low[window] = max(kept.low.get(window, 0), count)
 
     # --- what the ledger holds -------------------------------------------------------------------
 
@@ -201,18 +163,11 @@ class Checker:
             properties = replace(
                 self._properties[name, row["source"]], ids_stable=bool(row["ids_stable"])
             )
-            facts = self._store(connection, row)
-            kept = self._facts[meter, cycle.start_ms, row["source"], row["domain"]]
+            at = (meter, cycle.start_ms)
+            facts = read_facts(connection, row, at)
             what = f"facts of {name}/{row['source']} in cycle {cycle.index}"
-            for user, word in kept.must.items():
-                need(facts.sure.get(user, 0) & word == word, f"{what}: a fact is lost")
-            for user, word in facts.sure.items():
-                need(kept.may.get(user, 0) & word == word, f"{what}: nobody has seen this")
-            need(facts.closed & kept.closed == kept.closed, f"{what}: a closed window is open")
-            for window, count in kept.low.items():
-                need(facts.low.get(window, 0) >= count, f"{what}: a count has fallen")
-            need(not facts.refuted, f"{what}: refuted, although all that is declared holds")
-            stores.append(Store(row["domain"], facts, properties))
+            self.books.compare(what, (*at, row["source"], row["domain"]), facts)
+            stores.append(Store(row["domain"], facts, properties, cycle))
         declared = len(usage.shops)
         for missing in range(len(stores), declared):
             stores.append(Store(f"never read {missing}", Facts(), Properties(ids_stable=True)))
@@ -220,17 +175,6 @@ class Checker:
         combine = Combine(usage.spec["combine"])
         for window, count in truth.items():
             self._window(name, cycle, window, evaluate(stores, combine, window), count)
-
-    def _store(self, connection: sqlite3.Connection, row: sqlite3.Row) -> Facts:
-        query = "select pseudonym, sure, maybe from facts where store_id = ?"
-        sure, maybe = {}, {}
-        for user, sure_word, maybe_word in connection.execute(query, (row["id"],)):
-            if sure_word:
-                sure[user] = sure_word
-            if maybe_word:
-                maybe[user] = maybe_word
-        low, full = ({int(w): n for w, n in json.loads(row[c]).items()} for c in ("low", "full"))
-        return Facts(sure, maybe, row["closed"], row["ended"], row["refuted"], low, full)
 
     def _window(self, name: str, cycle: Cycle, window: int, bounds: Bounds, truth: int) -> None:
         lower, upper = bounds.lower, bounds.upper

@@ -14,9 +14,10 @@ import structlog
 
 from hack.soak import vendor as vendors
 from hack.soak.arrivals import Arrivals
-from hack.soak.checks import Checker, Violation, need
+from hack.soak.checks import Checker
 from hack.soak.cluster import Cluster, pod
 from hack.soak.drawing import draw
+from hack.soak.need import Violation, need
 from hack.soak.people import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from hack.soak.plan import Event, Plan, Usage
 from hack.soak.process import NAMESPACE, VENDOR_KEYS, Estate, Process
@@ -102,8 +103,8 @@ class History:
             tally=self.tally,
             signing_key=vendors.key(f"installation {plan.seed}"),
             spread_seconds=plan.spread_seconds,
-            asked=self.checker.asked,
-            kept=self.checker.kept,
+            asked=self.checker.books.asked,
+            kept=self.checker.books.kept,
             api_down=self._api_down,
         )
         self.process: Process | None = None
@@ -321,6 +322,7 @@ class History:
     async def expire(self, event: Event) -> None:
         """Facts whose retention is over are deleted."""
         if self.process is not None:
+            self.checker.books.expired()
             await self.process.delete_expired()
 
     # --- the cluster -----------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from licenseusage.metering.properties import Removal
+
 SECOND_MS = 1000
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
@@ -27,7 +29,8 @@ class Traits:
         granularity_ms: Times are shown in whole steps of this.
         throttle_ms: An activity so soon after a recorded one is not recorded.
         unordered: Pods write their times as they come: an older one may overwrite a newer one.
-        keeps_users: Nobody is ever removed from the list.
+        removal: Who is ever removed from the list: nobody, only who has been listed for more than
+            a day, or anybody.
         renames: Names are changed and swapped now and then.
         starts_created: The last activity of a new account is its creation.
     """
@@ -36,9 +39,14 @@ class Traits:
     granularity_ms: int = SECOND_MS
     throttle_ms: int = 0
     unordered: bool = False
-    keeps_users: bool = True
+    removal: Removal = Removal.NEVER
     renames: bool = False
     starts_created: bool = False
+
+    @property
+    def listed_ms(self) -> int:
+        """How long an account is listed at least."""
+        return 27 * HOUR_MS if self.removal is Removal.LISTED_ONCE else 1
 
     @property
     def hidden_ms(self) -> int:

@@ -20,6 +20,7 @@ from hack.soak.people import (
     draw_writes,
     near,
 )
+from licenseusage.metering.properties import Removal
 
 _INTERVALS = (1, 5, 15, 15, 60, 240)
 _GRANULARITIES = {
@@ -51,7 +52,11 @@ def draw_sources(
     sources = []
     for number, traits in enumerate(all_traits):
         if combine == "Same":
-            accounts = [Account(a.person, a.created_ms, acts=a.acts) for a in first]
+            forgets = traits.removal is not Removal.NEVER
+            accounts = [
+                Account(a.person, a.created_ms, a.removed_ms if forgets else NEVER, a.acts)
+                for a in first
+            ]
         elif number == 0:
             accounts = first
         else:
@@ -72,13 +77,16 @@ def draw_sources(
 
 def _traits(random_: random.Random, *, alone: bool) -> Traits:
     lag_s = random_.choice((0, 1, 30, 60, 60, 300, 3600))
+    removal = random_.choice((Removal.NEVER, Removal.NEVER, Removal.LISTED_ONCE))
+    if alone and random_.random() < 0.15:
+        removal = Removal.UNKNOWN
     return Traits(
         lag_ms=lag_s * SECOND_MS,
         granularity_ms=random_.choice((SECOND_MS,) * 5 + (MINUTE_MS, HOUR_MS, DAY_MS)),
         throttle_ms=random_.choice((0, 0, 0, 0, 5 * MINUTE_MS, HOUR_MS)),
         unordered=random_.random() < 0.15,
-        keeps_users=not alone or random_.random() < 0.85,
-        renames=alone and random_.random() < 0.12,
+        removal=removal,
+        renames=alone and removal is not Removal.LISTED_ONCE and random_.random() < 0.16,
         starts_created=random_.random() < 0.2,
     )
 
@@ -100,8 +108,8 @@ def _accounts(
         elif chance < 0.3:
             created = near(random_, boundaries, HOUR_MS)
         removed = NEVER
-        if not traits.keeps_users and random_.random() < 0.5:
-            removed = max(created + 1, near(random_, boundaries, 5 * DAY_MS))
+        if traits.removal is not Removal.NEVER and random_.random() < 0.5:
+            removed = max(created + traits.listed_ms, near(random_, boundaries, 5 * DAY_MS))
         acts = draw_acts(random_, boundaries, created, removed, traits.lag_ms)
         found.append(Account(person, created, removed, acts))
     return found
@@ -122,7 +130,7 @@ def _source(
     guarantees: dict[str, Any] = {
         "lagSeconds": traits.lag_ms // SECOND_MS,
         "hiddenSeconds": traits.hidden_ms // SECOND_MS,
-        "removal": "Never" if traits.keeps_users else "Unknown",
+        "removal": str(traits.removal),
         "ids": random_.choice(("Renamable", "Unknown")) if traits.renames else "Stable",
         "initialValue": "CreationTime" if traits.starts_created else "Empty",
         "order": {

@@ -6,7 +6,7 @@ import httpx
 
 from hack.proof import verified_chain
 from hack.soak import vendor as vendors
-from hack.soak.checks import need
+from hack.soak.need import need
 from hack.soak.people import HOUR_MS
 from licenseusage.receiver.store import Document
 from licenseusage.reports.keys import InstallationKey

@@ -8,5 +8,5 @@ receiver's application with its database. Simulated are time, the products' pods
 store of objects behind the methods of ``controller.kube.Kube``) and the network to the vendor.
 
 One number, the seed, makes a history; nothing else decides what happens in it. See ``__main__`` for
-the command, ``checks`` for what must hold, ``mutations`` for the proof that a broken rule is seen.
+the command, ``checks`` for what must hold.
 """

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 # As `licenseusage.cli.operator` does, before what takes the time is imported.
 sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]
 
-from hack.soak import mutations  # noqa: E402
 from hack.soak.histories import LENGTH, Ended, in_turn, many, one  # noqa: E402
 from hack.soak.tally import Tally  # noqa: E402
 
@@ -53,7 +52,6 @@ def main() -> int:
 
 def _histories(arguments: argparse.Namespace, began: float, total: Tally) -> Iterator[Ended]:
     if arguments.history is not None:
-        mutations.apply(arguments.mutation)
         return iter([one(arguments.seed, arguments.history, arguments.length)])
 
     def enough() -> bool:
@@ -61,10 +59,10 @@ def _histories(arguments: argparse.Namespace, began: float, total: Tally) -> Ite
             return True
         return arguments.cycles is not None and total.cycles.total() >= arguments.cycles
 
-    given = {"mutation": arguments.mutation, "enough": enough}
-    if arguments.workers == 0:
-        return in_turn(arguments.seed, arguments.length, **given)
-    return many(arguments.seed, arguments.length, workers=arguments.workers, **given)
+    seed, length, workers = arguments.seed, arguments.length, arguments.workers
+    if workers == 0:
+        return in_turn(seed, length, enough=enough)
+    return many(seed, length, workers=workers, enough=enough)
 
 
 class _Progress:
@@ -113,7 +111,6 @@ def _report(
     if failed is not None:
         again = f"python -m hack.soak --seed {arguments.seed} --history {failed.number}"
         again += f" --length {arguments.length}" if arguments.length != LENGTH else ""
-        again += f" --mutation {arguments.mutation}" if arguments.mutation else ""
     if arguments.output == "json":
         told = {
             **total.as_json(),
@@ -148,9 +145,6 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--workers", type=int, default=2, help="processes at work beside this one (2)"
-    )
-    parser.add_argument(
-        "--mutation", default="", choices=("", *mutations.names()), help="break a rule on purpose"
     )
     parser.add_argument("--output", choices=("table", "json"), default="table")
     arguments = parser.parse_args()

@@ -51,12 +51,14 @@ class Books:
         """A poll was kept: its facts must be in the ledger from now on."""
         for cycle, facts in poll.facts.items():
             found = self._found[poll.meter_id, cycle.start_ms, *poll.store]
+            found.rosters = [merge_rosters(one, facts.roster) for one in found.rosters]
+            if cycle.start_ms > poll.ended_ms:
+                continue  # by the operator's clock it has not begun: only the roster is kept
             for user, word in facts.sure.items():
                 found.must[user] = found.must.get(user, 0) | word
             found.closed |= facts.closed
             for window, count in facts.low.items():
                 found.low[window] = max(found.low.get(window, 0), count)
-            found.rosters = [merge_rosters(one, facts.roster) for one in found.rosters]
 
     def expired(self) -> None:
         """Rosters of cycles that have not begun, and may never, can be gone from now on."""

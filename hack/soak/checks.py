@@ -24,7 +24,7 @@ from licenseusage.metering.bounds import Accuracy, Bounds
 from licenseusage.metering.combine import Combine, Store, evaluate
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle
 from licenseusage.metering.facts import Facts
-from licenseusage.metering.properties import Properties
+from licenseusage.metering.properties import Properties, Removal
 from licenseusage.reports.tokens import decode
 from licenseusage.sources.presets import effective
 
@@ -152,6 +152,8 @@ class Checker:
         need(bounds.accuracy is not Accuracy.CONFLICT, f"{what}: conflict {statement.refuted}")
         accuracy = self.judge(what, said, truth[CYCLE_BIT])
         self._tally.statements[f"decision {accuracy}"] += 1
+        if any(one.traits.removal is Removal.LISTED_ONCE for one in self.usages[name].stores):
+            self._tally.notes[f"decided by roster {accuracy}"] += 1
 
     def _facts_of(
         self, connection: sqlite3.Connection, name: str, meter: int, cycle_id: int, cycle: Cycle

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 
-from hack.soak import mutations
 from hack.soak.history import run
 from hack.soak.tally import Tally
 
@@ -38,35 +37,24 @@ def one(seed: int, number: int, length: int) -> Ended:
         return Ended(number, None, f"{type(error).__name__}: {error}")
 
 
-def in_turn(
-    seed: int, length: int, *, mutation: str, enough: Callable[[], bool]
-) -> Iterator[Ended]:
+def in_turn(seed: int, length: int, *, enough: Callable[[], bool]) -> Iterator[Ended]:
     """Yield one history after the other, in this process; arguments as for `many`."""
-    mutations.apply(mutation)
     for number in itertools.count():
         if enough():
             return
         yield one(seed, number, length)
 
 
-def many(
-    seed: int, length: int, *, workers: int, mutation: str, enough: Callable[[], bool]
-) -> Iterator[Ended]:
+def many(seed: int, length: int, *, workers: int, enough: Callable[[], bool]) -> Iterator[Ended]:
     """Yield histories as they end.
 
     Args:
         seed: Makes them all.
         length: About how many cycles each object has.
         workers: Processes at work.
-        mutation: Rule that is broken on purpose in them (see `mutations`); empty: none.
         enough: Asked before each history whether no more is wanted.
     """
-    with ProcessPoolExecutor(
-        workers,
-        max_tasks_per_child=_PROCESS_HISTORIES,
-        initializer=mutations.apply,
-        initargs=(mutation,),
-    ) as pool:
+    with ProcessPoolExecutor(workers, max_tasks_per_child=_PROCESS_HISTORIES) as pool:
         numbers = itertools.count()
         running: set[Future[Ended]] = set()
         try:

@@ -116,9 +116,9 @@ def _accounts(
 
 
 def _paging(random_: random.Random, traits: Traits) -> Paging:
-    kinds = ["OnePage", "Offset", "Unsorted"]
+    kinds = ["OnePage", "OnePage", "Offset", "Unsorted"]
     if not traits.renames:
-        kinds += ["KeyCursor", "KeyCursor", "NewestFirst"]
+        kinds += ["KeyCursor", "KeyCursor", "KeyCursor", "NewestFirst"]
         if not traits.unordered:
             kinds.append("Moving")
     return Paging(random_.choice(kinds), random_.randint(2, 9))

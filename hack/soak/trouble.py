@@ -6,9 +6,10 @@ from itertools import pairwise
 
 from hack.soak import vendor
 from hack.soak.draws import NEVER, clock_error, span
-from hack.soak.people import HOUR_MS, MINUTE_MS, SECOND_MS, near
+from hack.soak.people import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, near
 from hack.soak.plan import Event, Plan, Usage
 from hack.soak.vendor import Outage
+from licenseusage.metering.properties import Removal
 
 _DEADLY = (
     "", "", "insert", "update", "delete", "commit", "poll", "vendor", "status", "create",
@@ -18,9 +19,14 @@ _DEADLY = (
 
 def draw_looks(random_: random.Random, usage: Usage, start_ms: int, end_ms: int) -> list[Event]:
     """Draw when the operator looks at an object: seldom, but often around the ends of cycles."""
-    longest_lag = max(shop.store.traits.lag_ms for shop in usage.shops.values())
-    times = [start_ms, start_ms + 5 * SECOND_MS]
+    longest_lag = max(store.traits.lag_ms for store in usage.stores)
+    forgets = any(store.traits.removal is Removal.LISTED_ONCE for store in usage.stores)
+    times, requests = [start_ms, start_ms + 5 * SECOND_MS], []
     for start, end in pairwise(usage.boundaries):
+        if forgets and random_.random() < (0.8 if end - start < 11 * DAY_MS else 0.15):
+            times += _roll_calls(random_, start, end)
+        if random_.random() < 0.1:  # somebody cannot wait for the cycle's end to be over
+            requests.append(end + random_.randint(-2 * SECOND_MS, longest_lag + MINUTE_MS))
         times += [random_.randrange(start, end) for _ in range(random_.randint(0, 2))]
         closing = end + longest_lag
         style = random_.random()
@@ -42,7 +48,18 @@ def draw_looks(random_: random.Random, usage: Usage, start_ms: int, end_ms: int)
         times.append(closing + random_.choice((40 * SECOND_MS, random_.randrange(2 * HOUR_MS))))
         if random_.random() < 0.5:
             times.append(end + random_.randrange(60 * HOUR_MS))
-    return [Event(at, "look", usage.name) for at in times if start_ms <= at < end_ms]
+    events = [Event(at, "request", usage.name) for at in requests]
+    events += [Event(at, "look", usage.name) for at in (*times, *requests)]
+    return [event for event in events if start_ms <= event.at_ms < end_ms]
+
+
+def _roll_calls(random_: random.Random, start: int, end: int) -> list[int]:
+    """Draw looks that are never a day apart, the last shortly before the end: for a roster."""
+    times = [end - random_.randrange(1, HOUR_MS)]
+    at_ms = start
+    while (at_ms := at_ms + random_.randint(12, 22) * HOUR_MS) < end:
+        times.append(at_ms)
+    return times
 
 
 def draw_trouble(random_: random.Random, plan: Plan, length_ms: int) -> list[Event]:

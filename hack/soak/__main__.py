@@ -31,8 +31,9 @@ def main() -> int:
     if os.environ.get("PYTHONHASHSEED") != _HASH_SEED:
         # The order of a set of texts decides who is served first; a seed must decide that too.
         environment = {**os.environ, "PYTHONHASHSEED": _HASH_SEED}
-        command = [sys.executable, "-m", "hack.soak", *sys.argv[1:]]
+        command = [sys.executable, "-m", "hack.soak", *sys.argv[1:], "--seed", str(arguments.seed)]
         os.execve(sys.executable, command, environment)  # noqa: S606
+    sys.stderr.write(f"seed {arguments.seed}\n")
     total, failed = Tally(), None
     began = time.monotonic()
     progress = _Progress(arguments, total, began)
@@ -138,7 +139,9 @@ def _arguments() -> argparse.Namespace:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--cycles", type=int, help="stop after at least so many cycles")
     parser.add_argument("--minutes", type=float, help="stop after so many minutes")
-    parser.add_argument("--seed", type=int, default=1, help="makes the histories (1)")
+    parser.add_argument(
+        "--seed", type=int, default=int(time.time()), help="makes the histories (the time)"
+    )
     parser.add_argument("--history", type=int, help="run this one history of the seed only")
     parser.add_argument(
         "--length", type=int, default=LENGTH, help=f"cycles of an object in a history ({LENGTH})"

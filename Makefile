@@ -62,10 +62,12 @@ bench: $(READY) ## seconds and memory of one collection, next to the naive ways 
 	$(BIN)/python -m bench $(ARGS)
 
 HISTORIES ?= 20000
+CYCLES ?= 2000
 
 .PHONY: soak
-soak: $(READY) ## the property tests of the number and its ledger, for long [HISTORIES=20000] [ARGS=…]
-	HISTORIES=$(HISTORIES) $(BIN)/pytest --hypothesis-profile=soak --timeout=0 tests/metering tests/ledger $(ARGS)
+soak: $(READY) ## property tests for long, then simulated years under fire [HISTORIES=20000] [CYCLES=2000] [ARGS="--seed S"]
+	HISTORIES=$(HISTORIES) $(BIN)/pytest --hypothesis-profile=soak --timeout=0 tests/metering tests/ledger
+	$(BIN)/python -m hack.soak --cycles $(CYCLES) $(ARGS)
 
 .PHONY: mutation
 mutation: $(READY) ## break each rule of the number once: do the tests notice? [ARGS="facts.py --sample 50"]
@@ -74,6 +76,10 @@ mutation: $(READY) ## break each rule of the number once: do the tests notice? [
 .PHONY: invariants
 invariants: $(READY) ## break each invariant of docs/architecture.md on purpose: do the tests notice? [ARGS=1.]
 	$(BIN)/python -m hack.invariants $(ARGS)
+
+.PHONY: kills
+kills: $(READY) controlplane ## SIGKILL for the operator, 200 times while cycles end: is anything lost? [ARGS="--kills N --seed S"]
+	$(BIN)/python -m hack.kills $(ARGS)
 
 .PHONY: e2e
 e2e: $(READY) controlplane ## the tests with real products only [ARGS=…]

@@ -1,0 +1,117 @@
+"""What the killed processes did, in a file: one JSON array a line, each written by one system call.
+
+A line is in the kernel's hands when the call returns, so a SIGKILL right after loses none; only
+the last line of a process can be cut. Pseudonyms are in it: it belongs into the run's folder only.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+READY: Final = "ready"
+PASSED: Final = "passed"
+KILLED: Final = "killed"
+COMMITTED: Final = "committed"
+DECIDED: Final = "decided"
+SIGNED: Final = "signed"
+
+
+class Journal:
+    """The writing end, in the process that is killed."""
+
+    def __init__(self, path: Path) -> None:
+        """Append to ``path``."""
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def write(self, kind: str, content: object) -> None:
+        """Write one line."""
+        os.write(self._file, json.dumps([kind, content]).encode() + b"\n")
+
+
+class Tail:
+    """The reading end, in the process that kills: what is new since the last look."""
+
+    def __init__(self, path: Path) -> None:
+        """Follow ``path``, which need not exist yet."""
+        path.touch(0o600)
+        self._file = path.open("rb")
+        self._rest = b""
+
+    def new(self) -> list[tuple[str, Any]]:
+        """Return the whole lines that have come."""
+        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
+        return [line for text in lines if (line := _line(text)) is not None]
+
+    def cut(self) -> None:
+        """Forget half a line: its writer is dead."""
+        self._rest = b""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class Decision(NamedTuple):
+    """When it was decided to close a cycle, and with which bounds."""
+
+    at_ms: int
+    lower: int | None
+    upper: int | None
+
+
+@dataclass(slots=True)
+class Committed:
+    """Everything that the processes had made durable before they died.
+
+    Attributes:
+        sure: (meter id, start of the cycle in ms) -> pseudonym in hex -> windows proved.
+        decided: (meter id, start of the cycle) -> decisions to close it, as commits returned them,
+            each once.
+        signed: Document's jti -> its tokens, likewise: one each, or something went wrong.
+    """
+
+    sure: dict[tuple[int, int], dict[str, int]] = field(default_factory=dict)
+    decided: dict[tuple[int, int], list[Decision]] = field(default_factory=dict)
+    signed: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, content: Any) -> None:  # noqa: ANN401 - JSON
+        """Take one line of a journal in."""
+        if kind == COMMITTED:
+            meter, start, users = content
+            known = self.sure.setdefault((meter, start), {})
+            for user, word in users.items():
+                known[user] = known.get(user, 0) | word
+        elif kind == DECIDED:
+            meter, start, at_ms, lower, upper = content
+            _once(self.decided.setdefault((meter, start), []), Decision(at_ms, lower, upper))
+        elif kind == SIGNED:
+            jti, token = content
+            _once(self.signed.setdefault(jti, []), token)
+
+    def join(self, other: "Committed") -> None:
+        """Take everything of another process in."""
+        for (meter, start), users in other.sure.items():
+            self.add(COMMITTED, [meter, start, users])
+        for (meter, start), decisions in other.decided.items():
+            for decision in decisions:
+                self.add(DECIDED, [meter, start, *decision])
+        for jti, tokens in other.signed.items():
+            for token in tokens:
+                self.add(SIGNED, [jti, token])
+
+
+def _once(seen: list[T], one: T) -> None:
+    if one not in seen:
+        seen.append(one)
+
+
+def _line(text: bytes) -> tuple[str, Any] | None:
+    try:
+        kind, content = json.loads(text)
+    except ValueError:
+        return None  # the end of a process that died while writing
+    return kind, content

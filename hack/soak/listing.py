@@ -1,0 +1,262 @@
+"""The pods of a simulated product: its HTTP answers, page by page, with faults.
+
+The operator's own code asks: ``sources.collect`` with its pager, decoder and tally. Only the HTTP
+session is replaced, and the process that a worker would be.
+"""
+
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import cast
+
+from hack.soak.people import SECOND_MS, Shown, Store
+from hack.soak.tally import Tally
+from hack.soak.timeline import World
+from licenseusage.clock import Clock
+from licenseusage.metering.cycles import Cycle
+from licenseusage.sources.clockskew import skew_ms
+from licenseusage.sources.collect import Collection
+from licenseusage.sources.definition import EffectiveSource, Pair
+from licenseusage.sources.failures import PollError, Reason, UnreachableError
+from licenseusage.sources.fetch import Session
+from licenseusage.sources.poll import PollRequest, PollResult, Target
+
+FAULTS = (
+    "refused", "timeout", "error500", "throttled", "unauthorized", "signInPage", "cutOff",
+    "notJson", "emptyList", "noDate", "cached", "clockFarOff", "stuckPage", "cutOffLater",
+)  # fmt: skip
+"""Ways in which a poll fails; the last two after pages that were good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How a product pages its list.
+
+    Attributes:
+        kind: ``OnePage``, ``KeyCursor``, ``Offset`` (in the order of creation, pages overlap),
+            ``Unsorted`` (the same, but nothing is promised, so pages do not overlap), ``Moving``
+            (offsets by last activity, ascending) or ``NewestFirst`` (descending, no promise).
+        size: Rows of a page.
+    """
+
+    kind: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A time in which a product's answers are bad: ``kind`` of `FAULTS`, with a probability."""
+
+    from_ms: int
+    to_ms: int
+    kind: str
+    chance: float
+
+
+@dataclass(slots=True)
+class Shop:
+    """What answers for one source.
+
+    Attributes:
+        slowness_ms: Greatest time that one page takes.
+        faults: When it misbehaves.
+    """
+
+    store: Store
+    paging: Paging
+    slowness_ms: int
+    faults: tuple[Fault, ...] = ()
+
+    def fault(self, random_: random.Random, at_ms: int) -> str | None:
+        """What goes wrong with a request at an instant; None: nothing."""
+        for fault in self.faults:
+            if fault.from_ms <= at_ms < fault.to_ms and random_.random() < fault.chance:
+                return fault.kind
+        return None
+
+
+class PollClock:
+    """The worker's clock during one poll: it runs ahead while pages are read."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin with what the operator's clock shows."""
+        self._began_ms = clock.now_ms()
+        self.passed_ms = 0
+
+    def now_ms(self) -> int:
+        """What the clock shows, ms since the epoch."""
+        return self._began_ms + self.passed_ms
+
+
+class Pods:
+    """What `sources.fetch.Session` is to a poll: one request after the other, and their clock.
+
+    Attributes:
+        skew_ms: The largest clock difference that any answer allows for.
+        bytes: Content received.
+        started_ms: Just before the first request.
+        fault: What goes wrong with this poll; None: nothing.
+    """
+
+    def __init__(
+        self,
+        shop: Shop,
+        source: EffectiveSource,
+        random_: random.Random,
+        clock: PollClock,
+        true_ms: int,
+    ) -> None:
+        """Answer from ``true_ms`` on."""
+        self._shop, self._source, self._random = shop, source, random_
+        self._clock, self._true_ms = clock, true_ms
+        self._pages = 0
+        self.skew_ms = self.bytes = 0
+        self.started_ms: int | None = None
+        self.fault = shop.fault(random_, true_ms)
+        quick = random_.random() < 0.5
+        self._most_ms = min(shop.slowness_ms, 50) if quick else shop.slowness_ms
+
+    def __enter__(self) -> "Pods":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """There is nothing to close."""
+
+    @contextmanager
+    def get(self, query: tuple[Pair, ...], _cycle: Cycle) -> Iterator[Iterator[bytes]]:
+        """Answer one request; time passes before the list is looked at, and after."""
+        sent_ms = self._clock.now_ms()
+        self.started_ms = sent_ms if self.started_ms is None else self.started_ms
+        self._pages += 1
+        self._pass_time()
+        later = self.fault in ("stuckPage", "cutOffLater") and self._pages == 1
+        fault = None if later else self.fault
+        self._refuse(fault)
+        asked = dict(query)
+        if fault == "stuckPage":  # whatever page is asked for, the first one comes
+            asked = {name: value for name, value in asked.items() if name == "limit"}
+        date: str | None = formatdate(self._true_now_ms // 1000, usegmt=True)
+        if fault == "noDate":
+            date = None
+        elif fault == "clockFarOff":
+            date = formatdate(self._true_now_ms // 1000 - 700, usegmt=True)
+        skew = skew_ms(
+            date,
+            "3" if fault == "cached" else None,
+            sent_ms=sent_ms,
+            received_ms=self._clock.now_ms(),
+            declared_s=self._source.guarantees.clock_skew_seconds,
+        )
+        self.skew_ms = max(self.skew_ms, skew)
+        yield self._content(json.dumps(self._page(asked, fault)).encode(), fault)
+        self._pass_time()
+
+    def _content(self, body: bytes, fault: str | None) -> Iterator[bytes]:
+        if fault == "notJson":
+            body = body[: len(body) // 2]
+        if fault == "signInPage":
+            body = b"<html>Who are you?</html>"
+        if fault in ("cutOff", "cutOffLater"):
+            yield body[: len(body) // 2]
+            raise PollError(Reason.ANSWER_TRUNCATED, "the connection was closed.")
+        self.bytes += len(body)
+        yield body
+
+    def _page(self, query: Mapping[str, str], fault: str | None) -> dict[str, object]:
+        if fault == "emptyList":
+            return {"users": []}
+        rows, paging = self._shop.store.rows(self._true_now_ms), self._shop.paging
+        match paging.kind:
+            case "OnePage":
+                return {"users": [_item(row) for row in rows]}
+            case "KeyCursor":
+                rows = sorted((r for r in rows if r.id > query.get("after", "")), key=_by_id)
+                page = rows[: paging.size]
+                more = page[-1].id if len(rows) > len(page) else None
+                return {"users": [_item(row) for row in page], "next": more}
+            case "Moving":
+                rows = sorted(rows, key=_by_stamp)
+            case "NewestFirst":
+                rows = sorted(rows, key=_by_stamp, reverse=True)
+        first = int(query.get("offset", "0"))
+        return {"users": [_item(row) for row in rows[first : first + int(query["limit"])]]}
+
+    def _refuse(self, fault: str | None) -> None:
+        match fault:
+            case "refused":
+                raise UnreachableError(Reason.UNREACHABLE, "no connection.")
+            case "timeout":
+                self._clock.passed_ms += 30 * SECOND_MS
+                raise PollError(Reason.REQUEST_TIMEOUT, "no answer in time.")
+            case "error500":
+                raise PollError(Reason.SERVER_ERROR, "answered with HTTP 500.")
+            case "throttled":
+                raise PollError(Reason.TOO_MANY_REQUESTS, "answered with HTTP 429.")
+            case "unauthorized":
+                raise PollError(Reason.UNAUTHORIZED, "answered with HTTP 401.", stalls=True)
+
+    def _pass_time(self) -> None:
+        self._clock.passed_ms += self._random.randint(0, self._most_ms)
+
+    @property
+    def _true_now_ms(self) -> int:
+        return self._true_ms + self._clock.passed_ms
+
+
+class _Collection(Collection):
+    """A poll of simulated pods."""
+
+    def __init__(self, request: PollRequest, clock: Clock, pods: Pods) -> None:
+        super().__init__(request, clock)
+        self._pods = pods
+
+    def _open(self, target: Target) -> Session:
+        return cast(Session, self._pods)
+
+
+class SimulatedWorkers:
+    """Performs polls as `sources.worker.Workers` does, in place and in simulated time."""
+
+    def __init__(
+        self,
+        world: World,
+        clock: Clock,
+        shops: Mapping[tuple[str, str], Shop],
+        random_: random.Random,
+        tally: Tally,
+        boundary: Callable[[str], None],
+    ) -> None:
+        """Take the products, by product id and source."""
+        self._world, self._clock, self._shops = world, clock, shops
+        self._random, self._tally, self._boundary = random_, tally, boundary
+
+    async def poll(self, request: PollRequest) -> PollResult:
+        """Perform one poll; its result comes when the simulated poll ends."""
+        self._boundary("poll begins")
+        clock, true_ms = PollClock(self._clock), self._world.now_ms()
+        shop = self._shops[request.product, request.source.name]
+        pods = Pods(shop, request.source, self._random, clock, true_ms)
+        result = _Collection(request, clock, pods).perform()
+        if pods.fault is not None:
+            self._tally.faults[f"poll {pods.fault}"] += 1
+        outcome = "failed" if result.failure else "complete" if result.complete else "incomplete"
+        self._tally.polls[outcome] += 1
+        await self._world.until(true_ms + clock.passed_ms)
+        self._boundary("poll ended")
+        return result
+
+
+def _item(row: Shown) -> dict[str, object]:
+    return {"id": row.id, "key": row.key, "last": row.stamp_ms, "created": row.created_ms}
+
+
+def _by_id(row: Shown) -> str:
+    return row.id
+
+
+def _by_stamp(row: Shown) -> tuple[bool, int, str]:
+    return row.stamp_ms is not None, row.stamp_ms or 0, row.id

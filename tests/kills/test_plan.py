@@ -1,0 +1,93 @@
+"""The plan of a run of kills: each start is later, a seed repeats it, the sweep is everywhere."""
+
+import random
+from itertools import pairwise
+
+from hack.kills.people import DAY, People
+from hack.kills.places import LEDGER_WRITES, NOT_PLAYED, PLACES
+from hack.kills.plan import Move, Plan
+from licenseusage.ledger.ledger import Ledger
+
+BEGIN = 1_700_006_400 // DAY * DAY + DAY // 2
+
+
+def lives(seed, kills=300, sweep=()):
+    plan, now, made = Plan(random.Random(seed), kills, 4, list(sweep)), float(BEGIN), []
+    for _ in range(kills):
+        made.append(plan.next(now))
+        plan.died(None, ["before poll", "after poll"])
+        now = made[-1].starts_s + 3
+    return made
+
+
+def test_each_life_starts_after_the_end_of_the_one_before():
+    made = lives(1)
+    assert all(after.starts_s > before.starts_s + 3 for before, after in pairwise(made))
+
+
+def test_a_seed_repeats_the_choices():
+    assert lives(7) == lives(7)
+    assert lives(7) != lives(8)
+
+
+def test_lives_begin_in_every_way():
+    assert {life.move for life in lives(1)} == set(Move)
+
+
+def test_a_life_before_midnight_is_watched_until_its_cycle_can_be_closed():
+    for life in lives(2):
+        if life.move is Move.BEFORE_END:
+            assert life.starts_s < life.rest_until_s - 20
+            assert life.limit_seconds > life.rest_until_s - life.starts_s
+
+
+def test_the_sweep_lies_in_wait_in_every_life_until_it_has_been_there():
+    plan = Plan(random.Random(1), 100, 4, ["before poll", "after poll"])
+    assert plan.next(BEGIN).armed.keys() == {"before poll", "after poll"}
+    plan.died("before poll", ["before poll"])
+    assert "after poll" in plan.next(BEGIN).armed
+    assert plan.sweep == ["after poll"]
+
+
+def test_an_object_that_is_deleted_comes_back():
+    made = lives(3)
+    deleted = [life.delete for life in made if life.delete is not None]
+    assert deleted
+    assert deleted == [life.restore for life in made if life.restore is not None]
+
+
+def test_every_transaction_of_the_ledger_is_a_place():
+    public = {name for name in vars(Ledger) if not name.startswith("_")}
+    assert {"record_poll", "begin_close", "close_cycle", "claim", "record_result"} < set(
+        LEDGER_WRITES
+    )
+    assert set(LEDGER_WRITES) < public
+    assert set(NOT_PLAYED) < set(LEDGER_WRITES)
+    for name in set(LEDGER_WRITES) - set(NOT_PLAYED):
+        for when in ("before", "within", "after"):
+            assert any(place.startswith(f"{when} ledger {name}") for place in PLACES)
+
+
+def test_the_truth_counts_each_person_once_and_midnight_belongs_to_the_next_day():
+    people = People(random.Random(5), BEGIN // DAY * DAY, 40, 20)
+    start = BEGIN // DAY * DAY
+    for day in range(start, start + 39 * DAY, DAY):
+        seen = {name for name, at in _all(people) if day <= at < day + DAY}
+        assert people.active(day, day + DAY) == len(seen)
+    assert any(at % DAY == 0 for _, at in _all(people))
+    assert any(at % DAY == DAY - 1 for _, at in _all(people))
+
+
+def test_the_product_shows_the_last_activity_only():
+    start = BEGIN // DAY * DAY
+    people = People(random.Random(5), start, 3, 5)
+    events = _all(people)
+    for now in (start, start + DAY, start + 2 * DAY + 50_000):
+        shown = dict(people.listed(now))
+        for name in shown:
+            past = [at for one, at in events if one == name and at <= now]
+            assert shown[name] == max(past, default=None)
+
+
+def _all(people):
+    return [(name, at) for name, times in people._times.items() for at in times]

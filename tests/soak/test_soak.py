@@ -1,0 +1,123 @@
+"""A short run of `make soak` holds, and one that breaks a rule is noticed, with its number."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from hack.soak.histories import one
+from licenseusage.delivery.outbox import DeliveryState
+from licenseusage.delivery.outcome import Outcome, classify
+from licenseusage.delivery.schedule import Schedule
+from licenseusage.ledger.counting import count_domain
+from licenseusage.ledger.ledger import Ledger
+from licenseusage.metering.facts import list_facts
+from licenseusage.reports.report import build_report
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def soak(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "hack.soak", "--output", "json", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_histories_hold_whatever_happens_in_them():
+    done = soak("--seed", 2026, "--length", 3, "--cycles", 10, "--workers", 0)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert told["violation"] is None
+    assert sum(told["cycles"].values()) >= 10
+    assert told["cycles"]["Exact"] > 0
+    assert sum(told["kills"].values()) > 0
+    assert sum(told["faults"].values()) > 0
+
+
+def test_a_history_is_repeated_by_seed_and_number():
+    first = one(3, 1, 1)
+    assert first.tally is not None
+    assert first == one(3, 1, 1)
+    assert first != one(3, 2, 1)
+
+
+def incomplete_is_complete():
+    """A partial listing proves as much as a complete one."""
+
+    def wrong(cycle, properties, **more):
+        return list_facts(cycle, properties, **{**more, "complete": True})
+
+    return mock.patch("licenseusage.sources.tally.list_facts", wrong)
+
+
+def one_store_is_enough():
+    """Of several stores, those that have proved their part are enough for an upper bound."""
+
+    def wrong(connection, stores, combine, days):
+        proving = [store for store in stores if store.proves] or list(stores)
+        return count_domain(connection, proving, combine, days)
+
+    return mock.patch("licenseusage.ledger.statements.count_domain", wrong)
+
+
+def facts_in_two_transactions():
+    """What a poll has closed is durable before the users it has found."""
+    record_poll = Ledger.record_poll
+
+    def wrong(ledger, poll, now_ms):
+        empty = {
+            cycle: dataclasses.replace(found, sure={}, maybe={})
+            for cycle, found in poll.facts.items()
+        }
+        record_poll(ledger, dataclasses.replace(poll, facts=empty), now_ms)
+        record_poll(ledger, poll, now_ms)
+
+    return mock.patch.object(Ledger, "record_poll", wrong)
+
+
+def forgets_its_chain():
+    """Every third report does not name the one before it."""
+
+    def wrong(given, key):
+        if given.previous is not None and given.previous.sequence % 3 == 0:
+            other = dataclasses.replace(given.previous, digest="sha256:" + "0" * 64)
+            given = dataclasses.replace(given, previous=other)
+        return build_report(given, key)
+
+    return mock.patch("licenseusage.controller.statements.build_report", wrong)
+
+
+def any_answer_is_a_receipt():
+    """An answer with status 200 or 201 counts as accepted."""
+
+    def wrong(answer, keys, sent):
+        found = classify(answer, keys, sent)
+        if getattr(answer, "status", 0) in (200, 201):
+            return Outcome(DeliveryState.ACCEPTED, "Accepted", Schedule.NONE)
+        return found
+
+    return mock.patch("licenseusage.delivery.sender.classify", wrong)
+
+
+@pytest.mark.parametrize(
+    "breakage",
+    [
+        incomplete_is_complete,
+        one_store_is_enough,
+        facts_in_two_transactions,
+        forgets_its_chain,
+        any_answer_is_a_receipt,
+    ],
+)
+def test_a_broken_rule_is_noticed(breakage):
+    with breakage():
+        found = next((told for n in range(12) if (told := one(1, n, 3).violation)), "")
+    assert found.startswith("Violation: ")

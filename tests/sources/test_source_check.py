@@ -242,7 +242,8 @@ def test_presets_are_listed_with_how_far_they_were_verified(run):
     assert done.code == 0
     lines = done.out.splitlines()
     assert lines[0].split() == ["NAME", "VERIFIED", "VERSION", "READS"]
-    assert [line.split()[0] for line in lines[1:]] == ["JupyterHub", "OpenCloud", "Standard"]
+    names = ["JupyterHub", "OpenCloud", "OpenCloudEvents", "Standard"]
+    assert [line.split()[0] for line in lines[1:]] == names
     listed = json.loads(run("preset", "list", "-o", "json").out)
     assert {one["name"]: one["verified"] for one in listed}["JupyterHub"] == "Live"
 

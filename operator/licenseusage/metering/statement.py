@@ -28,6 +28,7 @@ UNLISTED_USERS = "UnlistedUsers"
 RULES_CHANGED = "RulesChanged"
 SOURCE_GONE = "SourceGone"
 STORE_GONE = "StoreGone"
+LOG_HOLE = "LogHole"
 PROOF_GAP = "ProofGap"
 UNPROVED_COUNTS = "UnprovedCounts"
 
@@ -54,6 +55,7 @@ _WHY_UNBOUNDED = {
     REMOVED_USERS: "this product forgets removed users",
     SOURCE_GONE: "a source is no longer declared, and what it had recorded was not read to the end",
     STORE_GONE: "a pod took away what only it had recorded",
+    LOG_HOLE: "part of the product's event log was lost before it could be read",
     UNLISTED_USERS: "somebody was seen who was gone before the list was read completely",
     NO_CLOSING_POLL: "nothing could be read completely after the cycle's end",
     ROSTER_MISSING: (

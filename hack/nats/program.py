@@ -34,13 +34,18 @@ def find() -> Path:
     Raises:
         NoServer: There is no Go, or no network.
     """
-    installed = shutil.which("nats-server")
+    return located(os.environ)
+
+
+def located(env: Mapping[str, str]) -> Path:
+    """Return the program that this environment has, or a build of it; as ``find``."""
+    installed = shutil.which("nats-server", path=env.get("PATH", ""))
     if installed is not None and _version(installed) >= _OLDEST:
         return Path(installed)
-    kept = cache_folder(os.environ).parent / "nats" / f"nats-server-{_module_version()}"
+    kept = cache_folder(env).parent / "nats" / f"nats-server-{_module_version()}"
     if not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        _build(kept, os.environ)
+        _build(kept, env)
     return kept
 
 
@@ -57,7 +62,7 @@ def _module_version() -> str:
 
 
 def _build(into: Path, env: Mapping[str, str]) -> None:
-    go = shutil.which("go")
+    go = shutil.which("go", path=env.get("PATH", ""))
     if go is None:
         raise NoServer(
             "there is no nats-server >= 2.10 in PATH, and no go command to build one: install "
@@ -67,11 +72,12 @@ def _build(into: Path, env: Mapping[str, str]) -> None:
     with tempfile.TemporaryDirectory(dir=into.parent) as folder:
         made = Path(folder) / "nats-server"
         command = [go, "build", "-trimpath", "-mod=readonly", "-ldflags", "-s -w"]
-        with Progress().step("building nats-server, once"):
+        with Progress(about="nats-server").step("built from its Go module, once"):
             done = subprocess.run(
                 [*command, "-o", str(made), _PACKAGE],
                 cwd=_HERE,
                 env={**env, **ours},
+                stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
                 check=False,

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from hack.nats import NatsServer, find
+from hack.nats import NatsServer
 from tests.controller import sample
 from tests.controller.sample import Product
 from tests.controller.stage import Operator, secret, until, usage
@@ -23,9 +23,8 @@ def place(crds):
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    program = find()
-    with NatsServer(tmp_path_factory.mktemp("nats"), program=program) as server:
+def broker(tmp_path_factory, nats_program):
+    with NatsServer(tmp_path_factory.mktemp("nats"), program=nats_program) as server:
         made = Broker(server)
         made.create()
         yield made
@@ -80,6 +79,7 @@ def test_an_event_log_is_counted_and_goes_on_after_a_kill(crds, place, broker, o
     operator.kill()
     broker.publish(message("d", now_ms()))
     operator.start()
+    poll_now(crds, operator)
     until(lambda: operator.status("cloud").get("activeUsers") == 4, 60)
     assert broker.consumers() == []
 
@@ -94,9 +94,10 @@ def test_an_event_log_is_counted_and_goes_on_after_a_kill(crds, place, broker, o
         assert f"{name}@example.org" not in whole
 
 
-def test_a_server_that_is_down_is_a_condition_and_recovers(crds, place, operator, tmp_path):
-    program = find()
-    with NatsServer(tmp_path / "nats", program=program) as server:
+def test_a_server_that_is_down_is_a_condition_and_recovers(
+    crds, place, operator, tmp_path, nats_program
+):
+    with NatsServer(tmp_path / "nats", program=nats_program) as server:
         other = Broker(server)
         other.create()
         other.publish(message("a", now_ms()))
@@ -107,6 +108,7 @@ def test_a_server_that_is_down_is_a_condition_and_recovers(crds, place, operator
         assert "cannot be reached: connection refused" in seen["message"]
         assert "activeUsers" not in operator.status("down")
         server.start()
+        poll_now(crds, operator, "down")
         operator.wait_condition("down", "Ready", "True", seconds=90)
         assert operator.status("down")["activeUsers"] == 1
 

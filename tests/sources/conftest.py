@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hack.nats import NatsServer, find
+from hack.nats import NatsServer
 from tests.sources.broker import Broker
 from tests.sources.product import Answer, Product, Request
 
@@ -24,12 +24,6 @@ def serve() -> Iterator[Callable[..., Product]]:
     yield start
     for product in products:
         product.close()
-
-
-@pytest.fixture(scope="session")
-def nats_program() -> Path:
-    """The NATS server's program; built from its Go module where it is not installed."""
-    return find()
 
 
 @pytest.fixture

@@ -294,7 +294,10 @@ def test_an_invalid_event_log_names_field_and_fix(fields, told):
 def test_a_list_with_a_time_of_events_is_refused():
     users = {"id": "id", "time": {"path": "at"}}
     assert "listed users have lastActive" in refused(**(GIVEN | {"users": users})).message
-    assert "both given" in refused(preset="OpenCloud", pods=NATS, jetstream={"stream": "s"}).message
+    assert (
+        "both given"
+        in refused(preset="OpenCloud", auth=LOGIN, pods=NATS, jetstream={"stream": "s"}).message
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from licenseusage.metering.properties import Properties, Removal
 SECOND_MS = 1000
 DAY_MS = 86_400_000
 
+Scheme = Literal["HTTP", "HTTPS", "NATS", "TLS"]
+
 Pair = tuple[str, str]
 """A name and a value, in the order the user wrote them; names may repeat."""
 
@@ -40,7 +42,7 @@ class Pods(msgspec.Struct, frozen=True, kw_only=True):
 
     selector: str | None
     port: int | str
-    scheme: Literal["HTTP", "HTTPS", "NATS", "TLS"]
+    scheme: Scheme
     ca: SecretKey | None = None
     server_name: str | None = None
 

@@ -9,13 +9,12 @@ the fix, and the facts that hold in spite of it (rows of a failed poll name peop
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
 
 from licenseusage.errors import Stalled
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.events import LogPosition, LogReading, LogState
 from licenseusage.metering.facts import Facts
-from licenseusage.sources.definition import BasicAuth, EffectiveSource, HeaderAuth
+from licenseusage.sources.definition import BasicAuth, EffectiveSource, HeaderAuth, Scheme
 
 MIB = 1024 * 1024
 
@@ -33,7 +32,7 @@ class Target:
 
     host: str
     port: int
-    scheme: Literal["HTTP", "HTTPS", "NATS", "TLS"] = "HTTP"
+    scheme: Scheme = "HTTP"
     label: str = ""
     ca_pem: str | None = None
     server_name: str | None = None

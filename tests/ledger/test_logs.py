@@ -49,7 +49,9 @@ from tests.ledger.conftest import (
     user,
 )
 
-EXACT = Properties(granularity_ms=1, lag_ms=MINUTE_MS, removal=Removal.NEVER, ids_stable=True)
+EXACT = Properties(
+    granularity_ms=1, lag_ms=MINUTE_MS, removal=Removal.NEVER, ids_stable=True, log=True
+)
 LOG = StoreKey("events", "domain")
 SOURCE = DeclaredSource(LOG, EXACT, 5 * DAY_MS)
 
@@ -130,7 +132,7 @@ def test_a_log_read_from_start_to_end_is_exact(ledger):
     assert (said.bounds.lower, said.bounds.upper, said.words) == (2, 2, "2")
     assert said.daily == (1, 0, 0, 2)
     assert state(ledger) == LogState(second.after, (Range(START - HOUR_MS, END),))
-    assert said.assumptions == ("RemovalNever", "IdsStable", "IdsNotReused", "NothingHidden")
+    assert said.assumptions == ("IdsStable", "IdsNotReused")
 
 
 def test_a_log_that_was_not_read_to_the_end_is_a_lower_bound(ledger):
@@ -225,7 +227,8 @@ def test_an_event_of_a_window_that_was_complete_refutes_the_lag(ledger):
     said = stated(ledger)
     assert said.bounds.conflict
     assert said.active_text == "unknown"
-    assert "events" in said.refuted[0]
+    assert said.refuted[0].startswith("source events: an event came to light in a stretch")
+    assert "lagSeconds: 60" in said.refuted[0]
 
 
 def test_an_event_of_somebody_counted_already_refutes_nothing(ledger):
@@ -235,6 +238,19 @@ def test_an_event_of_somebody_counted_already_refutes_nothing(ledger):
         read(LATE + HOUR_MS, {"ada": [START + 5]}, reading(first.after, 6, [(END, END + 1)])), LATE
     )
     assert not stated(ledger).bounds.conflict
+
+
+def test_events_on_either_side_of_an_end_are_why_the_number_is_not_exact(ledger):
+    daily = replace(EXACT, granularity_ms=DAY_MS)
+    found = reading(None, 5, [(START - DAY_MS, END + DAY_MS)])
+    straddling = {"ada": [START], "ben": [START - HOUR_MS]}
+    ledger.record_poll(read(LATE + DAY_MS, straddling, found, properties=daily), LATE)
+    said = stated(ledger, replace(SOURCE, properties=daily))
+    assert (said.bounds.lower, said.bounds.upper) == (1, 2)
+    assert said.words == (
+        "at least 1, at most 2: 1 person may have been active on either side of the cycle's start "
+        "or end"
+    )
 
 
 def test_positions_survive_a_restart_and_are_kept_for_each_cycle(ledger, reopen):

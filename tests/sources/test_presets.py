@@ -250,12 +250,7 @@ def test_the_opencloud_event_log_counts_key_actions_and_needs_only_pods():
     assert "events.UserSignedIn" in source.jetstream.types
     assert not {"events.SpaceCreated", "events.SendSSE"} & set(source.jetstream.types)
     assert source.properties.granularity_ms == 1
-    assert source.properties.assumptions() == (
-        "RemovalNever",
-        "IdsStable",
-        "IdsNotReused",
-        "NothingHidden",
-    )
+    assert source.properties.assumptions() == ("IdsStable", "IdsNotReused")
 
 
 def test_the_list_without_stamps_points_to_the_event_log():

@@ -133,7 +133,7 @@ def make_statement(
         uncertainty=uncertainty_of(
             bounds, [store.properties for store in held], len(counts), tally.vanished
         ),
-        unbounded=_unbounded(bounds, held, logged) if ended else (),
+        unbounded=_unbounded(bounds, held) if ended else (),
         refuted=tuple(refuted_by(store.source, store.properties) for store in refuted),
         boundary_gap_ms=gap_around(cycle.end_ms, observed) if ended else None,
         provisioned=_provisioned(polls.source_statuses(connection, meter_id), sources, combine),
@@ -194,9 +194,7 @@ def _counts(
     return counts
 
 
-def _unbounded(
-    bounds: Bounds, held: Sequence[_Held], logged: Mapping[StoreKey, LogState]
-) -> tuple[str, ...]:
+def _unbounded(bounds: Bounds, held: Sequence[_Held]) -> tuple[str, ...]:
     if bounds.upper is not None:
         return ()
     reasons = [store.lacks for store in held if store.lacks]
@@ -209,14 +207,10 @@ def _unbounded(
             reasons.append(ROSTER_MISSING)
         elif not store.properties.keeps_users and not store.properties.keeps_roster:
             reasons.append(REMOVED_USERS)
+        elif store.properties.log and store.word("ended") & ~store.word("closed") & CYCLE_MASK:
+            reasons.append(LOG_HOLE)
     if not held or any(not store.word("ended") >> CYCLE_BIT & 1 for store in held):
         reasons.append(NO_CLOSING_POLL)
-    if any(
-        StoreKey(store.source, store.domain) in logged
-        and store.word("ended") & ~store.word("closed") & CYCLE_MASK
-        for store in held
-    ):
-        reasons.append(LOG_HOLE)
     return tuple(dict.fromkeys(reasons))
 
 

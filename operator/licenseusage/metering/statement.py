@@ -43,7 +43,7 @@ _WHY_BOUNDED = {
     ),
     ROLLING_LIST: "the product tells who was active lately, not when; this concerns {people}",
     BARE_COUNTS: "the product states numbers only, over spans that are not the cycle's",
-    STRADDLING_EVENTS: ("{people} may have been active on either side of the cycle's start or end"),
+    STRADDLING_EVENTS: "{people} may have been active on either side of the cycle's start or end",
 }
 
 # In the order in which a person is told; the first that applies is what to look at.
@@ -203,6 +203,8 @@ def uncertainty_of(
         reason = UNSTABLE_IDS
     elif domains > 1:
         reason = SEPARATE_IDENTITIES
+    elif properties and all(p.log for p in properties):
+        reason = STRADDLING_EVENTS
     elif any(p.hidden_ms for p in properties):
         reason = HIDDEN_ACTIVITY
     else:
@@ -215,6 +217,12 @@ def uncertainty_of(
 
 def refuted_by(source: str, properties: Properties) -> str:
     """Return the sentence for a source whose facts contradict what it declares."""
+    if properties.log:
+        return (
+            f"source {source}: an event came to light in a stretch of its log that had been read "
+            f"to the end, so its guarantee is false: lagSeconds: {properties.lag_ms // 1000} (or a "
+            "clock that stamps the events was set back)"
+        )
     if properties.removal is Removal.LISTED_ONCE:
         return (
             f"source {source}: somebody seen active is proved inactive by a later listing, so one "

@@ -250,6 +250,7 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
                 removal=Removal.NEVER,
                 ids_stable=True,
                 id_reuse=promised.id_reuse == "Possible",
+                log=True,
             )
         return Properties(
             granularity_ms=self.users.last_active.granularity_ms,

@@ -1,6 +1,7 @@
 """The real operator on an event log: counted, gone on after a kill, losses stated."""
 
 import json
+import ssl
 import time
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from hack.nats import NatsServer
 from tests.controller import sample
 from tests.controller.sample import Product
-from tests.controller.stage import Operator, secret, until, usage
+from tests.controller.stage import Authority, Operator, secret, until, usage
 from tests.sources.broker import Broker, message, now_ms
 
 pytestmark = pytest.mark.controlplane
@@ -111,6 +112,37 @@ def test_a_server_that_is_down_is_a_condition_and_recovers(
         poll_now(crds, operator, "down")
         operator.wait_condition("down", "Ready", "True", seconds=90)
         assert operator.status("down")["activeUsers"] == 1
+
+
+def test_tls_user_and_password_come_from_secrets_of_the_namespace(
+    crds, place, operator, tmp_path, nats_program
+):
+    authority = Authority(tmp_path / "tls")
+    tls = {"cert_file": str(authority.cert_file), "key_file": str(authority.key_file)}
+    guard = {"user": "meter", "password": "s3cret"}
+    with NatsServer(
+        tmp_path / "nats", program=nats_program, tls=tls, authorization=guard
+    ) as server:
+        context = ssl.create_default_context(cafile=str(authority.ca_file))
+        other = Broker(server, tls=context, **guard)
+        other.create()
+        other.publish(message("a", now_ms()))
+        crds.create_pod(place, "safe-0", labels={"app": "safe"}, ports={"nats": server.port})
+        crds.apply(secret(place, "nats-ca", **{"ca.crt": authority.ca_file.read_text()}))
+        crds.apply(secret(place, "nats-meter", username="meter", password="wrong"))
+        made = log_usage("safe")
+        made["spec"]["sources"][0] |= {"auth": {"basic": {"secretRef": {"name": "nats-meter"}}}}
+        made["spec"]["sources"][0]["pods"] |= {
+            "scheme": "TLS",
+            "tls": {"caSecretRef": {"name": "nats-ca", "key": "ca.crt"}},
+        }
+        crds.apply(made)
+        seen = operator.wait_condition("safe", "Ready", "False", "Unauthorized", 60)
+        assert "Check Secret nats-meter" in seen["message"]
+        crds.apply(secret(place, "nats-meter", username="meter", password="s3cret"))
+        operator.wait_condition("safe", "Ready", "True", seconds=60)
+        assert operator.status("safe")["activeUsers"] == 1
+        assert "s3cret" not in json.dumps(operator.get("safe")) + operator.log.read_text()
 
 
 def test_the_list_without_any_sign_in_points_to_the_event_log(crds, place, operator):

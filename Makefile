@@ -30,7 +30,8 @@ help: ## say this
 	@sed -n 's/^\([a-z][a-z0-9]*\):.*## \(.*\)$$/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 	@echo
 	@echo 'Needed: Python >= 3.11, make, and the network for the first run. Go >= 1.26 only where the'
-	@echo 'prebuilt control plane cannot be fetched; node and npm for the JupyterHub test.'
+	@echo 'prebuilt control plane cannot be fetched, and for the tests of event logs, unless there is a'
+	@echo 'nats-server >= 2.10; node and npm for the JupyterHub test.'
 
 # -- see it work
 
@@ -41,7 +42,7 @@ demo: $(READY) controlplane ## the whole thing on this machine, without Docker [
 # -- check it
 
 .PHONY: test
-test: $(READY) controlplane ## all tests, on a real Kubernetes API [ARGS="-k word"]
+test: $(READY) controlplane nats ## all tests, on a real Kubernetes API [ARGS="-k word"]
 	$(BIN)/pytest $(ARGS)
 
 .PHONY: lint
@@ -96,6 +97,10 @@ image: ## the operator's image [CONTAINER=podman] [IMAGE=name:tag]
 controlplane: $(READY) ## fetch or build etcd, kube-apiserver and kubectl (once; kept in the user's cache)
 	@$(BIN)/python -m hack.controlplane prepare
 
+.PHONY: nats
+nats: $(READY) ## find or build a NATS server for the tests of event logs (once; kept in the user's cache)
+	@$(BIN)/python -m hack.nats
+
 # No header and no index: a lock file says what is installed, not from where or by whom.
 LOCK := --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11
 
@@ -106,7 +111,7 @@ lock: $(READY) ## resolve requirements/*.txt anew from pyproject.toml [ARGS=--up
 	$(BIN)/uv pip compile $(LOCK) --group build --output-file requirements/build.txt $(ARGS)
 
 .PHONY: clean
-clean: ## remove what was made here (the control plane stays in the user's cache)
+clean: ## remove what was made here (control plane and NATS server stay in the user's cache)
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

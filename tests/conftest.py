@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 from hack.controlplane import ControlPlane
+from hack.nats import NoServer, find
 
 ROOT = Path(__file__).resolve().parent.parent
 CRDS = ROOT / "crds"
@@ -83,6 +84,20 @@ def crds(control_plane: ControlPlane) -> ControlPlane:
     control_plane.apply(CRDS)
     control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
     return control_plane
+
+
+@pytest.fixture(scope="session")
+def nats_program() -> Path:
+    """A real NATS server's program, built from its Go module where none is installed.
+
+    Skipped where neither is possible; in CI (``CI`` is set) that is a failure.
+    """
+    try:
+        return find()
+    except NoServer as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(missing))
 
 
 @pytest.fixture

@@ -15,15 +15,16 @@ class Progress:
     repeated every 15 s.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        """Write to ``stream``, or to stderr."""
+    def __init__(self, stream: TextIO | None = None, *, about: str = "control plane") -> None:
+        """Write to ``stream``, or to stderr; ``about`` begins each line."""
+        self._about = about
         self._stream = stream if stream is not None else sys.stderr
         self._terminal = self._stream.isatty()
         self._detail = ""
 
     def say(self, text: str) -> None:
         """Print one line."""
-        print(f"control plane: {text}", file=self._stream, flush=True)
+        print(f"{self._about}: {text}", file=self._stream, flush=True)
 
     def detail(self, text: str) -> None:
         """Set what is shown beside the time of the running step, such as ``1200 packages``."""
@@ -37,7 +38,7 @@ class Progress:
 
         def line(mark: str) -> str:
             extra = f", {self._detail}" if self._detail else ""
-            return f"control plane: {text} {mark} {time.monotonic() - begun:.0f} s{extra}"
+            return f"{self._about}: {text} {mark} {time.monotonic() - begun:.0f} s{extra}"
 
         def beat() -> None:
             while not over.wait(1.0 if self._terminal else 15.0):
@@ -46,7 +47,7 @@ class Progress:
                 print(f"{start}{line('…')}", end=end, file=self._stream, flush=True)
 
         print(
-            f"control plane: {text} …",
+            f"{self._about}: {text} …",
             end="" if self._terminal else "\n",
             file=self._stream,
             flush=True,

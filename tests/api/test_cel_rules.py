@@ -51,11 +51,21 @@ IN_FULL: dict[str, Any] = {
     "http": {"path": "/"},
     "users": {"id": "id", "lastActive": {"path": "t"}},
 }
+AS_EVENTS: dict[str, Any] = {
+    "name": "s",
+    "pods": {"selector": {}, "port": 4222},
+    "jetstream": {"stream": "main-queue"},
+    "users": {"id": "id", "time": {"path": "t"}},
+}
 BY_PRESET: dict[str, Any] = {"name": "s", "preset": "Standard", "pods": {"selector": {}}}
 
 
 def source(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in (IN_FULL | members).items() if value is not None}
+
+
+def events(**members: Any) -> dict[str, Any]:
+    return {name: value for name, value in (AS_EVENTS | members).items() if value is not None}
 
 
 def spec(**members: Any) -> dict[str, Any]:
@@ -145,9 +155,68 @@ TABLE: dict[str, tuple[list[Any], list[Any]]] = {
         [source(), BY_PRESET],
         [source(pods={"selector": {}}), source(pods=None)],
     ),
-    "http.path is missing": ([source(), BY_PRESET], [source(http=None), source(http={})]),
+    "http.path is missing": (
+        [source(), BY_PRESET, events()],
+        [source(http=None), source(http={})],
+    ),
+    "http and jetstream are both given": (
+        [source(), BY_PRESET, events(), BY_PRESET | {"jetstream": {}}],
+        [source(jetstream={"stream": "s"}), BY_PRESET | {"http": {}, "jetstream": {}}],
+    ),
+    "jetstream.stream is missing": (
+        [
+            *(source(), BY_PRESET, events(), BY_PRESET | {"jetstream": {"types": ["a"]}}),
+            events(jetstream={"stream": "s", "types": ["a"], "typePath": "t"}),
+        ],
+        [events(jetstream={}), events(jetstream={"stream": "s", "types": ["a"]})],
+    ),
+    "users.id or users.time.path is missing": (
+        [source(), BY_PRESET, events(), BY_PRESET | {"jetstream": {}}],
+        [
+            events(users=None),
+            events(users={"id": "id"}),
+            events(users={"id": "id", "time": {}}),
+            events(users={"time": {"path": "t"}}),
+            events(users={"id": "id", "lastActive": {"path": "t"}}),
+        ],
+    ),
+    "users.time is for events": (
+        [{}, {"time": {}}, {"lastActive": {}, "createdAt": {}}],
+        [{"time": {}, "lastActive": {}}, {"time": {}, "createdAt": {}}],
+    ),
+    "auth.header is for http": (
+        [events(), events(auth={"basic": {}}), source(auth={"header": {}}), BY_PRESET],
+        [events(auth={"header": {}})],
+    ),
+    "pods.scheme does not fit": (
+        [
+            *(source(), events(), BY_PRESET, BY_PRESET | {"pods": {"scheme": "NATS"}}),
+            *(source(pods={"selector": {}, "port": 1, "scheme": s}) for s in ("HTTP", "HTTPS")),
+            *(events(pods={"selector": {}, "port": 1, "scheme": s}) for s in ("NATS", "TLS")),
+        ],
+        [
+            *(source(pods={"selector": {}, "port": 1, "scheme": s}) for s in ("NATS", "TLS")),
+            *(events(pods={"selector": {}, "port": 1, "scheme": s}) for s in ("HTTP", "HTTPS")),
+        ],
+    ),
+    "removal, order, hiddenSeconds and initialValue": (
+        [
+            *(events(), BY_PRESET, source(guarantees={"removal": "Never"})),
+            events(guarantees={"ids": "Stable", "lagSeconds": 5, "clockSkewSeconds": 1}),
+        ],
+        [
+            events(guarantees=one)
+            for one in (
+                {"removal": "Never"},
+                {"order": "Unknown"},
+                {"hiddenSeconds": 0},
+                {"initialValue": "Empty"},
+            )
+        ],
+    ),
+    "not a stream's name": (["main-queue", "A_9"], ["", "a.b", "a b", "*", ">", "a\n", "$JS"]),
     "users.id or users.lastActive.path is missing": (
-        [source(), BY_PRESET],
+        [source(), BY_PRESET, events()],
         [
             source(users=None),
             source(users={"id": "id"}),
@@ -212,8 +281,11 @@ TABLE: dict[str, tuple[list[Any], list[Any]]] = {
         [0, -1, 65536, "", "9200", "HTTP", "-a", "a-"],
     ),
     "tls is given, but scheme is HTTP": (
-        [{}, {"scheme": "HTTP"}, {"tls": {}}, {"scheme": "HTTPS", "tls": {}}],
-        [{"scheme": "HTTP", "tls": {}}],
+        [
+            *({}, {"scheme": "HTTP"}, {"scheme": "NATS"}, {"tls": {}}),
+            *({"scheme": "HTTPS", "tls": {}}, {"scheme": "TLS", "tls": {}}),
+        ],
+        [{"scheme": "HTTP", "tls": {}}, {"scheme": "NATS", "tls": {}}],
     ),
     "auth needs exactly one": ([{"basic": {}}, {"header": {}}], [{}, {"basic": {}, "header": {}}]),
     "not an HTTP header's name": (["Accept", "X-User-Id", "a_b"], ["", "a b", "a:", "a\r\n"]),

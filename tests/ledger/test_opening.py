@@ -12,6 +12,7 @@ import pytest
 from licenseusage.errors import Retryable, Stalled, Waiting
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import MeterKey
+from licenseusage.ledger.schema import VERSION
 from tests.ledger.conftest import START
 
 HOLDER = """
@@ -90,8 +91,9 @@ def test_a_truncated_file_is_refused(path):
 def test_a_newer_schema_is_refused(path):
     opened(path).close()
     with sqlite3.connect(path) as newer:
-        newer.execute("update ledger set schema_version = 3")
-    with pytest.raises(Stalled, match="schema version 3, this program knows 2") as refused:
+        newer.execute("update ledger set schema_version = schema_version + 1")
+    told = f"schema version {VERSION + 1}, this program knows {VERSION}"
+    with pytest.raises(Stalled, match=told) as refused:
         opened(path)
     assert refused.value.reason == "LedgerSchemaUnsupported"
 
@@ -167,26 +169,37 @@ class TestLock:
             assert ledger.ledger_id == "other"
 
 
-def test_a_ledger_of_the_first_schema_is_brought_up_to_date(path):
+# What each step added; dropped again, it is a ledger of the version before.
+ADDED = {
+    1: (
+        "drop table roster_users",
+        "drop table rosters",
+        "alter table meters drop column route",
+        "alter table stores drop column selection",
+        "alter table stores drop column selection_changes",
+    ),
+    2: ("drop table log_positions", "drop table log_ranges", "drop table log_holes"),
+}
+
+
+@pytest.mark.parametrize("version", ADDED)
+def test_a_ledger_of_an_older_schema_is_brought_up_to_date(path, version):
     opened(path).close()
     with sqlite3.connect(path) as older:
-        older.execute("drop table roster_users")
-        older.execute("drop table rosters")
-        older.execute("alter table meters drop column route")
-        older.execute("alter table stores drop column selection")
-        older.execute("alter table stores drop column selection_changes")
-        older.execute("update ledger set schema_version = 1")
+        for step in range(VERSION - 1, version - 1, -1):
+            for statement in ADDED[step]:
+                older.execute(statement)
+        older.execute("update ledger set schema_version = ?", (version,))
     opened(path).close()
-    with sqlite3.connect(path) as upgraded:
-        shape = upgraded.execute("select name, sql from sqlite_master order by name").fetchall()
-        version = upgraded.execute("select schema_version from ledger").fetchone()
     fresh_path = path.with_name("fresh.db")
     opened(fresh_path).close()
-    with sqlite3.connect(fresh_path) as fresh:
-        assert [name for name, _ in shape] == [
-            name for (name,) in fresh.execute("select name from sqlite_master order by name")
-        ]
-        columns = "select name, type, \"notnull\", dflt_value from pragma_table_info('stores')"
-        with sqlite3.connect(path) as upgraded:
-            assert set(upgraded.execute(columns)) == set(fresh.execute(columns))
-    assert version == (2,)
+    with sqlite3.connect(path) as upgraded, sqlite3.connect(fresh_path) as fresh:
+        assert shape(upgraded) == shape(fresh)
+        assert upgraded.execute("select schema_version from ledger").fetchone() == (VERSION,)
+
+
+def shape(connection: sqlite3.Connection) -> dict[str, set[tuple[object, ...]]]:
+    """Tables and indexes, with the columns of each, in whatever order they were added."""
+    names = connection.execute("select name from sqlite_master").fetchall()
+    columns = 'select name, type, "notnull", dflt_value, pk from pragma_table_info(?)'
+    return {name: set(connection.execute(columns, (name,))) for (name,) in names}

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.combine import (
-    Combine,
     CountStore,
     ProofStore,
     Store,
@@ -437,38 +436,6 @@ def test_stores_of_every_kind_are_united_and_each_needs_its_own_proof(seeds: ran
             assert (disjoint.lower, disjoint.upper) == (sums.lower, sums.upper), seed
             persons = sum(len(p.truth(window)) for p in products)
             check(disjoint, persons, f"shards of seed {seed}")
-
-
-@blocks
-def test_a_list_and_a_log_of_the_same_activity_close_each_others_gaps(seeds: range):
-    for seed in seeds:
-        random_ = random.Random(f"same-kinds-{seed}")
-        product, spec = world.make_a(
-            random_, throttle=0, order="max", kept=oracle.INF, reuse=False, initial=False
-        )
-        spec = oracle.ListSpec(**{**spec.__dict__, "poll_skew": 0})
-        parts = [translate.facts(spec, p) for p in world.polls_a(random_, product, spec)]
-        listed = Store("one", joined(random_, parts, merge, Facts()), translate.properties(spec))
-        log = Proofs()
-        for at in world.schedule(random_):
-            events = [
-                (user.id, t)
-                for user in product.users
-                for t in user.events
-                if world.S <= t < world.E and at - 20 <= t < at
-            ]
-            answer = oracle.log_facts(
-                world.CY, oracle.LogSpec(0, 0, 20), at, at, True, world.S, world.E, events
-            )
-            log = merge_proofs(log, translate.proofs(answer))
-        logged = ProofStore("one", log, CYCLE)
-        for window in WINDOWS:
-            same = evaluate([listed, logged], Combine.SAME, window)
-            check(same, len(product.truth(window)), f"seed {seed} window {window}")
-            for one in (listed, logged):
-                narrows(evaluate([one], window=window), same, f"seed {seed} window {window}")
-            apart = evaluate([listed, replace(logged, domain="two")], Combine.SAME, window)
-            check(apart, len(product.truth(window)), f"domains of seed {seed} window {window}")
 
 
 @blocks

@@ -21,7 +21,7 @@ from licenseusage.sources.presets import effective, presets
 PODS = {"selector": {"matchLabels": {"app": "x"}}, "port": 80}
 TOKEN = {"header": {"secretRef": {"name": "meter", "key": "token"}}}
 LOGIN = {"basic": {"secretRef": {"name": "meter"}}}
-AUTH = {"OpenCloud": LOGIN, "JupyterHub": TOKEN, "Standard": TOKEN}
+AUTH = {"OpenCloud": LOGIN, "OpenCloudEvents": LOGIN, "JupyterHub": TOKEN, "Standard": TOKEN}
 
 
 def made(**fields: Any) -> Any:
@@ -38,7 +38,8 @@ def refused(**fields: Any) -> Stalled:
 def test_every_preset_is_complete_but_for_what_only_the_user_knows():
     assert set(presets()) == set(AUTH)
     for name, preset in presets().items():
-        source = made(preset=name, auth=AUTH[name], pods=PODS)
+        pods = PODS | ({"scheme": "NATS"} if name == "OpenCloudEvents" else {})
+        source = made(preset=name, auth=AUTH[name], pods=pods)
         assert source.preset == name
         assert source.definition == preset.source["activityDefinition"]
         assert len(source.definition) <= 256
@@ -229,3 +230,78 @@ def test_the_digest_does_not_change_by_itself():
     assert made(**GIVEN).digest().hex() == made(**GIVEN).digest().hex()
     plain = made(**(GIVEN | {"activityDefinition": "x"}))
     assert plain.digest().hex().startswith("188189d3881b0b1a")
+
+
+# -- event logs --
+
+NATS = {"selector": PODS["selector"], "port": 4222}
+EVENTS = {
+    "pods": NATS,
+    "jetstream": {"stream": "log"},
+    "users": {"id": "who", "time": {"path": "at"}},
+}
+
+
+def test_the_opencloud_event_log_counts_key_actions_and_needs_only_pods():
+    source = made(preset="OpenCloudEvents", pods={"selector": PODS["selector"]})
+    assert source.reads_log
+    assert (source.pods.port, source.pods.scheme, source.auth) == ("nats", "NATS", None)
+    assert source.jetstream.stream == "main-queue"
+    assert "events.UserSignedIn" in source.jetstream.types
+    assert not {"events.SpaceCreated", "events.SendSSE"} & set(source.jetstream.types)
+    assert source.properties.granularity_ms == 1
+    assert source.properties.assumptions() == ("IdsStable", "IdsNotReused")
+
+
+def test_the_list_without_stamps_points_to_the_event_log():
+    source = made(preset="OpenCloud", auth=LOGIN, pods={"selector": PODS["selector"]})
+    assert "preset OpenCloudEvents" in source.when_nobody
+
+
+def test_a_log_is_read_over_tls_unless_it_is_said_otherwise():
+    assert made(**EVENTS).pods.scheme == "TLS"
+    assert made(**EVENTS | {"pods": {**NATS, "scheme": "NATS"}}).pods.scheme == "NATS"
+    assert made(**EVENTS | {"pods": {**NATS, "tls": {"serverName": "n"}}}).pods.server_name == "n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"http": {"path": "/u"}}, "http and jetstream are both given"),
+        ({"auth": TOKEN}, "auth.header is for http"),
+        ({"jetstream": {}}, "jetstream.stream is missing"),
+        ({"jetstream": {"stream": "a.b"}}, "is not a stream's name"),
+        ({"jetstream": {"stream": "s", "types": ["x"]}}, "without jetstream.typePath"),
+        ({"jetstream": {"stream": "s", "payloadPath": "]["}}, "jetstream.payloadPath"),
+        ({"users": {"id": "who"}}, "users.time is missing"),
+        ({"users": {"id": "who", "lastActive": {"path": "at"}}}, "events have time"),
+        ({"users": {"id": "who", "time": {"path": "at", "format": "%H"}}}, "users.time"),
+        ({"pods": {**NATS, "scheme": "HTTPS"}}, "jetstream takes NATS or TLS"),
+        ({"pods": {**NATS, "scheme": "NATS", "tls": {}}}, "pods.tls is given"),
+        ({"guarantees": {"removal": "Never"}}, "guarantees.removal is about lists of users"),
+        ({"guarantees": {"hiddenSeconds": 0}}, "guarantees.hiddenSeconds is about lists"),
+    ],
+)
+def test_an_invalid_event_log_names_field_and_fix(fields, told):
+    assert told in refused(**(EVENTS | fields)).message
+
+
+def test_a_list_with_a_time_of_events_is_refused():
+    users = {"id": "id", "time": {"path": "at"}}
+    assert "listed users have lastActive" in refused(**(GIVEN | {"users": users})).message
+    assert (
+        "both given"
+        in refused(preset="OpenCloud", auth=LOGIN, pods=NATS, jetstream={"stream": "s"}).message
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "other"),
+    [
+        ({"jetstream": {"stream": "other"}}, True),
+        ({"jetstream": {"stream": "log", "typePath": "t", "types": ["a"]}}, True),
+        ({"pods": {**NATS, "port": 9}}, False),
+    ],
+)
+def test_the_digest_of_a_log_changes_with_what_decides_who_counts(changes, other):
+    assert (made(**EVENTS).digest() != made(**(EVENTS | changes)).digest()) is other

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from licenseusage.cli import main
+from tests.sources.broker import message, now_ms, person
 from tests.sources.product import answer
 
 TOKEN = "tok-9f8e7d"
@@ -180,7 +181,8 @@ USAGE_ERRORS = [
     (("--source", "graph", "--secret", "meter/username"), "NAME/KEY=VALUE"),
     (("--source", "graph", "--secret-file", "meter/username=nowhere"), "nowhere"),
     (("--source", "other", "--url", "ftp://x"), "http://host:port"),
-    (("--source", "other", "--url", "http://h:1/path"), "path"),
+    (("--source", "other", "--url", "nats://h:1"), "http://host:port"),
+    (("--source", "other", "--url", "http://h:1/path"), "what to read"),
     (("--source", "other", "--url", "http://u:p@h:1"), "http://host:port"),
     (("--source", "other", "--url", "http://h:x"), "http://host:port"),
     (("--source", "other", "--cycle-start", "soon"), "YYYY-MM-DD"),
@@ -242,7 +244,8 @@ def test_presets_are_listed_with_how_far_they_were_verified(run):
     assert done.code == 0
     lines = done.out.splitlines()
     assert lines[0].split() == ["NAME", "VERIFIED", "VERSION", "READS"]
-    assert [line.split()[0] for line in lines[1:]] == ["JupyterHub", "OpenCloud", "Standard"]
+    names = ["JupyterHub", "OpenCloud", "OpenCloudEvents", "Standard"]
+    assert [line.split()[0] for line in lines[1:]] == names
     listed = json.loads(run("preset", "list", "-o", "json").out)
     assert {one["name"]: one["verified"] for one in listed}["JupyterHub"] == "Live"
 
@@ -260,3 +263,51 @@ def test_a_preset_is_shown_with_what_to_know(run):
 def test_an_unknown_preset_is_a_usage_error_that_names_the_others(run):
     done = run("preset", "show", "opencloud")
     assert (done.code, "OpenCloud" in done.err) == (2, True)
+
+
+# -- event logs --
+
+EVENTS = {
+    "name": "events",
+    "preset": "OpenCloudEvents",
+    "pods": {"selector": {"matchLabels": {"app": "x"}}},
+}
+
+
+def test_an_event_log_is_tried_and_what_it_lost_is_told(run, file, broker):
+    broker.publish(*(message(name, now_ms()) for name in "aab"), message("c", now_ms(), "x"))
+    asked = ("source", "check", file(EVENTS), "--url", f"nats://127.0.0.1:{broker.server.port}")
+    done = run(*asked)
+    assert (done.code, done.err) == (0, "")
+    assert "events (preset OpenCloudEvents)" in done.out
+    assert "events read     3" in done.out
+    assert "counted so far  2" in done.out
+    assert "1 OtherType" in done.out
+    assert "yes: everything that the stream still holds" in done.out
+    assert "at best         LowerBound: part of this cycle was lost" in done.out
+    assert "note            StreamBegan: The stream main-queue was made only then" in done.out
+    assert person("a") not in done.out + done.err
+    facts = json.loads(run(*asked, "-o", "json").out)
+    assert (facts["eventsRead"], facts["usersListed"], facts["usersCounted"]) == (3, None, 2)
+    assert [one["reason"] for one in facts["lost"]] == ["StreamBegan"]
+    assert facts["lost"][0]["startTime"] == facts["cycle"]["startTime"]
+    shown = run(*asked, "--show-ids").out.splitlines()[-2:]
+    assert [line.strip() for line in shown] == [person("a"), person("b")]
+    assert broker.consumers() == []
+
+
+def test_a_log_that_was_there_before_the_cycle_can_be_exact(run, file, broker):
+    broker.publish(message("a", now_ms()))
+    tomorrow = (now() + timedelta(days=1)).strftime("%Y-%m-%d")
+    url = f"nats://127.0.0.1:{broker.server.port}"
+    asked = ("source", "check", file(EVENTS), "--url", url, "--cycle-start", tomorrow)
+    facts = json.loads(run(*asked, "-o", "json").out)
+    assert (facts["usersCounted"], facts["lost"]) == (0, [])
+    assert facts["accuracyAtBest"]["accuracy"] == "Exact"
+
+
+def test_an_event_log_has_addresses_of_its_own(run, file):
+    done = run("source", "check", file(EVENTS), "--url", "https://h:1")
+    assert (done.code, "nats://host:port or tls://host:port" in done.err) == (2, True)
+    done = run("source", "check", file(EVENTS), "--url", "nats://127.0.0.1:1")
+    assert (done.code, "error: Unreachable: Source events" in done.err) == (3, True)

@@ -21,7 +21,7 @@ from licenseusage.api.model import (
 )
 from licenseusage.api.selector import LabelSelector
 
-Scheme = Literal["HTTP", "HTTPS"]
+Scheme = Literal["HTTP", "HTTPS", "NATS", "TLS"]
 PodsMode = Literal["AnyReady"]
 Method = Literal["GET", "POST"]
 BodyFormat = Literal["JSON"]
@@ -102,8 +102,11 @@ class Pods(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             Rule(
-                "!has(self.tls) || !has(self.scheme) || self.scheme == 'HTTPS'",
-                "tls is given, but scheme is HTTP: use scheme: HTTPS, or remove tls",
+                "!has(self.tls) || !has(self.scheme) || self.scheme in ['HTTPS', 'TLS']",
+                "tls is given, but scheme is HTTP or NATS: use scheme: HTTPS (TLS for jetstream), "
+                "or remove tls",
+                "'tls is given, but scheme is ' + self.scheme + ': use scheme: ' + (self.scheme == "
+                "'NATS' ? 'TLS' : 'HTTPS') + ', or remove tls'",
                 field_path=".tls",
             )
         )
@@ -121,8 +124,8 @@ class Pods(ApiModel):
     )
     scheme: Scheme | None = Field(
         default=None,
-        description="scheme is HTTP or HTTPS. HTTPS if neither this nor the preset says. With "
-        "HTTP the credentials cross the cluster in clear.",
+        description="scheme is HTTP or HTTPS, for jetstream NATS or TLS. HTTPS or TLS if neither "
+        "this nor the preset says. With HTTP and NATS the credentials cross the cluster in clear.",
     )
     mode: PodsMode | None = Field(
         default=None,
@@ -130,12 +133,12 @@ class Pods(ApiModel):
         "asked, and the next one if it does not answer.",
     )
     tls: Tls | None = Field(
-        default=None, description="tls says how the pods' certificates are verified (HTTPS)."
+        default=None, description="tls says how the pods' certificates are verified."
     )
 
 
 class BasicAuth(ApiModel):
-    """HTTP basic authentication."""
+    """A user name and a password."""
 
     secret_ref: SecretRef = Field(
         description="secretRef names the Secret whose keys username and password are sent (the "
@@ -179,7 +182,8 @@ class Auth(ApiModel):
 
     basic: BasicAuth | None = Field(
         default=None,
-        description="basic sends a user name and a password (HTTP basic authentication).",
+        description="basic sends a user name and a password (HTTP basic authentication, or the "
+        "user and password of a NATS server).",
     )
     header: HeaderAuth | None = Field(
         default=None,

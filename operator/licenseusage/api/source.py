@@ -1,7 +1,7 @@
 """A source of activity, as the user writes it.
 
-Two orthogonal choices: a fetch (``http``) and a meaning (``users``). Later kinds become optional
-siblings of them, told apart by the one-of rules of :class:`Source`.
+Two orthogonal choices: a fetch (``http`` or ``jetstream``) and a meaning (``users``). Later kinds
+become optional siblings of them, told apart by the one-of rules of :class:`Source`.
 """
 
 from typing import Annotated, Literal
@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from licenseusage.api.fetch import Auth, Http, JMESPath, Pods
+from licenseusage.api.jetstream import Jetstream
 from licenseusage.api.model import LIST_TYPE, ApiModel, Rule, rules, set_list
 
-Granularity = Literal["Second", "Minute", "Hour", "Day"]
+Granularity = Literal["Millisecond", "Second", "Minute", "Hour", "Day"]
 Normalization = Literal["Trim", "Lowercase"]
 Removal = Literal["Never", "ListedOnce", "Unknown"]
 Ids = Literal["Stable", "Renamable", "Unknown"]
@@ -93,8 +94,36 @@ class LastActive(ApiModel):
     )
     granularity: Granularity | None = Field(
         default=None,
-        description="granularity is the step of the product's times: Second, Minute, Hour or Day. "
-        "If neither this nor the preset says: Second, or Day for a format without a time of day.",
+        description="granularity is the step of the product's times: Millisecond, Second, Minute, "
+        "Hour or Day. If neither this nor the preset says: Second, or Day for a format without a "
+        "time of day.",
+    )
+
+
+class EventTime(ApiModel):
+    """When an event happened, and how that is written."""
+
+    path: JMESPath | None = Field(
+        default=None,
+        description="path is a JMESPath over a message that gives the time of its event. Required, "
+        "unless the preset names one.",
+    )
+    format: TimeFormat | None = Field(
+        default=None,
+        description="format is Auto (RFC 3339, or a number of seconds or milliseconds since "
+        "1970), EpochSeconds, EpochMillis or a strptime pattern. Auto if neither this nor the "
+        "preset says.",
+    )
+    naive_timezone: TimeZone | None = Field(
+        default=None,
+        description="naiveTimezone is the IANA time zone of times that are written without an "
+        "offset. UTC if neither this nor the preset says.",
+    )
+    granularity: Granularity | None = Field(
+        default=None,
+        description="granularity is the step of the times: Millisecond, Second, Minute, Hour or "
+        "Day. If neither this nor the preset says: Second, or Day for a format without a time of "
+        "day.",
     )
 
 
@@ -114,18 +143,33 @@ class CreatedAt(ApiModel):
 
 
 class Users(ApiModel):
-    """A list of users with the time of their last activity."""
+    """Users with the time of their last activity, or events with the user who caused them."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "!has(self.time) || !(has(self.lastActive) || has(self.createdAt))",
+                "users.time is for events and users.lastActive and createdAt for listed users: "
+                "give those that fit the fetch",
+            )
+        )
+    )
 
     id: JMESPath | None = Field(
         default=None,
-        description="id is a JMESPath over a user that gives a text or an integer which names the "
-        "person for good. Required, unless the preset names one. Ids stay in the operator's "
-        "memory; the ledger keeps keyed pseudonyms.",
+        description="id is a JMESPath over a user (an event's payload) that gives a text or an "
+        "integer which names the person for good. Required, unless the preset names one. Ids stay "
+        "in the operator's memory; the ledger keeps keyed pseudonyms.",
     )
     last_active: LastActive | None = Field(
         default=None,
-        description="lastActive says where a user's last activity stands. Required, unless the "
-        "preset has it.",
+        description="lastActive says where a user's last activity stands. Required with http, "
+        "unless the preset has it.",
+    )
+    time: EventTime | None = Field(
+        default=None,
+        description="time says where an event's time stands in a message. Required with "
+        "jetstream, unless the preset has it.",
     )
     created_at: CreatedAt | None = Field(
         default=None,
@@ -134,8 +178,8 @@ class Users(ApiModel):
     )
     exclude: JMESPath | None = Field(
         default=None,
-        description="exclude is a JMESPath over a user; whoever makes it true is not counted "
-        "(bots, service accounts).",
+        description="exclude is a JMESPath over a user (an event's payload); whoever makes it true "
+        "is not counted (bots, service accounts).",
     )
     exclude_ids: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] | None = Field(
         default=None,
@@ -169,7 +213,8 @@ class Guarantees(ApiModel):
     clock_skew_seconds: Annotated[int, Field(ge=0, le=300)] | None = Field(
         default=None,
         description="clockSkewSeconds is how far the product's clock may be from the operator's. "
-        "Without it the difference is measured from the Date header of each answer.",
+        "Without it the difference is measured: from the Date header of each answer, for jetstream "
+        "from the server's time (NATS 2.10 or newer).",
     )
     removal: Removal | None = Field(
         default=None,
@@ -225,17 +270,38 @@ class Source(ApiModel):
                 field_path=".pods",
             ),
             Rule(
-                "has(self.preset) || (has(self.http) && has(self.http.path))",
-                "http.path is missing: say what to request, or name a preset (`licenseusage "
-                "preset list`)",
-                "'source ' + self.name + ' has no http.path: say what to request, or name a preset "
-                "(`licenseusage preset list`)'",
+                "!has(self.http) || !has(self.jetstream)",
+                "http and jetstream are both given: a source has one way to be read; make two "
+                "sources of it",
+                "'source ' + self.name + ' has both http and jetstream: a source has one way to be "
+                "read; make two sources of it'",
+                field_path=".jetstream",
+            ),
+            Rule(
+                "has(self.preset) || has(self.jetstream) || (has(self.http) && "
+                "has(self.http.path))",
+                "http.path is missing: say what to request, give jetstream instead, or name a "
+                "preset (`licenseusage preset list`)",
+                "'source ' + self.name + ' has no http.path: say what to request, give jetstream "
+                "instead, or name a preset (`licenseusage preset list`)'",
                 reason="FieldValueRequired",
                 field_path=".http",
             ),
             Rule(
-                "has(self.preset) || (has(self.users) && has(self.users.id) && "
-                "has(self.users.lastActive) && has(self.users.lastActive.path))",
+                "has(self.preset) || !has(self.jetstream) || (has(self.jetstream.stream) && "
+                "(!has(self.jetstream.types) || has(self.jetstream.typePath)))",
+                "jetstream.stream is missing, or types is given without typePath: name the "
+                "stream, and where a message's type stands",
+                "'source ' + self.name + (has(self.jetstream.stream) ? ' has jetstream.types "
+                "without typePath: say where the type of a message stands' : ' has no "
+                "jetstream.stream: name the stream')",
+                reason="FieldValueRequired",
+                field_path=".jetstream",
+            ),
+            Rule(
+                "has(self.preset) || has(self.jetstream) || (has(self.users) && "
+                "has(self.users.id) && has(self.users.lastActive) && "
+                "has(self.users.lastActive.path))",
                 "users.id or users.lastActive.path is missing: say where a user's id and last "
                 "activity stand, or name a preset (`licenseusage preset list`)",
                 "'source ' + self.name + ' has no users.id or no users.lastActive.path: say where "
@@ -243,6 +309,37 @@ class Source(ApiModel):
                 "list`)'",
                 reason="FieldValueRequired",
                 field_path=".users",
+            ),
+            Rule(
+                "has(self.preset) || !has(self.jetstream) || (has(self.users) && "
+                "has(self.users.id) && has(self.users.time) && has(self.users.time.path))",
+                "users.id or users.time.path is missing: say where an event's user and time stand",
+                "'source ' + self.name + ' has no users.id or no users.time.path: say where an "
+                "event\\'s user and time stand'",
+                reason="FieldValueRequired",
+                field_path=".users",
+            ),
+            Rule(
+                "!has(self.jetstream) || !has(self.auth) || !has(self.auth.header)",
+                "auth.header is for http: a NATS server takes a user and a password (auth.basic)",
+                field_path=".auth",
+            ),
+            Rule(
+                "!has(self.pods) || !has(self.pods.scheme) || (has(self.jetstream) ? "
+                "self.pods.scheme in ['NATS', 'TLS'] : (!has(self.http) || self.pods.scheme in "
+                "['HTTP', 'HTTPS']))",
+                "pods.scheme does not fit: HTTP or HTTPS for http, NATS or TLS for jetstream",
+                "'source ' + self.name + ': pods.scheme ' + self.pods.scheme + ' does not fit: "
+                "HTTP or HTTPS for http, NATS or TLS for jetstream'",
+                field_path=".pods",
+            ),
+            Rule(
+                "!has(self.jetstream) || !has(self.guarantees) || !(has(self.guarantees.removal) "
+                "|| has(self.guarantees.order) || has(self.guarantees.hiddenSeconds) || "
+                "has(self.guarantees.initialValue))",
+                "removal, order, hiddenSeconds and initialValue are about lists of users: what a "
+                "log still holds is found by its sequence numbers; remove them",
+                field_path=".guarantees",
             ),
             Rule(
                 "has(self.preset) || !has(self.http) || !has(self.http.pagination) || "
@@ -307,10 +404,15 @@ class Source(ApiModel):
         default=None,
         description="http is the request that lists the users. The preset may have it.",
     )
+    jetstream: Jetstream | None = Field(
+        default=None,
+        description="jetstream is a stream of NATS JetStream that holds the users' events, instead "
+        "of http. The preset may have it.",
+    )
     users: Users | None = Field(
         default=None,
-        description="users says what the listed items mean: users with their last activity. The "
-        "preset may have it.",
+        description="users says what the listed items mean: users with their last activity, or "
+        "events with the user who caused them. The preset may have it.",
     )
     identity: DnsLabel | None = Field(
         default=None,

@@ -23,7 +23,7 @@ from licenseusage.cli.source_file import SourceFile, read_source_file
 from licenseusage.clock import SystemClock, clock_from
 from licenseusage.errors import Stalled
 from licenseusage.metering.cycles import Cycle, Terms
-from licenseusage.sources.definition import BasicAuth, EffectiveSource
+from licenseusage.sources.definition import BasicAuth, EffectiveSource, Scheme
 from licenseusage.sources.failures import Reason
 from licenseusage.sources.poll import (
     Credentials,
@@ -47,6 +47,9 @@ _OUT_OF_REACH = {
 }
 """Failures that say nothing about the source: it could not be found out."""
 
+_PORTS = {"http": 80, "https": 443, "nats": 4222, "tls": 4222}
+_SCHEMES: dict[str, Scheme] = {"http": "HTTP", "https": "HTTPS", "nats": "NATS", "tls": "TLS"}
+
 app = typer.Typer(
     help="Try a source definition against a product, without a cluster.", no_args_is_help=True
 )
@@ -64,7 +67,11 @@ def check(
         typer.Argument(help="YAML file with a LicenseUsage or a source; - for standard input."),
     ],
     url: Annotated[
-        str, typer.Option(help="Where the product is: https://host:port (the source has the path).")
+        str,
+        typer.Option(
+            help="Where the product is: https://host:port (the source has the path), of an event "
+            "log tls://host:port; http and nats are without TLS."
+        ),
     ],
     secret: Annotated[
         list[str] | None,
@@ -106,7 +113,7 @@ def check(
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Poll once and tell what was seen: pages, users, who was skipped and why, what it can prove.
+    """Poll once and tell what was seen: users or events, what was skipped and why, what is proved.
 
     Nothing is stored and nothing is sent anywhere but to the address given. Exits with 0 if the
     poll succeeded, 1 if the source or the answer is not right, 3 if the product could not be
@@ -120,6 +127,9 @@ def check(
         kubectl port-forward deploy/hub 8081 &
         licenseusage source check hub.yaml --url http://127.0.0.1:8081
             --secret-file hub-token/token=token.txt
+
+        kubectl port-forward deploy/opencloud 9233 &
+        licenseusage source check events.yaml --url nats://127.0.0.1:9233
     """
     read = read_source_file(file, name)
     values = _secret_values(secret or [], secret_file or [])
@@ -162,22 +172,25 @@ def _target(url: str, ca: Path | None, source: EffectiveSource) -> Target:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise typer.BadParameter("give http://host:port or https://host:port", param_hint="--url")
+    plain, secured = ("nats", "tls") if source.reads_log else ("http", "https")
+    if parts.scheme not in (plain, secured) or not parts.hostname or parts.username is not None:
+        raise typer.BadParameter(
+            f"give {plain}://host:port or {secured}://host:port", param_hint="--url"
+        )
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise typer.BadParameter(
-            "give scheme, host and port only; the path and the query stand in the source",
+            "give scheme, host and port only; what to read there stands in the source",
             param_hint="--url",
         )
-    secure = parts.scheme == "https"
+    secure = parts.scheme == secured
     try:
         pem = ca.read_text("utf-8") if ca else None
     except (OSError, UnicodeDecodeError):
         raise typer.BadParameter(f"{ca} cannot be read as a PEM file", param_hint="--ca") from None
     return Target(
         host=parts.hostname,
-        port=port or (443 if secure else 80),
-        scheme="HTTPS" if secure else "HTTP",
+        port=port or _PORTS[parts.scheme],
+        scheme=_SCHEMES[parts.scheme],
         ca_pem=pem if secure else None,
         server_name=source.pods.server_name if secure else None,
     )
@@ -254,13 +267,24 @@ def _facts(
         "pages": result.pages,
         "bytes": result.bytes,
         "seconds": round(result.seconds, 3),
-        "usersListed": result.users_listed,
+        "usersListed": None if source.reads_log else result.users_listed,
+        "eventsRead": result.users_listed if source.reads_log else None,
         "provisionedUsers": result.provisioned,
         "usersCounted": result.counted,
         "skipped": result.skipped,
         "clockSkewSeconds": result.clock_skew_ms / 1000,
         "complete": result.complete,
         "incomplete": _reason(result.incomplete),
+        "lost": [
+            {
+                "startTime": rfc3339(hole.start_ms),
+                "endTime": rfc3339(hole.end_ms),
+                "reason": hole.reason,
+            }
+            for reading in result.readings.values()
+            for hole in reading.holes
+        ],
+        "note": result.hint,
         "accuracyAtBest": {"accuracy": str(best.accuracy), "message": best.why},
         "failure": _reason(result.failure),
     }
@@ -276,19 +300,25 @@ def _reason(failure: Any) -> dict[str, str] | None:  # noqa: ANN401 - Failure or
 def _print(source: EffectiveSource, cycle: Cycle, result: PollResult) -> None:
     best = supported(source, result)
     skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(result.skipped.items()))
+    log = source.reads_log
     print_fields(
         [
             ("source", source.name + (f" (preset {source.preset})" if source.preset else "")),
             ("counts", source.definition),
             ("cycle", f"{rfc3339(cycle.start_ms)} to {rfc3339(cycle.end_ms)}"),
-            ("read", f"{result.pages} pages, {result.bytes} bytes in {result.seconds:.2f} s"),
-            ("users listed", result.users_listed),
-            ("provisioned", result.provisioned),
+            (
+                "read",
+                f"{result.pages} {'batches' if log else 'pages'}, {result.bytes} bytes in "
+                f"{result.seconds:.2f} s",
+            ),
+            ("events read" if log else "users listed", result.users_listed),
+            *(() if log else (("provisioned", result.provisioned),)),
             ("counted so far", result.counted),
-            ("skipped", skipped or "nobody"),
+            ("skipped", skipped or ("nothing" if log else "nobody")),
             ("clock", f"at most {result.clock_skew_ms / 1000:.1f} s apart"),
-            ("complete", _complete(result)),
+            ("complete", _complete(result, log=log)),
             ("at best", f"{best.accuracy}: {best.why}"),
+            *((("note", result.hint),) if _says_more(result) else ()),
         ]
     )
     for one in result.ids:
@@ -297,9 +327,17 @@ def _print(source: EffectiveSource, cycle: Cycle, result: PollResult) -> None:
         typer.echo(f"error: {result.failure.reason}: {result.failure.message}", err=True)
 
 
-def _complete(result: PollResult) -> str:
+def _says_more(result: PollResult) -> bool:
+    incomplete = result.incomplete
+    return result.hint is not None and (incomplete is None or result.hint != incomplete.message)
+
+
+def _complete(result: PollResult, *, log: bool) -> str:
     if result.complete:
-        return "yes: who is not listed was not active"
+        what = (
+            "everything that the stream still holds" if log else "who is not listed was not active"
+        )
+        return f"yes: {what}"
     if result.incomplete:
         return f"no, {result.incomplete.reason}: {result.incomplete.message}"
     return f"no, {result.failure.reason}" if result.failure else "no"

@@ -219,7 +219,10 @@ class Collector:
         self._remember(job, memory, result, reach.digest)
 
     async def _requests(self, job: Job) -> tuple[CycleRequest, ...]:
-        """What is wanted of each cycle: no maybe set that is there, and no roster that is over."""
+        """What is wanted of each cycle.
+
+        No maybe set that is there, no roster that is over, and of a log only what is new.
+        """
         rosters = job.source.properties.removal is Removal.LISTED_ONCE
 
         def read(ledger: Ledger) -> list[StoreState]:
@@ -227,7 +230,12 @@ class Collector:
             return [found.get(job.store, StoreState()) for found in states]
 
         wanted = [
-            CycleRequest(cycle, state.closed, roster=rosters and not state.ended >> CYCLE_BIT & 1)
+            CycleRequest(
+                cycle,
+                state.closed,
+                roster=rosters and not state.ended >> CYCLE_BIT & 1,
+                log=state.log,
+            )
             for cycle, state in zip(job.cycles, await self._books.do(read), strict=True)
         ]
         if job.coming is not None and rosters:
@@ -296,11 +304,13 @@ class Collector:
             clock_skew_ms=result.clock_skew_ms,
             complete=result.complete,
             facts={by_index[index]: facts for index, facts in result.facts.items()},
+            readings={by_index[index]: read for index, read in result.readings.items()},
             pseudonym_key_id=key_id,
             rules_digest=job.rules_digest,
             selection=job.source.selection,
             failure=PollFailure(failure.reason, failure.message) if failure else None,
-            listed=result.users_listed,
+            # A log has events, not users: how many are listed cannot be said.
+            listed=None if job.source.reads_log else result.users_listed,
             counted=result.counted,
             skipped=result.skipped,
             provisioned=result.provisioned,

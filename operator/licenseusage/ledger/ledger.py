@@ -178,8 +178,8 @@ class Ledger:
     def record_poll(self, poll: PollRecord, now_ms: int) -> None:
         """Make one poll durable: facts of all its cycles, closed words, coverage, source status.
 
-        Cycles that have no record yet are created Open. Facts for a cycle whose facts were deleted
-        are dropped.
+        Also the position of an event log. Cycles that have no record yet are created Open. Facts
+        for a cycle whose facts were deleted are dropped.
 
         Raises:
             Stalled: ``PseudonymKeyChanged``: facts made with another key than the cycle's.
@@ -188,7 +188,7 @@ class Ledger:
             polls.record_poll(connection, poll)
 
     def store_states(self, meter_id: int, cycle: Cycle) -> dict[StoreKey, StoreState]:
-        """Return the words of every store of a cycle; pass ``closed`` as ``already_closed``."""
+        """Return what is known of every store of a cycle: where its next poll goes on from."""
         with self._read() as connection:
             return polls.store_states(connection, meter_id, cycle)
 

@@ -35,4 +35,10 @@ def _rosters(connection: Connection) -> None:
     schema.roster_users.create(connection)
 
 
-_STEPS: dict[int, Callable[[Connection], None]] = {1: _rosters}
+def _logs(connection: Connection) -> None:
+    """2 to 3: how far event logs were read."""
+    for table in (schema.log_positions, schema.log_ranges, schema.log_holes):
+        table.create(connection)
+
+
+_STEPS: dict[int, Callable[[Connection], None]] = {1: _rosters, 2: _logs}

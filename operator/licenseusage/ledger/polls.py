@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 
 from licenseusage.errors import Stalled
 from licenseusage.ledger.database import upsert
+from licenseusage.ledger.logs import log_states, record_reading
 from licenseusage.ledger.records import (
     CycleState,
     PollFailure,
@@ -45,6 +46,8 @@ def record_poll(connection: Connection, poll: PollRecord) -> None:
             continue  # another definition of who counts, which began when the cycle was over
         _join_store(connection, store, cycle, poll, found)
         join_roster(connection, poll.meter_id, cycle, poll.store, found.roster)
+        if (reading := poll.readings.get(cycle)) is not None:
+            record_reading(connection, store.id, cycle, poll.properties, reading)
     status = source_statuses(connection, poll.meter_id).get(poll.store.source)
     if poll.failure is None:
         _extend_coverage(connection, poll, status)
@@ -52,12 +55,18 @@ def record_poll(connection: Connection, poll: PollRecord) -> None:
 
 
 def store_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, StoreState]:
-    """Return the words of every store of a cycle."""
+    """Return what is known of every store of a cycle."""
+    logs = log_states(connection, meter_id, cycle)
     of_cycle = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
     rows = connection.execute(select(stores).join(cycles).where(of_cycle))
     return {
         StoreKey(row.source, row.domain): StoreState(
-            row.closed, row.ended, row.refuted, row.followed, row.seen_until_ms
+            row.closed,
+            row.ended,
+            row.refuted,
+            row.followed,
+            row.seen_until_ms,
+            logs.get(StoreKey(row.source, row.domain)),
         )
         for row in rows
     }
@@ -134,7 +143,8 @@ def _join_store(
     told = poll.failure is None or bool(found.sure or found.low)
     seen_until = poll.ended_ms + poll.clock_skew_ms if told else None
     known = [ms for ms in (store.seen_until_ms, seen_until) if ms is not None]
-    succeeded = poll.failure is None
+    # A log's days are known once they were read, however late.
+    succeeded = poll.failure is None and cycle not in poll.readings
     followed = days_followed(cycle, poll.ended_ms, poll.interval_ms) if succeeded else 0
     connection.execute(
         update(stores)

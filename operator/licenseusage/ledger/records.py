@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from licenseusage.metering.cycles import Cycle, Grid
+from licenseusage.metering.events import LogReading, LogState
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.properties import Properties
 from licenseusage.metering.statement import CycleStatement
@@ -111,7 +112,7 @@ class StoreKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoreState:
-    """Words of a store (``metering.cycles``), and when it was last heard of.
+    """Words of a store (``metering.cycles``), when it was last heard of, and how far it was read.
 
     Attributes:
         closed: Windows with a covering proof range: pass as ``already_closed`` to the next poll.
@@ -119,6 +120,7 @@ class StoreState:
         refuted: Windows in which a declared property is refuted.
         followed: Days that a successful poll followed within two intervals.
         seen_until_ms: Greatest end of a poll that told something, plus its clock skew.
+        log: Event logs: what the next reading goes on from; None: read from the start.
     """
 
     closed: int = 0
@@ -126,6 +128,7 @@ class StoreState:
     refuted: int = 0
     followed: int = 0
     seen_until_ms: int | None = None
+    log: LogState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,8 @@ class PollRecord:
         skipped: Users skipped, by reason.
         provisioned: Users provisioned, None where unknown.
         size_bytes: Bytes received.
+        readings: Event logs: cycle -> what was read of the log, for cycles of ``facts``. A reading
+            that does not go on from the position held leaves only who was seen.
     """
 
     meter_id: int
@@ -183,6 +188,7 @@ class PollRecord:
     skipped: Mapping[str, int] = field(default_factory=dict)
     provisioned: int | None = None
     size_bytes: int | None = None
+    readings: Mapping[Cycle, LogReading] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 2
+VERSION = 3
 
 metadata = MetaData()
 
@@ -233,4 +233,37 @@ outbox = Table(
         "state in ('AwaitingApproval', 'Pending', 'Sending', 'Accepted', 'Rejected', 'Conflict')",
         name="delivery_state",
     ),
+)
+
+# --- event logs (source kind D) -------------------------------------------------------------------
+# How far a log was read for a store. Written in the transaction of what was read: never apart.
+log_positions = Table(
+    "log_positions",
+    metadata,
+    Column("store_id", ForeignKey("stores.id"), primary_key=True),
+    Column("stream", String(255), nullable=False),
+    Column("created", String(64), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("stored_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("behind", Integer, nullable=False),
+)
+
+# Proof ranges: of which stamps every event is known. Disjoint, none touching another.
+log_ranges = Table(
+    "log_ranges",
+    metadata,
+    Column("store_id", ForeignKey("stores.id"), primary_key=True),
+    Column("start_ms", BigInteger, primary_key=True),
+    Column("end_ms", BigInteger, nullable=False),
+)
+
+# Stretches of a log that were lost, and why; only what no range covers is lost in fact.
+log_holes = Table(
+    "log_holes",
+    metadata,
+    Column("store_id", ForeignKey("stores.id"), primary_key=True),
+    Column("start_ms", BigInteger, primary_key=True),
+    Column("end_ms", BigInteger, primary_key=True),
+    Column("reason", String(64), primary_key=True),
 )

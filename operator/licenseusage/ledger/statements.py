@@ -1,12 +1,12 @@
 """The statement about a cycle, put together from the facts held. Reads only."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from licenseusage.ledger import polls
+from licenseusage.ledger import logs, polls
 from licenseusage.ledger.counting import CountedStore, DomainCount, count_domain
 from licenseusage.ledger.records import DeclaredSource, SourceStatus, StoreKey
 from licenseusage.ledger.rosters import rosters_of, runs_of
@@ -15,12 +15,14 @@ from licenseusage.ledger.vanished import seen_but_inactive, seen_but_unlisted
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.combine import Combine, overlap_of, unstable_tally
 from licenseusage.metering.coverage import Observed, coverage, gap_around
-from licenseusage.metering.cycles import CYCLE_BIT, Cycle
+from licenseusage.metering.cycles import CYCLE_BIT, CYCLE_MASK, Cycle
+from licenseusage.metering.events import LogState
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.known import Tally, across, bounds_of
 from licenseusage.metering.properties import Properties
 from licenseusage.metering.roster import missing
 from licenseusage.metering.statement import (
+    LOG_HOLE,
     NO_CLOSING_POLL,
     REMOVED_USERS,
     ROSTER_MISSING,
@@ -120,7 +122,8 @@ def make_statement(
     refuted = [store for store in held if store.refuted]
     if not ended:
         bounds = bounds.so_far()
-    observed = _observed(connection, meter_id, held, sources)
+    logged = logs.log_states(connection, meter_id, cycle)
+    observed = _observed(connection, meter_id, held, sources, logged, cycle, end)
     return CycleStatement(
         cycle=cycle,
         as_of_ms=end,
@@ -204,6 +207,8 @@ def _unbounded(bounds: Bounds, held: Sequence[_Held]) -> tuple[str, ...]:
             reasons.append(ROSTER_MISSING)
         elif not store.properties.keeps_users and not store.properties.keeps_roster:
             reasons.append(REMOVED_USERS)
+        elif store.properties.log and store.word("ended") & ~store.word("closed") & CYCLE_MASK:
+            reasons.append(LOG_HOLE)
     if not held or any(not store.word("ended") >> CYCLE_BIT & 1 for store in held):
         reasons.append(NO_CLOSING_POLL)
     return tuple(dict.fromkeys(reasons))
@@ -231,6 +236,9 @@ def _observed(
     meter_id: int,
     held: Sequence[_Held],
     sources: Sequence[DeclaredSource],
+    logged: Mapping[StoreKey, LogState],
+    cycle: Cycle,
+    end_ms: int,
 ) -> list[Observed]:
     """What each declared source saw; without any (the object is gone), each that has facts."""
     spans = {source.store.source: source.interval_ms for source in sources}
@@ -242,7 +250,8 @@ def _observed(
         status = statuses.get(source)
         failure = status.failure.reason if status and status.failure else None
         seen = polls.intervals(connection, meter_id, source)
-        observed.append(Observed(seen, failure, interval_ms))
+        holes = logs.unread(logged, source, cycle, end_ms)
+        observed.append(Observed(seen, failure, interval_ms, holes))
     return observed
 
 

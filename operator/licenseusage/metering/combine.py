@@ -83,7 +83,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class ProofStore:
-    """A store whose facts are proof records: rolling lists, event logs, lists that forget."""
+    """A store whose facts are proof records: rolling lists, lists that forget."""
 
     domain: str
     facts: Proofs

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.events import Hole
 
 MAX_GAPS = 32  # REPORT_FORMAT §5
 BEFORE_FIRST_POLL = "BeforeFirstPoll"
@@ -82,11 +83,13 @@ class Observed:
         failure: Reason of its failures since the last success; None: nothing failed.
         interval_ms: Effective interval; the time since the last success is no gap before two of
             them.
+        holes: Event logs: what was lost or not read yet, although the polls succeeded.
     """
 
     intervals: Sequence[Interval]
     failure: str | None = None
     interval_ms: int = 0
+    holes: Sequence[Hole] = ()
 
 
 def coverage(start_ms: int, as_of_ms: int, sources: Sequence[Observed]) -> Coverage:
@@ -143,6 +146,10 @@ def days_followed(cycle: Cycle, ended_ms: int, interval_ms: int) -> int:
 
 def _gaps_of(source: Observed, start: int, end: int) -> Iterable[Gap]:
     """Unobserved spans of one source within ``[start, end)``, in whole seconds."""
+    for hole in source.holes:
+        first, last = max(start, hole.start_ms // 1000), min(end, -(-hole.end_ms // 1000))
+        if first < last:
+            yield Gap(first, last, hole.reason)
     seen_until = start
     for interval in source.intervals:
         first, last = -(-interval.start_ms // 1000), interval.end_ms // 1000

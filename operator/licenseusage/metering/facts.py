@@ -158,7 +158,7 @@ def list_facts(
     roster = None
     if listed is not None and properties.keeps_roster:
         roster = roster_of(cycle, properties, polled, listed)
-    return Facts(sure, _without_sure(maybe, sure), closed, ended, roster=roster)
+    return Facts(sure, without_sure(maybe, sure), closed, ended, roster=roster)
 
 
 def merge(a: Facts, b: Facts) -> Facts:
@@ -178,7 +178,7 @@ def merge(a: Facts, b: Facts) -> Facts:
         full[window] = min(full.get(window, count), count)
     return Facts(
         sure,
-        _without_sure(maybe, sure),
+        without_sure(maybe, sure),
         a.closed | b.closed,
         a.ended | b.ended,
         refuted,
@@ -210,7 +210,8 @@ def refutes(sure: Mapping[bytes, int], other: Facts) -> int:
     return refuted
 
 
-def _without_sure(maybe: dict[bytes, int], sure: Mapping[bytes, int]) -> dict[bytes, int]:
+def without_sure(maybe: Mapping[bytes, int], sure: Mapping[bytes, int]) -> dict[bytes, int]:
+    """Return the ``maybe`` words less what is sure, without those left empty."""
     left = ((user, bits & ~sure.get(user, 0)) for user, bits in maybe.items())
     return {user: bits for user, bits in left if bits}
 

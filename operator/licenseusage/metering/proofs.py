@@ -4,7 +4,8 @@ A proof record says: every user with an activity in this range is one of these. 
 about the past that never becomes false, so that records of any number of polls, replicas and
 backups are simply collected; one that another makes superfluous is dropped (MEASUREMENT §8).
 
-Users whose listing never forgets need none of this: ``facts`` holds the same in two words a user.
+Two kinds have a compact form that says the same in two words a user: lists that never forget
+(``facts``), and event logs (``events``), whose records differ by the stretch of time alone.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Set

@@ -22,7 +22,7 @@ class Removal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """Declared properties of a source of users with last-activity times. All spans in ms, >= 0.
+    """Declared properties of a list of users with last-activity times, or of a log. Spans in ms.
 
     Attributes:
         granularity_ms: g: the value v means a stamp in ``[v, v + g)``.
@@ -31,6 +31,8 @@ class Properties:
         lag_ms: L: an activity at t is shown at the latest at t + L.
         hidden_ms: H: a shown v does not rule out activity in ``(v, v + H]``.
         removal: K: whether listed users can leave.
+        log: An event log (kind D): what was read of it proves stretches of time, whoever is listed
+            anywhere; ``removal`` is ``NEVER``.
         roster_gap_ms: With ``LISTED_ONCE``: how far two complete polls may lie apart. A setting:
             nobody is believed to be created, used and removed within it.
         ids_stable: An id is never renamed or swapped.
@@ -49,6 +51,7 @@ class Properties:
     initial_created: bool = False
     created_tolerance_ms: int = 0
     roster_gap_ms: int = DAY_MS
+    log: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no rule covers.
@@ -78,11 +81,12 @@ class Properties:
     def assumptions(self) -> tuple[str, ...]:
         """Tokens for ``rules.assumptions`` of the report: the properties that accuracy rests on."""
         bounded = self.keeps_users or self.keeps_roster
+        listed = not self.log
         held = {
-            "RemovalNever": self.keeps_users,
+            "RemovalNever": listed and self.keeps_users,
             "RemovalListedOnce": self.keeps_roster,
             "IdsStable": self.ids_stable,
             "IdsNotReused": bounded and not self.id_reuse,
-            "NothingHidden": bounded and self.hidden_ms == 0,
+            "NothingHidden": listed and bounded and self.hidden_ms == 0,
         }
         return tuple(token for token, holds in held.items() if holds)

@@ -28,6 +28,7 @@ UNLISTED_USERS = "UnlistedUsers"
 RULES_CHANGED = "RulesChanged"
 SOURCE_GONE = "SourceGone"
 STORE_GONE = "StoreGone"
+LOG_HOLE = "LogHole"
 PROOF_GAP = "ProofGap"
 UNPROVED_COUNTS = "UnprovedCounts"
 
@@ -42,7 +43,7 @@ _WHY_BOUNDED = {
     ),
     ROLLING_LIST: "the product tells who was active lately, not when; this concerns {people}",
     BARE_COUNTS: "the product states numbers only, over spans that are not the cycle's",
-    STRADDLING_EVENTS: ("{people} may have been active on either side of the cycle's start or end"),
+    STRADDLING_EVENTS: "{people} may have been active on either side of the cycle's start or end",
 }
 
 # In the order in which a person is told; the first that applies is what to look at.
@@ -54,6 +55,7 @@ _WHY_UNBOUNDED = {
     REMOVED_USERS: "this product forgets removed users",
     SOURCE_GONE: "a source is no longer declared, and what it had recorded was not read to the end",
     STORE_GONE: "a pod took away what only it had recorded",
+    LOG_HOLE: "part of the product's event log was lost before it could be read",
     UNLISTED_USERS: "somebody was seen who was gone before the list was read completely",
     NO_CLOSING_POLL: "nothing could be read completely after the cycle's end",
     ROSTER_MISSING: (
@@ -201,6 +203,8 @@ def uncertainty_of(
         reason = UNSTABLE_IDS
     elif domains > 1:
         reason = SEPARATE_IDENTITIES
+    elif properties and all(p.log for p in properties):
+        reason = STRADDLING_EVENTS
     elif any(p.hidden_ms for p in properties):
         reason = HIDDEN_ACTIVITY
     else:
@@ -213,6 +217,12 @@ def uncertainty_of(
 
 def refuted_by(source: str, properties: Properties) -> str:
     """Return the sentence for a source whose facts contradict what it declares."""
+    if properties.log:
+        return (
+            f"source {source}: an event came to light in a stretch of its log that had been read "
+            f"to the end, so its guarantee is false: lagSeconds: {properties.lag_ms // 1000} (or a "
+            "clock that stamps the events was set back)"
+        )
     if properties.removal is Removal.LISTED_ONCE:
         return (
             f"source {source}: somebody seen active is proved inactive by a later listing, so one "

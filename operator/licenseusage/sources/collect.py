@@ -16,6 +16,7 @@ from licenseusage.sources.deadline import Deadline
 from licenseusage.sources.definition import SECOND_MS, EffectiveSource, OnePage
 from licenseusage.sources.failures import PollError, Reason, UnreachableError
 from licenseusage.sources.fetch import Session
+from licenseusage.sources.logcollect import LogCollection
 from licenseusage.sources.pages import PageDecoder, PageReader
 from licenseusage.sources.pagination import Pager
 from licenseusage.sources.poll import CycleRequest, Failure, PollRequest, PollResult, Target
@@ -318,7 +319,9 @@ class Collection:
 
 
 def collect(request: PollRequest, clock: Clock, *, alarm: bool = False) -> PollResult:
-    """Perform one poll in this process; see ``Collection``."""
+    """Perform one poll in this process; see ``Collection`` and ``LogCollection``."""
+    if request.source.reads_log:
+        return LogCollection(request, clock).perform()
     return Collection(request, clock, alarm=alarm).perform()
 
 

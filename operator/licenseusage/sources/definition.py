@@ -16,6 +16,8 @@ from licenseusage.metering.properties import Properties, Removal
 SECOND_MS = 1000
 DAY_MS = 86_400_000
 
+Scheme = Literal["HTTP", "HTTPS", "NATS", "TLS"]
+
 Pair = tuple[str, str]
 """A name and a value, in the order the user wrote them; names may repeat."""
 
@@ -33,20 +35,20 @@ class Pods(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         selector: Label selector in the API server's text form; None where the source names none.
         port: A number, or the name of a container port.
-        scheme: ``HTTP`` or ``HTTPS``.
-        ca: Where the PEM of the certificate authority is, for ``HTTPS``; None = the system's.
+        scheme: ``HTTP`` or ``HTTPS``; for event logs ``NATS`` or ``TLS``.
+        ca: Where the PEM of the certificate authority is; None = the system's.
         server_name: The name in the server's certificate, also sent as SNI and ``Host``.
     """
 
     selector: str | None
     port: int | str
-    scheme: Literal["HTTP", "HTTPS"]
+    scheme: Scheme
     ca: SecretKey | None = None
     server_name: str | None = None
 
 
 class BasicAuth(msgspec.Struct, frozen=True, tag="basic"):
-    """HTTP basic authentication from a Secret with ``username`` and ``password``."""
+    """A user name and a password, from a Secret with ``username`` and ``password``."""
 
     secret_name: str
 
@@ -113,11 +115,29 @@ class Http(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         return any("{{" + template in part for part in parts)
 
 
-class Stamp(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Where an item's last activity is, and how it is written.
+class Jetstream(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A stream of NATS JetStream with one message for each event.
 
     Attributes:
-        path: JMESPath over one item.
+        stream: Its name.
+        type_path: JMESPath over a message that gives its type; None where all count.
+        types: Types that count; empty: all.
+        payload_path: JMESPath over a message that gives the payload; None = the message itself.
+        payload_encoding: ``JSON``: a value of the message; ``Base64JSON``: a text.
+    """
+
+    stream: str
+    type_path: str | None
+    types: tuple[str, ...]
+    payload_path: str | None
+    payload_encoding: Literal["JSON", "Base64JSON"]
+
+
+class Stamp(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Where an item's last activity (an event's time) is, and how it is written.
+
+    Attributes:
+        path: JMESPath over one item, or over one message.
         format: ``Auto``, ``EpochSeconds``, ``EpochMillis`` or a strptime pattern.
         naive_timezone: IANA name of the zone of stamps that carry no offset.
         granularity_ms: A stamp ``v`` stands for ``[v, v + granularity_ms)``.
@@ -172,6 +192,8 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
         preset: Name of the preset it builds on, or None.
         definition: Who counts as active, in words; copied into signed reports.
         interval_ms: How often it is polled at most.
+        listing: How it is read where it lists users; else None, and
+        log: the log of their events.
         identity: Identity domain; ids of sources with the same one are united.
         when_nobody: What it means for this product if no listed user has a last activity.
     """
@@ -182,11 +204,29 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
     interval_ms: int
     pods: Pods
     auth: BasicAuth | HeaderAuth | None
-    http: Http
     users: Users
     identity: str
     guarantees: Guarantees
+    listing: Http | None = None
+    log: Jetstream | None = None
     when_nobody: str | None = None
+
+    @property
+    def http(self) -> Http:
+        """The request of a source that lists users; asked of no other."""
+        assert self.listing is not None  # noqa: S101
+        return self.listing
+
+    @property
+    def jetstream(self) -> Jetstream:
+        """The stream of a source that is an event log; asked of no other."""
+        assert self.log is not None  # noqa: S101
+        return self.log
+
+    @property
+    def reads_log(self) -> bool:
+        """Whether this is an event log (source kind D of MEASUREMENT)."""
+        return self.log is not None
 
     @property
     def properties(self) -> Properties:
@@ -201,6 +241,17 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
         """The declared properties with what a poll found about its ids."""
         promised = self.guarantees
         created = self.users.created_at
+        if self.reads_log:
+            # What was read of a log stays true, and what it lost is found: nobody is "removed".
+            # Ids that may change fail the poll, because every event is united with all others.
+            return Properties(
+                granularity_ms=self.users.last_active.granularity_ms,
+                lag_ms=promised.lag_seconds * SECOND_MS,
+                removal=Removal.NEVER,
+                ids_stable=True,
+                id_reuse=promised.id_reuse == "Possible",
+                log=True,
+            )
         return Properties(
             granularity_ms=self.users.last_active.granularity_ms,
             lag_ms=promised.lag_seconds * SECOND_MS,
@@ -220,11 +271,9 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
         (MEASUREMENT §7). A corrected guarantee is none: those declared now are held against all
         facts.
         """
-        http = self.http
-        chosen = msgspec.json.encode(
-            [http.path, http.query, http.body, http.items, self.users, self.identity],
-            order="sorted",
-        )
+        http = self.listing
+        read = self.log if http is None else [http.path, http.query, http.body, http.items]
+        chosen = msgspec.json.encode([read, self.users, self.identity], order="sorted")
         return f"sha256:{hashlib.sha256(chosen).hexdigest()}"
 
     def digest(self) -> bytes:
@@ -236,7 +285,7 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
         rules = msgspec.json.encode(
             {
                 "definition": self.definition,
-                "http": self.http,
+                **({"http": self.listing} if self.log is None else {"jetstream": self.log}),
                 "users": self.users,
                 "identity": self.identity,
                 "guarantees": self.guarantees,

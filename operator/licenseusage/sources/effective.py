@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from licenseusage.api import source as api
 from licenseusage.api.fetch import Auth, Http, Pods
+from licenseusage.api.jetstream import Jetstream
 from licenseusage.errors import Stalled
 from licenseusage.sources import definition as model
 from licenseusage.sources import expressions, templates, timestamps
@@ -25,11 +26,13 @@ DEFAULT_LAG_SECONDS = 60
 MINUTE_MS = 60_000
 
 _GRANULARITY_MS = {
+    "Millisecond": 1,
     "Second": model.SECOND_MS,
     "Minute": MINUTE_MS,
     "Hour": 60 * MINUTE_MS,
     "Day": model.DAY_MS,
 }
+_STREAM = re.compile(r"[A-Za-z0-9_-]+")
 _PATH = re.compile(r"/[^?#\\\s\x00-\x1f\x7f]*")
 _OF_THE_CONNECTION = {
     "host", "connection", "content-length", "transfer-encoding", "te", "upgrade",
@@ -75,29 +78,39 @@ def merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
 
 
 def _effective(source: api.Source, when_nobody: str | None) -> model.EffectiveSource:
-    http = _http(_given(source.http, "http", "say what to request, or name a preset"))
-    users = _users(_given(source.users, "users", "say what the items mean, or name a preset"))
+    given = _given(source.users, "users", "say what the items mean, or name a preset")
+    http: model.Http | None = None
+    log: model.Jetstream | None = None
+    if source.jetstream is not None:
+        log, users = _log(source, source.jetstream), _events(given)
+    else:
+        wanted = "say what to request, give jetstream instead, or name a preset"
+        http, users = _http(_given(source.http, "http", wanted)), _users(given)
     guarantees = _guarantees(source.guarantees or api.Guarantees())
     if guarantees.initial_value == "CreationTime" and users.created_at is None:
         raise _InvalidError(
             "guarantees.initialValue is CreationTime, but users.createdAt.path is missing: say "
             "where the creation time stands"
         )
-    pagination = http.pagination
-    overlaps = guarantees.order != "Unknown"
-    if isinstance(pagination, model.Offset) and overlaps and pagination.size < 2:
-        raise _InvalidError(
-            "http.pagination.size is 1: pages that overlap by one row need 2 or more"
-        )
+    if http is not None:
+        pagination = http.pagination
+        overlaps = guarantees.order != "Unknown"
+        if isinstance(pagination, model.Offset) and overlaps and pagination.size < 2:
+            raise _InvalidError(
+                "http.pagination.size is 1: pages that overlap by one row need 2 or more"
+            )
     return model.EffectiveSource(
         name=source.name,
         preset=source.preset,
         definition=source.activity_definition
         or f"The product recorded activity of the user in {users.last_active.path}",
         interval_ms=(source.interval_minutes or DEFAULT_INTERVAL_MINUTES) * MINUTE_MS,
-        pods=_pods(_given(source.pods, "pods", "say which pods to ask")),
+        pods=_pods(
+            _given(source.pods, "pods", "say which pods to ask"), log=source.jetstream is not None
+        ),
         auth=_auth(source.auth),
-        http=http,
+        listing=http,
+        log=log,
         users=users,
         identity=source.identity or "product",
         guarantees=guarantees,
@@ -105,11 +118,16 @@ def _effective(source: api.Source, when_nobody: str | None) -> model.EffectiveSo
     )
 
 
-def _pods(pods: Pods) -> model.Pods:
-    scheme = pods.scheme or "HTTPS"
-    if pods.tls is not None and scheme == "HTTP":
+def _pods(pods: Pods, *, log: bool) -> model.Pods:
+    plain, secure = ("NATS", "TLS") if log else ("HTTP", "HTTPS")
+    scheme = pods.scheme or ("TLS" if log else "HTTPS")
+    if scheme not in (plain, secure):
         raise _InvalidError(
-            "pods.tls is given, but pods.scheme is HTTP: use HTTPS, or remove pods.tls"
+            f"pods.scheme is {scheme}: {'jetstream' if log else 'http'} takes {plain} or {secure}"
+        )
+    if pods.tls is not None and scheme == plain:
+        raise _InvalidError(
+            f"pods.tls is given, but pods.scheme is {plain}: use {secure}, or remove pods.tls"
         )
     if pods.port is None:
         raise _InvalidError("pods.port is missing: name the container port")
@@ -136,6 +154,41 @@ def _auth(auth: Auth | None) -> model.BasicAuth | model.HeaderAuth | None:
         header=header.name or "Authorization",
         prefix=header.prefix or "",
         secret=model.SecretKey(header.secret_ref.name, header.secret_ref.key),
+    )
+
+
+def _log(source: api.Source, log: Jetstream) -> model.Jetstream:
+    if source.http is not None:
+        raise _InvalidError(
+            "http and jetstream are both given (one of them by the preset): a source has one way "
+            "to be read; make two sources of it"
+        )
+    if source.auth is not None and source.auth.header is not None:
+        raise _InvalidError(
+            "auth.header is for http: a NATS server takes a user and a password (auth.basic)"
+        )
+    about_lists = source.guarantees.to_object().keys() if source.guarantees else set()
+    about_lists &= {"removal", "order", "hiddenSeconds", "initialValue"}
+    if about_lists:
+        raise _InvalidError(
+            f"guarantees.{min(about_lists)} is about lists of users: what a log still holds is "
+            "found by its sequence numbers; remove it"
+        )
+    stream = _given(log.stream, "jetstream.stream", "name the stream")
+    if not _STREAM.fullmatch(stream):
+        raise _InvalidError(
+            f"jetstream.stream {stream!r} is not a stream's name: letters, digits, '-' and '_' only"
+        )
+    if log.types and log.type_path is None:
+        raise _InvalidError(
+            "jetstream.types is given without jetstream.typePath: say where a message's type stands"
+        )
+    return model.Jetstream(
+        stream=stream,
+        type_path=_path("jetstream.typePath", log.type_path),
+        types=log.types or (),
+        payload_path=_path("jetstream.payloadPath", log.payload_path),
+        payload_encoding=log.payload_encoding or "JSON",
     )
 
 
@@ -202,21 +255,40 @@ def _pagination(http: Http) -> model.Pagination:
 
 
 def _users(users: api.Users) -> model.Users:
+    if users.time is not None:
+        raise _InvalidError("users.time is for events (jetstream); listed users have lastActive")
     stamp = _given(users.last_active, "users.lastActive", "say where the last activity stands")
+    return _named(users, _stamp("users.lastActive", stamp))
+
+
+def _events(users: api.Users) -> model.Users:
+    if users.last_active is not None or users.created_at is not None:
+        raise _InvalidError(
+            "users.lastActive and createdAt are for listed users (http); events have time"
+        )
+    stamp = _given(users.time, "users.time", "say where an event's time stands")
+    return _named(users, _stamp("users.time", stamp))
+
+
+def _stamp(field: str, stamp: api.LastActive | api.EventTime) -> model.Stamp:
     form = stamp.format or "Auto"
     own = timestamps.granularity_ms(form)
-    created = users.created_at
-    if users.exclude is not None:
-        exclude = users.exclude
-        _checked("users.exclude", lambda: expressions.predicate(exclude))
-    last_active = model.Stamp(
-        path=_needed_path("users.lastActive.path", stamp.path),
+    read = model.Stamp(
+        path=_needed_path(f"{field}.path", stamp.path),
         format=form,
         naive_timezone=stamp.naive_timezone or "UTC",
         # A format cannot be finer than its own digits, whatever is declared.
         granularity_ms=max(own, _GRANULARITY_MS[stamp.granularity or "Second"]),
     )
-    _checked("users.lastActive", lambda: timestamps.reader(last_active))
+    _checked(field, lambda: timestamps.reader(read))
+    return read
+
+
+def _named(users: api.Users, last_active: model.Stamp) -> model.Users:
+    created = users.created_at
+    if users.exclude is not None:
+        exclude = users.exclude
+        _checked("users.exclude", lambda: expressions.predicate(exclude))
     return model.Users(
         id=_needed_path("users.id", users.id),
         last_active=last_active,

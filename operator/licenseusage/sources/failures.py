@@ -21,6 +21,7 @@ class Reason(StrEnum):
     CERTIFICATE_INVALID = "CertificateInvalid"
     TLS_FAILED = "TLSFailed"
     CREDENTIALS_INVALID = "CredentialsInvalid"
+    NOT_NATS = "NotNATS"
     # what it answered
     UNAUTHORIZED = "Unauthorized"
     ACCESS_DENIED = "AccessDenied"
@@ -43,6 +44,13 @@ class Reason(StrEnum):
     STAMP_IN_FUTURE = "StampInFuture"
     CLOCK_UNKNOWN = "ClockUnknown"
     CLOCK_SKEW_TOO_LARGE = "ClockSkewTooLarge"
+    # event logs
+    JETSTREAM_UNAVAILABLE = "JetStreamUnavailable"
+    STREAM_NOT_FOUND = "StreamNotFound"
+    STREAM_NOT_A_LOG = "StreamNotALog"
+    BROKER_FAILED = "BrokerFailed"
+    EVENTS_UNREADABLE = "EventsUnreadable"
+    IDS_NOT_STABLE = "IdsNotStable"
     # paging
     PAGING_IGNORED = "PagingIgnored"
     PAGING_LOOP = "PagingLoop"
@@ -64,6 +72,14 @@ class Reason(StrEnum):
     CANNOT_OVERLAP = "CannotOverlap"
     IDS_RENAMABLE = "IdsRenamable"
     FILTERED_BY_PRODUCT = "FilteredByProduct"
+    READING_BEHIND = "ReadingBehind"
+    # what a log has lost for good
+    STREAM_BEGAN = "StreamBegan"
+    STREAM_LIMITED = "StreamLimited"
+    STREAM_PURGED = "StreamPurged"
+    STREAM_RECREATED = "StreamRecreated"
+    STREAM_WENT_BACK = "StreamWentBack"
+    MESSAGES_DELETED = "MessagesDeleted"
 
 
 class PollError(Exception):

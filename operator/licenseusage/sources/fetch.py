@@ -56,7 +56,7 @@ class Session:
         self.started_ms: int | None = None
         self.ended_ms = 0
         self._headers = _headers(source, credentials, target)
-        self._wire = Wire(target, _trust(target))
+        self._wire = Wire(target, trust(target))
 
     def __enter__(self) -> "Session":
         """Return the session."""
@@ -196,8 +196,13 @@ def _headers(
     return [(name, value.encode()) for name, value in named.items()]
 
 
-def _trust(target: Target) -> ssl.SSLContext | None:
-    if target.scheme == "HTTP":
+def trust(target: Target) -> ssl.SSLContext | None:
+    """Return how a pod's certificate is verified; None where nothing is.
+
+    Raises:
+        PollError: ``CAInvalid``: the PEM cannot be used.
+    """
+    if target.scheme in ("HTTP", "NATS"):
         return None
     if target.ca_pem is None:
         return ssl.create_default_context()

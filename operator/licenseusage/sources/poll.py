@@ -9,12 +9,12 @@ the fix, and the facts that hold in spite of it (rows of a failed poll name peop
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
 
 from licenseusage.errors import Stalled
 from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.events import LogPosition, LogReading, LogState
 from licenseusage.metering.facts import Facts
-from licenseusage.sources.definition import BasicAuth, EffectiveSource, HeaderAuth
+from licenseusage.sources.definition import BasicAuth, EffectiveSource, HeaderAuth, Scheme
 
 MIB = 1024 * 1024
 
@@ -32,7 +32,7 @@ class Target:
 
     host: str
     port: int
-    scheme: Literal["HTTP", "HTTPS"] = "HTTP"
+    scheme: Scheme = "HTTP"
     label: str = ""
     ca_pem: str | None = None
     server_name: str | None = None
@@ -43,8 +43,8 @@ class Credentials:
     """The values behind a source's ``auth``; never printed, logged or put on a command line.
 
     Attributes:
-        username: For basic authentication.
-        password: For basic authentication.
+        username: For basic authentication, and for a NATS server.
+        password: Likewise.
         header_value: For header authentication, with its prefix.
     """
 
@@ -77,12 +77,19 @@ class CycleRequest:
         roster: Everybody listed is wanted, for a source whose users may be removed: every id is
             hashed then, not only those of users active lately (MEASUREMENT §3.9).
         coming: The cycle has not begun; only its first roster is wanted.
+        log: Event logs: how far it was read for this cycle; None: begin with the cycle.
     """
 
     cycle: Cycle
     already_closed: int = 0
     roster: bool = False
     coming: bool = False
+    log: LogState | None = None
+
+    @property
+    def position(self) -> LogPosition | None:
+        """Event logs: where the last reading for this cycle stopped."""
+        return self.log.position if self.log is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +144,10 @@ class Skip(StrEnum):
     ONLY_CREATED = "OnlyCreated"
     OUTSIDE_CYCLE = "OutsideCycle"
     NO_ID = "NoId"
+    # of event logs; these count events
+    OTHER_TYPE = "OtherType"
+    EXCLUDED_EVENT = "ExcludedEvent"
+    UNREADABLE = "Unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +163,11 @@ class PollResult:
         incomplete: CamelCase reason why a poll without failure is not complete, and why for people.
         facts: By cycle index. Also after a failure, unless the failure says that no row can be
             trusted; then empty.
+        readings: Event logs: by cycle index, what was read of the log. To be made durable together
+            with ``facts``, or not at all.
         ids_stable: Whether ids of different polls may be united (MEASUREMENT §3.8).
-        users_listed: Items listed, before anything was skipped; overlap rows once.
+        users_listed: Items listed, before anything was skipped; overlap rows once. Event logs:
+            events read, of those types that count.
         counted: Users sure in the newest cycle by this poll alone.
         skipped: Items not counted, by reason.
         provisioned: Items listed and not excluded; None where the server filters, or not complete.
@@ -167,6 +181,7 @@ class PollResult:
     complete: bool = False
     incomplete: Failure | None = None
     facts: dict[int, Facts] = field(default_factory=dict)
+    readings: dict[int, LogReading] = field(default_factory=dict)
     ids_stable: bool = False
     pages: int = 0
     bytes: int = 0

@@ -23,6 +23,8 @@ def supported(source: EffectiveSource, result: PollResult) -> Support:
     """Judge one source by one poll."""
     if result.failure is not None:
         return Support(Accuracy.UNKNOWN, "the poll failed")
+    if source.reads_log:
+        return _of_log(result)
     promised = source.guarantees
     if promised.removal == "Unknown":
         return Support(
@@ -65,4 +67,19 @@ def supported(source: EffectiveSource, result: PollResult) -> Support:
     return Support(
         Accuracy.EXACT,
         "unless somebody new is seen first after the cycle's end; then bounded by those few",
+    )
+
+
+def _of_log(result: PollResult) -> Support:
+    """What was lost of a log is lost for the cycles concerned; later ones can be exact."""
+    lost = any(reading.holes for reading in result.readings.values())
+    if lost:
+        return Support(
+            Accuracy.LOWER_BOUND,
+            "part of this cycle was lost before it was read (see below); a cycle that is read from "
+            "its start on, at least as often as the stream forgets, can be exact",
+        )
+    return Support(
+        Accuracy.EXACT,
+        "for a cycle that is read to its end before the stream forgets any of it",
     )

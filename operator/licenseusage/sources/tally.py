@@ -26,7 +26,7 @@ from licenseusage.sources.expressions import Json
 from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.poll import CycleRequest, Skip
 
-_UUID = re.compile(r"\{?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\}?", re.IGNORECASE)
+UUID = re.compile(r"\{?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\}?", re.IGNORECASE)
 _NO_CREATION = -(1 << 62)  # in the column of creation times: not known
 
 
@@ -76,7 +76,7 @@ class Tally:
         begun = [one.cycle for one in cycles if not one.coming]
         self._newest = begun[-1]
         self._reader = timestamps.reader(users.last_active)
-        self._normalize = _normalizer(users.normalize)
+        self._normalize = normalizer(users.normalize)
         self._excluded_ids = {self._normalize(one) for one in users.exclude_ids}
         self._tolerance_ms = users.created_at.tolerance_ms if users.created_at else 0
         self._telling_ids = source.guarantees.ids == "Unknown"
@@ -231,7 +231,7 @@ class Tally:
         names = shown if whole else list(map(self._id, shown))
         if self._telling_ids:
             pairs = zip(shown, names, strict=True)
-            if not all(type(one) is int or _UUID.fullmatch(name) for one, name in pairs):
+            if not all(type(one) is int or UUID.fullmatch(name) for one, name in pairs):
                 self.ids_stable = False
         return names
 
@@ -297,7 +297,9 @@ def counted(facts: Facts) -> int:
     return sum(1 for word in facts.sure.values() if word)
 
 
-def _normalizer(steps: Sequence[str]) -> Callable[[str], str]:
+def normalizer(steps: Sequence[str]) -> Callable[[str], str]:
+    """Return what is done to an id before it is compared."""
+
     def normalize(name: str) -> str:
         for step in steps:
             name = name.strip() if step == "Trim" else name.lower()

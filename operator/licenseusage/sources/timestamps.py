@@ -96,9 +96,10 @@ def reader(stamp: Stamp) -> Reader:
 def granularity_ms(pattern: str) -> int:
     """Return how coarse a format is by its own digits, such as a minute without seconds."""
     if "%" not in pattern:
-        return SECOND_MS
+        return SECOND_MS if pattern == "EpochSeconds" else 1
     codes = set(re.findall(r"%-?([A-Za-z%])", pattern))
-    for coarse, fine in ((SECOND_MS, "STXcsfr"), (60 * SECOND_MS, "MR"), (3600 * SECOND_MS, "HI")):
+    steps = ((1, "f"), (SECOND_MS, "STXcsr"), (60 * SECOND_MS, "MR"), (3600 * SECOND_MS, "HI"))
+    for coarse, fine in steps:
         if codes & set(fine):
             return coarse
     return DAY_MS

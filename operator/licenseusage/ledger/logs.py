@@ -1,0 +1,139 @@
+"""How far event logs were read: positions, proof ranges, holes (MEASUREMENT §6).
+
+Functions of an open transaction. A position is written with what was read up to it, so that after a
+crash, or from a restored backup, reading goes on from exactly there: what is read again changes
+nothing, and nothing is left out.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from licenseusage.ledger.database import upsert
+from licenseusage.ledger.records import StoreKey
+from licenseusage.ledger.schema import cycles, log_holes, log_positions, log_ranges, stores
+from licenseusage.metering.cycles import CYCLE_MASK, Cycle
+from licenseusage.metering.events import (
+    Hole,
+    LogPosition,
+    LogReading,
+    LogState,
+    Range,
+    closed_windows,
+    missing,
+    united,
+)
+from licenseusage.metering.properties import Properties
+
+READING_BEHIND = "ReadingBehind"
+
+
+def record_reading(
+    connection: Connection,
+    store_id: int,
+    cycle: Cycle,
+    properties: Properties,
+    reading: LogReading,
+) -> None:
+    """Join what was read of a log with what is held, and move the position on."""
+    held = connection.execute(select(log_positions).filter_by(store_id=store_id)).one_or_none()
+    if (_position(held) if held else None) != reading.before:
+        return  # it went on from elsewhere: what it claims rests on facts that are not here
+    known = united([*_ranges(connection, store_id), *reading.ranges])
+    connection.execute(delete(log_ranges).where(log_ranges.c.store_id == store_id))
+    if known:
+        connection.execute(
+            insert(log_ranges),
+            [{"store_id": store_id, **one._asdict()} for one in known],
+        )
+    for hole in reading.holes:
+        write = upsert(log_holes).values(store_id=store_id, **hole._asdict())
+        connection.execute(write.on_conflict_do_nothing())
+    after = reading.after
+    values: dict[str, Any] = {
+        "stream": after.stream,
+        "created": after.created,
+        "sequence": after.sequence,
+        "stored_ms": after.stored_ms,
+        "until_ms": after.until_ms,
+        "behind": int(reading.behind),
+    }
+    connection.execute(
+        upsert(log_positions)
+        .values(store_id=store_id, **values)
+        .on_conflict_do_update([log_positions.c.store_id], set_=values)
+    )
+    closed = closed_windows(cycle, properties, known)
+    connection.execute(
+        update(stores)
+        .where(stores.c.id == store_id)
+        .values(
+            closed=stores.c.closed.bitwise_or(closed),
+            # A day is known as soon as it was read to its end, however late that was.
+            followed=stores.c.followed.bitwise_or(closed & ~CYCLE_MASK),
+        )
+    )
+
+
+def log_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, LogState]:
+    """Return how far each log was read for a cycle."""
+    of_cycle = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
+    query = (
+        select(log_positions, stores.c.source, stores.c.domain)
+        .join(stores, stores.c.id == log_positions.c.store_id)
+        .join(cycles, cycles.c.id == stores.c.cycle_id)
+        .where(of_cycle)
+    )
+    return {
+        StoreKey(row.source, row.domain): LogState(
+            position=_position(row),
+            ranges=_ranges(connection, row.store_id),
+            holes=_holes(connection, row.store_id),
+            behind=bool(row.behind),
+        )
+        for row in connection.execute(query).all()
+    }
+
+
+def unread(
+    states: Mapping[StoreKey, LogState], source: str, cycle: Cycle, end_ms: int
+) -> tuple[Hole, ...]:
+    """Return what is unknown of a source's log within ``[cycle start, end_ms)``, and why.
+
+    What was lost, and what is there but has not been read yet.
+    """
+    found: list[Hole] = []
+    for store, state in states.items():
+        if store.source != source:
+            continue
+        for hole in state.holes:
+            first, last = max(hole.start_ms, cycle.start_ms), min(hole.end_ms, end_ms)
+            gaps = missing(state.ranges, first, last) if first < last else ()
+            found += (Hole(*gap, hole.reason) for gap in gaps)
+        if state.behind and state.position.until_ms < end_ms:
+            start_ms = max(state.position.until_ms, cycle.start_ms)
+            found.append(Hole(start_ms, end_ms, READING_BEHIND))
+    return tuple(sorted(found))
+
+
+def _position(row: Row[Any]) -> LogPosition:
+    return LogPosition(row.stream, row.created, row.sequence, row.stored_ms, row.until_ms)
+
+
+def _ranges(connection: Connection, store_id: int) -> tuple[Range, ...]:
+    rows = connection.execute(
+        select(log_ranges.c.start_ms, log_ranges.c.end_ms)
+        .filter_by(store_id=store_id)
+        .order_by(log_ranges.c.start_ms)
+    )
+    return tuple(Range(*row) for row in rows)
+
+
+def _holes(connection: Connection, store_id: int) -> tuple[Hole, ...]:
+    rows = connection.execute(
+        select(log_holes.c.start_ms, log_holes.c.end_ms, log_holes.c.reason)
+        .filter_by(store_id=store_id)
+        .order_by(log_holes.c.start_ms, log_holes.c.end_ms, log_holes.c.reason)
+    )
+    return tuple(Hole(*row) for row in rows)

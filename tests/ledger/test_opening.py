@@ -173,6 +173,10 @@ def test_a_ledger_of_the_first_schema_is_brought_up_to_date(path):
         older.execute("drop table roster_users")
         older.execute("drop table rosters")
         older.execute("alter table meters drop column route")
+        older.execute("drop table amendments")
+        for column in ("evidence", "contradiction_ms", "contradiction_words"):
+            older.execute(f"alter table cycles drop column {column}")
+        older.execute("alter table stores drop column selection_since_ms")
         older.execute("alter table stores drop column selection")
         older.execute("alter table stores drop column selection_changes")
         older.execute("update ledger set schema_version = 1")
@@ -186,7 +190,10 @@ def test_a_ledger_of_the_first_schema_is_brought_up_to_date(path):
         assert [name for name, _ in shape] == [
             name for (name,) in fresh.execute("select name from sqlite_master order by name")
         ]
-        columns = "select name, type, \"notnull\", dflt_value from pragma_table_info('stores')"
         with sqlite3.connect(path) as upgraded:
-            assert set(upgraded.execute(columns)) == set(fresh.execute(columns))
+            for table in ("stores", "cycles", "meters"):
+                columns = (
+                    f"select name, type, \"notnull\", dflt_value from pragma_table_info('{table}')"
+                )
+                assert set(upgraded.execute(columns)) == set(fresh.execute(columns))
     assert version == (2,)

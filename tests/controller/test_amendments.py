@@ -95,8 +95,9 @@ def test_a_definition_changed_since_is_not_about_the_ended_cycle(left_open):
         "patch", "lu/shop", "-n", left_open.namespace, "--type=merge", "-p", json.dumps(patch)
     )
     operator.wait_condition("shop", "Collected", "True")
-    ask(left_open)
     before = operator.status("shop")["asOfTime"]
+    until(lambda: left_open.product.now() > left_open.at + 10, 20)
+    ask(left_open)
     until(lambda: operator.status("shop")["asOfTime"] != before, 40)
     assert {h["activeText"] for h in operator.status("shop")["history"]} == {"≥2", "1"}
     assert not amendments(operator)

@@ -116,7 +116,7 @@ def test_evidence_against_a_final_is_told_and_changes_no_report(ages):
     operator = ages.travel(END + 13 * 3600)  # the first poll after noon looks back
     seen = operator.wait_condition("shop", "Collected", "False", "GuaranteeRefuted")
     assert "Cycle " + str(day(FIRST)) in seen["message"]
-    assert "1 was stated, and by what was seen since at least 2 were active" in seen["message"]
+    assert "1 was stated, and by what is known now at least 2 were active" in seen["message"]
     assert "lagSeconds: 1 " in seen["message"]
     assert operator.condition("shop", "Stalled")["reason"] == "GuaranteeRefuted"
     contradicted = [h for h in operator.status("shop")["history"] if h.get("reason")]

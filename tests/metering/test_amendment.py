@@ -24,7 +24,6 @@ from licenseusage.metering.statement import (
     UNLISTED_USERS,
     CycleStatement,
     Uncertainty,
-    refuted_by,
 )
 
 CYCLE = Terms(date(2026, 11, 11), length_days=30).cycle(0)
@@ -101,27 +100,68 @@ def test_a_conflict_that_was_stated_as_unknown_stays():
     assert judge(before, said(Bounds(5, 9)), {"graph": KEPT}) is None
 
 
+LATE_WORDS = (
+    "source graph: activity came to be shown after the poll that closed the cycle, so lagSeconds: "
+    "60 is too short, or the product's times are not in the zone that is declared"
+)
+TOLD = "source graph: what the facts name"
+
+
 def test_what_came_to_be_shown_after_the_closing_poll_refutes_the_lag():
-    words = judged(Bounds(412, 412), Bounds(413, 412, conflict=True), refuted=("x",)).words
-    assert words.startswith("412 was stated, and by what was seen since at least 413 were active: ")
-    assert "lagSeconds: 60" in words
+    found = Bounds(413, 412, conflict=True)
+    words = judged(Bounds(412, 412), found, refuted=(TOLD,)).words
+    assert words == (
+        f"412 was stated, and by what is known now at least 413 were active: {LATE_WORDS}"
+    )
 
 
 def test_a_late_user_within_the_bounds_refutes_the_lag_as_well():
-    words = judged(Bounds(412, 419), Bounds(413, 419, conflict=True), refuted=("x",)).words
-    assert "lagSeconds: 60" in words
+    for late in (413, 419):
+        found = Bounds(late, 419, conflict=True)
+        words = judged(Bounds(412, 419), found, refuted=(TOLD,)).words
+        assert words == (
+            "412\u2013419 was stated, and by what is known now the facts contradict each other: "
+            + LATE_WORDS
+        )
 
 
-def test_a_closing_poll_that_misses_somebody_seen_before_is_told_by_the_facts():
-    named = refuted_by("graph", KEPT)
-    words = judged(LEFT_OPEN, Bounds(412, 411, conflict=True), refuted=(named,)).words
-    assert words.endswith(named)
-    assert "removal: Never" in words
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (LEFT_OPEN, Bounds(413, 411, conflict=True)),  # its first closing poll
+        (Bounds(412, 419), Bounds(412, 411, conflict=True)),  # nobody was added
+    ],
+)
+def test_a_listing_that_misses_somebody_seen_before_is_told_by_the_facts(before, after):
+    verdict = judged(before, after, refuted=(TOLD,))
+    assert verdict.words.endswith(f": {TOLD}")
+    assert verdict.statement.refuted == (TOLD,)
+
+
+def test_where_the_facts_name_nothing_removal_and_ids_are_in_doubt():
+    words = judged(LEFT_OPEN, Bounds(400, 405)).words
+    assert words.endswith(
+        "source graph: fewer are possible now than were proved active, so removal or ids is not "
+        "what is declared"
+    )
 
 
 def test_somebody_active_in_no_list_refutes_that_everybody_is_listed_once():
-    verdict = judged(Bounds(4, 4), Bounds(5, None), LISTED_ONCE, unbounded=(UNLISTED_USERS,))
-    assert "removal: ListedOnce is false" in verdict.words
+    before, after = said(Bounds(4, 4)), said(Bounds(5, None), unbounded=(UNLISTED_USERS,))
+    verdict = judge(before, after, {"graph": KEPT, "list": LISTED_ONCE})
+    assert verdict.words.endswith(
+        "source list: somebody was active who was in no complete list, so removal: ListedOnce is "
+        "false (Unknown promises nothing)"
+    )
+    verdict = judge(before, after, {"graph": KEPT})
+    assert "source graph: somebody was active" in verdict.words
+
+
+def test_several_sources_are_named_with_their_lags():
+    declared = {"graph": KEPT, "log": replace(KEPT, lag_ms=5000)}
+    words = judge(said(Bounds(4, 4)), said(Bounds(5, 4)), declared).words
+    assert "sources graph, log: activity came to be shown" in words
+    assert "lagSeconds: 5, 60 is too short" in words
 
 
 def test_the_words_tell_both_statements_and_what_is_still_not_known():
@@ -142,6 +182,7 @@ def test_the_first_amendment_may_be_at_once_and_the_next_rests_a_day_unless_aske
     assert due_ms(NOW - 1, NOW, asked=False) == NOW - 1 + DAY_MS
     assert due_ms(NOW - DAY_MS, NOW, asked=False) == NOW
     assert due_ms(NOW - 1, NOW, asked=True) == NOW
+    assert due_ms(NOW, NOW, asked=False) == NOW + DAY_MS
 
 
 def test_a_clock_that_was_set_back_does_not_put_amendments_off():

@@ -108,11 +108,11 @@ def _explains(statement: CycleStatement) -> bool:
 
 
 def _contradiction(stated: CycleStatement, found: CycleStatement, refuted: Sequence[str]) -> str:
-    proved = "what was seen contradicts itself"
+    proved = "the facts contradict each other"
     if found.bounds.lower > interval(stated.bounds)[1]:
         proved = f"at least {found.bounds.lower} were active"
     named = "; ".join(refuted)
-    return f"{stated.active_text} was stated, and by what was seen since {proved}: {named}"
+    return f"{stated.active_text} was stated, and by what is known now {proved}: {named}"
 
 
 def _refuted(

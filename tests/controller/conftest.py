@@ -3,6 +3,8 @@
 import pytest
 
 from licenseusage.controller.kube import Kube
+from tests.controller.ages import Ages
+from tests.controller.stage import create_pods
 
 
 @pytest.fixture
@@ -26,3 +28,12 @@ async def kube_as(crds, monkeypatch):
     yield connect
     for client in opened:
         await client.close()
+
+
+@pytest.fixture
+def ages(crds, namespace, tmp_path, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", str(crds.kubeconfig))
+    ages = Ages(crds, namespace, tmp_path)
+    create_pods(namespace, {"shop": (ages.product.port, True)})
+    yield ages
+    ages.close()

@@ -4,7 +4,12 @@ import dataclasses
 
 import pytest
 
-from licenseusage.controller.replacing import refused_finals, replacement_due
+from licenseusage.controller.replacing import (
+    refused_amendments,
+    refused_finals,
+    renewed_since,
+    replacement_due,
+)
 from licenseusage.ledger.records import Delivery, OutboxItem, ReportKind
 from licenseusage.metering.cycles import Cycle
 
@@ -94,3 +99,22 @@ def test_one_dated_in_the_future_is_replaced_daily_unless_the_api_server_contrad
 def test_none_is_dated_before_the_end_of_its_cycle():
     assert not due(now_ms=FIRST.end_ms - 1, changed=True)
     assert due(now_ms=FIRST.end_ms, changed=True)
+
+
+AMENDMENT = like(kind=ReportKind.AMENDMENT, sequence=3, reason="AmendmentInvalid")
+STANDS = like(state=Delivery.ACCEPTED, reason="")
+
+
+def test_a_refused_amendment_awaits_a_replacement_and_holds_no_final_up():
+    assert refused_amendments([AMENDMENT, STANDS]) == (AMENDMENT,)
+    assert refused_finals([AMENDMENT, STANDS]) == ()
+    anew = like(kind=ReportKind.AMENDMENT, sequence=4, state=Delivery.PENDING, receipt=None)
+    assert refused_amendments([anew, AMENDMENT, STANDS]) == ()
+
+
+def test_a_refused_amendment_of_a_refused_final_waits_for_the_other_final():
+    assert refused_amendments([AMENDMENT, FINAL]) == ()
+    anew = like(sequence=4, state=Delivery.PENDING, receipt=None)
+    assert refused_amendments([anew, AMENDMENT, FINAL]) == (AMENDMENT,)
+    assert renewed_since(AMENDMENT, [anew, AMENDMENT, FINAL])
+    assert not renewed_since(AMENDMENT, [AMENDMENT, STANDS])

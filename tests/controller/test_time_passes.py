@@ -2,102 +2,15 @@
 
 import sqlite3
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from licenseusage.reports.report import read_report
-from tests.controller.sample import Product
-from tests.controller.stage import (
-    Operator,
-    Vendor,
-    create_pods,
-    meter_secret,
-    secret,
-    until,
-    usage,
-    vendor_keys,
-)
+from tests.controller.ages import DAY, MIDNIGHT, NOW, day, licensed
+from tests.controller.stage import secret, until
 
 pytestmark = pytest.mark.controlplane
-
-DAY = 86_400
-NOW = int(time.time())
-MIDNIGHT = NOW // DAY * DAY
-
-
-class Ages:
-    """An operator that is started at several simulated times, with product and vendor in step."""
-
-    def __init__(self, crds, namespace, folder):
-        self.crds, self.namespace, self.folder = crds, namespace, folder
-        self.product = Product()
-        self.vendor = Vendor(folder / "vendor")
-        self.operator = None
-
-    def travel(self, at: float, *, vendor_late: int = 0) -> Operator:
-        """Start everything at a simulated time, in seconds since the epoch."""
-        self.stop()
-        offset = int(at - time.time())
-        self.product.offset, self.vendor.offset = offset, offset - vendor_late
-        self.vendor.start()
-        self.operator = Operator(
-            self.crds,
-            self.namespace,
-            self.folder / "operator",
-            offset=offset,
-            vendor_ca_file=self.vendor.tls.ca_file,
-        ).start()
-        return self.operator
-
-    def finals(self, name="shop"):
-        found = [
-            r
-            for r in self.operator.reports()
-            if r["spec"]["kind"] == "Final" and r["spec"]["usageName"] == name
-        ]
-        return sorted(found, key=lambda r: r["spec"]["cycle"]["startTime"])
-
-    def accepted(self, count):
-        finals = self.finals()
-        good = [r for r in finals if r.get("status", {}).get("delivery") == "Accepted"]
-        return good if len(good) >= count else None
-
-    def stop(self):
-        if self.operator is not None:
-            self.operator.stop()
-        self.vendor.stop()
-
-    def close(self):
-        self.stop()
-        self.product.close()
-
-
-@pytest.fixture
-def ages(crds, namespace, tmp_path, monkeypatch):
-    monkeypatch.setenv("KUBECONFIG", str(crds.kubeconfig))
-    ages = Ages(crds, namespace, tmp_path)
-    create_pods(namespace, {"shop": (ages.product.port, True)})
-    yield ages
-    ages.close()
-
-
-def licensed(ages, *, days=1, subscription="sub-1", anchor, offset):
-    ages.vendor.offset = offset
-    token = ages.vendor.license(anchor=anchor, days=days, subscription=subscription)
-    return [
-        meter_secret(ages.namespace),
-        secret(ages.namespace, "license", **{"license.jwt": token}),
-        vendor_keys(ages.namespace, ages.vendor.jwks),
-        usage(
-            ages.namespace,
-            spec={"license": {"secretRef": {"name": "license"}}, "closeGraceHours": 24},
-        ),
-    ]
-
-
-def day(at):
-    return datetime.fromtimestamp(at, UTC).date()
 
 
 def test_after_an_absence_of_cycles_one_poll_is_tried_and_all_are_closed_in_order(ages):

@@ -19,7 +19,7 @@ from licenseusage.ledger.records import (
     SignedDocument,
     StoreKey,
 )
-from licenseusage.metering.cycles import DAY_MS, Cycle, Terms
+from licenseusage.metering.cycles import DAY_MS, Cycle, Segment, Terms
 from licenseusage.metering.facts import Facts, Row, horizon_ms, list_facts
 from licenseusage.metering.properties import Properties, Removal
 from licenseusage.metering.roster import Listed
@@ -53,11 +53,15 @@ def poll(
     meter_id: int = 1,
     idle: Collection[str] = (),
     selection: str | None = None,
+    since: int | None = None,
 ) -> PollRecord:
-    """A poll of one second that listed ``active``: name -> time of last activity, and ``idle``."""
+    """A poll of one second that listed ``active``: name -> time of last activity, and ``idle``.
+
+    Its facts are about the segment from ``since`` on; None: about whole cycles.
+    """
     facts = {
         cycle: list_facts(
-            cycle,
+            cycle if since is None else Segment(cycle, since, cycle.end_ms),
             properties,
             started_ms=at_ms,
             ended_ms=at_ms + 1000,
@@ -90,6 +94,7 @@ def poll(
         pseudonym_key_id="f" * 32,
         rules_digest="sha256:rules",
         selection=selection,
+        since={} if since is None else dict.fromkeys(cycles, since),
         failure=failure,
         listed=len(active),
         provisioned=100,

@@ -25,6 +25,7 @@ from tests.ledger.conftest import (
 )
 
 BEFORE, CLOSING = START - 10 * MINUTE_MS, END + 2 * MINUTE_MS
+CHANGE = START + DAY_MS + 5 * HOUR_MS
 DAILY = range(START + 20 * HOUR_MS, END, 20 * HOUR_MS)
 
 
@@ -251,14 +252,63 @@ def test_rosters_are_deleted_with_the_facts_and_those_of_no_cycle_after_a_week(l
 class TestSegments:
     """Who counts changed within the cycle: facts of before and after are not of one piece."""
 
+    def changed(self, ledger, active, at=CHANGE + HOUR_MS, since=CHANGE, selection="two"):
+        """A poll by another definition, which applies from ``since`` on."""
+        record(ledger, poll(at, active, selection=selection, since=since))
+
     def test_a_changed_selection_leaves_a_lower_bound(self, ledger):
         record(ledger, poll(START + HOUR_MS, {"ada": START, "bot": START}, selection="one"))
-        record(ledger, poll(CLOSING, {"ada": START}, selection="two"))
+        self.changed(ledger, {"ada": START, "eve": CHANGE})
+        self.changed(ledger, {"ada": START, "eve": CHANGE}, at=CLOSING)
         found = ledger.statement(1, CYCLE, sources=[declared()], as_of_ms=END)
         assert found.words == (
-            "at least 2: the definition of who counts changed within the cycle, and what was "
-            "counted before cannot be completed"
+            "at least 3: the definition of who counts changed before the cycle was closed, and "
+            "what was counted before cannot be completed"
         )
+
+    def test_a_new_definition_counts_nobody_for_the_time_before_it(self, ledger):
+        record(ledger, poll(START + HOUR_MS, {"ada": START}, selection="one"))
+        self.changed(ledger, {"ada": START, "bot": CHANGE - 2000, "eve": CHANGE})
+        assert ledger.statement(1, CYCLE, sources=[declared()]).bounds.lower == 2
+        assert ledger.store_states(1, CYCLE)[GRAPH].selection_since_ms == CHANGE
+
+    def test_facts_that_are_not_of_the_segment_are_dropped(self, ledger):
+        record(ledger, poll(START + HOUR_MS, {"ada": START}, selection="one"))
+        self.changed(ledger, {"ada": START, "bot": START}, since=None)
+        self.changed(ledger, {"ada": START, "bot": START}, since=None, at=CHANGE + 2 * HOUR_MS)
+        assert ledger.statement(1, CYCLE, sources=[declared()]).bounds.lower == 1
+        states = ledger.store_states(1, CYCLE)
+        assert states[GRAPH].selection_since_ms == CHANGE + HOUR_MS
+
+    def test_a_definition_that_comes_back_begins_anew(self, ledger):
+        record(ledger, poll(START + HOUR_MS, {"ada": START}, selection="one"))
+        self.changed(ledger, {"ada": START})
+        back = CHANGE + 2 * HOUR_MS
+        state = ledger.store_states(1, CYCLE)[GRAPH]
+        assert state.since_ms("two", back) == CHANGE
+        assert state.since_ms("one", back) == back
+        self.changed(ledger, {"ben": back - 2000, "eve": back}, back, since=back, selection="one")
+        found = ledger.statement(1, CYCLE, sources=[declared()], as_of_ms=END)
+        assert (found.bounds.lower, found.bounds.upper) == (2, None)
+
+    def test_a_store_begun_by_another_definition_may_say_since_when_it_counts(self, ledger):
+        self.changed(ledger, {"ada": START, "eve": CHANGE})
+        state = ledger.store_states(1, CYCLE)[GRAPH]
+        assert (state.selection, state.selection_since_ms) == ("two", CHANGE)
+        assert state.since_ms("two", CLOSING) == CHANGE
+        assert ledger.statement(1, CYCLE, sources=[declared()]).bounds.lower == 1
+
+    def test_a_definition_changed_between_end_and_close_adds_nobody_and_closes_nothing(
+        self, ledger
+    ):
+        record(ledger, poll(END - HOUR_MS, {"ada": START}, selection="one"))
+        record(ledger, poll(CLOSING, {"ada": START, "bot": START}, selection="two"))
+        other = replace(declared(), selection="two")
+        found = ledger.statement(1, CYCLE, sources=[other], as_of_ms=END)
+        assert found.words.startswith("at least 1: the definition of who counts changed before ")
+        record(ledger, poll(CLOSING + HOUR_MS, {"ada": START}, selection="one"))
+        found = ledger.statement(1, CYCLE, sources=[declared()], as_of_ms=END)
+        assert found.words == "1"
 
     def test_the_same_selection_again_is_no_change(self, ledger):
         record(ledger, poll(START + HOUR_MS, {"ada": START}, selection="one"))

@@ -20,6 +20,7 @@ from licenseusage.metering.lifecycle import (
     close_due,
     closing_poll_ms,
     effective_interval_ms,
+    looks_back,
     next_interim,
     next_poll_ms,
     precedes,
@@ -286,3 +287,22 @@ class TestInterims:
     def test_none_outside_the_cycle(self):
         assert self.plan(START - 1) is None
         assert self.plan(END) is None
+
+
+class TestLookingBack:
+    """Ordinary polls bring evidence of decided cycles: bounded, and none is made for it."""
+
+    NOW = END + 10 * DAY_MS + 12 * HOUR
+
+    def test_the_first_poll_of_an_hour_while_the_closing_poll_is_missing(self):
+        assert looks_back(False, self.NOW - 1, self.NOW)
+        assert not looks_back(False, self.NOW, self.NOW + HOUR - 1)
+        assert looks_back(False, self.NOW, self.NOW + HOUR)
+
+    def test_after_it_the_first_poll_since_noon(self):
+        assert looks_back(True, self.NOW - 1, self.NOW)
+        assert not looks_back(True, self.NOW, self.NOW + DAY_MS - 1)
+        assert looks_back(True, self.NOW, self.NOW + DAY_MS)
+
+    def test_a_first_poll_does(self):
+        assert looks_back(True, None, self.NOW)

@@ -82,6 +82,10 @@ class Reason(StrEnum):
     STALE = "Stale"
     """Collected=False: the last success is more than two intervals ago."""
 
+    GUARANTEE_REFUTED = "GuaranteeRefuted"
+    """Collected=False: what was seen contradicts a guarantee of a source; the message names it, and
+    the cycle whose number it concerns."""
+
     # Licensed
     LICENSE_VALID = "LicenseValid"
     """Licensed=True."""

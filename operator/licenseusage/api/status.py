@@ -131,6 +131,17 @@ class CycleHistory(ApiModel):
     report: Annotated[str, Field(min_length=1, max_length=253)] | None = Field(
         default=None, description="report is the name of the UsageReport that states this cycle."
     )
+    reason: Reason | None = Field(
+        default=None,
+        description="reason is a CamelCase word: NewEvidence (what was seen later narrowed the "
+        "statement) or GuaranteeRefuted (what was seen contradicts it: a guarantee is false). "
+        "Absent if the first statement stands.",
+    )
+    message: Message | None = Field(
+        default=None,
+        description="message is for people: what was stated before and after, and why; or which "
+        "guarantee is false.",
+    )
 
 
 class LastReport(ApiModel):

@@ -35,6 +35,21 @@ TOKEN_GRAMMAR = Rule(
 )
 
 
+class SupersededReport(ApiModel):
+    """The report that an amendment takes the place of, as the signed token names it."""
+
+    sequence: Annotated[int, Field(ge=1, le=2_147_483_647)] = Field(
+        description="sequence is its position in the chain of reports."
+    )
+    reason: Reason = Field(
+        description="reason is a CamelCase word: NewEvidence (less is possible than was stated) or "
+        "Restated."
+    )
+    note: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
+        default=None, description="note is for people: what was stated before and what is now."
+    )
+
+
 class UsageReportSpec(ApiModel):
     """The statement: the signed token, and readable copies of what it says."""
 
@@ -50,6 +65,10 @@ class UsageReportSpec(ApiModel):
     cycle: CyclePeriod = Field(description="cycle is the billing cycle that the report is about.")
     active_text: ActiveText = Field(
         description="activeText is the number of active users in words, such as 398 or 412–419."  # noqa: RUF001
+    )
+    supersedes: SupersededReport | None = Field(
+        default=None,
+        description="supersedes is, for an Amendment, the report that it takes the place of.",
     )
     token: Annotated[
         str,

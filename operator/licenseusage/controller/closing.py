@@ -115,6 +115,7 @@ async def close(
     counted: Counted,
     now_ms: int,
     *,
+    rules_digest: str,
     issuer: Issuer | UsageError | None,
     first_delay_ms: Callable[[], int],
 ) -> bool:
@@ -125,6 +126,7 @@ async def close(
         record: The oldest cycle that is not Final; it has ended.
         counted: How it is counted.
         now_ms: The reconcile's one time.
+        rules_digest: Of the rules as declared now.
         issuer: Signs the final; None: the object has no licence, so no report is due; an error:
             one is due and cannot be signed now, so the decision stands and the report waits.
         first_delay_ms: Random time before the first send.
@@ -141,7 +143,7 @@ async def close(
             if record.state is CycleState.OPEN:
                 await books.do(lambda ledger: ledger.mark_closing(meter_id, cycle, now_ms))
             return False
-        await _decide(books, record, counted, reason, now_ms)
+        await _decide(books, record, counted, reason, rules_digest, now_ms)
     if isinstance(issuer, UsageError):
         return False
     due_ms = now_ms + first_delay_ms()
@@ -158,7 +160,12 @@ async def close(
 
 
 async def _decide(
-    books: Books, record: CycleRecord, counted: Counted, reason: CloseReason, now_ms: int
+    books: Books,
+    record: CycleRecord,
+    counted: Counted,
+    reason: CloseReason,
+    rules_digest: str,
+    now_ms: int,
 ) -> None:
     meter_id, cycle = record.meter_id, record.cycle
     statement = await books.do(
@@ -172,7 +179,12 @@ async def _decide(
     )
     await books.do(
         lambda ledger: ledger.begin_close(
-            meter_id, cycle, reason=str(reason), statement=statement, now_ms=now_ms
+            meter_id,
+            cycle,
+            reason=str(reason),
+            statement=statement,
+            now_ms=now_ms,
+            rules_digest=rules_digest,
         )
     )
 

@@ -5,7 +5,7 @@ puts the key back into the queue. So a slow product delays nothing but itself.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -49,7 +49,8 @@ class Job:
         key: The object; its namespace is the only one that is read.
         selector: Labels of the pods.
         store: Where the facts go.
-        cycles: Cycles that want facts, oldest first.
+        cycles: Cycles that want facts, oldest first; also one that was decided on, if it is looked
+            back at.
         coming: The cycle after them, where its first roster is wanted; None: not yet.
         closing: The poll may close a cycle, so a listing may be read more than once.
         due: The schedule asks for it, so that a failure counts as an attempt. Else it is a probe:
@@ -201,7 +202,7 @@ class Collector:
                 await self._record_failure(job, problem, now_ms)
             self._fail(job, problem)
             return
-        cycles = await self._requests(job)
+        cycles = await self._requests(job, now_ms)
         result = await self._workers.poll(
             PollRequest(
                 source=job.source,
@@ -215,32 +216,34 @@ class Collector:
                 clock_offset_ms=1000 * self._clock.offset_seconds,
             )
         )
-        await self._record(job, result, pseudonym.id)
+        since = {one.cycle: one.since_ms for one in cycles if one.since_ms is not None}
+        await self._record(job, result, pseudonym.id, since)
         self._remember(job, memory, result, reach.digest)
 
-    async def _requests(self, job: Job) -> tuple[CycleRequest, ...]:
+    async def _requests(self, job: Job, now_ms: int) -> tuple[CycleRequest, ...]:
         """What is wanted of each cycle.
 
         No maybe set that is there, no roster that is over, and of a log only what is new.
         """
         rosters = job.source.properties.removal is Removal.LISTED_ONCE
 
-        def read(ledger: Ledger) -> list[StoreState]:
-            states = [ledger.store_states(job.meter_id, cycle) for cycle in job.cycles]
-            return [found.get(job.store, StoreState()) for found in states]
-
-        wanted = [
-            CycleRequest(
+        def wanted(ledger: Ledger, cycle: Cycle) -> CycleRequest:
+            states = ledger.store_states(job.meter_id, cycle)
+            state = states.get(job.store, StoreState())
+            since_ms = _since_ms(job, states, now_ms)
+            applies = since_ms is not None and cycle.start_ms < since_ms < cycle.end_ms
+            return CycleRequest(
                 cycle,
                 state.closed,
-                roster=rosters and not state.ended >> CYCLE_BIT & 1,
+                roster=rosters and not applies and not state.ended >> CYCLE_BIT & 1,
+                since_ms=since_ms if applies else None,
                 log=state.log,
             )
-            for cycle, state in zip(job.cycles, await self._books.do(read), strict=True)
-        ]
+
+        requests = await self._books.do(lambda ledger: [wanted(ledger, one) for one in job.cycles])
         if job.coming is not None and rosters:
-            wanted.append(CycleRequest(job.coming, roster=True, coming=True))
-        return tuple(wanted)
+            requests.append(CycleRequest(job.coming, roster=True, coming=True))
+        return tuple(requests)
 
     async def _reach(self, job: Job) -> _Reach:
         """Find pods and credentials; raises `UsageError` with what is missing and the fix."""
@@ -289,7 +292,9 @@ class Collector:
         ]
         return "+".join(digests)
 
-    async def _record(self, job: Job, result: PollResult, key_id: str) -> None:
+    async def _record(
+        self, job: Job, result: PollResult, key_id: str, since: Mapping[Cycle, int]
+    ) -> None:
         stable = result.ids_stable
         asked = job.cycles if job.coming is None else (*job.cycles, job.coming)
         by_index = {cycle.index: cycle for cycle in asked}
@@ -308,6 +313,7 @@ class Collector:
             pseudonym_key_id=key_id,
             rules_digest=job.rules_digest,
             selection=job.source.selection,
+            since=since,
             failure=PollFailure(failure.reason, failure.message) if failure else None,
             # A log has events, not users: how many are listed cannot be said.
             listed=None if job.source.reads_log else result.users_listed,
@@ -377,6 +383,19 @@ class Collector:
         memory.probes += 1
         memory.problem, memory.fingerprint = problem, job.fingerprint
         memory.probe_at_s = asyncio.get_running_loop().time() + delay
+
+
+def _since_ms(job: Job, states: Mapping[StoreKey, StoreState], now_ms: int) -> int | None:
+    """Return since when the source's definition decides who counts in a cycle; None: all of it.
+
+    With the way ids are read a definition changes the store as well: then what the source had in
+    another one tells whether there was another definition before.
+    """
+    if job.store in states:
+        return states[job.store].since_ms(job.source.selection, now_ms)
+    others = [states[key] for key in states if key.source == job.store.source]
+    times = [other.since_ms(job.source.selection, now_ms) for other in others]
+    return max((at for at in times if at is not None), default=None)
 
 
 def _hint(result: PollResult) -> str | None:

@@ -105,7 +105,7 @@ class Findings:
         spec: The spec as a whole cannot be acted on.
         licensed, reported, within_entitlement: None where the condition is absent.
         halted: Why nothing may be collected although the spec is valid (ledger or key lost).
-        refuted: Which declared guarantee the facts contradict, in words.
+        refuted: Which declared guarantee the facts contradict, and what to do.
         idle: Why there is nothing to collect yet, though nothing is wrong (no cycle runs).
         clock: Why the clock cannot be trusted; polls judge by the products' clocks themselves.
         hint: A thing worth saying although all is well.
@@ -220,9 +220,8 @@ def _collected(found: Findings, now_ms: int) -> Verdict:
     if found.refuted is not None:
         return Verdict(
             Status.FALSE,
-            "GuaranteeRefuted",
-            f"No number can be stated for this cycle: {found.refuted}. Correct spec.sources[]"
-            f".guarantees; it counts from the next cycle on.",
+            Reason.GUARANTEE_REFUTED,
+            found.refuted,
             needs_a_person=True,
         )
     hints = "".join(f" {s.hint}" for s in found.sources if s.hint)

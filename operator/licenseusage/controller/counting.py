@@ -14,6 +14,7 @@ from licenseusage.controller.collection import Job, Memory
 from licenseusage.controller.conditions import Consequence, Problem, SourceHealth
 from licenseusage.controller.declared import Declared, declared, rules_digest, stores
 from licenseusage.controller.identity import PseudonymKey
+from licenseusage.controller.lookback import LookBack, earlier_cycle
 from licenseusage.controller.status import SourceView
 from licenseusage.controller.subject import Subject
 from licenseusage.controller.world import World
@@ -114,6 +115,12 @@ async def step(
         if not await _due(world, subject, look, one.source, now_ms, requested=requested):
             wakes.append(look.wake_ms(now_ms))
             continue
+        coming = _coming(meter, wanting, look.declared.interval_ms, now_ms)
+        look_back = LookBack(
+            wanting, look.declared.store, look.schedule.last_started_ms, digest, key_id, requested
+        )
+        earlier = None if coming else await earlier_cycle(world, meter, look_back, now_ms)
+        late = () if earlier is None else (earlier,)
         world.collector.start(
             Job(
                 key=subject.key,
@@ -122,15 +129,17 @@ async def step(
                 source=one.source,
                 selector=one.selector,
                 store=look.declared.store,
-                cycles=_distinct(wanting),
+                cycles=_distinct((*wanting, *(one.cycle for one in late))),
                 interval_ms=look.declared.interval_ms,
                 rules_digest=digest,
                 closing=wants_passes(
-                    look.schedule.boundaries, now_ms, look.declared.properties.lag_ms
+                    (*look.schedule.boundaries, *(one.boundary for one in late)),
+                    now_ms,
+                    look.declared.properties.lag_ms,
                 ),
                 due=look.next_ms is not None and look.next_ms <= now_ms,
                 fingerprint=look.fingerprint,
-                coming=_coming(meter, wanting, look.declared.interval_ms, now_ms),
+                coming=coming,
             )
         )
         wakes.append(look.stale_ms(now_ms))  # the poll's end nudges by itself
@@ -211,7 +220,7 @@ def _look(
     interval = effective_interval_ms(one.source.interval_ms, duration)
     gap_ms = 1000 * world.settings.roster_gap_seconds
     properties = replace(_properties(one.source, memory), roster_gap_ms=gap_ms)
-    store = DeclaredSource(named[one.name], properties, interval)
+    store = DeclaredSource(named[one.name], properties, interval, one.source.selection)
     boundaries = tuple(
         Boundary(cycle.end_ms, bool(words.get(store.store, StoreState()).ended >> CYCLE_BIT & 1))
         for cycle, words in zip(cycles, states, strict=True)
@@ -282,7 +291,7 @@ def _distinct(cycles: Sequence[Cycle]) -> tuple[Cycle, ...]:
     Of two with one index the older is asked for first; the other follows once that is closed.
     """
     found: dict[int, Cycle] = {}
-    for cycle in cycles:
+    for cycle in sorted(cycles, key=lambda one: one.start_ms):
         found.setdefault(cycle.index, cycle)
     return tuple(found.values())
 

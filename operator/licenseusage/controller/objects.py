@@ -8,7 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from licenseusage.api.model import CyclePeriod, rfc3339
-from licenseusage.api.usagereport import UsageReportSpec, UsageReportStatus, report_name
+from licenseusage.api.usagereport import (
+    SupersededReport,
+    UsageReportSpec,
+    UsageReportStatus,
+    report_name,
+)
 from licenseusage.controller.conditions import cut
 from licenseusage.controller.key import Key
 from licenseusage.controller.kube import (
@@ -22,6 +27,7 @@ from licenseusage.controller.kube import (
 from licenseusage.controller.secrets import forbidden
 from licenseusage.errors import Retryable, Stalled
 from licenseusage.ledger.records import Delivery, OutboxItem, ReportKind
+from licenseusage.reports.report import read_report
 
 INTERIMS = 3
 USAGE_LABEL = f"{USAGES.group}/usage"
@@ -48,8 +54,18 @@ def spec(usage: str, item: OutboxItem) -> dict[str, Any]:
         sequence=item.sequence,
         cycle=CyclePeriod.of(item.cycle.index, item.cycle.start_ms, item.cycle.end_ms),
         active_text=item.active_text,
+        supersedes=_supersedes(item),
         token=item.token,
     ).to_object()
+
+
+def _supersedes(item: OutboxItem) -> SupersededReport | None:
+    if item.kind is not ReportKind.AMENDMENT:
+        return None
+    named = read_report(item.token).content.supersedes
+    if named is None:
+        return None
+    return SupersededReport(sequence=named.link.sequence, reason=named.reason, note=named.note)
 
 
 def status(item: OutboxItem) -> dict[str, Any]:

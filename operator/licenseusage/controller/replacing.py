@@ -1,14 +1,14 @@
-"""Finals that the vendor has refused with a signature: when another one takes their place.
+"""Finals and amendments that the vendor has refused with a signature: when others replace them.
 
 A signed ``Rejected`` is for ever: the same bytes get the same verdict, hold their place in the
 chain and do not count as the cycle's final (REPORT_FORMAT §6 rule 4). Only a new report can be
 accepted, once what was refused has changed. Pure decisions.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from licenseusage.ledger.outbox import DAY_MS
-from licenseusage.ledger.records import Delivery, OutboxItem, ReportKind
+from licenseusage.ledger.records import OutboxItem, ReportKind
 
 TOLERANCE_SECONDS = 300
 """How far ahead a receiver lets a report be dated (REPORT_FORMAT §12)."""
@@ -22,20 +22,30 @@ def refused_finals(reports: Iterable[OutboxItem]) -> tuple[OutboxItem, ...]:
     Args:
         reports: All finals of an object, and whatever else it has.
     """
-    newest: dict[tuple[str, int], OutboxItem] = {}
-    for item in reports:
-        if item.kind is ReportKind.FINAL and item.cycle is not None:
-            at = (item.chain_id, item.cycle.start_ms)
-            if at not in newest or newest[at].sequence < item.sequence:
-                newest[at] = item
-    refused = [item for item in newest.values() if _signed_refusal(item)]
-    return tuple(sorted(refused, key=lambda item: item.cycle.start_ms if item.cycle else 0))
+    return _refused(_newest(reports, ReportKind.FINAL))
+
+
+def refused_amendments(reports: Iterable[OutboxItem]) -> tuple[OutboxItem, ...]:
+    """Return the amendments that await a replacement, oldest cycle first.
+
+    Those of a cycle whose final was refused as well wait for the other final, which they amend.
+    """
+    reports = tuple(reports)
+    finals = _newest(reports, ReportKind.FINAL)
+    refused = _refused(_newest(reports, ReportKind.AMENDMENT))
+    return tuple(one for one in refused if (final := finals.get(_at(one))) and not final.refused)
+
+
+def renewed_since(refused: OutboxItem, reports: Iterable[OutboxItem]) -> bool:
+    """Whether the final that a refused amendment named has been replaced by another one."""
+    final = _newest(reports, ReportKind.FINAL).get(_at(refused))
+    return final is not None and final.sequence > refused.sequence
 
 
 def replacement_due(
     refused: OutboxItem, now_ms: int, *, changed: bool, reference_offset_seconds: int | None
 ) -> bool:
-    """Whether another final is to be signed now in place of a refused one.
+    """Whether another report is to be signed now in place of a refused one.
 
     When something changed that the verdict may have depended on (licence, keys, the vendor's
     address, the operator's version), or when an administrator asks. A report that was dated in the
@@ -43,7 +53,7 @@ def replacement_due(
     that the API server does not contradict.
 
     Args:
-        refused: A final with a signed ``Rejected``.
+        refused: A final or amendment with a signed ``Rejected``.
         now_ms: The time.
         changed: What delivery depends on has changed, or somebody asks.
         reference_offset_seconds: The API server's clock minus ours; None: not known.
@@ -57,5 +67,24 @@ def replacement_due(
     return now_ms < refused.created_ms or now_ms >= refused.created_ms + DAY_MS
 
 
-def _signed_refusal(item: OutboxItem) -> bool:
-    return item.state is Delivery.REJECTED and item.receipt is not None
+def _newest(reports: Iterable[OutboxItem], kind: ReportKind) -> dict[tuple[str, int], OutboxItem]:
+    """Return the newest report of one kind of each cycle and chain."""
+    newest: dict[tuple[str, int], OutboxItem] = {}
+    for item in reports:
+        if item.kind is kind and item.cycle is not None:
+            at = _at(item)
+            if at not in newest or newest[at].sequence < item.sequence:
+                newest[at] = item
+    return newest
+
+
+def _refused(newest: Mapping[tuple[str, int], OutboxItem]) -> tuple[OutboxItem, ...]:
+    return tuple(sorted((item for item in newest.values() if item.refused), key=_at_cycle))
+
+
+def _at(item: OutboxItem) -> tuple[str, int]:
+    return item.chain_id, _at_cycle(item)
+
+
+def _at_cycle(item: OutboxItem) -> int:
+    return item.cycle.start_ms if item.cycle else 0

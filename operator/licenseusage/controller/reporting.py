@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from licenseusage import __version__
-from licenseusage.controller import closing
+from licenseusage.controller import amending, closing
 from licenseusage.controller.clockwatch import Judgement
 from licenseusage.controller.closing import Counted
 from licenseusage.controller.conditions import Problem
@@ -22,14 +22,20 @@ from licenseusage.controller.deliveries import Errand
 from licenseusage.controller.enrolling import authorised, enrol, keep_beside_key, license_of_cycle
 from licenseusage.controller.key import Key
 from licenseusage.controller.objects import INTERIMS
-from licenseusage.controller.replacing import refused_finals, replacement_due
+from licenseusage.controller.replacing import (
+    refused_amendments,
+    refused_finals,
+    renewed_since,
+    replacement_due,
+)
 from licenseusage.controller.reported import Reporting
 from licenseusage.controller.statements import Issuer, chain_of
 from licenseusage.controller.world import World
 from licenseusage.delivery.schedule import first_delay_seconds
 from licenseusage.delivery.sender import Route
 from licenseusage.errors import Retryable, Stalled, UsageError, Waiting
-from licenseusage.ledger.records import ChainState, Delivery, Meter, OutboxItem
+from licenseusage.ledger.ledger import Ledger
+from licenseusage.ledger.records import ChainState, Delivery, Meter, OutboxItem, ReportKind
 from licenseusage.metering.cycles import Cycle, cycle_at
 from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.licence import License
@@ -102,7 +108,7 @@ async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Ou
             await keep_beside_key(world.keys, statements, loop_s)
     elif isinstance(signing, UsageError) and license_ is not None:
         trouble.note(signing)
-    times: list[int | None] = [None, None]
+    times: list[int | None] = [None, None, None]
     held = False
     async with trouble.noted():
         await _replace_refused(world, context, now_ms)
@@ -110,6 +116,8 @@ async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Ou
         times[0], held = await _close_ended(world, context, context.clock.counting_ms)
     async with trouble.noted():
         times[1] = await _interim(world, context, now_ms)
+    async with trouble.noted():
+        times[2] = await _amend(world, context, now_ms)
     reports = await world.books.do(
         lambda ledger: ledger.reports(context.meter.id, interims=INTERIMS)
     )
@@ -166,6 +174,7 @@ async def _close_ended(world: World, context: Context, now_ms: int) -> tuple[int
             record,
             context.counted,
             now_ms,
+            rules_digest=context.rules_digest,
             issuer=issuer,
             first_delay_ms=lambda: _first_delay_ms(world, interim=False),
         )
@@ -256,43 +265,61 @@ async def _refused(world: World, meter_id: int) -> tuple[OutboxItem, ...]:
 
 
 async def _replace_refused(world: World, context: Context, now_ms: int) -> None:
-    """Sign another final in place of one that the vendor has refused for good (§6 rule 4).
+    """Sign others in place of finals and amendments refused for good (§6 rule 4).
 
     Raises:
         UsageError: The ledger cannot be read or written.
     """
     meter_id = context.meter.id
-    refused = await _refused(world, meter_id)
-    if not refused:
+    reports = await world.books.do(lambda ledger: ledger.reports(meter_id, interims=0))
+    finals, amendments = refused_finals(reports), refused_amendments(reports)
+    if not finals and not amendments:
         return
     route = _route(world, context)
     before = await world.books.do(lambda ledger: ledger.route(meter_id))
     changed = context.requested or (None not in (route, before) and route != before)
     offset = world.reference_offset_seconds()
-    for item in refused:
+    for item in finals:
         due = replacement_due(item, now_ms, changed=changed, reference_offset_seconds=offset)
         if not due or not await _replace(world, context, item, now_ms):
-            return
+            break
+    for item in amendments:
+        anew = changed or renewed_since(item, reports)
+        if replacement_due(item, now_ms, changed=anew, reference_offset_seconds=offset):
+            await _replace(world, context, item, now_ms)
 
 
 async def _replace(world: World, context: Context, refused: OutboxItem, now_ms: int) -> bool:
-    cycle = refused.cycle
+    cycle, meter_id = refused.cycle, context.meter.id
     issuer = None if cycle is None else await _issuer(world, context, cycle)
     if cycle is None or not isinstance(issuer, Issuer):
         return False
     chain, sign = issuer.chain, issuer.sign
     delay_ms = 0 if context.requested else _first_delay_ms(world, interim=False)
-    made = await world.books.do(
-        lambda ledger: ledger.replace_final(
-            context.meter.id,
-            cycle,
-            now_ms,
-            chain=chain,
-            sign=sign,
-            first_attempt_ms=now_ms + delay_ms,
-        )
+
+    def work(ledger: Ledger) -> OutboxItem | None:
+        final = refused.kind is ReportKind.FINAL
+        anew = ledger.replace_final if final else ledger.replace_amendment
+        due_ms = now_ms + delay_ms
+        return anew(meter_id, cycle, now_ms, chain=chain, sign=sign, first_attempt_ms=due_ms)
+
+    return await world.books.do(work) is not None
+
+
+async def _amend(world: World, context: Context, now_ms: int) -> int | None:
+    """Amend what later evidence narrows; return when to look again."""
+    if context.gone or context.clock.ahead is not None:
+        return None  # nothing is declared that the evidence could be held against; or no date
+    memory = world.memory(context.key)
+    memory.asked_ms = now_ms if context.requested else memory.asked_ms
+    wanted = amending.Amending(
+        meter_id=context.meter.id,
+        counted=context.counted,
+        rules_digest=context.rules_digest,
+        issuer=lambda cycle: _issuer(world, context, cycle),
+        first_delay_ms=lambda: _first_delay_ms(world, interim=False),
     )
-    return made is not None
+    return await amending.step(world, wanted, memory.judged, memory.asked_ms, now_ms)
 
 
 def _stopped(state: ChainState) -> Stalled:

@@ -7,7 +7,13 @@ Pure but for the signature: the draft holds what the ledger knows (position, sta
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from licenseusage.ledger.records import ReportChain, ReportDraft, ReportKind, SignedDocument
+from licenseusage.ledger.records import (
+    ReportChain,
+    ReportDraft,
+    ReportKind,
+    SignedDocument,
+    Superseded,
+)
 from licenseusage.reports.content import (
     Content,
     Gap,
@@ -17,6 +23,7 @@ from licenseusage.reports.content import (
     ReportCoverage,
     ReportCycle,
     ReportRules,
+    Supersedes,
     Uncertainty,
 )
 from licenseusage.reports.fitting import fit_uncertainty
@@ -25,7 +32,11 @@ from licenseusage.reports.licence import License
 from licenseusage.reports.names import Link, digest, jti_of, key_chain_id, report_chain_id
 from licenseusage.reports.report import ReportInput, build_report
 
-_KINDS = {ReportKind.INTERIM: Kind.INTERIM, ReportKind.FINAL: Kind.FINAL}
+_KINDS = {
+    ReportKind.INTERIM: Kind.INTERIM,
+    ReportKind.FINAL: Kind.FINAL,
+    ReportKind.AMENDMENT: Kind.AMENDMENT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +131,7 @@ class Issuer:
                 [Uncertainty(one.reason, one.users) for one in said.uncertainty]
             ),
             pseudonym_key_id=record.pseudonym_key_id or self.key_id,
+            supersedes=_supersedes(draft.superseded),
         )
 
 
@@ -134,6 +146,10 @@ def chain_of(license_: License, installation: str, namespace: str, name: str) ->
         id=report_chain_id(**parts, namespace=namespace, name=name),
         key_chain_id=key_chain_id(**parts),
     )
+
+
+def _supersedes(named: Superseded | None) -> Supersedes | None:
+    return None if named is None else Supersedes(Link(*named.link), named.reason, named.note)
 
 
 def _seconds(at_ms: int | None) -> int | None:

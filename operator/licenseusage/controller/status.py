@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from licenseusage.api.conditions import Condition
+from licenseusage.api.conditions import Condition, Reason
 from licenseusage.api.model import CyclePeriod, rfc3339
 from licenseusage.api.status import (
     CoverageGap,
@@ -185,23 +185,38 @@ def _coverage(coverage: Coverage) -> CoverageStatus:
 
 
 def _history(view: View, ended: Ended) -> CycleHistory:
-    cycle, said = ended.record.cycle, ended.statement
-    final = ended.record.state is records.CycleState.FINAL
+    record, said = ended.record, ended.statement
+    cycle, final = record.cycle, record.state is records.CycleState.FINAL
     stated = [
-        i for i in view.reports if i.cycle == cycle and i.kind is not records.ReportKind.INTERIM
-    ]
-    amended = any(i.kind is records.ReportKind.AMENDMENT for i in stated)
+        i
+        for i in view.reports
+        if i.cycle == cycle and i.kind is not records.ReportKind.INTERIM and not i.refused
+    ] or [i for i in view.reports if i.cycle == cycle and i.kind is records.ReportKind.FINAL]
+    reason, message = _later(ended)
     return CycleHistory(
         index=cycle.index,
         start_time=rfc3339(cycle.start_ms),
         end_time=rfc3339(cycle.end_ms),
-        state="Amended" if amended else "Final" if final else "Closing",
+        state="Amended" if record.amendments else "Final" if final else "Closing",
         active_text=said.active_text,
         active_users=said.bounds.active_users,
         active_users_upper_bound=said.bounds.active_users_upper_bound,
         accuracy=_stated(said),
         report=_report_name(view.name, stated[0]) if stated else None,
+        reason=reason,
+        message=cut(message) if message else None,
     )
+
+
+def _later(ended: Ended) -> tuple[str | None, str | None]:
+    """What came to be known after the first statement, or contradicts it: reason and words."""
+    record = ended.record
+    if record.contradiction is not None:
+        return Reason.GUARANTEE_REFUTED, record.contradiction.words
+    if record.amendments:
+        return record.amendments[-1].reason, record.amendments[-1].words
+    refuted = ended.statement.refuted
+    return (Reason.GUARANTEE_REFUTED, "; ".join(refuted)) if refuted else (None, None)
 
 
 def _stated(said: CycleStatement) -> Any:  # noqa: ANN401 - a Literal of the model

@@ -63,6 +63,20 @@ def of_status(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event
         for one in after.get("history") or ()
         if _final(one) and one["startTime"] not in closed
     ]
+    told = {one["startTime"]: one.get("message") for one in before.get("history") or ()}
+    events += [
+        Event(
+            Kind.NORMAL,
+            "CycleAmended",
+            "AmendCycle",
+            f"The cycle from {one['startTime'][:10]} to {one['endTime'][:10]}: {one['message']}.",
+        )
+        for one in after.get("history") or ()
+        if one["state"] == "Amended"
+        and one.get("reason") != Reason.GUARANTEE_REFUTED
+        and one["startTime"] in closed
+        and told.get(one["startTime"]) != one.get("message")
+    ]
     return events
 
 

@@ -6,6 +6,7 @@ from licenseusage.api.conditions import Reason
 from licenseusage.controller.clockwatch import Judgement
 from licenseusage.controller.closing import Counted
 from licenseusage.controller.conditions import Findings, Problem, Status, Verdict
+from licenseusage.controller.contradictions import contradicted
 from licenseusage.controller.counting import Counting
 from licenseusage.controller.identity import PseudonymKey
 from licenseusage.controller.licensing import Licensing
@@ -46,6 +47,7 @@ async def view_of(
         and one.polls.last_success_ms >= cycle.start_ms
         for one in counted.views
     )
+    ended = await _ended(world, subject, meter, counted.counted, records, counting_ms)
     verdict = None
     if outcome.reporting is not None:
         verdict = reported(outcome.reporting)
@@ -63,7 +65,7 @@ async def view_of(
             idle=_idle(licensed, cycle),
             clock=None if clock.problem is None else Problem.of(clock.problem),
             hint=clock.hint,
-            refuted="; ".join(said.refuted) if said is not None and said.refuted else None,
+            refuted=contradicted(said, ended, counted.rules_digest),
             sources=counted.health,
             licensed=licensed.verdict,
             reported=verdict,
@@ -73,7 +75,7 @@ async def view_of(
         statement=said,
         informed=informed,
         maximum=licensed.maximum,
-        ended=await _ended(world, subject, meter, counted.counted, records, counting_ms),
+        ended=ended,
         sources=counted.views,
         reports=outcome.reports,
         previous=subject.conditions,
@@ -116,18 +118,12 @@ async def _ended(
     for record in records:
         if record.cycle.end_ms > counting_ms:
             continue
-        said = _decided(record)
+        said = record.stated
         if said is None:
             end = record.cycle.end_ms
             said = await _statement(world, subject, meter, record.cycle, counted, end)
         found.append(Ended(record, said))
     return tuple(found[:HISTORY])
-
-
-def _decided(record: CycleRecord) -> CycleStatement | None:
-    if record.state is CycleState.FINAL and record.statement is not None:
-        return record.statement
-    return record.intent.statement if record.intent is not None else None
 
 
 async def _statement(

@@ -17,8 +17,24 @@ from licenseusage.controller.metrics import Metrics
 from licenseusage.controller.objects import ReportObjects
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.controller.settings import Settings
+from licenseusage.metering.amendment import Narrowed, Refuted
 from licenseusage.metering.statement import CycleStatement
 from licenseusage.reports.content import OperatorInfo
+
+
+@dataclass(slots=True)
+class Judged:
+    """What one process remembers of a cycle's evidence; losing it costs a comparison.
+
+    Attributes:
+        evidence: How much of it there was.
+        verdict: What it came to.
+        again_ms: When it is tried again to act on it.
+    """
+
+    evidence: int
+    verdict: Narrowed | Refuted | None
+    again_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -31,6 +47,8 @@ class Remembered:
         objects: What the UsageReport objects were last made to say.
         objects_at_s: When, by the loop's time.
         statements: Cached statements, by cycle, beside what they were made from.
+        judged: What later evidence came to, by cycle.
+        asked_ms: When an administrator asked last; None: not yet.
     """
 
     requested: str | None = ""
@@ -38,6 +56,8 @@ class Remembered:
     objects: object = None
     objects_at_s: float = 0.0
     statements: dict[int, tuple[object, CycleStatement]] = field(default_factory=dict)
+    judged: dict[int, Judged] = field(default_factory=dict)
+    asked_ms: int | None = None
 
 
 @dataclass(slots=True)

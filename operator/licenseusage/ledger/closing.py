@@ -23,6 +23,7 @@ from licenseusage.ledger.records import (
     ReportDraft,
     ReportKind,
     SignedDocument,
+    Superseded,
 )
 from licenseusage.ledger.registry import (
     cycle_record,
@@ -70,6 +71,7 @@ def begin_close(
     reason: str,
     statement: CycleStatement,
     now_ms: int,
+    rules_digest: str | None,
 ) -> ClosingIntent:
     """Write the intent, unless there is one; return the one that stands."""
     row = ensure_cycle(connection, meter_id, cycle)
@@ -87,6 +89,7 @@ def begin_close(
             intent_reason=reason,
             intent_high_water_ms=intent.clock_high_water_ms,
             statement=dump_statement(statement),
+            rules_digest=row.rules_digest or rules_digest,
         )
     )
     return intent
@@ -109,7 +112,7 @@ def close_cycle(
     )
     if signing is None:
         return None
-    return _sign(connection, row, ReportKind.FINAL, record.intent, signing)
+    return sign_report(connection, row, ReportKind.FINAL, record.intent, signing)
 
 
 def replace_final(
@@ -122,12 +125,11 @@ def replace_final(
     if intent is None or held is None or held.chain_id != signing.chain.id:
         return None
     at_ms = dated_ms(connection, now_ms)
-    refused = held.state is Delivery.REJECTED and held.receipt is not None
-    if not refused or at_ms < cycle.end_ms:
+    if not held.refused or at_ms < cycle.end_ms:
         return None
     high_water = max(at_ms, high_water_ms(connection))
     anew = replace(intent, at_ms=at_ms, clock_high_water_ms=high_water)
-    return _sign(connection, row, ReportKind.FINAL, anew, signing)
+    return sign_report(connection, row, ReportKind.FINAL, anew, signing)
 
 
 def add_interim(
@@ -145,19 +147,20 @@ def add_interim(
         return None
     at_ms = dated_ms(connection, now_ms)
     content = ClosingIntent(at_ms, "", statement, max(at_ms, high_water_ms(connection)))
-    item = _sign(connection, row, ReportKind.INTERIM, content, signing)
+    item = sign_report(connection, row, ReportKind.INTERIM, content, signing)
     if item is not None:
         this = cycles.c.id == row.id
         connection.execute(update(cycles).where(this).values(interim_slot=slot))
     return item
 
 
-def _sign(
+def sign_report(
     connection: Connection,
     row: Row[Any],
     kind: ReportKind,
     content: ClosingIntent,
     signing: Signing,
+    superseded: Superseded | None = None,
 ) -> OutboxItem | None:
     """Sign at the chain's next position; None for a chain that is stopped by a conflict."""
     chain = documents.ensure_chain(connection, signing.chain)
@@ -181,6 +184,7 @@ def _sign(
         clock_high_water_ms=content.clock_high_water_ms,
         vendor_time_ms=chain.vendor_time_ms,
         record=cycle_record(row),
+        superseded=superseded,
     )
     document = signing.sign(draft)
     approval = signing.awaiting_approval

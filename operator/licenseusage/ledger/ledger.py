@@ -8,12 +8,14 @@ from typing import Self
 
 from sqlalchemy import Connection, select
 
-from licenseusage.ledger import closing, outbox, polls, registry, schema
+from licenseusage.ledger import amending, closing, outbox, polls, registry, schema
 from licenseusage.ledger.closing import Signing
 from licenseusage.ledger.database import Database, open_database
 from licenseusage.ledger.records import (
+    Amendment,
     ChainState,
     ClosingIntent,
+    Contradiction,
     CycleRecord,
     DeclaredSource,
     DeliveryResult,
@@ -228,11 +230,24 @@ class Ledger:
             return make_statement(connection, meter_id, cycle, sources, combine, as_of_ms)
 
     def begin_close(
-        self, meter_id: int, cycle: Cycle, *, reason: str, statement: CycleStatement, now_ms: int
+        self,
+        meter_id: int,
+        cycle: Cycle,
+        *,
+        reason: str,
+        statement: CycleStatement,
+        now_ms: int,
+        rules_digest: str | None = None,
     ) -> ClosingIntent:
-        """Decide durably that a cycle is closed now, and with what; an earlier decision stands."""
+        """Decide durably that a cycle is closed now, and with what; an earlier decision stands.
+
+        Later evidence is taken under the same rules only: those of the cycle's polls, or
+        ``rules_digest`` where there was none.
+        """
         with self._write(now_ms) as connection:
-            return closing.begin_close(connection, meter_id, cycle, reason, statement, now_ms)
+            return closing.begin_close(
+                connection, meter_id, cycle, reason, statement, now_ms, rules_digest
+            )
 
     def mark_closing(self, meter_id: int, cycle: Cycle, now_ms: int) -> CycleRecord:
         """Move a cycle that has ended from Open to Closing."""
@@ -317,6 +332,78 @@ class Ledger:
         signing = Signing(chain, sign, due_ms, awaiting_approval)
         with self._write(now_ms) as connection:
             return closing.replace_final(connection, meter_id, cycle, now_ms, signing)
+
+    def amend_cycle(
+        self,
+        meter_id: int,
+        cycle: Cycle,
+        statement: CycleStatement,
+        words: str,
+        now_ms: int,
+        *,
+        chain: ReportChain | None = None,
+        sign: Callable[[ReportDraft], SignedDocument] | None = None,
+        first_attempt_ms: int | None = None,
+    ) -> Amendment | None:
+        """State less than before about a Final cycle: statement, report, outbox row at once.
+
+        The report supersedes the cycle's latest final or amendment that the vendor has not refused
+        with a signature. A cycle that was closed without a report is amended without one.
+        Idempotent: what does not narrow the statement in force changes nothing.
+
+        Args:
+            meter_id: The meter.
+            cycle: The cycle.
+            statement: What is stated from now on, as of the cycle's end.
+            words: Both statements, for people.
+            now_ms: The time.
+            chain: Chain of the report, which must be that of the final.
+            sign: Signs the draft; as for ``close_cycle``.
+            first_attempt_ms: When the report is due for sending; None: now.
+
+        Returns:
+            None if nothing was amended: the cycle is not Final, its facts were deleted, evidence
+            contradicts what was stated, or a report is due and cannot be made now.
+        """
+        signing = None
+        if chain is not None and sign is not None:
+            due_ms = now_ms if first_attempt_ms is None else first_attempt_ms
+            signing = Signing(chain, sign, due_ms)
+        with self._write(now_ms) as connection:
+            return amending.amend_cycle(
+                connection, meter_id, cycle, statement, words, now_ms, signing
+            )
+
+    def replace_amendment(
+        self,
+        meter_id: int,
+        cycle: Cycle,
+        now_ms: int,
+        *,
+        chain: ReportChain,
+        sign: Callable[[ReportDraft], SignedDocument],
+        first_attempt_ms: int | None = None,
+    ) -> OutboxItem | None:
+        """Sign the last amendment of a cycle once more, in place of one refused with a signature.
+
+        Returns:
+            The new report; None if the newest amendment was not refused, or the cycle has no report
+            in force which it could supersede (its final was refused as well).
+        """
+        due_ms = now_ms if first_attempt_ms is None else first_attempt_ms
+        signing = Signing(chain, sign, due_ms)
+        with self._write(now_ms) as connection:
+            return amending.replace_amendment(connection, meter_id, cycle, now_ms, signing)
+
+    def contradict(
+        self, meter_id: int, cycle: Cycle, words: str, now_ms: int
+    ) -> Contradiction | None:
+        """Keep that evidence lies outside of what was stated about a Final cycle; the first stands.
+
+        The statement stands as well, and the cycle is amended no more.
+        """
+        with self._write(now_ms) as connection:
+            return amending.contradict(connection, meter_id, cycle, words, now_ms)
 
     # --- outbox ----------------------------------------------------------------------------------
 

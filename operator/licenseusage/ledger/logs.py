@@ -35,11 +35,15 @@ def record_reading(
     cycle: Cycle,
     properties: Properties,
     reading: LogReading,
-) -> None:
-    """Join what was read of a log with what is held, and move the position on."""
+) -> bool:
+    """Join what was read of a log with what is held, and move the position on.
+
+    Returns:
+        Whether more windows are closed than before.
+    """
     held = connection.execute(select(log_positions).filter_by(store_id=store_id)).one_or_none()
     if (_position(held) if held else None) != reading.before:
-        return  # it went on from elsewhere: what it claims rests on facts that are not here
+        return False  # it went on from elsewhere: what it claims rests on facts not here
     known = united([*_ranges(connection, store_id), *reading.ranges])
     connection.execute(delete(log_ranges).where(log_ranges.c.store_id == store_id))
     if known:
@@ -65,6 +69,7 @@ def record_reading(
         .on_conflict_do_update([log_positions.c.store_id], set_=values)
     )
     closed = closed_windows(cycle, properties, known)
+    before: int = connection.execute(select(stores.c.closed).filter_by(id=store_id)).scalar_one()
     connection.execute(
         update(stores)
         .where(stores.c.id == store_id)
@@ -74,6 +79,7 @@ def record_reading(
             followed=stores.c.followed.bitwise_or(closed & ~CYCLE_MASK),
         )
     )
+    return closed & ~before != 0
 
 
 def log_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, LogState]:

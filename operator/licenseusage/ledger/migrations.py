@@ -25,12 +25,18 @@ def upgrade(engine: Engine) -> None:
 
 
 def _rosters(connection: Connection) -> None:
-    """1 to 2: rosters, what decides who counts, what a delivery depended on."""
-    connection.exec_driver_sql("ALTER TABLE meters ADD COLUMN route VARCHAR(64)")
-    connection.exec_driver_sql("ALTER TABLE stores ADD COLUMN selection VARCHAR(80)")
-    connection.exec_driver_sql(
-        "ALTER TABLE stores ADD COLUMN selection_changes INTEGER DEFAULT '0' NOT NULL"
-    )
+    """1 to 2: rosters, what decides who counts, routes of deliveries, and amendments."""
+    for column in (
+        "meters ADD COLUMN route VARCHAR(64)",
+        "stores ADD COLUMN selection VARCHAR(80)",
+        "stores ADD COLUMN selection_changes INTEGER DEFAULT '0' NOT NULL",
+        "stores ADD COLUMN selection_since_ms BIGINT",
+        "cycles ADD COLUMN evidence INTEGER DEFAULT '0' NOT NULL",
+        "cycles ADD COLUMN contradiction_ms BIGINT",
+        "cycles ADD COLUMN contradiction_words TEXT",
+    ):
+        connection.exec_driver_sql(f"ALTER TABLE {column}")
+    schema.amendments.create(connection)
     schema.rosters.create(connection)
     schema.roster_users.create(connection)
 

@@ -302,6 +302,14 @@ def final_of(connection: Connection, cycle_id: int) -> OutboxItem | None:
     return None if row is None else _item(row)
 
 
+def statements_of(connection: Connection, cycle_id: int) -> tuple[OutboxItem, ...]:
+    """Return the finals and amendments of a cycle, newest first."""
+    kinds = (ReportKind.FINAL, ReportKind.AMENDMENT)
+    query = _items().where(outbox.c.cycle_id == cycle_id, outbox.c.kind.in_(kinds))
+    rows = connection.execute(query.order_by(outbox.c.sequence.desc()))
+    return tuple(_item(row) for row in rows)
+
+
 def documents_of(connection: Connection, chain_id: str) -> tuple[OutboxItem, ...]:
     """Return the documents of a chain by position."""
     query = _items().where(outbox.c.chain_id == chain_id).order_by(outbox.c.sequence)

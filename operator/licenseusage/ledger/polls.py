@@ -24,7 +24,7 @@ from licenseusage.ledger.registry import ensure_cycle
 from licenseusage.ledger.rosters import delete_rosters, join_roster
 from licenseusage.ledger.schema import coverage, cycles, facts, source_status, stores
 from licenseusage.metering.coverage import Interval, days_followed, extended
-from licenseusage.metering.cycles import CYCLE_BIT, Cycle
+from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.facts import Facts, join_maybe
 
 _BATCH = 10_000
@@ -38,16 +38,19 @@ def record_poll(connection: Connection, poll: PollRecord) -> None:
             join_roster(connection, poll.meter_id, cycle, poll.store, found.roster)
             continue
         row = ensure_cycle(connection, poll.meter_id, cycle)
-        if row.wiped:
+        if row.wiped or _decided_by_other_rules(row, poll):
             continue
-        _note_rules(connection, row, poll)
         store = _ensure_store(connection, row.id, poll)
-        if _selects_anew(store, poll) and store.ended >> CYCLE_BIT & 1:
+        if _selects_anew(store, poll) and poll.started_ms >= cycle.end_ms:
             continue  # another definition of who counts, which began when the cycle was over
-        _join_store(connection, store, cycle, poll, found)
-        join_roster(connection, poll.meter_id, cycle, poll.store, found.roster)
+        _note_rules(connection, row, poll)
+        added = _join_store(connection, store, cycle, poll, found)
+        added |= join_roster(connection, poll.meter_id, cycle, poll.store, found.roster)
         if (reading := poll.readings.get(cycle)) is not None:
-            record_reading(connection, store.id, cycle, poll.properties, reading)
+            added |= record_reading(connection, store.id, cycle, poll.properties, reading)
+        if added and row.intent_ms is not None:
+            this = cycles.c.id == row.id
+            connection.execute(update(cycles).where(this).values(evidence=cycles.c.evidence + 1))
     status = source_statuses(connection, poll.meter_id).get(poll.store.source)
     if poll.failure is None:
         _extend_coverage(connection, poll, status)
@@ -66,7 +69,9 @@ def store_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[St
             row.refuted,
             row.followed,
             row.seen_until_ms,
-            logs.get(StoreKey(row.source, row.domain)),
+            log=logs.get(StoreKey(row.source, row.domain)),
+            selection=row.selection,
+            selection_since_ms=row.selection_since_ms,
         )
         for row in rows
     }
@@ -103,6 +108,12 @@ def wipe_expired(connection: Connection, now_ms: int, lengths: int) -> int:
     return len(wiped)
 
 
+def _decided_by_other_rules(row: Row[Any], poll: PollRecord) -> bool:
+    """Whether the cycle's statement was decided on under other rules: they are not about it."""
+    decided = row.intent_ms is not None and row.rules_digest is not None
+    return decided and poll.rules_digest not in {None, row.rules_digest}
+
+
 def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord) -> None:
     """Keep which key and which rules the cycle's facts were made with."""
     if row.pseudonym_key_id not in {None, poll.pseudonym_key_id}:
@@ -129,12 +140,28 @@ def _selects_anew(store: Row[Any], poll: PollRecord) -> bool:
     return poll.selection is not None and store.selection not in {None, poll.selection}
 
 
+def _counted_since(store: Row[Any], cycle: Cycle, poll: PollRecord) -> int | None:
+    """Return since when this definition decides who counts; None: in the whole cycle."""
+    if _selects_anew(store, poll):
+        return poll.since.get(cycle, poll.started_ms)
+    if store.selection is None:
+        return poll.since.get(cycle)
+    since_ms: int | None = store.selection_since_ms
+    return since_ms
+
+
 def _join_store(
     connection: Connection, store: Row[Any], cycle: Cycle, poll: PollRecord, found: Facts
-) -> None:
-    refuted = found.refuted
+) -> bool:
+    """Join the facts of a poll; return whether something came to be known."""
+    since_ms = _counted_since(store, cycle, poll)
+    if since_ms is not None and poll.since.get(cycle, cycle.start_ms) < since_ms:
+        # They may be about time in which another definition decided who counts.
+        found = Facts(ended=found.ended)
+    added, refuted = False, found.refuted
     if found.sure or found.maybe or found.closed:
-        refuted |= _join_users(connection, store, found)
+        added, refutes = _join_users(connection, store, found)
+        refuted |= refutes
     low, full = _numbers(store.low), _numbers(store.full)
     for window, count in found.low.items():
         low[window] = max(low.get(window, 0), count)
@@ -159,10 +186,14 @@ def _join_store(
             seen_until_ms=max(known, default=None),
             selection=poll.selection or store.selection,
             selection_changes=store.selection_changes + _selects_anew(store, poll),
+            selection_since_ms=since_ms,
             low=json.dumps(low),
             full=json.dumps(full),
         )
     )
+    words = ((store.closed, found.closed), (store.ended, found.ended), (store.refuted, refuted))
+    more = any(now & ~held for held, now in words)
+    return added or more or (low, full) != (_numbers(store.low), _numbers(store.full))
 
 
 def _ensure_store(connection: Connection, cycle_id: int, poll: PollRecord) -> Row[Any]:
@@ -180,11 +211,11 @@ def _ensure_store(connection: Connection, cycle_id: int, poll: PollRecord) -> Ro
     return row
 
 
-def _join_users(connection: Connection, store: Row[Any], found: Facts) -> int:
+def _join_users(connection: Connection, store: Row[Any], found: Facts) -> tuple[bool, int]:
     """Join the facts of a poll with those held (as ``merge`` does), writing only what changed.
 
     Returns:
-        The windows that this join refutes.
+        Whether anything changed, and the windows that this join refutes.
     """
     refuted = 0
     changed: list[dict[str, Any]] = []
@@ -222,7 +253,7 @@ def _join_users(connection: Connection, store: Row[Any], found: Facts) -> int:
         )
     if added:
         connection.execute(insert(facts), added)
-    return refuted
+    return bool(gone or changed or added), refuted
 
 
 def _extend_coverage(connection: Connection, poll: PollRecord, status: SourceStatus | None) -> None:

@@ -67,6 +67,36 @@ class ClosingIntent:
 
 
 @dataclass(frozen=True, slots=True)
+class Amendment:
+    """A later statement about a Final cycle, which narrows the one before.
+
+    Attributes:
+        at_ms: When it was made.
+        reason: ``NewEvidence``.
+        words: Both statements, for people.
+        statement: What is stated since.
+    """
+
+    at_ms: int
+    reason: str
+    words: str
+    statement: CycleStatement
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Evidence outside of what was stated about a Final cycle; the statement stands.
+
+    Attributes:
+        at_ms: When it was found.
+        words: Both statements and the declared property that is false, for people.
+    """
+
+    at_ms: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class CycleRecord:
     """A cycle of a meter, as the ledger knows it.
 
@@ -85,6 +115,10 @@ class CycleRecord:
         forward_steps: Clock steps in this cycle.
         largest_step_seconds: Greatest step, absolute.
         wiped: The facts were deleted after their retention; later facts are refused.
+        evidence: How often something came to be known after the decision to close: what to compare
+            with the statement, if it has grown.
+        amendments: Statements after the final, in order.
+        contradiction: Evidence outside of what was stated; None: there is none.
     """
 
     meter_id: int
@@ -101,6 +135,16 @@ class CycleRecord:
     forward_steps: int = 0
     largest_step_seconds: int = 0
     wiped: bool = False
+    evidence: int = 0
+    amendments: tuple[Amendment, ...] = ()
+    contradiction: Contradiction | None = None
+
+    @property
+    def stated(self) -> CycleStatement | None:
+        """The statement in force: the last amendment's, else the one decided on; None before."""
+        if self.amendments:
+            return self.amendments[-1].statement
+        return self.intent.statement if self.intent is not None else None
 
 
 class StoreKey(NamedTuple):
@@ -121,6 +165,8 @@ class StoreState:
         followed: Days that a successful poll followed within two intervals.
         seen_until_ms: Greatest end of a poll that told something, plus its clock skew.
         log: Event logs: what the next reading goes on from; None: read from the start.
+        selection: Digest of what decided who counts, at the last poll; None: not told.
+        selection_since_ms: Since when it does; None: in the whole cycle.
     """
 
     closed: int = 0
@@ -129,6 +175,16 @@ class StoreState:
     followed: int = 0
     seen_until_ms: int | None = None
     log: LogState | None = None
+    selection: str | None = None
+    selection_since_ms: int | None = None
+
+    def since_ms(self, selection: str, now_ms: int) -> int | None:
+        """Return since when a definition of who counts applies, if a poll by it begins now.
+
+        None: in the whole cycle. After a change of the definition what was there before is a
+        segment of its own, and no poll says anything about it any more (MEASUREMENT §7).
+        """
+        return now_ms if self.selection not in {None, selection} else self.selection_since_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +216,8 @@ class PollRecord:
         selection: Digest of what decides who counts in this source. Where it changes within a
             cycle, facts of before and after are about two segments (MEASUREMENT §7); None: not
             told.
+        since: Cycle -> since when that selection applies, for cycles of ``facts`` in which it did
+            not from the start: the facts are about the segment from then on. Others are dropped.
         failure: None: the poll succeeded. A failed poll's rows count, and it proves nothing.
         listed: Users listed, of this poll.
         counted: Users active in the newest cycle, of this poll.
@@ -182,6 +240,7 @@ class PollRecord:
     pseudonym_key_id: str
     rules_digest: str | None = None
     selection: str | None = None
+    since: Mapping[Cycle, int] = field(default_factory=dict)
     failure: PollFailure | None = None
     listed: int | None = None
     counted: int | None = None
@@ -232,11 +291,16 @@ class SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredSource:
-    """A source as the object declares it now: every one needs its own proof (MEASUREMENT §7)."""
+    """A source as the object declares it now: every one needs its own proof (MEASUREMENT §7).
+
+    Attributes:
+        selection: Digest of what decides who counts; None: not told.
+    """
 
     store: StoreKey
     properties: Properties
     interval_ms: int
+    selection: str | None = None
 
 
 class Link(NamedTuple):
@@ -286,11 +350,26 @@ class Delivery(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Superseded:
+    """The report that an amendment takes the place of.
+
+    Attributes:
+        link: Its position and digest.
+        reason: ``NewEvidence``.
+        note: Both statements in a few words, at most 256 characters.
+    """
+
+    link: Link
+    reason: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReportDraft:
     """Everything the ledger adds to a report; what it is signed from, read in the same transaction.
 
     Attributes:
-        kind: Interim or Final.
+        kind: Interim, Final or Amendment.
         chain_id: Its chain.
         sequence: Its position, from 1.
         previous: Digest of the report before, None at 1.
@@ -302,6 +381,7 @@ class ReportDraft:
         clock_high_water_ms: Latest time made durable before.
         vendor_time_ms: ``receivedAt`` of the newest verified receipt.
         record: The cycle: rules and clock steps.
+        superseded: For an amendment: what it takes the place of.
     """
 
     kind: ReportKind
@@ -316,6 +396,7 @@ class ReportDraft:
     clock_high_water_ms: int
     vendor_time_ms: int | None
     record: CycleRecord
+    superseded: Superseded | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +457,14 @@ class OutboxItem:
     receipt: str | None = None
     accepted_ms: int | None = None
     findings: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        """Whether the vendor has refused it with a signature: it is a link and counts for nothing.
+
+        (REPORT_FORMAT §6 rule 4.)
+        """
+        return self.state is Delivery.REJECTED and self.receipt is not None
 
 
 @dataclass(frozen=True, slots=True)

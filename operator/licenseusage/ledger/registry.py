@@ -1,13 +1,22 @@
 """Meters, their terms and cycles, and the clock's high water. Functions of an open transaction."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from licenseusage.ledger.encoding import load_statement
-from licenseusage.ledger.records import ClosingIntent, CycleRecord, CycleState, Meter, MeterKey
-from licenseusage.ledger.schema import cycles, grids, ledger, meters
+from licenseusage.ledger.records import (
+    Amendment,
+    ClosingIntent,
+    Contradiction,
+    CycleRecord,
+    CycleState,
+    Meter,
+    MeterKey,
+)
+from licenseusage.ledger.schema import amendments, cycles, grids, ledger, meters
 from licenseusage.metering.cycles import Cycle, Grid, Terms, with_terms
 
 _TURN_MS = 60_000
@@ -150,7 +159,9 @@ def ensure_cycle(connection: Connection, meter_id: int, cycle: Cycle) -> Row[Any
 def newest_cycles(connection: Connection, meter_id: int, limit: int) -> tuple[CycleRecord, ...]:
     """Return the newest cycles, newest first."""
     newest = select(cycles).filter_by(meter_id=meter_id).order_by(cycles.c.start_ms.desc())
-    return tuple(cycle_record(row) for row in connection.execute(newest.limit(limit)))
+    rows = connection.execute(newest.limit(limit)).all()
+    amended = amendments_of(connection, [row.id for row in rows])
+    return tuple(cycle_record(row, amended.get(row.id, ())) for row in rows)
 
 
 def unfinished_cycles(connection: Connection, meter_id: int) -> tuple[CycleRecord, ...]:
@@ -177,14 +188,33 @@ def older_unfinished(connection: Connection, meter_id: int, cycle: Cycle) -> int
     return int(connection.execute(older).scalar_one())
 
 
-def cycle_record(row: Row[Any]) -> CycleRecord:
-    """Return the record of a row of ``cycles``."""
+def amendments_of(
+    connection: Connection, cycle_ids: Sequence[int]
+) -> dict[int, tuple[Amendment, ...]]:
+    """Return the amendments of those cycles that have any, in order."""
+    query = (
+        select(amendments)
+        .where(amendments.c.cycle_id.in_(cycle_ids))
+        .order_by(amendments.c.cycle_id, amendments.c.number)
+    )
+    found: dict[int, tuple[Amendment, ...]] = {}
+    for row in connection.execute(query):
+        one = Amendment(row.at_ms, row.reason, row.words, load_statement(row.statement))
+        found[row.cycle_id] = (*found.get(row.cycle_id, ()), one)
+    return found
+
+
+def cycle_record(row: Row[Any], amended: tuple[Amendment, ...] = ()) -> CycleRecord:
+    """Return the record of a row of ``cycles`` with its amendments."""
     statement = load_statement(row.statement) if row.statement else None
     intent = None
     if row.intent_ms is not None and statement is not None:
         intent = ClosingIntent(
             row.intent_ms, row.intent_reason, statement, row.intent_high_water_ms
         )
+    contradiction = None
+    if row.contradiction_ms is not None:
+        contradiction = Contradiction(row.contradiction_ms, row.contradiction_words)
     final = row.state == CycleState.FINAL
     return CycleRecord(
         meter_id=row.meter_id,
@@ -201,6 +231,9 @@ def cycle_record(row: Row[Any]) -> CycleRecord:
         forward_steps=row.forward_steps,
         largest_step_seconds=row.largest_step_seconds,
         wiped=bool(row.wiped),
+        evidence=row.evidence,
+        amendments=amended,
+        contradiction=contradiction,
     )
 
 

@@ -25,10 +25,14 @@ _ORPHANED_MS = 7 * DAY_MS
 
 def join_roster(
     connection: Connection, meter_id: int, cycle: Cycle, store: StoreKey, found: Roster | None
-) -> None:
-    """Join the roster of a poll with the one held, as ``metering.roster.merge_rosters`` does."""
+) -> bool:
+    """Join the roster of a poll with the one held, as ``metering.roster.merge_rosters`` does.
+
+    Returns:
+        Whether it may say more than the one held.
+    """
     if found is None:
-        return
+        return False
     row = _ensure(connection, meter_id, cycle, store)
     digest = hashlib.sha256(found.before).hexdigest() if found.before else row.before_digest
     if digest != row.before_digest:
@@ -49,6 +53,8 @@ def join_roster(
             before_digest=digest,
         )
     )
+    more = (open_at, digest) != (row.open_at_ms, row.before_digest)
+    return more or bool(found.inactive)
 
 
 def rosters_of(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, Row[Any]]:

@@ -93,9 +93,25 @@ cycles = Table(
     Column("forward_steps", Integer, nullable=False, server_default="0"),
     Column("largest_step_seconds", BigInteger, nullable=False, server_default="0"),
     Column("wiped", Integer, nullable=False, server_default="0"),
+    # How often something came to be known after the intent, and whether that contradicts it.
+    Column("evidence", Integer, nullable=False, server_default="0"),
+    Column("contradiction_ms", BigInteger),
+    Column("contradiction_words", Text),
     UniqueConstraint("meter_id", "start_ms"),
     CheckConstraint("state in ('Open', 'Closing', 'Final')", name="cycle_state"),
     CheckConstraint("start_ms < end_ms", name="cycle_span"),
+)
+
+# Statements after the final, numbered from 1. Where there is a licence, each has its report.
+amendments = Table(
+    "amendments",
+    metadata,
+    Column("cycle_id", ForeignKey("cycles.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("statement", Text, nullable=False),
 )
 
 # The words of a store; `low` and `full` are JSON objects window -> number (unstable ids only).
@@ -114,9 +130,10 @@ stores = Table(
     Column("seen_until_ms", BigInteger),
     Column("low", Text, nullable=False, server_default="{}"),
     Column("full", Text, nullable=False, server_default="{}"),
-    # Who counts, as the newest poll had it, and how often that changed within the cycle.
+    # Who counts, as the newest poll had it, how often that changed within the cycle, and when last.
     Column("selection", String(80)),
     Column("selection_changes", Integer, nullable=False, server_default="0"),
+    Column("selection_since_ms", BigInteger),
     UniqueConstraint("cycle_id", "source", "domain"),
 )
 

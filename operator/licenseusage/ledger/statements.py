@@ -55,6 +55,10 @@ class _Held:
         # Who counts changed within the cycle: what was found before is about a segment of its own,
         # which no later poll can prove anything about (MEASUREMENT §7).
         self.segmented = row is not None and row.selection_changes > 0
+        # What is declared now says nothing of a cycle that was over by then.
+        known = row.selection if row is not None else None
+        wanted = declared.selection if declared else None
+        self.redefined = None not in {known, wanted} and known != wanted
         self.roster = roster if self.stable and self.properties.keeps_roster else None
         self.lacks = ""
         self.roster_refuted = False
@@ -198,7 +202,7 @@ def _unbounded(bounds: Bounds, held: Sequence[_Held]) -> tuple[str, ...]:
     if bounds.upper is not None:
         return ()
     reasons = [store.lacks for store in held if store.lacks]
-    if any(store.segmented for store in held):
+    if any(store.segmented or store.redefined for store in held):
         reasons.append(RULES_CHANGED)
     for store in held:
         if store.gone:

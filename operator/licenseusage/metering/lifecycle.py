@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from licenseusage.errors import Stalled
-from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.cycles import DAY_MS, Cycle
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
@@ -126,6 +126,24 @@ def precedes(cycle: Cycle, now_ms: int, interval_ms: int) -> bool:
 def wants_passes(boundaries: Sequence[Boundary], started_ms: int, lag_ms: int) -> bool:
     """Whether a poll starting now is a closing poll, which may read a listing more than once."""
     return any(not b.ended and started_ms >= b.end_ms + lag_ms for b in boundaries)
+
+
+def looks_back(ended: bool, last_started_ms: int | None, now_ms: int) -> bool:
+    """Whether a poll now also reads what it shows of a cycle that was decided on before.
+
+    No poll is made for that: the first one of an hour brings it as long as the cycle's closing poll
+    is missing; after that the first one since noon, to find what was shown too late (MEASUREMENT
+    §8). Cycles end at midnight, when polls have enough to do.
+
+    Args:
+        ended: The cycle's closing poll of this source has been read.
+        last_started_ms: Start of the source's last attempt, None before the first.
+        now_ms: The time.
+    """
+    span_ms, from_ms = (DAY_MS, DAY_MS // 2) if ended else (HOUR_MS, 0)
+    if last_started_ms is None:
+        return True
+    return (last_started_ms - from_ms) // span_ms != (now_ms - from_ms) // span_ms
 
 
 class CloseReason(StrEnum):

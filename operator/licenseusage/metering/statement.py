@@ -49,8 +49,8 @@ _WHY_BOUNDED = {
 # In the order in which a person is told; the first that applies is what to look at.
 _WHY_UNBOUNDED = {
     RULES_CHANGED: (
-        "the definition of who counts changed within the cycle, and what was counted before cannot "
-        "be completed"
+        "the definition of who counts changed before the cycle was closed, and what was counted "
+        "before cannot be completed"
     ),
     REMOVED_USERS: "this product forgets removed users",
     SOURCE_GONE: "a source is no longer declared, and what it had recorded was not read to the end",

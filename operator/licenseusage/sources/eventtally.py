@@ -7,13 +7,13 @@ far as needed: its type first, then its time, and the payload of those that may 
 import base64
 import binascii
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.cycles import Cycle, Segment
 from licenseusage.metering.events import EventWords
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.pseudonym import Pseudonymiser
@@ -213,17 +213,17 @@ class EventTally:
     def __init__(
         self,
         source: EffectiveSource,
-        cycles: Sequence[Cycle],
+        cycles: Mapping[Cycle, Cycle | Segment],
         pseudonymiser: Callable[[Cycle], Pseudonymiser],
         *,
         skew_ms: int,
         show_ids: bool = False,
     ) -> None:
-        """Prepare; ``cycles`` oldest first."""
+        """Prepare; ``cycles`` oldest first, each with the part that is counted of it."""
         self._reader = MessageReader(source)
         self._lag_ms = source.properties.lag_ms + source.properties.granularity_ms + skew_ms
         self._cycles = tuple(cycles)
-        self._words = {cycle: EventWords(cycle, source.properties) for cycle in cycles}
+        self._words = {cycle: EventWords(part, source.properties) for cycle, part in cycles.items()}
         self._pseudonyms = {cycle: pseudonymiser(cycle) for cycle in cycles}
         self._normalize = normalizer(source.users.normalize)
         self._excluded_ids = {self._normalize(one) for one in source.users.exclude_ids}

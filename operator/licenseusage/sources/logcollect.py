@@ -136,7 +136,7 @@ class LogCollection:
         asked = self._asked = await session.state()
         self._tally = EventTally(
             self._source,
-            [one.cycle for one in self._request.cycles],
+            {one.cycle: one.part for one in self._request.cycles},
             self._pseudonymiser,
             skew_ms=asked.skew_ms,
             show_ids=self._request.show_ids,
@@ -300,7 +300,7 @@ class LogCollection:
                     shown_ms = shown_until_ms(
                         self._source.properties, trail.asked_ms - trail.skew_ms
                     )
-                    facts[index].ended = request.cycle.ended_by(shown_ms)
+                    facts[index].ended = request.part.ended_by(shown_ms)
                 known[index] = _lost(request, reading)
         newest = self._request.cycles[-1].cycle.index
         whole = error is None and len(readings) == len(self._request.cycles)

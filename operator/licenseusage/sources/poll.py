@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from licenseusage.errors import Stalled
-from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.cycles import Cycle, Segment
 from licenseusage.metering.events import LogPosition, LogReading, LogState
 from licenseusage.metering.facts import Facts
 from licenseusage.sources.definition import BasicAuth, EffectiveSource, HeaderAuth, Scheme
@@ -78,6 +78,8 @@ class CycleRequest:
             hashed then, not only those of users active lately (MEASUREMENT §3.9).
         coming: The cycle has not begun; only its first roster is wanted.
         log: Event logs: how far it was read for this cycle; None: begin with the cycle.
+        since_ms: Since when this source's definition decides who counts, where that changed within
+            the cycle: the facts are about that segment (MEASUREMENT §7). None: the whole cycle.
     """
 
     cycle: Cycle
@@ -85,11 +87,19 @@ class CycleRequest:
     roster: bool = False
     coming: bool = False
     log: LogState | None = None
+    since_ms: int | None = None
 
     @property
     def position(self) -> LogPosition | None:
         """Event logs: where the last reading for this cycle stopped."""
         return self.log.position if self.log is not None else None
+
+    @property
+    def part(self) -> Cycle | Segment:
+        """What the facts are about."""
+        if self.since_ms is None or self.since_ms <= self.cycle.start_ms:
+            return self.cycle
+        return Segment(self.cycle, self.since_ms, self.cycle.end_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +110,8 @@ class PollRequest:
         targets: Ready pods in the order to try; the first that can be reached answers all pages.
         product: The vendor's product id, part of every pseudonym.
         pseudonym_key: 32 bytes held by the customer (random ones in ``source check``).
-        cycles: One to three cycles (near a boundary also the one before or the coming one), oldest
-            first; at least one has begun.
+        cycles: One to three cycles (also one that has ended, near a boundary or for later evidence,
+            and the coming one), oldest first; at least one has begun.
         closing: A closing poll is wanted: a listing that cannot prove itself complete in one pass
             is read again, at most three times (MEASUREMENT §0).
         clock_offset_ms: Shift of the simulated clock, 0 in production.

@@ -65,7 +65,7 @@ class Tally:
         self._properties = source.properties
         self._cycles = tuple(cycles)
         self._pseudonyms = [pseudonymiser(one.cycle) for one in cycles]
-        self._horizons = [horizon_ms(one.cycle, self._properties) for one in cycles]
+        self._horizons = [horizon_ms(one.part, self._properties) for one in cycles]
         self._kept = [_Kept() for _ in cycles]
         # A request that names a cycle lists those active in it only: that is no roster.
         rosters = self._properties.removal is Removal.LISTED_ONCE and not source.http.names("cycle")
@@ -160,7 +160,7 @@ class Tally:
             listed: Listed | None = None,
         ) -> Facts:
             return list_facts(
-                request.cycle,
+                request.part,
                 held,
                 started_ms=started_ms,
                 ended_ms=ended_ms,

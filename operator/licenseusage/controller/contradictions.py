@@ -1,0 +1,51 @@
+"""What to say where the facts of a cycle contradict what a source declares (MEASUREMENT §2).
+
+A running or closing cycle states no number then. What was stated before stands: evidence against it
+changes no report by itself, it is shown, and a person judges.
+"""
+
+from collections.abc import Sequence
+
+from licenseusage.api.model import rfc3339
+from licenseusage.controller.status import Ended
+from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.statement import CycleStatement
+
+_FIX = "Correct spec.sources[].guarantees, which counts from the next cycle on"
+
+
+def contradicted(
+    running: CycleStatement | None, ended: Sequence[Ended], rules_digest: str
+) -> str | None:
+    """Return what a person is told, None if nothing is contradicted.
+
+    It is told as long as the guarantees stand that are false, and the facts are kept.
+
+    Args:
+        running: About the running cycle; None without one.
+        ended: Ended cycles, newest first.
+        rules_digest: Of the rules as declared now.
+    """
+    told = []
+    if running is not None and running.refuted:
+        told.append(f"No number can be stated for this cycle: {'; '.join(running.refuted)}. {_FIX}")
+    for one in ended:
+        record = one.record
+        if record.wiped or record.rules_digest not in {None, rules_digest}:
+            continue
+        if record.contradiction is not None:
+            told.append(
+                f"{_dates(record.cycle)}: {record.contradiction.words}. That statement stands. "
+                f"{_FIX}, and agree with the vendor on a restatement"
+            )
+        elif one.statement.refuted:
+            named = "; ".join(one.statement.refuted)
+            told.append(f"{_dates(record.cycle)}: no number can be stated: {named}. {_FIX}")
+    if not told:
+        return None
+    others = f" ({len(told) - 1} more cycles in status.history.)" if len(told) > 1 else ""
+    return f"{told[0]}.{others}"
+
+
+def _dates(cycle: Cycle) -> str:
+    return f"Cycle {rfc3339(cycle.start_ms)[:10]} to {rfc3339(cycle.end_ms)[:10]}"

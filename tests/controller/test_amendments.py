@@ -1,0 +1,138 @@
+"""Evidence that comes after the final: it narrows the statement, or it contradicts it."""
+
+import json
+import time
+
+import pytest
+
+from licenseusage.reports.content import Kind
+from licenseusage.reports.report import read_report
+from tests.controller.ages import DAY, MIDNIGHT, NOW, day, licensed
+from tests.controller.sample import answers
+from tests.controller.stage import until
+
+pytestmark = pytest.mark.controlplane
+
+FIRST = MIDNIGHT - 6 * DAY + 12 * 3600
+END = MIDNIGHT - 5 * DAY
+
+
+def history(operator, state):
+    ended = operator.status("shop").get("history") or ()
+    return next((one for one in ended if one["state"] == state), None)
+
+
+def amendments(operator):
+    return [r for r in operator.reports() if r["spec"]["kind"] == "Amendment"]
+
+
+def ask(ages):
+    stamp = f"licenseusage.dev/requested-at={time.time_ns()}"
+    ages.crds.kubectl("annotate", "--overwrite", "lu/shop", "-n", ages.namespace, stamp)
+
+
+@pytest.fixture
+def left_open(ages):
+    """A cycle ended by the grace while the product was down; the product is back."""
+    ages.product.users = {"ann": FIRST - 60, "ben": FIRST - 60}
+    ages.crds.apply(licensed(ages, anchor=day(FIRST), offset=int(FIRST - NOW)))
+    operator = ages.travel(FIRST)
+    until(lambda: operator.status("shop").get("activeUsers") == 2, 30)
+    ages.product.fault = answers(503, b"down")
+    operator = ages.travel(END + DAY + 3600)
+    (final,) = until(lambda: ages.accepted(1), 60)
+    assert final["spec"]["activeText"] == "≥2"
+    ages.product.fault = None
+    ages.product.users |= {"cat": END + 300}  # may have been there before the end as well
+    ask(ages)
+    until(lambda: ages.accepted(2), 60)  # the cycle after it is closed first
+    return ages
+
+
+def test_a_closing_poll_after_the_grace_amends_the_final(left_open):
+    operator = left_open.operator
+    ask(left_open)
+    amended = until(lambda: history(operator, "Amended"), 60)
+    assert (amended["activeText"], amended["accuracy"]) == ("2\u20133", "Bounded")
+    assert amended["reason"] == "NewEvidence"
+    assert amended["message"].startswith("≥2 before, 2\u20133 now: at least 2, at most 3: nothing ")
+    (report,) = until(
+        lambda: [
+            one
+            for one in amendments(operator)
+            if one.get("status", {}).get("delivery") == "Accepted"
+        ],
+        60,
+    )
+    final = left_open.finals()[0]
+    assert amended["report"] == report["metadata"]["name"]
+    assert report["spec"]["supersedes"] == {
+        "sequence": final["spec"]["sequence"],
+        "reason": "NewEvidence",
+        "note": "≥2 before, 2\u20133 now",
+    }
+    content = read_report(report["spec"]["token"]).content
+    assert content.kind is Kind.AMENDMENT
+    assert (content.active_users, content.active_users_upper_bound) == (2, 3)
+    assert content.supersedes.link == read_report(final["spec"]["token"]).envelope.link
+    operator.wait_condition("shop", "Reported", "True", "ReportAccepted")
+
+    # The running cycle is counted as if nothing had been, and the same is not said again.
+    assert operator.status("shop")["activeText"] == "none seen so far"
+    operator.stop()
+    left_open.travel(left_open.at + 120)
+    ask(left_open)
+    until(lambda: left_open.operator.status("shop").get("asOfTime"), 30)
+    assert len(amendments(left_open.operator)) == 1
+    told = left_open.crds.kubectl("get", "events", "-n", left_open.namespace, "-o", "json").stdout
+    assert [e["reason"] for e in json.loads(told)["items"]].count("CycleAmended") == 1
+
+
+def test_a_definition_changed_since_is_not_about_the_ended_cycle(left_open):
+    operator = left_open.operator
+    patch = {"spec": {"sources": [{**source(operator), "users": {"excludeIds": ["ann"]}}]}}
+    left_open.crds.kubectl(
+        "patch", "lu/shop", "-n", left_open.namespace, "--type=merge", "-p", json.dumps(patch)
+    )
+    operator.wait_condition("shop", "Collected", "True")
+    before = operator.status("shop")["asOfTime"]
+    until(lambda: left_open.product.now() > left_open.at + 10, 20)
+    ask(left_open)
+    until(lambda: operator.status("shop")["asOfTime"] != before, 40)
+    assert {h["activeText"] for h in operator.status("shop")["history"]} == {"≥2", "1"}
+    assert not amendments(operator)
+
+
+def test_evidence_against_a_final_is_told_and_changes_no_report(ages):
+    ages.product.users = {"ann": FIRST - 60}
+    ages.crds.apply(licensed(ages, anchor=day(FIRST), offset=int(FIRST - NOW)))
+    operator = ages.travel(FIRST)
+    until(lambda: operator.status("shop").get("activeUsers") == 1, 30)
+    operator = ages.travel(END + 3600)
+    (final,) = until(lambda: ages.accepted(1), 60)
+    assert final["spec"]["activeText"] == "1"
+    operator.wait_condition("shop", "Collected", "True")
+    ages.product.users |= {"late": END - 600}  # shown an hour after it happened, or later
+    operator = ages.travel(END + 13 * 3600)  # the first poll after noon looks back
+    seen = operator.wait_condition("shop", "Collected", "False", "GuaranteeRefuted")
+    assert "Cycle " + str(day(FIRST)) in seen["message"]
+    assert "1 was stated, and by what is known now at least 2 were active" in seen["message"]
+    assert "lagSeconds: 1 " in seen["message"]
+    assert operator.condition("shop", "Stalled")["reason"] == "GuaranteeRefuted"
+    contradicted = [h for h in operator.status("shop")["history"] if h.get("reason")]
+    assert [(h["state"], h["activeText"]) for h in contradicted] == [("Final", "1")]
+    assert "lagSeconds" in contradicted[0]["message"]
+    assert not amendments(operator)
+    assert final in [{**one, "metadata": final["metadata"]} for one in ages.finals()]
+
+    # The guarantee is corrected: the statement stands in the history, with what contradicts it.
+    patch = {"spec": {"sources": [{**source(operator), "guarantees": {"lagSeconds": 7200}}]}}
+    ages.crds.kubectl(
+        "patch", "lu/shop", "-n", ages.namespace, "--type=merge", "-p", json.dumps(patch)
+    )
+    operator.wait_condition("shop", "Collected", "True")
+    assert [h for h in operator.status("shop")["history"] if h.get("reason")] == contradicted
+
+
+def source(operator):
+    return operator.get("shop")["spec"]["sources"][0]

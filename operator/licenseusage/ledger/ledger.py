@@ -43,8 +43,9 @@ class Ledger:
     Any thread may call it, one at a time: calls are serialised inside. The controller uses one
     writer thread, so that the event loop never waits for the disk.
 
-    Every method raises ``Retryable`` (``LedgerUnavailable``: disk full, read-only, I/O error) or
-    ``Stalled`` (``LedgerCorrupt``) and then has changed nothing.
+    Every method raises ``Retryable`` (``LedgerDiskFull``, ``LedgerReadOnly``, or for an I/O error
+    ``LedgerUnavailable``) or ``Stalled`` (``LedgerCorrupt``) and then has changed nothing; after a
+    ``Retryable`` the next call may succeed.
     """
 
     def __init__(self, database: Database) -> None:
@@ -64,10 +65,11 @@ class Ledger:
 
         Raises:
             Stalled: ``LedgerCorrupt``: the file cannot be read as a ledger;
-            ``LedgerSchemaUnsupported``:
-                it was written by a newer version; ``SettingsInvalid``: the URL names no such store.
+                ``LedgerSchemaUnsupported``: it was written by a newer version;
+                ``LedgerUpgradeFailed``: it is older, and could not be brought up to date;
+                ``SettingsInvalid``: the URL names no such store, or the folder is missing.
             Waiting: ``LedgerLocked``: another process holds it.
-            Retryable: ``LedgerUnavailable``: the folder is missing or not writable.
+            Retryable: ``LedgerDiskFull``, ``LedgerReadOnly``, ``LedgerUnavailable`` (permissions).
         """
         return cls(
             open_database(

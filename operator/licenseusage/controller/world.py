@@ -82,6 +82,12 @@ class World:
         """Return what is remembered of an object."""
         return self.remembered.setdefault(key, Remembered())
 
+    def forget(self) -> None:
+        """Forget what came from the ledger."""
+        self.remembered.clear()
+        self.known.clear()
+        self.first_start.settled = False
+
     def machine_s(self) -> float:
         """Return the machine's own time, epoch seconds, without a simulated shift."""
         return self.clock.now_ms() / 1000 - self.clock.offset_seconds

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from licenseusage.ledger.faults import corrupt, explained, unusable
+from licenseusage.ledger.faults import Corrupt, explained, unusable
 
 Progress = Callable[[int, int], None]
 """Called with how much is done and how much there is."""
@@ -46,10 +46,10 @@ def refuse_strangers(path: Path) -> None:
     except OSError as error:
         raise unusable(error, path) from None
     if len(header) < _HEADER_BYTES:
-        raise corrupt(path, f"it has {len(header)} bytes")
+        raise Corrupt(path, f"it has {len(header)} bytes")
     owner = int.from_bytes(header[68:72], "big")
     if not header.startswith(b"SQLite format 3\0") or owner != APPLICATION_ID:
-        raise corrupt(path, "it is the file of another program")
+        raise Corrupt(path, "it is the file of another program")
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from licenseusage.ledger.copying import (
     make_durable,
     refuse_strangers,
 )
-from licenseusage.ledger.faults import corrupt, explained, unusable
+from licenseusage.ledger.faults import Corrupt, explained, unusable
 from licenseusage.ledger.migrations import bring_up_to_date
 
 _BUSY_MS = 10_000
@@ -176,7 +176,7 @@ def _refuse_leftovers(path: Path) -> None:
     """A write-ahead log without its ledger is a lost ledger, not a first start."""
     log = log_of(path)
     if log.exists() and log.stat().st_size:
-        raise corrupt(path, f"{log.name} exists, but the ledger itself is missing")
+        raise Corrupt(path, f"{log.name} exists, but the ledger itself is missing")
 
 
 def _create(path: Path, now_ms: int, ledger_id: str) -> None:
@@ -242,7 +242,7 @@ def _check(engine: Engine, path: Path) -> None:
         with engine.connect() as connection:
             verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
         if verdict != "ok":
-            raise corrupt(path, str(verdict))
+            raise Corrupt(path, str(verdict))
         bring_up_to_date(engine, path)
     except DatabaseError as error:
         raise explained(error, path) from error

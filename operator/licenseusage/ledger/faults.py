@@ -17,7 +17,6 @@ _CORRUPT = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _NO_LEDGER = ("no such table", "no such column")  # a database, but not one of ours
 _OF_THE_DISK = ("FULL", "READONLY", "IOERR", "CANTOPEN", "PERM", "BUSY", "LOCKED", "NOMEM")
 _UNTOUCHED = "What was to be written was not, as a whole, and nothing recorded before is lost."
-_RETRIED = "It is tried again by itself."
 
 
 def explained(error: DBAPIError | sqlite3.Error, path: Path) -> UsageError:
@@ -32,19 +31,19 @@ def explained(error: DBAPIError | sqlite3.Error, path: Path) -> UsageError:
     seen = str(origin)
     name = str(getattr(origin, "sqlite_errorname", ""))
     if name.startswith(_CORRUPT) or any(text in seen for text in _NO_LEDGER):
-        return corrupt(path, seen)
+        return Corrupt(path, seen)
     if name == "SQLITE_FULL":
         return disk_full(path, seen)
     if name.startswith("SQLITE_READONLY"):
         return Retryable(
             "LedgerReadOnly",
             f"The ledger {path} cannot be written: {seen}. {_UNTOUCHED} Mount its volume writable, "
-            f"and let this process write it ({owners(path)}). {_RETRIED}",
+            f"and let this process write it ({owners(path)}).",
         )
     return Retryable(
         "LedgerUnavailable",
         f"The ledger {path} could not be read or written: {seen}. {_UNTOUCHED} Check that its "
-        f"volume is mounted, writable, not full and within its quota ({owners(path)}). {_RETRIED}",
+        f"volume is mounted, writable, not full and within its quota ({owners(path)}).",
     )
 
 
@@ -63,7 +62,7 @@ def unusable(error: OSError, path: Path, what: str = "") -> UsageError:
     return Retryable(
         reason,
         f"{named} cannot be used: {error.strerror}. Check that the volume is mounted and writable, "
-        f"and that this process may use it ({owners(path)}). {_RETRIED}",
+        f"and that this process may use it ({owners(path)}).",
     )
 
 
@@ -72,18 +71,26 @@ def disk_full(path: Path, seen: str) -> Retryable:
     return Retryable(
         "LedgerDiskFull",
         f"The ledger {path} has no room left: {seen}. {_UNTOUCHED} Free space on its volume or "
-        f"make it larger. {_RETRIED}",
+        f"make it larger.",
     )
 
 
-def corrupt(path: Path, seen: str) -> Stalled:
-    """Return the error of a file that cannot be read as a ledger."""
-    return Stalled(
-        "LedgerCorrupt",
-        f"The ledger {path} cannot be read: {seen}. Nothing was changed and no new one was begun, "
-        f"since that would count the cycle from zero. Restore the file from a backup: "
-        f"licenseusage ledger restore BACKUP {path}",
-    )
+class Corrupt(Stalled):
+    """A file that cannot be read as a ledger.
+
+    Attributes:
+        seen: What is wrong with it, without the advice.
+    """
+
+    def __init__(self, path: Path, seen: str) -> None:
+        """Say what was seen, and that nothing is begun anew in its place."""
+        super().__init__(
+            "LedgerCorrupt",
+            f"The ledger {path} cannot be read: {seen}. Nothing was changed and no new one was "
+            f"begun, since that would count the cycle from zero. Restore the file from a backup: "
+            f"licenseusage ledger restore BACKUP {path}",
+        )
+        self.seen = seen
 
 
 def owners(path: Path) -> str:

@@ -19,7 +19,7 @@ from licenseusage import __version__
 from licenseusage.errors import Stalled
 from licenseusage.ledger import schema
 from licenseusage.ledger.copying import copy_into, make_durable
-from licenseusage.ledger.faults import corrupt, explained, of_the_disk, unusable
+from licenseusage.ledger.faults import Corrupt, explained, of_the_disk, unusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def _stated(engine: Engine, path: Path) -> Mapping[str, Any]:
     with engine.connect() as connection:
         row = connection.execute(text("SELECT * FROM ledger")).mappings().one_or_none()
     if row is None or not isinstance(row.get("schema_version"), int):
-        raise corrupt(path, "it does not say which schema it has")
+        raise Corrupt(path, "it does not say which schema it has")
     return dict(row)
 
 

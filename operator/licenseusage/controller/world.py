@@ -1,7 +1,7 @@
 """Everything that a reconcile may touch, in one value: the steps take it and no global exists."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from licenseusage.clock import SystemClock
@@ -30,6 +30,8 @@ class Remembered:
         route: Digest of what delivery depends on, as the ledger has it.
         objects: What the UsageReport objects were last made to say.
         objects_at_s: When, by the loop's time.
+        history: Chain -> what was seen of it that the ledger does not hold (`history.look`).
+        history_known: That was looked for, receipts included.
         statements: Cached statements, by cycle, beside what they were made from.
     """
 
@@ -37,6 +39,8 @@ class Remembered:
     route: str | None = None
     objects: object = None
     objects_at_s: float = 0.0
+    history: Mapping[str, str] = field(default_factory=dict)
+    history_known: bool = False
     statements: dict[int, tuple[object, CycleStatement]] = field(default_factory=dict)
 
 

@@ -451,6 +451,21 @@ class Ledger:
         with self._read() as connection:
             return outbox.chain_state(connection, chain_id)
 
+    def stop_chain(
+        self, chain_id: str, reason: str, now_ms: int, *, key_chain_id: str | None = None
+    ) -> None:
+        """Sign and send nothing more of a chain until a person decides (REPORT_FORMAT §11).
+
+        Args:
+            chain_id: The chain; it need not be known.
+            reason: `HISTORY_LOST` or `FORKED`; the first one stands.
+            now_ms: The time.
+            key_chain_id: For reports, the chain of the key statements; for those, None.
+        """
+        if self.chain(chain_id).stopped is None:
+            with self._write(now_ms) as connection:
+                outbox.stop_chain(connection, chain_id, key_chain_id, reason)
+
     def outbox_counts(self) -> dict[str, int]:
         """Return state -> number of documents."""
         with self._read() as connection:

@@ -27,9 +27,7 @@ from licenseusage.ledger.copying import (
 )
 from licenseusage.ledger.database import hold, restoring
 from licenseusage.ledger.faults import Corrupt, explained, unusable
-
-HISTORY_LOST = "LocalHistoryLost"
-"""Why a chain is stopped that went on after the state of this ledger (REPORT_FORMAT §7)."""
+from licenseusage.ledger.records import HISTORY_LOST
 
 
 @dataclass(frozen=True, slots=True)

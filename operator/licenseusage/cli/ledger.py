@@ -15,6 +15,7 @@ from licenseusage.cli.times import show_time
 from licenseusage.clock import clock_from
 from licenseusage.ledger.checking import Finding, Level, check_ledger
 from licenseusage.ledger.copying import Progress, nothing_to_tell
+from licenseusage.ledger.merging import merge_ledgers
 from licenseusage.ledger.snapshot import Identity, Restored
 from licenseusage.ledger.snapshot import backup as back_up
 from licenseusage.ledger.snapshot import restore as put_back
@@ -121,6 +122,54 @@ def restore(
     typer.echo()
     for line in _what_next(done):
         typer.echo(f"- {line}")
+
+
+@app.command()
+def merge(
+    other: Annotated[
+        Path, typer.Argument(metavar="OTHER", help="A ledger or backup that counted the same.")
+    ],
+    file: LedgerFile,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Add to a ledger what another one knows: who was active, what was read completely, when.
+
+    For what was counted between a backup and its restore, or by a second operator of the same
+    product. OTHER is only read; it must have counted the same users: with the same pseudonym key,
+    by the same definition. Else nothing is changed, and the reason is said.
+
+    What is known only grows, so merging again, or in another order, changes nothing. Reports,
+    statements and states of cycles stay as they are in FILE.
+
+    Not while an operator uses FILE.
+
+    Example:
+        licenseusage ledger merge ledger.sqlite.before-restore-20261123T180903Z ledger.sqlite
+    """
+    now_ms = clock_from(os.environ).now_ms()
+    with _progress("merging") as progress:
+        done = merge_ledgers(other, file, now_ms=now_ms, progress=progress)
+    if output is Output.JSON:
+        print_json(
+            {
+                "path": str(file),
+                "meters": done.meters,
+                "cycles": done.cycles,
+                "users": done.users,
+                "skipped": done.skipped,
+            }
+        )
+        return
+    print_fields(
+        [
+            ("merged", other),
+            ("into", file),
+            ("cycles", done.cycles),
+            ("users of whom something was added", done.users),
+            ("new objects", done.meters),
+            *(("left out", why) for why in done.skipped),
+        ]
+    )
 
 
 def _what_next(done: Restored) -> Iterator[str]:

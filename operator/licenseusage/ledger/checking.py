@@ -3,19 +3,17 @@
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, create_engine, func, select, text
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection, Row, func, select, text
 
 from licenseusage import __version__
 from licenseusage.ledger import schema
 from licenseusage.ledger.chainchecks import check_chains
-from licenseusage.ledger.copying import nothing_to_tell, reading
+from licenseusage.ledger.copying import connected, nothing_to_tell, reading
 from licenseusage.ledger.encoding import load_statement
 from licenseusage.ledger.faults import Corrupt
 from licenseusage.ledger.records import CycleState
@@ -89,23 +87,13 @@ def _findings(raw: sqlite3.Connection, progress: Callable[[int, int], None]) -> 
         yield Finding("schema", Level.NOT_CHECKED, f"{written}; {known}: {then}")
         return
     yield Finding("schema", Level.GOOD, written)
-    with _connected(raw) as connection:
+    with connected(raw) as connection:
         for number, (name, check) in enumerate(_CHECKS, 3):
             found = check(connection)
             told = found if isinstance(found, str) else _several(found)
             level = Level.GOOD if isinstance(found, str) else Level.BAD
             yield Finding(name, level, told)
             progress(number, total)
-
-
-@contextmanager
-def _connected(raw: sqlite3.Connection) -> Iterator[Connection]:
-    """Read through SQLAlchemy over the connection that is open already."""
-    engine = create_engine(
-        "sqlite://", creator=lambda: raw, poolclass=StaticPool, pool_reset_on_return=None
-    )
-    with engine.connect() as connection:
-        yield connection
 
 
 def _several(faults: list[str]) -> str:
@@ -162,7 +150,7 @@ def _facts(connection: Connection) -> Outcome:
     ]
     listed = connection.execute(
         text(
-            "SELECT count(*), sum(length(pseudonym) <> 16 OR word NOT BETWEEN 1 AND 7)"
+            "SELECT count(*), sum(length(pseudonym) <> 16 OR word NOT BETWEEN 0 AND 7)"
             " FROM roster_users"
         )
     ).one()

@@ -8,6 +8,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.pool import StaticPool
+
 from licenseusage.ledger.faults import Corrupt, explained, unusable
 
 Progress = Callable[[int, int], None]
@@ -75,6 +78,16 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
                 yield connection
         except sqlite3.Error as error:
             raise explained(error, path) from error
+
+
+@contextmanager
+def connected(raw: sqlite3.Connection) -> Iterator[Connection]:
+    """Read through SQLAlchemy over a connection that is open already (`reading`)."""
+    engine = create_engine(
+        "sqlite://", creator=lambda: raw, poolclass=StaticPool, pool_reset_on_return=None
+    )
+    with engine.connect() as connection:
+        yield connection
 
 
 def copy_into(

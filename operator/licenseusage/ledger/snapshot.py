@@ -103,6 +103,19 @@ def identity_of(connection: sqlite3.Connection) -> Identity:
     )
 
 
+def every_page(connection: sqlite3.Connection, path: Path) -> None:
+    """Read every page of an open ledger, and look where its rows point to.
+
+    Raises:
+        Stalled: ``LedgerCorrupt``.
+    """
+    verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise Corrupt(path, str(verdict))
+    if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+        raise Corrupt(path, "a row points to nothing")
+
+
 def backup(source: Path, target: Path, progress: Progress = nothing_to_tell) -> Backup:
     """Copy a ledger as it is at this moment, while an operator writes it, and read the copy.
 
@@ -180,22 +193,14 @@ def _told(path: Path, what: str = "") -> Iterator[None]:
 def _verified(copy: Path) -> Identity:
     """Read every page of a copy that was just made."""
     with reading(copy) as connection:
-        _every_page(connection, copy)
+        every_page(connection, copy)
         return identity_of(connection)
-
-
-def _every_page(connection: sqlite3.Connection, path: Path) -> None:
-    verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise Corrupt(path, str(verdict))
-    if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
-        raise Corrupt(path, "a row points to nothing")
 
 
 def _usable(source: Path) -> Identity:
     try:
         with reading(source) as connection:
-            _every_page(connection, source)
+            every_page(connection, source)
             identity = identity_of(connection)
     except Corrupt as error:
         raise _unusable_backup(source, error.seen) from error

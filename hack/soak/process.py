@@ -10,18 +10,17 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import event
 
 from hack.soak.cluster import Cluster, SimulatedKube
 from hack.soak.listing import Shop, SimulatedWorkers
 from hack.soak.tally import Tally
-from hack.soak.timeline import InPlace, World, WrongClock
+from hack.soak.timeline import World, WrongClock
 from hack.soak.vendor import Vendor
 from licenseusage.controller import background, clockwatch
 from licenseusage.controller.books import Books
@@ -50,6 +49,8 @@ from licenseusage.sources.worker import Workers
 
 NAMESPACE = "licenseusage-system"
 VENDOR_KEYS = "licenseusage-vendor-keys"
+
+T = TypeVar("T")
 
 
 _WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -114,6 +115,30 @@ class SoakLedger(Ledger):
         self.asked(poll)
         super().record_poll(poll, now_ms)
         self.kept(poll)
+
+
+class SoakBooks(Books):
+    """The operator's books without a thread: a simulated process does one thing at a time."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Hold a ledger that is open."""
+        super().__init__("", now_ms=lambda: 0, ledger_id="")
+        self._held = ledger
+
+    async def open(self, first: Callable[[Ledger], None]) -> None:
+        """Take up: the ledger is open already."""
+        await self.do(first)
+
+    def now_open(self) -> Ledger:
+        """Return the ledger."""
+        return self._held
+
+    async def do(self, work: Callable[[Ledger], T]) -> T:
+        """Run the work, then let others take their turn, as a thread would."""
+        try:
+            return work(self._held)
+        finally:
+            await asyncio.sleep(0)
 
 
 @dataclass(frozen=True)
@@ -288,7 +313,7 @@ class Process:
         settings = Settings(
             operator_namespace=NAMESPACE, first_send_spread_seconds=estate.spread_seconds
         )
-        books = Books(self.ledger, cast(ThreadPoolExecutor, InPlace()))
+        books = SoakBooks(self.ledger)
         metrics = Metrics(lambda: clock.now_ms() / 1000)
         reader = SecretReader(kube)
         keys = Keys(

@@ -8,7 +8,6 @@ what counts as activity in a cycle. The operator and the vendor have clocks that
 import asyncio
 import selectors
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -105,16 +104,3 @@ class WrongClock(SystemClock):
 class _State:
     now_ms: Callable[[], int]
     error_ms: int
-
-
-class InPlace(Executor):
-    """Runs work where it is handed in: the ledger's thread, without a thread."""
-
-    def submit(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":  # noqa: ANN401
-        """Run the work and return what came of it."""
-        done: Future[T] = Future()
-        try:
-            done.set_result(work(*args, **kwargs))
-        except BaseException as error:
-            done.set_exception(error)
-        return done

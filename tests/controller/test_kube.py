@@ -1,5 +1,7 @@
 """The client against the real API server: errors with a meaning, no write without a change."""
 
+from dataclasses import replace
+
 import pytest
 
 from licenseusage.controller import listing
@@ -17,7 +19,9 @@ from licenseusage.controller.kube import (
 from licenseusage.controller.pods import ready_pods
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.errors import Stalled
+from licenseusage.reports.enrolment import build_enrolment
 from licenseusage.reports.keys import SigningKey
+from tests.delivery.people import INSTALLATION_KEY, NOW_S, enrolment, licence
 
 pytestmark = pytest.mark.controlplane
 
@@ -169,3 +173,16 @@ async def test_key_statements_are_kept_beside_the_key(keys, kube, namespace):
     after = await kube.get(SECRETS, namespace, "licenseusage-identity")
     assert before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
     assert set(after["data"]) == {"private.jwk", "statements"}
+
+
+async def test_the_statements_of_one_subscription_leave_those_of_another(keys, kube, namespace):
+    await keys.create_if_absent(0)
+    renewed = replace(licence(), subscription="sub-2")
+    one, other = enrolment(), build_enrolment(renewed, INSTALLATION_KEY, issued_at_s=NOW_S)
+    await keys.keep_statements((one,), 1)
+    await keys.keep_statements((other,), 1)
+    assert await keys.statements(2) == (one, other)
+    before = await kube.get(SECRETS, namespace, "licenseusage-identity")
+    await keys.keep_statements((one,), 3)  # the two take turns, and write nothing
+    after = await kube.get(SECRETS, namespace, "licenseusage-identity")
+    assert before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]

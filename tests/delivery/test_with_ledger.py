@@ -58,7 +58,7 @@ class World:
 
     def start(self) -> None:
         self.ledger = Ledger.open(self.url, now_ms=self.now, ledger_id="ledger-1")
-        outbox = LedgerOutbox(self.ledger)
+        outbox = LedgerOutbox(lambda: self.ledger)
 
         async def in_place(work):
             return work()

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from licenseusage.errors import Retryable, Stalled, Waiting
+from licenseusage.errors import Stalled, Waiting
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import MeterKey
-from licenseusage.ledger.schema import VERSION
 from tests.ledger.conftest import START
 
 HOLDER = """
@@ -80,22 +79,35 @@ def test_a_damaged_page_is_refused(path):
     assert refused.value.reason == "LedgerCorrupt"
 
 
-def test_a_truncated_file_is_refused(path):
+@pytest.mark.parametrize("size", [50, 4096, 8192, 20_001])
+def test_a_truncated_file_is_refused_and_left_alone(path, size):
     opened(path).close()
-    path.write_bytes(path.read_bytes()[:8192])
-    with pytest.raises(Stalled) as refused:
+    short = path.read_bytes()[:size]
+    path.write_bytes(short)
+    with pytest.raises(Stalled, match="licenseusage ledger restore BACKUP") as refused:
+        opened(path)
+    assert refused.value.reason == "LedgerCorrupt"
+    assert path.read_bytes() == short
+
+
+def test_a_restore_that_was_cut_short_is_refused_until_it_is_run_again(path):
+    opened(path).close()
+    path.with_name("ledger.db.restoring").touch()
+    with pytest.raises(Stalled, match="restore was cut short") as refused:
         opened(path)
     assert refused.value.reason == "LedgerCorrupt"
 
 
-def test_a_newer_schema_is_refused(path):
-    opened(path).close()
-    with sqlite3.connect(path) as newer:
-        newer.execute("update ledger set schema_version = schema_version + 1")
-    told = f"schema version {VERSION + 1}, this program knows {VERSION}"
-    with pytest.raises(Stalled, match=told) as refused:
-        opened(path)
-    assert refused.value.reason == "LedgerSchemaUnsupported"
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_a_new_ledger_is_for_its_owner_only(path, umask):
+    before = os.umask(umask)
+    try:
+        with opened(path):
+            modes = {one.name: one.stat().st_mode & 0o077 for one in path.parent.glob("*db*")}
+    finally:
+        os.umask(before)
+    assert {"ledger.db", "ledger.db-wal"} <= modes.keys()
+    assert {name for name, mode in modes.items() if mode} <= {"ledger.db.lock"}
 
 
 def test_a_log_without_its_ledger_is_a_loss_not_a_first_start(path):
@@ -129,9 +141,9 @@ def test_an_address_that_names_no_supported_store_is_refused(url):
 
 
 def test_a_missing_folder_is_said(tmp_path):
-    with pytest.raises(Retryable, match="volume") as refused:
+    with pytest.raises(Stalled, match="volume") as refused:
         opened(tmp_path / "missing" / "ledger.db")
-    assert refused.value.reason == "LedgerUnavailable"
+    assert refused.value.reason == "SettingsInvalid"
 
 
 class TestLock:
@@ -167,44 +179,3 @@ class TestLock:
         holder.stdin.close()  # it ends by itself while we wait
         with opened(path, lock_wait_seconds=30) as ledger:
             assert ledger.ledger_id == "other"
-
-
-# What each step added; dropped again, it is a ledger of the version before.
-ADDED = {
-    1: (
-        "drop table roster_users",
-        "drop table rosters",
-        "alter table meters drop column route",
-        "drop table amendments",
-        "alter table cycles drop column evidence",
-        "alter table cycles drop column contradiction_ms",
-        "alter table cycles drop column contradiction_words",
-        "alter table stores drop column selection_since_ms",
-        "alter table stores drop column selection",
-        "alter table stores drop column selection_changes",
-    ),
-    2: ("drop table log_positions", "drop table log_ranges", "drop table log_holes"),
-}
-
-
-@pytest.mark.parametrize("version", ADDED)
-def test_a_ledger_of_an_older_schema_is_brought_up_to_date(path, version):
-    opened(path).close()
-    with sqlite3.connect(path) as older:
-        for step in range(VERSION - 1, version - 1, -1):
-            for statement in ADDED[step]:
-                older.execute(statement)
-        older.execute("update ledger set schema_version = ?", (version,))
-    opened(path).close()
-    fresh_path = path.with_name("fresh.db")
-    opened(fresh_path).close()
-    with sqlite3.connect(path) as upgraded, sqlite3.connect(fresh_path) as fresh:
-        assert shape(upgraded) == shape(fresh)
-        assert upgraded.execute("select schema_version from ledger").fetchone() == (VERSION,)
-
-
-def shape(connection: sqlite3.Connection) -> dict[str, set[tuple[object, ...]]]:
-    """Tables and indexes, with the columns of each, in whatever order they were added."""
-    names = connection.execute("select name from sqlite_master").fetchall()
-    columns = 'select name, type, "notnull", dflt_value, pk from pragma_table_info(?)'
-    return {name: set(connection.execute(columns, (name,))) for (name,) in names}

@@ -11,11 +11,10 @@ from contextlib import closing
 import pytest
 from sqlalchemy import event
 
-from licenseusage.errors import Retryable
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import Delivery, DeliveryResult, Link, ReportKind, SignedDocument
 from licenseusage.metering.cycles import DAY_MS
-from tests.ledger.conftest import CHAIN, CYCLE, END, HOUR_MS, START, TERMS, declared, poll
+from tests.ledger.conftest import CHAIN, CYCLE, END, START, TERMS, declared, poll
 
 CLOSING = END + 2 * 60_000
 
@@ -106,20 +105,6 @@ def test_a_crash_at_any_statement_leaves_the_state_before(ledger, path, signer, 
     event.remove(engine, "commit", crash)
     assert crashes >= 3, "nothing was injected"
     assert content(path) != before
-
-
-def test_a_full_disk_changes_nothing_and_is_said(ledger, path):
-    ledger.record_poll(poll(START + HOUR_MS, {"ada": START}), START + HOUR_MS)
-    before = content(path)
-    with ledger._database.engine.connect() as connection:
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-    many = {f"user-{number}": START for number in range(5000)}
-    with pytest.raises(Retryable, match="full") as refused:
-        ledger.record_poll(poll(START + 2 * HOUR_MS, many), START + 2 * HOUR_MS)
-    assert refused.value.reason == "LedgerUnavailable"
-    assert content(path) == before
-    assert ledger.statement(1, CYCLE, sources=[declared()]).active_text == "1 so far"
 
 
 WRITER = """

@@ -32,6 +32,14 @@ def test_server_side_apply_takes_the_overlay(installed):
     assert "deployment.apps/licenseusage-operator serverside-applied" in said
 
 
+def test_restricted_pod_security_admits_the_maintenance_pod(installed):
+    kubectl = installed.control_plane.kubectl
+    # Everywhere else a controller makes it.
+    kubectl("create", "serviceaccount", "default", "-n", "licenseusage-system", check=False)
+    said = kubectl("apply", "--dry-run=server", "-k", str(MANIFESTS / "maintenance")).stdout
+    assert said == "pod/licenseusage-maintenance created (server dry run)\n"
+
+
 def test_restricted_pod_security_admits_the_operator(installed):
     pod = pod_of(installed)
     create = ("create", "--dry-run=server", "-f", "-")

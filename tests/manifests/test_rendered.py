@@ -10,7 +10,7 @@ import yaml
 from licenseusage.controller.settings import PREFIX, Settings, from_mapping
 from tests.manifests.conftest import MANIFESTS, ROOT, SAMPLES
 
-FOLDERS = ["base", "overlays/kind", *(f"samples/{name}" for name in SAMPLES)]
+FOLDERS = ["base", "maintenance", "overlays/kind", *(f"samples/{name}" for name in SAMPLES)]
 OURS = {"LicenseUsage", "UsageReport", "UsageReceipt"}
 
 
@@ -191,3 +191,17 @@ def test_a_sample_says_how_to_make_each_secret_it_names(sample):
             namespace = usage["metadata"]["namespace"]
             assert f"kubectl -n {namespace} create secret generic {name}" in text
             assert f"--from-literal={auth['secretRef'].get('key', 'password')}=" in text
+
+
+def test_the_maintenance_pod_reaches_the_ledger_with_the_operators_rights_and_no_more(kustomize):
+    base = kustomize("base")
+    operator = one(base, "Deployment")["spec"]["template"]["spec"]
+    (pod,) = kustomize("maintenance")
+    spec, (shell,) = pod["spec"], pod["spec"]["containers"]
+    assert pod["metadata"]["namespace"] == one(base, "Deployment")["metadata"]["namespace"]
+    assert shell["image"] == operator["containers"][0]["image"]
+    assert spec["securityContext"] == operator["securityContext"]
+    assert shell["securityContext"] == operator["containers"][0]["securityContext"]
+    assert spec["automountServiceAccountToken"] is False
+    assert shell["volumeMounts"][0] in operator["containers"][0]["volumeMounts"]
+    assert spec["volumes"][0] in operator["volumes"]

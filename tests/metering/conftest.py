@@ -5,14 +5,14 @@ from collections import Counter
 
 import pytest
 
-_BLOCK = re.compile(r"::(?P<rule>test_\w+)\[(?P<first>\d+)-(?P<last>\d+)\]$")
+_BLOCK = re.compile(r"^tests/metering/.*::(?P<rule>test_\w+)\[(?P<first>\d+)-(?P<last>\d+)\]$")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the tally of ``tests.metering.histories``."""
     held: Counter[str] = Counter()
     for report in terminalreporter.stats.get("passed", ()):
-        found = _BLOCK.search(report.nodeid)
+        found = _BLOCK.match(report.nodeid)
         if found and report.when == "call":
             held[found["rule"]] += int(found["last"]) - int(found["first"]) + 1
     if held:

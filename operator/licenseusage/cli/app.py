@@ -43,6 +43,7 @@ GROUPS = {
     "license": Group("Issue, show and verify licences."),
     "vendor": Group("Make the vendor's keys."),
     "report": Group("Show and verify signed usage reports."),
+    "ledger": Group("Check, back up, restore and merge ledgers."),
     "version": Group("Print the version."),
 }
 

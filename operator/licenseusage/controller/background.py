@@ -18,22 +18,48 @@ _log = structlog.get_logger(__name__)
 
 
 async def resume(world: World, nudge: Callable[[Key], None]) -> None:
-    """Take up where the last process ended, whenever and however that was."""
-    now_ms = world.clock.now_ms()
-    spread = world.settings.first_send_spread_seconds > 0
+    """Open the ledger and take up where the last process ended, whenever and however that was.
 
-    def work(ledger: Ledger) -> None:
+    Raises:
+        UsageError: It cannot be opened.
+    """
+    spread = world.settings.first_send_spread_seconds > 0
+    known: set[Key] = set()
+
+    def take_up(ledger: Ledger) -> None:
+        now_ms = world.clock.now_ms()
         step = clockwatch.step_since_restart(ledger.clock_high_water_ms(), now_ms)
         if step is not None:
             ledger.record_clock_step(step, now_ms)
         ledger.restart_outbox(
             now_ms, lambda _: after_restart_ms(0, 0, world.permille()) if spread else 0
         )
-        world.known.update(Key(m.key.namespace, m.key.name) for m in ledger.meters())
+        known.update(Key(m.key.namespace, m.key.name) for m in ledger.meters())
 
-    await world.books.do(work)
-    for key in world.known:
+    # What was remembered came from another file, perhaps: everything is looked at anew.
+    world.forget()
+    await world.books.open(take_up)
+    world.known.update(known)
+    for key in known:
         nudge(key)
+
+
+async def keep_open(world: World, nudge: Callable[[Key], None], seconds: float) -> None:
+    """Try for ever to open a ledger that could not be opened, or turned out to be damaged."""
+    said = None
+    while True:
+        await asyncio.sleep(seconds)
+        if world.books.is_open:
+            said = None
+            continue
+        try:
+            await resume(world, nudge)
+        except UsageError as error:
+            if said != error.message:
+                said = error.message
+                _log.error("the ledger cannot be opened", reason=error.reason, error=said)
+        else:
+            _log.info("the ledger is open again")
 
 
 async def watch_clock(world: World) -> None:

@@ -53,7 +53,7 @@ class Deliveries:
         self._books, self._metrics, self._settled = books, metrics, settled
         self._sender = Sender(
             client,
-            LedgerOutbox(books.ledger),
+            LedgerOutbox(books.now_open),
             clock=clock,
             permille=permille,
             in_thread=lambda work: books.do(lambda _: work()),

@@ -1,44 +1,90 @@
 """The enrolment: signed once per subscription, kept beside the key, sent before any report."""
 
+from collections.abc import Sequence
+
 from licenseusage.controller.books import Books
 from licenseusage.controller.identity import Keys
 from licenseusage.controller.statements import chain_of
 from licenseusage.errors import UsageError
-from licenseusage.ledger.records import OutboxItem, ReportKind, SignedDocument
+from licenseusage.ledger.ledger import Ledger
+from licenseusage.ledger.records import HISTORY_LOST, OutboxItem, ReportKind, SignedDocument
 from licenseusage.metering.cycles import Cycle
 from licenseusage.reports.enrolment import build_enrolment
 from licenseusage.reports.keys import SigningKey
 from licenseusage.reports.licence import License, stored_license
 from licenseusage.reports.names import digest, jti_of, key_chain_id
 from licenseusage.reports.receipt import Sent
+from licenseusage.reports.refused import Refused
 from licenseusage.reports.tokens import decode
+from licenseusage.reports.typs import ENROLMENT, SUCCESSION
+
+_KINDS = {ENROLMENT: ReportKind.ENROLMENT, SUCCESSION: ReportKind.SUCCESSION}
 
 
 async def enrol(
-    books: Books, license_: License, key: SigningKey, now_ms: int | None
+    books: Books,
+    keys: Keys,
+    license_: License,
+    key: SigningKey,
+    now_ms: int | None,
+    now_s: float,
 ) -> tuple[OutboxItem, ...]:
     """Return the key statements of a subscription; the enrolment is made if there is none.
 
+    Statements are kept beside the key as soon as they are made. If they are there and not in the
+    ledger, then the ledger was lost, or is from before them: they are taken over as they were
+    signed, and no chain of reports of this subscription may begin, since the vendor may hold a
+    history of it (REPORT_FORMAT §11).
+
     Args:
         books: The ledger.
+        keys: Where the statements are kept, too.
         license_: The licence that authorises it.
         key: The installation's key.
         now_ms: The time; None: the clock cannot be trusted, so nothing is signed now.
+        now_s: Monotonic seconds.
 
     Raises:
-        UsageError: The ledger cannot be written.
+        UsageError: The ledger cannot be written, or the Secret cannot be read.
     """
     chain = chain_of(license_, key.installation, "", "").key_chain_id
     statements = await books.do(lambda ledger: ledger.key_statements(chain))
     if statements or now_ms is None:
         return statements
     at_ms = now_ms
+    kept = _own(await keys.statements(now_s), chain)
+    if kept:
+        return await books.do(lambda ledger: _take_over(ledger, chain, kept, at_ms))
     token = build_enrolment(license_, key, issued_at_s=at_ms // 1000)
     document = SignedDocument(jti_of(chain, 1), digest(token), token)
     made = await books.do(
         lambda ledger: ledger.add_key_statement(chain, ReportKind.ENROLMENT, 1, document, at_ms)
     )
     return (made,)
+
+
+def _own(tokens: Sequence[str], chain: str) -> list[str]:
+    """Return the statements of one chain in order, as far as they follow each other."""
+    found: dict[int, str] = {}
+    for token in tokens:
+        try:
+            sent = Sent.from_token(token)
+        except Refused:
+            continue
+        if sent.chain_id == chain and sent.subject.typ in _KINDS:
+            found[sent.subject.sequence] = token
+    return [found[at] for at in range(1, len(found) + 1) if at in found]
+
+
+def _take_over(
+    ledger: Ledger, chain: str, tokens: Sequence[str], now_ms: int
+) -> tuple[OutboxItem, ...]:
+    ledger.stop_chain(chain, HISTORY_LOST, now_ms)
+    for sequence, token in enumerate(tokens, 1):
+        document = SignedDocument(jti_of(chain, sequence), digest(token), token)
+        kind = _KINDS[Sent.from_token(token).subject.typ]
+        ledger.add_key_statement(chain, kind, sequence, document, now_ms)
+    return ledger.key_statements(chain)
 
 
 async def keep_beside_key(keys: Keys, statements: tuple[OutboxItem, ...], now_s: float) -> None:

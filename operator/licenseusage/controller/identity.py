@@ -22,6 +22,7 @@ from licenseusage.controller.secrets import SecretReader
 from licenseusage.errors import Retryable, Stalled
 from licenseusage.metering.pseudonym import key_id
 from licenseusage.reports.keys import SigningKey
+from licenseusage.reports.receipt import Sent
 from licenseusage.reports.refused import Refused
 
 PRIVATE_KEY = "private.jwk"
@@ -122,20 +123,35 @@ class Keys:
             )
         return PseudonymKey(raw)
 
+    async def statements(self, now_s: float) -> tuple[str, ...]:
+        """Return the key statements that are kept beside the key.
+
+        Raises:
+            UsageError: The Secret cannot be read.
+        """
+        names = self._names
+        kept = await self._reader.read(SECRETS, names.namespace, names.identity, now_s)
+        return _lines(kept.values.get(STATEMENTS, b""))
+
     async def keep_statements(self, statements: tuple[str, ...], now_s: float) -> None:
-        """Keep the key statements beside the key, one a line: who restores one has the other.
+        """Keep the statements of one chain beside the key, one a line; those of others stay.
+
+        Who restores the one has the other.
 
         Raises:
             UsageError: The API server refuses or does not answer.
         """
         names = self._names
-        text = "".join(f"{token}\n" for token in statements).encode()
-        kept = await self._reader.read(SECRETS, names.namespace, names.identity, now_s)
-        if kept.values.get(STATEMENTS) == text:
+        if set(statements) <= set(await self.statements(now_s)):
             return
         try:
             secret = await self._kube.get(SECRETS, names.namespace, names.identity)
-            secret.setdefault("data", {})[STATEMENTS] = base64.b64encode(text).decode()
+            data = secret.setdefault("data", {})
+            held = _lines(base64.b64decode(data.get(STATEMENTS, "")))
+            chains = {_chain_of(token) for token in statements}
+            lines = [token for token in held if _chain_of(token) not in chains]
+            text = "".join(f"{token}\n" for token in (*lines, *statements))
+            data[STATEMENTS] = base64.b64encode(text.encode()).decode()
             await self._kube.replace(SECRETS, secret)
         except KubeError as error:
             raise Retryable("StatementsNotKept", f"{error}; it is tried again.") from None
@@ -189,3 +205,15 @@ class Keys:
         except KubeError as error:
             raise Retryable("APIUnavailable", f"{error}; it is tried again.") from None
         _log.info("key created on first start", secret=f"{namespace}/{name}")
+
+
+def _lines(text: bytes) -> tuple[str, ...]:
+    return tuple(text.decode("ascii", "replace").split())
+
+
+def _chain_of(token: str) -> str:
+    """Return the chain of a key statement; the text itself if it is none."""
+    try:
+        return Sent.from_token(token).chain_id
+    except Refused:
+        return token

@@ -56,9 +56,10 @@ async def meter_of(world: World, subject: Subject, usage: LicenseUsage, now_ms: 
             raise Stalled(
                 "LedgerLost",
                 f"LicenseUsage {key} was counted before, but the ledger does not know it: its "
-                f"volume was lost or replaced. Restore it from a backup. To begin anew and give up "
-                f"the running cycle's evidence, delete the LicenseUsage and its UsageReports and "
-                f"apply it again.",
+                f"volume was lost or replaced. Stop the operator and restore the ledger from a "
+                f"backup (licenseusage ledger restore). Only if there is none: to begin anew as a "
+                f"new installation, which gives up all evidence, delete every LicenseUsage and "
+                f"UsageReport, the operator's two Secrets and its volume; then start again.",
             )
     wanted = MeterKey(key.namespace, key.name, usage.spec.product)
     # An idle object writes nothing, so it is looked for before it is made.

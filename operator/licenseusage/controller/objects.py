@@ -97,7 +97,23 @@ class ReportObjects:
         Raises:
             UsageError: They cannot be listed.
         """
-        return bool(await self._live(key))
+        return bool(await self.live(key))
+
+    async def live(self, key: Key) -> Mapping[str, dict[str, Any]]:
+        """Return the objects of an object's reports, by name.
+
+        Raises:
+            UsageError: They cannot be listed.
+        """
+        try:
+            items = await self._kube.items(REPORTS, key.namespace, f"{USAGE_LABEL}={key.name}")
+        except KubeError as error:
+            raise _unwritten(key, error) from None
+        return {
+            item["metadata"]["name"]: item
+            for item in items
+            if item.get("spec", {}).get("usageName") == key.name
+        }
 
     async def keep(self, key: Key, reports: Sequence[OutboxItem]) -> None:
         """Make the objects agree with the ledger's rows (newest first).
@@ -107,7 +123,7 @@ class ReportObjects:
             UsageError: The API server refuses or does not answer.
         """
         wanted = {report_name(key.name, i.chain_id, i.sequence): i for i in kept(reports)}
-        live = await self._live(key)
+        live = await self.live(key)
         conflicts = []
         try:
             for name, item in wanted.items():
@@ -133,17 +149,6 @@ class ReportObjects:
                 f"If it is not from a restored backup, delete it: it is made again from the "
                 f"ledger.",
             )
-
-    async def _live(self, key: Key) -> Mapping[str, dict[str, Any]]:
-        try:
-            items = await self._kube.items(REPORTS, key.namespace, f"{USAGE_LABEL}={key.name}")
-        except KubeError as error:
-            raise _unwritten(key, error) from None
-        return {
-            item["metadata"]["name"]: item
-            for item in items
-            if item.get("spec", {}).get("usageName") == key.name
-        }
 
     async def _create(self, key: Key, name: str, item: OutboxItem) -> dict[str, Any]:
         body = {

@@ -39,13 +39,15 @@ from licenseusage.controller.verdicts import Verdicts
 from licenseusage.controller.workqueue import WorkQueue
 from licenseusage.controller.world import World
 from licenseusage.delivery.vendor import Proxy, VendorClient
-from licenseusage.errors import Stalled
+from licenseusage.errors import Stalled, UsageError
+from licenseusage.ledger.database import path_of
 from licenseusage.reports.content import OperatorInfo
 from licenseusage.reports.fitting import report_version
 from licenseusage.reports.keys import generate_key
 from licenseusage.reports.names import cluster_id
 from licenseusage.sources.worker import Workers
 
+_OPEN_AGAIN_SECONDS = 10.0
 _log = structlog.get_logger(__name__)
 
 
@@ -91,9 +93,8 @@ class _Operator:
         except KubeError as error:
             raise Stalled("NoCluster", f"{error}.") from None
         stack.push_async_callback(kube.close)
-        books = await Books.open(
-            settings.database_url, now_ms=clock.now_ms, ledger_id=uuid.uuid4().hex
-        )
+        path_of(settings.database_url)  # a wrong setting is nothing to wait for
+        books = Books(settings.database_url, now_ms=clock.now_ms, ledger_id=uuid.uuid4().hex)
         stack.push_async_callback(books.close)
         await listing.first_keys(kube, settings.namespaces)
         state.listed_at = loop.time()
@@ -153,7 +154,11 @@ class _Operator:
     async def run(self) -> int:
         """Work until a signal, or until something ends that should not."""
         world, settings = self._world, self._world.settings
-        await background.resume(world, self._queue.add)
+        try:
+            await background.resume(world, self._queue.add)
+        except UsageError as error:
+            # Said in every object's conditions, too; and a shell in this pod can mend it.
+            _log.error("the ledger cannot be opened", reason=error.reason, error=error.message)
         for number in range(settings.reconcile_workers):
             self._start(f"reconcile {number}", self._reconcile())
         for number in range(WORKERS):
@@ -161,6 +166,7 @@ class _Operator:
         self._start("heartbeat", self._health.beat())
         self._start("relist", self._relist())
         self._start("clock", background.watch_clock(world))
+        self._start("ledger", background.keep_open(world, self._queue.add, _OPEN_AGAIN_SECONDS))
         self._start("retention", background.delete_expired(world))
 
         ready = asyncio.Event()

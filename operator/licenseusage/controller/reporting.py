@@ -8,12 +8,12 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from licenseusage import __version__
-from licenseusage.controller import amending, closing
+from licenseusage.controller import amending, closing, history
 from licenseusage.controller.clockwatch import Judgement
 from licenseusage.controller.closing import Counted
 from licenseusage.controller.conditions import Problem
@@ -35,7 +35,7 @@ from licenseusage.delivery.schedule import first_delay_seconds
 from licenseusage.delivery.sender import Route
 from licenseusage.errors import Retryable, Stalled, UsageError, Waiting
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import ChainState, Delivery, Meter, OutboxItem, ReportKind
+from licenseusage.ledger.records import Delivery, Meter, OutboxItem, ReportKind
 from licenseusage.metering.cycles import Cycle, cycle_at
 from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.licence import License
@@ -104,8 +104,11 @@ async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Ou
     if license_ is not None and not isinstance(signing, UsageError):
         async with trouble.noted():
             enrolled_ms = now_ms if context.clock.ahead is None else None
-            statements = await enrol(world.books, license_, signing, enrolled_ms)
+            statements = await enrol(
+                world.books, world.keys, license_, signing, enrolled_ms, loop_s
+            )
             await keep_beside_key(world.keys, statements, loop_s)
+        context = await _with_history(world, context, signing, trouble, now_ms)
     elif isinstance(signing, UsageError) and license_ is not None:
         trouble.note(signing)
     times: list[int | None] = [None, None, None]
@@ -113,7 +116,7 @@ async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Ou
     async with trouble.noted():
         await _replace_refused(world, context, now_ms)
     async with trouble.noted():
-        times[0], held = await _close_ended(world, context, context.clock.counting_ms)
+        times[0], held = await _close_ended(world, context, trouble, context.clock.counting_ms)
     async with trouble.noted():
         times[1] = await _interim(world, context, now_ms)
     async with trouble.noted():
@@ -162,7 +165,21 @@ class _Trouble:
             self.note(Retryable("InternalError", "Reporting failed; see the operator's log."))
 
 
-async def _close_ended(world: World, context: Context, now_ms: int) -> tuple[int | None, bool]:
+async def _with_history(
+    world: World, context: Context, signing: SigningKey, trouble: _Trouble, now_ms: int
+) -> Context:
+    """Return the context; without a key if it is not known whether the ledger is the newest."""
+    try:
+        await history.look(world, context.key, signing, context.vendor_keys, now_ms)
+    except UsageError as error:
+        trouble.note(error)
+        return replace(context, signing=error)
+    return context
+
+
+async def _close_ended(
+    world: World, context: Context, trouble: _Trouble, now_ms: int
+) -> tuple[int | None, bool]:
     """Close ended cycles in order; return when to look again, and whether a report is held back."""
     meter_id = context.meter.id
     for record in await world.books.do(lambda ledger: ledger.unfinished_cycles(meter_id)):
@@ -180,6 +197,8 @@ async def _close_ended(world: World, context: Context, now_ms: int) -> tuple[int
         )
         if not final:
             held = isinstance(issuer, UsageError)
+            if isinstance(issuer, Stalled) and issuer is not context.clock.ahead:
+                trouble.note(issuer)
             return closing.next_close_ms(record.cycle, context.counted, now_ms), held
     return None, False
 
@@ -244,9 +263,11 @@ async def _issuer(world: World, context: Context, cycle: Cycle) -> Issuer | Usag
         key_id=context.key_id,
         reference_offset_seconds=world.reference_offset_seconds(),
     )
-    state = await world.books.do(lambda ledger: ledger.chain(issuer.chain.id))
-    if state.stopped:
-        return _stopped(state)
+    chain = issuer.chain
+    state = await world.books.do(lambda ledger: ledger.chain(chain.id))
+    enrolled = await world.books.do(lambda ledger: ledger.chain(chain.key_chain_id))
+    if state.stopped or enrolled.stopped:
+        return history.stopped(world, context.key, state, enrolled)
     for refused in await _refused(world, context.meter.id):
         # What comes after it would be refused as well, and a chain must not begin behind it.
         if refused.chain_id == state.id and refused.cycle and refused.cycle.end_ms < cycle.end_ms:
@@ -322,16 +343,6 @@ async def _amend(world: World, context: Context, now_ms: int) -> int | None:
     return await amending.step(world, wanted, memory.judged, memory.asked_ms, now_ms)
 
 
-def _stopped(state: ChainState) -> Stalled:
-    """Return why nothing more is signed for a chain (REPORT_FORMAT §11)."""
-    return Stalled(
-        state.stopped or "ReportConflict",
-        f"The vendor's history of chain {state.id} contradicts the ledger's: counting goes on, and "
-        f"no report is signed or sent until a person has decided which one stands. Was the ledger "
-        f"restored from a backup, or the identity copied to another cluster?",
-    )
-
-
 async def _deliver(
     world: World,
     context: Context,
@@ -366,8 +377,9 @@ async def _deliver(
             route = Route(endpoint, context.vendor_keys, chain_id, key_chain_id)
             world.deliveries.due(Errand(context.key, route), 0.0)
     state = await world.books.do(lambda ledger: ledger.chain(chain.id))
-    if state.stopped:
-        raise _stopped(state)
+    enrolled = await world.books.do(lambda ledger: ledger.chain(chain.key_chain_id))
+    if state.stopped or enrolled.stopped:
+        raise history.stopped(world, context.key, state, enrolled)
     # What is due now is being sent, and its verdict wakes the object; or it waits behind another.
     later = [at if at > now_ms else now_ms + _AGAIN_MS for at in due]
     return None if context.suspended else min(later, default=None)
@@ -440,6 +452,8 @@ async def _keep_objects(
         UsageError: Why they do not agree.
     """
     memory = world.memory(context.key)
+    if memory.history:
+        return  # they know more than the ledger: what they hold is evidence, and stays as it is
     fresh = loop_s - memory.objects_at_s < _OBJECTS_SECONDS
     if memory.objects == reports and fresh and not context.requested:
         return

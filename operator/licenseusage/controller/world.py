@@ -1,7 +1,7 @@
 """Everything that a reconcile may touch, in one value: the steps take it and no global exists."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from licenseusage.clock import SystemClock
@@ -46,6 +46,8 @@ class Remembered:
         route: Digest of what delivery depends on, as the ledger has it.
         objects: What the UsageReport objects were last made to say.
         objects_at_s: When, by the loop's time.
+        history: Chain -> what was seen of it that the ledger does not hold (`history.look`).
+        history_known: That was looked for, receipts included.
         statements: Cached statements, by cycle, beside what they were made from.
         judged: What later evidence came to, by cycle.
         asked_ms: When an administrator asked last; None: not yet.
@@ -55,6 +57,8 @@ class Remembered:
     route: str | None = None
     objects: object = None
     objects_at_s: float = 0.0
+    history: Mapping[str, str] = field(default_factory=dict)
+    history_known: bool = False
     statements: dict[int, tuple[object, CycleStatement]] = field(default_factory=dict)
     judged: dict[int, Judged] = field(default_factory=dict)
     asked_ms: int | None = None
@@ -101,6 +105,12 @@ class World:
     def memory(self, key: Key) -> Remembered:
         """Return what is remembered of an object."""
         return self.remembered.setdefault(key, Remembered())
+
+    def forget(self) -> None:
+        """Forget what came from the ledger."""
+        self.remembered.clear()
+        self.known.clear()
+        self.first_start.settled = False
 
     def machine_s(self) -> float:
         """Return the machine's own time, epoch seconds, without a simulated shift."""

@@ -11,23 +11,28 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from sqlalchemy import Engine, create_engine, event, insert, select
+from sqlalchemy import Engine, create_engine, event, insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
-from licenseusage.errors import Retryable, Stalled, UsageError, Waiting
+from licenseusage import __version__
+from licenseusage.errors import Stalled, Waiting
 from licenseusage.ledger import schema
-from licenseusage.ledger.migrations import upgrade
+from licenseusage.ledger.copying import (
+    APPLICATION_ID,
+    lock_of,
+    log_of,
+    make_durable,
+    refuse_strangers,
+)
+from licenseusage.ledger.faults import Corrupt, explained, unusable
+from licenseusage.ledger.migrations import bring_up_to_date
 
-APPLICATION_ID = 0x4C555347  # "LUSG": says in the file's header whose it is
 _BUSY_MS = 10_000
-_HEADER_SIZE = 100
 _LOCK_POLL_SECONDS = 0.2
-# Substrings of SQLite's messages that no retry will mend.
-_CORRUPT = ("malformed", "not a database", "corrupt", "no such table", "no such column")
 
 upsert = sqlite_insert
 
@@ -57,8 +62,7 @@ class Database:
         """Turn the driver's errors into ours.
 
         Raises:
-            Stalled: ``LedgerCorrupt``.
-            Retryable: ``LedgerUnavailable``: disk full, read-only, I/O error.
+            UsageError: See `faults.explained`.
         """
         try:
             yield
@@ -68,40 +72,41 @@ class Database:
 
 def open_database(url: str, *, now_ms: int, ledger_id: str, lock_wait_seconds: float) -> Database:
     """Open or create the ledger that ``url`` names; see ``Ledger.open`` for the errors."""
-    path = _path(url)
-    lock = _locked(path, lock_wait_seconds)
+    path = path_of(url)
+    lock = hold(path, lock_wait_seconds)
     try:
+        _refuse_unfinished_restore(path)
         fresh = not path.exists()
         if fresh:
             _refuse_leftovers(path)
             _create(path, now_ms, ledger_id)
-        _refuse_strangers(path)
-        engine = _engine(path)
+        refuse_strangers(path)
+        engine = open_engine(path)
         try:
             _check(engine, path)
-            upgrade(engine)
         except BaseException:
             engine.dispose()
             raise
+    except OSError as error:
+        lock.close()
+        raise unusable(error, path) from None
     except BaseException:
         lock.close()
         raise
     return Database(engine, path, lock, fresh=fresh)
 
 
-def explained(error: DBAPIError, path: Path) -> UsageError:
-    """Return what a driver's error means, without the statement: that could hold pseudonyms."""
-    seen = str(error.orig)
-    if any(text in seen for text in _CORRUPT):
-        return _corrupt(path, seen)
-    return Retryable(
-        "LedgerUnavailable",
-        f"The ledger {path} could not be read or written: {seen}. Nothing was changed. Check that "
-        f"the volume is mounted, writable and not full.",
-    )
+def restoring(path: Path) -> Path:
+    """Return the file that exists while a restore is under way (`snapshot.restore`)."""
+    return path.with_name(path.name + ".restoring")
 
 
-def _path(url: str) -> Path:
+def path_of(url: str) -> Path:
+    """Return the file that an address names.
+
+    Raises:
+        Stalled: ``SettingsInvalid``.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -118,20 +123,28 @@ def _path(url: str) -> Path:
             f"LICENSEUSAGE_DATABASE_URL={url!r} needs an absolute path (four slashes), as in "
             f"sqlite:////var/lib/licenseusage/ledger.db.",
         )
-    return Path(parsed.database)
+    path = Path(parsed.database)
+    if not path.parent.is_dir():
+        raise Stalled(
+            "SettingsInvalid",
+            f"The folder of the ledger, {path.parent}, does not exist: is its volume mounted, and "
+            f"is LICENSEUSAGE_DATABASE_URL right?",
+        )
+    return path
 
 
-def _locked(path: Path, wait_seconds: float) -> IO[str]:
-    """Take the exclusive lock; the kernel releases it when the process ends, however it ends."""
+def hold(path: Path, wait_seconds: float = 0.0) -> IO[str]:
+    """Take the exclusive lock; the kernel releases it when the process ends, however it ends.
+
+    Raises:
+        Waiting: ``LedgerLocked``: another process has it.
+        Retryable: The lock's file cannot be made.
+    """
     deadline = time.monotonic() + wait_seconds
     try:
-        lock = path.with_name(path.name + ".lock").open("a")
+        lock = lock_of(path).open("a")
     except OSError as error:
-        raise Retryable(
-            "LedgerUnavailable",
-            f"The folder of the ledger {path} cannot be used: {error.strerror}. Check that the "
-            f"volume is mounted and writable.",
-        ) from error
+        raise unusable(error, path, f"The folder of the ledger {path}") from None
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -149,27 +162,21 @@ def _locked(path: Path, wait_seconds: float) -> IO[str]:
         return lock
 
 
+def _refuse_unfinished_restore(path: Path) -> None:
+    """A restore that was cut short may have left the file without its log, or none at all."""
+    if restoring(path).exists():
+        raise Stalled(
+            "LedgerCorrupt",
+            f"The ledger {path} cannot be used: its restore was cut short, {restoring(path).name} "
+            f"is still there. Run it again: licenseusage ledger restore BACKUP {path}",
+        )
+
+
 def _refuse_leftovers(path: Path) -> None:
     """A write-ahead log without its ledger is a lost ledger, not a first start."""
-    log = path.with_name(path.name + "-wal")
+    log = log_of(path)
     if log.exists() and log.stat().st_size:
-        raise _corrupt(path, f"{log.name} exists, but the ledger itself is missing")
-
-
-def _refuse_strangers(path: Path) -> None:
-    """Look at the header before SQLite does: opening an empty file would make it a database."""
-    try:
-        with path.open("rb") as file:
-            header = file.read(_HEADER_SIZE)
-    except OSError as error:
-        raise Retryable(
-            "LedgerUnavailable", f"The ledger {path} cannot be opened: {error.strerror}."
-        ) from error
-    if len(header) < _HEADER_SIZE:
-        raise _corrupt(path, f"it has {len(header)} bytes")
-    owner = int.from_bytes(header[68:72], "big")
-    if not header.startswith(b"SQLite format 3\0") or owner != APPLICATION_ID:
-        raise _corrupt(path, "it is the file of another program")
+        raise Corrupt(path, f"{log.name} exists, but the ledger itself is missing")
 
 
 def _create(path: Path, now_ms: int, ledger_id: str) -> None:
@@ -177,6 +184,8 @@ def _create(path: Path, now_ms: int, ledger_id: str) -> None:
     unfinished = path.with_name(path.name + ".creating")
     with suppress(FileNotFoundError):
         unfinished.unlink()
+    # Pseudonyms and tokens are nobody else's business, whatever the umask; SQLite's log follows.
+    os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     engine = create_engine(f"sqlite:///{unfinished}")
     try:
         with engine.begin() as connection:
@@ -186,6 +195,7 @@ def _create(path: Path, now_ms: int, ledger_id: str) -> None:
                 insert(schema.ledger).values(
                     id=1,
                     schema_version=schema.VERSION,
+                    written_by=__version__,
                     ledger_id=ledger_id,
                     created_ms=now_ms,
                     clock_high_water_ms=now_ms,
@@ -196,14 +206,11 @@ def _create(path: Path, now_ms: int, ledger_id: str) -> None:
     finally:
         engine.dispose()
     unfinished.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    make_durable(path.parent)
 
 
-def _engine(path: Path) -> Engine:
+def open_engine(path: Path) -> Engine:
+    """Return an engine of one connection that is careful about the disk; it has the lock."""
     engine = create_engine(
         f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False}
     )
@@ -230,26 +237,12 @@ def _engine(path: Path) -> Engine:
 
 
 def _check(engine: Engine, path: Path) -> None:
-    """Refuse a file that is damaged, or was written by a newer version."""
+    """Refuse a file that is damaged or of a newer version; bring an older one up to date."""
     try:
         with engine.connect() as connection:
             verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-            if verdict != "ok":
-                raise _corrupt(path, str(verdict))
-            version = connection.execute(select(schema.ledger.c.schema_version)).scalar_one()
+        if verdict != "ok":
+            raise Corrupt(path, str(verdict))
+        bring_up_to_date(engine, path)
     except DatabaseError as error:
         raise explained(error, path) from error
-    if version > schema.VERSION:
-        raise Stalled(
-            "LedgerSchemaUnsupported",
-            f"The ledger {path} has schema version {version}, this program knows {schema.VERSION}. "
-            f"Run the version that wrote it, or a newer one; nothing was changed.",
-        )
-
-
-def _corrupt(path: Path, seen: str) -> Stalled:
-    return Stalled(
-        "LedgerCorrupt",
-        f"The ledger {path} cannot be read: {seen}. Nothing was changed and no new one was begun, "
-        f"since that would count the cycle from zero. Restore the file from a backup.",
-    )

@@ -45,8 +45,9 @@ class Ledger:
     Any thread may call it, one at a time: calls are serialised inside. The controller uses one
     writer thread, so that the event loop never waits for the disk.
 
-    Every method raises ``Retryable`` (``LedgerUnavailable``: disk full, read-only, I/O error) or
-    ``Stalled`` (``LedgerCorrupt``) and then has changed nothing.
+    Every method raises ``Retryable`` (``LedgerDiskFull``, ``LedgerReadOnly``, or for an I/O error
+    ``LedgerUnavailable``) or ``Stalled`` (``LedgerCorrupt``) and then has changed nothing; after a
+    ``Retryable`` the next call may succeed.
     """
 
     def __init__(self, database: Database) -> None:
@@ -66,10 +67,11 @@ class Ledger:
 
         Raises:
             Stalled: ``LedgerCorrupt``: the file cannot be read as a ledger;
-            ``LedgerSchemaUnsupported``:
-                it was written by a newer version; ``SettingsInvalid``: the URL names no such store.
+                ``LedgerSchemaUnsupported``: it was written by a newer version;
+                ``LedgerUpgradeFailed``: it is older, and could not be brought up to date;
+                ``SettingsInvalid``: the URL names no such store, or the folder is missing.
             Waiting: ``LedgerLocked``: another process holds it.
-            Retryable: ``LedgerUnavailable``: the folder is missing or not writable.
+            Retryable: ``LedgerDiskFull``, ``LedgerReadOnly``, ``LedgerUnavailable`` (permissions).
         """
         return cls(
             open_database(
@@ -535,6 +537,21 @@ class Ledger:
         """Return a chain as both ends see it; an empty one if it is not known."""
         with self._read() as connection:
             return outbox.chain_state(connection, chain_id)
+
+    def stop_chain(
+        self, chain_id: str, reason: str, now_ms: int, *, key_chain_id: str | None = None
+    ) -> None:
+        """Sign and send nothing more of a chain until a person decides (REPORT_FORMAT §11).
+
+        Args:
+            chain_id: The chain; it need not be known.
+            reason: `HISTORY_LOST` or `FORKED`; the first one stands.
+            now_ms: The time.
+            key_chain_id: For reports, the chain of the key statements; for those, None.
+        """
+        if self.chain(chain_id).stopped is None:
+            with self._write(now_ms) as connection:
+                outbox.stop_chain(connection, chain_id, key_chain_id, reason)
 
     def outbox_counts(self) -> dict[str, int]:
         """Return state -> number of documents."""

@@ -82,6 +82,20 @@ def record_reading(
     return closed & ~before != 0
 
 
+def join_logs(ours: Connection, store_id: int, theirs: Connection, other_id: int) -> None:
+    """Join what another ledger read of a log: what it proves, and what it knows to be lost.
+
+    Where reading goes on stays our own: what is read again changes nothing.
+    """
+    known = united([*_ranges(ours, store_id), *_ranges(theirs, other_id)])
+    ours.execute(delete(log_ranges).where(log_ranges.c.store_id == store_id))
+    if known:
+        ours.execute(insert(log_ranges), [{"store_id": store_id, **r._asdict()} for r in known])
+    for hole in _holes(theirs, other_id):
+        write = upsert(log_holes).values(store_id=store_id, **hole._asdict())
+        ours.execute(write.on_conflict_do_nothing())
+
+
 def log_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, LogState]:
     """Return how far each log was read for a cycle."""
     of_cycle = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)

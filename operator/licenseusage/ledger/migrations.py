@@ -1,50 +1,227 @@
-"""From the schema of an older version to this one, in one transaction; there is no way back.
+"""Older ledgers are brought up to this program's schema, step by step; newer ones are refused.
 
-A program that knows less refuses the file (``LedgerSchemaUnsupported``).
+Before the first step the whole file is copied beside itself. Each step is one transaction which
+also writes the version it leads to, so that a crash anywhere is continued at the next start. There
+is no way back but that copy: a program does not know the steps of the ones after it.
 """
 
-from collections.abc import Callable
+import os
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
+from licenseusage import __version__
+from licenseusage.errors import Stalled
 from licenseusage.ledger import schema
+from licenseusage.ledger.copying import copy_into, make_durable
+from licenseusage.ledger.faults import Corrupt, explained, of_the_disk, unusable
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring the schema to ``schema.VERSION``, step by step."""
-    held = select(schema.ledger.c.schema_version)
-    with engine.connect() as connection:
-        if connection.execute(held).scalar_one() == schema.VERSION:
-            return
-    with engine.begin() as connection:
-        version = connection.execute(held).scalar_one()
-        while version < schema.VERSION:
-            _STEPS[version](connection)
-            version += 1
-            connection.execute(update(schema.ledger).values(schema_version=version))
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change of the schema.
+
+    Attributes:
+        to: The version it leads to; it starts from the one before.
+        apply: Makes the change; called in the transaction that also writes the version.
+    """
+
+    to: int
+    apply: Callable[[Connection], None]
 
 
-def _rosters(connection: Connection) -> None:
-    """1 to 2: rosters, what decides who counts, routes of deliveries, and amendments."""
-    for column in (
-        "meters ADD COLUMN route VARCHAR(64)",
-        "stores ADD COLUMN selection VARCHAR(80)",
-        "stores ADD COLUMN selection_changes INTEGER DEFAULT '0' NOT NULL",
-        "stores ADD COLUMN selection_since_ms BIGINT",
-        "cycles ADD COLUMN evidence INTEGER DEFAULT '0' NOT NULL",
-        "cycles ADD COLUMN contradiction_ms BIGINT",
-        "cycles ADD COLUMN contradiction_words TEXT",
+def _second(connection: Connection) -> None:
+    """Rosters, what decides who counts, amendments, routes of deliveries, who wrote the ledger.
+
+    Nothing was released before it: some ledgers of the first schema have a part of this.
+    """
+    for table, column, kind in (
+        ("ledger", "written_by", "VARCHAR(64) DEFAULT '' NOT NULL"),
+        ("meters", "route", "VARCHAR(64)"),
+        ("stores", "selection", "VARCHAR(80)"),
+        ("stores", "selection_changes", "INTEGER DEFAULT '0' NOT NULL"),
+        ("stores", "selection_since_ms", "BIGINT"),
+        ("cycles", "evidence", "INTEGER DEFAULT '0' NOT NULL"),
+        ("cycles", "contradiction_ms", "BIGINT"),
+        ("cycles", "contradiction_words", "TEXT"),
     ):
-        connection.exec_driver_sql(f"ALTER TABLE {column}")
-    schema.amendments.create(connection)
-    schema.rosters.create(connection)
-    schema.roster_users.create(connection)
+        held = connection.execute(text(f"PRAGMA table_info({table})")).mappings()
+        if column not in {row["name"] for row in held}:
+            connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column} {kind}"))
+    connection.execute(
+        text("""
+        CREATE TABLE IF NOT EXISTS rosters (
+            id INTEGER NOT NULL PRIMARY KEY,
+            meter_id INTEGER NOT NULL REFERENCES meters (id),
+            cycle_start_ms BIGINT NOT NULL,
+            source VARCHAR(63) NOT NULL,
+            domain VARCHAR(64) NOT NULL,
+            open_at_ms BIGINT,
+            runs TEXT DEFAULT '[]' NOT NULL,
+            before_digest VARCHAR(64),
+            UNIQUE (meter_id, cycle_start_ms, source, domain)
+        )""")
+    )
+    connection.execute(
+        text("""
+        CREATE TABLE IF NOT EXISTS roster_users (
+            roster_id INTEGER NOT NULL REFERENCES rosters (id),
+            pseudonym BLOB NOT NULL,
+            word INTEGER NOT NULL,
+            PRIMARY KEY (roster_id, pseudonym)
+        ) WITHOUT ROWID""")
+    )
+    connection.execute(
+        text("""
+        CREATE TABLE IF NOT EXISTS amendments (
+            cycle_id INTEGER NOT NULL REFERENCES cycles (id),
+            number INTEGER NOT NULL,
+            at_ms BIGINT NOT NULL,
+            reason VARCHAR(64) NOT NULL,
+            words TEXT NOT NULL,
+            statement TEXT NOT NULL,
+            PRIMARY KEY (cycle_id, number)
+        )""")
+    )
 
 
-def _logs(connection: Connection) -> None:
-    """2 to 3: how far event logs were read."""
-    for table in (schema.log_positions, schema.log_ranges, schema.log_holes):
-        table.create(connection)
+def _third(connection: Connection) -> None:
+    """How far event logs were read, and what of them was lost."""
+    for table in (
+        """
+        CREATE TABLE IF NOT EXISTS log_positions (
+            store_id INTEGER NOT NULL PRIMARY KEY REFERENCES stores (id),
+            stream VARCHAR(255) NOT NULL,
+            created VARCHAR(64) NOT NULL,
+            sequence BIGINT NOT NULL,
+            stored_ms BIGINT NOT NULL,
+            until_ms BIGINT NOT NULL,
+            behind INTEGER NOT NULL
+        )""",
+        """
+        CREATE TABLE IF NOT EXISTS log_ranges (
+            store_id INTEGER NOT NULL REFERENCES stores (id),
+            start_ms BIGINT NOT NULL,
+            end_ms BIGINT NOT NULL,
+            PRIMARY KEY (store_id, start_ms)
+        )""",
+        """
+        CREATE TABLE IF NOT EXISTS log_holes (
+            store_id INTEGER NOT NULL REFERENCES stores (id),
+            start_ms BIGINT NOT NULL,
+            end_ms BIGINT NOT NULL,
+            reason VARCHAR(64) NOT NULL,
+            PRIMARY KEY (store_id, start_ms, end_ms, reason)
+        )""",
+    ):
+        connection.execute(text(table))
 
 
-_STEPS: dict[int, Callable[[Connection], None]] = {1: _rosters, 2: _logs}
+STEPS: tuple[Step, ...] = (Step(2, _second), Step(3, _third))
+"""Ascending; the last one leads to `schema.VERSION`. What a step says never changes: it is written
+out, since `schema` describes the newest version only."""
+
+
+def bring_up_to_date(engine: Engine, path: Path) -> None:
+    """Lead an open ledger to this program's schema; do nothing if it has it.
+
+    Raises:
+        Stalled: ``LedgerSchemaUnsupported``: too new or too old; ``LedgerUpgradeFailed``: a step
+            did not work, and the ledger is as it was before that step.
+        Retryable: No room for the copy, read-only, or the like: nothing was changed.
+    """
+    found = _stated(engine, path)
+    version = found["schema_version"]
+    if version == schema.VERSION:
+        return
+    steps = [step for step in STEPS if step.to > version]
+    if version > schema.VERSION:
+        raise _too_new(path, found)
+    if [step.to for step in steps] != list(range(version + 1, schema.VERSION + 1)):
+        raise Stalled(
+            "LedgerSchemaUnsupported",
+            f"The ledger {path} has schema {version}, which is too old for licenseusage "
+            f"{__version__} (schema {schema.VERSION}). Start a version in between first, it brings "
+            f"the ledger further. Nothing was changed.",
+        )
+    kept = _copy_beside(engine, path, version)
+    for step in steps:
+        _take(engine, path, step, kept)
+
+
+def copy_before(path: Path, version: int) -> Path:
+    """Return where the copy from before an upgrade is kept."""
+    return path.with_name(f"{path.name}.schema-{version}.backup")
+
+
+def _stated(engine: Engine, path: Path) -> Mapping[str, Any]:
+    """Return what a ledger of any version says about itself."""
+    with engine.connect() as connection:
+        row = connection.execute(text("SELECT * FROM ledger")).mappings().one_or_none()
+    if row is None or not isinstance(row.get("schema_version"), int):
+        raise Corrupt(path, "it does not say which schema it has")
+    return dict(row)
+
+
+def _too_new(path: Path, found: Mapping[str, Any]) -> Stalled:
+    writer = found.get("written_by")
+    by = f"licenseusage {writer}" if writer else "a newer licenseusage"
+    copy = copy_before(path, schema.VERSION)
+    kept = f" ({copy} was made before the upgrade)" if copy.exists() else ""
+    return Stalled(
+        "LedgerSchemaUnsupported",
+        f"The ledger {path} was written by {by} and has schema {found['schema_version']}; this is "
+        f"licenseusage {__version__}, which knows schema {schema.VERSION} at most. Run {by} or a "
+        f"later one. To go back all the same, restore a backup from before the upgrade{kept}: what "
+        f"was counted since is then missing. Nothing was changed.",
+    )
+
+
+def _copy_beside(engine: Engine, path: Path, version: int) -> Path:
+    copy = copy_before(path, version)
+    unfinished = copy.with_name(copy.name + ".unfinished")
+    raw = engine.raw_connection()
+    try:
+        copy_into(raw.driver_connection, unfinished)  # type: ignore[arg-type]
+        os.replace(unfinished, copy)
+        make_durable(path.parent)
+    except OSError as error:
+        raise unusable(error, path, f"The copy {copy} that goes before an upgrade") from None
+    except sqlite3.Error as error:
+        raise explained(error, path) from error
+    finally:
+        raw.close()
+    return copy
+
+
+def _take(engine: Engine, path: Path, step: Step, kept: Path) -> None:
+    try:
+        with engine.begin() as connection:
+            step.apply(connection)
+            if connection.execute(text("PRAGMA foreign_key_check")).first() is not None:
+                raise ValueError("a row would point to nothing")  # noqa: TRY301
+            connection.execute(
+                text("UPDATE ledger SET schema_version = :version, written_by = :program"),
+                {"version": step.to, "program": __version__},
+            )
+    except DBAPIError as error:
+        if of_the_disk(error):
+            raise explained(error, path) from error
+        raise _failed(path, step, kept, str(error.orig)) from error
+    except Exception as error:
+        raise _failed(path, step, kept, f"{type(error).__name__}: {error}") from error
+
+
+def _failed(path: Path, step: Step, kept: Path, seen: str) -> Stalled:
+    return Stalled(
+        "LedgerUpgradeFailed",
+        f"The ledger {path} could not be brought from schema {step.to - 1} to {step.to} by "
+        f"licenseusage {__version__}: {seen}. It is as it was before this step. Run the version "
+        f"that was used before, with {kept} restored if other steps had been taken, and report "
+        f"this message.",
+    )

@@ -43,11 +43,24 @@ _KEY_STATEMENTS = (ReportKind.ENROLMENT, ReportKind.SUCCESSION)
 
 def ensure_chain(connection: Connection, chain: ReportChain) -> ChainState:
     """Return the chain, created with its key chain if absent."""
-    for chain_id, key_chain_id in ((chain.key_chain_id, None), (chain.id, chain.key_chain_id)):
-        known = select(chains.c.id).filter_by(id=chain_id)
-        if connection.execute(known).one_or_none() is None:
-            connection.execute(insert(chains).values(id=chain_id, key_chain_id=key_chain_id))
+    _know_chain(connection, chain.id, chain.key_chain_id)
     return chain_state(connection, chain.id)
+
+
+def _know_chain(connection: Connection, chain_id: str, key_chain_id: str | None) -> None:
+    """Make the rows of a chain and of its key chain, where there are none."""
+    for own, before in ((key_chain_id, None), (chain_id, key_chain_id)):
+        known = select(chains.c.id).filter_by(id=own)
+        if own is not None and connection.execute(known).one_or_none() is None:
+            connection.execute(insert(chains).values(id=own, key_chain_id=before))
+
+
+def stop_chain(
+    connection: Connection, chain_id: str, key_chain_id: str | None, reason: str
+) -> None:
+    """Stop a chain; see ``Ledger.stop_chain``."""
+    _know_chain(connection, chain_id, key_chain_id)
+    connection.execute(update(chains).where(chains.c.id == chain_id).values(stopped=reason))
 
 
 def chain_state(connection: Connection, chain_id: str) -> ChainState:
@@ -90,8 +103,7 @@ def add_key_statement(
     first_attempt_ms: int | None,
 ) -> OutboxItem:
     """Insert a key statement, or return the same one held already; see ``Ledger``."""
-    if connection.execute(select(chains.c.id).filter_by(id=chain_id)).one_or_none() is None:
-        connection.execute(insert(chains).values(id=chain_id))
+    _know_chain(connection, chain_id, None)
     held = connection.execute(_items().where(_at(chain_id, sequence))).one_or_none()
     if held is None:
         return add(

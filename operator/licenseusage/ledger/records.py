@@ -303,6 +303,12 @@ class DeclaredSource:
     selection: str | None = None
 
 
+HISTORY_LOST = "LocalHistoryLost"
+"""Why a chain is stopped: a document of it exists that this ledger does not hold."""
+FORKED = "ChainForked"
+"""Why a chain is stopped: another document exists at a position that this ledger holds."""
+
+
 class Link(NamedTuple):
     """A position of a chain and the digest of the document there."""
 

@@ -33,16 +33,16 @@ def join_roster(
     """
     if found is None:
         return False
-    row = _ensure(connection, meter_id, cycle, store)
+    row = ensure_roster(connection, meter_id, cycle.start_ms, store)
     digest = hashlib.sha256(found.before).hexdigest() if found.before else row.before_digest
     if digest != row.before_digest:
-        _add(connection, row.id, found.before, BEFORE)
-    _add(connection, row.id, found.inactive, INACTIVE)
+        add_users(connection, row.id, found.before, BEFORE)
+    add_users(connection, row.id, found.inactive, INACTIVE)
     open_at = row.open_at_ms
     if found.open_at_ms is not None and (open_at is None or found.open_at_ms <= open_at):
         if open_at is not None and found.open_at_ms < open_at:
-            _clear_open(connection, row.id)
-        _add(connection, row.id, found.open, OPEN)
+            clear_open(connection, row.id)
+        add_users(connection, row.id, found.open, OPEN)
         open_at = found.open_at_ms
     connection.execute(
         update(rosters)
@@ -55,6 +55,18 @@ def join_roster(
     )
     more = (open_at, digest) != (row.open_at_ms, row.before_digest)
     return more or bool(found.inactive)
+
+
+def ensure_roster(
+    connection: Connection, meter_id: int, start_ms: int, store: StoreKey
+) -> Row[Any]:
+    """Return the row of ``rosters`` of a store and cycle, made if absent."""
+    key = {"meter_id": meter_id, "cycle_start_ms": start_ms, **store._asdict()}
+    row = connection.execute(select(rosters).filter_by(**key)).one_or_none()
+    if row is None:
+        connection.execute(insert(rosters).values(**key))
+        row = connection.execute(select(rosters).filter_by(**key)).one()
+    return row
 
 
 def rosters_of(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, Row[Any]]:
@@ -81,16 +93,7 @@ def delete_rosters(connection: Connection, now_ms: int) -> None:
         connection.execute(delete(rosters).where(rosters.c.id == roster_id))
 
 
-def _ensure(connection: Connection, meter_id: int, cycle: Cycle, store: StoreKey) -> Row[Any]:
-    key = {"meter_id": meter_id, "cycle_start_ms": cycle.start_ms, **store._asdict()}
-    row = connection.execute(select(rosters).filter_by(**key)).one_or_none()
-    if row is None:
-        connection.execute(insert(rosters).values(**key))
-        row = connection.execute(select(rosters).filter_by(**key)).one()
-    return row
-
-
-def _add(connection: Connection, roster_id: int, users: bytes, word: int) -> None:
+def add_users(connection: Connection, roster_id: int, users: bytes, word: int) -> None:
     """Set a bit for packed users, in the order of the key: each page is written once."""
     adding = upsert(roster_users)
     joined = roster_users.c.word.bitwise_or(adding.excluded.word)
@@ -109,7 +112,7 @@ def _batches(users: Iterable[bytes]) -> Iterable[tuple[bytes, ...]]:
         yield batch
 
 
-def _clear_open(connection: Connection, roster_id: int) -> None:
+def clear_open(connection: Connection, roster_id: int) -> None:
     """An earlier closing poll came to be known: the other one counts no more."""
     held = (roster_users.c.roster_id == roster_id) & (roster_users.c.word.bitwise_and(OPEN) != 0)
     closed = roster_users.c.word.bitwise_and(~OPEN)

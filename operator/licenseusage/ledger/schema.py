@@ -31,12 +31,15 @@ class Octets(LargeBinary):
         """Pass ``bytes`` through."""
 
 
-# One row. The clock's high water is the latest time that any transaction made durable.
+# One row. `written_by` is the version of the program that made this schema; these two columns are
+# what every later version reads first. The clock's high water is the latest time that any
+# transaction made durable.
 ledger = Table(
     "ledger",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("schema_version", Integer, nullable=False),
+    Column("written_by", String(64), nullable=False, server_default=""),
     Column("ledger_id", String(64), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("clock_high_water_ms", BigInteger, nullable=False),

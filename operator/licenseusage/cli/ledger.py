@@ -1,0 +1,260 @@
+"""``licenseusage ledger …``: check, back up and restore the operator's ledger."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from licenseusage.cli.exits import NOT_OK, UNDETERMINED
+from licenseusage.cli.output import Output, OutputOption, print_fields, print_json, print_table
+from licenseusage.cli.times import show_time
+from licenseusage.clock import clock_from
+from licenseusage.ledger.checking import Finding, Level, check_ledger
+from licenseusage.ledger.copying import Progress, nothing_to_tell
+from licenseusage.ledger.merging import merge_ledgers
+from licenseusage.ledger.snapshot import Identity, Restored
+from licenseusage.ledger.snapshot import backup as back_up
+from licenseusage.ledger.snapshot import restore as put_back
+
+app = typer.Typer(help="Check, back up, restore and merge ledgers.", no_args_is_help=True)
+
+LedgerFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The ledger, such as /var/lib/…/ledger.sqlite.")
+]
+
+
+@app.callback()
+def ledger() -> None:
+    """Check, back up, restore and merge ledgers.
+
+    These commands work on files: in the operator's pod, or wherever its volume is mounted.
+    """
+
+
+@app.command()
+def check(file: LedgerFile, output: OutputOption = Output.TABLE) -> None:
+    """Check a ledger or a backup: pages, rows, cycles, statements, signed chains.
+
+    Only reads, and may be run while the operator works. What was stated is derived again from the
+    facts; chains must have no hole, and every document must be the one that was signed.
+
+    Exit code 0: all is in order. 1: something is not. 3: it could not be read, or another version
+    of licenseusage is needed to judge it.
+
+    Examples:
+        licenseusage ledger check /var/lib/licenseusage/ledger.sqlite
+
+        licenseusage ledger check backup.sqlite --output json
+    """
+    with _progress("checking") as progress:
+        found = check_ledger(file, progress)
+    levels = {finding.level for finding in found}
+    _print_findings(file, found, output)
+    if Level.BAD in levels:
+        raise typer.Exit(NOT_OK)
+    if Level.NOT_CHECKED in levels:
+        raise typer.Exit(UNDETERMINED)
+
+
+@app.command()
+def backup(
+    file: LedgerFile,
+    destination: Annotated[
+        Path, typer.Argument(metavar="DEST", help="The file to make; it must not exist.")
+    ],
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Copy a ledger into one file, while the operator goes on working.
+
+    The copy is of one moment. It is read again page by page and safely on the disk before it gets
+    its name, so that DEST is a whole backup or is not there.
+
+    Keep it with the Secrets licenseusage-identity and licenseusage-pseudonym of the same time: a
+    ledger without its keys can neither count on nor report.
+
+    Example:
+        licenseusage ledger backup /var/lib/licenseusage/ledger.sqlite backup.sqlite
+    """
+    with _progress("copying") as progress:
+        made = back_up(file, destination, progress)
+    if output is Output.JSON:
+        print_json({"path": str(made.path), "bytes": made.size_bytes, **_facts(made.identity)})
+        return
+    print_fields([("backup", made.path), ("bytes", made.size_bytes), *_fields(made.identity)])
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="BACKUP", help="What `ledger backup` made.")],
+    file: LedgerFile,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Put a backup in the ledger's place; the ledger that was there is kept beside it.
+
+    Not while an operator uses the ledger: scale it to zero first. (One that found its ledger
+    damaged has let go of it, and opens the restored one by itself.)
+
+    What was counted after the backup is missing then, until `ledger merge` brings it back from the
+    ledger that was kept. Chains of reports that went on after the backup are stopped: counting goes
+    on, nothing new is signed for them, and the object's condition says so.
+
+    Example:
+        licenseusage ledger restore backup.sqlite /var/lib/licenseusage/ledger.sqlite
+    """
+    now_ms = clock_from(os.environ).now_ms()
+    with _progress("copying") as progress:
+        done = put_back(source, file, now_ms=now_ms, progress=progress)
+    if output is Output.JSON:
+        print_json(_restored(done))
+        return
+    print_fields(
+        [
+            ("restored", done.path),
+            ("from", source),
+            *_fields(done.identity),
+            ("kept aside", done.aside or "nothing: there was no ledger"),
+        ]
+    )
+    typer.echo()
+    for line in _what_next(done):
+        typer.echo(f"- {line}")
+
+
+@app.command()
+def merge(
+    other: Annotated[
+        Path, typer.Argument(metavar="OTHER", help="A ledger or backup that counted the same.")
+    ],
+    file: LedgerFile,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Add to a ledger what another one knows: who was active, what was read completely, when.
+
+    For what was counted between a backup and its restore, or by a second operator of the same
+    product. OTHER is only read; it must have counted the same users: with the same pseudonym key,
+    by the same definition. Else nothing is changed, and the reason is said.
+
+    What is known only grows, so merging again, or in another order, changes nothing. Reports,
+    statements and states of cycles stay as they are in FILE.
+
+    Not while an operator uses FILE.
+
+    Example:
+        licenseusage ledger merge ledger.sqlite.before-restore-20261123T180903Z ledger.sqlite
+    """
+    now_ms = clock_from(os.environ).now_ms()
+    with _progress("merging") as progress:
+        done = merge_ledgers(other, file, now_ms=now_ms, progress=progress)
+    if output is Output.JSON:
+        print_json(
+            {
+                "path": str(file),
+                "meters": done.meters,
+                "cycles": done.cycles,
+                "users": done.users,
+                "skipped": done.skipped,
+            }
+        )
+        return
+    print_fields(
+        [
+            ("merged", other),
+            ("into", file),
+            ("cycles", done.cycles),
+            ("users of whom something was added", done.users),
+            ("new objects", done.meters),
+            *(("left out", why) for why in done.skipped),
+        ]
+    )
+
+
+def _what_next(done: Restored) -> Iterator[str]:
+    if done.readable:
+        for chain in done.moved_on:
+            yield (
+                f"Chain {chain.chain_id} is stopped: report {chain.made} was signed, the backup "
+                f"ends with {chain.held}. Restore a later backup, or ask the vendor which history "
+                f"stands."
+            )
+        if not done.moved_on:
+            yield "No chain of reports went on after the backup: reporting goes on."
+    else:
+        yield (
+            "The former ledger cannot be read: whether chains of reports went on after the backup "
+            "is found out from the UsageReports and the vendor's receipts. Those that did are "
+            "stopped then, and the object's condition says so."
+        )
+    if done.aside is not None and done.readable:
+        yield (
+            f"What was counted since the backup is in the ledger kept aside. To add it: "
+            f"licenseusage ledger merge {done.aside} {done.path}"
+        )
+    yield "Start the operator; it looks at every object anew."
+
+
+def _restored(done: Restored) -> dict[str, object]:
+    return {
+        "path": str(done.path),
+        **_facts(done.identity),
+        "keptAside": None if done.aside is None else str(done.aside),
+        "formerReadable": done.readable,
+        "stoppedChains": [
+            {"id": one.chain_id, "backup": one.held, "former": one.made} for one in done.moved_on
+        ],
+    }
+
+
+def _print_findings(file: Path, found: tuple[Finding, ...], output: Output) -> None:
+    levels = {finding.level for finding in found}
+    if output is Output.JSON:
+        print_json(
+            {
+                "file": str(file),
+                "ok": levels == {Level.GOOD},
+                "checks": [
+                    {"check": one.check, "result": one.level.value, "message": one.message}
+                    for one in found
+                ],
+            }
+        )
+        return
+    print_table(
+        ("CHECK", "RESULT", "WHAT"), [(one.check, one.level.value, one.message) for one in found]
+    )
+    unclear = "NOT DETERMINED" if Level.NOT_CHECKED in levels else "OK"
+    typer.echo("NOT OK" if Level.BAD in levels else unclear)
+
+
+def _facts(identity: Identity) -> dict[str, object]:
+    return {
+        "ledgerId": identity.ledger_id,
+        "schema": identity.schema_version,
+        "writtenBy": identity.written_by,
+        "asOf": show_time(identity.high_water_ms // 1000),
+    }
+
+
+def _fields(identity: Identity) -> list[tuple[str, object]]:
+    return [
+        ("ledger", identity.ledger_id),
+        ("schema", f"{identity.schema_version}, by licenseusage {identity.written_by or '?'}"),
+        ("as of", show_time(identity.high_water_ms // 1000)),
+    ]
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[Progress]:
+    """Show how far a long copy is, to people only; files that take a moment show nothing."""
+    if not sys.stderr.isatty():
+        yield nothing_to_tell
+        return
+    with typer.progressbar(length=1000, label=label, file=sys.stderr) as bar:
+
+        def tell(done: int, total: int) -> None:
+            bar.update(done * 1000 // max(1, total) - bar.pos)
+
+        yield tell

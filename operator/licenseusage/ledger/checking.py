@@ -1,0 +1,289 @@
+"""Is a ledger in order? Every rule that its rows must keep, asked of a file that is only read."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, text
+
+from licenseusage import __version__
+from licenseusage.ledger import schema
+from licenseusage.ledger.chainchecks import check_chains
+from licenseusage.ledger.copying import connected, nothing_to_tell, reading
+from licenseusage.ledger.encoding import load_statement
+from licenseusage.ledger.faults import Corrupt
+from licenseusage.ledger.records import CycleState
+from licenseusage.ledger.schema import cycles, facts, meters, stores
+from licenseusage.ledger.snapshot import identity_of
+from licenseusage.ledger.statements import make_statement
+from licenseusage.metering.combine import Combine
+from licenseusage.metering.cycles import Cycle
+
+_TOLD = 3
+
+
+class Level(StrEnum):
+    """Outcome of one check."""
+
+    GOOD = "ok"
+    BAD = "FAILED"
+    NOT_CHECKED = "not checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        check: Its name.
+        level: Its outcome.
+        message: For people: what was looked at, or what was seen where.
+    """
+
+    check: str
+    level: Level
+    message: str
+
+
+def check_ledger(
+    path: Path, progress: Callable[[int, int], None] = nothing_to_tell
+) -> tuple[Finding, ...]:
+    """Check a ledger, whoever writes it meanwhile; nothing is written.
+
+    Args:
+        path: The ledger or a backup of one.
+        progress: Hears of checks.
+
+    Raises:
+        Retryable: It cannot be read.
+    """
+    try:
+        with reading(path) as connection:
+            return tuple(_findings(connection, progress))
+    except Corrupt as error:  # no ledger at all, or damaged where every program looks first
+        return (Finding("file", Level.BAD, error.seen),)
+
+
+def _findings(raw: sqlite3.Connection, progress: Callable[[int, int], None]) -> Iterator[Finding]:
+    total = len(_CHECKS) + 2
+    pages = [str(row[0]) for row in raw.execute(f"PRAGMA integrity_check({_TOLD})")]
+    size = raw.execute("PRAGMA page_count").fetchone()[0]
+    progress(1, total)
+    if pages != ["ok"]:
+        yield Finding("file", Level.BAD, "; ".join(pages))
+        return
+    yield Finding("file", Level.GOOD, f"every one of its {size} pages can be read")
+    identity = identity_of(raw)
+    version = identity.schema_version
+    written = f"schema {version}, written by licenseusage {identity.written_by or '(unknown)'}"
+    progress(2, total)
+    if version != schema.VERSION:
+        then = "the operator brings it up to date" if version < schema.VERSION else "too new"
+        known = f"licenseusage {__version__} knows schema {schema.VERSION}"
+        yield Finding("schema", Level.NOT_CHECKED, f"{written}; {known}: {then}")
+        return
+    yield Finding("schema", Level.GOOD, written)
+    with connected(raw) as connection:
+        for number, (name, check) in enumerate(_CHECKS, 3):
+            found = check(connection)
+            told = found if isinstance(found, str) else _several(found)
+            level = Level.GOOD if isinstance(found, str) else Level.BAD
+            yield Finding(name, level, told)
+            progress(number, total)
+
+
+def _several(faults: list[str]) -> str:
+    more = f"; and {len(faults) - _TOLD} more" if len(faults) > _TOLD else ""
+    return "; ".join(faults[:_TOLD]) + more
+
+
+Outcome = str | list[str]
+"""What was found in order, in words; or every fault."""
+
+
+def _outcome(faults: Iterable[str], good: str) -> Outcome:
+    return list(faults) or good
+
+
+def _references(connection: Connection) -> Outcome:
+    rows = connection.execute(text("PRAGMA foreign_key_check")).all()
+    faults = [f"a row of {row[0]} points to no row of {row[2]}" for row in rows]
+    return _outcome(faults, "every row points to one that exists")
+
+
+def _facts(connection: Connection) -> Outcome:
+    """Words only of the cycle's windows, each user with a bit, nobody after the facts' deletion."""
+    rows = connection.execute(
+        text("""
+        WITH held AS (
+            SELECT f.pseudonym, f.sure, f.maybe, s.closed, c.wiped,
+                   ((1 << ((c.end_ms - c.start_ms) / 86400000)) - 1) | (1 << 62) AS windows
+            FROM facts f JOIN stores s ON s.id = f.store_id JOIN cycles c ON c.id = s.cycle_id)
+        SELECT count(*) AS users,
+               sum(length(pseudonym) <> 16) AS misnamed,
+               sum((sure | maybe) & ~windows <> 0) AS outside,
+               sum(sure | maybe = 0) AS empty,
+               sum(sure & maybe <> 0) AS doubled,
+               sum(sure <> 0 AND sure >> 62 & 1 = 0) AS daily,
+               sum(maybe & ~closed <> 0) AS unclosed,
+               sum(wiped) AS wiped
+        FROM held""")
+    ).one()
+    told = {
+        "misnamed": "are not named by a pseudonym of 16 bytes",
+        "outside": "have a bit outside the cycle's days",
+        "empty": "have no bit at all",
+        "doubled": "are sure and maybe in one window",
+        "daily": "are sure on a day and not in the cycle",
+        "unclosed": "are maybe in a window that is not closed",
+        "wiped": "are held in cycles whose facts were deleted",
+    }
+    faults = [
+        f"{getattr(row, name)} users {why}"
+        for name, why in told.items()
+        for row in [rows]
+        if getattr(row, name)
+    ]
+    listed = connection.execute(
+        text(
+            "SELECT count(*), sum(length(pseudonym) <> 16 OR word NOT BETWEEN 0 AND 7)"
+            " FROM roster_users"
+        )
+    ).one()
+    if listed[1]:
+        faults.append(f"{listed[1]} users of rosters have no pseudonym or an unknown word")
+    return _outcome(faults, f"{rows.users} users with facts, {listed[0]} on rosters")
+
+
+def _cycles(connection: Connection) -> Outcome:
+    """Cycles follow each other, are closed in order, and each is decided on once."""
+    faults, count = [], 0
+    before: Row[Any] | None = None
+    for row in connection.execute(_cycle_rows()):
+        count += 1
+        where = _named(row)
+        last = before if before is not None and before.meter_id == row.meter_id else None
+        final = row.state == CycleState.FINAL
+        if last is not None and row.start_ms < last.end_ms:
+            faults.append(f"{where} begins before the one before it ends")
+        if last is not None and final and last.state != CycleState.FINAL:
+            faults.append(f"{where} is Final, and the one before it is {last.state}")
+        if final and (row.intent_ms is None or row.statement is None or row.closed_ms is None):
+            faults.append(f"{where} is Final without a decision or a statement")
+        if row.state == CycleState.OPEN and row.intent_ms is not None:
+            faults.append(f"{where} is Open, and there is a decision to close it")
+        if (row.intent_ms is None) != (row.statement is None):
+            faults.append(f"{where} has a decision without a statement, or the reverse")
+        before = row
+    return _outcome(faults, f"{count} cycles, closed in order")
+
+
+def _statements(connection: Connection) -> Outcome:
+    """What was stated can be derived again: facts only ever raise what is proved."""
+    faults, count, wiped = [], 0, 0
+    for row in connection.execute(_cycle_rows().where(cycles.c.statement.is_not(None))):
+        where = _named(row)
+        try:
+            stated = load_statement(row.statement)
+        except (ValueError, KeyError, TypeError) as error:
+            faults.append(f"{where}: its statement cannot be read ({type(error).__name__})")
+            continue
+        count += 1
+        cycle = Cycle(row.cycle_index, row.start_ms, row.end_ms)
+        if stated.cycle != cycle:
+            faults.append(f"{where}: its statement is about another cycle")
+            continue
+        if row.wiped:
+            wiped += 1
+            continue
+        now = make_statement(connection, row.meter_id, cycle, (), Combine.UNION, cycle.end_ms)
+        if now.bounds.lower < stated.bounds.lower:
+            faults.append(
+                f"{where}: at least {stated.bounds.lower} was stated, the facts prove "
+                f"{now.bounds.lower}"
+            )
+        upper = _possible(connection, row.id)
+        if None not in (upper, stated.bounds.upper) and upper > stated.bounds.upper:
+            faults.append(
+                f"{where}: at most {stated.bounds.upper} was stated, the facts leave {upper}"
+            )
+    kept = f"; of {wiped} the facts were deleted after their retention" if wiped else ""
+    return _outcome(faults, f"{count} statements, borne out by the facts{kept}")
+
+
+def _possible(connection: Connection, cycle_id: int) -> Any:  # noqa: ANN401 - int or None
+    """Count whom the facts of a cycle's only store leave possible; None where they do not say.
+
+    Who counts, and how several stores belong together, is declared in the object and not here.
+    """
+    rows = connection.execute(select(stores).where(stores.c.cycle_id == cycle_id)).all()
+    if len(rows) != 1 or not rows[0].closed >> 62 & 1 or rows[0].selection_changes:
+        return None
+    if not rows[0].ids_stable:
+        return json.loads(rows[0].full).get("62")
+    listed = (facts.c.sure != 0) | (facts.c.maybe.bitwise_and(1 << 62) != 0)
+    query = select(func.count()).select_from(facts).where(facts.c.store_id == rows[0].id, listed)
+    return connection.execute(query).scalar_one()
+
+
+def _coverage(connection: Connection) -> Outcome:
+    rows = connection.execute(
+        text("""
+        SELECT m.namespace, m.name, c.source, c.start_ms, c.end_ms,
+               lag(c.end_ms) OVER (PARTITION BY c.meter_id, c.source ORDER BY c.start_ms) AS before
+        FROM coverage c JOIN meters m ON m.id = c.meter_id""")
+    ).all()
+    faults = [
+        f"source {row.source} of {row.namespace}/{row.name} is observed twice, or backwards, at "
+        f"{row.start_ms}"
+        for row in rows
+        if row.end_ms < row.start_ms or (row.before is not None and row.start_ms < row.before)
+    ]
+    return _outcome(faults, f"{len(rows)} spans observed, apart from each other")
+
+
+def _clock(connection: Connection) -> Outcome:
+    """Nothing is dated after the latest time that was made durable."""
+    row = connection.execute(
+        text("""
+        SELECT clock_high_water_ms AS high,
+               (SELECT max(created_ms) FROM outbox) AS signed,
+               (SELECT max(max(coalesce(intent_ms, 0), coalesce(closed_ms, 0))) FROM cycles)
+               AS closed
+        FROM ledger""")
+    ).one()
+    faults = [
+        f"{what} at {at}, after the latest time known, {row.high}"
+        for what, at in (("a report was signed", row.signed), ("a cycle was closed", row.closed))
+        if at is not None and at > row.high
+    ]
+    return _outcome(faults, "nothing is dated after the latest time known")
+
+
+def _cycle_rows() -> Any:  # noqa: ANN401 - a Select of many columns
+    names = (meters.c.namespace, meters.c.name, meters.c.product)
+    return select(cycles, *names).join(meters).order_by(cycles.c.meter_id, cycles.c.start_ms)
+
+
+def _named(row: Row[Any]) -> str:
+    return f"cycle {row.cycle_index} of {row.namespace}/{row.name} ({row.product})"
+
+
+def _chains(connection: Connection) -> Outcome:
+    faults, good = check_chains(connection)
+    return _outcome(faults, good)
+
+
+_CHECKS: tuple[tuple[str, Callable[[Connection], Outcome]], ...] = (
+    ("references", _references),
+    ("facts", _facts),
+    ("cycles", _cycles),
+    ("statements", _statements),
+    ("chains", _chains),
+    ("coverage", _coverage),
+    ("clock", _clock),
+)

@@ -1,0 +1,189 @@
+"""The join of one store's users, one roster, one source's coverage, between two ledger files.
+
+The same as ``metering.facts.merge`` and ``metering.roster.merge_rosters`` say, a part of the users
+at a time, so that a million of them fit into any memory.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+
+from licenseusage.ledger.polls import intervals
+from licenseusage.ledger.records import StoreKey
+from licenseusage.ledger.rosters import (
+    BEFORE,
+    INACTIVE,
+    OPEN,
+    add_users,
+    clear_open,
+    ensure_roster,
+    runs_of,
+)
+from licenseusage.ledger.schema import (
+    coverage,
+    cycles,
+    facts,
+    roster_users,
+    rosters,
+    stores,
+)
+from licenseusage.metering.coverage import Interval
+from licenseusage.metering.facts import Facts, merge
+from licenseusage.metering.roster import JOINED_GAP_MS, joined_runs
+
+_AT_ONCE = 20_000
+
+
+def join_users(
+    ours: Connection, our_store: Row[Any], theirs: Connection, their_store: Row[Any]
+) -> tuple[int, int]:
+    """Join the users of two stores into ours.
+
+    Returns:
+        Of how many users something is new here; and the windows that the join refutes.
+    """
+    new, refuted = 0, 0
+    most = max(_count(ours, our_store.id), _count(theirs, their_store.id))
+    for first, end in _ranges(most):
+        held = _words(ours, our_store, first, end)
+        joined = merge(held, _words(theirs, their_store, first, end))
+        refuted |= joined.refuted
+        new += _write(ours, our_store.id, held, joined)
+    return new, refuted
+
+
+def join_rosters(ours: Connection, meter_id: int, theirs: Connection, their_meter_id: int) -> None:
+    """Join the rosters of a meter into ours."""
+    wiped = select(cycles.c.start_ms).where(cycles.c.meter_id == meter_id, cycles.c.wiped == 1)
+    gone = set(ours.execute(wiped).scalars())
+    for roster in theirs.execute(select(rosters).filter_by(meter_id=their_meter_id)).all():
+        if roster.cycle_start_ms not in gone:
+            _join_roster(ours, meter_id, theirs, roster)
+
+
+def join_coverage(ours: Connection, meter_id: int, theirs: Connection, their_meter_id: int) -> None:
+    """Unite the observed spans of each source."""
+    named = select(coverage.c.source).where(coverage.c.meter_id == their_meter_id).distinct()
+    for source in theirs.execute(named).scalars().all():
+        held = intervals(ours, meter_id, source)
+        joined = united((*held, *intervals(theirs, their_meter_id, source)))
+        if joined == held:
+            continue
+        of_source = {"meter_id": meter_id, "source": source}
+        ours.execute(delete(coverage).filter_by(**of_source))
+        for span in joined:
+            ours.execute(
+                insert(coverage).values(
+                    **of_source,
+                    start_ms=span.start_ms,
+                    end_ms=span.end_ms,
+                    gap_reason=span.gap_reason,
+                )
+            )
+
+
+def united(spans: Iterable[Interval]) -> tuple[Interval, ...]:
+    """Return spans with those that touch made one; why nothing was seen before is the first's."""
+    joined: list[Interval] = []
+    for span in sorted(spans, key=lambda one: (one.start_ms, one.gap_reason, one.end_ms)):
+        if joined and span.start_ms <= joined[-1].end_ms:
+            end_ms = max(joined[-1].end_ms, span.end_ms)
+            joined[-1] = replace(joined[-1], end_ms=end_ms)
+        else:
+            joined.append(span)
+    return tuple(joined)
+
+
+def wipe(ours: Connection, cycle: Row[Any]) -> None:
+    """Delete the facts of a cycle whose retention is over in one of the ledgers."""
+    of_cycle = select(stores.c.id).where(stores.c.cycle_id == cycle.id)
+    ours.execute(delete(facts).where(facts.c.store_id.in_(of_cycle)))
+    of_rosters = select(rosters.c.id).where(
+        rosters.c.meter_id == cycle.meter_id, rosters.c.cycle_start_ms == cycle.start_ms
+    )
+    ours.execute(delete(roster_users).where(roster_users.c.roster_id.in_(of_rosters)))
+    ours.execute(delete(rosters).where(rosters.c.id.in_(of_rosters)))
+    ours.execute(update(cycles).where(cycles.c.id == cycle.id).values(wiped=1))
+
+
+def _join_roster(ours: Connection, meter_id: int, theirs: Connection, found: Row[Any]) -> None:
+    store = StoreKey(found.source, found.domain)
+    row = ensure_roster(ours, meter_id, found.cycle_start_ms, store)
+    kept, open_at = BEFORE | INACTIVE, row.open_at_ms
+    # Of the closing polls the earliest counts.
+    if found.open_at_ms is not None and (open_at is None or found.open_at_ms <= open_at):
+        if open_at is not None and found.open_at_ms < open_at:
+            clear_open(ours, row.id)
+        kept, open_at = kept | OPEN, found.open_at_ms
+    listed = select(roster_users.c.pseudonym, roster_users.c.word).filter_by(roster_id=found.id)
+    with theirs.execution_options(yield_per=_AT_ONCE).execute(listed) as rows:
+        for part in rows.partitions():
+            for word in sorted({one.word & kept for one in part} - {0}):
+                packed = b"".join(one.pseudonym for one in part if one.word & kept == word)
+                add_users(ours, row.id, packed, word)
+    ours.execute(
+        update(rosters)
+        .where(rosters.c.id == row.id)
+        .values(
+            open_at_ms=open_at,
+            runs=json.dumps(joined_runs((*runs_of(row), *runs_of(found)), JOINED_GAP_MS)),
+            before_digest=row.before_digest or found.before_digest,
+        )
+    )
+
+
+def _count(connection: Connection, store_id: int) -> int:
+    query = select(func.count()).select_from(facts).where(facts.c.store_id == store_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def _ranges(users: int) -> Iterator[tuple[bytes, bytes | None]]:
+    """Yield spans of pseudonyms that cover all of them: hashes, hence evenly spread."""
+    if users <= _AT_ONCE:
+        yield b"", None
+        return
+    for prefix in range(256):
+        yield bytes([prefix]), bytes([prefix + 1]) if prefix < 255 else None
+
+
+def _words(connection: Connection, store: Row[Any], first: bytes, end: bytes | None) -> Facts:
+    query = select(facts.c.pseudonym, facts.c.sure, facts.c.maybe).where(
+        facts.c.store_id == store.id, facts.c.pseudonym >= first
+    )
+    if end is not None:
+        query = query.where(facts.c.pseudonym < end)
+    sure, maybe = {}, {}
+    for user, proved, possible in connection.execute(query):
+        if proved:
+            sure[user] = proved
+        if possible:
+            maybe[user] = possible
+    return Facts(sure, maybe, closed=store.closed)
+
+
+def _write(ours: Connection, store_id: int, held: Facts, joined: Facts) -> int:
+    """Write what the join changed; return of how many users."""
+    before = held.sure.keys() | held.maybe.keys()
+    after = joined.sure.keys() | joined.maybe.keys()
+    same = (facts.c.store_id == store_id) & (facts.c.pseudonym == bindparam("user"))
+    gone = [{"user": user} for user in before - after]
+    if gone:
+        ours.execute(delete(facts).where(same), gone)
+    changed, added = [], []
+    for user in sorted(after):
+        words = joined.sure.get(user, 0), joined.maybe.get(user, 0)
+        if user not in before:
+            added.append(
+                {"store_id": store_id, "pseudonym": user, "sure": words[0], "maybe": words[1]}
+            )
+        elif words != (held.sure.get(user, 0), held.maybe.get(user, 0)):
+            changed.append({"user": user, "now_sure": words[0], "now_maybe": words[1]})
+    if changed:
+        now: dict[str, Any] = {"sure": bindparam("now_sure"), "maybe": bindparam("now_maybe")}
+        ours.execute(update(facts).where(same).values(now), changed)
+    if added:
+        ours.execute(insert(facts), added)
+    return len(gone) + len(changed) + len(added)

@@ -1,0 +1,328 @@
+"""Joining another ledger's facts into this one: a replica's, or those from before a restore.
+
+Facts are statements about the past that never become false, so the join of two ledgers is the same
+in any order and any number of times (MEASUREMENT §8). It needs the same users: one pseudonym key,
+one definition of who counts. What a ledger has decided and signed (states of cycles, statements,
+chains, outbox) is its own, and is not touched.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from licenseusage import __version__
+from licenseusage.errors import Stalled
+from licenseusage.ledger import schema
+from licenseusage.ledger.copying import (
+    Progress,
+    connected,
+    copy_into,
+    nothing_to_tell,
+    reading,
+    refuse_strangers,
+)
+from licenseusage.ledger.database import open_database, open_engine
+from licenseusage.ledger.joining import join_coverage, join_rosters, join_users, wipe
+from licenseusage.ledger.logs import join_logs
+from licenseusage.ledger.migrations import bring_up_to_date
+from licenseusage.ledger.records import CycleState
+from licenseusage.ledger.registry import raise_high_water
+from licenseusage.ledger.schema import cycles, grids, ledger, meters, stores
+from licenseusage.ledger.snapshot import every_page, identity_of
+
+
+@dataclass(slots=True)
+class Merged:
+    """What a merge has done.
+
+    Attributes:
+        meters: Meters that this ledger did not know.
+        cycles: Cycles of which the other ledger had facts or coverage.
+        users: Users (by store) who are new here, or of whom more is known now.
+        skipped: Cycles that were left out, each with the reason.
+    """
+
+    meters: int = 0
+    cycles: int = 0
+    users: int = 0
+    skipped: list[str] = field(default_factory=list)
+
+
+def merge_ledgers(
+    other: Path, path: Path, *, now_ms: int, progress: Progress = nothing_to_tell
+) -> Merged:
+    """Join the facts of ``other`` into the ledger at ``path``, in one transaction.
+
+    Args:
+        other: A ledger or a backup; only read.
+        path: The ledger; no operator uses it.
+        now_ms: The time.
+        progress: Hears of cycles.
+
+    Raises:
+        Waiting: ``LedgerLocked``.
+        Stalled: ``MergeRefused``: they do not count the same users; nothing was changed.
+            ``LedgerCorrupt``, ``LedgerSchemaUnsupported``.
+        Retryable: Something cannot be read or written.
+    """
+    for one in (other, path):
+        refuse_strangers(one)
+    if path.samefile(other):
+        raise _refused(other, path, "they are one file")
+    database = open_database(
+        f"sqlite:///{path}", now_ms=now_ms, ledger_id="", lock_wait_seconds=0.0
+    )
+    try:
+        with (
+            _opened(other, path) as theirs,
+            database.errors(),
+            database.engine.begin() as ours,
+        ):
+            return join_ledgers(ours, theirs, other, path, progress)
+    finally:
+        database.close()
+
+
+def join_ledgers(
+    ours: Connection,
+    theirs: Connection,
+    other: Path,
+    path: Path,
+    progress: Progress = nothing_to_tell,
+) -> Merged:
+    """Join the facts of one open ledger into another; see `merge_ledgers`.
+
+    Args:
+        ours: In the transaction that is written.
+        theirs: Only read.
+        other: Where theirs is from, for messages.
+        path: Where ours is from, for messages.
+        progress: Hears of cycles.
+
+    Raises:
+        Stalled: ``MergeRefused``: take back the transaction.
+    """
+    return _Join(ours, theirs, other, path).run(progress)
+
+
+class _Join:
+    """One merge: two open ledgers, and what was done so far."""
+
+    def __init__(self, ours: Connection, theirs: Connection, other: Path, path: Path) -> None:
+        self._ours, self._theirs = ours, theirs
+        self._other, self._path = other, path
+        self._done = Merged()
+
+    def run(self, progress: Progress) -> Merged:
+        query = select(cycles).order_by(cycles.c.meter_id, cycles.c.start_ms)
+        all_cycles = self._theirs.execute(query).all()
+        number = 0
+        for meter in self._theirs.execute(select(meters).order_by(meters.c.id)).all():
+            meter_id = self._meter(meter)
+            for row in all_cycles:
+                if row.meter_id == meter.id:
+                    self._cycle(meter, meter_id, row)
+                    number += 1
+                    progress(number, len(all_cycles) + 1)
+            join_coverage(self._ours, meter_id, self._theirs, meter.id)
+            join_rosters(self._ours, meter_id, self._theirs, meter.id)
+        high_water = select(ledger.c.clock_high_water_ms)
+        raise_high_water(self._ours, self._theirs.execute(high_water).scalar_one())
+        progress(1, 1)
+        return self._done
+
+    def _meter(self, theirs: Row[Any]) -> int:
+        """Return our row of a meter; one that was not known comes with its terms."""
+        key = {name: getattr(theirs, name) for name in ("namespace", "name", "product")}
+        same = select(meters.c.id).filter_by(**key)
+        held: int | None = self._ours.execute(same).scalar_one_or_none()
+        if held is not None:
+            return held
+        kept = ("license_token", "license_serial", "created_ms", "deleted_ms")
+        known = {name: getattr(theirs, name) for name in kept}
+        self._ours.execute(insert(meters).values(**key, **known))
+        meter_id: int = self._ours.execute(same).scalar_one()
+        for grid in self._theirs.execute(select(grids).filter_by(meter_id=theirs.id)).mappings():
+            self._ours.execute(insert(grids).values({**grid, "meter_id": meter_id}))
+        self._done.meters += 1
+        return meter_id
+
+    def _cycle(self, meter: Row[Any], meter_id: int, theirs: Row[Any]) -> None:
+        named = f"cycle {theirs.cycle_index} of {meter.namespace}/{meter.name}"
+        same = select(cycles).filter_by(meter_id=meter_id, start_ms=theirs.start_ms)
+        ours = self._ours.execute(same).one_or_none()
+        if ours is None:
+            if self._is_past(meter_id, theirs):
+                self._done.skipped.append(
+                    f"{named} was closed before this ledger's first cycle of it"
+                )
+                return
+            self._refuse_overlap(meter_id, theirs, named)
+            self._ours.execute(
+                insert(cycles).values(
+                    meter_id=meter_id,
+                    cycle_index=theirs.cycle_index,
+                    start_ms=theirs.start_ms,
+                    end_ms=theirs.end_ms,
+                    state=CycleState.OPEN,
+                )
+            )
+            ours = self._ours.execute(same).one()
+        elif ours.end_ms != theirs.end_ms:
+            raise self._refused(f"{named} ends at another time: the terms differ")
+        self._note(ours, theirs, named)
+        self._done.cycles += 1
+        if ours.wiped or theirs.wiped:
+            wipe(self._ours, ours)
+            self._done.skipped.append(f"of {named} the facts were deleted after their retention")
+            return
+        for store in self._theirs.execute(select(stores).filter_by(cycle_id=theirs.id)).all():
+            self._store(ours, store, theirs, named)
+        if ours.intent_ms is not None:  # what was decided is held against what is known now
+            more = {"evidence": cycles.c.evidence + 1}
+            self._ours.execute(update(cycles).where(cycles.c.id == ours.id).values(more))
+
+    def _is_past(self, meter_id: int, theirs: Row[Any]) -> bool:
+        """Whether a cycle was over and stated before ours began: it would be stated again."""
+        first = select(cycles.c.start_ms).filter_by(meter_id=meter_id).order_by(cycles.c.start_ms)
+        begun: int | None = self._ours.execute(first.limit(1)).scalar_one_or_none()
+        final: bool = theirs.state == CycleState.FINAL
+        return final and (begun is None or theirs.start_ms < begun)
+
+    def _refuse_overlap(self, meter_id: int, theirs: Row[Any], named: str) -> None:
+        crossing = select(cycles.c.id).where(
+            cycles.c.meter_id == meter_id,
+            cycles.c.start_ms < theirs.end_ms,
+            cycles.c.end_ms > theirs.start_ms,
+        )
+        if self._ours.execute(crossing).first() is not None:
+            raise self._refused(f"{named} overlaps another one here: the terms differ")
+
+    def _note(self, ours: Row[Any], theirs: Row[Any], named: str) -> None:
+        """Join what is known of a cycle as a whole, but for what was decided about it."""
+        keys = {ours.pseudonym_key_id, theirs.pseudonym_key_id} - {None}
+        if len(keys) > 1:
+            raise self._refused(
+                f"{named} has pseudonyms of another key ({theirs.pseudonym_key_id} there, "
+                f"{ours.pseudonym_key_id} here), so people would count twice"
+            )
+        rules = {ours.rules_digest, theirs.rules_digest} - {None}
+        counters = ("backward_steps", "forward_steps", "largest_step_seconds", "rules_changes")
+        joined = {name: max(getattr(ours, name), getattr(theirs, name)) for name in counters}
+        if len(rules) > 1:
+            joined["rules_changes"] = max(joined["rules_changes"], 1)
+        self._ours.execute(
+            update(cycles)
+            .where(cycles.c.id == ours.id)
+            .values(
+                pseudonym_key_id=next(iter(keys), None),
+                rules_digest=ours.rules_digest or theirs.rules_digest,
+                **joined,
+            )
+        )
+
+    def _store(self, cycle: Row[Any], theirs: Row[Any], of: Row[Any], named: str) -> None:
+        key = {"cycle_id": cycle.id, "source": theirs.source, "domain": theirs.domain}
+        same = select(stores).filter_by(**key)
+        ours = self._ours.execute(same).one_or_none()
+        if ours is None:
+            begun = {"ids_stable": theirs.ids_stable, "selection": theirs.selection}
+            self._ours.execute(insert(stores).values(**key, **begun))
+            ours = self._ours.execute(same).one()
+        changes = max(ours.selection_changes, theirs.selection_changes)
+        if not changes and self._defined_otherwise(ours, theirs, cycle, of):
+            raise self._refused(
+                f"source {theirs.source} of {named} counts other people there than here: its "
+                f"definition differs"
+            )
+        users, refuted = join_users(self._ours, ours, self._theirs, theirs)
+        self._done.users += users
+        join_logs(self._ours, ours.id, self._theirs, theirs.id)
+        since = [
+            at for at in (ours.selection_since_ms, theirs.selection_since_ms) if at is not None
+        ]
+        low, full = (_numbers(ours.low, theirs.low, max), _numbers(ours.full, theirs.full, min))
+        seen = [at for at in (ours.seen_until_ms, theirs.seen_until_ms) if at is not None]
+        self._ours.execute(
+            update(stores)
+            .where(stores.c.id == ours.id)
+            .values(
+                ids_stable=min(ours.ids_stable, theirs.ids_stable),
+                closed=ours.closed | theirs.closed,
+                ended=ours.ended | theirs.ended,
+                refuted=ours.refuted | theirs.refuted | refuted,
+                followed=ours.followed | theirs.followed,
+                seen_until_ms=max(seen, default=None),
+                low=low,
+                full=full,
+                selection=ours.selection or theirs.selection,
+                selection_changes=changes,
+                selection_since_ms=max(since, default=None),
+            )
+        )
+
+    @staticmethod
+    def _defined_otherwise(ours: Row[Any], theirs: Row[Any], cycle: Row[Any], of: Row[Any]) -> bool:
+        """Whether two stores count other people; where neither says, by the rules as a whole."""
+        if ours.selection is not None and theirs.selection is not None:
+            return bool(ours.selection != theirs.selection)
+        rules = {cycle.rules_digest, of.rules_digest} - {None}
+        return len(rules) > 1 and not cycle.rules_changes and not of.rules_changes
+
+    def _refused(self, why: str) -> Stalled:
+        return _refused(self._other, self._path, why)
+
+
+def _refused(other: Path, path: Path, why: str) -> Stalled:
+    return Stalled(
+        "MergeRefused", f"{other} cannot be merged into {path}: {why}. Nothing was changed."
+    )
+
+
+@contextmanager
+def _opened(other: Path, path: Path) -> Iterator[Connection]:
+    """Read the other ledger; one of an older schema in a copy that is brought up to date."""
+    with reading(other) as raw:
+        identity = identity_of(raw)
+        every_page(raw, other)
+        if identity.schema_version == schema.VERSION:
+            with connected(raw) as connection:
+                yield connection
+            return
+        if identity.schema_version > schema.VERSION:
+            raise _refused(
+                other,
+                path,
+                f"it was written by licenseusage {identity.written_by or '(a newer one)'} and has "
+                f"schema {identity.schema_version}; this is {__version__}, which knows "
+                f"{schema.VERSION} at most",
+            )
+        copy = path.with_name(path.name + ".merging")
+        copy_into(raw, copy)
+    try:
+        engine = open_engine(copy)
+        try:
+            bring_up_to_date(engine, copy)
+            with engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
+    finally:
+        for left_over in path.parent.glob(f"{copy.name}*"):
+            left_over.unlink()
+
+
+def _numbers(ours: str, theirs: str, better: Any) -> str:  # noqa: ANN401 - min or max
+    """Join numbers of single polls by window, as JSON text."""
+    a: Mapping[str, int] = json.loads(ours)
+    b: Mapping[str, int] = json.loads(theirs)
+    joined = {
+        window: better(one[window] for one in (a, b) if window in one)
+        for window in sorted(a.keys() | b.keys(), key=int)
+    }
+    return json.dumps(joined)

@@ -33,7 +33,7 @@ from licenseusage.ledger.migrations import bring_up_to_date
 from licenseusage.ledger.records import CycleState
 from licenseusage.ledger.registry import raise_high_water
 from licenseusage.ledger.schema import cycles, grids, ledger, meters, stores
-from licenseusage.ledger.snapshot import every_page, identity_of
+from licenseusage.ledger.snapshot import PATIENCE_SECONDS, every_page, identity_of
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ def merge_ledgers(
     if path.samefile(other):
         raise _refused(other, path, "they are one file")
     database = open_database(
-        f"sqlite:///{path}", now_ms=now_ms, ledger_id="", lock_wait_seconds=0.0
+        f"sqlite:///{path}", now_ms=now_ms, ledger_id="", lock_wait_seconds=PATIENCE_SECONDS
     )
     try:
         with (

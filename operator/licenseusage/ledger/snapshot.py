@@ -29,6 +29,9 @@ from licenseusage.ledger.database import hold, restoring
 from licenseusage.ledger.faults import Corrupt, explained, unusable
 from licenseusage.ledger.records import HISTORY_LOST
 
+PATIENCE_SECONDS = 2.0
+"""An operator that found its ledger damaged looks at it now and then, for a moment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -163,15 +166,17 @@ def restore(
             changed.
         Retryable: Something cannot be read or written.
     """
-    with hold(path), _told(path):
+    with hold(path, PATIENCE_SECONDS), _told(path):
         _refuse_itself(source, path)
         identity = _usable(source)
-        coming = restoring(path)
+        unfinished, coming = path.with_name(path.name + ".unfinished"), restoring(path)
         with reading(source) as chosen:
-            copy_into(chosen, coming, progress)
+            copy_into(chosen, unfinished, progress)
         heads = _heads_of(path) if path.exists() else {}
-        moved_on = _stop_chains(coming, heads or {})
-        make_durable(coming)
+        moved_on = _stop_chains(unfinished, heads or {})
+        make_durable(unfinished)
+        os.replace(unfinished, coming)  # from here on nobody opens the ledger until it is whole
+        make_durable(path.parent)
         aside = _keep_aside(path, now_ms)
         for beside in (log_of(path), path.with_name(path.name + "-shm")):
             beside.unlink(missing_ok=True)

@@ -98,6 +98,17 @@ AT_THE_END: Final = (
 """One of each kind, on the way from a cycle's closing poll to its receipt: the short sweep."""
 
 
+_BEGINNING = (
+    "ledger create", "create secrets", "ledger ensure_meter", "ledger keep_terms",
+    "ledger add_key_statement", "ledger resend_if_rerouted", "Enrolment",
+)  # fmt: skip
+
+
+def only_at_the_beginning(place: str) -> bool:
+    """Whether a place is passed while an installation or an object is new, and never again."""
+    return any(words in place for words in _BEGINNING)
+
+
 def unlisted(passed: Iterable[str]) -> list[str]:
     """Return places that were passed and belong to no sweep: effects that were forgotten here."""
     return sorted(set(passed) - set(PLACES))

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from hack.kills.people import DAY
-from hack.kills.places import AT_THE_END
+from hack.kills.places import AT_THE_END, only_at_the_beginning
 
 _CLOSING_SECONDS: Final = 22
 """After a midnight, until the poll that closes the cycle was made although one was made shortly
@@ -104,6 +104,7 @@ class Plan:
         midnight = starts // DAY * DAY + DAY
         rest_until = midnight + _CLOSING_SECONDS if watches else 0
         armed, after = self._watched_end(midnight - starts) if watches else self._end()
+        armed = dict.fromkeys(filter(only_at_the_beginning, self.sweep), 1) | armed
         delete, restore = self._coming_and_going()
         return Life(
             number=self._number,

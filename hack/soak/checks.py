@@ -29,7 +29,6 @@ from licenseusage.reports.tokens import decode
 from licenseusage.sources.presets import effective
 
 _ORDER = {"Open": 0, "Closing": 1, "Final": 2}
-_SETTLED = ("Accepted",)
 
 
 class Checker:
@@ -41,7 +40,6 @@ class Checker:
         self.truths = {usage.name: Truth(usage) for usage in self.usages.values()}
         self.tokens: dict[str, str] = {}
         self.cycles: dict[tuple[str, int], Cycle] = {}
-        self.finals: dict[tuple[str, int], Accuracy] = {}
         self._tally = tally
         self._states: dict[tuple[str, int], str] = {}
         self._statements: dict[tuple[str, int], str] = {}
@@ -110,7 +108,6 @@ class Checker:
             self._tally.statements["day lower bound"] += 1
         if kind == "final":
             self._tally.cycles[accuracy] += 1
-            self.finals[name, start_ms] = Accuracy(accuracy)
 
     def judge(self, what: str, said: Mapping[str, Any], truth: int) -> str:
         """Compare numbers that are stated with the truth; return their class."""

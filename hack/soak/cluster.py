@@ -12,7 +12,6 @@ from typing import Any
 from hack.soak.timeline import World
 from licenseusage.controller.kube import (
     EVENTS,
-    PODS,
     ConflictError,
     Kube,
     NotFoundError,
@@ -178,6 +177,3 @@ def pod(name: str, *, ready: bool, labels: Mapping[str, str]) -> dict[str, Any]:
 def _labels(one: Mapping[str, Any]) -> dict[str, str]:
     labels: dict[str, str] = one["metadata"].get("labels") or {}
     return labels
-
-
-POD_KIND = PODS

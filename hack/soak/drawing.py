@@ -14,18 +14,20 @@ from hack.soak.trouble import draw_looks, draw_outages, draw_trouble
 from licenseusage.metering.cycles import Cycle, Grid, Terms, cycle_at, first_grid, with_terms
 
 EPOCH = date(2026, 1, 1)
-_FAMILIES = (
+_FAMILIES: tuple[tuple[dict[str, int], ...], ...] = (
     ({"length_days": 1}, {"length_days": 2}, {"length_days": 3}),
     ({"length_days": 5}, {"length_days": 7}, {"length_days": 10}),
     ({"length_days": 28}, {"length_days": 30}, {"length_days": 31}, {"length_months": 1}),
     ({"length_days": 62}, {"length_months": 2}),
 )
+_WEIGHTS = (4, 3, 2, 1)
+"""Counting takes time with every day of a cycle."""
 
 
 def draw(seed: str, cycles: int) -> Plan:
     """Draw the plan of a history of about ``cycles`` cycles for each of its objects."""
     random_ = random.Random(f"{seed} plan")  # noqa: S311 - repeatable, not secret
-    family = random_.choice(_FAMILIES)
+    (family,) = random_.choices(_FAMILIES, _WEIGHTS)
     start_ms = _ms(EPOCH + timedelta(days=random_.randrange(400))) + random_.randrange(DAY_MS)
     count = random_.choice((1, 1, 2, 2, 3))
     length_ms = _length_ms(family[0])

@@ -30,7 +30,6 @@ from licenseusage.metering.cycles import Terms
 from licenseusage.reports.terms import CycleTerms
 
 OBJECTS = "shop"
-_CLIENT: list[tuple[Any, vendors.Line]] = []
 _defects: list[str] = []
 
 
@@ -79,9 +78,7 @@ class History:
         self.usages = {usage.name: usage for usage in plan.usages}
         operator, vendor = (WrongClock(self.world.now_ms, ms) for ms in plan.clock_error_ms)
         self.clock, self.vendor_clock = operator, vendor
-        if not _CLIENT:
-            _CLIENT.append(vendors.connect())
-        client, line = _CLIENT[0]
+        client, line = vendors.connect()
         self.vendor = vendors.Vendor(
             self.world, folder, vendor, self.random, plan.outages, self.tally
         )
@@ -123,9 +120,9 @@ class History:
             await self._start()
             for event in self.plan.events:
                 await self._until(event.at_ms)
-                getattr(self, event.kind)(event) if event.kind in _AT_ONCE else await getattr(
-                    self, event.kind
-                )(event)
+                happens = getattr(self, event.kind)(event)
+                if happens is not None:
+                    await happens
                 self._check()
             await self._peace()
             await self._end()
@@ -372,12 +369,6 @@ class History:
             interval_hours=usage.interval_hours,
         )
         self.cluster.secret(SECRETS, OBJECTS, f"{usage.name}-license", **{"license.jwt": token})
-
-
-_AT_ONCE = frozenset(
-    {"boundary", "look", "arm", "pods", "license", "renew", "spoil_license", "suspend", "delete",
-     "apply", "request"}
-)  # fmt: skip
 
 
 def random_pause(random_: random.Random) -> int:

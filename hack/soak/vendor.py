@@ -9,6 +9,7 @@ import hashlib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,7 +45,6 @@ def key(label: str) -> SigningKey:
 
 
 LICENCE_KEY, RECEIPT_KEY = key("soak licence"), key("soak receipt")
-STRANGER = key("soak stranger")
 KEYS = VendorKeys(
     [
         VendorKey(LICENCE_KEY.public, frozenset({LICENSE})),
@@ -234,6 +234,7 @@ class _InPlace:
         return work(*args)
 
 
+@cache
 def connect() -> tuple[VendorClient, Line]:
     """Return the operator's client of this process, and the line that it uses.
 

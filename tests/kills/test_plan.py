@@ -4,7 +4,7 @@ import random
 from itertools import pairwise
 
 from hack.kills.people import DAY, People
-from hack.kills.places import LEDGER_WRITES, NOT_PLAYED, PLACES
+from hack.kills.places import LEDGER_WRITES, NOT_PLAYED, PLACES, only_at_the_beginning
 from hack.kills.plan import Move, Plan
 from licenseusage.ledger.ledger import Ledger
 
@@ -47,6 +47,15 @@ def test_the_sweep_lies_in_wait_in_every_life_until_it_has_been_there():
     plan.died("before poll", ["before poll"])
     assert "after poll" in plan.next(BEGIN).armed
     assert plan.sweep == ["after poll"]
+
+
+def test_what_happens_only_at_the_beginning_is_swept_in_every_life_until_then():
+    once = [place for place in PLACES if only_at_the_beginning(place)]
+    assert "within ledger add_key_statement" in once
+    assert "after put Enrolment" in once
+    plan = Plan(random.Random(1), 100, 4, list(PLACES))
+    for _ in range(60):
+        assert set(once) <= plan.next(BEGIN).armed.keys()
 
 
 def test_an_object_that_is_deleted_comes_back():

@@ -6,9 +6,10 @@ from itertools import permutations
 
 import pytest
 
-from licenseusage.ledger.records import StoreKey
+from licenseusage.ledger.records import PollFailure, StoreKey
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.cycles import DAY_MS
+from licenseusage.metering.facts import Facts
 from licenseusage.metering.properties import Removal
 from tests.ledger.conftest import (
     CYCLE,
@@ -290,6 +291,20 @@ class TestSegments:
         self.changed(ledger, {"ben": back - 2000, "eve": back}, back, since=back, selection="one")
         found = ledger.statement(1, CYCLE, sources=[declared()], as_of_ms=END)
         assert (found.bounds.lower, found.bounds.upper) == (2, None)
+
+    def test_a_definition_that_never_worked_leaves_no_segment(self, ledger):
+        """A source is written by trial and error; what counts is the first one that works."""
+        wrong = poll(START + HOUR_MS, {}, selection="one")
+        failure = PollFailure("IdMissing", "no id")
+        record(ledger, replace(wrong, facts={CYCLE: Facts()}, failure=failure))
+        state = ledger.store_states(1, CYCLE)[GRAPH]
+        assert state.since_ms("two", CHANGE) is None
+        self.changed(ledger, {"ada": START}, since=None)
+        self.changed(ledger, {"ada": START}, since=None, at=CLOSING)
+        (record_,) = ledger.cycles(1)
+        assert record_.rules_changes == 0
+        assert ledger.statement(1, CYCLE, sources=[declared()], as_of_ms=END).bounds.lower == 1
+        assert ledger.store_states(1, CYCLE)[GRAPH].selection_since_ms is None
 
     def test_a_store_begun_by_another_definition_may_say_since_when_it_counts(self, ledger):
         self.changed(ledger, {"ada": START, "eve": CHANGE})

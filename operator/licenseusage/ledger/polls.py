@@ -43,7 +43,7 @@ def record_poll(connection: Connection, poll: PollRecord) -> None:
         store = _ensure_store(connection, row.id, poll)
         if _selects_anew(store, poll) and poll.started_ms >= cycle.end_ms:
             continue  # another definition of who counts, which began when the cycle was over
-        _note_rules(connection, row, poll)
+        _note_rules(connection, row, poll, told=_told(poll, found))
         added = _join_store(connection, store, cycle, poll, found)
         added |= join_roster(connection, poll.meter_id, cycle, poll.store, found.roster)
         if (reading := poll.readings.get(cycle)) is not None:
@@ -114,7 +114,15 @@ def _decided_by_other_rules(row: Row[Any], poll: PollRecord) -> bool:
     return decided and poll.rules_digest not in {None, row.rules_digest}
 
 
-def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord) -> None:
+def _told(poll: PollRecord, found: Facts) -> bool:
+    """Whether a poll said something: what never did is no definition that anything was counted by.
+
+    A source that is written by trial and error counts as of the cycle's start once it works.
+    """
+    return poll.failure is None or bool(found.sure or found.low)
+
+
+def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord, *, told: bool) -> None:
     """Keep which key and which rules the cycle's facts were made with."""
     if row.pseudonym_key_id not in {None, poll.pseudonym_key_id}:
         raise Stalled(
@@ -123,13 +131,14 @@ def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord) -> None
             f"now holds {poll.pseudonym_key_id}: people would count twice. Restore the former key; "
             f"it may change at a cycle's start only.",
         )
-    changed = poll.rules_digest is not None and row.rules_digest not in {None, poll.rules_digest}
+    rules = poll.rules_digest if told else None
+    changed = rules is not None and row.rules_digest not in {None, rules}
     connection.execute(
         update(cycles)
         .where(cycles.c.id == row.id)
         .values(
             pseudonym_key_id=poll.pseudonym_key_id,
-            rules_digest=poll.rules_digest or row.rules_digest,
+            rules_digest=rules or row.rules_digest,
             rules_changes=row.rules_changes + (changed and row.state != CycleState.FINAL),
         )
     )
@@ -167,7 +176,8 @@ def _join_store(
         low[window] = max(low.get(window, 0), count)
     for window, count in found.full.items():
         full[window] = min(full.get(window, count), count)
-    told = poll.failure is None or bool(found.sure or found.low)
+    told = _told(poll, found)
+    anew = told and _selects_anew(store, poll)
     seen_until = poll.ended_ms + poll.clock_skew_ms if told else None
     known = [ms for ms in (store.seen_until_ms, seen_until) if ms is not None]
     # A log's days are known once they were read, however late.
@@ -184,9 +194,9 @@ def _join_store(
             refuted=store.refuted | refuted,
             followed=store.followed | followed,
             seen_until_ms=max(known, default=None),
-            selection=poll.selection or store.selection,
-            selection_changes=store.selection_changes + _selects_anew(store, poll),
-            selection_since_ms=since_ms,
+            selection=(poll.selection if told else None) or store.selection,
+            selection_changes=store.selection_changes + anew,
+            selection_since_ms=since_ms if told else store.selection_since_ms,
             low=json.dumps(low),
             full=json.dumps(full),
         )

@@ -16,6 +16,7 @@ from licenseusage.metering.coverage import (
     gap_around,
 )
 from licenseusage.metering.cycles import DAY_MS, Terms
+from licenseusage.metering.events import Hole
 
 MINUTE = 60_000
 STEP = 15 * MINUTE
@@ -189,3 +190,22 @@ class TestGapAround:
     def test_the_widest_of_several_sources(self):
         sources = [seconds((0, 50, "x"), (80, 100, "y")), seconds((0, 40, "x"), (70, 100, "y"))]
         assert gap_around(60_000, sources) == (40_000, 80_000)
+
+
+class TestHoles:
+    """What a log lost is a gap, although every poll succeeded; in whole seconds, to the outside."""
+
+    def found(self, *holes: Hole) -> Coverage:
+        return coverage(0, 100_000, [Observed([Interval(0, 100_000, "")], holes=holes)])
+
+    def test_a_hole_is_a_gap_with_its_reason(self):
+        found = self.found(Hole(20_999, 29_001, "StreamPurged"))
+        assert found.gaps == (Gap(20, 30, "StreamPurged"),)
+
+    def test_only_the_part_within_the_time_stated_counts(self):
+        found = self.found(Hole(0, 5_000, "A"), Hole(95_000, 200_000, "B"))
+        assert found.gaps == (Gap(0, 5, "A"), Gap(95, 100, "B"))
+        assert found.observed_seconds == 90
+
+    def test_nothing_outside_is_a_gap(self):
+        assert self.found(Hole(100_000, 100_500, "A"), Hole(50_000, 50_000, "B")).gaps == ()

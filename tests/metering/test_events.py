@@ -13,10 +13,14 @@ from hypothesis import strategies as st
 
 from licenseusage.metering.bounds import Accuracy, Bounds
 from licenseusage.metering.combine import Combine, Store, evaluate, evaluate_facts
-from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
+from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Segment
 from licenseusage.metering.events import (
     Event,
+    EventWords,
     LogFacts,
+    LogPosition,
+    LogReading,
+    LogState,
     Range,
     as_facts,
     closed_windows,
@@ -233,6 +237,7 @@ def test_events_of_an_answer_that_was_cut_count_and_prove_nothing_else():
         (E - 1, 1 << CYCLE_BIT | 1 << CYCLE.days - 1),
         (E, None),
     ],
+    ids=["before", "first instant", "end of day 0", "day 1", "last instant", "after"],
 )
 def test_an_exact_stamp_is_sure_in_its_day_and_cycle_and_in_no_other(value_ms, words):
     facts = asked(S, E, at_ms=E + 1, events=[("ada", value_ms)])
@@ -259,6 +264,73 @@ def test_a_straddler_of_two_days_is_sure_in_the_cycle_and_maybe_in_both_days():
     assert facts.maybe[translate.user("ada")] == 0b11
 
 
+@pytest.mark.parametrize(
+    ("value_ms", "unsure_ms", "wanted"),
+    [
+        (S - 2002, 0, False),  # two seconds of a granule and a clock that may be a second off
+        (S - 2001, 0, False),
+        (S - 2000, 0, False),
+        (S - 1999, 0, True),
+        (S - 2002, 3, True),
+        (S - 2002, 2, False),
+        (E + 999, 0, True),
+        (E + 1000, 0, False),
+        (E + 1000, 5, False),
+    ],
+)
+def test_only_events_that_may_be_in_the_cycle_need_a_pseudonym(value_ms, unsure_ms, wanted):
+    wide = replace(EXACT, granularity_ms=1000, skew_ms=1000)
+    words = EventWords(CYCLE, wide)
+    assert words.wants(value_ms, unsure_ms) is wanted
+    words.add(b"a" * 16, value_ms, E + 10_000, unsure_ms)
+    assert bool(words.sure or words.maybe) is wanted
+    if not unsure_ms:
+        assert words.wants(value_ms) is wanted
+
+
+def test_a_local_hour_that_happened_twice_widens_an_event_to_its_later_side():
+    words = EventWords(CYCLE, EXACT)
+    words.add(b"a" * 16, S - 1, E, 1)
+    words.add(b"b" * 16, S - 2, E, 1)
+    assert (words.sure, words.unsure()) == ({}, {b"a" * 16: 1 << CYCLE_BIT | 1})
+
+
+def test_what_straddles_the_end_may_be_in_the_last_day_and_in_none_behind():
+    words = EventWords(CYCLE, replace(EXACT, skew_ms=2 * DAY_MS))
+    words.add(b"a" * 16, E - 1, E + 9 * DAY_MS)
+    last = CYCLE.days - 1
+    assert words.maybe == {b"a" * 16: 1 << CYCLE_BIT | 0b111 << last - 2}
+    words = EventWords(CYCLE, replace(EXACT, granularity_ms=2))
+    words.add(b"a" * 16, E - 1, E + 9)
+    assert words.maybe == {b"a" * 16: 1 << CYCLE_BIT | 1 << last}
+
+
+def test_facts_of_a_segment_are_about_its_own_time():
+    part = Segment(CYCLE, S + 5, S + DAY_MS + 5)
+    facts = log_facts(
+        part,
+        EXACT,
+        Polled.at(E, E, 0, complete=True),
+        [Event(bytes([n]) * 16, at) for n, at in enumerate((S + 4, S + 5, S + DAY_MS + 5))],
+        asked=Range(S + 5, S + DAY_MS + 5),
+    )
+    assert facts.sure == {bytes([1]) * 16: 1 << CYCLE_BIT | 1}
+    assert as_facts(part, EXACT, facts).closed == 1 << CYCLE_BIT | 0b11
+    assert stated(EXACT, facts) == Bounds(1, None)
+
+
+def test_a_stamp_that_was_ahead_expires_later_than_its_clock_tells():
+    unsure = replace(EXACT, skew_ms=1000)
+    facts = asked(S, E, at_ms=E, declared=unsure, retention_ms=DAY_MS)
+    assert facts.ranges == (Range(E - DAY_MS + 1000, E - 1000),)
+
+
+def test_a_state_is_not_behind_unless_it_is_said():
+    here = LogPosition("log", "", 1, S, S)
+    assert not LogState(here).behind
+    assert not LogReading(None, here).behind
+
+
 def test_what_was_read_by_then_happened_by_then():
     unsure = replace(EXACT, skew_ms=1000)
     facts = asked(S, E, at_ms=E - 1, events=[("ada", E - 500)], declared=unsure)
@@ -283,6 +355,10 @@ def test_ended_windows_are_those_that_must_all_be_shown():
     assert CYCLE.ended_by(shown_until_ms(late, S + DAY_MS + 1000)) == 1
     assert CYCLE.ended_by(S - DAY_MS) == 0
     assert CYCLE.ended_by(E) == closed_windows(CYCLE, EXACT, [Range(S, E)])
+
+
+def test_empty_ranges_are_none():
+    assert united([Range(5, 5), Range(7, 6)]) == ()
 
 
 ranges = st.lists(

@@ -24,6 +24,7 @@ ONCE = replace(NEVER, removal=Removal.LISTED_ONCE)
         (replace(NEVER, ids_stable=False), ("RemovalNever", "IdsNotReused", "NothingHidden")),
         (ONCE, ("RemovalListedOnce", "IdsStable", "IdsNotReused", "NothingHidden")),
         (replace(ONCE, ids_stable=False), ()),
+        (replace(NEVER, log=True), ("IdsStable", "IdsNotReused")),
     ],
 )
 def test_a_report_names_what_its_accuracy_rests_on_and_nothing_else(properties, assumptions):
@@ -53,3 +54,35 @@ def test_only_a_source_that_lists_everybody_once_keeps_a_roster(properties):
     assert found(properties, everybody) is None
     assert found(ONCE, None) is None
     assert found(ONCE, everybody) is not None
+
+
+def test_unless_declared_a_list_is_late_by_a_minute_and_promises_nothing():
+    assert Properties() == Properties(
+        granularity_ms=1000,
+        skew_ms=0,
+        lag_ms=60_000,
+        hidden_ms=0,
+        removal=Removal.UNKNOWN,
+        ids_stable=False,
+        id_reuse=False,
+        initial_created=False,
+        created_tolerance_ms=0,
+        roster_gap_ms=DAY_MS,
+        log=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"granularity_ms": 0},
+        {"skew_ms": -1},
+        {"lag_ms": -1},
+        {"hidden_ms": -1},
+        {"created_tolerance_ms": -1},
+    ],
+)
+def test_spans_that_no_rule_covers_are_refused(wrong):
+    with pytest.raises(ValueError, match="must not be negative"):
+        replace(NEVER, **wrong)
+    assert replace(NEVER, granularity_ms=1, lag_ms=0).granularity_ms == 1

@@ -1,5 +1,6 @@
 """The number in words, wherever a person reads (MEASUREMENT §0)."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -179,3 +180,18 @@ class TestDailySeries:
     def test_an_ended_cycle_has_all_its_days(self):
         assert self.series(CYCLE.end_ms, (1 << 30) - 1) == self.counts
         assert self.series(CYCLE.end_ms, 0) == (None,) * 30
+
+
+def test_only_logs_are_uncertain_by_events_on_either_side_of_an_end():
+    log, between = replace(STABLE, log=True), Bounds(1, 2)
+    assert uncertainty_of(between, [log, log], 1) == (Uncertainty("StraddlingEvents", 1),)
+    assert uncertainty_of(between, [log, STABLE], 1) == (Uncertainty("BoundaryGap", 1),)
+    assert uncertainty_of(between, [], 1) == (Uncertainty("BoundaryGap", 1),)
+
+
+def test_a_log_that_is_refuted_names_its_lag():
+    assert refuted_by("events", replace(STABLE, log=True, lag_ms=90_000)) == (
+        "source events: an event came to light in a stretch of its log that had been read to the "
+        "end, so its guarantee is false: lagSeconds: 90 (or a clock that stamps the events was set "
+        "back)"
+    )

@@ -213,8 +213,10 @@ def test_a_namespace_that_is_being_deleted_holds_up_nobody(counted):
     operator = counted.travel(FIRST + 2 * DAY, **both)
     until(lambda: status().get("activeUsers") == 3, 40)
     until(lambda: operator.status("shop").get("activeUsers") == 3, 40)
-    told = {c["type"]: c["reason"] for c in status()["conditions"]}
-    assert told["Ready"] == "Succeeded"
+    told = lambda: {c["type"]: c["reason"] for c in status()["conditions"]}  # noqa: E731
+    until(lambda: told()["Reported"] == "NamespaceTerminating", 30)  # kept in the ledger
+    assert told()["Ready"] == "Succeeded"
+    assert "Stalled" not in told()
     for kind in ("lu", "secret", "pod"):
         counted.crds.kubectl("delete", kind, "--all", "-n", doomed, "--timeout=10s")
     counted.product.users["dan"] = FIRST + 2 * DAY  # nobody asks for that namespace any more

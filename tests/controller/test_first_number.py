@@ -105,7 +105,7 @@ def test_a_new_user_is_counted_and_one_who_left_stays_counted(operator, counted,
 def test_kubectl_shows_what_the_design_says(operator, counted, crds, place):
     table = crds.kubectl("get", "licenseusage", "-n", place).stdout.splitlines()
     assert table[0].split() == [
-        *("NAME", "ACTIVE", "ENTITLED", "CYCLE-ENDS", "REPORTED", "READY", "AGE")
+        *("NAME", "ACTIVE", "AS-OF", "ENTITLED", "CYCLE-ENDS", "REPORTED", "READY", "AGE")
     ]
     assert table[1].split()[:4] == ["shop", "13", "so", "far"]
     assert max(map(len, table)) <= 80

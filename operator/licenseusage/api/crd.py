@@ -67,6 +67,8 @@ LICENSE_USAGE = Kind(
     "with its evidence, and reports it, signed, to the vendor.",
     columns=(
         Column("Active", ".status.activeText", "active users of the running cycle"),
+        # Its age tells an old number also where nobody is left to say so in a condition.
+        Column("As-Of", ".status.asOfTime", "up to when the number is stated", "date"),
         Column("Entitled", ".status.maximumActiveUsers", "users that are paid for", "integer"),
         Column("Cycle-Ends", ".status.cycle.endDate", "day on which the running cycle ends, UTC"),
         Column(

@@ -19,6 +19,7 @@ from licenseusage.controller.kube import SECRETS, Kube
 from licenseusage.controller.metrics import Metrics
 from licenseusage.controller.pods import ready_pods
 from licenseusage.controller.secrets import SecretReader
+from licenseusage.controller.segments import segment_ms
 from licenseusage.controller.settings import Settings
 from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger
@@ -230,13 +231,12 @@ class Collector:
         def wanted(ledger: Ledger, cycle: Cycle) -> CycleRequest:
             states = ledger.store_states(job.meter_id, cycle)
             state = states.get(job.store, StoreState())
-            since_ms = _since_ms(job, states, now_ms)
-            applies = since_ms is not None and cycle.start_ms < since_ms < cycle.end_ms
+            since_ms = segment_ms(cycle, job.store, job.source.selection, states, now_ms)
             return CycleRequest(
                 cycle,
                 state.closed,
-                roster=rosters and not applies and not state.ended >> CYCLE_BIT & 1,
-                since_ms=since_ms if applies else None,
+                roster=rosters and since_ms is None and not state.ended >> CYCLE_BIT & 1,
+                since_ms=since_ms,
                 log=state.log,
             )
 
@@ -383,19 +383,6 @@ class Collector:
         memory.probes += 1
         memory.problem, memory.fingerprint = problem, job.fingerprint
         memory.probe_at_s = asyncio.get_running_loop().time() + delay
-
-
-def _since_ms(job: Job, states: Mapping[StoreKey, StoreState], now_ms: int) -> int | None:
-    """Return since when the source's definition decides who counts in a cycle; None: all of it.
-
-    With the way ids are read a definition changes the store as well: then what the source had in
-    another one tells whether there was another definition before.
-    """
-    if job.store in states:
-        return states[job.store].since_ms(job.source.selection, now_ms)
-    others = [states[key] for key in states if key.source == job.store.source]
-    times = [other.since_ms(job.source.selection, now_ms) for other in others]
-    return max((at for at in times if at is not None), default=None)
 
 
 def _hint(result: PollResult) -> str | None:

@@ -51,6 +51,10 @@ class ForbiddenError(KubeError):
     """401 or 403: this operator may not do it."""
 
 
+class TerminatingError(KubeError):
+    """403: the namespace is being deleted, and nothing new can be made in it."""
+
+
 class ConflictError(KubeError):
     """409: it exists already, or somebody changed it meanwhile."""
 
@@ -354,11 +358,15 @@ def _refusal(status: int, what: str, raw: bytes) -> KubeError:
     try:
         decoded = orjson.loads(raw)
         message = str(decoded["message"]) if decoded.get("kind") == "Status" else ""
+        causes = decoded.get("details", {}).get("causes", ())
+        terminating = any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
     except (orjson.JSONDecodeError, KeyError, AttributeError, TypeError):
-        message = ""
+        message, terminating = "", False
     message = message[:300] or f"the API server answered {status}"
     if status == 404:
         return NotFoundError(status, what, message)
+    if terminating:
+        return TerminatingError(status, what, message)
     if status in (401, 403):
         return ForbiddenError(status, what, message)
     if status == 409:

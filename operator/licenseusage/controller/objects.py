@@ -23,6 +23,7 @@ from licenseusage.controller.kube import (
     Kube,
     KubeError,
     NotFoundError,
+    TerminatingError,
 )
 from licenseusage.controller.secrets import forbidden
 from licenseusage.errors import Retryable, Stalled
@@ -188,6 +189,8 @@ def _outdated(
 
 
 def _unwritten(key: Key, error: KubeError) -> Stalled | Retryable:
+    if isinstance(error, TerminatingError):
+        return Retryable("NamespaceTerminating", f"{error}; the ledger keeps the reports.")
     if error.status in (401, 403):
         return forbidden(key.namespace, error)
     if isinstance(error, NotFoundError):

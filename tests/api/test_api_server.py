@@ -285,9 +285,9 @@ def test_columns_of_a_usage_fit_a_terminal(shown: ControlPlane) -> None:
 
 def test_columns_of_a_usage_wide(shown: ControlPlane) -> None:
     header, row = _table(shown, "lu", "-o", "wide")
-    assert header.split()[7:] == ["PRODUCT", "PROVISIONED", "ACCURACY", "LAST-CYCLE", "REASON"]
+    assert header.split()[8:] == ["PRODUCT", "PROVISIONED", "ACCURACY", "LAST-CYCLE", "REASON"]
     cells = re.split(r"\s{2,}", row.strip())
-    assert cells[7:] == ["opencloud", "2300", "LowerBound", "412–419", "Succeeded"]  # noqa: RUF001
+    assert cells[8:] == ["opencloud", "2300", "LowerBound", "412–419", "Succeeded"]  # noqa: RUF001
 
 
 def test_columns_of_a_report_fit_a_terminal(shown: ControlPlane) -> None:

@@ -26,6 +26,10 @@ def amendments(operator):
     return [r for r in operator.reports() if r["spec"]["kind"] == "Amendment"]
 
 
+def delivered(operator, state):
+    return [r for r in amendments(operator) if r.get("status", {}).get("delivery") == state]
+
+
 def ask(ages):
     stamp = f"licenseusage.dev/requested-at={time.time_ns()}"
     ages.crds.kubectl("annotate", "--overwrite", "lu/shop", "-n", ages.namespace, stamp)
@@ -56,14 +60,7 @@ def test_a_closing_poll_after_the_grace_amends_the_final(left_open):
     assert (amended["activeText"], amended["accuracy"]) == ("2\u20133", "Bounded")
     assert amended["reason"] == "NewEvidence"
     assert amended["message"].startswith("≥2 before, 2\u20133 now: at least 2, at most 3: nothing ")
-    (report,) = until(
-        lambda: [
-            one
-            for one in amendments(operator)
-            if one.get("status", {}).get("delivery") == "Accepted"
-        ],
-        60,
-    )
+    (report,) = until(lambda: delivered(operator, "Accepted"), 60)
     final = left_open.finals()[0]
     assert amended["report"] == report["metadata"]["name"]
     assert report["spec"]["supersedes"] == {
@@ -86,6 +83,20 @@ def test_a_closing_poll_after_the_grace_amends_the_final(left_open):
     assert len(amendments(left_open.operator)) == 1
     told = left_open.crds.kubectl("get", "events", "-n", left_open.namespace, "-o", "json").stdout
     assert [e["reason"] for e in json.loads(told)["items"]].count("CycleAmended") == 1
+
+
+def test_an_amendment_refused_for_its_date_is_issued_anew(left_open):
+    operator = left_open.travel(END + DAY + 2 * 3600, vendor_late=3600)
+    (refused,) = until(lambda: delivered(operator, "Rejected"), 60)
+    assert refused["status"]["reason"] == "IssuedInFuture"
+
+    operator = left_open.travel(END + 3 * DAY)
+    (anew,) = until(lambda: delivered(operator, "Accepted"), 60)
+    assert anew["spec"]["sequence"] > refused["spec"]["sequence"]
+    assert anew["spec"]["activeText"] == refused["spec"]["activeText"]
+    assert anew["spec"]["supersedes"] == refused["spec"]["supersedes"]
+    until(lambda: history(operator, "Amended")["report"] == anew["metadata"]["name"], 30)
+    assert len(amendments(operator)) == 2
 
 
 def test_a_definition_changed_since_is_not_about_the_ended_cycle(left_open):

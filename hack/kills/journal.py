@@ -71,11 +71,13 @@ class Committed:
         sure: (meter id, start of the cycle in ms) -> pseudonym in hex -> windows proved.
         decided: (meter id, start of the cycle) -> decisions to close it, as commits returned them,
             each once.
+        before: (meter id, start of the cycle) -> what of ``sure`` was there before the decision.
         signed: Document's jti -> its tokens, likewise: one each, or something went wrong.
     """
 
     sure: dict[tuple[int, int], dict[str, int]] = field(default_factory=dict)
     decided: dict[tuple[int, int], list[Decision]] = field(default_factory=dict)
+    before: dict[tuple[int, int], dict[str, int]] = field(default_factory=dict)
     signed: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, kind: str, content: Any) -> None:  # noqa: ANN401 - JSON
@@ -87,13 +89,21 @@ class Committed:
                 known[user] = known.get(user, 0) | word
         elif kind == DECIDED:
             meter, start, at_ms, lower, upper = content
+            self.before.setdefault((meter, start), dict(self.sure.get((meter, start), {})))
             _once(self.decided.setdefault((meter, start), []), Decision(at_ms, lower, upper))
         elif kind == SIGNED:
             jti, token = content
             _once(self.signed.setdefault(jti, []), token)
 
     def join(self, other: "Committed") -> None:
-        """Take everything of another process in."""
+        """Take everything of a later process in."""
+        for cycle, found in other.before.items():
+            if cycle not in self.before:
+                known = self.sure.get(cycle, {})
+                both = known.keys() | found.keys()
+                self.before[cycle] = {
+                    user: known.get(user, 0) | found.get(user, 0) for user in both
+                }
         for (meter, start), users in other.sure.items():
             self.add(COMMITTED, [meter, start, users])
         for (meter, start), decisions in other.decided.items():

@@ -42,18 +42,23 @@ LEDGER_WRITES: Final = tuple(
 """Every method of the ledger that is a transaction: read off the class, so that none is missed."""
 
 NOT_PLAYED: Final = {
+    "contradict": "all that these products declare holds",
     "record_clock_step": "no clock is set back here: each start is later than the one before",
+    "replace_amendment": "this vendor refuses nothing",
     "replace_final": "this vendor refuses nothing",
     "resend_key_statements": "this vendor never forgets a key",
+    "stop_chain": "no ledger is restored from a backup",
 }
 """Transactions that this story has no occasion for; tests of the ledger crash in each of them."""
 
-_ABOUT_DOCUMENTS = {"record_result": ("Enrolment", "Interim", "Final")}
+_DOCUMENTS = ("Enrolment", "Interim", "Final", "Amendment")
+_ABOUT_DOCUMENTS = {"record_result": _DOCUMENTS}
 _KUBE = (
     "create secrets",
     "update secrets",
     "create usagereports Final",
     "create usagereports Interim",
+    "create usagereports Amendment",
     "apply usagereports/status Pending",
     "apply usagereports/status Accepted",
     "delete usagereports",
@@ -75,7 +80,7 @@ def _all() -> tuple[str, ...]:
         if name == "record_poll":
             names.append("record_poll closing")
         found += [f"{when} ledger {one}" for one in names for when in ("before", "within", "after")]
-    puts = [f"put {kind}" for kind in ("Enrolment", "Interim", "Final")]
+    puts = [f"put {kind}" for kind in _DOCUMENTS]
     found += [f"{when} {effect}" for effect in (*_KUBE, *puts) for when in ("before", "after")]
     return tuple(found)
 

@@ -25,6 +25,7 @@ class Move(StrEnum):
     AFTER_END = "after the next midnight"
     BEFORE_END = "just before the next midnight"
     HOURS = "hours later"
+    GRACE = "an hour after the next midnight, while a product is away"
     DAYS = "days later"
 
 
@@ -33,6 +34,7 @@ _WEIGHTS: Final = {
     Move.AFTER_END: 28,
     Move.BEFORE_END: 7,
     Move.HOURS: 6,
+    Move.GRACE: 6,
     Move.DAYS: 3,
 }
 
@@ -106,6 +108,7 @@ class Plan:
         armed, after = self._watched_end(midnight - starts) if watches else self._end()
         armed = dict.fromkeys(filter(only_at_the_beginning, self.sweep), 1) | armed
         delete, restore = self._coming_and_going()
+        away = move is Move.GRACE or rng.random() < 0.06
         return Life(
             number=self._number,
             move=move,
@@ -113,7 +116,7 @@ class Plan:
             armed=armed,
             kill_after=after,
             rest_until_s=rest_until,
-            down=rng.randrange(self.meters) if rng.random() < 0.06 else None,
+            down=rng.randrange(self.meters) if away else None,
             request=rng.randrange(self.meters) if rng.random() < self._asking() else None,
             delete=delete,
             restore=restore,
@@ -173,5 +176,7 @@ def _start(rng: random.Random, move: Move, now: int) -> int:
             return max(now, midnight - rng.randint(2, 8))
         case Move.HOURS:
             return now + rng.randint(3600, 9 * 3600)
+        case Move.GRACE:
+            return midnight + 3600 + rng.randint(5, 60)
         case Move.DAYS:
             return midnight + rng.randint(1, 3) * DAY + rng.randint(1, 7200)

@@ -37,6 +37,7 @@ def _lines(
     yield f"cycles ended         {judged.cycles}"
     yield f"finals accepted      {judged.finals}"
     yield f"interims accepted    {judged.interims}"
+    yield f"amendments accepted  {judged.amendments}"
     yield f"accuracy of finals   {_shares(judged.accuracies)}"
     yield f"places not reached   {', '.join(unreached) or 'none'}"
     yield f"duration             {seconds / 60:.1f} min"

@@ -35,6 +35,7 @@ class Judged:
         cycles: Cycles that have ended, of all objects.
         finals: Final reports that the vendor has accepted.
         interims: Interim reports likewise.
+        amendments: Amendments likewise.
         accuracies: Accuracy of the finals -> how many.
         violations: What must not be; empty: everything holds.
     """
@@ -42,6 +43,7 @@ class Judged:
     cycles: int
     finals: int
     interims: int
+    amendments: int
     accuracies: Counter[str]
     violations: tuple[str, ...]
 
@@ -54,14 +56,13 @@ def judge(evidence: Evidence, committed: Committed) -> Judged:
             found.append(f"the vendor answered {stored.verdict} to {stored.chain_id}")
     chains, enrolled, bad = _verified(evidence)
     found += bad
-    cycles, finals, interims, accuracies = 0, 0, 0, Counter[str]()
+    cycles, kinds, accuracies = 0, Counter[Kind](), Counter[str]()
     for counted in evidence.counted:
         reports = chains.get(counted.name, ())
         ended = _ended(counted, evidence.now_s)
         said = [r for r in reports if r.content.kind is Kind.FINAL]
         cycles += len(ended)
-        finals += len(said)
-        interims += sum(r.content.kind is Kind.INTERIM for r in reports)
+        kinds.update(r.content.kind for r in reports)
         accuracies.update(r.content.accuracy for r in said)
         for violation in (
             *_one_final_each(counted, said, ended),
@@ -69,7 +70,7 @@ def judge(evidence: Evidence, committed: Committed) -> Judged:
             *_kept(counted, reports, committed),
             *_ledger_and_vendor(counted, reports),
             *_objects(counted),
-            *_status(counted, said),
+            *_status(counted, reports),
         ):
             found.append(f"{counted.name}: {violation}")
     found += _signed_once(evidence, committed)
@@ -78,7 +79,14 @@ def judge(evidence: Evidence, committed: Committed) -> Judged:
     keys = {r.content.pseudonym_key_id for reports in chains.values() for r in reports}
     if len(keys) > 1:
         found.append(f"users were counted under {len(keys)} pseudonym keys")
-    return Judged(cycles, finals, interims, accuracies, tuple(found))
+    return Judged(
+        cycles=cycles,
+        finals=kinds[Kind.FINAL],
+        interims=kinds[Kind.INTERIM],
+        amendments=kinds[Kind.AMENDMENT],
+        accuracies=accuracies,
+        violations=tuple(found),
+    )
 
 
 # -- the vendor's side
@@ -193,7 +201,7 @@ def _kept(counted: Counted, reports: Sequence[Report], committed: Committed) -> 
                 f"cycle {final.content.cycle.index} was decided as {first}, its final says "
                 f"{numbers} at {final.envelope.issued_at_s}"
             )
-    for (meter, start_ms), users in committed.sure.items():
+    for (meter, start_ms), users in committed.before.items():
         final = finals.get(start_ms)
         if meter != counted.meter_id or final is None:
             continue
@@ -239,14 +247,17 @@ def _objects(counted: Counted) -> Iterator[str]:
         yield f"UsageReport {sequence} is unknown to the ledger"
 
 
-def _status(counted: Counted, finals: Sequence[Report]) -> Iterator[str]:
-    """The history in the status says what the finals say."""
+def _status(counted: Counted, reports: Sequence[Report]) -> Iterator[str]:
+    """The history in the status says what the finals say, or their last amendments."""
+    values = {
+        one.content.cycle.index: one.content
+        for one in sorted(reports, key=lambda one: one.envelope.sequence)
+        if one.content.kind is not Kind.INTERIM
+    }
     told = {one["index"]: one for one in counted.status.get("history", ())}
-    newest = sorted(finals, key=lambda one: one.content.cycle.index)[-len(told) :] if told else []
-    if finals and not told:
+    if values and not told:
         yield "the status has no history"
-    for final in newest:
-        content = final.content
+    for content in [values[index] for index in sorted(values)[-len(told) :]] if told else []:
         shown = told.get(content.cycle.index, {})
         numbers = (shown.get("activeUsers"), shown.get("activeUsersUpperBound"))
         if numbers != (content.active_users, content.active_users_upper_bound):

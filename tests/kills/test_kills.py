@@ -87,7 +87,7 @@ def test_a_committed_fact_that_no_final_holds_is_noticed(run, found):
     committed.join(run.record.committed)
     cycle = next(iter(committed.decided))
     people = {f"{number:032x}": 1 << 62 for number in range(100)}
-    committed.add("committed", [*cycle, people])
+    committed.before[cycle] = people
     assert "users were committed as active" in found(committed=committed)
 
 

@@ -5,7 +5,9 @@ from collections import Counter
 
 import pytest
 
-_BLOCK = re.compile(r"^tests/metering/.*::(?P<rule>test_\w+)\[(?P<first>\d+)-(?P<last>\d+)\]$")
+_BLOCK = re.compile(
+    r"^tests/metering/.*::(?P<rule>test_\w+)\[histories (?P<first>\d+)-(?P<last>\d+)\]$"
+)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -17,7 +17,7 @@ HISTORIES = int(os.environ.get("HISTORIES", "1000"))
 BLOCK = max(1, min(100, HISTORIES))
 SEEDS = [range(first, min(first + BLOCK, HISTORIES)) for first in range(0, HISTORIES, BLOCK)]
 blocks = pytest.mark.parametrize(
-    "seeds", SEEDS, ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}"
+    "seeds", SEEDS, ids=lambda seeds: f"histories {seeds.start}-{seeds.stop - 1}"
 )
 WINDOWS = tuple(translate.CYCLE.windows())
 

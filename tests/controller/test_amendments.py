@@ -145,5 +145,24 @@ def test_evidence_against_a_final_is_told_and_changes_no_report(ages):
     assert [h for h in operator.status("shop")["history"] if h.get("reason")] == contradicted
 
 
+def test_a_cycle_whose_facts_contradict_each_other_ends_unknown_and_names_the_guarantee(ages):
+    ages.product.users = {"ann": FIRST - 60, "ben": FIRST - 60}
+    ages.crds.apply(licensed(ages, anchor=day(FIRST), offset=int(FIRST - NOW)))
+    operator = ages.travel(FIRST)
+    until(lambda: operator.status("shop").get("activeUsers") == 2, 30)
+    del ages.product.users["ann"]  # although nobody is ever removed, it says
+    operator = ages.travel(END + 3600)
+    (final,) = until(lambda: ages.accepted(1), 60)
+    assert final["spec"]["activeText"] == "unknown"
+    content = read_report(final["spec"]["token"]).content
+    assert (content.accuracy, content.active_users) == ("Unknown", None)
+    seen = operator.wait_condition("shop", "Collected", "False", "GuaranteeRefuted")
+    assert f"Cycle {day(FIRST)} to {day(END)}: no number can be stated" in seen["message"]
+    assert "removal: Never" in seen["message"]
+    (ended,) = operator.status("shop")["history"]
+    assert (ended["state"], ended["reason"]) == ("Final", "GuaranteeRefuted")
+    assert "removal: Never" in ended["message"]
+
+
 def source(operator):
     return operator.get("shop")["spec"]["sources"][0]

@@ -140,8 +140,15 @@ class TestContradictions:
     def test_the_running_cycle_is_told_first_and_the_others_are_counted(self):
         running = said(5, 4, CYCLE, refuted=("source list: ids",))
         told = contradicted(running, [ended(REFUTED), ended(REFUTED)], RULES)
-        assert told.startswith("No number can be stated for this cycle: source list: ids.")
+        assert told.startswith("This cycle: no number can be stated: source list: ids. Correct ")
         assert told.endswith("(2 more cycles in status.history.)")
+
+    def test_a_day_whose_facts_contradict_each_other_leaves_the_cycles_number(self):
+        statement = replace(said(5, 5), refuted=("source list: removal: Never is false",))
+        record = replace(FINAL, intent=replace(FINAL.intent, statement=statement))
+        told = contradicted(None, [ended(record)], RULES)
+        assert "the days' numbers are in doubt: source list: removal: Never is false" in told
+        assert not {"reason", "message"} & history(record).keys()
 
     @pytest.mark.parametrize("record", [FINAL, AMENDED])
     def test_nothing_is_told_where_nothing_is_refuted(self, record):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from licenseusage.api.model import rfc3339
 from licenseusage.controller.status import Ended
+from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.statement import CycleStatement
 
@@ -28,7 +29,7 @@ def contradicted(
     """
     told = []
     if running is not None and running.refuted:
-        told.append(f"No number can be stated for this cycle: {'; '.join(running.refuted)}. {_FIX}")
+        told.append(f"This cycle: {_refuted(running)}. {_FIX}")
     for one in ended:
         record = one.record
         if record.wiped or record.rules_digest not in {None, rules_digest}:
@@ -39,12 +40,18 @@ def contradicted(
                 f"{_FIX}, and agree with the vendor on a restatement"
             )
         elif one.statement.refuted:
-            named = "; ".join(one.statement.refuted)
-            told.append(f"{_dates(record.cycle)}: no number can be stated: {named}. {_FIX}")
+            told.append(f"{_dates(record.cycle)}: {_refuted(one.statement)}. {_FIX}")
     if not told:
         return None
     others = f" ({len(told) - 1} more cycles in status.history.)" if len(told) > 1 else ""
     return f"{told[0]}.{others}"
+
+
+def _refuted(statement: CycleStatement) -> str:
+    """What is refuted: of the whole cycle, or of some of its days only."""
+    conflict = statement.bounds.accuracy is Accuracy.CONFLICT
+    consequence = "no number can be stated" if conflict else "the days' numbers are in doubt"
+    return f"{consequence}: {'; '.join(statement.refuted)}"
 
 
 def _dates(cycle: Cycle) -> str:

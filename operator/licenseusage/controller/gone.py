@@ -4,9 +4,9 @@ import asyncio
 
 from licenseusage.controller import reporting
 from licenseusage.controller.closing import Counted
+from licenseusage.controller.issuing import Context
 from licenseusage.controller.key import Key
 from licenseusage.controller.meters import clock_of, keys_of, vendor_keys_of
-from licenseusage.controller.reporting import Context
 from licenseusage.controller.world import World
 from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger

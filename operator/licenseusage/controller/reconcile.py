@@ -17,6 +17,7 @@ from licenseusage.controller import (
 )
 from licenseusage.controller.conditions import Findings, Problem
 from licenseusage.controller.gone import reconcile_gone
+from licenseusage.controller.issuing import Context
 from licenseusage.controller.key import Key
 from licenseusage.controller.kube import USAGES, NotFoundError
 from licenseusage.controller.meters import (
@@ -27,7 +28,6 @@ from licenseusage.controller.meters import (
     meter_of,
     vendor_keys_of,
 )
-from licenseusage.controller.reporting import Context
 from licenseusage.controller.subject import Subject
 from licenseusage.controller.viewing import view_of
 from licenseusage.controller.world import World

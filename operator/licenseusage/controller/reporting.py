@@ -4,75 +4,38 @@ Nothing here decides a number or an answer: when is `metering.lifecycle`'s, what
 how it is sent `delivery`'s. This joins them for one object.
 """
 
-import hashlib
-import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import structlog
 
-from licenseusage import __version__
 from licenseusage.controller import amending, closing, history
-from licenseusage.controller.clockwatch import Judgement
-from licenseusage.controller.closing import Counted
 from licenseusage.controller.conditions import Problem
-from licenseusage.controller.declared import Declared, definition, exclusions
 from licenseusage.controller.deliveries import Errand
-from licenseusage.controller.enrolling import authorised, enrol, keep_beside_key, license_of_cycle
+from licenseusage.controller.enrolling import authorised, enrol, keep_beside_key
+from licenseusage.controller.issuing import (
+    Context,
+    first_delay_ms,
+    issuer_of,
+    replace_refused,
+    route_of,
+)
 from licenseusage.controller.key import Key
 from licenseusage.controller.objects import INTERIMS
-from licenseusage.controller.replacing import (
-    refused_amendments,
-    refused_finals,
-    renewed_since,
-    replacement_due,
-)
 from licenseusage.controller.reported import Reporting
 from licenseusage.controller.statements import Issuer, chain_of
 from licenseusage.controller.world import World
-from licenseusage.delivery.schedule import first_delay_seconds
 from licenseusage.delivery.sender import Route
-from licenseusage.errors import Retryable, Stalled, UsageError, Waiting
-from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import Delivery, Meter, OutboxItem, ReportKind
-from licenseusage.metering.cycles import Cycle, cycle_at
-from licenseusage.reports.keys import SigningKey, VendorKeys
+from licenseusage.errors import Retryable, Stalled, UsageError
+from licenseusage.ledger.records import Delivery, OutboxItem
+from licenseusage.metering.cycles import cycle_at
+from licenseusage.reports.keys import SigningKey
 from licenseusage.reports.licence import License
 
 _OBJECTS_SECONDS = 600.0
 _AGAIN_MS = 30_000
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What the steps need to know of an object.
-
-    Attributes:
-        license: The last verified licence; None: the object counts without reports.
-        signing: The key that signs; an error: no report can be made now.
-        vendor_keys: The pinned keys; an error: no receipt can be verified, so nothing is sent.
-        suspended: ``spec.suspend: Reporting``.
-        clock: What to think of the clock: nothing is signed while it is ahead.
-        requested: An administrator asks to send now.
-        gone: The object was deleted; only what was begun is finished.
-        key_id: Public name of the pseudonym key, if it is readable.
-    """
-
-    key: Key
-    meter: Meter
-    license: License | None
-    signing: SigningKey | UsageError
-    vendor_keys: VendorKeys | UsageError
-    suspended: bool
-    counted: Counted
-    sources: Sequence[Declared]
-    rules_digest: str
-    key_id: str | None
-    clock: Judgement
-    requested: bool = False
-    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +77,7 @@ async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Ou
     times: list[int | None] = [None, None, None]
     held = False
     async with trouble.noted():
-        await _replace_refused(world, context, now_ms)
+        await replace_refused(world, context, now_ms)
     async with trouble.noted():
         times[0], held = await _close_ended(world, context, trouble, context.clock.counting_ms)
     async with trouble.noted():
@@ -185,7 +148,7 @@ async def _close_ended(
     for record in await world.books.do(lambda ledger: ledger.unfinished_cycles(meter_id)):
         if now_ms < record.cycle.end_ms:
             return record.cycle.end_ms, False
-        issuer = await _issuer(world, context, record.cycle)
+        issuer = await issuer_of(world, context, record.cycle)
         final = await closing.close(
             world.books,
             record,
@@ -193,7 +156,7 @@ async def _close_ended(
             now_ms,
             rules_digest=context.rules_digest,
             issuer=issuer,
-            first_delay_ms=lambda: _first_delay_ms(world, interim=False),
+            first_delay_ms=lambda: first_delay_ms(world, interim=False),
         )
         if not final:
             held = isinstance(issuer, UsageError)
@@ -213,7 +176,7 @@ async def _interim(world: World, context: Context, now_ms: int) -> int | None:
     record = next((one for one in unfinished if one.cycle == current), None)
     if record is None:
         return None
-    issuer = await _issuer(world, context, current)
+    issuer = await issuer_of(world, context, current)
     if not isinstance(issuer, Issuer):
         return None
     states = await world.books.do(lambda ledger: ledger.store_states(meter_id, current))
@@ -230,101 +193,9 @@ async def _interim(world: World, context: Context, now_ms: int) -> int | None:
     )
     if plan is None or plan.due_ms > now_ms:
         return None if plan is None else plan.due_ms
-    delay_ms = _first_delay_ms(world, interim=True)
+    delay_ms = first_delay_ms(world, interim=True)
     await closing.make_interim(world.books, record, context.counted, plan, issuer, now_ms, delay_ms)
     return now_ms + 1000
-
-
-async def _issuer(world: World, context: Context, cycle: Cycle) -> Issuer | UsageError | None:
-    """Return who signs a report about a cycle; None: none is due; an error: it cannot be now."""
-    license_, signing = context.license, context.signing
-    if license_ is None:
-        return None
-    if context.suspended:
-        return Waiting("Suspended", "spec.suspend is Reporting.", 60)
-    if isinstance(signing, UsageError):
-        return signing
-    if context.clock.ahead is not None:
-        return context.clock.ahead
-    belongs = await license_of_cycle(
-        world.books, cycle, license_, context.meter.id, signing.installation
-    )
-    if belongs is None:
-        return None
-    issuer = Issuer(
-        license=belongs,
-        key=signing,
-        namespace=context.key.namespace,
-        name=context.key.name,
-        definition=definition(context.sources),
-        rules_digest=context.rules_digest,
-        operator=world.operator,
-        exclusions=_exclusions(context.counted),
-        key_id=context.key_id,
-        reference_offset_seconds=world.reference_offset_seconds(),
-    )
-    chain = issuer.chain
-    state = await world.books.do(lambda ledger: ledger.chain(chain.id))
-    enrolled = await world.books.do(lambda ledger: ledger.chain(chain.key_chain_id))
-    if state.stopped or enrolled.stopped:
-        return history.stopped(world, context.key, state, enrolled)
-    for refused in await _refused(world, context.meter.id):
-        # What comes after it would be refused as well, and a chain must not begin behind it.
-        if refused.chain_id == state.id and refused.cycle and refused.cycle.end_ms < cycle.end_ms:
-            return Waiting(
-                refused.reason or "Rejected",
-                f"The vendor refused final report {refused.sequence}: later cycles are reported "
-                f"once another final has taken its place.",
-                60,
-            )
-    return issuer
-
-
-async def _refused(world: World, meter_id: int) -> tuple[OutboxItem, ...]:
-    reports = await world.books.do(lambda ledger: ledger.reports(meter_id, interims=0))
-    return refused_finals(reports)
-
-
-async def _replace_refused(world: World, context: Context, now_ms: int) -> None:
-    """Sign others in place of finals and amendments refused for good (§6 rule 4).
-
-    Raises:
-        UsageError: The ledger cannot be read or written.
-    """
-    meter_id = context.meter.id
-    reports = await world.books.do(lambda ledger: ledger.reports(meter_id, interims=0))
-    finals, amendments = refused_finals(reports), refused_amendments(reports)
-    if not finals and not amendments:
-        return
-    route = _route(world, context)
-    before = await world.books.do(lambda ledger: ledger.route(meter_id))
-    changed = context.requested or (None not in (route, before) and route != before)
-    offset = world.reference_offset_seconds()
-    for item in finals:
-        due = replacement_due(item, now_ms, changed=changed, reference_offset_seconds=offset)
-        if not due or not await _replace(world, context, item, now_ms):
-            break
-    for item in amendments:
-        anew = changed or renewed_since(item, reports)
-        if replacement_due(item, now_ms, changed=anew, reference_offset_seconds=offset):
-            await _replace(world, context, item, now_ms)
-
-
-async def _replace(world: World, context: Context, refused: OutboxItem, now_ms: int) -> bool:
-    cycle, meter_id = refused.cycle, context.meter.id
-    issuer = None if cycle is None else await _issuer(world, context, cycle)
-    if cycle is None or not isinstance(issuer, Issuer):
-        return False
-    chain, sign = issuer.chain, issuer.sign
-    delay_ms = 0 if context.requested else _first_delay_ms(world, interim=False)
-
-    def work(ledger: Ledger) -> OutboxItem | None:
-        final = refused.kind is ReportKind.FINAL
-        anew = ledger.replace_final if final else ledger.replace_amendment
-        due_ms = now_ms + delay_ms
-        return anew(meter_id, cycle, now_ms, chain=chain, sign=sign, first_attempt_ms=due_ms)
-
-    return await world.books.do(work) is not None
 
 
 async def _amend(world: World, context: Context, now_ms: int) -> int | None:
@@ -337,8 +208,8 @@ async def _amend(world: World, context: Context, now_ms: int) -> int | None:
         meter_id=context.meter.id,
         counted=context.counted,
         rules_digest=context.rules_digest,
-        issuer=lambda cycle: _issuer(world, context, cycle),
-        first_delay_ms=lambda: _first_delay_ms(world, interim=False),
+        issuer=lambda cycle: issuer_of(world, context, cycle),
+        first_delay_ms=lambda: first_delay_ms(world, interim=False),
     )
     return await amending.step(world, wanted, memory.judged, memory.asked_ms, now_ms)
 
@@ -397,7 +268,7 @@ def _when(item: OutboxItem) -> int | None:
 async def _resend_if_changed(world: World, context: Context, now_ms: int) -> None:
     """Make slow and refused documents due at once when what they depend on changed (§10)."""
     memory, meter_id = world.memory(context.key), context.meter.id
-    route = _route(world, context)
+    route = route_of(world, context)
     if context.suspended or route is None:
         return
     if memory.route != route:
@@ -405,36 +276,6 @@ async def _resend_if_changed(world: World, context: Context, now_ms: int) -> Non
         memory.route = route
     if context.requested:
         await world.books.do(lambda ledger: ledger.resend(now_ms, meter_id=meter_id))
-
-
-def _route(world: World, context: Context) -> str | None:
-    """Return the digest of what delivery depends on now; None: something of it cannot be read."""
-    license_, signing, vendor_keys = context.license, context.signing, context.vendor_keys
-    if license_ is None or isinstance(signing, UsageError) or isinstance(vendor_keys, UsageError):
-        return None
-    settings = world.settings
-    return route_digest(
-        (license_.digest, signing.kid, *sorted(vendor_keys)),
-        (settings.vendor_endpoint, settings.vendor_ca_file),
-        (settings.vendor_proxy, settings.vendor_no_proxy),
-        (__version__,),
-    )
-
-
-def route_digest(*parts: Sequence[str]) -> str:
-    """Return the digest of what delivery depends on: 64 hex digits."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _first_delay_ms(world: World, *, interim: bool) -> int:
-    spread = world.settings.first_send_spread_seconds
-    return 1000 * first_delay_seconds(
-        interim=interim, spread_seconds=spread, permille=world.permille()
-    )
-
-
-def _exclusions(counted: Counted) -> Mapping[str, int]:
-    return exclusions([status.skipped for status in (counted.statuses or {}).values()])
 
 
 def _earliest(*times: int | None) -> int | None:

@@ -23,6 +23,7 @@ from licenseusage.api.usagereport import report_name
 from licenseusage.controller.conditions import Findings, Problem, conditions, cut
 from licenseusage.controller.metrics import UsageGauges
 from licenseusage.ledger import records
+from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.coverage import Coverage
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.statement import CycleStatement
@@ -215,7 +216,8 @@ def _later(ended: Ended) -> tuple[str | None, str | None]:
         return Reason.GUARANTEE_REFUTED, record.contradiction.words
     if record.amendments:
         return record.amendments[-1].reason, record.amendments[-1].words
-    refuted = ended.statement.refuted
+    conflict = ended.statement.bounds.accuracy is Accuracy.CONFLICT
+    refuted = ended.statement.refuted if conflict else ()
     return (Reason.GUARANTEE_REFUTED, "; ".join(refuted)) if refuted else (None, None)
 
 

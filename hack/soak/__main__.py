@@ -4,15 +4,18 @@
     python -m hack.soak --seed 7 --minutes 30      # or for so long
     python -m hack.soak --seed 7 --history 41      # the one that failed, again
 
-Exit code 0: every history held; 1: one did not, and the last line says how to see it again.
+Exit code 0: every history held; 1: one did not, and the last line says how to see it again; 130:
+stopped before enough was done.
 """
 
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
+from types import FrameType
 
 # As `licenseusage.cli.operator` does, before what takes the time is imported.
 sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]
@@ -34,7 +37,8 @@ def main() -> int:
         command = [sys.executable, "-m", "hack.soak", *sys.argv[1:], "--seed", str(arguments.seed)]
         os.execve(sys.executable, command, environment)  # noqa: S606
     sys.stderr.write(f"seed {arguments.seed}\n")
-    total, failed = Tally(), None
+    signal.signal(signal.SIGTERM, _stop)
+    total, failed, stopped = Tally(), None, False
     began = time.monotonic()
     progress = _Progress(arguments, total, began)
     try:
@@ -45,10 +49,17 @@ def main() -> int:
             total.add(ended.tally)
             progress.show()
     except KeyboardInterrupt:
+        stopped = True
         sys.stderr.write("\nStopped.\n")
     progress.clear()
     _report(arguments, total, failed, time.monotonic() - began)
-    return 0 if failed is None else 1
+    if failed is not None:
+        return 1
+    return 130 if stopped else 0
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _histories(arguments: argparse.Namespace, began: float, total: Tally) -> Iterator[Ended]:

@@ -25,7 +25,7 @@ from licenseusage.reports.typs import REPORT
 
 pytestmark = pytest.mark.controlplane
 
-KILLS = len(AT_THE_END) + 3
+KILLS = len(AT_THE_END) + 5
 
 
 @pytest.fixture(scope="module")

@@ -59,8 +59,9 @@ class Ages:
         self.product.close()
 
 
-def licensed(ages, *, days=1, subscription="sub-1", anchor, offset):
-    ages.vendor.offset = offset
+def licensed(ages, *, days=1, subscription="sub-1", anchor, at):
+    """The objects of a usage whose licence is issued at a simulated time, in epoch seconds."""
+    ages.vendor.offset = int(at - time.time())
     token = ages.vendor.license(anchor=anchor, days=days, subscription=subscription)
     return [
         meter_secret(ages.namespace),

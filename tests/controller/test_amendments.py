@@ -7,7 +7,7 @@ import pytest
 
 from licenseusage.reports.content import Kind
 from licenseusage.reports.report import read_report
-from tests.controller.ages import DAY, MIDNIGHT, NOW, day, licensed
+from tests.controller.ages import DAY, MIDNIGHT, day, licensed
 from tests.controller.sample import answers
 from tests.controller.stage import until
 
@@ -39,7 +39,7 @@ def ask(ages):
 def left_open(ages):
     """A cycle ended by the grace while the product was down; the product is back."""
     ages.product.users = {"ann": FIRST - 60, "ben": FIRST - 60}
-    ages.crds.apply(licensed(ages, anchor=day(FIRST), offset=int(FIRST - NOW)))
+    ages.crds.apply(licensed(ages, anchor=day(FIRST), at=FIRST))
     operator = ages.travel(FIRST)
     until(lambda: operator.status("shop").get("activeUsers") == 2, 30)
     ages.product.fault = answers(503, b"down")
@@ -116,7 +116,7 @@ def test_a_definition_changed_since_is_not_about_the_ended_cycle(left_open):
 
 def test_evidence_against_a_final_is_told_and_changes_no_report(ages):
     ages.product.users = {"ann": FIRST - 60}
-    ages.crds.apply(licensed(ages, anchor=day(FIRST), offset=int(FIRST - NOW)))
+    ages.crds.apply(licensed(ages, anchor=day(FIRST), at=FIRST))
     operator = ages.travel(FIRST)
     until(lambda: operator.status("shop").get("activeUsers") == 1, 30)
     operator = ages.travel(END + 3600)
@@ -147,7 +147,7 @@ def test_evidence_against_a_final_is_told_and_changes_no_report(ages):
 
 def test_a_cycle_whose_facts_contradict_each_other_ends_unknown_and_names_the_guarantee(ages):
     ages.product.users = {"ann": FIRST - 60, "ben": FIRST - 60}
-    ages.crds.apply(licensed(ages, anchor=day(FIRST), offset=int(FIRST - NOW)))
+    ages.crds.apply(licensed(ages, anchor=day(FIRST), at=FIRST))
     operator = ages.travel(FIRST)
     until(lambda: operator.status("shop").get("activeUsers") == 2, 30)
     del ages.product.users["ann"]  # although nobody is ever removed, it says

@@ -8,7 +8,7 @@ from licenseusage.controller.segments import segment_ms
 from licenseusage.ledger.records import StoreKey, StoreState
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.reports.report import read_report
-from tests.controller.ages import DAY, MIDNIGHT, NOW, day, licensed
+from tests.controller.ages import DAY, MIDNIGHT, day, licensed
 from tests.controller.stage import until
 
 START = 20_000 * DAY_MS
@@ -58,7 +58,7 @@ FIRST = MIDNIGHT - 6 * DAY + 12 * 3600
 @pytest.mark.controlplane
 def test_a_definition_changed_in_mid_cycle_counts_from_then_on(ages):
     ages.product.users = {"ann": FIRST - 60, "bot": FIRST - 60, "eve": None}
-    objects = licensed(ages, days=4, anchor=day(FIRST), offset=int(FIRST - NOW))
+    objects = licensed(ages, days=4, anchor=day(FIRST), at=FIRST)
     source = objects[-1]["spec"]["sources"][0]
     source["users"] = {"excludeIds": ["bot"]}
     ages.crds.apply(objects)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from licenseusage.reports.report import read_report
-from tests.controller.ages import DAY, MIDNIGHT, NOW, day, licensed
+from tests.controller.ages import DAY, MIDNIGHT, day, licensed
 from tests.controller.sample import Product
 from tests.controller.stage import until
 
@@ -20,7 +20,7 @@ FIRST = MIDNIGHT - 6 * DAY + 12 * 3600
 def begin(ages, **guarantees):
     """An object with two active users, in the middle of the first of its cycle's four days."""
     ages.product.users = {"ann": FIRST - 60, "ben": FIRST - 120}
-    ages.objects = licensed(ages, days=4, anchor=day(FIRST), offset=int(FIRST - NOW))
+    ages.objects = licensed(ages, days=4, anchor=day(FIRST), at=FIRST)
     ages.objects[-1]["spec"]["sources"][0]["guarantees"].update(guarantees)
     ages.crds.apply(ages.objects)
     operator = ages.travel(FIRST)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from licenseusage.reports.report import read_report
-from tests.controller.ages import DAY, MIDNIGHT, NOW, day, licensed
+from tests.controller.ages import DAY, MIDNIGHT, day, licensed
 from tests.controller.stage import secret, until
 
 pytestmark = pytest.mark.controlplane
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.controlplane
 def test_after_an_absence_of_cycles_one_poll_is_tried_and_all_are_closed_in_order(ages):
     first = MIDNIGHT - 6 * DAY + 3600
     ages.product.users = {"early": first - 60}  # active on the first day only
-    ages.crds.apply(licensed(ages, anchor=day(first), offset=int(first - NOW)))
+    ages.crds.apply(licensed(ages, anchor=day(first), at=first))
     operator = ages.travel(first)
     until(lambda: operator.status("shop").get("activeUsers") == 1, 30)
     ages.product.users["often"] = first + 2 * DAY  # seen last in the middle of the absence
@@ -36,7 +36,7 @@ def test_after_an_absence_of_cycles_one_poll_is_tried_and_all_are_closed_in_orde
 def test_a_deleted_objects_cycle_still_ends_with_a_final_that_states_the_gap(ages):
     first = MIDNIGHT - 4 * DAY + 3600
     ages.product.users = {"ann": first - 60}
-    ages.crds.apply(licensed(ages, anchor=day(first), offset=int(first - NOW)))
+    ages.crds.apply(licensed(ages, anchor=day(first), at=first))
     operator = ages.travel(first)
     until(lambda: operator.status("shop").get("activeUsers") == 1, 30)
     ages.crds.kubectl("delete", "lu", "shop", "-n", ages.namespace, "--timeout=5s")
@@ -53,8 +53,7 @@ def test_a_deleted_objects_cycle_still_ends_with_a_final_that_states_the_gap(age
 def test_new_terms_begin_after_the_old_cycle_which_ends_under_the_old_licence(ages):
     first = MIDNIGHT - 6 * DAY + 3600
     ages.product.users = {"ann": first - 60}
-    offset = int(first - NOW)
-    ages.crds.apply(licensed(ages, days=2, anchor=day(first), offset=offset))
+    ages.crds.apply(licensed(ages, days=2, anchor=day(first), at=first))
     operator = ages.travel(first)
     until(lambda: operator.status("shop").get("activeUsers") == 1, 30)
     operator.wait_condition("shop", "Reported", "True", "ReportAccepted")
@@ -77,7 +76,7 @@ def test_new_terms_begin_after_the_old_cycle_which_ends_under_the_old_licence(ag
 def test_a_final_refused_for_its_date_is_issued_anew_and_later_cycles_wait_for_it(ages):
     first = MIDNIGHT - 6 * DAY + 3600
     ages.product.users = {"ann": first - 60}
-    ages.crds.apply(licensed(ages, anchor=day(first), offset=int(first - NOW)))
+    ages.crds.apply(licensed(ages, anchor=day(first), at=first))
     operator = ages.travel(first)
     operator.wait_condition("shop", "Reported", "True", "ReportAccepted")
 

@@ -31,7 +31,7 @@ def test_an_unchanged_definition_counts_in_the_whole_cycle():
     assert since({STORE: by(None)}) is None
 
 
-def test_a_change_counts_from_now_on_and_later_polls_remember_when():
+def test_a_change_counts_from_now_on():
     assert since({STORE: by("one")}) == CHANGE
     assert since({STORE: by("two", CHANGE)}, now_ms=CHANGE + DAY_MS) == CHANGE
     assert since({STORE: by("two", CHANGE)}, "one", CHANGE + DAY_MS) == CHANGE + DAY_MS

@@ -45,7 +45,7 @@ def test_a_ledger_as_an_operator_leaves_it_is_in_order(told):
     assert {one.level for one in found} == {Level.GOOD}, found
     assert [one.check for one in found] == [
         *("file", "schema", "references", "facts", "cycles"),
-        *("statements", "chains", "coverage", "clock"),
+        *("statements", "chains", "coverage", "logs", "clock"),
     ]
 
 
@@ -74,7 +74,7 @@ def test_a_backup_is_in_order_like_its_ledger(told):
 def test_progress_ends_at_its_total(told):
     seen = []
     check_ledger(told, lambda done, total: seen.append((done, total)))
-    assert seen[-1] == (9, 9)
+    assert seen[-1] == (10, 10)
 
 
 ANY = "(select min(store_id) from facts)"
@@ -194,6 +194,30 @@ BREAKS = {
         "coverage",
         "observed twice",
     ),
+    "an amendment that the facts do not bear out": (
+        "insert into amendments select id, 1, 1, 'NewEvidence', 'x', replace(statement,"
+        " '\"bounds\":[3,3', '\"bounds\":[4,4') from cycles where cycle_index = 0",
+        "statements",
+        "at least 4 was stated, the facts prove 3",
+    ),
+    "a missing amendment": (
+        "insert into amendments select id, 2, 1, 'NewEvidence', 'x', statement"
+        " from cycles where cycle_index = 0",
+        "statements",
+        "amendment 1 is missing",
+    ),
+    "an amendment that cannot be read": (
+        "insert into amendments select id, 1, 1, 'NewEvidence', 'x', '{}'"
+        " from cycles where cycle_index = 0",
+        "statements",
+        "amendment 1 cannot be read",
+    ),
+    "a log read twice": (
+        "insert into log_ranges values (1, 10, 30), (1, 20, 40)",
+        "logs",
+        "is read twice",
+    ),
+    "a log read backwards": ("insert into log_ranges values (1, 30, 10)", "logs", "backwards"),
     "a report from the future": (
         "update outbox set created_ms = 99999999999999 where kind = 'Final'",
         "clock",

@@ -18,9 +18,11 @@ from licenseusage.errors import Stalled, Waiting
 from licenseusage.ledger import polls, registry, schema
 from licenseusage.ledger.checking import Level, check_ledger
 from licenseusage.ledger.joining import united
+from licenseusage.ledger.logs import log_states
 from licenseusage.ledger.merging import join_ledgers, merge_ledgers
 from licenseusage.ledger.records import CycleState, MeterKey, StoreKey
 from licenseusage.metering.coverage import Interval
+from licenseusage.metering.events import Hole, LogPosition, LogReading, Range
 from tests.ledger import book
 from tests.ledger.conftest import (
     CYCLE,
@@ -202,6 +204,67 @@ def test_a_maybe_that_the_other_has_ruled_out_is_gone():
     assert (sure >> 62, maybe >> 62) == (1, 0)
 
 
+CLOSING = END + 2 * MINUTE_MS
+
+
+def roster_of(*history):
+    """name -> word on the roster of the cycle after merging polls of one ledger each."""
+    names = {user(name).hex().upper(): name for name in NAMES}
+    merged = joined(*([one] for one in history))
+    return {names[row[-2]]: row[-1] for row in merged["rosters"] if row[-1]}, merged["rosters"]
+
+
+def test_of_closing_polls_the_earliest_counts_whoever_read_it():
+    """Who was created after it, or signed in only then, is no matter of the cycle."""
+    first, second = (
+        poll(at, dict.fromkeys(names, END + 1), store=LOGS, properties=LISTED_ONCE)
+        for at, names in ((CLOSING, ("ada", "bob")), (CLOSING + HOUR_MS, ("bob", "cleo")))
+    )
+    words, rows = roster_of(first, second)
+    assert words == {"ada": 2, "bob": 2}
+    assert {row[4] for row in rows} == {first.started_ms - first.clock_skew_ms}
+    assert roster_of(second, first) == (words, rows)
+
+
+def test_what_closing_polls_of_one_moment_listed_is_united():
+    both = [
+        poll(CLOSING, {name: END + 1}, store=LOGS, properties=LISTED_ONCE) for name in NAMES[:2]
+    ]
+    assert roster_of(*both)[0] == {"ada": 2, "bob": 2}
+
+
+def test_a_store_whose_ids_were_unstable_once_stays_so():
+    stable, unstable = (
+        poll(START + HOUR_MS, {"ada": START}, properties=each) for each in (KEPT, UNSTABLE)
+    )
+    for history in ([stable], [unstable]), ([unstable], [stable]):
+        assert [row[7] for row in joined(*history)["words"]] == [0]
+
+
+def test_what_is_known_of_a_log_is_united_and_reading_goes_on_from_our_own_place():
+    def reading(start_ms, end_ms, *holes):
+        after = LogPosition("events", "2026-11-01", end_ms, end_ms, end_ms)
+        return LogReading(None, after, (Range(start_ms, end_ms),), holes)
+
+    def read(log):
+        one = poll(START + HOUR_MS, {"ada": START}, complete=False, store=LOGS)
+        return replace(one, readings={CYCLE: log})
+
+    lost = Hole(START + 20, START + 30, "Purged")
+    one, two = read(reading(START, START + 20, lost)), read(reading(START + 10, START + 40))
+    apart = read(reading(START + 50, START + 60))
+    meter = 1
+    for ours, others in ((one, (two, apart)), (one, (apart, two, two))):
+        with ledger_of(ours) as here:
+            for other in others:
+                with ledger_of(other) as there:
+                    join_ledgers(here, there, THERE, HERE)
+            state = log_states(here, meter, CYCLE)[LOGS]
+        assert state.ranges == (Range(START, START + 40), Range(START + 50, START + 60))
+        assert state.holes == (lost,)
+        assert state.position.sequence == START + 20
+
+
 class TestRefused:
     """What does not count the same users is not united, and the reason is said."""
 
@@ -325,6 +388,7 @@ class TestFiles:
                 "who was proved active there is ruled out here"
             )
             assert [item.state.value for item in ledger.reports(1)] == ["Accepted", "Accepted"]
+        assert {one.level for one in check_ledger(path)} == {Level.GOOD}
 
     def test_a_refusal_changes_no_byte_of_what_is_known(self, path, other):
         for file, key in ((path, "f" * 32), (other, "a" * 32)):

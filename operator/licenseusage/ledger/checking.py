@@ -17,9 +17,10 @@ from licenseusage.ledger.copying import connected, nothing_to_tell, reading
 from licenseusage.ledger.encoding import load_statement
 from licenseusage.ledger.faults import Corrupt
 from licenseusage.ledger.records import CycleState
-from licenseusage.ledger.schema import cycles, facts, meters, stores
+from licenseusage.ledger.schema import amendments, cycles, facts, meters, stores
 from licenseusage.ledger.snapshot import identity_of
 from licenseusage.ledger.statements import make_statement
+from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.combine import Combine
 from licenseusage.metering.cycles import Cycle
 
@@ -201,18 +202,33 @@ def _statements(connection: Connection) -> Outcome:
             wiped += 1
             continue
         now = make_statement(connection, row.meter_id, cycle, (), Combine.UNION, cycle.end_ms)
-        if now.bounds.lower < stated.bounds.lower:
-            faults.append(
-                f"{where}: at least {stated.bounds.lower} was stated, the facts prove "
-                f"{now.bounds.lower}"
-            )
         upper = _possible(connection, row.id)
-        if None not in (upper, stated.bounds.upper) and upper > stated.bounds.upper:
-            faults.append(
-                f"{where}: at most {stated.bounds.upper} was stated, the facts leave {upper}"
-            )
+        amended, unread = _amendments(connection, row.id)
+        faults += [f"{where}: {fault}" for fault in unread]
+        count += len(amended)
+        for said in (stated.bounds, *amended):
+            if now.bounds.lower < said.lower:
+                faults.append(
+                    f"{where}: at least {said.lower} was stated, the facts prove {now.bounds.lower}"
+                )
+            if upper is not None and said.upper is not None and upper > said.upper:
+                faults.append(f"{where}: at most {said.upper} was stated, the facts leave {upper}")
     kept = f"; of {wiped} the facts were deleted after their retention" if wiped else ""
     return _outcome(faults, f"{count} statements, borne out by the facts{kept}")
+
+
+def _amendments(connection: Connection, cycle_id: int) -> tuple[list[Bounds], list[str]]:
+    """Return what the amendments of a cycle state, and what is wrong with them as such."""
+    stated: list[Bounds] = []
+    query = select(amendments).filter_by(cycle_id=cycle_id).order_by(amendments.c.number)
+    for number, row in enumerate(connection.execute(query).all(), 1):
+        if row.number != number:
+            return stated, [f"amendment {number} is missing"]
+        try:
+            stated.append(load_statement(row.statement).bounds)
+        except (ValueError, KeyError, TypeError) as error:
+            return stated, [f"amendment {number} cannot be read ({type(error).__name__})"]
+    return stated, []
 
 
 def _possible(connection: Connection, cycle_id: int) -> Any:  # noqa: ANN401 - int or None
@@ -223,6 +239,8 @@ def _possible(connection: Connection, cycle_id: int) -> Any:  # noqa: ANN401 - i
     rows = connection.execute(select(stores).where(stores.c.cycle_id == cycle_id)).all()
     if len(rows) != 1 or not rows[0].closed >> 62 & 1 or rows[0].selection_changes:
         return None
+    if rows[0].refuted >> 62 & 1:
+        return None  # a guarantee turned out false: told in the status, and no fault of the ledger
     if not rows[0].ids_stable:
         return json.loads(rows[0].full).get("62")
     listed = (facts.c.sure != 0) | (facts.c.maybe.bitwise_and(1 << 62) != 0)
@@ -244,6 +262,22 @@ def _coverage(connection: Connection) -> Outcome:
         if row.end_ms < row.start_ms or (row.before is not None and row.start_ms < row.before)
     ]
     return _outcome(faults, f"{len(rows)} spans observed, apart from each other")
+
+
+def _logs(connection: Connection) -> Outcome:
+    """Ranges of event logs lie apart; what is known of one is known of a cycle's store."""
+    rows = connection.execute(
+        text("""
+        SELECT store_id, start_ms, end_ms,
+               lag(end_ms) OVER (PARTITION BY store_id ORDER BY start_ms) AS before
+        FROM log_ranges""")
+    ).all()
+    faults = [
+        f"the log of store {row.store_id} is read twice, or backwards, at {row.start_ms}"
+        for row in rows
+        if row.end_ms <= row.start_ms or (row.before is not None and row.start_ms <= row.before)
+    ]
+    return _outcome(faults, f"{len(rows)} spans of event logs read, apart from each other")
 
 
 def _clock(connection: Connection) -> Outcome:
@@ -285,5 +319,6 @@ _CHECKS: tuple[tuple[str, Callable[[Connection], Outcome]], ...] = (
     ("statements", _statements),
     ("chains", _chains),
     ("coverage", _coverage),
+    ("logs", _logs),
     ("clock", _clock),
 )

@@ -51,6 +51,7 @@ def main() -> int:
     except KeyboardInterrupt:
         stopped = True
         sys.stderr.write("\nStopped.\n")
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     progress.clear()
     _report(arguments, total, failed, time.monotonic() - began)
     if failed is not None:

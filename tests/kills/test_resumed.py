@@ -114,6 +114,14 @@ class Books:
         return work(self.ledger)
 
 
+class NothingKept:
+    """The identity's Secret, which holds no key statements yet."""
+
+    @staticmethod
+    async def statements(_now_s):
+        return ()
+
+
 class World:
     """One installation and its vendor, from a moment in a cycle on."""
 
@@ -183,10 +191,11 @@ class World:
         states = ledger.store_states(1, CYCLE)
         if not states[STORE].ended >> CYCLE_BIT & 1:
             self.poll(CYCLE, NEXT)
-        await enrol(self.books, LICENSE, ISSUER.key, self.now)
+        await enrol(self.books, NothingKept, LICENSE, ISSUER.key, self.now, 0.0)
         for record in ledger.unfinished_cycles(1):
             if record.cycle.end_ms <= self.now:
                 options = {"issuer": ISSUER, "first_delay_ms": lambda: 0}
+                options["rules_digest"] = ISSUER.rules_digest
                 await closing.close(self.books, record, COUNTED, self.now, **options)
         unfinished = ledger.unfinished_cycles(1)
         (record,) = [one for one in unfinished if one.cycle == NEXT]
@@ -202,9 +211,10 @@ class World:
 
     async def deliver(self):
         self.clock.now_s += 2
+        ledger = self.ledger
         sender = Sender(
             self.client,
-            LedgerOutbox(ledger := self.ledger),
+            LedgerOutbox(lambda: ledger),
             clock=self.clock,
             permille=lambda: 0,
             in_thread=lambda work: self.books.do(lambda _: work()),

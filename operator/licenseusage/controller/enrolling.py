@@ -103,10 +103,12 @@ async def license_of_cycle(
     meter_id: int,
     installation: str,
 ) -> License | None:
-    """Return the licence that a cycle belongs to; None if no report of its terms was ever made.
+    """Return the licence that a cycle belongs to; None if none can be told.
 
     New terms come with a new subscription, hence a new chain, while the old cycle runs to its end
-    under the old one (DESIGN §5). The old licence is found in the enrolment that it authorised.
+    under the old one (DESIGN §5). The old licence is found in the enrolment that it authorised: by
+    the reports made under it or, if there are none yet, as the only one of the same product that
+    has such a cycle and belongs to no other object.
 
     Raises:
         UsageError: The ledger cannot be read.
@@ -125,7 +127,37 @@ async def license_of_cycle(
         found = await authorised(books, chain)
         if found is not None and _has(found, cycle):
             return found
-    return None
+    return await books.do(
+        lambda ledger: _left_over(ledger, cycle, current, meter_id, installation, seen)
+    )
+
+
+def _left_over(
+    ledger: Ledger,
+    cycle: Cycle,
+    current: License,
+    meter_id: int,
+    installation: str,
+    seen: set[str],
+) -> License | None:
+    """Return the one enrolled licence that has the cycle and that no object has reported under."""
+    found = {}
+    for statement in ledger.enrolments():
+        _, claims = decode(statement.token)
+        license_ = stored_license(str(claims["license"]))
+        of_product = (license_.vendor, license_.product) == (current.vendor, current.product)
+        if claims["iss"] == installation and of_product and _has(license_, cycle):
+            found[license_.subscription] = license_
+    if found.keys() - seen:
+        for meter in ledger.meters():
+            if meter.id == meter_id:
+                continue
+            if meter.license_token is not None:
+                found.pop(stored_license(meter.license_token).subscription, None)
+            for item in ledger.reports(meter.id):
+                found.pop(Sent.from_token(item.token).subscription, None)
+    left = [found[subscription] for subscription in found.keys() - seen]
+    return left[0] if len(left) == 1 else None
 
 
 def _has(license_: License, cycle: Cycle) -> bool:

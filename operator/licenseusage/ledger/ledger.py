@@ -528,6 +528,11 @@ class Ledger:
         with self._read() as connection:
             return outbox.documents_of(connection, key_chain_id)
 
+    def enrolments(self) -> tuple[OutboxItem, ...]:
+        """Return the enrolments of every subscription, the oldest first."""
+        with self._read() as connection:
+            return outbox.enrolments(connection)
+
     def document(self, jti: str) -> OutboxItem | None:
         """Return one document by name."""
         with self._read() as connection:

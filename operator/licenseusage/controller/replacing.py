@@ -7,8 +7,8 @@ accepted, once what was refused has changed. Pure decisions.
 
 from collections.abc import Iterable, Mapping
 
-from licenseusage.ledger.outbox import DAY_MS
 from licenseusage.ledger.records import OutboxItem, ReportKind
+from licenseusage.metering.cycles import DAY_MS
 
 TOLERANCE_SECONDS = 300
 """How far ahead a receiver lets a report be dated (REPORT_FORMAT §12)."""

@@ -287,8 +287,7 @@ class Ledger:
         """
         signing = None
         if chain is not None and sign is not None:
-            due_ms = now_ms if first_attempt_ms is None else first_attempt_ms
-            signing = Signing(chain, sign, due_ms, awaiting_approval)
+            signing = _signing(chain, sign, now_ms, first_attempt_ms, awaiting_approval)
         with self._write(now_ms) as connection:
             return closing.close_cycle(connection, meter_id, cycle, now_ms, signing)
 
@@ -305,8 +304,7 @@ class Ledger:
         awaiting_approval: bool = False,
     ) -> OutboxItem | None:
         """Sign and keep the interim report of a slot; None if that slot or a later one has one."""
-        due_ms = now_ms if first_attempt_ms is None else first_attempt_ms
-        signing = Signing(chain, sign, due_ms, awaiting_approval)
+        signing = _signing(chain, sign, now_ms, first_attempt_ms, awaiting_approval)
         with self._write(now_ms) as connection:
             return closing.add_interim(connection, meter_id, slot, statement, now_ms, signing)
 
@@ -330,8 +328,7 @@ class Ledger:
             The new report; None if the cycle's newest final is no such one of this chain, or if the
             report would be dated before the end of the cycle.
         """
-        due_ms = now_ms if first_attempt_ms is None else first_attempt_ms
-        signing = Signing(chain, sign, due_ms, awaiting_approval)
+        signing = _signing(chain, sign, now_ms, first_attempt_ms, awaiting_approval)
         with self._write(now_ms) as connection:
             return closing.replace_final(connection, meter_id, cycle, now_ms, signing)
 
@@ -369,8 +366,7 @@ class Ledger:
         """
         signing = None
         if chain is not None and sign is not None:
-            due_ms = now_ms if first_attempt_ms is None else first_attempt_ms
-            signing = Signing(chain, sign, due_ms)
+            signing = _signing(chain, sign, now_ms, first_attempt_ms)
         with self._write(now_ms) as connection:
             return amending.amend_cycle(
                 connection, meter_id, cycle, statement, words, now_ms, signing
@@ -392,8 +388,7 @@ class Ledger:
             The new report; None if the newest amendment was not refused, or the cycle has no report
             in force which it could supersede (its final was refused as well).
         """
-        due_ms = now_ms if first_attempt_ms is None else first_attempt_ms
-        signing = Signing(chain, sign, due_ms)
+        signing = _signing(chain, sign, now_ms, first_attempt_ms)
         with self._write(now_ms) as connection:
             return amending.replace_amendment(connection, meter_id, cycle, now_ms, signing)
 
@@ -592,3 +587,15 @@ class Ledger:
             self._database.engine.connect() as connection,
         ):
             yield connection
+
+
+def _signing(
+    chain: ReportChain,
+    sign: Callable[[ReportDraft], SignedDocument],
+    now_ms: int,
+    first_attempt_ms: int | None,
+    awaiting_approval: bool = False,
+) -> Signing:
+    """Return how a report is signed; it is due for sending now if nothing else is said."""
+    due_ms = now_ms if first_attempt_ms is None else first_attempt_ms
+    return Signing(chain, sign, due_ms, awaiting_approval)

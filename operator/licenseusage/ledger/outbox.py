@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     Row,
@@ -34,9 +35,8 @@ from licenseusage.ledger.records import (
     SignedDocument,
 )
 from licenseusage.ledger.schema import chains, cycles, meters, outbox
-from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.cycles import DAY_MS, Cycle
 
-DAY_MS = 86_400_000
 _UNDELIVERED = (Delivery.PENDING, Delivery.SENDING, Delivery.AWAITING_APPROVAL)
 _KEY_STATEMENTS = (ReportKind.ENROLMENT, ReportKind.SUCCESSION)
 
@@ -222,23 +222,20 @@ def restart(connection: Connection, now_ms: int, delay_ms: Callable[[str], int])
     of_chain = select(outbox.c.chain_id).where(scheduled).distinct()
     for chain_id in connection.execute(of_chain).scalars().all():
         earliest = now_ms + delay_ms(chain_id)
-        mine = and_(scheduled, outbox.c.chain_id == chain_id)
-        for beyond, at_ms in (
-            (outbox.c.next_attempt_ms < earliest, earliest),
-            (outbox.c.next_attempt_ms > now_ms + DAY_MS, now_ms + DAY_MS),  # a clock step
-        ):
-            connection.execute(update(outbox).where(mine, beyond).values(next_attempt_ms=at_ms))
+        early = and_(outbox.c.chain_id == chain_id, outbox.c.next_attempt_ms < earliest)
+        connection.execute(update(outbox).where(early).values(next_attempt_ms=earliest))
+    _bring_within(connection, outbox.c.next_attempt_ms, now_ms + DAY_MS)  # a clock step
     return sending
 
 
 def set_back(connection: Connection, now_ms: int, lease_ms: int) -> None:
     """Bring times that a clock ahead of ours has written back within reach: a day, a lease."""
-    for column, most_ms in (
-        (outbox.c.next_attempt_ms, DAY_MS),
-        (outbox.c.lease_until_ms, lease_ms),
-    ):
-        beyond = column > now_ms + most_ms
-        connection.execute(update(outbox).where(beyond).values({column: now_ms + most_ms}))
+    _bring_within(connection, outbox.c.next_attempt_ms, now_ms + DAY_MS)
+    _bring_within(connection, outbox.c.lease_until_ms, now_ms + lease_ms)
+
+
+def _bring_within(connection: Connection, column: Column[Any], latest_ms: int) -> None:
+    connection.execute(update(outbox).where(column > latest_ms).values({column: latest_ms}))
 
 
 def resend(connection: Connection, now_ms: int, meter_id: int | None) -> int:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from licenseusage.metering.cycles import DAY_MS
+
 SECOND_MS = 1000
-DAY_MS = 86_400_000
 
 
 class Removal(StrEnum):

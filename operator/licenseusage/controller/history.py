@@ -89,7 +89,21 @@ async def look(
         _log.error("the ledger is older than its reports", object=str(key), seen=seen)
 
 
-def stopped(world: World, key: Key, chain: ChainState, enrolled: ChainState) -> Stalled:
+async def halted(world: World, key: Key, chain: ReportChain) -> Stalled | None:
+    """Return why nothing more is signed or sent of a chain; None: nothing stops it.
+
+    Raises:
+        UsageError: The ledger cannot be read.
+    """
+
+    def read(ledger: Ledger) -> tuple[ChainState, ChainState]:
+        return ledger.chain(chain.id), ledger.chain(chain.key_chain_id)
+
+    reports, enrolled = await world.books.do(read)
+    return _stopped(world, key, reports, enrolled) if reports.stopped or enrolled.stopped else None
+
+
+def _stopped(world: World, key: Key, chain: ChainState, enrolled: ChainState) -> Stalled:
     """Return why nothing more is signed for a chain of an object's reports, and what to do.
 
     Args:

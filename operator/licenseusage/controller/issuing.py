@@ -87,14 +87,16 @@ async def issuer_of(world: World, context: Context, cycle: Cycle) -> Issuer | Us
         key_id=context.key_id,
         reference_offset_seconds=world.reference_offset_seconds(),
     )
-    chain = issuer.chain
-    state = await world.books.do(lambda ledger: ledger.chain(chain.id))
-    enrolled = await world.books.do(lambda ledger: ledger.chain(chain.key_chain_id))
-    if state.stopped or enrolled.stopped:
-        return history.stopped(world, context.key, state, enrolled)
+    halted = await history.halted(world, context.key, issuer.chain)
+    if halted is not None:
+        return halted
     for refused in await _refused(world, context.meter.id):
         # What comes after it would be refused as well, and a chain must not begin behind it.
-        if refused.chain_id == state.id and refused.cycle and refused.cycle.end_ms < cycle.end_ms:
+        if (
+            refused.chain_id == issuer.chain.id
+            and refused.cycle
+            and refused.cycle.end_ms < cycle.end_ms
+        ):
             return Waiting(
                 refused.reason or "Rejected",
                 f"The vendor refused final report {refused.sequence}: later cycles are reported "

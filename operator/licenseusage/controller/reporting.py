@@ -247,10 +247,9 @@ async def _deliver(
         elif context.requested or min(due, default=now_ms + 1) <= now_ms:
             route = Route(endpoint, context.vendor_keys, chain_id, key_chain_id)
             world.deliveries.due(Errand(context.key, route), 0.0)
-    state = await world.books.do(lambda ledger: ledger.chain(chain.id))
-    enrolled = await world.books.do(lambda ledger: ledger.chain(chain.key_chain_id))
-    if state.stopped or enrolled.stopped:
-        raise history.stopped(world, context.key, state, enrolled)
+    halted = await history.halted(world, context.key, chain)
+    if halted is not None:
+        raise halted
     # What is due now is being sent, and its verdict wakes the object; or it waits behind another.
     later = [at if at > now_ms else now_ms + _AGAIN_MS for at in due]
     return None if context.suspended else min(later, default=None)

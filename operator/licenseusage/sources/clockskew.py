@@ -48,8 +48,7 @@ def skew_ms(
             stalls=True,
             facts_stand=False,
         ) from None
-    ahead_ms = shown_ms - (sent_ms + received_ms) // 2
-    skew = abs(ahead_ms) + (received_ms - sent_ms + 1) // 2 + SECOND_MS
+    ahead_ms, skew = compared(shown_ms, sent_ms, received_ms)
     if skew > LARGEST_MS:
         raise PollError(
             Reason.CLOCK_SKEW_TOO_LARGE,
@@ -60,4 +59,17 @@ def skew_ms(
             "clock that makes the time stamps, declare guarantees.clockSkewSeconds.",
             facts_stand=False,
         )
-    return max(SECOND_MS, skew)
+    return skew
+
+
+def compared(told_ms: int, sent_ms: int, received_ms: int) -> tuple[int, int]:
+    """Return how far another clock is ahead of ours, and k (MEASUREMENT §0), both in ms.
+
+    Args:
+        told_ms: What it told, some time between sending and receiving.
+        sent_ms: Just before the request was sent, our clock.
+        received_ms: When the answer was there.
+    """
+    ahead_ms = told_ms - (sent_ms + received_ms) // 2
+    half_ms = (received_ms - sent_ms + 1) // 2
+    return ahead_ms, max(SECOND_MS, abs(ahead_ms) + half_ms + SECOND_MS)

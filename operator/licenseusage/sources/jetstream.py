@@ -22,7 +22,7 @@ import msgspec
 from nats.aio.msg import Msg
 
 from licenseusage.clock import Clock
-from licenseusage.sources.clockskew import LARGEST_MS
+from licenseusage.sources.clockskew import LARGEST_MS, compared
 from licenseusage.sources.definition import SECOND_MS, EffectiveSource
 from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.natsconnection import NatsConnection
@@ -237,8 +237,7 @@ class LogSession:
                 stalls=True,
                 facts_stand=False,
             )
-        ahead_ms = server_ms - (asked_ms + answered_ms) // 2
-        skew_ms = abs(ahead_ms) + (answered_ms - asked_ms + 1) // 2 + SECOND_MS
+        ahead_ms, skew_ms = compared(server_ms, asked_ms, answered_ms)
         if skew_ms > LARGEST_MS:
             raise PollError(
                 Reason.CLOCK_SKEW_TOO_LARGE,

@@ -41,9 +41,12 @@ demo: $(READY) controlplane ## the whole thing on this machine, without Docker [
 
 # -- check it
 
+# Half of the tests wait for a cluster most of their time. Every worker has a control plane of its own.
+WORKERS ?= 2
+
 .PHONY: test
-test: $(READY) controlplane nats ## all tests, on a real Kubernetes API [ARGS="-k word"]
-	$(BIN)/pytest $(ARGS)
+test: $(READY) controlplane nats ## all tests, on a real Kubernetes API [ARGS="-k word"] [WORKERS=2]
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## style, types, import directions, YAML

@@ -73,6 +73,27 @@ def test_new_terms_begin_after_the_old_cycle_which_ends_under_the_old_licence(ag
     assert cycle["endTime"].startswith(str(day(first) + timedelta(days=6)))
 
 
+def test_another_contract_begins_with_the_next_cycle_though_its_terms_are_the_same(ages):
+    first = MIDNIGHT - 6 * DAY + 3600
+    ages.product.users = {"ann": first - 60}
+    ages.crds.apply(licensed(ages, anchor=day(first), at=first))
+    operator = ages.travel(first)
+    operator.wait_condition("shop", "Reported", "True", "ReportAccepted")
+    other = ages.vendor.license(anchor=day(first), days=1, subscription="sub-2")
+    ages.crds.apply(secret(ages.namespace, "license", **{"license.jwt": other}))
+    now = f"licenseusage.dev/requested-at={time.time_ns()}"
+    ages.crds.kubectl("annotate", "--overwrite", "lu/shop", "-n", ages.namespace, now)
+    until(lambda: "sub-2" in enrolled(ages), 30)
+    (told,) = (c for c in operator.status("shop")["conditions"] if c["type"] == "Licensed")
+    assert f"Its first cycle begins on {day(first + DAY)};" in told["message"]
+
+    ages.travel(first + 2 * DAY)
+    finals = until(lambda: ages.accepted(2), 60)
+    envelopes = [read_report(r["spec"]["token"]).envelope for r in finals]
+    assert [one.subscription for one in envelopes] == ["sub-1", "sub-2"]
+    assert [r["spec"]["cycle"]["index"] for r in finals] == [0, 1]
+
+
 def test_a_final_refused_for_its_date_is_issued_anew_and_later_cycles_wait_for_it(ages):
     first = MIDNIGHT - 6 * DAY + 3600
     ages.product.users = {"ann": first - 60}

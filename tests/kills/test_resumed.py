@@ -32,6 +32,7 @@ from licenseusage.ledger.records import (
     MeterKey,
     PollRecord,
     StoreKey,
+    Subscribed,
 )
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Terms
 from licenseusage.metering.facts import Row, list_facts
@@ -136,7 +137,9 @@ class World:
         self.start()
         if begun is None:
             self.ledger.ensure_meter(MeterKey("shop", "production", "acme"), self.now)
-            self.ledger.keep_terms(1, TERMS, self.now, license_token=LICENSE.token)
+            self.ledger.keep_terms(
+                1, TERMS, self.now, licensed=Subscribed(LICENSE.contract, LICENSE.token)
+            )
             self.poll(CYCLE)
         self.clock.now_s = END // 1000 + 5
 

@@ -18,6 +18,7 @@ from licenseusage.ledger.records import (
     ReportDraft,
     SignedDocument,
     StoreKey,
+    Subscribed,
 )
 from licenseusage.metering.cycles import DAY_MS, Cycle, Segment, Terms
 from licenseusage.metering.facts import Facts, Row, horizon_ms, list_facts
@@ -156,7 +157,7 @@ def ledger(reopen: Callable[[], Ledger]) -> Ledger:
     """A fresh ledger with one meter, whose id is 1."""
     ledger = reopen()
     meter = ledger.ensure_meter(MeterKey("default", "opencloud", "opencloud"), START)
-    ledger.keep_terms(meter.id, TERMS, START, license_token="licence", license_serial="L-1")
+    ledger.keep_terms(meter.id, TERMS, START, licensed=Subscribed("contract", "licence"))
     return ledger
 
 

@@ -238,9 +238,18 @@ def test_every_broken_rule_is_found(told, statements, check, words):
 
 
 def test_of_many_faults_the_first_are_told_and_the_others_counted(told):
-    broken(told, *(f"insert into grids values (99, {n}, '2026-01-01', 1, null)" for n in range(9)))
+    broken(
+        told,
+        *(f"insert into grids values (99, {n}, '2026-01-01', 1, null, null)" for n in range(9)),
+    )
     assert faults(told)["references"].count("points to no row of meters") == 3
     assert faults(told)["references"].endswith("; and 6 more")
+
+
+@pytest.mark.parametrize("table", ["meters", "grids"])
+def test_a_subscription_without_its_licence_is_a_fault(told, table):
+    broken(told, f"update {table} set subscription = 'vendor lost'")
+    assert faults(told) == {"references": "the licence of subscription vendor lost is missing"}
 
 
 def test_deleted_facts_of_a_cycle_are_no_fault(told):

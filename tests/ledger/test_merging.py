@@ -20,7 +20,7 @@ from licenseusage.ledger.checking import Level, check_ledger
 from licenseusage.ledger.joining import united
 from licenseusage.ledger.logs import log_states
 from licenseusage.ledger.merging import join_ledgers, merge_ledgers
-from licenseusage.ledger.records import CycleState, MeterKey, StoreKey
+from licenseusage.ledger.records import CycleState, MeterKey, StoreKey, Subscribed
 from licenseusage.metering.coverage import Interval
 from licenseusage.metering.events import Hole, LogPosition, LogReading, Range
 from tests.ledger import book
@@ -39,6 +39,7 @@ from tests.ledger.conftest import (
     poll,
     user,
 )
+from tests.ledger.older import first_schema
 
 METER = MeterKey("default", "opencloud", "opencloud")
 THERE, HERE = Path("there.db"), Path("here.db")
@@ -76,7 +77,7 @@ def memory():
 def ledger_of(*history, meter=METER):
     with memory() as connection:
         begun = registry.ensure_meter(connection, meter, START)
-        registry.keep_terms(connection, begun.id, TERMS, START, None, None)
+        registry.keep_terms(connection, begun.id, TERMS, START, None)
         for one in history:
             polls.record_poll(connection, one)
         yield connection
@@ -349,6 +350,21 @@ def test_an_object_that_is_not_known_comes_with_its_terms():
         assert known(ours) == known(theirs)
 
 
+def test_an_object_that_is_not_known_comes_with_the_licences_of_its_cycles():
+    with memory() as ours, ledger_of(poll(START + HOUR_MS, {"ada": START})) as theirs:
+        for contract in ("old", "new"):
+            licensed = Subscribed(contract, f"the {contract} licence")
+            registry.keep_terms(theirs, 1, TERMS, START, licensed)
+        join_ledgers(ours, theirs, THERE, HERE)
+        (meter,) = registry.all_meters(ours)
+        (same,) = registry.all_meters(theirs)
+        assert (meter.grids, meter.licenses, meter.license_token) == (
+            same.grids,
+            {"old": "the old licence", "new": "the new licence"},
+            "the new licence",
+        )
+
+
 class TestFiles:
     """The command's part: locks, other versions, what is decided stays."""
 
@@ -420,12 +436,7 @@ class TestFiles:
 
     def test_one_of_the_first_schema_is_brought_up_to_date_in_a_copy(self, path, other):
         book.story(other)
-        with closing(sqlite3.connect(other)) as older, older:
-            older.execute("drop table roster_users")
-            older.execute("drop table rosters")
-            older.execute("alter table stores drop column selection")
-            older.execute("alter table stores drop column selection_changes")
-            older.execute("update ledger set schema_version = 1")
+        first_schema(other)
         before = other.read_bytes()
         with book.opened(path) as ledger:
             book.begin(ledger)

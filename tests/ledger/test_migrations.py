@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import date
 
 import pytest
 from sqlalchemy import text
@@ -12,7 +13,10 @@ from licenseusage.ledger import migrations, schema
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.migrations import Step
 from licenseusage.ledger.records import MeterKey
+from licenseusage.metering.cycles import DAY_MS, Terms
 from tests.ledger.conftest import START
+from tests.ledger.older import first_schema, third_schema
+from tests.receiver.people import licence
 
 OLD = schema.VERSION
 NOW = migrations.STEPS
@@ -60,33 +64,6 @@ def test_the_steps_lead_to_this_schema():
     assert [step.to for step in NOW] == list(range(2, schema.VERSION + 1))
 
 
-def first_schema(path):
-    """Make a ledger as the first schema had it."""
-    opened(path).close()
-    with closing(sqlite3.connect(path)) as older, older:
-        for table in (
-            "roster_users",
-            "rosters",
-            "amendments",
-            "log_positions",
-            "log_ranges",
-            "log_holes",
-        ):
-            older.execute(f"drop table {table}")
-        for table, column in (
-            ("stores", "selection"),
-            ("stores", "selection_changes"),
-            ("stores", "selection_since_ms"),
-            ("cycles", "evidence"),
-            ("cycles", "contradiction_ms"),
-            ("cycles", "contradiction_words"),
-            ("meters", "route"),
-            ("ledger", "written_by"),
-        ):
-            older.execute(f"alter table {table} drop column {column}")
-        older.execute("update ledger set schema_version = 1")
-
-
 def shape(path):
     """Every table's columns, keys and references, whatever the words they were made with."""
     tables = [name for (name,) in rows(path, "select name from sqlite_master where type = 'table'")]
@@ -103,6 +80,7 @@ def shape(path):
 
 
 def test_a_ledger_of_the_first_schema_becomes_like_one_of_today(path):
+    opened(path).close()
     first_schema(path)
     opened(path).close()
     today = path.with_name("today.db")
@@ -111,6 +89,29 @@ def test_a_ledger_of_the_first_schema_becomes_like_one_of_today(path):
     assert rows(path, "select schema_version, written_by from ledger") == [
         (schema.VERSION, __version__)
     ]
+
+
+def test_cycles_of_the_third_schema_belong_to_the_licence_whose_terms_they_have(path):
+    opened(path).close()
+    third_schema(path)
+    token = licence().token
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute(
+            "insert into meters (id, namespace, name, product, license_token, created_ms)"
+            f" values (1, 'ns', 'shop', 'product', '{token}', 0),"
+            " (2, 'ns', 'free', 'product', null, 0)"
+        )
+        older.execute(
+            "insert into grids (meter_id, from_ms, anchor, length_days) values"
+            f" (1, 0, '1970-01-01', 7), (1, {7 * DAY_MS}, '1970-01-01', 1), (2, 0, '1970-01-01', 1)"
+        )
+    with opened(path) as ledger:
+        shop, free = ledger.meters()
+    assert shop.license_token == token
+    assert shop.license_of(Terms(date(1970, 1, 1), length_days=7).cycle(0)) is None
+    assert shop.license_of(Terms(date(1970, 1, 1), length_days=1).cycle(7)) == token
+    assert free.license_token is None
+    assert free.grids[0].subscription is None
 
 
 def test_an_older_ledger_is_brought_up_to_date_with_all_it_holds(old, later):

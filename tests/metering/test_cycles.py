@@ -171,6 +171,35 @@ class TestNewTerms:
         later = Terms(date(2028, 1, 1), length_days=30)
         assert with_terms([wrong], later, self.now) == (first_grid(later),)
 
+    def test_another_contract_with_the_same_terms_acts_from_the_next_cycle_on(self):
+        begun = with_terms([], DAYS, self.now, "old")
+        changed = with_terms(begun, DAYS, self.now, "new")
+        assert changed == (*begun, Grid(DAYS.cycle(10).end_ms, DAYS, "new"))
+        assert cycle_at(changed, self.now) == DAYS.cycle(10)
+        assert next_cycle(changed, self.now) == DAYS.cycle(11)
+        assert with_terms(changed, DAYS, self.now, "old") == begun
+
+    def test_of_contracts_that_never_acted_only_the_last_one_does(self):
+        begun = with_terms([], DAYS, self.now, "old")
+        wrong = with_terms(begun, MONTHS, self.now, "wrong")
+        between = with_terms(wrong, DAYS, ms("2026-12-12"), "new")
+        assert between == (*begun, Grid(DAYS.cycle(10).end_ms, DAYS, "new"))
+
+    def test_before_the_first_cycle_another_contract_takes_its_place(self):
+        early = with_terms([], DAYS, ms("2026-01-01"), "old")
+        assert with_terms(early, DAYS, ms("2026-01-02"), "new") == (first_grid(DAYS, "new"),)
+
+    def test_cycles_counted_without_a_contract_belong_to_the_first_of_their_terms(self):
+        assert with_terms([self.old], DAYS, self.now, "first") == (first_grid(DAYS, "first"),)
+        assert with_terms([self.old], MONTHS, self.now, "first") == (
+            self.old,
+            Grid(DAYS.cycle(10).end_ms, MONTHS, "first"),
+        )
+
+    def test_terms_without_a_contract_leave_the_one_of_the_cycles_that_run(self):
+        begun = with_terms([], DAYS, self.now, "old")
+        assert with_terms(begun, DAYS, self.now) == begun
+
     def test_before_the_anchor_the_first_cycle_is_next(self):
         assert cycle_at([self.old], ms("2026-01-01")) is None
         assert next_cycle([self.old], ms("2026-01-01")) == DAYS.cycle(0)

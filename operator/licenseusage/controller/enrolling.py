@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from licenseusage.controller.books import Books
 from licenseusage.controller.identity import Keys
 from licenseusage.controller.statements import chain_of
-from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import HISTORY_LOST, OutboxItem, ReportKind, SignedDocument
-from licenseusage.metering.cycles import Cycle
 from licenseusage.reports.enrolment import build_enrolment
 from licenseusage.reports.keys import SigningKey
 from licenseusage.reports.licence import License, stored_license
-from licenseusage.reports.names import digest, jti_of, key_chain_id
+from licenseusage.reports.names import digest, jti_of
 from licenseusage.reports.receipt import Sent
 from licenseusage.reports.refused import Refused
 from licenseusage.reports.tokens import decode
@@ -94,78 +92,6 @@ async def keep_beside_key(keys: Keys, statements: tuple[OutboxItem, ...], now_s:
         UsageError: The API server refuses or does not answer.
     """
     await keys.keep_statements(tuple(one.token for one in statements), now_s)
-
-
-async def license_of_cycle(
-    books: Books,
-    cycle: Cycle,
-    current: License,
-    meter_id: int,
-    installation: str,
-) -> License | None:
-    """Return the licence that a cycle belongs to; None if none can be told.
-
-    New terms come with a new subscription, hence a new chain, while the old cycle runs to its end
-    under the old one (DESIGN §5). The old licence is found in the enrolment that it authorised: by
-    the reports made under it or, if there are none yet, as the only one of the same product that
-    has such a cycle and belongs to no other object.
-
-    Raises:
-        UsageError: The ledger cannot be read.
-    """
-    if _has(current, cycle):
-        return current
-    seen: set[str] = set()
-    for item in await books.do(lambda ledger: ledger.reports(meter_id)):
-        sent = Sent.from_token(item.token)
-        if sent.subscription in seen or sent.installation != installation:
-            continue
-        seen.add(sent.subscription)
-        chain = key_chain_id(
-            vendor=sent.vendor, installation=installation, subscription=sent.subscription
-        )
-        found = await authorised(books, chain)
-        if found is not None and _has(found, cycle):
-            return found
-    return await books.do(
-        lambda ledger: _left_over(ledger, cycle, current, meter_id, installation, seen)
-    )
-
-
-def _left_over(
-    ledger: Ledger,
-    cycle: Cycle,
-    current: License,
-    meter_id: int,
-    installation: str,
-    seen: set[str],
-) -> License | None:
-    """Return the one enrolled licence that has the cycle and that no object has reported under."""
-    found = {}
-    for statement in ledger.enrolments():
-        _, claims = decode(statement.token)
-        license_ = stored_license(str(claims["license"]))
-        of_product = (license_.vendor, license_.product) == (current.vendor, current.product)
-        if claims["iss"] == installation and of_product and _has(license_, cycle):
-            found[license_.subscription] = license_
-    if found.keys() - seen:
-        for meter in ledger.meters():
-            if meter.id == meter_id:
-                continue
-            if meter.license_token is not None:
-                found.pop(stored_license(meter.license_token).subscription, None)
-            for item in ledger.reports(meter.id):
-                found.pop(Sent.from_token(item.token).subscription, None)
-    left = [found[subscription] for subscription in found.keys() - seen]
-    return left[0] if len(left) == 1 else None
-
-
-def _has(license_: License, cycle: Cycle) -> bool:
-    try:
-        start, end = license_.cycle.bounds(cycle.index)
-    except UsageError:
-        return False
-    return (start * 1000, end * 1000) == (cycle.start_ms, cycle.end_ms)
 
 
 async def authorised(books: Books, key_chain: str) -> License | None:

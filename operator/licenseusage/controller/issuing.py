@@ -10,7 +10,6 @@ from licenseusage.controller import history
 from licenseusage.controller.clockwatch import Judgement
 from licenseusage.controller.closing import Counted
 from licenseusage.controller.declared import Declared, definition, exclusions
-from licenseusage.controller.enrolling import license_of_cycle
 from licenseusage.controller.key import Key
 from licenseusage.controller.replacing import (
     refused_amendments,
@@ -26,7 +25,7 @@ from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import Meter, OutboxItem, ReportKind
 from licenseusage.metering.cycles import Cycle
 from licenseusage.reports.keys import SigningKey, VendorKeys
-from licenseusage.reports.licence import License
+from licenseusage.reports.licence import License, stored_license
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +69,11 @@ async def issuer_of(world: World, context: Context, cycle: Cycle) -> Issuer | Us
         return signing
     if context.clock.ahead is not None:
         return context.clock.ahead
-    belongs = await license_of_cycle(
-        world.books, cycle, license_, context.meter.id, signing.installation
-    )
-    if belongs is None:
+    token = context.meter.license_of(cycle)
+    if token is None:
         return None
     issuer = Issuer(
-        license=belongs,
+        license=stored_license(token),
         key=signing,
         namespace=context.key.namespace,
         name=context.key.name,

@@ -5,7 +5,7 @@ are others. What is wrong with the licence that is there now is the condition ``
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 
 from licenseusage.api.conditions import Reason
 from licenseusage.api.licenseusage import LicenseUsage
@@ -13,7 +13,7 @@ from licenseusage.controller.books import Books
 from licenseusage.controller.conditions import Problem, Status, Verdict
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.errors import Stalled, UsageError
-from licenseusage.ledger.records import Meter
+from licenseusage.ledger.records import Meter, Subscribed
 from licenseusage.metering.cycles import Terms
 from licenseusage.reports.keys import VendorKeys
 from licenseusage.reports.licence import (
@@ -130,15 +130,14 @@ async def step(
                 meter.id,
                 terms,
                 now_ms,
-                license_token=found.token,
-                license_serial=found.license_id,
+                licensed=Subscribed(found.contract, found.token),
             )
         )
     verdict = Verdict(
         Status.TRUE,
         Reason.LICENSE_VALID,
         f"Licence {found.license_id} of {found.vendor} for product {found.product} is valid until "
-        f"{date.fromtimestamp(found.expires_s).isoformat()}.",
+        f"{date.fromtimestamp(found.expires_s).isoformat()}.{_coming(meter, now_ms)}",
     )
     return Licensing(meter, found, verdict, found.maximum_active_users)
 
@@ -163,6 +162,18 @@ def spec_terms(usage: LicenseUsage) -> Terms:
             f"LicenseUsage {usage.key}: spec.cycle.anchorDate must be a day like 2026-01-15.",
         ) from None
     return Terms(anchor, cycle.length_days, cycle.length_months)
+
+
+def _coming(meter: Meter, now_ms: int) -> str:
+    """Say since when a licence applies that came while a cycle of another one runs."""
+    first = meter.grids[-1].first()
+    if len(meter.grids) == 1 or first.start_ms <= now_ms:
+        return ""
+    day = datetime.fromtimestamp(first.start_ms // 1000, UTC).date()
+    return (
+        f" Its first cycle begins on {day}; a cycle that runs until then is reported under the "
+        f"licence before."
+    )
 
 
 async def _token(reader: SecretReader, namespace: str, name: str, key: str, now_s: float) -> bytes:

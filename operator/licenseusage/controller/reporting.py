@@ -28,10 +28,10 @@ from licenseusage.controller.statements import Issuer, chain_of
 from licenseusage.controller.world import World
 from licenseusage.delivery.sender import Route
 from licenseusage.errors import Retryable, Stalled, UsageError
-from licenseusage.ledger.records import Delivery, OutboxItem
+from licenseusage.ledger.records import Delivery, Meter, OutboxItem
 from licenseusage.metering.cycles import cycle_at
 from licenseusage.reports.keys import SigningKey
-from licenseusage.reports.licence import License
+from licenseusage.reports.licence import License, stored_license
 
 _OBJECTS_SECONDS = 600.0
 _AGAIN_MS = 30_000
@@ -67,9 +67,10 @@ async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Ou
     if license_ is not None and not isinstance(signing, UsageError):
         async with trouble.noted():
             enrolled_ms = now_ms if context.clock.ahead is None else None
-            statements = await enrol(
-                world.books, world.keys, license_, signing, enrolled_ms, loop_s
-            )
+            for one in await _reported_under(world, context.meter, license_):
+                statements += await enrol(
+                    world.books, world.keys, one, signing, enrolled_ms, loop_s
+                )
             await keep_beside_key(world.keys, statements, loop_s)
         context = await _with_history(world, context, signing, trouble, now_ms)
     elif isinstance(signing, UsageError) and license_ is not None:
@@ -103,6 +104,13 @@ async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Ou
         reports=reports,
     )
     return Outcome(reporting, reports, trouble.problem, _earliest(*times))
+
+
+async def _reported_under(world: World, meter: Meter, current: License) -> list[License]:
+    """Return the current licence and those that cycles which are not Final began under."""
+    unfinished = await world.books.do(lambda ledger: ledger.unfinished_cycles(meter.id))
+    tokens = [current.token, *(meter.license_of(record.cycle) for record in unfinished)]
+    return [stored_license(token) for token in dict.fromkeys(tokens) if token is not None]
 
 
 class _Trouble:

@@ -113,6 +113,13 @@ def _outcome(faults: Iterable[str], good: str) -> Outcome:
 def _references(connection: Connection) -> Outcome:
     rows = connection.execute(text("PRAGMA foreign_key_check")).all()
     faults = [f"a row of {row[0]} points to no row of {row[2]}" for row in rows]
+    unlicensed = text("""
+        WITH named AS (
+            SELECT id AS meter_id, subscription FROM meters WHERE subscription IS NOT NULL UNION
+            SELECT meter_id, subscription FROM grids WHERE subscription IS NOT NULL)
+        SELECT * FROM named EXCEPT SELECT meter_id, subscription FROM licenses""")
+    missing = connection.execute(unlicensed)
+    faults += [f"the licence of subscription {row.subscription} is missing" for row in missing]
     return _outcome(faults, "every row points to one that exists")
 
 

@@ -30,6 +30,7 @@ from licenseusage.ledger.records import (
     SourceStatus,
     StoreKey,
     StoreState,
+    Subscribed,
 )
 from licenseusage.ledger.statements import make_statement
 from licenseusage.metering.combine import Combine
@@ -153,14 +154,14 @@ class Ledger:
         terms: Terms,
         now_ms: int,
         *,
-        license_token: str | None = None,
-        license_serial: str | None = None,
+        licensed: Subscribed | None = None,
     ) -> Meter:
-        """Keep verified terms; other terms than before act from the end of the running cycle on."""
+        """Keep verified terms; other ones than before act from the end of the running cycle on.
+
+        So does another subscription; another licence of the same one acts at once.
+        """
         with self._write(now_ms) as connection:
-            return registry.keep_terms(
-                connection, meter_id, terms, now_ms, license_token, license_serial
-            )
+            return registry.keep_terms(connection, meter_id, terms, now_ms, licensed)
 
     def ensure_cycle(self, meter_id: int, cycle: Cycle, now_ms: int) -> CycleRecord:
         """Return the record of a cycle, created Open if absent."""
@@ -522,11 +523,6 @@ class Ledger:
         """Return the key statements of a chain by position."""
         with self._read() as connection:
             return outbox.documents_of(connection, key_chain_id)
-
-    def enrolments(self) -> tuple[OutboxItem, ...]:
-        """Return the enrolments of every subscription, the oldest first."""
-        with self._read() as connection:
-            return outbox.enrolments(connection)
 
     def document(self, jti: str) -> OutboxItem | None:
         """Return one document by name."""

@@ -32,7 +32,7 @@ from licenseusage.ledger.logs import join_logs
 from licenseusage.ledger.migrations import bring_up_to_date
 from licenseusage.ledger.records import CycleState
 from licenseusage.ledger.registry import raise_high_water
-from licenseusage.ledger.schema import cycles, grids, ledger, meters, stores
+from licenseusage.ledger.schema import cycles, grids, ledger, licenses, meters, stores
 from licenseusage.ledger.snapshot import PATIENCE_SECONDS, every_page, identity_of
 
 
@@ -143,12 +143,14 @@ class _Join:
         held: int | None = self._ours.execute(same).scalar_one_or_none()
         if held is not None:
             return held
-        kept = ("license_token", "license_serial", "created_ms", "deleted_ms")
+        kept = ("subscription", "created_ms", "deleted_ms")
         known = {name: getattr(theirs, name) for name in kept}
         self._ours.execute(insert(meters).values(**key, **known))
         meter_id: int = self._ours.execute(same).scalar_one()
-        for grid in self._theirs.execute(select(grids).filter_by(meter_id=theirs.id)).mappings():
-            self._ours.execute(insert(grids).values({**grid, "meter_id": meter_id}))
+        for table in (licenses, grids):
+            known_there = select(table).filter_by(meter_id=theirs.id)
+            for row in self._theirs.execute(known_there).mappings():
+                self._ours.execute(insert(table).values({**row, "meter_id": meter_id}))
         self._done.meters += 1
         return meter_id
 

@@ -5,6 +5,8 @@ also writes the version it leads to, so that a crash anywhere is continued at th
 is no way back but that copy: a program does not know the steps of the ones after it.
 """
 
+import base64
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -122,7 +124,37 @@ def _third(connection: Connection) -> None:
         connection.execute(text(table))
 
 
-STEPS: tuple[Step, ...] = (Step(2, _second), Step(3, _third))
+def _fourth(connection: Connection) -> None:
+    """Licences of every subscription, and under which one the cycles of a grid are reported."""
+    connection.execute(
+        text("""
+        CREATE TABLE IF NOT EXISTS licenses (
+            meter_id INTEGER NOT NULL REFERENCES meters (id),
+            subscription VARCHAR(260) NOT NULL,
+            token TEXT NOT NULL,
+            PRIMARY KEY (meter_id, subscription)
+        )""")
+    )
+    for table in ("meters", "grids"):
+        connection.execute(text(f"ALTER TABLE {table} ADD COLUMN subscription VARCHAR(260)"))
+    licensed = "SELECT id, license_token AS token FROM meters WHERE license_token IS NOT NULL"
+    for meter in connection.execute(text(licensed)).mappings().all():
+        claims = meter["token"].split(".")[1]
+        told = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+        row = {**meter, "subscription": f"{told['iss']} {told['sub']}"}
+        for statement in (
+            "INSERT INTO licenses VALUES (:id, :subscription, :token)",
+            "UPDATE meters SET subscription = :subscription WHERE id = :id",
+            # Its cycles are the newest grid's; those before had other terms, and were not kept.
+            "UPDATE grids SET subscription = :subscription WHERE meter_id = :id AND from_ms = "
+            "(SELECT max(from_ms) FROM grids WHERE meter_id = :id)",
+        ):
+            connection.execute(text(statement), row)
+    for column in ("license_token", "license_serial"):
+        connection.execute(text(f"ALTER TABLE meters DROP COLUMN {column}"))
+
+
+STEPS: tuple[Step, ...] = (Step(2, _second), Step(3, _third), Step(4, _fourth))
 """Ascending; the last one leads to `schema.VERSION`. What a step says never changes: it is written
 out, since `schema` describes the newest version only."""
 

@@ -325,12 +325,6 @@ def documents_of(connection: Connection, chain_id: str) -> tuple[OutboxItem, ...
     return tuple(_item(row) for row in connection.execute(query))
 
 
-def enrolments(connection: Connection) -> tuple[OutboxItem, ...]:
-    """Return the enrolments of every subscription."""
-    query = _items().where(outbox.c.kind == ReportKind.ENROLMENT).order_by(outbox.c.created_ms)
-    return tuple(_item(row) for row in connection.execute(query))
-
-
 def counts(connection: Connection) -> dict[str, int]:
     """Return state -> number of documents, every state named."""
     query = select(outbox.c.state, func.count()).group_by(outbox.c.state)

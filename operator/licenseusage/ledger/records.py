@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from licenseusage.metering.cycles import Cycle, Grid
+from licenseusage.metering.cycles import Cycle, Grid, grid_at
 from licenseusage.metering.events import LogReading, LogState
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.properties import Properties
@@ -21,6 +21,19 @@ class MeterKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The licence that terms come from; the ledger keeps it and does not read it.
+
+    Attributes:
+        subscription: Name of the contract, the same for all its licences and for no others.
+        token: The licence, exactly as signed.
+    """
+
+    subscription: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
 class Meter:
     """One LicenseUsage and product, with the last verified terms.
 
@@ -28,17 +41,29 @@ class Meter:
         id: The ledger's own number.
         key: Namespace, name, product.
         grids: Verified terms and since when each applies, ascending; empty: no cycle to count in.
-        license_token: The last verified licence, exactly as signed; None without one.
-        license_serial: Its ``jti``.
+        subscription: Of the last verified licence; None without one.
+        licenses: Subscription -> the last verified licence of it, exactly as signed.
         deleted_ms: When the object was found deleted; None while it exists.
     """
 
     id: int
     key: MeterKey
     grids: tuple[Grid, ...] = ()
-    license_token: str | None = None
-    license_serial: str | None = None
+    subscription: str | None = None
+    licenses: Mapping[str, str] = field(default_factory=dict)
     deleted_ms: int | None = None
+
+    @property
+    def license_token(self) -> str | None:
+        """The last verified licence; None without one."""
+        return None if self.subscription is None else self.licenses[self.subscription]
+
+    def license_of(self, cycle: Cycle) -> str | None:
+        """Return the licence that a cycle is reported under; None: it began under none."""
+        grid = grid_at(self.grids, cycle.start_ms)
+        if grid is None or grid.subscription is None or grid.terms.at(cycle.start_ms) != cycle:
+            return None
+        return self.licenses[grid.subscription]
 
 
 class CycleState(StrEnum):

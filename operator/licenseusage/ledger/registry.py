@@ -15,8 +15,9 @@ from licenseusage.ledger.records import (
     CycleState,
     Meter,
     MeterKey,
+    Subscribed,
 )
-from licenseusage.ledger.schema import amendments, cycles, grids, ledger, meters
+from licenseusage.ledger.schema import amendments, cycles, grids, ledger, licenses, meters
 from licenseusage.metering.cycles import Cycle, Grid, Terms, with_terms
 
 _TURN_MS = 60_000
@@ -112,12 +113,12 @@ def keep_terms(
     meter_id: int,
     terms: Terms,
     now_ms: int,
-    license_token: str | None,
-    license_serial: str | None,
+    licensed: Subscribed | None,
 ) -> Meter:
     """Keep verified terms and the licence they came from."""
     meter = one_meter(connection, meter_id)
-    changed = with_terms(meter.grids, terms, now_ms)
+    subscription = None if licensed is None else licensed.subscription
+    changed = with_terms(meter.grids, terms, now_ms, subscription)
     if changed != meter.grids:
         connection.execute(delete(grids).where(grids.c.meter_id == meter_id))
         for grid in changed:
@@ -128,12 +129,15 @@ def keep_terms(
                     anchor=grid.terms.anchor.isoformat(),
                     length_days=grid.terms.length_days,
                     length_months=grid.terms.length_months,
+                    subscription=grid.subscription,
                 )
             )
+    if licensed is not None:
+        of_it = {"meter_id": meter_id, "subscription": licensed.subscription}
+        connection.execute(delete(licenses).filter_by(**of_it))
+        connection.execute(insert(licenses).values(**of_it, token=licensed.token))
     connection.execute(
-        update(meters)
-        .where(meters.c.id == meter_id)
-        .values(license_token=license_token, license_serial=license_serial)
+        update(meters).where(meters.c.id == meter_id).values(subscription=subscription)
     )
     return one_meter(connection, meter_id)
 
@@ -239,6 +243,7 @@ def cycle_record(row: Row[Any], amended: tuple[Amendment, ...] = ()) -> CycleRec
 
 def _meter(connection: Connection, row: Row[Any]) -> Meter:
     terms = select(grids).filter_by(meter_id=row.id).order_by(grids.c.from_ms)
+    held = select(licenses.c.subscription, licenses.c.token).filter_by(meter_id=row.id)
     return Meter(
         id=row.id,
         key=MeterKey(row.namespace, row.name, row.product),
@@ -246,10 +251,11 @@ def _meter(connection: Connection, row: Row[Any]) -> Meter:
             Grid(
                 grid.from_ms,
                 Terms(date.fromisoformat(grid.anchor), grid.length_days, grid.length_months),
+                grid.subscription,
             )
             for grid in connection.execute(terms)
         ),
-        license_token=row.license_token,
-        license_serial=row.license_serial,
+        subscription=row.subscription,
+        licenses={subscription: token for subscription, token in connection.execute(held)},
         deleted_ms=row.deleted_ms,
     )

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 3
+VERSION = 4
 
 metadata = MetaData()
 
@@ -53,15 +53,23 @@ meters = Table(
     Column("namespace", String(253), nullable=False),
     Column("name", String(253), nullable=False),
     Column("product", String(128), nullable=False),
-    Column("license_token", Text),
-    Column("license_serial", String(128)),
     Column("created_ms", BigInteger, nullable=False),
     Column("deleted_ms", BigInteger),
     Column("route", String(64)),  # digest of what delivery depends on
+    Column("subscription", String(260)),  # of the last verified licence
     UniqueConstraint("namespace", "name", "product"),
 )
 
-# Terms of cycles and since when each applies.
+# The last verified licence of every subscription that a meter has had.
+licenses = Table(
+    "licenses",
+    metadata,
+    Column("meter_id", ForeignKey("meters.id"), primary_key=True),
+    Column("subscription", String(260), primary_key=True),
+    Column("token", Text, nullable=False),
+)
+
+# Terms of cycles, since when each applies, and the subscription that the cycles are reported under.
 grids = Table(
     "grids",
     metadata,
@@ -70,6 +78,7 @@ grids = Table(
     Column("anchor", String(10), nullable=False),
     Column("length_days", Integer),
     Column("length_months", Integer),
+    Column("subscription", String(260)),
     CheckConstraint("(length_days is null) <> (length_months is null)", name="one_length"),
 )
 

@@ -7,7 +7,7 @@ Bit 63 stays clear, because databases have signed words (MEASUREMENT §1, §8).
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from licenseusage.errors import Stalled
@@ -212,25 +212,27 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Terms and since when they apply: new terms act from a cycle boundary on, never in the middle.
+    """Terms and since when they apply: others act from a cycle boundary on, never in the middle.
 
     Attributes:
         from_ms: No cycle of these terms starts earlier (the end of the last cycle of the terms
             before; the anchor for the first).
         terms: Anchor and length.
+        subscription: Name of the contract that its cycles are reported under; None: none.
     """
 
     from_ms: int
     terms: Terms
+    subscription: str | None = None
 
     def first(self) -> Cycle:
         """Return the first cycle of this grid."""
         return self.terms.first_from(self.from_ms)
 
 
-def first_grid(terms: Terms) -> Grid:
+def first_grid(terms: Terms, subscription: str | None = None) -> Grid:
     """Return the grid of a meter that had no terms before."""
-    return Grid(_midnight_ms(terms.anchor), terms)
+    return Grid(_midnight_ms(terms.anchor), terms, subscription)
 
 
 def grid_at(grids: Sequence[Grid], at_ms: int) -> Grid | None:
@@ -258,14 +260,18 @@ def next_cycle(grids: Sequence[Grid], at_ms: int) -> Cycle | None:
     return later[0].first() if later else None
 
 
-def with_terms(grids: Sequence[Grid], terms: Terms, now_ms: int) -> tuple[Grid, ...]:
-    """Return the grids after ``terms`` were verified at ``now_ms``.
+def with_terms(
+    grids: Sequence[Grid], terms: Terms, now_ms: int, subscription: str | None = None
+) -> tuple[Grid, ...]:
+    """Return the grids after ``terms`` of a subscription were verified at ``now_ms``.
 
-    The running cycle runs to its end; other terms start with their first cycle at or after that.
-    The span between belongs to no cycle (DESIGN §5). Terms that never came into force give way.
+    The running cycle runs to its end under the subscription that it began under; another one, also
+    one with the same terms, starts with its first cycle at or after that. The span between belongs
+    to no cycle (DESIGN §5). What never came into force gives way, and cycles that were counted
+    without a subscription belong to the first one that has their terms.
     """
     if not grids or now_ms < grids[0].first().start_ms:
-        return (first_grid(terms),)
+        return (first_grid(terms, subscription),)
     begun = [grid for grid in grids if grid.from_ms <= now_ms]
     current = cycle_at(grids, now_ms)
     if current is not None:
@@ -273,8 +279,11 @@ def with_terms(grids: Sequence[Grid], terms: Terms, now_ms: int) -> tuple[Grid, 
     else:
         from_ms = begun.pop().from_ms  # its first cycle has not started
     if begun and begun[-1].terms == terms:
-        return tuple(begun)
-    return (*begun, Grid(from_ms, terms))
+        if subscription is None or begun[-1].subscription == subscription:
+            return tuple(begun)
+        if begun[-1].subscription is None:
+            return (*begun[:-1], replace(begun[-1], subscription=subscription))
+    return (*begun, Grid(from_ms, terms, subscription))
 
 
 def _midnight_ms(day: date) -> int:

@@ -104,6 +104,11 @@ class LicenseTerms:
     first_key: str | None = None
     purpose: str = "Production"
 
+    @property
+    def contract(self) -> str:
+        """Vendor and subscription: what cycles, keys and reports belong to."""
+        return f"{self.vendor} {self.subscription}"
+
 
 @dataclass(frozen=True, slots=True)
 class License(LicenseTerms):

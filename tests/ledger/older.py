@@ -1,0 +1,42 @@
+"""Ledgers as earlier programs left them, made from one of today."""
+
+import sqlite3
+from contextlib import closing
+
+
+def third_schema(path):
+    """Make a ledger as the third schema had it."""
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute("drop table licenses")
+        for table in ("meters", "grids"):
+            older.execute(f"alter table {table} drop column subscription")
+        older.execute("alter table meters add column license_token TEXT")
+        older.execute("alter table meters add column license_serial VARCHAR(128)")
+        older.execute("update ledger set schema_version = 3")
+
+
+def first_schema(path):
+    """Make a ledger as the first schema had it."""
+    third_schema(path)
+    with closing(sqlite3.connect(path)) as older, older:
+        for table in (
+            "roster_users",
+            "rosters",
+            "amendments",
+            "log_positions",
+            "log_ranges",
+            "log_holes",
+        ):
+            older.execute(f"drop table {table}")
+        for table, column in (
+            ("stores", "selection"),
+            ("stores", "selection_changes"),
+            ("stores", "selection_since_ms"),
+            ("cycles", "evidence"),
+            ("cycles", "contradiction_ms"),
+            ("cycles", "contradiction_words"),
+            ("meters", "route"),
+            ("ledger", "written_by"),
+        ):
+            older.execute(f"alter table {table} drop column {column}")
+        older.execute("update ledger set schema_version = 1")

@@ -11,8 +11,9 @@ from hack.kills import stage
 from hack.kills.people import People
 from hack.kills.stage import Subject
 from hack.kills.vendor import Stored, Vendor
+from licenseusage.ledger.documents import OutboxItem
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import CycleRecord, OutboxItem
+from licenseusage.ledger.records import CycleRecord
 from licenseusage.reports.keys import VendorKeys
 
 _ALL_CYCLES = 100_000

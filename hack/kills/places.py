@@ -24,8 +24,9 @@ from hack.kills.journal import Journal
 from licenseusage.controller.kube import Kube
 from licenseusage.delivery.vendor import VendorClient
 from licenseusage.ledger import database
+from licenseusage.ledger.documents import OutboxItem
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import OutboxItem, PollRecord
+from licenseusage.ledger.records import PollRecord
 from licenseusage.metering.cycles import Cycle
 from licenseusage.reports.report import read_report
 from licenseusage.reports.tokens import typ_of

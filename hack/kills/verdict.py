@@ -10,7 +10,8 @@ from hack.kills.journal import Committed
 from hack.kills.people import DAY
 from hack.kills.vendor import Stored
 from hack.proof import contradiction, verified_chain
-from licenseusage.ledger.records import CycleState, Delivery, ReportKind
+from licenseusage.ledger.documents import Delivery, ReportKind
+from licenseusage.ledger.records import CycleState
 from licenseusage.metering.cycles import CYCLE_MASK
 from licenseusage.reports.content import Kind
 from licenseusage.reports.keychain import verify_keys

@@ -10,15 +10,13 @@ from licenseusage.controller.contradictions import contradicted
 from licenseusage.controller.lookback import Earlier, LookBack, choose
 from licenseusage.controller.status import Ended, View, compose
 from licenseusage.controller.transitions import of_status
+from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
 from licenseusage.ledger.records import (
     Amendment,
     ClosingIntent,
     Contradiction,
     CycleRecord,
     CycleState,
-    Delivery,
-    OutboxItem,
-    ReportKind,
     StoreKey,
 )
 from licenseusage.metering.bounds import Bounds

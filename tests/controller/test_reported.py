@@ -7,7 +7,7 @@ from licenseusage.controller.reported import Reporting, reported, within_entitle
 from licenseusage.controller.transitions import of_deliveries, of_status
 from licenseusage.delivery.outbox import DeliveryState, Queued, Settlement
 from licenseusage.delivery.sender import Attempt
-from licenseusage.ledger.records import Delivery, OutboxItem, ReportKind
+from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.coverage import Coverage
 from licenseusage.metering.cycles import DAY_MS, Cycle

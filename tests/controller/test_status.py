@@ -13,14 +13,8 @@ from licenseusage.controller.status import (
     gauges,
     with_conditions,
 )
-from licenseusage.ledger.records import (
-    CycleRecord,
-    CycleState,
-    Delivery,
-    OutboxItem,
-    ReportKind,
-    SourceStatus,
-)
+from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
+from licenseusage.ledger.records import CycleRecord, CycleState, SourceStatus
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.coverage import Coverage, Gap
 from licenseusage.metering.cycles import DAY_MS, Cycle

@@ -9,17 +9,15 @@ import pytest
 from licenseusage.controller.outbox import LedgerOutbox
 from licenseusage.delivery.outcome import Answer
 from licenseusage.delivery.sender import Route, Sender
-from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import (
-    DeclaredSource,
+from licenseusage.ledger.documents import (
     Delivery,
-    MeterKey,
     OutboxItem,
     ReportChain,
     ReportKind,
     SignedDocument,
-    StoreKey,
 )
+from licenseusage.ledger.ledger import Ledger
+from licenseusage.ledger.records import DeclaredSource, MeterKey, StoreKey
 from licenseusage.metering.cycles import Terms
 from licenseusage.metering.properties import Properties
 from licenseusage.reports.names import Link

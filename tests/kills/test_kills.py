@@ -18,7 +18,7 @@ from hack.kills.places import AT_THE_END, unlisted
 from hack.kills.plan import Plan
 from hack.kills.run import METERS, Run
 from hack.kills.verdict import judge
-from licenseusage.ledger.records import Delivery
+from licenseusage.ledger.documents import Delivery
 from licenseusage.reports.content import Kind
 from licenseusage.reports.report import read_report
 from licenseusage.reports.typs import REPORT

@@ -7,15 +7,15 @@ from datetime import date
 from pathlib import Path
 
 from licenseusage.controller.statements import Issuer
-from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import (
+from licenseusage.ledger.documents import (
     Delivery,
     DeliveryResult,
     Link,
-    MeterKey,
     ReportKind,
     SignedDocument,
 )
+from licenseusage.ledger.ledger import Ledger
+from licenseusage.ledger.records import MeterKey
 from licenseusage.reports.content import OperatorInfo
 from licenseusage.reports.enrolment import build_enrolment
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys

@@ -8,15 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from licenseusage.ledger.documents import ReportChain, ReportDraft, SignedDocument
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import (
     DeclaredSource,
     MeterKey,
     PollFailure,
     PollRecord,
-    ReportChain,
-    ReportDraft,
-    SignedDocument,
     StoreKey,
     Subscribed,
 )

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from licenseusage.ledger.records import (
-    CycleState,
+from licenseusage.ledger.documents import (
     Delivery,
     DeliveryResult,
     Link,
@@ -13,6 +12,7 @@ from licenseusage.ledger.records import (
     ReportKind,
     SignedDocument,
 )
+from licenseusage.ledger.records import CycleState
 from licenseusage.metering.amendment import judge
 from tests.ledger.conftest import (
     CHAIN,

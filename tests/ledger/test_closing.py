@@ -2,8 +2,7 @@
 
 import pytest
 
-from licenseusage.ledger.records import (
-    CycleState,
+from licenseusage.ledger.documents import (
     Delivery,
     DeliveryResult,
     Link,
@@ -11,6 +10,7 @@ from licenseusage.ledger.records import (
     ReportKind,
     SignedDocument,
 )
+from licenseusage.ledger.records import CycleState
 from tests.ledger.conftest import CHAIN, CYCLE, END, HOUR_MS, START, TERMS, declared, poll
 
 CLOSING = END + 2 * 60_000
@@ -201,7 +201,7 @@ def test_a_report_may_wait_for_approval_and_for_its_first_attempt(counted, signe
 
 
 def signed(chain, sequence, text="enrolment"):
-    from licenseusage.ledger.records import SignedDocument
+    from licenseusage.ledger.documents import SignedDocument
 
     return SignedDocument(f"{chain * 32}-{sequence:010d}", f"sha256:{text}", text)
 

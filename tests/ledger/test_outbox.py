@@ -3,16 +3,16 @@
 import pytest
 
 from licenseusage.errors import Stalled
-from licenseusage.ledger.ledger import LEASE_MS
-from licenseusage.ledger.records import (
+from licenseusage.ledger.documents import (
     Delivery,
     DeliveryResult,
     Link,
-    MeterKey,
     ReportChain,
     ReportKind,
     SignedDocument,
 )
+from licenseusage.ledger.ledger import LEASE_MS
+from licenseusage.ledger.records import MeterKey
 from tests.ledger.conftest import CHAIN, CYCLE, DAY_MS, START, declared
 
 NOW = START + 1000

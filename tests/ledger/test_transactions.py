@@ -11,8 +11,14 @@ from contextlib import closing
 import pytest
 from sqlalchemy import event
 
+from licenseusage.ledger.documents import (
+    Delivery,
+    DeliveryResult,
+    Link,
+    ReportKind,
+    SignedDocument,
+)
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import Delivery, DeliveryResult, Link, ReportKind, SignedDocument
 from licenseusage.metering.cycles import DAY_MS
 from tests.ledger.conftest import CHAIN, CYCLE, END, START, TERMS, declared, poll
 

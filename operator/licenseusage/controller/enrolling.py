@@ -5,8 +5,13 @@ from collections.abc import Sequence
 from licenseusage.controller.books import Books
 from licenseusage.controller.identity import Keys
 from licenseusage.controller.statements import chain_of
+from licenseusage.ledger.documents import (
+    HISTORY_LOST,
+    OutboxItem,
+    ReportKind,
+    SignedDocument,
+)
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import HISTORY_LOST, OutboxItem, ReportKind, SignedDocument
 from licenseusage.reports.enrolment import build_enrolment
 from licenseusage.reports.keys import SigningKey
 from licenseusage.reports.licence import License, stored_license

@@ -9,8 +9,9 @@ from licenseusage.controller.key import Key
 from licenseusage.controller.meters import clock_of, keys_of, vendor_keys_of
 from licenseusage.controller.world import World
 from licenseusage.errors import UsageError
+from licenseusage.ledger.documents import Delivery
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import Delivery, Meter
+from licenseusage.ledger.records import Meter
 from licenseusage.reports.licence import stored_license
 
 _LONGEST_SECONDS = 600.0

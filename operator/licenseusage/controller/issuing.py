@@ -21,8 +21,9 @@ from licenseusage.controller.statements import Issuer
 from licenseusage.controller.world import World
 from licenseusage.delivery.schedule import first_delay_seconds
 from licenseusage.errors import UsageError, Waiting
+from licenseusage.ledger.documents import OutboxItem, ReportKind
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import Meter, OutboxItem, ReportKind
+from licenseusage.ledger.records import Meter
 from licenseusage.metering.cycles import Cycle
 from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.licence import License, stored_license

@@ -27,7 +27,7 @@ from licenseusage.controller.kube import (
 )
 from licenseusage.controller.secrets import forbidden
 from licenseusage.errors import Retryable, Stalled
-from licenseusage.ledger.records import Delivery, OutboxItem, ReportKind
+from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
 from licenseusage.reports.report import read_report
 
 INTERIMS = 3

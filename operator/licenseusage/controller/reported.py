@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from licenseusage.api.conditions import Reason
 from licenseusage.controller.conditions import Problem, Status, Verdict
-from licenseusage.ledger.records import Delivery, OutboxItem, ReportKind
+from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
 from licenseusage.metering.statement import CycleStatement
 
 

@@ -28,7 +28,8 @@ from licenseusage.controller.statements import Issuer, chain_of
 from licenseusage.controller.world import World
 from licenseusage.delivery.sender import Route
 from licenseusage.errors import Retryable, Stalled, UsageError
-from licenseusage.ledger.records import Delivery, Meter, OutboxItem
+from licenseusage.ledger.documents import Delivery, OutboxItem
+from licenseusage.ledger.records import Meter
 from licenseusage.metering.cycles import cycle_at
 from licenseusage.reports.keys import SigningKey
 from licenseusage.reports.licence import License, stored_license

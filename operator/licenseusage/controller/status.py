@@ -22,7 +22,7 @@ from licenseusage.api.status import (
 from licenseusage.api.usagereport import report_name
 from licenseusage.controller.conditions import Findings, Problem, conditions, cut
 from licenseusage.controller.metrics import UsageGauges
-from licenseusage.ledger import records
+from licenseusage.ledger import documents, records
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.coverage import Coverage
 from licenseusage.metering.cycles import Cycle
@@ -79,7 +79,7 @@ class View:
     maximum: int | None = None
     ended: Sequence[Ended] = ()
     sources: Sequence[SourceView] = ()
-    reports: Sequence[records.OutboxItem] = ()
+    reports: Sequence[documents.OutboxItem] = ()
     previous: Sequence[Mapping[str, Any]] = ()
 
 
@@ -129,7 +129,7 @@ def changed(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
     return dict(live) != dict(desired)
 
 
-def gauges(view: View, outbox: Sequence[records.OutboxItem]) -> UsageGauges:
+def gauges(view: View, outbox: Sequence[documents.OutboxItem]) -> UsageGauges:
     """Return the metrics of the object.
 
     Args:
@@ -158,9 +158,9 @@ def gauges(view: View, outbox: Sequence[records.OutboxItem]) -> UsageGauges:
 
 
 _WAITING = (
-    records.Delivery.AWAITING_APPROVAL,
-    records.Delivery.PENDING,
-    records.Delivery.SENDING,
+    documents.Delivery.AWAITING_APPROVAL,
+    documents.Delivery.PENDING,
+    documents.Delivery.SENDING,
 )
 
 
@@ -191,8 +191,8 @@ def _history(view: View, ended: Ended) -> CycleHistory:
     stated = [
         i
         for i in view.reports
-        if i.cycle == cycle and i.kind is not records.ReportKind.INTERIM and not i.refused
-    ] or [i for i in view.reports if i.cycle == cycle and i.kind is records.ReportKind.FINAL]
+        if i.cycle == cycle and i.kind is not documents.ReportKind.INTERIM and not i.refused
+    ] or [i for i in view.reports if i.cycle == cycle and i.kind is documents.ReportKind.FINAL]
     reason, message = _later(ended)
     return CycleHistory(
         index=cycle.index,
@@ -268,17 +268,17 @@ def _last_report(view: View) -> LastReport | None:
     )
 
 
-def _kind(item: records.OutboxItem) -> Any:  # noqa: ANN401 - a Literal of the model
+def _kind(item: documents.OutboxItem) -> Any:  # noqa: ANN401 - a Literal of the model
     return str(item.kind)
 
 
-def _delivery(item: records.OutboxItem) -> Any:  # noqa: ANN401 - a Literal of the model
+def _delivery(item: documents.OutboxItem) -> Any:  # noqa: ANN401 - a Literal of the model
     """``Sending`` lasts seconds and would write the status twice per attempt: it is Pending."""
-    sending = item.state is records.Delivery.SENDING
-    return str(records.Delivery.PENDING if sending else item.state)
+    sending = item.state is documents.Delivery.SENDING
+    return str(documents.Delivery.PENDING if sending else item.state)
 
 
-def _report_name(usage: str, item: records.OutboxItem) -> str:
+def _report_name(usage: str, item: documents.OutboxItem) -> str:
     return report_name(usage, item.chain_id, item.sequence)
 
 

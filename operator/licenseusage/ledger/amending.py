@@ -11,19 +11,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, update
 
-from licenseusage.ledger import outbox as documents
 from licenseusage.ledger.closing import Signing, sign_report
+from licenseusage.ledger.documents import Link, OutboxItem, ReportKind, Superseded
 from licenseusage.ledger.encoding import dump_statement
+from licenseusage.ledger.issued import statements_of
 from licenseusage.ledger.records import (
     Amendment,
     ClosingIntent,
     Contradiction,
     CycleRecord,
     CycleState,
-    Link,
-    OutboxItem,
-    ReportKind,
-    Superseded,
 )
 from licenseusage.ledger.registry import (
     amendments_of,
@@ -57,7 +54,7 @@ def amend_cycle(
     if not narrows(stated.bounds, statement.bounds):
         return None
     amendment = Amendment(at_ms, NEW_EVIDENCE, words, statement)
-    reports = documents.statements_of(connection, row.id)
+    reports = statements_of(connection, row.id)
     if reports and _sign(connection, row, reports, amendment, signing) is None:
         return None
     connection.execute(
@@ -79,7 +76,7 @@ def replace_amendment(
     """Sign the statement in force in place of a refused one; see ``Ledger.replace_amendment``."""
     row = ensure_cycle(connection, meter_id, cycle)
     record = _record(connection, meter_id, cycle)
-    reports = documents.statements_of(connection, row.id)
+    reports = statements_of(connection, row.id)
     newest = next((item for item in reports if item.kind is ReportKind.AMENDMENT), None)
     at_ms = dated_ms(connection, now_ms)
     if newest is None or not newest.refused or at_ms < cycle.end_ms or not record.amendments:

@@ -11,12 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from licenseusage.ledger import outbox as documents
-from licenseusage.ledger.encoding import dump_statement
-from licenseusage.ledger.records import (
-    ClosingIntent,
-    CycleRecord,
-    CycleState,
+from licenseusage.ledger.chains import ensure_chain
+from licenseusage.ledger.documents import (
     Delivery,
     OutboxItem,
     ReportChain,
@@ -25,6 +21,10 @@ from licenseusage.ledger.records import (
     SignedDocument,
     Superseded,
 )
+from licenseusage.ledger.encoding import dump_statement
+from licenseusage.ledger.issued import final_of
+from licenseusage.ledger.outbox import add_document
+from licenseusage.ledger.records import ClosingIntent, CycleRecord, CycleState
 from licenseusage.ledger.registry import (
     cycle_record,
     dated_ms,
@@ -102,7 +102,7 @@ def close_cycle(
     row = ensure_cycle(connection, meter_id, cycle)
     record = cycle_record(row)
     if record.state is CycleState.FINAL:
-        return documents.final_of(connection, row.id)
+        return final_of(connection, row.id)
     if record.intent is None:
         raise ValueError("a cycle is closed only after its intent was recorded")
     if older_unfinished(connection, meter_id, cycle):
@@ -121,7 +121,7 @@ def replace_final(
     """Sign a final in place of one that was refused; see ``Ledger.replace_final``."""
     row = ensure_cycle(connection, meter_id, cycle)
     intent = cycle_record(row).intent
-    held = documents.final_of(connection, row.id)
+    held = final_of(connection, row.id)
     if intent is None or held is None or held.chain_id != signing.chain.id:
         return None
     at_ms = dated_ms(connection, now_ms)
@@ -163,7 +163,7 @@ def sign_report(
     superseded: Superseded | None = None,
 ) -> OutboxItem | None:
     """Sign at the chain's next position; None for a chain that is stopped by a conflict."""
-    chain = documents.ensure_chain(connection, signing.chain)
+    chain = ensure_chain(connection, signing.chain)
     if chain.stopped is not None:
         return None
     sequence = 1 if chain.head is None else chain.head.sequence + 1
@@ -188,7 +188,7 @@ def sign_report(
     )
     document = signing.sign(draft)
     approval = signing.awaiting_approval
-    return documents.add(
+    return add_document(
         connection,
         {
             "jti": document.jti,

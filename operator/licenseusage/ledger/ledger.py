@@ -8,25 +8,27 @@ from typing import Self
 
 from sqlalchemy import Connection, select
 
-from licenseusage.ledger import amending, closing, outbox, polls, registry, schema
+from licenseusage.ledger import amending, chains, closing, issued, outbox, polls, registry, schema
 from licenseusage.ledger.closing import Signing
 from licenseusage.ledger.database import Database, open_database
-from licenseusage.ledger.records import (
-    Amendment,
+from licenseusage.ledger.documents import (
     ChainState,
-    ClosingIntent,
-    Contradiction,
-    CycleRecord,
-    DeclaredSource,
     DeliveryResult,
-    Meter,
-    MeterKey,
     OutboxItem,
-    PollRecord,
     ReportChain,
     ReportDraft,
     ReportKind,
     SignedDocument,
+)
+from licenseusage.ledger.records import (
+    Amendment,
+    ClosingIntent,
+    Contradiction,
+    CycleRecord,
+    DeclaredSource,
+    Meter,
+    MeterKey,
+    PollRecord,
     SourceStatus,
     StoreKey,
     StoreState,
@@ -517,22 +519,22 @@ class Ledger:
             interims: Leave out accepted interims but the newest so many; None: leave out none.
         """
         with self._read() as connection:
-            return outbox.reports_of(connection, meter_id, limit, interims)
+            return issued.reports_of(connection, meter_id, limit, interims)
 
     def key_statements(self, key_chain_id: str) -> tuple[OutboxItem, ...]:
         """Return the key statements of a chain by position."""
         with self._read() as connection:
-            return outbox.documents_of(connection, key_chain_id)
+            return issued.documents_of(connection, key_chain_id)
 
     def document(self, jti: str) -> OutboxItem | None:
         """Return one document by name."""
         with self._read() as connection:
-            return outbox.find(connection, jti)
+            return issued.find(connection, jti)
 
     def chain(self, chain_id: str) -> ChainState:
         """Return a chain as both ends see it; an empty one if it is not known."""
         with self._read() as connection:
-            return outbox.chain_state(connection, chain_id)
+            return chains.chain_state(connection, chain_id)
 
     def stop_chain(
         self, chain_id: str, reason: str, now_ms: int, *, key_chain_id: str | None = None
@@ -547,12 +549,12 @@ class Ledger:
         """
         if self.chain(chain_id).stopped is None:
             with self._write(now_ms) as connection:
-                outbox.stop_chain(connection, chain_id, key_chain_id, reason)
+                chains.stop_chain(connection, chain_id, key_chain_id, reason)
 
     def outbox_counts(self) -> dict[str, int]:
         """Return state -> number of documents."""
         with self._read() as connection:
-            return outbox.counts(connection)
+            return issued.counts(connection)
 
     # --- care ------------------------------------------------------------------------------------
 

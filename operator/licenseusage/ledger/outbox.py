@@ -12,8 +12,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Row,
-    Select,
     and_,
     case,
     func,
@@ -24,70 +22,23 @@ from sqlalchemy import (
 )
 
 from licenseusage.errors import Stalled
-from licenseusage.ledger.records import (
-    ChainState,
+from licenseusage.ledger.chains import know_chain
+from licenseusage.ledger.documents import (
     Delivery,
     DeliveryResult,
-    Link,
     OutboxItem,
-    ReportChain,
     ReportKind,
     SignedDocument,
 )
-from licenseusage.ledger.schema import chains, cycles, meters, outbox
-from licenseusage.metering.cycles import DAY_MS, Cycle
+from licenseusage.ledger.issued import get, item, items, joined
+from licenseusage.ledger.schema import chains, meters, outbox
+from licenseusage.metering.cycles import DAY_MS
 
 _UNDELIVERED = (Delivery.PENDING, Delivery.SENDING, Delivery.AWAITING_APPROVAL)
 _KEY_STATEMENTS = (ReportKind.ENROLMENT, ReportKind.SUCCESSION)
 
 
-def ensure_chain(connection: Connection, chain: ReportChain) -> ChainState:
-    """Return the chain, created with its key chain if absent."""
-    _know_chain(connection, chain.id, chain.key_chain_id)
-    return chain_state(connection, chain.id)
-
-
-def _know_chain(connection: Connection, chain_id: str, key_chain_id: str | None) -> None:
-    """Make the rows of a chain and of its key chain, where there are none."""
-    for own, before in ((key_chain_id, None), (chain_id, key_chain_id)):
-        known = select(chains.c.id).filter_by(id=own)
-        if own is not None and connection.execute(known).one_or_none() is None:
-            connection.execute(insert(chains).values(id=own, key_chain_id=before))
-
-
-def stop_chain(
-    connection: Connection, chain_id: str, key_chain_id: str | None, reason: str
-) -> None:
-    """Stop a chain; see ``Ledger.stop_chain``."""
-    _know_chain(connection, chain_id, key_chain_id)
-    connection.execute(update(chains).where(chains.c.id == chain_id).values(stopped=reason))
-
-
-def chain_state(connection: Connection, chain_id: str) -> ChainState:
-    """Return a chain as both ends see it."""
-    row = connection.execute(select(chains).filter_by(id=chain_id)).one_or_none()
-    newest = (
-        select(outbox.c.sequence, outbox.c.digest)
-        .filter_by(chain_id=chain_id)
-        .order_by(outbox.c.sequence.desc())
-        .limit(1)
-    )
-    head = connection.execute(newest).one_or_none()
-    conflict = select(outbox.c.reason).filter_by(chain_id=chain_id, state=Delivery.CONFLICT)
-    stopped = connection.execute(conflict.limit(1)).scalar_one_or_none()
-    acknowledged = None
-    if row is not None and row.acknowledged_sequence is not None:
-        acknowledged = Link(row.acknowledged_sequence, row.acknowledged_digest)
-    return ChainState(
-        id=chain_id,
-        head=Link(*head) if head else None,
-        acknowledged=acknowledged,
-        vendor_time_ms=row.vendor_time_ms if row else None,
-        stopped=row.stopped if row and row.stopped else stopped,
-    )
-
-
-def add(connection: Connection, values: dict[str, Any]) -> OutboxItem:
+def add_document(connection: Connection, values: dict[str, Any]) -> OutboxItem:
     """Insert a signed document; ``values`` are its columns."""
     connection.execute(insert(outbox).values(values))
     return get(connection, values["jti"])
@@ -103,10 +54,10 @@ def add_key_statement(
     first_attempt_ms: int | None,
 ) -> OutboxItem:
     """Insert a key statement, or return the same one held already; see ``Ledger``."""
-    _know_chain(connection, chain_id, None)
-    held = connection.execute(_items().where(_at(chain_id, sequence))).one_or_none()
+    know_chain(connection, chain_id, None)
+    held = connection.execute(items().where(_at(chain_id, sequence))).one_or_none()
     if held is None:
-        return add(
+        return add_document(
             connection,
             {
                 "jti": document.jti,
@@ -127,7 +78,7 @@ def add_key_statement(
             f"The ledger holds another key statement at position {sequence} of chain {chain_id} "
             f"than the identity Secret. Restore the Secret or the ledger from the same backup.",
         )
-    return _item(held)
+    return item(held)
 
 
 def claim(
@@ -135,7 +86,7 @@ def claim(
 ) -> OutboxItem | None:
     """Claim the next due document; see ``Ledger.claim``."""
     query = (
-        _items()
+        items()
         .where(*_unblocked())
         .order_by(
             outbox.c.kind.in_(_KEY_STATEMENTS).desc(),  # the enrolment goes first
@@ -163,7 +114,7 @@ def claim(
 
 def next_due_ms(connection: Connection) -> int | None:
     """Return when the next document can be claimed; None if nothing waits by itself."""
-    due = select(func.min(_when())).select_from(_joined()).where(*_unblocked())
+    due = select(func.min(_when())).select_from(joined()).where(*_unblocked())
     at_ms: int | None = connection.execute(due).scalar_one()
     return at_ms
 
@@ -271,78 +222,6 @@ def resend_key_statements(connection: Connection, key_chain_id: str, now_ms: int
     connection.execute(update(outbox).where(sent).values(again))
 
 
-def get(connection: Connection, jti: str) -> OutboxItem:
-    """Return a document that exists."""
-    return _item(connection.execute(_items().where(outbox.c.jti == jti)).one())
-
-
-def find(connection: Connection, jti: str) -> OutboxItem | None:
-    """Return a document, None if there is none of that name."""
-    row = connection.execute(_items().where(outbox.c.jti == jti)).one_or_none()
-    return None if row is None else _item(row)
-
-
-def reports_of(
-    connection: Connection, meter_id: int, limit: int | None, interims: int | None = None
-) -> tuple[OutboxItem, ...]:
-    """Return the reports of a meter, newest first; see ``Ledger.reports``."""
-    query = _items().where(outbox.c.meter_id == meter_id)
-    if interims is not None:
-        newest = (
-            select(outbox.c.jti)
-            .where(outbox.c.meter_id == meter_id, outbox.c.kind == ReportKind.INTERIM)
-            .order_by(outbox.c.created_ms.desc(), outbox.c.sequence.desc())
-            .limit(interims)
-        )
-        done = and_(
-            outbox.c.kind == ReportKind.INTERIM,
-            outbox.c.state == Delivery.ACCEPTED,
-            outbox.c.jti.not_in(newest),
-        )
-        query = query.where(~done)
-    query = query.order_by(outbox.c.created_ms.desc(), outbox.c.sequence.desc()).limit(limit)
-    return tuple(_item(row) for row in connection.execute(query))
-
-
-def final_of(connection: Connection, cycle_id: int) -> OutboxItem | None:
-    """Return the final report of a cycle: the newest, should one have been replaced."""
-    query = _items().where(outbox.c.cycle_id == cycle_id, outbox.c.kind == ReportKind.FINAL)
-    row = connection.execute(query.order_by(outbox.c.sequence.desc()).limit(1)).one_or_none()
-    return None if row is None else _item(row)
-
-
-def statements_of(connection: Connection, cycle_id: int) -> tuple[OutboxItem, ...]:
-    """Return the finals and amendments of a cycle, newest first."""
-    kinds = (ReportKind.FINAL, ReportKind.AMENDMENT)
-    query = _items().where(outbox.c.cycle_id == cycle_id, outbox.c.kind.in_(kinds))
-    rows = connection.execute(query.order_by(outbox.c.sequence.desc()))
-    return tuple(_item(row) for row in rows)
-
-
-def documents_of(connection: Connection, chain_id: str) -> tuple[OutboxItem, ...]:
-    """Return the documents of a chain by position."""
-    query = _items().where(outbox.c.chain_id == chain_id).order_by(outbox.c.sequence)
-    return tuple(_item(row) for row in connection.execute(query))
-
-
-def counts(connection: Connection) -> dict[str, int]:
-    """Return state -> number of documents, every state named."""
-    query = select(outbox.c.state, func.count()).group_by(outbox.c.state)
-    found = {state: count for state, count in connection.execute(query)}
-    return {state.value: found.get(state, 0) for state in Delivery}
-
-
-def _joined() -> Any:  # noqa: ANN401
-    return outbox.join(chains, chains.c.id == outbox.c.chain_id).outerjoin(
-        cycles, cycles.c.id == outbox.c.cycle_id
-    )
-
-
-def _items() -> Select[Any]:
-    columns = (chains.c.key_chain_id, cycles.c.cycle_index, cycles.c.start_ms, cycles.c.end_ms)
-    return select(outbox, *columns).select_from(_joined())
-
-
 def _when() -> ColumnElement[Any]:
     """When a document can be claimed: when it is due, or when its lease is over."""
     lease_over = (outbox.c.state == Delivery.SENDING, outbox.c.lease_until_ms)
@@ -435,32 +314,3 @@ def _release_reports(connection: Connection, key_chain_id: str, now_ms: int) -> 
 
 def _at(chain_id: str, sequence: int) -> ColumnElement[bool]:
     return and_(outbox.c.chain_id == chain_id, outbox.c.sequence == sequence)
-
-
-def _item(row: Row[Any]) -> OutboxItem:
-    cycle = None
-    if row.cycle_id is not None:
-        cycle = Cycle(row.cycle_index, row.start_ms, row.end_ms)
-    return OutboxItem(
-        jti=row.jti,
-        kind=ReportKind(row.kind),
-        chain_id=row.chain_id,
-        key_chain_id=row.key_chain_id,
-        sequence=row.sequence,
-        digest=row.digest,
-        token=row.token,
-        meter_id=row.meter_id,
-        cycle=cycle,
-        active_text=row.active_text,
-        created_ms=row.created_ms,
-        state=Delivery(row.state),
-        reason=row.reason,
-        message=row.message,
-        attempts=row.attempts,
-        first_failure_ms=row.first_failure_ms,
-        next_attempt_ms=row.next_attempt_ms,
-        lease_until_ms=row.lease_until_ms,
-        receipt=row.receipt,
-        accepted_ms=row.accepted_ms,
-        findings=tuple(json.loads(row.findings)),
-    )

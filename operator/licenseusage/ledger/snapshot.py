@@ -26,8 +26,8 @@ from licenseusage.ledger.copying import (
     reading,
 )
 from licenseusage.ledger.database import hold, restoring
+from licenseusage.ledger.documents import HISTORY_LOST
 from licenseusage.ledger.faults import Corrupt, explained, unusable
-from licenseusage.ledger.records import HISTORY_LOST
 
 PATIENCE_SECONDS = 2.0
 """An operator that found its ledger damaged looks at it now and then, for a moment."""

@@ -1,0 +1,55 @@
+"""Chains of signed documents: their two ends, and whether anything may be added to them.
+
+Functions of an open transaction.
+"""
+
+from sqlalchemy import Connection, insert, select, update
+
+from licenseusage.ledger.documents import ChainState, Delivery, Link, ReportChain
+from licenseusage.ledger.schema import chains, outbox
+
+
+def ensure_chain(connection: Connection, chain: ReportChain) -> ChainState:
+    """Return the chain, created with its key chain if absent."""
+    know_chain(connection, chain.id, chain.key_chain_id)
+    return chain_state(connection, chain.id)
+
+
+def know_chain(connection: Connection, chain_id: str, key_chain_id: str | None) -> None:
+    """Make the rows of a chain and of its key chain, where there are none."""
+    for own, before in ((key_chain_id, None), (chain_id, key_chain_id)):
+        known = select(chains.c.id).filter_by(id=own)
+        if own is not None and connection.execute(known).one_or_none() is None:
+            connection.execute(insert(chains).values(id=own, key_chain_id=before))
+
+
+def stop_chain(
+    connection: Connection, chain_id: str, key_chain_id: str | None, reason: str
+) -> None:
+    """Stop a chain; see ``Ledger.stop_chain``."""
+    know_chain(connection, chain_id, key_chain_id)
+    connection.execute(update(chains).where(chains.c.id == chain_id).values(stopped=reason))
+
+
+def chain_state(connection: Connection, chain_id: str) -> ChainState:
+    """Return a chain as both ends see it."""
+    row = connection.execute(select(chains).filter_by(id=chain_id)).one_or_none()
+    newest = (
+        select(outbox.c.sequence, outbox.c.digest)
+        .filter_by(chain_id=chain_id)
+        .order_by(outbox.c.sequence.desc())
+        .limit(1)
+    )
+    head = connection.execute(newest).one_or_none()
+    conflict = select(outbox.c.reason).filter_by(chain_id=chain_id, state=Delivery.CONFLICT)
+    stopped = connection.execute(conflict.limit(1)).scalar_one_or_none()
+    acknowledged = None
+    if row is not None and row.acknowledged_sequence is not None:
+        acknowledged = Link(row.acknowledged_sequence, row.acknowledged_digest)
+    return ChainState(
+        id=chain_id,
+        head=Link(*head) if head else None,
+        acknowledged=acknowledged,
+        vendor_time_ms=row.vendor_time_ms if row else None,
+        stopped=row.stopped if row and row.stopped else stopped,
+    )

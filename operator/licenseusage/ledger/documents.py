@@ -1,0 +1,231 @@
+"""Signed documents and their chains, as they go into the ledger and come out of it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from licenseusage.ledger.records import CycleRecord
+from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.statement import CycleStatement
+
+HISTORY_LOST = "LocalHistoryLost"
+"""Why a chain is stopped: a document of it exists that this ledger does not hold."""
+FORKED = "ChainForked"
+"""Why a chain is stopped: another document exists at a position that this ledger holds."""
+
+
+class Link(NamedTuple):
+    """A position of a chain and the digest of the document there."""
+
+    sequence: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportChain:
+    """The chain that a meter's reports belong to (REPORT_FORMAT §2).
+
+    Attributes:
+        id: Report chain id, 32 hex digits.
+        key_chain_id: Chain of the key statements that must be receipted before its first report.
+    """
+
+    id: str
+    key_chain_id: str
+
+
+class ReportKind(StrEnum):
+    """Kinds of documents in the outbox; the last two are key statements."""
+
+    INTERIM = "Interim"
+    FINAL = "Final"
+    AMENDMENT = "Amendment"
+    ENROLMENT = "Enrolment"
+    SUCCESSION = "Succession"
+
+    @property
+    def is_report(self) -> bool:
+        """Whether it is a report rather than a key statement."""
+        return self in {ReportKind.INTERIM, ReportKind.FINAL, ReportKind.AMENDMENT}
+
+
+class Delivery(StrEnum):
+    """States of a document in the outbox (REPORT_FORMAT §10)."""
+
+    AWAITING_APPROVAL = "AwaitingApproval"
+    PENDING = "Pending"
+    SENDING = "Sending"
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+    CONFLICT = "Conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """The report that an amendment takes the place of.
+
+    Attributes:
+        link: Its position and digest.
+        reason: ``NewEvidence``.
+        note: Both statements in a few words, at most 256 characters.
+    """
+
+    link: Link
+    reason: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportDraft:
+    """Everything the ledger adds to a report; what it is signed from, read in the same transaction.
+
+    Attributes:
+        kind: Interim, Final or Amendment.
+        chain_id: Its chain.
+        sequence: Its position, from 1.
+        previous: Digest of the report before, None at 1.
+        continuity: ``Start`` at 1, else ``Continues``.
+        acknowledged: Newest vendor head that was verified.
+        at_ms: When it is signed: now, or the time of the closing intent.
+        previous_at_ms: When the report before was signed; None at 1.
+        statement: What it states.
+        clock_high_water_ms: Latest time made durable before.
+        vendor_time_ms: ``receivedAt`` of the newest verified receipt.
+        record: The cycle: rules and clock steps.
+        superseded: For an amendment: what it takes the place of.
+    """
+
+    kind: ReportKind
+    chain_id: str
+    sequence: int
+    previous: str | None
+    continuity: str
+    acknowledged: Link | None
+    at_ms: int
+    previous_at_ms: int | None
+    statement: CycleStatement
+    clock_high_water_ms: int
+    vendor_time_ms: int | None
+    record: CycleRecord
+    superseded: Superseded | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDocument:
+    """A signed token and its names: ``jti``, digest (``sha256:…``), token exactly as signed."""
+
+    jti: str
+    digest: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """A signed document and how its delivery stands.
+
+    Attributes:
+        jti: Its name: chain id and position.
+        kind: Which kind of report or key statement.
+        chain_id: Its chain.
+        key_chain_id: For reports: the chain of key statements that goes first. None for those.
+        sequence: Position in the chain.
+        digest: Of the token.
+        token: Exactly as signed.
+        meter_id: None for key statements.
+        cycle: None for key statements.
+        active_text: The number in the report as a column shows it; empty for key statements.
+        created_ms: When it was signed.
+        state: REPORT_FORMAT §10.
+        reason: Of the state: error class or transport reason; empty if none.
+        message: For people.
+        attempts: Sending attempts so far.
+        first_failure_ms: Of the present run of failures; None if none.
+        next_attempt_ms: When it is due; None: never by itself.
+        lease_until_ms: End of the lease while Sending; names the claim.
+        receipt: The verified receipt, exactly as signed.
+        accepted_ms: When the vendor received it.
+        findings: Of the receipt.
+    """
+
+    jti: str
+    kind: ReportKind
+    chain_id: str
+    key_chain_id: str | None
+    sequence: int
+    digest: str
+    token: str
+    meter_id: int | None
+    cycle: Cycle | None
+    active_text: str
+    created_ms: int
+    state: Delivery
+    reason: str = ""
+    message: str = ""
+    attempts: int = 0
+    first_failure_ms: int | None = None
+    next_attempt_ms: int | None = None
+    lease_until_ms: int | None = None
+    receipt: str | None = None
+    accepted_ms: int | None = None
+    findings: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        """Whether the vendor has refused it with a signature: it is a link and counts for nothing.
+
+        (REPORT_FORMAT §6 rule 4.)
+        """
+        return self.state is Delivery.REJECTED and self.receipt is not None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryResult:
+    """What came of one sending, to be recorded.
+
+    Attributes:
+        state: Accepted, Rejected, Conflict, or Pending (try again).
+        reason: Error class or transport reason; empty for Accepted.
+        message: For people; no response body.
+        next_attempt_ms: When to try again; None for Accepted, signed verdicts and Conflict.
+        receipt: The verified receipt, None without one.
+        received_ms: The receipt's ``receivedAt``.
+        findings: Of the receipt.
+        head: The vendor's head in the verified receipt, if it names one that the ledger holds.
+        resend_after: Re-send every *other* accepted document after this position (the vendor's head
+            fell behind); None: nothing to re-send.
+        resend_ms: When those are due; None: now.
+        stopped: ``LocalHistoryLost`` or ``ChainForked``: nothing of this chain is claimed or signed
+            any more until a person decides (REPORT_FORMAT §11); None: it goes on.
+    """
+
+    state: Delivery
+    reason: str = ""
+    message: str = ""
+    next_attempt_ms: int | None = None
+    receipt: str | None = None
+    received_ms: int | None = None
+    findings: tuple[str, ...] = ()
+    head: Link | None = None
+    resend_after: int | None = None
+    resend_ms: int | None = None
+    stopped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainState:
+    """A chain as both ends see it.
+
+    Attributes:
+        id: Chain id.
+        head: Newest position held locally; None before the first document.
+        acknowledged: Newest head of the vendor that was verified.
+        vendor_time_ms: ``receivedAt`` of the newest verified receipt.
+        stopped: Why nothing more is sent or signed (``DeliveryResult.stopped``, or a Conflict);
+            None: it goes on.
+    """
+
+    id: str
+    head: Link | None = None
+    acknowledged: Link | None = None
+    vendor_time_ms: int | None = None
+    stopped: str | None = None

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import DeclaredSource, MeterKey, StoreKey
 from licenseusage.ledger.schema import cycles, facts, stores
-from licenseusage.metering.combine import Combine, Store, day_counts, evaluate
+from licenseusage.metering.combine import Combine, Store, evaluate
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
 from licenseusage.metering.facts import Facts, merge
 from licenseusage.metering.known import Known, intersected, tallied, united
@@ -176,10 +176,6 @@ def _vanished(stores, combine) -> int:
         if isinstance(known, Known):
             domains.setdefault(store.domain, []).append(known)
     return sum(tallied(together(group)).vanished for group in domains.values())
-
-
-def test_day_counts_are_counts_of_bits():
-    assert day_counts([0b1, 0b11, 1 << CYCLE_BIT | 0b1000, 0], CYCLE) == (2, 1, 0, 1)
 
 
 def test_a_declared_store_that_was_never_read_takes_the_upper_bound_away(ledger):

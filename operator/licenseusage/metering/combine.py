@@ -7,7 +7,7 @@ from typing import Protocol
 
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.counts import CountProperties, Counts, tally_counts
-from licenseusage.metering.cycles import CYCLE_BIT, CYCLE_MASK, Cycle, Segment
+from licenseusage.metering.cycles import CYCLE_BIT, Cycle, Segment
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.known import (
     Known,
@@ -191,18 +191,6 @@ def unstable_tally(facts: Facts, properties: Properties, window: int) -> Tally:
 def proves(facts: Facts, properties: Properties, window: int) -> bool:
     """Whether every user active in the window is known to be in ``sure`` or ``maybe``."""
     return properties.keeps_users and bool(facts.closed >> window & 1)
-
-
-def day_counts(words: Iterable[int], cycle: Cycle) -> tuple[int, ...]:
-    """Return how many words have the bit of each day, in the order of the days."""
-    counts = [0] * cycle.days
-    for word in words:
-        days = word & ~CYCLE_MASK
-        while days:
-            lowest = days & -days
-            counts[lowest.bit_length() - 1] += 1
-            days ^= lowest
-    return tuple(counts)
 
 
 def overlap_of(combine: Combine, overlap: Overlap = Overlap.UNKNOWN) -> Overlap:

@@ -40,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unsound: list[str] = []
 
     def report(one: Mutant, noticed: bool) -> None:
+        tried = sum(tally.values()) + 1
+        if one.was and tried % 100 == 0:
+            print(f"{tried} of {len(chosen)} tried", file=sys.stderr, flush=True)
         if not one.was:
             if noticed:
                 unsound.append(one.module)
@@ -96,7 +99,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m hack.mutation", description=__doc__)
     parser.add_argument("modules", nargs="*", help="files of metering; none: all of them")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--seconds", type=float, default=120.0, help="longest run of one mutant")
+    parser.add_argument("--seconds", type=float, default=120.0, help="most CPU time of one mutant")
     parser.add_argument("--sample", type=int, default=0, help="try only so many, chosen at random")
     parser.add_argument("--seed", default="0", help="of the sample")
     options = parser.parse_args(arguments)

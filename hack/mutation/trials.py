@@ -1,6 +1,8 @@
 """One collected test session against many mutants, each in a process forked from it."""
 
+import math
 import os
+import resource
 import signal
 import sys
 import time
@@ -24,7 +26,8 @@ class Trials:
     Attributes:
         chosen: The mutants.
         jobs: How many are tried at the same time.
-        seconds: Longest run of one; a mutant that takes longer is noticed.
+        seconds: Most CPU time of one, whatever else the machine does; a mutant that takes longer
+            is noticed. So is one that takes ten times as long by the clock: it waits for nothing.
         report: Told each mutant and whether a test noticed it, in the order in which they end.
         sound: Whether all tests pass without any mutant.
     """
@@ -75,7 +78,7 @@ class Trials:
         while waiting or running:
             while waiting and len(running) < self.jobs:
                 one = waiting.pop()
-                running[self._forked(session, one)] = one, time.monotonic() + self.seconds
+                running[self._forked(session, one)] = one, time.monotonic() + 10 * self.seconds
             ended, status = os.waitpid(-1, os.WNOHANG)
             if ended:
                 one, _ = running.pop(ended)
@@ -92,6 +95,8 @@ class Trials:
             return process
         noticed = True
         try:
+            limit = math.ceil(self.seconds)
+            resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
             silent = os.open(os.devnull, os.O_WRONLY)
             os.dup2(silent, 1)
             os.dup2(silent, 2)

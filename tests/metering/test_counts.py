@@ -245,11 +245,23 @@ def test_properties_that_no_rule_covers_are_refused(wrong):
         CountProperties(window=Rolling(1), **wrong)
 
 
-def test_unless_declared_users_leave_come_back_and_some_are_missing():
-    cautious = CountProperties(window=Rolling(1))
-    assert (cautious.kept_ms, cautious.relisted, cautious.whole) == (0, True, False)
-    assert (cautious.lag_ms, cautious.age_ms, cautious.self_counted) == (60_000, 0, 0)
-    assert replace(cautious, lag_ms=0, saturates_at=0).saturates_at == 0
+def test_unless_declared_a_count_is_late_by_a_minute_and_promises_nothing():
+    assert CountProperties(DECLARED.window) == CountProperties(
+        window=DECLARED.window,
+        age_ms=0,
+        skew_ms=0,
+        lag_ms=60_000,
+        hidden_ms=0,
+        kept_ms=0,
+        relisted=True,
+        self_counted=0,
+        saturates_at=None,
+        whole=False,
+    )
+
+
+def test_a_count_may_be_capped_at_nobody():
+    assert replace(DECLARED, lag_ms=0, saturates_at=0).saturates_at == 0
 
 
 class TestWindows:

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from licenseusage.metering.cycles import DAY_MS, Cycle
+from licenseusage.metering.combine import Store
+from licenseusage.metering.cycles import CYCLE_BIT, CYCLE_MASK, DAY_MS, Cycle
+from licenseusage.metering.facts import Facts
 from licenseusage.metering.known import Known
 from licenseusage.metering.polled import Polled
 from licenseusage.metering.properties import Properties, Removal
@@ -231,6 +233,13 @@ class TestWhatItProves:
         assert found.possible == set(map(user, "abd"))
         assert found.vanished == {user("d")}
         assert not found.refuted
+
+    def test_of_a_day_or_of_no_cycle_a_roster_proves_nothing(self):
+        facts = Facts(sure={user("a"): CYCLE_MASK | 1}, roster=self.WHOLE)
+        whole = Store("", facts, DECLARED, CYCLE)
+        assert whole.known(CYCLE_BIT) == self.known("a")
+        assert whole.known(0) == Known({user("a")})
+        assert replace(whole, cycle=None).known(CYCLE_BIT) == Known({user("a")})
 
     def test_without_a_roster_only_those_seen_active_are_known(self):
         assert self.known("a", None) == Known({user("a")})

@@ -134,6 +134,19 @@ def test_domains_that_changed_with_the_definition_are_never_united():
     assert evaluate_segments(parts) == Bounds(1, 2)
 
 
+def test_each_of_several_domains_is_united_over_the_segments():
+    parts = {
+        segment: [
+            store(segment, listed(segment, segment.end_ms, ann=segment.end_ms - 5000)),
+            store(
+                segment, listed(segment, segment.end_ms, bob=segment.end_ms - 5000), domain="two"
+            ),
+        ]
+        for segment in (BEFORE, AFTER)
+    }
+    assert evaluate_segments(parts) == Bounds(1, 2)
+
+
 def test_numbers_of_unstable_ids_stand_alone_beside_users_that_can_be_compared():
     early = listed(BEFORE, NOON, LOOSE, ann=NOON - 5000)
     late = listed(AFTER, CYCLE.end_ms, bob=NOON + 5000)

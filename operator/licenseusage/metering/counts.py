@@ -54,8 +54,9 @@ class CountProperties:
         Raises:
             ValueError: A span or number is negative.
         """
-        spans = (self.age_ms, self.skew_ms, self.lag_ms, self.hidden_ms, self.kept_ms or 0)
-        if min(*spans, self.self_counted, self.saturates_at or 0) < 0:
+        spans = (self.age_ms, self.skew_ms, self.lag_ms, self.hidden_ms, self.kept_ms)
+        numbers = (*spans, self.self_counted, self.saturates_at)
+        if any(number is not None and number < 0 for number in numbers):
             raise ValueError(f"spans and numbers must not be negative: {self}")
 
 

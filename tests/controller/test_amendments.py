@@ -1,6 +1,8 @@
 """Evidence that comes after the final: it narrows the statement, or it contradicts it."""
 
 import json
+import shutil
+import subprocess
 import time
 
 import pytest
@@ -9,7 +11,7 @@ from licenseusage.reports.content import Kind
 from licenseusage.reports.report import read_report
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
 from tests.controller.sample import answers
-from tests.controller.stage import until
+from tests.controller.stage import CLI, until
 
 pytestmark = pytest.mark.controlplane
 
@@ -166,3 +168,34 @@ def test_a_cycle_whose_facts_contradict_each_other_ends_unknown_and_names_the_gu
 
 def source(operator):
     return operator.get("shop")["spec"]["sources"][0]
+
+
+def test_what_another_ledger_knew_of_a_final_cycle_amends_it_once_merged(ages):
+    ages.product.users = {"ann": FIRST - 60}
+    ages.crds.apply(licensed(ages, anchor=day(FIRST), at=FIRST))
+    operator = ages.travel(FIRST)
+    until(lambda: operator.status("shop").get("activeUsers") == 1, 30)
+    operator.wait_condition("shop", "Reported", "True", "ReportAccepted")
+    ages.stop()
+    ledger = ages.folder / "operator" / "ledger.sqlite"
+    backup, lost = ages.folder / "backup.sqlite", ages.folder / "lost.sqlite"
+    shutil.copy(ledger, backup)
+    ages.product.users["ben"] = FIRST + 600
+    operator = ages.travel(FIRST + 900)
+    until(lambda: operator.status("shop").get("activeUsers") == 2, 30)
+    ages.stop()
+    ledger.rename(lost)
+    backup.rename(ledger)  # the volume is lost and a backup takes its place
+
+    ages.product.fault = answers(503, b"down")
+    ages.travel(END + DAY + 3600)
+    (final,) = until(lambda: ages.accepted(1), 60)
+    assert final["spec"]["activeText"] == "≥1"
+
+    ages.stop()  # the volume is found again
+    merge = [*CLI, "ledger", "merge", lost, ledger]
+    subprocess.run(merge, env=ages.operator.env, check=True, capture_output=True)
+    operator = ages.travel(END + DAY + 4200)
+    (report,) = until(lambda: delivered(operator, "Accepted"), 60)
+    assert report["spec"]["activeText"] == "≥2"
+    assert report["spec"]["supersedes"]["sequence"] == final["spec"]["sequence"]

@@ -99,7 +99,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m hack.mutation", description=__doc__)
     parser.add_argument("modules", nargs="*", help="files of metering; none: all of them")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--seconds", type=float, default=120.0, help="most CPU time of one mutant")
+    parser.add_argument("--seconds", type=float, default=60.0, help="most CPU time of one mutant")
     parser.add_argument("--sample", type=int, default=0, help="try only so many, chosen at random")
     parser.add_argument("--seed", default="0", help="of the sample")
     options = parser.parse_args(arguments)

@@ -79,19 +79,23 @@ def test_another_contract_begins_with_the_next_cycle_though_its_terms_are_the_sa
     ages.crds.apply(licensed(ages, anchor=day(first), at=first))
     operator = ages.travel(first)
     operator.wait_condition("shop", "Reported", "True", "ReportAccepted")
-    other = ages.vendor.license(anchor=day(first), days=1, subscription="sub-2")
+    other = ages.vendor.license(
+        anchor=day(first), days=1, subscription="sub-2", maximum_active_users=900
+    )
     ages.crds.apply(secret(ages.namespace, "license", **{"license.jwt": other}))
     now = f"licenseusage.dev/requested-at={time.time_ns()}"
     ages.crds.kubectl("annotate", "--overwrite", "lu/shop", "-n", ages.namespace, now)
     until(lambda: "sub-2" in enrolled(ages), 30)
     (told,) = (c for c in operator.status("shop")["conditions"] if c["type"] == "Licensed")
     assert f"Its first cycle begins on {day(first + DAY)};" in told["message"]
+    assert operator.status("shop")["maximumActiveUsers"] == 500
 
-    ages.travel(first + 2 * DAY)
+    operator = ages.travel(first + 2 * DAY)
     finals = until(lambda: ages.accepted(2), 60)
     envelopes = [read_report(r["spec"]["token"]).envelope for r in finals]
     assert [one.subscription for one in envelopes] == ["sub-1", "sub-2"]
     assert [r["spec"]["cycle"]["index"] for r in finals] == [0, 1]
+    until(lambda: operator.status("shop").get("maximumActiveUsers") == 900, 30)
 
 
 def test_a_final_refused_for_its_date_is_issued_anew_and_later_cycles_wait_for_it(ages):

@@ -14,7 +14,7 @@ from licenseusage.controller.conditions import Problem, Status, Verdict
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.errors import Stalled, UsageError
 from licenseusage.ledger.records import Meter, Subscribed
-from licenseusage.metering.cycles import Terms
+from licenseusage.metering.cycles import Terms, cycle_at
 from licenseusage.reports.keys import VendorKeys
 from licenseusage.reports.licence import (
     License,
@@ -37,7 +37,7 @@ class Licensing:
         meter: The meter with its grids; without grids there is no cycle to count in.
         license: The last verified licence; None with ``spec.cycle``, or before any was valid.
         verdict: The condition ``Licensed``; None with ``spec.cycle``.
-        maximum: Contracted maximum of active users; None: none.
+        maximum: Contracted maximum of active users in the cycle that runs; None: none.
     """
 
     meter: Meter
@@ -122,8 +122,7 @@ async def step(
         terms = check_for_operator(found)
     except UsageError as error:
         verdict = _refusal(error, where, counting=bool(meter.grids))
-        maximum = known.maximum_active_users if known else None
-        return Licensing(meter, known, verdict, maximum)
+        return Licensing(meter, known, verdict, _maximum(meter, known, now_ms))
     if known is None or known.digest != found.digest:
         meter = await books.do(
             lambda ledger: ledger.keep_terms(
@@ -139,7 +138,7 @@ async def step(
         f"Licence {found.license_id} of {found.vendor} for product {found.product} is valid until "
         f"{date.fromtimestamp(found.expires_s).isoformat()}.{_coming(meter, now_ms)}",
     )
-    return Licensing(meter, found, verdict, found.maximum_active_users)
+    return Licensing(meter, found, verdict, _maximum(meter, found, now_ms))
 
 
 def spec_terms(usage: LicenseUsage) -> Terms:
@@ -162,6 +161,14 @@ def spec_terms(usage: LicenseUsage) -> Terms:
             f"LicenseUsage {usage.key}: spec.cycle.anchorDate must be a day like 2026-01-15.",
         ) from None
     return Terms(anchor, cycle.length_days, cycle.length_months)
+
+
+def _maximum(meter: Meter, license_: License | None, now_ms: int) -> int | None:
+    """Return the contracted maximum of the cycle that runs, which may have begun under another."""
+    cycle = cycle_at(meter.grids, now_ms)
+    token = None if cycle is None else meter.license_of(cycle)
+    belongs = license_ if token is None else stored_license(token)
+    return None if belongs is None else belongs.maximum_active_users
 
 
 def _coming(meter: Meter, now_ms: int) -> str:

@@ -72,15 +72,9 @@ DnsLabel = Annotated[
 ]
 
 
-class LastActive(ApiModel):
-    """Where a user's last activity stands, and how it is written."""
+class WrittenTime(ApiModel):
+    """How the product writes a time."""
 
-    path: JMESPath | None = Field(
-        default=None,
-        description="path is a JMESPath over a user that gives the time of the last activity. "
-        "null, an empty text, 0 or nothing means never active. Required, unless the preset names "
-        "one.",
-    )
     format: TimeFormat | None = Field(
         default=None,
         description="format is Auto (RFC 3339, or a number of seconds or milliseconds since "
@@ -100,30 +94,24 @@ class LastActive(ApiModel):
     )
 
 
-class EventTime(ApiModel):
+class LastActive(WrittenTime):
+    """Where a user's last activity stands, and how it is written."""
+
+    path: JMESPath | None = Field(
+        default=None,
+        description="path is a JMESPath over a user that gives the time of the last activity. "
+        "null, an empty text, 0 or nothing means never active. Required, unless the preset names "
+        "one.",
+    )
+
+
+class EventTime(WrittenTime):
     """When an event happened, and how that is written."""
 
     path: JMESPath | None = Field(
         default=None,
         description="path is a JMESPath over a message that gives the time of its event. Required, "
         "unless the preset names one.",
-    )
-    format: TimeFormat | None = Field(
-        default=None,
-        description="format is Auto (RFC 3339, or a number of seconds or milliseconds since "
-        "1970), EpochSeconds, EpochMillis or a strptime pattern. Auto if neither this nor the "
-        "preset says.",
-    )
-    naive_timezone: TimeZone | None = Field(
-        default=None,
-        description="naiveTimezone is the IANA time zone of times that are written without an "
-        "offset. UTC if neither this nor the preset says.",
-    )
-    granularity: Granularity | None = Field(
-        default=None,
-        description="granularity is the step of the times: Millisecond, Second, Minute, Hour or "
-        "Day. If neither this nor the preset says: Second, or Day for a format without a time of "
-        "day.",
     )
 
 

@@ -146,14 +146,15 @@ def _broken(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Pass()
         case ast.Expr(value=ast.Call()):
             yield ast.Pass()
-        case ast.Return(value=value) if value is not None and not _is_none(value):
+        case ast.Return(value=value) if value is not None and not _is_no(value):
             yield ast.Return(ast.Constant(None))
         case ast.comprehension(target=target, iter=source, ifs=[_, *rest], is_async=kind):
             yield ast.comprehension(target, source, rest, kind)
 
 
-def _is_none(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_no(node: ast.AST) -> bool:
+    """Whether it is None, or False, for which None is as good."""
+    return isinstance(node, ast.Constant) and (node.value is None or node.value is False)
 
 
 def _told(node: ast.AST) -> str:

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from licenseusage.metering.counts import (
     ESTIMATE_WITHIN_MS,
@@ -226,6 +228,35 @@ def test_an_upper_bound_below_the_lower_is_a_conflict():
     parts = [about(1, (0, 0), (START, middle)), about(1, (0, 0), (middle, END))]
     assert stated(*parts, about(5, (START, END - 1))).conflict
     assert not stated(*parts, about(2, (START, END - 1))).conflict
+
+
+INSTANTS = st.integers(0, 6)
+SAMPLES = st.lists(
+    st.builds(
+        Sample,
+        users=st.integers(0, 5),
+        first_ms=INSTANTS,
+        last_ms=INSTANTS,
+        covers_from_ms=INSTANTS,
+        covers_until_ms=INSTANTS,
+        computed_ms=INSTANTS,
+        read_ms=INSTANTS,
+        full=st.booleans(),
+    ),
+    max_size=8,
+)
+
+
+@given(SAMPLES, st.integers(0, 2))
+def test_a_count_contradicts_another_if_it_is_lower_than_one_that_lies_within_it(samples, own):
+    assert contradictory(samples, own) == any(
+        low.full
+        and low.users < one.users - own
+        and low.covers_from_ms <= one.first_ms
+        and one.last_ms < low.covers_until_ms
+        for low in samples
+        for one in samples
+    )
 
 
 @pytest.mark.parametrize(

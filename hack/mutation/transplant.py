@@ -7,6 +7,7 @@ that tests that were collected before run against the broken rules.
 
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -31,7 +32,7 @@ def transplant(module: ModuleType, source: str) -> None:
                 old.__kwdefaults__ = new[name].__kwdefaults__
     for name, old_value in list(vars(module).items()):
         value = vars(broken).get(name)
-        if isinstance(old_value, int | tuple | str) and value != old_value:
+        if isinstance(old_value, int | tuple | str | datetime | timedelta) and value != old_value:
             _rebind(name, old_value, value)
 
 

@@ -77,7 +77,10 @@ def _usage(
         grids = with_terms(grids, later, at_ms)
     boundaries = _boundaries(grids, start_ms, end_ms)
     shops, sources, combine = draw_sources(random_, name, boundaries, start_ms, end_ms, peaceful)
-    shortest = min((b - a) // HOUR_MS for a, b in pairwise(boundaries))
+    # Terms that come near the end have their first cycle after it.
+    first = [each.cycle(0) for _, each in timeline]
+    lengths = [b - a for a, b in pairwise(boundaries)] + [c.end_ms - c.start_ms for c in first]
+    shortest = min(lengths) // HOUR_MS
     least = max(
         -(-(s["guarantees"]["lagSeconds"] + 120 * s["intervalMinutes"]) // 3600) for s in sources
     )

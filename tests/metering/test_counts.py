@@ -362,6 +362,31 @@ class TestWindows:
         assert span.first_earliest_ms == ms("2026-10-25T00:30")
         assert span.first_latest_ms == ms("2026-10-25T01:30") + 1
 
+    def test_a_months_first_midnight_that_happened_twice_is_read_both_ways(self):
+        """On 2026-11-01 Havana turned its clocks from 01:00 back to 00:00."""
+        at = ms("2026-11-20T12:00")
+        span = CalendarMonthToDate(ZoneInfo("America/Havana")).span(at, at)
+        assert span.first_earliest_ms == ms("2026-11-01T04:00")
+        assert span.first_latest_ms == ms("2026-11-01T05:00")
+
+    @pytest.mark.parametrize(
+        ("zone", "now", "earliest", "latest"),
+        [
+            # On 2004-04-30 Cairo turned its clocks from 00:00 to 01:00, Baghdad on 1982-05-01.
+            ("Africa/Cairo", "2004-05-31T12:00", "2004-04-29T21:00", "2004-04-30T21:00"),
+            ("Asia/Baghdad", "1982-05-31T12:00", "1982-04-29T21:00", "1982-04-30T21:00"),
+        ],
+    )
+    def test_a_last_day_whose_midnight_never_was_is_read_both_ways(
+        self, zone, now, earliest, latest
+    ):
+        span = RollingCalendarMonth(ZoneInfo(zone)).span(ms(now), ms(now))
+        assert (span.first_earliest_ms, span.first_latest_ms) == (ms(earliest), ms(latest) + 1)
+
+    @pytest.mark.parametrize("window", [CalendarMonthToDate(), Rolling(DAY_MS), FromTo(0, 1)])
+    def test_all_windows_but_the_rolling_month_always_advance(self, window):
+        assert window.advances(ms("2026-03-30"), ms("2026-03-31"))
+
     def test_a_months_first_midnight_that_never_was_is_read_both_ways(self):
         """On 2011-12-31 Samoa had skipped a day; a midnight that was skipped stays harmless."""
         zone = ZoneInfo("America/Sao_Paulo")  # 2017-10-15 began at 01:00

@@ -82,7 +82,8 @@ def test_a_failing_source_gives_the_reason_of_the_gap_at_the_end():
     assert coverage(0, 100_000, [failing]).gaps == (Gap(60, 100, "Unauthorized"),)
     never = Observed([], "Unauthorized")
     assert coverage(0, 100_000, [never]).gaps == (Gap(0, 100, "Unauthorized"),)
-    assert coverage(0, 100_000, [Observed([])]).gaps == (Gap(0, 100, "BeforeFirstPoll"),)
+    for fresh in (Observed([]), Observed([], interval_ms=60_000)):
+        assert coverage(0, 100_000, [fresh]).gaps == (Gap(0, 100, "BeforeFirstPoll"),)
 
 
 def test_without_a_source_nothing_is_observed():
@@ -100,6 +101,17 @@ def test_gaps_that_touch_keep_their_own_reasons():
     one = seconds((0, 50, "x"), (60, 100, "One"))
     two = seconds((0, 55, "x"), (70, 100, "Two"))
     assert coverage(0, 100_000, [one, two]).gaps == (Gap(50, 60, "One"), Gap(60, 70, "Two"))
+
+
+def test_gaps_that_touch_for_the_same_reason_are_one():
+    one = seconds((0, 50, "x"), (60, 100, "Same"))
+    two = seconds((0, 60, "x"), (70, 100, "Same"))
+    assert coverage(0, 100_000, [one, two]).gaps == (Gap(50, 70, "Same"),)
+
+
+def test_a_cycle_that_begins_later_is_covered_from_its_own_start():
+    source = seconds((0, 60, "x"), (80, 100, "Timeout"))
+    assert coverage(50_000, 100_000, [source]) == Coverage(30, (Gap(60, 80, "Timeout"),))
 
 
 def test_the_parts_of_a_second_are_never_called_observed():
@@ -121,6 +133,26 @@ def test_at_most_32_gaps_and_the_nearest_are_joined():
     fits = coverage(0, 3_250_000, [seconds(*spans)])
     assert not fits.merged
     assert len(fits.gaps) == 32
+
+
+def test_of_joined_gaps_the_longer_ones_reason_stands_or_the_earlier_ones():
+    def joined(near: int, length: int) -> Gap:
+        """33 gaps of 50 s, but for one of ``length`` that begins a second after the one before."""
+        at = [(100 * n, 100 * n + 50) for n in range(33)]
+        at[near] = (at[near - 1][1] + 1, at[near - 1][1] + 1 + length)
+        observed = [(0, 0, "x")]
+        for number, (start, end) in enumerate(at):
+            observed[-1] = (observed[-1][0], start, observed[-1][2])
+            observed.append((end, end, f"R{number}"))
+        observed[-1] = (observed[-1][0], 3300, observed[-1][2])
+        (gap,) = set(coverage(0, 3_300_000, [seconds(*observed)]).gaps) - {
+            Gap(start, end, f"R{number}") for number, (start, end) in enumerate(at)
+        }
+        return gap
+
+    assert joined(5, 10) == Gap(400, 461, "R4")
+    assert joined(5, 50) == Gap(400, 501, "R4")
+    assert joined(32, 51) == Gap(3100, 3202, "R32")
 
 
 @given(
@@ -186,6 +218,12 @@ class TestGapAround:
         source = seconds((0, 50, "x"), (80, 100, "y"))
         assert gap_around(90_000, [source]) is None
         assert gap_around(120_000, [source]) is None
+        assert gap_around(-1, [source]) is None
+
+    def test_the_nearest_successes_on_either_side_tell(self):
+        source = seconds((0, 10, "x"), (20, 50, "x"), (80, 100, "y"), (200, 300, "z"))
+        assert gap_around(60_000, [source]) == (50_000, 80_000)
+        assert [gap_around(at, [source]) for at in (25_000, 80_000, 90_000)] == [None] * 3
 
     def test_the_widest_of_several_sources(self):
         sources = [seconds((0, 50, "x"), (80, 100, "y")), seconds((0, 40, "x"), (70, 100, "y"))]

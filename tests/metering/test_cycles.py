@@ -1,5 +1,6 @@
 """Cycles: whole UTC days on a grid from the anchor, half-open."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -15,6 +16,7 @@ from licenseusage.metering.cycles import (
     Terms,
     cycle_at,
     first_grid,
+    grid_at,
     next_cycle,
     with_terms,
 )
@@ -120,6 +122,11 @@ def test_months_from_a_day_that_not_every_month_has_are_refused():
     Terms(date(2026, 1, 31), length_days=30)
 
 
+def test_the_longest_cycles_and_the_last_index_are_those_of_the_format():
+    assert Terms(date(2026, 1, 1), length_days=62).cycle(100_000).days == 62
+    assert Terms(date(2026, 1, 1), length_months=2).cycle(0).days == 59
+
+
 @pytest.mark.parametrize("index", [-1, 100_001])
 def test_an_index_beyond_the_format_is_refused(index):
     with pytest.raises(ValueError, match="not in 0"):
@@ -199,6 +206,41 @@ class TestNewTerms:
     def test_terms_without_a_contract_leave_the_one_of_the_cycles_that_run(self):
         begun = with_terms([], DAYS, self.now, "old")
         assert with_terms(begun, DAYS, self.now) == begun
+
+    def test_cycles_counted_before_those_without_a_contract_stay_as_they_were(self):
+        grids = (first_grid(DAYS, "old"), Grid(DAYS.cycle(10).end_ms, MONTHS))
+        later = ms("2027-01-20")
+        assert with_terms(grids, MONTHS, later, "first") == (
+            grids[0],
+            replace(grids[1], subscription="first"),
+        )
+
+    def test_terms_that_come_with_the_first_instant_of_a_cycle_wait_for_its_end(self):
+        first = DAYS.cycle(0)
+        assert with_terms([self.old], MONTHS, first.start_ms) == (
+            self.old,
+            Grid(first.end_ms, MONTHS),
+        )
+
+    def test_terms_that_come_with_the_end_of_the_old_cycle_take_the_place_of_the_new_ones(self):
+        other = Terms(date(2026, 1, 1), length_months=1)
+        boundary = DAYS.cycle(10).end_ms
+        assert with_terms(self.changed, other, boundary) == (self.old, Grid(boundary, other))
+
+    def test_of_several_grids_the_one_at_the_cycles_end_says_what_comes_next(self):
+        later = Grid(MONTHS.cycle(11).end_ms, Terms(date(2027, 3, 1), length_days=7))
+        assert next_cycle((*self.changed, later), self.now) == MONTHS.cycle(11)
+        assert next_cycle((*self.changed, later), MONTHS.cycle(11).start_ms) == later.first()
+
+    def test_before_the_anchor_of_the_new_terms_no_cycle_runs(self):
+        late = Terms(date(2027, 3, 1), length_days=30)
+        assert cycle_at(with_terms([self.old], late, self.now), ms("2027-02-01")) is None
+
+    def test_the_first_instant_of_a_grid_belongs_to_its_first_cycle(self):
+        assert cycle_at([self.old], DAYS.cycle(0).start_ms) == DAYS.cycle(0)
+        assert grid_at([self.old], DAYS.cycle(0).start_ms) == self.old
+        assert grid_at([self.old], DAYS.cycle(0).start_ms - 1) is None
+        assert grid_at([], self.now) is None
 
     def test_before_the_anchor_the_first_cycle_is_next(self):
         assert cycle_at([self.old], ms("2026-01-01")) is None

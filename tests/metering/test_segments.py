@@ -47,6 +47,7 @@ def test_windows_are_cut_to_the_segment_and_days_keep_their_numbers():
         2: (day + DAY_MS, CYCLE.end_ms),
     }
     assert AFTER.day_of(NOON) == 1
+    assert set(Segment(CYCLE, day, CYCLE.end_ms).windows()) == {CYCLE_BIT, 1, 2}
 
 
 def test_a_window_has_ended_with_its_part_of_the_segment():

@@ -7,7 +7,7 @@ people signed in now) say nothing about a span of time: there is no window for t
 
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import NamedTuple, Protocol
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -136,7 +136,7 @@ def _local(at_ms: int, zone: tzinfo) -> datetime:
 
 
 def _midnight(local: datetime) -> datetime:
-    return local.replace(hour=0, minute=0, second=0, microsecond=0)
+    return datetime.combine(local, time.min, local.tzinfo)
 
 
 def _length(month: datetime) -> int:

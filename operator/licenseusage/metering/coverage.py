@@ -176,8 +176,6 @@ def _united(gaps: Iterable[Gap]) -> list[Gap]:
     for gap in sorted(gaps):
         if not united or gap.start_s > united[-1].end_s:
             united.append(gap)
-        elif gap.start_s == united[-1].end_s and gap.reason != united[-1].reason:
-            united.append(gap)
         elif gap.end_s > united[-1].end_s:
             if gap.reason == united[-1].reason:
                 united[-1] = replace(united[-1], end_s=gap.end_s)

@@ -237,8 +237,8 @@ def first_grid(terms: Terms, subscription: str | None = None) -> Grid:
 
 def grid_at(grids: Sequence[Grid], at_ms: int) -> Grid | None:
     """Return the grid in force at ``at_ms``, None if there is none; ``grids`` ascend."""
-    index = bisect_left(grids, at_ms + 1, key=lambda grid: grid.from_ms)
-    return grids[index - 1] if index else None
+    index = _in_force(grids, at_ms)
+    return grids[index] if index >= 0 else None
 
 
 def cycle_at(grids: Sequence[Grid], at_ms: int) -> Cycle | None:
@@ -254,10 +254,15 @@ def next_cycle(grids: Sequence[Grid], at_ms: int) -> Cycle | None:
         return None
     current = cycle_at(grids, at_ms)
     if current is not None:
-        following = grid_at(grids, current.end_ms) or grids[-1]
+        following = grids[_in_force(grids, current.end_ms)]
         return following.terms.first_from(max(current.end_ms, following.from_ms))
-    later = [grid for grid in grids if grid.first().start_ms > at_ms]
-    return later[0].first() if later else None
+    # One begins later: else a cycle of the last grid would run.
+    return next(first for grid in grids if (first := grid.first()).start_ms > at_ms)
+
+
+def _in_force(grids: Sequence[Grid], at_ms: int) -> int:
+    """Return which grid is in force at an instant; -1: none yet."""
+    return bisect_left(grids, at_ms + 1, key=lambda grid: grid.from_ms) - 1
 
 
 def with_terms(
@@ -278,7 +283,7 @@ def with_terms(
         from_ms = current.end_ms
     else:
         from_ms = begun.pop().from_ms  # its first cycle has not started
-    if begun and begun[-1].terms == terms:
+    if begun[-1].terms == terms:
         if subscription is None or begun[-1].subscription == subscription:
             return tuple(begun)
         if begun[-1].subscription is None:

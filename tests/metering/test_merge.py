@@ -32,6 +32,11 @@ def facts(draw: st.DrawFn) -> Facts:
     )
 
 
+@given(facts())
+def test_nothing_adds_nothing(a):
+    assert merge(a, Facts()) == merge(Facts(), a) == a
+
+
 @given(facts(), facts())
 def test_merge_is_commutative(a, b):
     assert merge(a, b) == merge(b, a)

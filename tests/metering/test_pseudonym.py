@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 
 from licenseusage.metering.pseudonym import Pseudonymiser, identity_domain, key_id
 
@@ -47,3 +48,4 @@ def test_whatever_changes_the_ids_changes_the_domain():
     assert len({identity_domain(*parts) for parts in [usual, *changed]}) == 6
     reordered = ("product", {"log": "userid", "graph": "id"}, "Trim", "key")
     assert identity_domain(*usual) == identity_domain(*reordered)
+    assert re.fullmatch("[0-9a-f]{16}", identity_domain(*usual))

@@ -79,6 +79,16 @@ def test_the_column_of_a_running_cycle(bounds, text):
             "1 person signed in again since",
         ),
         (
+            said(Bounds(412, 413), uncertainty=(Uncertainty("RemovedUsers", 1),)),
+            "at least 412, at most 413: 1 person was removed before it could be ruled out that "
+            "they were active",
+        ),
+        (
+            said(Bounds(412, 414), uncertainty=(Uncertainty("RemovedUsers", 2),)),
+            "at least 412, at most 414: 2 people were removed before it could be ruled out that "
+            "they were active",
+        ),
+        (
             said(Bounds(412, 419), uncertainty=(Uncertainty("HiddenActivity", 7),)),
             "at least 412, at most 419: the product may hide activity after the time it shows; "
             "this concerns 7 people",
@@ -124,7 +134,7 @@ def test_the_refuted_property_is_named_with_what_was_declared():
     sentence = refuted_by("graph", declared)
     assert "source graph" in sentence
     assert "removal: Never" in sentence
-    assert "lagSeconds: 60 or hiddenSeconds: 5" in sentence
+    assert "lagSeconds: 60 or hiddenSeconds: 5 (" in sentence
 
 
 def test_the_guarantees_of_a_roster_that_may_be_false_are_named():
@@ -153,6 +163,16 @@ def test_the_guarantees_of_a_roster_that_may_be_false_are_named():
 def test_uncertainty_has_a_reason_and_the_number_of_people(properties, domains, reason):
     assert uncertainty_of(Bounds(3, 5), properties, domains) == (Uncertainty(reason, 2),)
     assert uncertainty_of(Bounds(0, 5), properties, domains) == (Uncertainty(reason, 5),)
+
+
+def test_those_who_had_left_the_listing_are_told_apart_from_the_others():
+    assert uncertainty_of(Bounds(3, 8), [STABLE], 1, vanished=2) == (
+        Uncertainty("RemovedUsers", 2),
+        Uncertainty("BoundaryGap", 3),
+    )
+    assert uncertainty_of(Bounds(3, 8), [STABLE], 1, vanished=9) == (
+        Uncertainty("RemovedUsers", 5),
+    )
 
 
 @pytest.mark.parametrize("bounds", [Bounds(5, 5), Bounds(5, None), Bounds(5, 4, conflict=True)])

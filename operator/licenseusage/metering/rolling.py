@@ -42,8 +42,8 @@ class RollingProperties:
         Raises:
             ValueError: The window is empty, or a span negative.
         """
-        spans = (self.age_ms, self.skew_ms, self.lag_ms, self.hidden_ms, self.kept_ms or 0)
-        if self.window_ms < 1 or min(spans) < 0:
+        spans = (self.age_ms, self.skew_ms, self.lag_ms, self.hidden_ms, self.kept_ms)
+        if self.window_ms < 1 or any(span is not None and span < 0 for span in spans):
             raise ValueError(f"the window must be at least 1 ms, spans not negative: {self}")
 
     @property

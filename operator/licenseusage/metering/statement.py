@@ -238,9 +238,7 @@ def refuted_by(source: str, properties: Properties) -> str:
 
 
 def _why_bounded(statement: CycleStatement) -> str:
-    gap = (statement.bounds.upper or 0) - statement.bounds.lower
-    reasons = statement.uncertainty or (Uncertainty(BOUNDARY_GAP, gap),)
-    return "; ".join(_why(each, statement.boundary_gap_ms) for each in reasons)
+    return "; ".join(_why(each, statement.boundary_gap_ms) for each in statement.uncertainty)
 
 
 def _why(uncertainty: Uncertainty, boundary_gap_ms: tuple[int, int] | None) -> str:

@@ -247,6 +247,20 @@ SAMPLES = st.lists(
 )
 
 
+@pytest.mark.parametrize(
+    "within",
+    [
+        [(3, (2, 2)), (7, (1, 3))],
+        [(7, (2, 3)), (3, (2, 2)), (5, (1, 1))],
+    ],
+)
+def test_of_all_counts_within_another_the_greatest_contradicts_it(within):
+    low = about(6, (0, 9), covers=(0, 4))
+    samples = [about(users, span) for users, span in within]
+    assert contradictory([low, *samples], 0)
+    assert not contradictory([low._replace(users=7), *samples], 0)
+
+
 @given(SAMPLES, st.integers(0, 2))
 def test_a_count_contradicts_another_if_it_is_lower_than_one_that_lies_within_it(samples, own):
     assert contradictory(samples, own) == any(

@@ -82,7 +82,7 @@ def control_plane() -> Iterator[ControlPlane]:
 def crds(control_plane: ControlPlane) -> ControlPlane:
     """The control plane with our custom resources installed and served."""
     control_plane.apply(CRDS)
-    control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    control_plane.await_crds()
     return control_plane
 
 

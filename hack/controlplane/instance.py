@@ -258,6 +258,25 @@ class ControlPlane:
             manifests = json.dumps({"apiVersion": "v1", "kind": "List", "items": [*manifests]})
         return self.kubectl(*command, "-f", "-", stdin=manifests).stdout
 
+    def await_crds(self, seconds: float = 60.0) -> None:
+        """Return once every custom resource is served.
+
+        ``kubectl wait`` fails on one that is too new to have a condition.
+
+        Raises:
+            ControlPlaneError: Not within ``seconds``.
+        """
+        deadline = time.monotonic() + seconds
+        while waiting := [crd["metadata"]["name"] for crd in self._crds() if not _established(crd)]:
+            if time.monotonic() > deadline:
+                raise ControlPlaneError(f"not served after {seconds:g} s: {', '.join(waiting)}")
+            time.sleep(0.05)
+
+    def _crds(self) -> list[dict[str, Any]]:
+        found = json.loads(self.kubectl("get", "crds", "-o", "json").stdout)
+        items: list[dict[str, Any]] = found["items"]
+        return items
+
     def create_namespace(self, name: str, labels: Mapping[str, str] | None = None) -> None:
         """Create a namespace and, as kube-controller-manager would, its ServiceAccount ``default``.
 
@@ -345,3 +364,8 @@ class ControlPlane:
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(config, sort_keys=False))
         return path
+
+
+def _established(crd: Mapping[str, Any]) -> bool:
+    conditions = crd.get("status", {}).get("conditions") or ()
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)

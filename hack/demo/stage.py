@@ -27,7 +27,6 @@ USAGE: Final = "sample"
 PRODUCT: Final = "sample-product"
 ENTITLED: Final = 3_500
 PODS: Final = 3
-_KINDS: Final = ("licenseusages", "usagereports", "usagereceipts")
 _START_SECONDS: Final = 30.0
 
 
@@ -38,8 +37,7 @@ class StageError(Exception):
 def set_up_cluster(cp: ControlPlane) -> None:
     """Install what ``kubectl apply -k manifests/base`` would, but for the pod and its volume."""
     cp.apply(ROOT / "crds")
-    names = [f"crd/{kind}.licenseusage.dev" for kind in _KINDS]
-    cp.kubectl("wait", "--for=condition=Established", *names, "--timeout=30s")
+    cp.await_crds()
     cp.create_namespace(NAMESPACE)
     cp.create_namespace(OPERATOR_NAMESPACE)
     for name in ("service-account", "rbac-operator", "rbac-collector", "rbac-people"):

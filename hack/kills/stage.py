@@ -14,7 +14,6 @@ from hack.kills.product import TOKEN, Product
 from hack.kills.vendor import Vendor
 
 NAMESPACE: Final = "kills"
-_KINDS: Final = ("licenseusages", "usagereports", "usagereceipts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +56,7 @@ def operator_environment(cp: ControlPlane, vendor: Vendor, ledger: Path) -> dict
 def set_up(cp: ControlPlane, vendor: Vendor, subjects: Sequence[Subject]) -> None:
     """Install the custom resources, and everything an administrator applies."""
     cp.apply(ROOT / "crds")
-    names = [f"crd/{kind}.licenseusage.dev" for kind in _KINDS]
-    cp.kubectl("wait", "--for=condition=Established", *names, "--timeout=60s")
+    cp.await_crds()
     cp.create_namespace(NAMESPACE)
     for subject in subjects:
         ports = {"http": subject.product.port}

@@ -90,5 +90,5 @@ def installed(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> I
         # As people do it: client-side, all at once.
         control_plane.kubectl("apply", "-k", str(MANIFESTS.parent / "crds"))
         control_plane.kubectl("apply", "-k", str(MANIFESTS / "base"))
-        control_plane.kubectl("wait", "--for=condition=Established", "crds", "--all")
+        control_plane.await_crds()
         yield Installed(control_plane, log)

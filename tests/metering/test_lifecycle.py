@@ -91,6 +91,11 @@ class TestPolls:
         due = next_poll_ms(schedule(CLOSING - 20 * SECOND), START)
         assert due == self.closing
 
+    def test_products_are_asked_for_it_within_five_seconds_of_each_other(self):
+        for key in (f"key-{number}" for number in range(20)):
+            due = next_poll_ms(schedule(CLOSING - 20 * SECOND, key=key), START)
+            assert due == CLOSING + spread_ms(key, 5 * SECOND)
+
     def test_a_slow_product_is_not_polled_twice_in_a_row_for_it(self):
         slow = schedule(CLOSING - 20 * SECOND, duration_ms=10 * SECOND)
         assert next_poll_ms(slow, START) == CLOSING + 80 * SECOND

@@ -6,7 +6,7 @@ seed repeats a run's choices, not its instants.
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -94,12 +94,16 @@ class Plan:
     _number: int = 0
     _deleted: int | None = None
     _restore_at: int = 0
+    _unread: int | None = None
     _seen: list[str] = field(default_factory=list)
 
     def next(self, now_s: float) -> Life:
         """Return the next life; ``now_s`` is the clock at the end of the one before."""
         rng = self.rng
         self._number += 1
+        delete, restore = self._coming_and_going()
+        if (late := self._late_evidence(int(now_s) + 1)) is not None:
+            return replace(late, delete=delete, restore=restore)
         move = rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
         starts = _start(rng, move, int(now_s) + 1)
         watches = move is Move.BEFORE_END
@@ -107,7 +111,6 @@ class Plan:
         rest_until = midnight + _CLOSING_SECONDS if watches else 0
         armed, after = self._watched_end(midnight - starts) if watches else self._end()
         armed = dict.fromkeys(filter(only_at_the_beginning, self.sweep), 1) | armed
-        delete, restore = self._coming_and_going()
         away = move is Move.GRACE or rng.random() < 0.06
         return Life(
             number=self._number,
@@ -147,6 +150,31 @@ class Plan:
         if rng.random() < 0.5:
             return {rng.choice(AT_THE_END): rng.randint(1, self.meters)}, None
         return {}, (0, seconds + rng.uniform(-1, _CLOSING_SECONDS))
+
+    def _late_evidence(self, now_s: int) -> Life | None:
+        """Leave a cycle to end unread, and in the next life let its product answer again.
+
+        Evidence that comes after a final is the only occasion for an amendment, and rare otherwise.
+        """
+        amending = [place for place in self.sweep if "mend" in place]
+        once = [place for place in self.sweep if only_at_the_beginning(place)]
+        unread = self._unread
+        if unread is not None:
+            self._unread, move = None, Move.SOON
+        elif amending and self.rng.random() < 0.15:
+            self._unread, move = self.rng.randrange(self.meters), Move.GRACE
+        else:
+            return None
+        return Life(
+            number=self._number,
+            move=move,
+            starts_s=_start(self.rng, move, now_s),
+            armed=dict.fromkeys((*amending, *once), 1),
+            kill_after=None,
+            rest_until_s=0,
+            down=self._unread,
+            request=unread,
+        )
 
     def _asking(self) -> float:
         """An annotation is the only occasion for some places of the sweep."""

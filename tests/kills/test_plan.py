@@ -58,6 +58,19 @@ def test_what_happens_only_at_the_beginning_is_swept_in_every_life_until_then():
         assert set(once) <= plan.next(BEGIN).armed.keys()
 
 
+def test_while_amendments_are_to_be_reached_cycles_end_unread_and_are_read_afterwards():
+    made = lives(5, sweep=["before ledger amend_cycle"])
+    read = [
+        after
+        for life, after in pairwise(made)
+        if life.move is Move.GRACE and after.request is not None and after.request == life.down
+    ]
+    assert len(read) > 20
+    assert {life.down for life in read} == {None}
+    assert all(set(life.armed) == {"before ledger amend_cycle"} for life in read)
+    assert not any(life.kill_after for life in read)
+
+
 def test_an_object_that_is_deleted_comes_back():
     made = lives(3)
     deleted = [life.delete for life in made if life.delete is not None]

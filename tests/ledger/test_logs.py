@@ -1,5 +1,6 @@
 """Event logs in the ledger: position, ranges and facts are one; statements of logs and lists."""
 
+import itertools
 import random
 import sqlite3
 from contextlib import closing
@@ -308,6 +309,7 @@ def test_a_crash_between_any_two_steps_leaves_position_and_facts_together(ledger
 # -- with lists --
 
 LIST = declared()
+_numbers = itertools.count(1)
 
 
 @st.composite
@@ -352,7 +354,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory):
 @given(together(), st.sampled_from(Combine))
 def test_the_ledger_states_lists_and_logs_as_the_pure_rules_do(shared, history, combine):
     truth, polls = history
-    key = MeterKey("default", f"meter-{len(shared.meters())}", "product")
+    key = MeterKey("default", f"meter-{next(_numbers)}", "product")
     meter = shared.ensure_meter(key, START).id
     shared.keep_terms(meter, TERMS, START)
     listed, log = Facts(), LogFacts()

@@ -106,7 +106,7 @@ AT_THE_END: Final = (
 
 _BEGINNING = (
     "ledger create", "create secrets", "ledger ensure_meter", "ledger keep_terms",
-    "ledger add_key_statement", "ledger resend_if_rerouted", "Enrolment",
+    "ledger add_key_statement", "ledger resend_if_rerouted", "Enrolment", "update secrets",
 )  # fmt: skip
 
 

@@ -156,12 +156,10 @@ class Plan:
 
         Evidence that comes after a final is the only occasion for an amendment, and rare otherwise.
         """
-        amending = [place for place in self.sweep if "mend" in place]
-        once = [place for place in self.sweep if only_at_the_beginning(place)]
         unread = self._unread
         if unread is not None:
             self._unread, move = None, Move.SOON
-        elif amending and self.rng.random() < 0.15:
+        elif any("mend" in place for place in self.sweep) and self.rng.random() < 0.15:
             self._unread, move = self.rng.randrange(self.meters), Move.GRACE
         else:
             return None
@@ -169,7 +167,7 @@ class Plan:
             number=self._number,
             move=move,
             starts_s=_start(self.rng, move, now_s),
-            armed=dict.fromkeys((*amending, *once), 1),
+            armed=dict.fromkeys(self.sweep, 1),
             kill_after=None,
             rest_until_s=0,
             down=self._unread,

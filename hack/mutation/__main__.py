@@ -40,9 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unsound: list[str] = []
 
     def report(one: Mutant, noticed: bool) -> None:
-        tried = sum(tally.values()) + 1
-        if one.was and tried % 100 == 0:
-            print(f"{tried} of {len(chosen)} tried", file=sys.stderr, flush=True)
         if not one.was:
             if noticed:
                 unsound.append(one.module)
@@ -51,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tally[one.module, "killed" if noticed else "equivalent" if known_one else "survived"] += 1
         if not noticed and not known_one:
             print(f"survived, line {one.line}: {one.name}", flush=True)
+        if (tried := tally.total()) % 100 == 0:
+            print(f"{tried} of {len(chosen)} tried", file=sys.stderr, flush=True)
 
     # A module that is not broken must go unnoticed, else the trials themselves are what is noticed.
     controls = [Mutant(name, 0, 0, "", "", _source(name), "", "") for name in options.modules]

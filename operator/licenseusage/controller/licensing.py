@@ -5,10 +5,11 @@ are others. What is wrong with the licence that is there now is the condition ``
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 
 from licenseusage.api.conditions import Reason
 from licenseusage.api.licenseusage import LicenseUsage
+from licenseusage.api.model import rfc3339
 from licenseusage.controller.books import Books
 from licenseusage.controller.conditions import Problem, Status, Verdict
 from licenseusage.controller.secrets import SecretReader
@@ -136,7 +137,7 @@ async def step(
         Status.TRUE,
         Reason.LICENSE_VALID,
         f"Licence {found.license_id} of {found.vendor} for product {found.product} is valid until "
-        f"{date.fromtimestamp(found.expires_s).isoformat()}.{_coming(meter, now_ms)}",
+        f"{_day(1000 * found.expires_s)}.{_coming(meter, now_ms)}",
     )
     return Licensing(meter, found, verdict, _maximum(meter, found, now_ms))
 
@@ -176,11 +177,14 @@ def _coming(meter: Meter, now_ms: int) -> str:
     first = meter.grids[-1].first()
     if len(meter.grids) == 1 or first.start_ms <= now_ms:
         return ""
-    day = datetime.fromtimestamp(first.start_ms // 1000, UTC).date()
     return (
-        f" Its first cycle begins on {day}; a cycle that runs until then is reported under the "
-        f"licence before."
+        f" Its first cycle begins on {_day(first.start_ms)}; a cycle that runs until then is "
+        f"reported under the licence before."
     )
+
+
+def _day(at_ms: int) -> str:
+    return rfc3339(at_ms)[:10]
 
 
 async def _token(reader: SecretReader, namespace: str, name: str, key: str, now_s: float) -> bytes:

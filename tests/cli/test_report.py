@@ -93,12 +93,48 @@ def test_everything_given_everything_checked(run, desk):
 
 def test_the_table_ends_with_the_answer(run, desk):
     done = run(
-        *("report", "verify", "1.jwt", "--receipt", "1.receipt", "--vendor-keys", "jwks.json")
+        *("report", "verify", "1.jwt", "--receipt", "1.receipt", "--vendor-keys", "jwks.json"),
+        *("--enrolment", "enrolment.jwt"),
     )
     assert done.code == 0
     assert "receipt verified: Accepted by https://vendor.example" in done.out
-    assert "not checked   needs --enrolment" in done.out
     assert done.out.endswith("\nOK\n")
+
+
+def test_a_receipt_does_not_stand_for_the_signature_of_the_report(run, desk):
+    done = run(
+        *("report", "verify", "1.jwt", "--receipt", "1.receipt", "--vendor-keys", "jwks.json")
+    )
+    assert done.code == 3
+    assert "receipt verified: Accepted by https://vendor.example" in done.out
+    assert "not checked   needs --enrolment" in done.out
+    assert done.out.endswith("\nnot checked: signature of 1.jwt\nNOT DETERMINED\n")
+
+
+def test_one_signature_that_was_not_checked_is_enough_not_to_be_ok(run, desk):
+    from licenseusage.cli.verification import Answer, Finding, Level, answer
+
+    checked = Finding("1.jwt", "signature", Level.GOOD, "Valid", "")
+    unchecked = Finding("2.jwt", "signature", Level.NOT_CHECKED, "NoEnrolment", "")
+    assert answer([checked]) is Answer.OK
+    assert answer([checked, unchecked]) is Answer.UNDETERMINED
+    assert answer([]) is Answer.UNDETERMINED
+
+
+def test_an_enrolment_without_the_vendors_keys_checks_no_signature(run, desk):
+    done = run("report", "verify", "1.jwt", "--enrolment", "enrolment.jwt")
+    assert done.code == 3
+    assert "not checked: keys of enrolment, signature of 1.jwt, receipt of 1.jwt" in done.out
+
+
+def test_what_was_not_checked_is_named_beside_an_answer_that_is_ok(run, desk):
+    done = run(
+        *("report", "verify", "1.jwt", "3.jwt", "--vendor-keys", "jwks.json"),
+        *("--enrolment", "enrolment.jwt"),
+    )
+    assert done.code == 0
+    chain = Sent.from_token(TOKENS[0]).chain_id[:8]
+    assert f"not checked: receipt of 2 documents, chain {chain}\nOK\n" in done.out
 
 
 def test_a_usage_report_brings_its_own_receipt(run, desk):
@@ -107,13 +143,15 @@ def test_a_usage_report_brings_its_own_receipt(run, desk):
         *("report", "verify", "-", "--vendor-keys", "jwks.json", "--output", "json"),
         stdin=json.dumps(item),
     )
-    assert done.code == 0
+    assert done.code == 3
     assert checks(done)["production-8ee9a1f2-000001", "receipt"] == ("ok", "Accepted")
+    assert json.loads(done.out)["ok"] is False
 
 
 def test_without_evidence_nothing_is_determined(run, desk):
     done = run("report", "verify", "1.jwt")
     assert done.code == 3
+    assert "not checked: signature of 1.jwt" in done.out
     assert done.out.endswith("NOT DETERMINED\n")
 
 

@@ -10,7 +10,14 @@ from licenseusage.cli.documents import Document, read_documents, read_vendor_key
 from licenseusage.cli.exits import NOT_OK, UNDETERMINED
 from licenseusage.cli.output import Output, OutputOption, print_fields, print_json, print_table
 from licenseusage.cli.times import show_time
-from licenseusage.cli.verification import Evidence, Finding, Level, verify_documents
+from licenseusage.cli.verification import (
+    Answer,
+    Evidence,
+    Finding,
+    answer,
+    not_checked,
+    verify_documents,
+)
 from licenseusage.clock import clock_from
 from licenseusage.reports.content import Content
 from licenseusage.reports.report import Report, read_report
@@ -92,11 +99,13 @@ def verify(
     signed by the vendor and needs --vendor-keys; it vouches for the very bytes of its report. What
     cannot be checked with what was given is said, not passed over.
 
-    Exit code 0: all that was checked is in order. 1: something is not, or the vendor rejected it.
-    3: nothing could be checked, or a file could not be read.
+    Exit code 0: every signature was checked and nothing is wrong. 1: something is not as it should
+    be, or the vendor rejected it. 3: the signature of a report was not checked, or a file could not
+    be read.
 
     Examples:
         kubectl get usagereport NAME -o yaml | licenseusage report verify - --vendor-keys jwks.json
+            --enrolment enrolment.jwt
 
         licenseusage report verify report.jwt --receipt receipt.jwt --vendor-keys jwks.json
             --enrolment enrolment.jwt
@@ -111,20 +120,16 @@ def verify(
     )
     found = verify_documents(documents, evidence)
     _print(found, output)
-    levels = {finding.level for finding in found}
-    if Level.BAD in levels:
-        raise typer.Exit(NOT_OK)
-    if Level.GOOD not in levels:
-        raise typer.Exit(UNDETERMINED)
+    if answer(found) is not Answer.OK:
+        raise typer.Exit(NOT_OK if answer(found) is Answer.NOT_OK else UNDETERMINED)
 
 
 def _print(found: list[Finding], output: Output) -> None:
-    ok = not any(finding.level is Level.BAD for finding in found)
-    checked = any(finding.level is Level.GOOD for finding in found)
     if output is Output.JSON:
         print_json(
             {
-                "ok": ok and checked,
+                "ok": answer(found) is Answer.OK,
+                "answer": answer(found).value,
                 "checks": [
                     {
                         "document": finding.source,
@@ -142,7 +147,9 @@ def _print(found: list[Finding], output: Output) -> None:
         ["DOCUMENT", "CHECK", "RESULT", "WHAT"],
         [(one.source, one.check, one.level.value, one.message) for one in found],
     )
-    typer.echo(("OK" if ok else "NOT OK") if checked or not ok else "NOT DETERMINED")
+    if missing := not_checked(found):
+        typer.echo(missing)
+    typer.echo(answer(found).value)
 
 
 def _decoded(document: Document) -> dict[str, object]:

@@ -19,6 +19,9 @@ from licenseusage.reports.report import authenticate_report, check_content
 from licenseusage.reports.tokens import decode
 from licenseusage.reports.typs import REPORT
 
+SIGNATURE = "signature"
+"""The check of who signed a report, and of what it says."""
+
 
 class Level(StrEnum):
     """Outcome of one check; ``NOT_CHECKED``: the evidence for it was not given."""
@@ -56,6 +59,44 @@ class Finding:
     level: Level
     reason: str
     message: str
+
+
+class Answer(StrEnum):
+    """What all checks together come to.
+
+    ``UNDETERMINED``: nothing is wrong, but the signature of a report was not checked. A receipt
+    tells that the vendor has these bytes; who signed them it does not tell.
+    """
+
+    OK = "OK"
+    NOT_OK = "NOT OK"
+    UNDETERMINED = "NOT DETERMINED"
+
+
+def answer(found: Sequence[Finding]) -> Answer:
+    """Return what the checks come to: OK only if the signature of every report was checked."""
+    if any(one.level is Level.BAD for one in found):
+        return Answer.NOT_OK
+    signatures = [one for one in found if one.check == SIGNATURE]
+    checked = bool(signatures) and all(one.level is Level.GOOD for one in signatures)
+    return Answer.OK if checked else Answer.UNDETERMINED
+
+
+def not_checked(found: Sequence[Finding]) -> str:
+    """Return what was not checked, in words; empty if everything was."""
+    documents: dict[str, list[str]] = {}
+    for one in found:
+        if one.level is Level.NOT_CHECKED:
+            documents.setdefault(one.check, []).append(one.source)
+    said = [
+        ", ".join(sources) if check == "chain" else f"{check} of {_several(sources)}"
+        for check, sources in documents.items()
+    ]
+    return f"not checked: {', '.join(said)}" if said else ""
+
+
+def _several(sources: Sequence[str]) -> str:
+    return sources[0] if len(sources) == 1 else f"{len(sources)} documents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +158,7 @@ def _signature(
 ) -> Finding:
     if installation is None:
         message = "needs --enrolment (and --vendor-keys)"
-        return Finding(document.source, "signature", Level.NOT_CHECKED, "NoEnrolment", message)
+        return Finding(document.source, SIGNATURE, Level.NOT_CHECKED, "NoEnrolment", message)
     try:
         envelope = authenticate_report(
             document.token, license_=installation.license, keys=installation.keys
@@ -126,12 +167,12 @@ def _signature(
             envelope, license_=installation.license, now_s=evidence.now_s
         ).content
     except UsageError as error:
-        return _bad(document.source, "signature", error)
+        return _bad(document.source, SIGNATURE, error)
     message = (
         f"{content.kind.value} {envelope.sequence} of {envelope.namespace}/{envelope.name}, "
         f"cycle {content.cycle.index}, {content.accuracy}"
     )
-    return Finding(document.source, "signature", Level.GOOD, "Valid", message)
+    return Finding(document.source, SIGNATURE, Level.GOOD, "Valid", message)
 
 
 def _receipt(document: Document, evidence: Evidence) -> tuple[Finding, Receipt | None]:

@@ -19,6 +19,8 @@ READY := .venv/.ready
 # Read by `make demo` (hack/demo).
 export ONCE
 export LICENSE
+# Read by whatever needs a control plane (hack/controlplane); KUBEBUILDER_ASSETS is as well.
+export CONTROLPLANE_VERSION
 # The venv decides what is imported, not the shell that make was called from.
 unexport PYTHONPATH
 unexport PYTHONHOME
@@ -30,8 +32,8 @@ help: ## say this
 	@sed -n 's/^\([a-z][a-z0-9]*\):.*## \(.*\)$$/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 	@echo
 	@echo 'Needed: Python >= 3.11, make, and the network for the first run. Go >= 1.26 only where the'
-	@echo 'prebuilt control plane cannot be fetched, and for the tests of event logs, unless there is a'
-	@echo 'nats-server >= 2.10; node and npm for the JupyterHub test.'
+	@echo 'prebuilt control plane cannot be fetched (it is then built once, in 8 to 16 minutes), and for the'
+	@echo 'tests of event logs, unless there is a nats-server >= 2.10; node and npm for the JupyterHub test.'
 
 # -- see it work
 
@@ -97,7 +99,7 @@ image: ## the operator's image [CONTAINER=podman] [IMAGE=name:tag]
 	$(CONTAINER) build --file operator/Dockerfile --tag $(IMAGE) .
 
 .PHONY: controlplane
-controlplane: $(READY) ## fetch or build etcd, kube-apiserver and kubectl (once; kept in the user's cache)
+controlplane: $(READY) ## fetch or build etcd, kube-apiserver and kubectl (once; kept in the user's cache) [CONTROLPLANE_VERSION=1.37.2]
 	@$(BIN)/python -m hack.controlplane prepare
 
 .PHONY: nats
@@ -118,10 +120,19 @@ clean: ## remove what was made here (control plane and NATS server stay in the u
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+define NO_PACKAGES
+error: the Python packages cannot be installed. Needed once, and then kept:
+  - a Python package index: go online, or let pip.conf or PIP_INDEX_URL name a mirror (HTTPS_PROXY a proxy);
+  - etcd, kube-apiserver and kubectl: fetched in seconds to a minute where github.com can be reached; else
+    built with Go >= 1.26 in 8 to 16 minutes; or KUBEBUILDER_ASSETS names a folder that has them.
+pip said at last (the rest: .venv/pip.log):
+endef
+export NO_PACKAGES
+
 $(READY): requirements/dev.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo 'error: no $(PYTHON) in PATH; Python >= 3.11 is needed (make PYTHON=/path/to/python3.12 takes another one)' >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python >= 3.11 is needed (make PYTHON=/path/to/python3.12 takes another one)" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt 2> .venv/pip.log || { echo "$$NO_PACKAGES" >&2; tail -n 1 .venv/pip.log >&2; exit 3; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 
+from hack.controlplane import versions
 from hack.controlplane.binaries import cached, find
 from hack.controlplane.errors import ControlPlaneError
 from hack.controlplane.instance import ControlPlane
@@ -13,7 +14,11 @@ from hack.controlplane.progress import Progress
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return its exit code: 0 ok, 1 not there, 2 usage, 3 cannot be had."""
-    parser = argparse.ArgumentParser(prog="python -m hack.controlplane", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m hack.controlplane",
+        description=f"{__doc__} {versions.VARIABLE} says which Kubernetes it must be "
+        f"({' or '.join(versions.BUILDS)}).",
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("prepare", help="find, fetch or build etcd, kube-apiserver and kubectl")
     commands.add_parser("path", help="print their folder (for KUBEBUILDER_ASSETS); builds nothing")

@@ -50,34 +50,40 @@ def find(
 
     In this order: ``KUBEBUILDER_ASSETS``; the user's cache; the envtest release archive, if its
     checksum is known; a build from their Go modules. The last two fill the cache.
+    ``CONTROLPLANE_VERSION`` says which Kubernetes it must be, but for ``KUBEBUILDER_ASSETS``.
 
     Raises:
         ControlPlaneError: None of these can be had; the message says what to install. Also if
-            ``KUBEBUILDER_ASSETS`` is set but incomplete, or an archive has not the known checksum.
+            ``KUBEBUILDER_ASSETS`` is set but incomplete, the version is unknown, or an archive has
+            not the known checksum.
     """
     progress = progress if progress is not None else Progress()
     releases = releases if releases is not None else archive.Releases.from_env(env)
     platform = platform if platform is not None else versions.Platform.current()
     if env.get(ASSETS):
         return _from_assets(Path(env[ASSETS]))
-    cache = cache_folder(env)
-    fetched = cache / f"envtest-{releases.version}-{platform.os}-{platform.arch}"
-    built = cache / built_name(platform)
     if (found := cached(env, releases=releases, platform=platform)) is not None:
         return found
+    wanted = versions.wanted(env)
+    cache = cache_folder(env)
     with _lock(cache, progress):
         if (found := cached(env, releases=releases, platform=platform)) is not None:
             return found
         missing: list[str] = []
-        if releases.checksum(platform) is not None:
+        if wanted in (None, releases.version) and releases.checksum(platform) is not None:
+            fetched = cache / fetched_name(releases, platform)
             try:
                 _fill(fetched, lambda into: archive.fetch(releases, platform, into, progress))
                 return _complete(fetched, "envtest release archive")
             except archive.Unavailable as error:
-                progress.say(f"{error}; building instead")
                 missing.append(str(error))
+        kubernetes = wanted or versions.KUBERNETES
+        built = cache / built_name(platform, kubernetes)
         try:
-            _fill(built, lambda into: build.build(into, progress, env))
+            go = build.go_command(env)
+            for reason in missing:
+                progress.say(f"{reason}; building instead")
+            _fill(built, lambda into: build.build(go, into, progress, env, kubernetes))
         except build.NoBuild as error:
             raise ControlPlaneError(_advice([*missing, str(error)])) from error
         return _complete(built, "built from Go modules")
@@ -89,21 +95,30 @@ def cached(
     releases: archive.Releases | None = None,
     platform: versions.Platform | None = None,
 ) -> Binaries | None:
-    """Return what the user's cache holds of these versions, or None; fetches and builds nothing."""
+    """Return what the user's cache holds of these versions, or None; fetches and builds nothing.
+
+    Raises:
+        ControlPlaneError: The environment asks for a version that is not known.
+    """
     releases = releases if releases is not None else archive.Releases.from_env(env)
     platform = platform if platform is not None else versions.Platform.current()
-    cache = cache_folder(env)
-    fetched = cache / f"envtest-{releases.version}-{platform.os}-{platform.arch}"
-    # Both names hold the versions, and a folder appears whole or not at all.
-    if releases.checksum(platform) is not None and fetched.is_dir():
+    cache, wanted = cache_folder(env), versions.wanted(env)
+    # All names hold the versions, and a folder appears whole or not at all.
+    fetched = cache / fetched_name(releases, platform)
+    if wanted in (None, releases.version) and releases.checksum(platform) and fetched.is_dir():
         return _complete(fetched, "cache, from the envtest release archive")
-    built = cache / built_name(platform)
+    built = cache / built_name(platform, wanted or versions.KUBERNETES)
     return _complete(built, "cache, built from Go modules") if built.is_dir() else None
 
 
-def built_name(platform: versions.Platform) -> str:
+def fetched_name(releases: archive.Releases, platform: versions.Platform) -> str:
+    """Return the cache entry's name of an unpacked archive."""
+    return f"envtest-{releases.version}-{platform.os}-{platform.arch}"
+
+
+def built_name(platform: versions.Platform, kubernetes: str = versions.KUBERNETES) -> str:
     """Return the cache entry's name of a build: it changes with each version that goes into it."""
-    return f"etcd-{versions.ETCD}-kubernetes-{versions.KUBERNETES}-{platform.os}-{platform.arch}"
+    return f"etcd-{versions.ETCD}-kubernetes-{kubernetes}-{platform.os}-{platform.arch}"
 
 
 def cache_folder(env: Mapping[str, str]) -> Path:
@@ -159,11 +174,13 @@ def _advice(seen: list[str]) -> str:
     reasons = "\n".join(f"  - {reason}" for reason in seen)
     go = ".".join(str(part) for part in versions.GO)
     return (
-        f"no control plane (etcd {versions.ETCD}, Kubernetes {versions.KUBERNETES}) can be had:\n"
+        f"no control plane (etcd, kube-apiserver, kubectl) can be had:\n"
         f"{reasons}\n"
         f"One of these helps:\n"
-        f"  - install Go >= {go} (https://go.dev/dl/) and go online once: the programs are built\n"
-        f"    in about 8 minutes on 2 cores, then kept in the cache;\n"
+        f"  - go online once (HTTPS_PROXY names a proxy): the archive is fetched in seconds to a\n"
+        f"    minute, then kept in the cache; {archive.BASE_URL_VARIABLE} names a mirror of it;\n"
+        f"  - install Go >= {go} (https://go.dev/dl/) and let it reach its module proxy once: the\n"
+        f"    programs are built in 8 to 16 minutes on 2 cores, then kept in the cache;\n"
         f"  - set {ASSETS} to a folder with {', '.join(versions.NAMES)}\n"
-        f"    (setup-envtest of controller-runtime makes one)."
+        f"    (setup-envtest of controller-runtime makes one). This needs no network."
     )

@@ -1,7 +1,7 @@
 """Builds the control plane from its Go modules with the ordinary go tool.
 
-The modules' versions are those of the committed go.mod and go.sum files beside this one, which the
-go tool verifies; nothing else is fetched and nothing is patched.
+The modules' versions are those of the committed go.mod and go.sum files below this folder, which
+the go tool verifies; nothing else is fetched and nothing is patched.
 """
 
 import os
@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from hack.controlplane import versions
 from hack.controlplane.progress import Progress
@@ -30,7 +29,7 @@ class Program:
 
     Attributes:
         name: Of the file.
-        module: Folder of its go.mod, beside this file.
+        module: Folder of its go.mod, relative to this file's.
         package: Go import path of its main package.
         variables: Go variables set at link time, so that it tells its version.
     """
@@ -41,44 +40,50 @@ class Program:
     variables: Mapping[str, str]
 
 
-_MAJOR, _MINOR, _ = versions.KUBERNETES.split(".")
-_KUBERNETES_VERSION = {
-    "k8s.io/component-base/version.gitVersion": f"v{versions.KUBERNETES}",
-    "k8s.io/component-base/version.gitMajor": _MAJOR,
-    "k8s.io/component-base/version.gitMinor": _MINOR,
-    "k8s.io/client-go/pkg/version.gitVersion": f"v{versions.KUBERNETES}",
-}
-ETCD: Final = Program("etcd", "etcd", "go.etcd.io/etcd/server/v3", {})
-KUBE_APISERVER: Final = Program(
-    "kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", _KUBERNETES_VERSION
-)
-KUBECTL: Final = Program(
-    "kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl", _KUBERNETES_VERSION
-)
+def programs(kubernetes: str) -> tuple[Program, ...]:
+    """Return what is built for a Kubernetes version of `versions.BUILDS`; etcd is always ours."""
+    major, minor, _ = kubernetes.split(".")
+    told = {
+        "k8s.io/component-base/version.gitVersion": f"v{kubernetes}",
+        "k8s.io/component-base/version.gitMajor": major,
+        "k8s.io/component-base/version.gitMinor": minor,
+        "k8s.io/client-go/pkg/version.gitVersion": f"v{kubernetes}",
+    }
+    module = f"kubernetes/{kubernetes}"
+    return (
+        Program("etcd", "etcd", "go.etcd.io/etcd/server/v3", {}),
+        Program("kube-apiserver", module, "k8s.io/kubernetes/cmd/kube-apiserver", told),
+        Program("kubectl", module, "k8s.io/kubernetes/cmd/kubectl", told),
+    )
 
 
 def build(
+    go: str,
     into: Path,
     progress: Progress,
     env: Mapping[str, str] = os.environ,
-    programs: tuple[Program, ...] = (ETCD, KUBE_APISERVER, KUBECTL),
+    kubernetes: str = versions.KUBERNETES,
 ) -> None:
-    """Build ``programs`` into the folder ``into``.
+    """Build the three programs into the folder ``into`` with the go command ``go``.
 
     Raises:
-        NoBuild: There is no Go, it is too old, or its build failed (with the end of what it said).
+        NoBuild: A build failed (with the end of what it said).
     """
-    go = _go(env)
     progress.say(
-        f"etcd {versions.ETCD} and Kubernetes {versions.KUBERNETES} are built once, "
-        f"in about 8 minutes on 2 cores, and then kept"
+        f"etcd {versions.ETCD} and Kubernetes {kubernetes} are built once, in 8 to 16 minutes on "
+        f"2 cores, and then kept"
     )
-    for program in programs:
+    for program in programs(kubernetes):
         with progress.step(f"building {program.name}"):
             _build(go, program, into, progress, env)
 
 
-def _go(env: Mapping[str, str]) -> str:
+def go_command(env: Mapping[str, str]) -> str:
+    """Return the go command to build with.
+
+    Raises:
+        NoBuild: There is none in PATH, or it is too old.
+    """
     wanted = ".".join(str(part) for part in versions.GO)
     go = shutil.which("go", path=env.get("PATH"))
     if go is None:

@@ -2,6 +2,7 @@ import io
 import os
 import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from hack.controlplane import ControlPlaneError, find, versions
 from hack.controlplane.archive import BASE_URL, Releases
 from hack.controlplane.binaries import built_name, cache_folder
-from hack.controlplane.build import ETCD, KUBE_APISERVER, KUBECTL, build
+from hack.controlplane.build import programs as built_programs
 from hack.controlplane.progress import Progress
 
 # Loaded by pytest as conftest; what it defines is shared through its fixtures and these names.
@@ -28,8 +29,8 @@ def look(machine, releases=NO_RELEASES, progress=None, **env):
     )
 
 
-def cached_build(machine: Machine) -> Path:
-    folder = machine.cache / built_name(PLATFORM)
+def cached_build(machine: Machine, kubernetes: str = versions.KUBERNETES) -> Path:
+    folder = machine.cache / built_name(PLATFORM, kubernetes)
     folder.mkdir(parents=True)
     for name in ALL:
         (folder / name).touch(mode=0o755)
@@ -87,7 +88,7 @@ def test_a_build_uses_the_committed_modules_as_they_are(machine):
     look(machine)
     root = Path(versions.__file__).parent
     folders = [call.split()[0] for call in machine.calls]
-    assert folders == [str(root / "etcd"), *[str(root / "kubernetes")] * 2]
+    assert folders == [str(root / "etcd"), *[str(root / f"kubernetes/{versions.KUBERNETES}")] * 2]
     assert all("-mod=readonly" in call and "-trimpath" in call for call in machine.calls)
     assert f"gitVersion=v{versions.KUBERNETES}" in machine.calls[1]
 
@@ -99,7 +100,68 @@ def test_a_build_is_kept(machine):
     assert len(machine.calls) == 3
 
 
+# -- the version is a parameter
+
+
+@pytest.mark.parametrize("version", versions.BUILDS)
+def test_the_version_asked_for_is_built_from_its_own_modules(machine, archive_server, version):
+    machine.install_go()
+    found = look(machine, archive_server.releases(), CONTROLPLANE_VERSION=version)
+    assert found.folder == machine.cache / built_name(PLATFORM, version)
+    assert archive_server.asked == []  # the release of these tests is another version
+    assert f"gitVersion=v{version}" in machine.calls[1]
+    assert f"kubernetes/{version} " in machine.calls[1]
+
+
+def test_the_version_asked_for_is_fetched_if_it_is_the_release(machine, archive_server):
+    version = versions.ENVTEST
+    releases = replace(archive_server.releases(), version=version)
+    found = look(machine, releases, CONTROLPLANE_VERSION=f"v{version}")
+    assert found.folder == machine.cache / f"envtest-{version}-linux-amd64"
+
+
+def test_another_version_in_the_cache_is_not_what_was_asked_for(machine, archive_server):
+    machine.install_go()
+    other, wanted = versions.BUILDS
+    cached_build(machine, other)
+    assert wanted in look(machine, CONTROLPLANE_VERSION=wanted).folder.name
+
+
+def test_an_unknown_version_is_refused_with_those_that_are_known(machine):
+    with pytest.raises(
+        ControlPlaneError, match=r"CONTROLPLANE_VERSION=1\.9\.9 .* 1\.37\.2 and 1\.36"
+    ):
+        look(machine, CONTROLPLANE_VERSION="1.9.9")
+
+
+def test_the_release_that_is_fetched_can_be_built_too():
+    assert versions.ENVTEST in versions.BUILDS
+    assert versions.KUBERNETES in versions.BUILDS
+
+
 # -- the archive
+
+
+def test_every_platform_has_the_checksum_of_its_own_archive():
+    systems = {f"{system}/{arch}" for system in ("linux", "darwin") for arch in ("amd64", "arm64")}
+    sums = versions.ENVTEST_SHA512
+    assert set(sums) == systems
+    assert all(re.fullmatch("[0-9a-f]{128}", told) for told in sums.values())
+    assert len(set(sums.values())) == len(systems)
+
+
+def test_an_archive_of_this_machine_is_fetched_from_the_committed_release(machine, archive_server):
+    releases = Releases(archive_server.url)
+    with pytest.raises(ControlPlaneError, match=versions.ENVTEST_SHA512[str(PLATFORM)]):
+        look(machine, releases)  # it serves other bytes than the published ones
+    tag = f"envtest-v{versions.ENVTEST}"
+    assert archive_server.asked == [f"/{tag}/{tag}-linux-amd64.tar.gz"]
+
+
+def test_nothing_of_an_archive_is_looked_at_before_its_checksum_is_right(machine, archive_server):
+    archive_server.body = b"no archive at all"
+    with pytest.raises(ControlPlaneError, match="It was not used"):
+        look(machine, archive_server.releases(sha512="0" * 128))
 
 
 def test_a_wrong_checksum_is_refused_and_nothing_is_kept_or_built(machine, archive_server):
@@ -164,8 +226,8 @@ def test_without_network_and_go_the_message_says_what_to_install(machine, archiv
         )
     message = str(caught.value)
     assert "no go command in PATH" in message
-    assert "install Go >= 1.26" in message
-    assert "KUBEBUILDER_ASSETS" in message
+    for way in ("go online once", "install Go >= 1.26", "KUBEBUILDER_ASSETS", "8 to 16 minutes"):
+        assert way in message
     assert "Connection refused" in message
 
 
@@ -203,16 +265,19 @@ def test_the_cache_follows_xdg_and_ignores_a_relative_path():
     assert cache_folder({"XDG_CACHE_HOME": "c", "HOME": "/h"}).is_relative_to("/h/.cache")
 
 
-def test_versions_are_those_of_the_committed_modules():
+@pytest.mark.parametrize("version", versions.BUILDS)
+def test_versions_are_those_of_the_committed_modules(version):
     root = Path(versions.__file__).parent
     etcd = (root / "etcd/go.mod").read_text()
-    kubernetes = (root / "kubernetes/go.mod").read_text()
+    kubernetes = (root / f"kubernetes/{version}/go.mod").read_text()
     assert f"go.etcd.io/etcd/server/v3 v{versions.ETCD}\n" in etcd
-    assert f"require k8s.io/kubernetes v{versions.KUBERNETES}\n" in kubernetes
-    assert versions.GO == tuple(map(int, re.search(r"^go (\d+)\.(\d+)", etcd, re.M).groups()))
-    assert all(version in built_name(PLATFORM) for version in (versions.ETCD, versions.KUBERNETES))
+    assert f"require k8s.io/kubernetes v{version}\n" in kubernetes
+    for module in (etcd, kubernetes):
+        needed = re.search(r"^go (\d+)\.(\d+)", module, re.M)
+        assert versions.GO == tuple(map(int, needed.groups()))
+    assert all(told in built_name(PLATFORM, version) for told in (versions.ETCD, version))
 
 
 def test_the_programs_are_those_that_are_looked_for():
-    assert tuple(program.name for program in (ETCD, KUBE_APISERVER, KUBECTL)) == versions.NAMES
-    assert build.__defaults__[-1] == (ETCD, KUBE_APISERVER, KUBECTL)
+    for version in versions.BUILDS:
+        assert tuple(program.name for program in built_programs(version)) == versions.NAMES

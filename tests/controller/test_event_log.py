@@ -63,7 +63,7 @@ def poll_now(crds, operator, name="cloud"):
 
 def test_an_event_log_is_counted_and_goes_on_after_a_kill(crds, place, broker, operator):
     broker.publish(*(message(name, now_ms()) for name in "abc"))
-    broker.publish(message("a", now_ms(), "events.FileUploaded"))
+    broker.publish(message("a", now_ms(), "events.FileDownloaded"))
     crds.create_pod(place, "cloud-0", labels={"app": "cloud"}, ports={"nats": broker.server.port})
     crds.apply(log_usage())
     until(lambda: operator.status("cloud").get("activeUsers") == 3, 60)

@@ -26,6 +26,7 @@ from licenseusage.sources.presets import effective
 
 STREAM = "main-queue"
 KEY = b"k" * 32
+UPLOADS = ("events.BytesReceived", "events.UploadReady")
 
 
 def person(name: str) -> str:
@@ -38,20 +39,37 @@ def message(
     at_ms: int,
     kind: str = "events.UserSignedIn",
     *,
-    uploader: bool = False,
-    impersonated: bool = False,
+    user_type: int | None = 1,
+    idp: str = "https://idp.example.org",
+    impersonated: int | None = None,
     **more: Any,
 ) -> bytes:
-    """One message: an envelope with the payload as base64 of JSON; nanoseconds in the time."""
-    whom = (
-        {"idp": "https://idp.example.org", "opaque_id": person(name), "type": 1} if name else None
-    )
-    payload: dict[str, Any] = {"Timestamp": {"seconds": at_ms // 1000, "nanos": 0}, **more}
-    if uploader:
-        payload["ExecutingUser"] = {"id": whom, "username": name, "mail": f"{name}@example.org"}
+    """One message: an envelope with the payload as base64 of JSON; nanoseconds in the time.
+
+    Args:
+        name: Whom the event names; None: nobody.
+        at_ms: When it was.
+        kind: Its type. What tells of an upload names its user in a way of its own.
+        user_type: Of whom it names: 1 member, 3 service account, 5 guest, 6 of another server, 7
+            lightweight. None: it is left out, as the product does where it does not know it.
+        idp: The identity provider of whom it names.
+        impersonated: Type of who really acted, where that was in the name of another one.
+        more: Other members of the payload.
+    """
+    whom: dict[str, Any] | None = None
+    if name is not None:
+        whom = {"idp": idp, "opaque_id": person(name)}
+        # The session of an upload does not remember the type of its user.
+        if user_type is not None and kind not in UPLOADS:
+            whom["type"] = user_type
+    payload: dict[str, Any] = {"Timestamp": {"seconds": at_ms // 1000, "nanos": 0}}
+    if kind in UPLOADS:
+        user = {"id": whom, "username": name, "mail": f"{name}@example.org"}
+        payload["ExecutingUser"] = user if whom else None
     else:
         payload["Executant"] = whom
-    payload["ImpersonatingUser"] = {"id": {"opaque_id": "guest"}} if impersonated else None
+    visitor = {"id": {"idp": "public", "opaque_id": "guest", "type": impersonated}}
+    payload |= {"ImpersonatingUser": visitor if impersonated else None, **more}
     stamp = datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     envelope = {
         "ID": str(uuid.uuid4()),

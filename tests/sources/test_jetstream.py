@@ -36,7 +36,7 @@ def test_sign_ins_and_key_actions_count_once_each_person(broker, reader):
     broker.publish(
         message("a", ago(50)),
         message("a", ago(40), "events.FileDownloaded"),
-        message("b", ago(30), "events.FileUploaded"),
+        message("b", ago(30), "events.BytesReceived"),
         message("c", ago(20), "events.ShareCreated"),
     )
     result = reader.poll()
@@ -51,7 +51,7 @@ def test_sign_ins_and_key_actions_count_once_each_person(broker, reader):
     [
         "events.SpaceCreated",
         "events.SendSSE",
-        "events.BytesReceived",
+        "events.UploadReady",
         "events.PostprocessingFinished",
         "events.LinkAccessed",
         "events.ShareExpired",
@@ -67,22 +67,8 @@ def test_internals_and_administration_are_no_key_actions(broker, reader, kind):
     assert result.skipped == {"OtherType": 1}
 
 
-def test_upload_events_name_their_user_elsewhere(broker, reader):
-    broker.publish(message("a", ago(10), "events.FileUploaded", uploader=True))
-    reader.poll()
-    assert reader.counted() == {"a"}
-
-
-def test_the_owner_of_a_public_link_did_nothing_when_a_visitor_used_it(broker, reader):
-    broker.publish(message("a", ago(10), "events.FileDownloaded", impersonated=True))
-    broker.publish(message("b", ago(10)))
-    result = reader.poll()
-    assert reader.counted() == {"b"}
-    assert result.skipped == {"ExcludedEvent": 1}
-
-
 def test_an_event_without_a_user_is_nobodys(broker, reader):
-    broker.publish(message("a", ago(20)), message(None, ago(10), "events.FileUploaded"))
+    broker.publish(message("a", ago(20)), message(None, ago(10), "events.BytesReceived"))
     result = reader.poll()
     assert result.complete
     assert reader.counted() == {"a"}
@@ -283,7 +269,7 @@ def test_a_message_larger_than_a_batch_is_read_alone(nats_program, tmp_path):
 
 
 def test_a_hundred_thousand_messages_are_read_quickly(broker, reader):
-    one = message("a", ago(5)), message("b", ago(5), "events.BytesReceived")
+    one = message("a", ago(5)), message("b", ago(5), "events.SendSSE")
     broker.publish(*(one[i % 2] for i in range(100_000)), acknowledged=False)
     result = reader.poll(limits=Limits(worker_bytes=0))
     print(f"\n  100,000 messages: {result.seconds:.1f} s, {result.bytes / 1e6:.0f} MB")

@@ -248,7 +248,8 @@ def test_the_opencloud_event_log_counts_key_actions_and_needs_only_pods():
     assert (source.pods.port, source.pods.scheme, source.auth) == ("nats", "NATS", None)
     assert source.jetstream.stream == "main-queue"
     assert "events.UserSignedIn" in source.jetstream.types
-    assert not {"events.SpaceCreated", "events.SendSSE"} & set(source.jetstream.types)
+    hiding = {"events.FileUploaded", "events.UploadReady"}
+    assert not ({"events.SpaceCreated", "events.SendSSE"} | hiding) & set(source.jetstream.types)
     assert source.properties.granularity_ms == 1
     assert source.properties.assumptions() == ("IdsStable", "IdsNotReused")
 
@@ -305,3 +306,35 @@ def test_a_list_with_a_time_of_events_is_refused():
 )
 def test_the_digest_of_a_log_changes_with_what_decides_who_counts(changes, other):
     assert (made(**EVENTS).digest() != made(**(EVENTS | changes)).digest()) is other
+
+
+# -- who is not a person --
+
+
+@pytest.mark.parametrize("preset", presets().values(), ids=presets())
+def test_every_preset_says_which_rows_or_events_are_not_people_and_what_leaves_them_out(preset):
+    assert preset.not_people
+    for one in preset.not_people:
+        assert one.who
+        assert one.how
+        match one.by:
+            case "Types":
+                assert preset.source["jetstream"]["types"]
+            case "Exclude":
+                assert preset.source["users"]["exclude"]
+            case "You":
+                assert "users.exclude" in one.how
+            case other:
+                assert other == "Product"
+
+
+def test_no_preset_excludes_without_saying_whom():
+    for preset in presets().values():
+        excludes = "exclude" in preset.source["users"]
+        assert excludes is any(one.by == "Exclude" for one in preset.not_people)
+
+
+@pytest.mark.parametrize("name", ["OpenCloud", "OpenCloudEvents"])
+def test_both_opencloud_presets_tell_what_to_do_about_the_collectors_account(name):
+    (collector,) = [one for one in presets()[name].not_people if "collector" in one.who]
+    assert collector.by == "You"

@@ -256,8 +256,10 @@ def test_a_preset_is_shown_with_what_to_know(run):
     assert "file access does not count" in done.out
     assert "OC_LDAP_SERVER_WRITE_ENABLED" in done.out
     assert "not verified" in done.out
+    assert "the collector, which signed in once to be made. Leave them out yourself" in done.out
     shown = json.loads(run("preset", "show", "Standard", "-o", "json").out)
     assert shown["source"]["http"]["path"] == "/.well-known/active-users"
+    assert {one["by"] for one in shown["notPeople"]} == {"Product", "You"}
 
 
 def test_an_unknown_preset_is_a_usage_error_that_names_the_others(run):

@@ -1,15 +1,24 @@
 """``licenseusage preset …``: what is known about products."""
 
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import Annotated, Any, Final
 
 import typer
 import yaml
 
 from licenseusage.cli.exits import USAGE
 from licenseusage.cli.output import Output, OutputOption, print_fields, print_json, print_table
-from licenseusage.sources.presets import Preset, presets
+from licenseusage.sources.presets import Preset, Way, presets
 
 app = typer.Typer(help="List and show the presets of known products.", no_args_is_help=True)
+
+
+_WAYS: Final[dict[Way, str]] = {
+    "Product": "The product does not list them",
+    "Types": "Their events are not read",
+    "Exclude": "The preset leaves them out",
+    "You": "Leave them out yourself",
+}
 
 
 @app.callback()
@@ -64,6 +73,9 @@ def show(
     )
     for note in found.notes:
         typer.echo(f"\n- {note}")
+    typer.echo("\nNot people, and why they do not count:")
+    for one in found.not_people:
+        typer.echo(f"\n- {one.who}. {_WAYS[one.by]}: {one.how}")
     typer.echo("\n" + yaml.safe_dump(found.source, sort_keys=False, allow_unicode=True), nl=False)
 
 
@@ -76,4 +88,5 @@ def _facts(preset: Preset) -> dict[str, Any]:
         "version": preset.version,
         "unverified": list(preset.unverified),
         "notes": list(preset.notes),
+        "notPeople": [asdict(one) for one in preset.not_people],
     }

@@ -128,7 +128,8 @@ def check(
         licenseusage source check hub.yaml --url http://127.0.0.1:8081
             --secret-file hub-token/token=token.txt
 
-        kubectl port-forward deploy/opencloud 9233 &
+        POD=$(kubectl get pod -o name -l app.kubernetes.io/component=opencloud | head -n 1)
+        kubectl port-forward "$POD" 9233 &
         licenseusage source check events.yaml --url nats://127.0.0.1:9233
     """
     read = read_source_file(file, name)

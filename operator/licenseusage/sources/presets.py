@@ -16,6 +16,25 @@ from licenseusage.errors import Stalled
 from licenseusage.sources.definition import EffectiveSource
 from licenseusage.sources.effective import effective_of
 
+Way = Literal["Product", "Types", "Exclude", "You"]
+
+
+@dataclass(frozen=True, slots=True)
+class NotPeople:
+    """Rows or events of a product that stand for no person, and why they do not count.
+
+    Attributes:
+        who: What or who they are.
+        by: ``Product``: it does not list them. ``Types``: such events are not among those read.
+            ``Exclude``: the preset's ``users.exclude`` leaves them out. ``You``: only the user can
+            know them, and leaves them out.
+        how: How they are told, or what the user has to write.
+    """
+
+    who: str
+    by: Way
+    how: str
+
 
 @dataclass(frozen=True, slots=True)
 class Preset:
@@ -28,6 +47,7 @@ class Preset:
         version: The product's version it was verified with.
         unverified: Parts that were not verified.
         notes: What an administrator should know before using it.
+        not_people: Which rows or events are not people; never empty.
         when_nobody: What it means for this product if no listed user has a last activity.
         source: The fields of a source, camelCase, as a user would write them.
     """
@@ -38,6 +58,7 @@ class Preset:
     version: str
     unverified: tuple[str, ...]
     notes: tuple[str, ...]
+    not_people: tuple[NotPeople, ...]
     when_nobody: str | None
     source: dict[str, Any] = field(repr=False)
 
@@ -91,6 +112,7 @@ def _preset(file_name: str, text: str) -> Preset:
         version=data["version"],
         unverified=tuple(data.get("unverified", ())),
         notes=tuple(data.get("notes", ())),
+        not_people=tuple(NotPeople(**entry) for entry in data["notPeople"]),
         when_nobody=data.get("whenNobody"),
         source=data["source"],
     )

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from licenseusage.cli import main
+from licenseusage.controller.settings import Settings
 from tests.sources.broker import message, now_ms, person
 from tests.sources.product import answer
 
@@ -237,6 +238,51 @@ def test_an_answer_that_is_not_right_is_1_and_an_unreachable_product_3(run, file
     wrong.close()
     done = run(*asked, f"http://127.0.0.1:{wrong.port}")
     assert (done.code, "error: Unreachable" in done.err) == (3, True)
+
+
+def test_the_limits_of_a_poll_are_those_of_the_operator_and_its_options(run, file, serve):
+    product = serve(lambda _: [])
+
+    def silent(_):
+        product.stopped.wait(20)
+        return []
+
+    product.respond = silent
+    asked = ("source", "check", file(OPENCLOUD), *SECRETS, "--url")
+    done = run(*asked, f"http://127.0.0.1:{product.port}", "--poll-request-seconds", 1)
+    assert (done.code, "error: RequestTimeout" in done.err) == (3, True)
+    assert "sent nothing for 1 s" in done.err
+    done = run(*asked, f"http://127.0.0.1:{product.port}", "--poll-seconds", 1)
+    assert "error: PollTimeout" in done.err
+    rows = [{"id": str(number)} for number in range(100)]
+    date = {"Date": format_datetime(now(), usegmt=True)}
+    large = serve(answer({"value": rows}, headers=date))
+    done = run(*asked, f"http://127.0.0.1:{large.port}", "--poll-bytes", 1024)
+    assert "error: PollTooLarge" in done.err
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["poll_request_seconds", "poll_seconds", "poll_bytes", "poll_pages", "worker_bytes"],
+)
+def test_each_limit_of_a_poll_has_an_option_named_as_the_operators(run, name):
+    shown = run("source", "check", "--help").out
+    assert f"--{name.replace('_', '-')}" in shown
+    assert str(getattr(Settings(), name)) in shown
+
+
+def test_a_directory_that_lists_no_more_is_what_a_500_of_opencloud_likely_means(run, file, serve):
+    product = serve(answer(b"", "500 Internal Server Error"))
+    address = f"http://127.0.0.1:{product.port}"
+    done = run("source", "check", file(OPENCLOUD), *SECRETS, "--url", address)
+    assert done.code == 1
+    assert "lift the size limit for the account that OpenCloud binds with" in done.err
+    assert "preset OpenCloudEvents" in done.err
+    other = run("source", "check", file(OTHER), "--url", address)
+    assert "directory" not in other.err
+    product.respond = lambda _: answer(b"", "503 Service Unavailable")
+    done = run("source", "check", file(OPENCLOUD), *SECRETS, "--url", address)
+    assert "directory" not in done.err
 
 
 def test_presets_are_listed_with_how_far_they_were_verified(run):

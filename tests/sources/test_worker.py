@@ -71,19 +71,51 @@ async def test_an_answer_too_large_for_the_memory_is_a_failure_and_the_next_poll
         assert (await workers.poll(asked(small.port, limits=limits))).counted == 2
 
 
-async def test_a_header_that_drips_for_ever_ends_at_the_requests_limit(serve):
+async def test_a_header_that_drips_for_ever_ends_at_the_polls_limit(serve):
     def drip(_):
         yield b"HTTP/1.1 200 OK\r\n"
         while not product.stopped.wait(0.05):
             yield b"X: y\r\n"
 
     product = serve(drip)
-    limits = Limits(request_seconds=0.4, poll_seconds=10)
+    limits = Limits(request_seconds=5, poll_seconds=0.4)
+    async with Workers(1) as workers:
+        result = await workers.poll(asked(product.port, limits=limits))
+    assert result.failure is not None
+    assert result.failure.reason == "PollTimeout"
+    assert result.seconds < 5
+
+
+async def test_an_answer_may_take_longer_than_one_silence(serve):
+    """As 100,000 accounts do: half a minute before the first byte, and then it goes on slowly."""
+    whole = answer({"value": USERS})
+
+    def slow(_):
+        for at in range(0, len(whole), 40):
+            product.stopped.wait(0.1)
+            yield whole[at : at + 40]
+
+    product = serve(slow)
+    limits = Limits(request_seconds=0.5, poll_seconds=30)
+    async with Workers(1) as workers:
+        result = await workers.poll(asked(product.port, limits=limits))
+    assert result.failure is None
+    assert result.counted == 2
+    assert result.seconds > 0.5
+
+
+async def test_a_silence_in_the_middle_of_an_answer_ends_the_poll_in_time(serve):
+    def stop(_):
+        yield answer({"value": USERS})[:200]
+        product.stopped.wait(20)
+
+    product = serve(stop)
+    limits = Limits(request_seconds=0.3, poll_seconds=30)
     async with Workers(1) as workers:
         result = await workers.poll(asked(product.port, limits=limits))
     assert result.failure is not None
     assert result.failure.reason == "RequestTimeout"
-    assert result.seconds < 5
+    assert result.seconds < 10
 
 
 async def test_a_body_that_drips_for_ever_ends_at_the_polls_limit(serve):

@@ -9,9 +9,10 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import typer
@@ -21,6 +22,7 @@ from licenseusage.cli.exits import NOT_OK, UNDETERMINED
 from licenseusage.cli.output import Output, OutputOption, print_fields, print_json
 from licenseusage.cli.source_file import SourceFile, read_source_file
 from licenseusage.clock import SystemClock, clock_from
+from licenseusage.controller.settings import Settings
 from licenseusage.errors import Stalled
 from licenseusage.metering.cycles import Cycle, Terms
 from licenseusage.sources.definition import BasicAuth, EffectiveSource, Scheme
@@ -28,6 +30,7 @@ from licenseusage.sources.failures import Reason
 from licenseusage.sources.poll import (
     Credentials,
     CycleRequest,
+    Limits,
     PollRequest,
     PollResult,
     Target,
@@ -38,6 +41,8 @@ from licenseusage.sources.support import supported
 from licenseusage.sources.worker import Workers
 
 DEFAULT_DAYS = 30
+_LIMITS: Final = Settings()
+"""The operator's own limits, so that a check fails where the operator would."""
 _OUT_OF_REACH = {
     Reason.UNREACHABLE,
     Reason.CONNECTION_LOST,
@@ -49,6 +54,15 @@ _OUT_OF_REACH = {
 
 _PORTS = {"http": 80, "https": 443, "nats": 4222, "tls": 4222}
 _SCHEMES: dict[str, Scheme] = {"http": "HTTP", "https": "HTTPS", "nats": "NATS", "tls": "TLS"}
+
+
+def _limit(name: str) -> Any:  # noqa: ANN401 - typer's option
+    """Return an option of the operator's setting of that name, with its range and words."""
+    (setting,) = (one for one in fields(Settings) if one.name == name)
+    return typer.Option(
+        min=setting.metadata["least"], max=setting.metadata["most"], help=setting.metadata["help"]
+    )
+
 
 app = typer.Typer(
     help="Try a source definition against a product, without a cluster.", no_args_is_help=True
@@ -111,6 +125,13 @@ def check(
     show_ids: Annotated[
         bool, typer.Option("--show-ids", help="Print the ids of those counted. Personal data!")
     ] = False,
+    poll_request_seconds: Annotated[
+        int, _limit("poll_request_seconds")
+    ] = _LIMITS.poll_request_seconds,
+    poll_seconds: Annotated[int, _limit("poll_seconds")] = _LIMITS.poll_seconds,
+    poll_bytes: Annotated[int, _limit("poll_bytes")] = _LIMITS.poll_bytes,
+    poll_pages: Annotated[int, _limit("poll_pages")] = _LIMITS.poll_pages,
+    worker_bytes: Annotated[int, _limit("worker_bytes")] = _LIMITS.worker_bytes,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Poll once and tell what was seen: users or events, what was skipped and why, what is proved.
@@ -150,6 +171,13 @@ def check(
         cycles=(CycleRequest(cycle),),
         credentials=given,
         closing=closing,
+        limits=Limits(
+            request_seconds=poll_request_seconds,
+            poll_seconds=poll_seconds,
+            poll_bytes=poll_bytes,
+            poll_pages=poll_pages,
+            worker_bytes=worker_bytes,
+        ),
         clock_offset_ms=clock.offset_seconds * 1000,
         show_ids=show_ids,
     )

@@ -68,7 +68,9 @@ class Settings:
     first_send_spread_seconds: int = _setting(
         3600, "Finals wait a random time up to this; interims a twelfth of it.", most=86_400
     )
-    poll_request_seconds: int = _setting(30, "Time limit of one request to a product.", 1, 3600)
+    poll_request_seconds: int = _setting(
+        60, "How long a product may send nothing in the middle of a request.", 1, 3600
+    )
     poll_seconds: int = _setting(300, "Time limit of one poll (all its pages).", 1, 3600)
     poll_bytes: int = _setting(256 * MIB, "Most bytes of answers in one poll.", 1024)
     poll_pages: int = _setting(10_000, "Most pages in one poll.", 1, 1_000_000)

@@ -1,7 +1,8 @@
 """Time limits that hold whatever the product does, also while it drips one byte after the other.
 
-Socket time-outs start anew with every byte. So in a worker, whose process does nothing else, a
-request's limit is an alarm signal as well.
+A large product may think for half a minute before the first byte, and then send for a minute: what
+is bounded is each silence, by the socket, and the poll as a whole. Socket time-outs start anew with
+every byte, so in a worker, whose process does nothing else, the poll's end is an alarm as well.
 """
 
 import signal
@@ -15,7 +16,7 @@ from licenseusage.sources.failures import PollError, Reason
 
 
 class Deadline:
-    """The end of one poll, and of the request that is under way."""
+    """The end of one poll, and of each silence of the product in it."""
 
     def __init__(self, poll_seconds: float, *, alarm: bool = False) -> None:
         """Start now.
@@ -25,10 +26,9 @@ class Deadline:
             alarm: Interrupt by SIGALRM; only in the main thread of a process of one's own.
         """
         self._alarm = alarm
-        self._poll_seconds = poll_seconds
+        self._poll_seconds = self._silence_seconds = poll_seconds
         self._started = time.monotonic()
-        self._request_ends = self._poll_ends = self._started + poll_seconds
-        self._request_seconds = poll_seconds
+        self._ends = self._started + poll_seconds
 
     @property
     def seconds(self) -> float:
@@ -36,46 +36,50 @@ class Deadline:
         return time.monotonic() - self._started
 
     @contextmanager
-    def request(self, seconds: float) -> Iterator[float]:
-        """Bound one request; yields the seconds that it may take.
+    def request(self, silence_seconds: float) -> Iterator[float]:
+        """Bound one request; yields the seconds that each wait for a byte may take.
+
+        Args:
+            silence_seconds: How long the product may send nothing at all.
 
         Raises:
-            PollError: ``PollTimeout`` or ``RequestTimeout``, at once when the time is over.
+            PollError: ``PollTimeout``, at once when the poll's time is over.
         """
-        now = time.monotonic()
-        self._request_seconds = seconds
-        self._request_ends = min(now + seconds, self._poll_ends)
-        left = self._request_ends - now
+        self._silence_seconds = silence_seconds
+        left = self._ends - time.monotonic()
         if left <= 0:
-            self.timed_out()
+            self._poll_is_over()
+        wait = min(silence_seconds, left)
         if not self._alarm:
-            yield left
+            yield wait
             return
-        with _alarm(left, self.timed_out):
-            yield left
+        with _alarm(left, self._poll_is_over):
+            yield wait
 
     def check(self) -> None:
-        """Raise if the time is over."""
-        if time.monotonic() >= self._request_ends:
-            self.timed_out()
+        """Raise if the poll's time is over."""
+        if time.monotonic() >= self._ends:
+            self._poll_is_over()
 
     def timed_out(self) -> NoReturn:
-        """Say which limit was reached.
+        """Say what a wait that took too long was: the poll's end, or a silence.
 
         Raises:
             PollError: Always.
         """
-        if self._request_ends >= self._poll_ends:
-            raise PollError(
-                Reason.POLL_TIMEOUT,
-                f"the list was not read within {self._poll_seconds:g} s. Ask for larger pages, or "
-                "raise POLL_SECONDS of the operator.",
-            )
+        self.check()
         raise PollError(
             Reason.REQUEST_TIMEOUT,
-            f"a request was not answered completely within {self._request_seconds:g} s. See how "
-            "busy the product is; ask for smaller pages, or raise POLL_REQUEST_SECONDS of the "
+            f"the product sent nothing for {self._silence_seconds:g} s in the middle of a request. "
+            "See how busy it is; ask for smaller pages, or raise POLL_REQUEST_SECONDS of the "
             "operator.",
+        )
+
+    def _poll_is_over(self) -> NoReturn:
+        raise PollError(
+            Reason.POLL_TIMEOUT,
+            f"the list was not read within {self._poll_seconds:g} s. Ask for larger pages, or "
+            "raise POLL_SECONDS of the operator.",
         )
 
 

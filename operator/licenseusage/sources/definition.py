@@ -196,6 +196,7 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
         log: the log of their events.
         identity: Identity domain; ids of sources with the same one are united.
         when_nobody: What it means for this product if no listed user has a last activity.
+        when_500: What is likely wrong with this product if it answers with HTTP 500.
     """
 
     name: str
@@ -210,6 +211,7 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
     listing: Http | None = None
     log: Jetstream | None = None
     when_nobody: str | None = None
+    when_500: str | None = None
 
     @property
     def http(self) -> Http:

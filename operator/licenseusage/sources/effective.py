@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+import msgspec
 from pydantic import ValidationError
 
 from licenseusage.api import source as api
@@ -45,7 +46,11 @@ class _InvalidError(ValueError):
 
 
 def effective_of(
-    source: api.Source, preset: Mapping[str, Any], *, when_nobody: str | None = None
+    source: api.Source,
+    preset: Mapping[str, Any],
+    *,
+    when_nobody: str | None = None,
+    when_500: str | None = None,
 ) -> model.EffectiveSource:
     """Merge a source with a preset's fields (camelCase) and check the whole.
 
@@ -54,11 +59,12 @@ def effective_of(
     """
     try:
         whole = api.Source.model_validate(merged(preset, source.to_object()))
-        return _effective(whole, when_nobody)
+        made = _effective(whole)
     except ValidationError as error:
         raise _invalid(source.name, _first(error)) from None
     except ValueError as error:
         raise _invalid(source.name, str(error)) from None
+    return msgspec.structs.replace(made, when_nobody=when_nobody, when_500=when_500)
 
 
 def merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,7 +83,7 @@ def merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
-def _effective(source: api.Source, when_nobody: str | None) -> model.EffectiveSource:
+def _effective(source: api.Source) -> model.EffectiveSource:
     given = _given(source.users, "users", "say what the items mean, or name a preset")
     http: model.Http | None = None
     log: model.Jetstream | None = None
@@ -114,7 +120,6 @@ def _effective(source: api.Source, when_nobody: str | None) -> model.EffectiveSo
         users=users,
         identity=source.identity or "product",
         guarantees=guarantees,
-        when_nobody=when_nobody,
     )
 
 

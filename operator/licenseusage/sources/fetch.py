@@ -78,11 +78,11 @@ class Session:
             UnreachableError: The pod did not answer at all.
             PollError: Anything else that went wrong.
         """
-        with self._deadline.request(self._limits.request_seconds) as left:
+        with self._deadline.request(self._limits.request_seconds) as wait:
             sent_ms = self._clock.now_ms()
             if self.started_ms is None:
                 self.started_ms = sent_ms
-            response = self._answered(query, cycle, left)
+            response = self._answered(query, cycle, wait)
             try:
                 received_ms = self._clock.now_ms()
                 refuse_status(response, self._source)
@@ -101,23 +101,23 @@ class Session:
                 self.ended_ms = max(self.ended_ms, self._clock.now_ms())
             self.requests += 1
 
-    def _answered(self, query: tuple[Pair, ...], cycle: Cycle, left: float) -> HTTPResponse:
-        kept = self._connect(left)
+    def _answered(self, query: tuple[Pair, ...], cycle: Cycle, wait: float) -> HTTPResponse:
+        kept = self._connect(wait)
         with self._explained():
             try:
-                return self._send(query, cycle, left)
+                return self._send(query, cycle, wait)
             except (RemoteDisconnected, ConnectionResetError, BrokenPipeError):
                 if not kept:
                     raise
         # The pod left the kept connection while we were asking, as it may: ask once more.
         self._wire.close()
-        self._connect(left)
+        self._connect(wait)
         with self._explained():
-            return self._send(query, cycle, left)
+            return self._send(query, cycle, wait)
 
-    def _connect(self, left: float) -> bool:
+    def _connect(self, wait: float) -> bool:
         try:
-            return self._wire.connect(min(left, CONNECT_SECONDS))
+            return self._wire.connect(min(wait, CONNECT_SECONDS))
         except OSError as error:
             raise cannot_connect(self._target, error) from None
 
@@ -132,7 +132,7 @@ class Session:
             first = self.requests == 0
             raise cannot_read(self._target, error, self.bytes, first=first) from None
 
-    def _send(self, query: tuple[Pair, ...], cycle: Cycle, seconds: float) -> HTTPResponse:
+    def _send(self, query: tuple[Pair, ...], cycle: Cycle, wait: float) -> HTTPResponse:
         http = self._source.http
         paging = {name for name, _ in query}
         own = [
@@ -144,7 +144,7 @@ class Session:
         if params := [*own, *query]:
             path += "?" + urlencode(params, quote_via=quote)
         body = templates.in_body(http.body, cycle).encode() if http.body is not None else None
-        return self._wire.send(http.method, path, self._headers, body, seconds)
+        return self._wire.send(http.method, path, self._headers, body, wait)
 
     def _content(self, response: HTTPResponse) -> Iterator[bytes]:
         received = self._received(response)

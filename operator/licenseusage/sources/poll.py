@@ -58,10 +58,12 @@ class Limits:
     """Bounds of one poll (MEASUREMENT §0); sizes in bytes, after decompression.
 
     Attributes:
+        request_seconds: How long a product may send nothing in the middle of a request.
+        poll_seconds: How long the whole poll may take, however steadily it sends.
         worker_bytes: Address space a worker may use (``RLIMIT_AS``); 0 = not limited.
     """
 
-    request_seconds: float = 30
+    request_seconds: float = 60
     poll_seconds: float = 300
     poll_bytes: int = 256 * MIB
     poll_pages: int = 10_000

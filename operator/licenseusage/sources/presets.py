@@ -49,6 +49,7 @@ class Preset:
         notes: What an administrator should know before using it.
         not_people: Which rows or events are not people; never empty.
         when_nobody: What it means for this product if no listed user has a last activity.
+        when_500: What is likely wrong with this product if it answers with HTTP 500.
         source: The fields of a source, camelCase, as a user would write them.
     """
 
@@ -60,6 +61,7 @@ class Preset:
     notes: tuple[str, ...]
     not_people: tuple[NotPeople, ...]
     when_nobody: str | None
+    when_500: str | None
     source: dict[str, Any] = field(repr=False)
 
 
@@ -100,6 +102,7 @@ def effective(source: Source) -> EffectiveSource:
         source,
         preset.source if preset else {},
         when_nobody=preset.when_nobody if preset else None,
+        when_500=preset.when_500 if preset else None,
     )
 
 
@@ -114,5 +117,6 @@ def _preset(file_name: str, text: str) -> Preset:
         notes=tuple(data.get("notes", ())),
         not_people=tuple(NotPeople(**entry) for entry in data["notPeople"]),
         when_nobody=data.get("whenNobody"),
+        when_500=data.get("when500"),
         source=data["source"],
     )

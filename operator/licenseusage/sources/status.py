@@ -55,7 +55,8 @@ def _meaning(status: int, source: EffectiveSource) -> tuple[Reason, str, bool]:
     if status == 429:
         return Reason.TOO_MANY_REQUESTS, "Raise intervalMinutes, or the product's limit.", False
     if status >= 500:
-        return Reason.SERVER_ERROR, "See the product's log; it is asked again.", False
+        likely = f" {source.when_500}" if status == 500 and source.when_500 else ""
+        return Reason.SERVER_ERROR, f"See the product's log; it is asked again.{likely}", False
     return Reason.UNEXPECTED_STATUS, "Check http.method, http.path and http.query.", 400 <= status
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
+from struct import iter_unpack
 from typing import NamedTuple
 
 from licenseusage.metering.cycles import Cycle, Segment
@@ -72,13 +73,19 @@ class Listed(NamedTuple):
 
 
 def packed(users: Iterable[bytes]) -> bytes:
-    """Return a set of pseudonyms as sorted, distinct bytes, one after the other."""
-    return b"".join(sorted(set(users)))
+    """Return a set of pseudonyms as sorted, distinct bytes, one after the other.
+
+    By their first byte, so that of a million users only some thousands at a time are objects.
+    """
+    parts = [bytearray() for _ in range(256)]
+    for user in users:
+        parts[user[0]] += user
+    return b"".join(b"".join(sorted(set(unpacked(part)))) for part in parts)
 
 
-def unpacked(users: bytes) -> Iterator[bytes]:
+def unpacked(users: bytes | bytearray) -> Iterator[bytes]:
     """Yield the pseudonyms of packed bytes, in their order."""
-    return (users[at : at + SIZE] for at in range(0, len(users), SIZE))
+    return (user for (user,) in iter_unpack(f"{SIZE}s", users))
 
 
 def roster_of(

@@ -1,60 +1,53 @@
-"""Everybody listed, for a roster: pseudonyms of those whose time says nothing of the cycle.
+"""Everybody listed, for a roster: pseudonyms of all, and whose time says nothing of the cycle.
 
-Of a large product's users nearly all are such, and each costs 16 bytes here. Those who were active
-lately are kept with their times elsewhere (``tally``).
+Of a large product's users nearly all are such, and each costs 17 bytes here. The times of those who
+were active lately are kept elsewhere (``tally``).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, repeat
+from operator import eq
 
 from licenseusage.metering.facts import Row
 from licenseusage.metering.pseudonym import Pseudonymiser
 from licenseusage.metering.roster import Listed, unpacked
 from licenseusage.sources.expressions import Json
 
+_NEVER, _EARLY, _LATER = 0, 1, 2
+
 
 class Everybody:
     """Collects the users of one listing for one cycle."""
 
-    __slots__ = ("_early", "_never", "_pseudonym")
+    __slots__ = ("_kinds", "_pseudonyms", "_users")
 
     def __init__(self, pseudonymiser: Pseudonymiser) -> None:
         """Prepare for the cycle of a pseudonymiser."""
-        self._pseudonym = pseudonymiser
-        self._never = bytearray()
-        self._early = bytearray()
+        self._pseudonyms = pseudonymiser
+        self._users = bytearray()
+        self._kinds = bytearray()
 
-    def add_never(self, names: Iterable[str]) -> None:
-        """Take users without a last activity."""
-        self._never += b"".join(map(self._pseudonym, names))
+    def take(
+        self, names: Sequence[str], stamps: Sequence[Json], later: Sequence[int]
+    ) -> list[bytes]:
+        """Take users in the order of the listing; return the pseudonyms of those in ``later``.
 
-    def add_early(self, names: Iterable[str]) -> None:
-        """Take users whose last activity is before the cycle's horizon."""
-        self._early += b"".join(map(self._pseudonym, names))
+        Args:
+            names: Normalised ids.
+            stamps: Last activity, as shown; nothing, an empty text or 0 is never.
+            later: Positions of those whose last activity is not before the cycle's horizon.
+        """
+        users = list(self._pseudonyms.each(names))
+        kinds = bytearray(map(bool, stamps))
+        for position in later:
+            kinds[position] = _LATER
+        self._users += b"".join(users)
+        self._kinds += kinds
+        return [users[position] for position in later]
 
     def listed(self, later: Iterable[Row]) -> Listed:
         """Return everybody, with those active lately."""
-        return Listed(_each(self._never), _each(self._early), later)
+        return Listed(self._of(_NEVER), self._of(_EARLY), later)
 
-
-def split(
-    ids: Sequence[Json], stamps: Sequence[Json], lately: Sequence[int], name: Callable[[Json], str]
-) -> tuple[list[str], list[str]]:
-    """Return the names of those who were never active, and of those who were long ago.
-
-    Args:
-        ids: As shown.
-        stamps: Last activity, as shown.
-        lately: Positions of the others, who were active lately.
-        name: Makes a normalised id of one as shown.
-    """
-    recent = set(lately)
-    never: list[str] = []
-    early: list[str] = []
-    for position, (shown, stamp) in enumerate(zip(ids, stamps, strict=True)):
-        if position not in recent:
-            (early if stamp else never).append(name(shown))
-    return never, early
-
-
-def _each(users: bytearray) -> Iterator[bytes]:
-    return unpacked(bytes(users))
+    def _of(self, kind: int) -> Iterator[bytes]:
+        return compress(unpacked(self._users), map(eq, self._kinds, repeat(kind)))

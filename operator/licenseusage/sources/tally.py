@@ -21,7 +21,7 @@ from licenseusage.metering.roster import Listed
 from licenseusage.sources import timestamps
 from licenseusage.sources.columns import Columns
 from licenseusage.sources.definition import EffectiveSource
-from licenseusage.sources.everybody import Everybody, split
+from licenseusage.sources.everybody import Everybody
 from licenseusage.sources.expressions import Json
 from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.poll import CycleRequest, Skip
@@ -117,10 +117,9 @@ class Tally:
         self.skipped[Skip.NEVER_ACTIVE] += never
         self.skipped[Skip.OUTSIDE_CYCLE] += len(columns) - never - len(recent.positions)
         names = self._names([columns.ids[index] for index in recent.positions])
-        if any(self._everybody):
-            self._list(*split(columns.ids, columns.stamps, recent.positions, self._id))
+        listed = self._normal(columns.ids) if any(self._everybody) else []
         for cycle in range(len(self._cycles)):
-            self._keep(cycle, names, recent, created)
+            self._keep(cycle, names, recent, created, listed, columns.stamps)
         self._judge(names, recent.at_ms, created)
 
     @property
@@ -225,22 +224,18 @@ class Tally:
     def _id(self, shown: Json) -> str:
         return self._normalize(shown if isinstance(shown, str) else str(shown))
 
+    def _normal(self, shown: list[Json]) -> list[str]:
+        whole = set(map(type, shown)) <= {str} and not self._source.users.normalize
+        return shown if whole else list(map(self._id, shown))
+
     def _names(self, shown: list[Json]) -> list[str]:
         """Return ids as texts, normalised; notes whether they can be renamed."""
-        whole = set(map(type, shown)) <= {str} and not self._source.users.normalize
-        names = shown if whole else list(map(self._id, shown))
+        names = self._normal(shown)
         if self._telling_ids:
             pairs = zip(shown, names, strict=True)
             if not all(type(one) is int or UUID.fullmatch(name) for one, name in pairs):
                 self.ids_stable = False
         return names
-
-    def _list(self, never: list[str], early: list[str]) -> None:
-        """Put those who were not active lately on the rosters."""
-        for everybody in self._everybody:
-            if everybody is not None:
-                everybody.add_never(never)
-                everybody.add_early(early)
 
     def _created(self, columns: Columns, positions: list[int]) -> list[int] | None:
         if columns.created is None:
@@ -254,23 +249,27 @@ class Tally:
         names: list[str],
         recent: timestamps.Recent,
         created: list[int] | None,
+        listed: list[str],
+        stamps: list[Json],
     ) -> None:
         """Keep the rows that may matter to a cycle, under that cycle's pseudonyms."""
-        kept, values, unsure = self._kept[cycle], recent.at_ms, recent.unsure_ms
+        kept, everybody = self._kept[cycle], self._everybody[cycle]
+        positions, values, unsure = recent
         horizon = self._horizons[cycle]
         latest = values if unsure is None else list(map(add, values, unsure))
         if latest and min(latest) < horizon:
             wanted = [value >= horizon for value in latest]
-            everybody = self._everybody[cycle]
-            if everybody is not None:
-                everybody.add_early(compress(names, map(not_, wanted)))
             names, values = list(compress(names, wanted)), list(compress(values, wanted))
+            positions = list(compress(positions, wanted))
             unsure = None if unsure is None else list(compress(unsure, wanted))
             created = None if created is None else list(compress(created, wanted))
         for position, span in enumerate(unsure or (), len(kept.users)):
             if span:
                 kept.unsure[position] = span
-        kept.users.extend(map(self._pseudonyms[cycle], names))
+        if everybody is not None:
+            kept.users.extend(everybody.take(listed, stamps, positions))
+        else:
+            kept.users.extend(self._pseudonyms[cycle].each(names))
         kept.values.extend(values)
         kept.created.extend(created or ())
 

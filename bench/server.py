@@ -1,7 +1,8 @@
-"""Serves a rendered listing on a free port: ``python -m bench.server USERS``; prints the port.
+"""Serves a listing on two free ports: ``python -m bench.server FORM USERS``; prints the ports.
 
-``/users`` answers with all users at once; with ``limit`` it answers with a page, found by ``after``
-(the id before it) or ``offset`` (a multiple of the page), and names the id to go on from.
+The second port serves the later state of the same list. Without ``limit`` an answer has all users;
+with it a page, found by ``after`` (the id before it) or ``offset`` (a multiple of the page), that
+names the id to go on from.
 """
 
 import asyncio
@@ -11,50 +12,52 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import parse_qs, urlsplit
 
-from bench.listing import PAGE_ROWS, pages, user_id
-
-_HEAD, _TAIL = b'{"value":[', b'],"next":%b}'
+from bench.listing import PAGE_ROWS, Form, pages, user_id
 
 
 class Listing:
-    """All answers, rendered before the first request."""
+    """All answers of one state, rendered before the first request."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, form: Form, count: int, *, later: bool) -> None:
         """Render ``count`` users."""
-        self._count = count
-        self._pages = list(pages(count, datetime.now(UTC)))
+        self._head = f'{{"{form.items}":['.encode()
+        self._later = later
+        self._pages = list(pages(form, count, datetime.now(UTC), later=later))
 
     def answer(self, target: str) -> list[bytes]:
         """Return the parts of an answer, head first; nothing is joined or copied."""
         query = {name: values[-1] for name, values in parse_qs(urlsplit(target).query).items()}
         if "limit" not in query:
-            return self._framed(self._pages, following=None)
+            return self._framed(self._pages, b"]}")
         if "after" in query:
             number = (int(query["after"][:8], 16) + 1) // PAGE_ROWS
         else:
             number = int(query.get("offset", 0)) // PAGE_ROWS
         last = number + 1 >= len(self._pages)
-        following = None if last else user_id((number + 1) * PAGE_ROWS - 1)
-        return self._framed(self._pages[number : number + 1], following)
+        following = user_id((number + 1) * PAGE_ROWS - 1, later=self._later)
+        named = json.dumps(None if last else following)
+        return self._framed(self._pages[number : number + 1], f'],"next":{named}}}'.encode())
 
-    @staticmethod
-    def _framed(chosen: list[bytes], following: str | None) -> list[bytes]:
-        tail = _TAIL % json.dumps(following).encode()
-        length = len(_HEAD) + sum(map(len, chosen)) + max(0, len(chosen) - 1) + len(tail)
+    def _framed(self, chosen: list[bytes], tail: bytes) -> list[bytes]:
+        length = len(self._head) + sum(map(len, chosen)) + max(0, len(chosen) - 1) + len(tail)
         head = (
             f"HTTP/1.1 200 OK\r\nDate: {format_datetime(datetime.now(UTC), usegmt=True)}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
         )
-        parts = [head.encode() + _HEAD]
+        parts = [head.encode() + self._head]
         for number, page in enumerate(chosen):
             parts += [b",", page] if number else [page]
         return [*parts, tail]
 
 
-async def serve(count: int) -> None:
+async def serve(form: Form, count: int) -> None:
     """Serve until the process is ended."""
-    listing = Listing(count)
+    ports = [await _port(Listing(form, count, later=later)) for later in (False, True)]
+    print(*ports, flush=True)
+    await asyncio.Event().wait()
 
+
+async def _port(listing: Listing) -> int:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while request := await reader.readuntil(b"\r\n\r\n"):
@@ -65,9 +68,9 @@ async def serve(count: int) -> None:
             writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    port: int = server.sockets[0].getsockname()[1]
+    return port
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    asyncio.run(serve(Form(sys.argv[1]), int(sys.argv[2])))

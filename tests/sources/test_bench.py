@@ -14,9 +14,10 @@ def test_all_contenders_count_the_same_users(tmp_path):
         timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2,500 users, one response:" in done.stdout
-    assert "2,500 users, pages of 1,000:" in done.stdout
-    assert done.stdout.count("  one collection ") == 2
+    assert "2,500 users, one response (preset OpenCloud):" in done.stdout
+    assert "2,500 users, pages of 1,000 (preset Standard):" in done.stdout
+    assert done.stdout.count("  first collection, to its commit ") == 2
+    assert done.stdout.count("  again, 1 % changed ") == 2
     assert "instead of" not in done.stdout
 
 

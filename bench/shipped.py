@@ -1,0 +1,143 @@
+"""What the operator does of a poll, with a preset as it is shipped: from request to commit.
+
+A worker process reads the list and hands its facts over; this process, in the operator's place,
+writes them to a ledger on disk. Everybody listed is on the roster, as in the operator.
+"""
+
+import asyncio
+import gc
+import socket
+import sqlite3
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.listing import CYCLE_DAYS, Form, cycle_start
+from licenseusage.api.source import Source
+from licenseusage.clock import SystemClock
+from licenseusage.ledger.ledger import Ledger
+from licenseusage.ledger.records import MeterKey, PollRecord, StoreKey, StoreState
+from licenseusage.metering.cycles import DAY_MS, Cycle
+from licenseusage.sources.definition import EffectiveSource
+from licenseusage.sources.poll import (
+    Credentials,
+    CycleRequest,
+    Limits,
+    PollRequest,
+    PollResult,
+    Target,
+)
+from licenseusage.sources.presets import effective
+from licenseusage.sources.worker import Workers
+
+GIB = 1024**3
+STORE = StoreKey("list", "bench")
+
+
+@dataclass(frozen=True)
+class Collected:
+    """One collection.
+
+    Attributes:
+        users: Users the ledger knows to be active after it.
+        seconds: From the first request to the end of the commit.
+    """
+
+    users: int
+    seconds: float
+
+
+def collections(form: Form, ports: Sequence[int]) -> list[Collected]:
+    """Collect from one port after the other, into one ledger and by one worker."""
+    gc.freeze()  # what is there by now lives as long as the operator
+    return asyncio.run(_collections(form, ports))
+
+
+async def _collections(form: Form, ports: Sequence[int]) -> list[Collected]:
+    clock = SystemClock()
+    start_ms = int(cycle_start(datetime.now(UTC)).timestamp()) * 1000
+    cycle = Cycle(0, start_ms, start_ms + CYCLE_DAYS * DAY_MS)
+    source = _source(form)
+    collected = []
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        url = f"sqlite:///{Path(folder) / 'ledger.db'}"
+        with Ledger.open(url, now_ms=clock.now_ms(), ledger_id="bench") as ledger:
+            meter = ledger.ensure_meter(MeterKey("bench", "bench", "bench"), clock.now_ms())
+            async with Workers(1) as workers:
+                await workers.poll(_request(source, _unused_port(), cycle, StoreState()))  # imports
+                for port in ports:
+                    began = time.perf_counter()
+                    state = ledger.store_states(meter.id, cycle).get(STORE, StoreState())
+                    result = await workers.poll(_request(source, port, cycle, state))
+                    if result.failure is not None or not result.complete:
+                        raise SystemExit(f"it failed: {result.failure or result.incomplete}")
+                    ledger.record_poll(_record(meter.id, source, cycle, result), clock.now_ms())
+                    seconds = time.perf_counter() - began
+                    collected.append(Collected(_active(folder), seconds))
+    return collected
+
+
+def _source(form: Form) -> EffectiveSource:
+    fields: dict[str, Any] = {
+        "name": "list",
+        "preset": form,
+        "pods": {"selector": {"matchLabels": {"app": "bench"}}, "port": 80, "scheme": "HTTP"},
+    }
+    secret = {"secretRef": {"name": "meter"}}
+    if form is Form.OPENCLOUD:
+        fields["auth"] = {"basic": secret}
+    else:
+        fields["auth"] = {"header": {"secretRef": {"name": "meter", "key": "token"}}}
+    return effective(Source.model_validate(fields))
+
+
+def _request(source: EffectiveSource, port: int, cycle: Cycle, state: StoreState) -> PollRequest:
+    return PollRequest(
+        source=source,
+        targets=(Target("127.0.0.1", port),),
+        product="bench",
+        pseudonym_key=b"k" * 32,
+        cycles=(CycleRequest(cycle, state.closed, roster=True),),
+        credentials=Credentials("admin", "password", "Bearer token"),
+        limits=Limits(request_seconds=300, poll_bytes=GIB),
+    )
+
+
+def _record(meter_id: int, source: EffectiveSource, cycle: Cycle, result: PollResult) -> PollRecord:
+    return PollRecord(
+        meter_id=meter_id,
+        store=STORE,
+        properties=source.properties_given(ids_stable=result.ids_stable),
+        interval_ms=900_000,
+        started_ms=result.started_ms,
+        ended_ms=result.ended_ms,
+        clock_skew_ms=result.clock_skew_ms,
+        complete=result.complete,
+        facts={cycle: result.facts[cycle.index]},
+        pseudonym_key_id="bench",
+        selection=source.selection,
+        listed=result.users_listed,
+        counted=result.counted,
+        skipped=result.skipped,
+        provisioned=result.provisioned,
+        size_bytes=result.bytes,
+    )
+
+
+def _unused_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def _active(folder: str) -> int:
+    """Count what is durable, beside the ledger."""
+    with sqlite3.connect(f"file:{folder}/ledger.db?mode=ro", uri=True) as reader:
+        (found,) = reader.execute("select count(*) from facts where sure != 0").fetchone()
+    reader.close()
+    return int(found)

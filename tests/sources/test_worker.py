@@ -215,8 +215,8 @@ async def test_a_defect_is_reported_without_any_value(serve, monkeypatch, tmp_pa
     # A worker that is made to fail in the middle of a row that holds an id.
     (tmp_path / "sitecustomize.py").write_text(
         "import licenseusage.metering.pseudonym as p\n"
-        "def fail(self, name): raise KeyError(name)\n"
-        "p.Pseudonymiser.__call__ = fail\n"
+        "def fail(self, names): raise KeyError(*names)\n"
+        "p.Pseudonymiser.each = fail\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     product = serve(answer({"value": [{"id": "leaky-id", "seen": "2026-11-05T10:00:00Z"}]}))

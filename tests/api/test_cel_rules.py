@@ -310,13 +310,19 @@ TABLE: dict[str, tuple[list[Any], list[Any]]] = {
         [{}, {"body": "{}"}, {"body": "{}", "method": "POST"}, {"method": "GET"}],
         [{"body": "{}", "method": "GET"}],
     ),
-    "offsetParam, limitParam, size and total belong": (
-        [{}, OFFSET, {"size": 5}, {"type": "None"}, {"type": "Cursor", "params": []}],
+    "holds white space or a control": (
+        ["next", "@odata.nextLink", "_pagination.next", "X-Total-Count", "größe"],
+        ["a b", "next ", "a\tb", "a\nb"],
+    ),
+    "offsetParam, limitParam and size belong": (
+        [
+            *({}, OFFSET, {"size": 5}, {"type": "None"}, {"type": "Cursor", "params": []}),
+            *({"type": "None", "total": "t"}, {"type": "Cursor", "params": [], "total": "t"}),
+        ],
         [
             {"type": "None", "size": 5},
             {"type": "Cursor", "offsetParam": "o"},
             {"type": "Cursor", "limitParam": "l"},
-            {"type": "None", "total": "t"},
         ],
     ),
     "params belongs to type Cursor": (

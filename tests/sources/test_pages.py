@@ -43,15 +43,16 @@ def read(
     )
     for start in range(0, len(body), chunk or len(body) or 1):
         reader.feed(body[start : start + (chunk or len(body))])
-    values = reader.finish()
+    end = reader.finish()
     got.batches = batches  # type: ignore[attr-defined]
-    return got, values
+    got.end = end  # type: ignore[attr-defined]
+    return got, end.values
 
 
 class _Open(Columns):
-    """Columns that remember how many batches they came in."""
+    """Columns that remember how many batches they came in, and what stood around them."""
 
-    __slots__ = ("batches",)
+    __slots__ = ("batches", "end")
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from licenseusage.api.model import (
     SecretRef,
     map_list,
     rules,
+    set_list,
 )
 from licenseusage.api.selector import LabelSelector
 
@@ -29,6 +30,20 @@ PaginationType = Literal["None", "Offset", "Cursor"]
 
 JMESPath = Annotated[str, Field(min_length=1, max_length=1024)]
 """A JMESPath expression; compiled when the source is read (``licenseusage.sources``)."""
+
+MemberName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=128,
+        json_schema_extra=rules(
+            Rule(
+                r"!self.matches('[\\x00-\\x20\\x7f]')",
+                "holds white space or a control character: give the name of a member or a header",
+            )
+        ),
+    ),
+]
 
 ParameterName = Annotated[str, Field(min_length=1, max_length=128)]
 
@@ -242,9 +257,9 @@ class Pagination(ApiModel):
         json_schema_extra=rules(
             Rule(
                 "!has(self.type) || self.type == 'Offset' || !(has(self.offsetParam) || "
-                "has(self.limitParam) || has(self.size) || has(self.total))",
-                "offsetParam, limitParam, size and total belong to type Offset",
-                "'offsetParam, limitParam, size and total belong to type Offset, not to type ' + "
+                "has(self.limitParam) || has(self.size))",
+                "offsetParam, limitParam and size belong to type Offset",
+                "'offsetParam, limitParam and size belong to type Offset, not to type ' + "
                 "self.type",
             ),
             Rule(
@@ -275,8 +290,9 @@ class Pagination(ApiModel):
     )
     total: JMESPath | None = Field(
         default=None,
-        description="total is a JMESPath over a page that gives the number of all items (type "
-        "Offset). Fewer items than that fail the poll; an equal number proves nothing.",
+        description="total is a JMESPath over a page that gives the number of all items. Fewer "
+        "items than that fail the poll; an equal number proves nothing about pages that were read "
+        "one after the other.",
     )
     params: tuple[CursorParameter, ...] | None = Field(
         default=None,
@@ -356,4 +372,13 @@ class Http(ApiModel):
     )
     pagination: Pagination | None = Field(
         default=None, description="pagination says how the list is cut into pages."
+    )
+    ignore_members: tuple[MemberName, ...] | None = Field(
+        default=None,
+        max_length=16,
+        json_schema_extra=set_list(),
+        description="ignoreMembers are members of the answer (by name, or with dots from the "
+        "answer inwards) and headers that mean something else than usual. Without it a member such "
+        "as next, nextLink, has_more, total or count, or a header such as Link or X-Total-Count, "
+        "that says that there are more users than were read ends the proof that nobody is missing.",
     )

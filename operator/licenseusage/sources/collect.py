@@ -11,6 +11,7 @@ from licenseusage.clock import Clock
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.facts import Facts, merge
 from licenseusage.metering.pseudonym import Pseudonymiser
+from licenseusage.sources import doubts
 from licenseusage.sources.columns import ItemColumns
 from licenseusage.sources.deadline import Deadline
 from licenseusage.sources.definition import SECOND_MS, EffectiveSource, OnePage
@@ -20,6 +21,7 @@ from licenseusage.sources.logcollect import LogCollection
 from licenseusage.sources.pages import PageDecoder, PageReader
 from licenseusage.sources.pagination import Pager
 from licenseusage.sources.poll import CycleRequest, Failure, PollRequest, PollResult, Target
+from licenseusage.sources.said import NOTHING, Said
 from licenseusage.sources.tally import Tally, counted
 from licenseusage.sources.timestamps import Reader, reader
 
@@ -36,6 +38,8 @@ class _Listing:
     pages: int = 0  # of the last pass
     ended: bool = False  # the last pass came to its end
     proves: bool = False
+    said: Said = NOTHING  # of its last page
+    twice: str | None = None  # a member on the way to the list of some page
 
 
 class Collection:
@@ -165,7 +169,9 @@ class Collection:
                 for data in content:
                     page.feed(data)
                 self._pages += 1
-                pager.end_page(page.finish())
+                end = page.finish()
+                listing.said, listing.twice = session.said | end.said, listing.twice or end.twice
+                pager.end_page(end.values)
             listing.pages = pager.pages
 
     def _reader(self) -> Reader:
@@ -220,6 +226,14 @@ class Collection:
         """Say why a poll without failure proves nothing about those it does not name."""
         source = self._source
         for one in self._listings:
+            rows = one.tally.listed
+            doubt = (
+                doubts.ambiguous(one.twice)
+                or doubts.repeated(source, rows, one.tally.different(), one.pages)
+                or doubts.cut(source, rows, one.said)
+            )
+            if doubt is not None:
+                return doubt
             if not one.proves:
                 passes = len(one.earlier) + 1
                 return _not_complete(
@@ -257,17 +271,27 @@ class Collection:
                 "the product lists nobody at all, as it does for an account that may not list "
                 f"users. That proves nothing; check the rights of {_account(source)}.",
             )
-        if newest.stamped == 0 and newest.provisioned:
+        if newest.stamped == 0 and newest.included:
             return _not_complete(Reason.NOBODY_STAMPED, self._nobody(newest))
         return None
 
     def _nobody(self, tally: Tally) -> str:
         where = self._source.users.last_active.path
         return self._source.when_nobody or (
-            f"None of {tally.provisioned} users has a last activity at {where}. Either nobody has "
-            "used the product yet, or it does not record activity, or users.lastActive.path is "
+            f"None of {tally.provisioned()} users has a last activity at {where}. Either nobody "
+            "has used the product yet, or it does not record activity, or users.lastActive.path is "
             "wrong."
         )
+
+    def _hint(self, incomplete: Failure | None) -> str | None:
+        """Return everything that is worth saying of a poll, be it complete or not."""
+        newest = self._listings[-1]
+        said = [incomplete.message] if incomplete else []
+        if newest.ended and not incomplete:
+            said += filter(
+                None, [doubts.round_number(self._source, newest.tally.listed, newest.said)]
+            )
+        return " ".join(said) or None
 
     # -- results --
 
@@ -286,8 +310,8 @@ class Collection:
             users_listed=tally.listed,
             counted=counted(facts[index]) if index in facts else 0,
             skipped={str(reason): count for reason, count in tally.skipped.items() if count},
-            provisioned=tally.provisioned if whole and result.failure is None else None,
-            hint=result.incomplete.message if result.incomplete else None,
+            provisioned=tally.provisioned() if whole and result.failure is None else None,
+            hint=self._hint(result.incomplete),
             ids=tuple(tally.ids) if facts_stand else (),
         )
 

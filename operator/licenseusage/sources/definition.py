@@ -61,8 +61,14 @@ class HeaderAuth(msgspec.Struct, frozen=True, tag="header"):
     secret: SecretKey
 
 
-class OnePage(msgspec.Struct, frozen=True, tag="None"):
-    """The whole list comes in one answer."""
+class OnePage(msgspec.Struct, frozen=True, omit_defaults=True, tag="None"):
+    """The whole list comes in one answer.
+
+    Attributes:
+        total: JMESPath to the number of rows in the whole list; None = the answer tells none.
+    """
+
+    total: str | None = None
 
 
 class Offset(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="Offset"):
@@ -87,16 +93,23 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag=
     Attributes:
         params: Query parameter and the JMESPath, over the page just read, of its value. The listing
             ends when all of them are absent, null or empty.
+        total: JMESPath to the number of rows in the whole list; None = the pages tell none.
     """
 
     params: tuple[Pair, ...]
+    total: str | None = None
 
 
 Pagination = OnePage | Offset | Cursor
 
 
 class Http(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The request; ``path``, ``query`` values and ``body`` may hold ``{{cycle.…}}`` templates."""
+    """The request; ``path``, ``query`` values and ``body`` may hold ``{{cycle.…}}`` templates.
+
+    Attributes:
+        ignore_members: Members and headers of the answer that do not say that there is more, or
+            how many users there are, although they are called so.
+    """
 
     method: Literal["GET", "POST"]
     path: str
@@ -105,6 +118,7 @@ class Http(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     body: str | None
     items: str | None
     pagination: Pagination
+    ignore_members: tuple[str, ...] = ()
 
     def names(self, template: str) -> bool:
         """Whether the request holds templates that begin so, such as ``cycle.end``.

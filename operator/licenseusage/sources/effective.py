@@ -232,6 +232,7 @@ def _http(http: Http) -> model.Http:
         body=http.body,
         items=_path("http.items", http.items),
         pagination=_pagination(http),
+        ignore_members=http.ignore_members or (),
     )
 
 
@@ -254,9 +255,14 @@ def _pagination(http: Http) -> model.Pagination:
             )
             for param in params:
                 _path(f"http.pagination.params {param.name}", param.path)
-            return model.Cursor(params=tuple((param.name, param.path) for param in params))
+            return model.Cursor(
+                params=tuple((param.name, param.path) for param in params),
+                total=_path("http.pagination.total", given.total),
+            )
         case _:
-            return model.OnePage()
+            return model.OnePage(
+                _path("http.pagination.total", given.total) if given is not None else None
+            )
 
 
 def _users(users: api.Users) -> model.Users:

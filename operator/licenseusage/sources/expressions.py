@@ -75,6 +75,14 @@ def walk(document: Json, path: Path) -> Json:
     return document
 
 
+def leading_path(text: str) -> Path:
+    """Return the field path that an expression begins with: ``data.users`` of ``data.users[?a]``.
+
+    It is the whole of a plain path, and empty where the expression begins otherwise.
+    """
+    return _leading(_compiled(text)[0])[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Predicate:
     """A condition on an item.
@@ -153,6 +161,27 @@ def _plain(tree: dict[str, Any]) -> Path | None:
         return path
     return None
 
+
+def _leading(tree: dict[str, Any]) -> tuple[Path, bool]:
+    """Return the field path that a tree begins with, and whether that is all of it."""
+    if tree["type"] == "field":
+        return (tree["value"],), True
+    if tree["type"] == "subexpression":
+        path: Path = ()
+        for child in tree["children"]:
+            part, whole = _leading(child)
+            path += part
+            if not whole:
+                return path, False
+        return path, True
+    if tree["type"] in _FROM_ITS_FIRST:
+        return _leading(tree["children"][0])[0], False
+    return (), False
+
+
+_FROM_ITS_FIRST = {
+    "projection", "filter_projection", "value_projection", "flatten", "index_expression", "pipe",
+}  # fmt: skip
 
 _Condition = Callable[[tuple[Any, ...]], Any]
 

@@ -17,6 +17,7 @@ from licenseusage.sources.deadline import Deadline
 from licenseusage.sources.definition import EffectiveSource, HeaderAuth, Pair
 from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.poll import Credentials, Limits, Target
+from licenseusage.sources.said import NOTHING, in_headers
 from licenseusage.sources.status import refuse_status
 from licenseusage.sources.trouble import cannot_connect, cannot_read, size_of
 from licenseusage.sources.wire import Wire, content
@@ -32,6 +33,7 @@ class Session:
         skew_ms: The largest clock difference that any answer allows for.
         requests: Requests answered.
         bytes: Content received, after decompression.
+        said: What the head of the last answer says of the size of the list.
         started_ms: Just before the first request was sent; None before.
         ended_ms: Just after the last answer was read.
     """
@@ -53,6 +55,7 @@ class Session:
         self._target, self._source, self._limits = target, source, limits
         self._clock, self._deadline = clock, deadline
         self.skew_ms = self.requests = self.bytes = 0
+        self.said = NOTHING
         self.started_ms: int | None = None
         self.ended_ms = 0
         self._headers = _headers(source, credentials, target)
@@ -86,14 +89,17 @@ class Session:
             try:
                 received_ms = self._clock.now_ms()
                 refuse_status(response, self._source)
-                skew = skew_ms(
-                    response.getheader("date"),
-                    response.getheader("age"),
-                    sent_ms=sent_ms,
-                    received_ms=received_ms,
-                    declared_s=self._source.guarantees.clock_skew_seconds,
-                )
-                self.skew_ms = max(self.skew_ms, skew)
+                # Of several Date headers the one that is further from our clock counts.
+                for date in response.headers.get_all("date", [None]):
+                    skew = skew_ms(
+                        date,
+                        response.getheader("age"),
+                        sent_ms=sent_ms,
+                        received_ms=received_ms,
+                        declared_s=self._source.guarantees.clock_skew_seconds,
+                    )
+                    self.skew_ms = max(self.skew_ms, skew)
+                self.said = in_headers(response.getheaders(), self._source.http.ignore_members)
                 yield self._content(response)
             finally:
                 if not response.isclosed():

@@ -9,23 +9,33 @@ body is kept whole.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from licenseusage.sources.columns import Columns, ItemColumns, StructConflictError, struct_of
-from licenseusage.sources.definition import Cursor, Http, Offset
+from licenseusage.sources.definition import Cursor, Http
 from licenseusage.sources.expressions import (
     EvaluationError,
     Expression,
     Json,
     Path,
     expression,
+    leading_path,
     walk,
 )
 from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.repeated import repeated_member
+from licenseusage.sources.said import (
+    MEMBERS,
+    NOTHING,
+    Said,
+    in_document,
+    in_members,
+    on_the_way,
+)
 from licenseusage.sources.timestamps import kind_of
 
 Sink: TypeAlias = Callable[[Columns], None]
@@ -44,31 +54,51 @@ _FIRST_NAME = re.compile(rb'\s*(\{\s*"[^"\\]{1,128}"\s*:)')
 TOTAL = "total"
 
 
+class PageEnd(NamedTuple):
+    """What stands around the items of a page.
+
+    Attributes:
+        values: What paging needs, by name: ``total``, or cursor parameters.
+        said: What the answer says of its own size, beside what the source reads.
+        twice: A member on the way to the list or to a value stands twice in its object; None: none.
+    """
+
+    values: dict[str, Json]
+    said: Said = NOTHING
+    twice: str | None = None
+
+
 @dataclass(slots=True)
 class PageDecoder:
     """Knows how a source's pages are built; one for all pages of a poll.
 
     Attributes:
         values: The page's values that paging needs, by name: ``total``, or cursor parameters.
+        ignored: Members that do not mean for this product what they usually mean.
     """
 
     items_columns: ItemColumns
     items: Expression | None
     values: dict[str, Expression]
+    ignored: frozenset[str] = frozenset()
     _piece: msgspec.json.Decoder[Any] | None = None
     _page: msgspec.json.Decoder[Any] | None = None
     _names: dict[Path, str] = field(default_factory=dict)
+    _read: tuple[Path, ...] = ()  # where the list and the values stand, as far as paths lead
+    _objects: tuple[Path, ...] = ()  # on the way to them
+    _beside: tuple[Path, ...] = ()  # members to decode there, for what they say
 
     @classmethod
     def of(cls, http: Http, columns: ItemColumns) -> "PageDecoder":
         """Build the decoder of a source."""
         values: dict[str, Expression] = {}
         match http.pagination:
-            case Offset(total=str() as total):
-                values[TOTAL] = expression(total)
             case Cursor(params=params):
                 values = {name: expression(path) for name, path in params}
-        decoder = cls(columns, expression(http.items) if http.items else None, values)
+        if http.pagination.total is not None:
+            values[TOTAL] = expression(http.pagination.total)
+        items = expression(http.items) if http.items else None
+        decoder = cls(columns, items, values, frozenset(http.ignore_members))
         decoder._prepare()
         return decoder
 
@@ -81,6 +111,9 @@ class PageDecoder:
 
     def _prepare(self) -> None:
         row, path = self.items_columns.struct, self.list_path
+        read = [self.items, *self.values.values()]
+        self._read = tuple(leading_path(one.text) for one in read if one is not None)
+        self._objects = tuple(on_the_way(self._read))
         if row is None or path is None:
             return
         self._piece = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
@@ -90,6 +123,10 @@ class PageDecoder:
         fields: dict[Path, Any] = {path: list[row]}  # type: ignore[valid-type]
         for value in self.values.values():
             fields[value.path or ()] = Any
+        on_the_way_to = {one[:end] for one in fields for end in range(1, len(one) + 1)}
+        beside = ((*inside, name) for inside in self._objects for name in sorted(MEMBERS))
+        self._beside = tuple(one for one in beside if one not in on_the_way_to)
+        fields |= dict.fromkeys(self._beside, Any)
         try:
             page, self._names = struct_of(fields)
         except StructConflictError:
@@ -110,12 +147,16 @@ class PageDecoder:
         except (msgspec.DecodeError, RecursionError):
             return None
 
-    def page(self, data: bytes | bytearray) -> tuple[Columns, dict[str, Json]]:
+    def page(self, data: bytes | bytearray) -> tuple[Columns, PageEnd]:
         """Decode a whole page.
 
         Raises:
             PollError: ``AnswerNotJSON``, ``AnswerInvalidJSON``, ``ItemsNotAList`` and their like.
         """
+        columns, end = self._whole(data)
+        return columns, end._replace(twice=repeated_member(data, self._read))
+
+    def _whole(self, data: bytes | bytearray) -> tuple[Columns, PageEnd]:
         try:
             if self._page is not None:
                 return self._typed(self._page.decode(data))
@@ -134,11 +175,12 @@ class PageDecoder:
             raise _cannot_apply(error) from None
         if not isinstance(items, list):
             raise self._no_list(items)
-        return self._of_items(items), values
+        said = in_document(document, self._objects, self._read, self.ignored)
+        return self._of_items(items), PageEnd(values, said)
 
-    def _typed(self, page: Any) -> tuple[Columns, dict[str, Json]]:  # noqa: ANN401
+    def _typed(self, page: Any) -> tuple[Columns, PageEnd]:  # noqa: ANN401
         if not self._names:
-            return self.items_columns.of_rows(page), {}
+            return self.items_columns.of_rows(page), PageEnd({})
         assert self.items is not None  # noqa: S101
         rows = _attribute(page, self._names[self.items.path or ()])
         if rows is None:
@@ -147,7 +189,14 @@ class PageDecoder:
             name: _attribute(page, self._names[value.path or ()])
             for name, value in self.values.items()
         }
-        return self.items_columns.of_rows(rows), values
+        said = in_members(self._members(page), self._read, self.ignored)
+        return self.items_columns.of_rows(rows), PageEnd(values, said)
+
+    def _members(self, page: Any) -> Iterator[tuple[Path, Json]]:  # noqa: ANN401
+        for path in self._beside:
+            value = _attribute(page, self._names[path])
+            if value is not None:
+                yield path, value
 
     def _of_items(self, items: list[Json]) -> Columns:
         try:
@@ -189,8 +238,8 @@ class PageReader:
         if len(self._body) >= (self._try_at or self.large_bytes):
             self._take_pieces()
 
-    def finish(self) -> dict[str, Json]:
-        """Decode what is left and return the values that paging needs; raises as ``page``.
+    def finish(self) -> PageEnd:
+        """Decode what is left and return what stands around the items; raises as ``page``.
 
         What is left, put behind the head, is the page with fewer items.
         """
@@ -205,10 +254,10 @@ class PageReader:
             body[:0] = self._head
         elif body.startswith(_BOM):
             del body[:3]
-        columns, values = self.decoder.page(body)
+        columns, end = self.decoder.page(body)
         if len(columns):
             self.sink(columns)
-        return values
+        return end
 
     def _take_pieces(self) -> None:
         if self._head is None:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import msgspec
 
 from licenseusage.sources.columns import Columns
-from licenseusage.sources.definition import Cursor, Http, Offset, Pair
+from licenseusage.sources.definition import Cursor, Http, Offset, OnePage, Pair
 from licenseusage.sources.expressions import Json
 from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.pages import TOTAL
@@ -42,6 +42,7 @@ class Pager:
     pages: int = 0
     _offset: int = 0
     _rows: int = 0  # of the page being read
+    _all_rows: int = 0  # of the pages before, where they do not overlap
     _first: Json = None  # id of its first row
     _last: Json = None  # id of the last row so far
     _last_stamp: Json = None
@@ -107,9 +108,11 @@ class Pager:
             case Cursor() as cursor:
                 self._refuse_repeated(digest)
                 self._end_cursor(cursor, values)
-            case _:
+            case OnePage() as whole:
+                self._must_be_all(values, whole.total)
                 self._end(proves=True)
         self._before = (self._rows, self._first, digest)
+        self._all_rows += self._rows
         self._rows, self._page_ids = 0, hashlib.sha256()
 
     # -- offsets --
@@ -144,9 +147,9 @@ class Pager:
         if self._overlaps and self._rows == 0:
             self._compare_overlap(None, None)  # gone, whatever the total says
         seen = self._offset + self._rows
-        total = _total(values[TOTAL], offset) if offset.total is not None else None
+        total = _total(values[TOTAL], offset.total) if offset.total is not None else None
         if total is not None and seen > total:
-            raise self._too_many(seen, total, offset)
+            raise self._too_many(seen, total, offset.total)
         if total == seen:
             self._end(proves=self.order != "Unknown" or self.pages == 1)
             return
@@ -164,14 +167,10 @@ class Pager:
             self.query = self._offset_query(offset, self._offset)
             return
         if total is not None:
-            raise PollError(
-                Reason.FEWER_THAN_TOTAL,
-                f"the product says that there are {total} users, but its list ends after {seen}. "
-                "It is read again; if this keeps happening, the credentials may not see all users.",
-            )
+            raise _fewer(seen, total)
         self._end(proves=self.order != "Unknown" or self.pages == 1)
 
-    def _too_many(self, seen: int, total: int, offset: Offset) -> PollError:
+    def _too_many(self, seen: int, total: int, path: str | None) -> PollError:
         if self.pages > 1:
             return PollError(
                 Reason.LIST_MOVED,
@@ -180,7 +179,7 @@ class Pager:
             )
         return PollError(
             Reason.TOTAL_INVALID,
-            f"http.pagination.total ({offset.total}) is {total}, but {seen} users were listed. "
+            f"http.pagination.total ({path}) is {total}, but {seen} users were listed. "
             "Correct the path of the total.",
             stalls=True,
         )
@@ -198,6 +197,7 @@ class Pager:
             if values[name] not in (None, "")
         )
         if not following:
+            self._must_be_all(values, cursor.total)
             self._end(proves=self.order == "KeyCursor" or self.pages == 1)
             return
         mark = hashlib.sha256(msgspec.json.encode(following)).digest()
@@ -253,19 +253,39 @@ class Pager:
         if equal and self._rows and not one_row_again:
             raise _paging_ignored(self.http)
 
+    def _must_be_all(self, values: dict[str, Json], path: str | None) -> None:
+        """Hold a list that has ended against its declared total."""
+        if path is None:
+            return
+        seen, total = self._all_rows + self._rows, _total(values[TOTAL], path)
+        if seen > total:
+            raise self._too_many(seen, total, path)
+        if seen < total:
+            raise _fewer(seen, total)
+
     def _end(self, *, proves: bool) -> None:
         self.query = None
         self.proves = proves
 
 
-def _total(value: Json, offset: Offset) -> int:
+def _total(value: Json, path: str | None) -> int:
     if type(value) is int and value >= 0:
         return value
     raise PollError(
         Reason.TOTAL_INVALID,
-        f"http.pagination.total ({offset.total}) gives {kind_of(value)} instead of a number of "
+        f"http.pagination.total ({path}) gives {kind_of(value)} instead of a number of "
         "users. Correct the path, or remove it.",
         stalls=True,
+    )
+
+
+def _fewer(seen: int, total: int) -> PollError:
+    return PollError(
+        Reason.FEWER_THAN_TOTAL,
+        f"the product says that there are {total} users, but its list ends after {seen}. It is "
+        "read again; if this keeps happening, the credentials may not see all users. If the total "
+        "counts others as well, remove http.pagination.total and name its member in "
+        "http.ignoreMembers.",
     )
 
 

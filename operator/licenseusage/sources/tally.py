@@ -20,7 +20,8 @@ from licenseusage.metering.pseudonym import Pseudonymiser
 from licenseusage.metering.roster import Listed
 from licenseusage.sources import timestamps
 from licenseusage.sources.columns import Columns
-from licenseusage.sources.definition import EffectiveSource
+from licenseusage.sources.definition import EffectiveSource, OnePage
+from licenseusage.sources.distinct import Distinct
 from licenseusage.sources.everybody import Everybody
 from licenseusage.sources.expressions import Json
 from licenseusage.sources.failures import PollError, Reason
@@ -82,6 +83,12 @@ class Tally:
         self._telling_ids = source.guarantees.ids == "Unknown"
         self._show_ids = show_ids
         self._unnamed = 0
+        # Pages by an ascending key refuse a repeated id themselves (``pagination``).
+        paged = not isinstance(source.http.pagination, OnePage)
+        self._ascending = paged and source.guarantees.order == "KeyCursor"
+        self._shown = Distinct()
+        chosen = users.exclude is not None or users.exclude_ids or users.normalize
+        self._people = Distinct() if chosen else self._shown
         self.ids: list[str] = []
         self.ids_stable = source.guarantees.ids != "Renamable"
         self.listed = 0
@@ -100,7 +107,12 @@ class Tally:
             PollError: ``IdInvalid`` or ``TimestampInvalid``; the rows before stand.
         """
         self.listed += len(columns)
-        columns = self._with_ids(self._not_excluded(columns))
+        if not self._ascending:
+            self._shown.add(columns.ids)
+        columns = self._not_excluded(columns)
+        if self._people is not self._shown:
+            self._people.add(self._told_apart(columns.ids))
+        columns = self._with_ids(columns)
         try:
             recent = self._reader.recent(columns.stamps, min(self._horizons))
             created = self._created(columns, recent.positions)
@@ -123,9 +135,19 @@ class Tally:
         self._judge(names, recent.at_ms, created)
 
     @property
-    def provisioned(self) -> int:
+    def included(self) -> int:
         """Items listed and not excluded."""
         return self.listed - self.skipped[Skip.EXCLUDED] - self.skipped[Skip.EXCLUDED_ID]
+
+    def different(self) -> int:
+        """Return how many different ids are listed, excluded ones too, as shown."""
+        return self.listed if self._ascending else self._shown.different()
+
+    def provisioned(self) -> int:
+        """Return how many different users are listed and not excluded."""
+        if self._ascending and self._people is self._shown:
+            return self.listed
+        return self._people.different()
 
     @property
     def unnamed(self) -> int:
@@ -220,6 +242,12 @@ class Tally:
             "users.id.",
             stalls=True,
         )
+
+    def _told_apart(self, ids: list[Json]) -> list[Json]:
+        """Return ids as they are told apart; what is no id stays what it is."""
+        if not self._source.users.normalize:
+            return ids
+        return [self._id(one) if type(one) in (str, int) else one for one in ids]
 
     def _id(self, shown: Json) -> str:
         return self._normalize(shown if isinstance(shown, str) else str(shown))

@@ -1,0 +1,93 @@
+"""What a listing says against its own completeness (MEASUREMENT §3.10).
+
+That a list is whole is promised by somebody who is not there; the answer itself is. Whatever in it
+contradicts the promise ends the proof: rows that are there stay true, nobody is ruled out by not
+being there. Pure decisions over what was read; ``collect`` asks them of every listing that ended.
+"""
+
+from licenseusage.sources.definition import Cursor, EffectiveSource, Offset, OnePage
+from licenseusage.sources.failures import Reason
+from licenseusage.sources.poll import Failure
+from licenseusage.sources.said import Said
+
+ROUND_CAPS = frozenset({50, 100, 200, 250, 500, 1000, 5000, 10_000})
+"""Sizes at which products are known to cut a list that nobody asked in pages."""
+
+
+def ambiguous(member: str | None) -> Failure | None:
+    """A member on the way to the list stands twice: another list may hide behind it."""
+    if member is None:
+        return None
+    return _doubt(
+        Reason.ANSWER_AMBIGUOUS,
+        f"the answer holds the member {member} twice in one object, so that it is not known which "
+        "of them is the list, or whether both are. Correct the product, or name another member in "
+        "http.items.",
+    )
+
+
+def repeated(source: EffectiveSource, rows: int, different: int, pages: int) -> Failure | None:
+    """Fewer different ids than rows: a repeated row took somebody's place (§3.10 a)."""
+    if different >= rows:
+        return None
+    refuted = ""
+    if source.guarantees.order != "Unknown" and pages > 1:
+        refuted = (
+            f" This refutes guarantees.order {source.guarantees.order}: in that order no user "
+            "comes twice."
+        )
+    elif source.http.pagination.total is not None:
+        refuted = (
+            f" So the total ({source.http.pagination.total}) counts rows, and {rows - different} "
+            "users may be missing from them."
+        )
+    return _doubt(
+        Reason.ROWS_REPEATED,
+        f"the list has {rows} rows, but only {different} different ids: each repeated row may "
+        f"stand in the place of a user who is not listed.{refuted} Sort by an immutable key, ask "
+        "for one row per user, or correct users.id.",
+    )
+
+
+def cut(source: EffectiveSource, rows: int, said: Said) -> Failure | None:
+    """The answer says that there is more than what was read (§3.10 b)."""
+    if said.more is not None:
+        seen = f"the answer says that more follows ({said.more})"
+    elif said.total is not None and said.total.users > rows:
+        seen = f"the answer says that there are {said.total.users} users ({said.total.where})"
+    else:
+        return None
+    match source.http.pagination:
+        case OnePage():
+            ended, fix = (
+                f"but {rows} users were read, and no pages are declared",
+                "Declare how the pages are read in http.pagination (Offset or Cursor), or ask for "
+                "all users in one answer by http.query",
+            )
+        case Offset() | Cursor():
+            ended, fix = (
+                f"but the pages ended after {rows} users",
+                "Correct http.pagination, or check what the account may see",
+            )
+    return _doubt(
+        Reason.LIST_CUT,
+        f"{seen}, {ended}: the list is cut. {fix}. If this means something else here, name it in "
+        "http.ignoreMembers.",
+    )
+
+
+def round_number(source: EffectiveSource, rows: int, said: Said) -> str | None:
+    """Return a hint where a list ends just where products like to cut, and nothing vouches."""
+    pagination = source.http.pagination
+    vouched = said.total is not None or said.ended or pagination.total is not None
+    if not isinstance(pagination, OnePage) or vouched or rows not in ROUND_CAPS:
+        return None
+    return (
+        f"The list has exactly {rows} users, a usual limit of one answer, and nothing in the "
+        "answer says that it is whole. Check in the product how many there are; if there are more, "
+        "declare http.pagination, or ask for all by http.query."
+    )
+
+
+def _doubt(reason: Reason, message: str) -> Failure:
+    return Failure(str(reason), message)

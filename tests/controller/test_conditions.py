@@ -36,18 +36,61 @@ def test_before_the_first_poll_an_object_is_reconciling_and_not_ready():
     assert seen["Collected"]["status"] == "Unknown"
 
 
-def test_a_transient_failure_is_reconciling_with_retry_and_not_stalled():
-    seen = shown(Findings("p", sources=[healthy(problem=Problem("Timeout", "slow"))]))
-    assert seen["Ready"]["status"] == "False"
-    assert seen["Ready"]["reason"] == "Timeout"
-    assert seen["Reconciling"]["reason"] == "ProgressingWithRetry"
-    assert "Stalled" not in seen
+TIMEOUT = Problem("Timeout", "slow")
+
+
+def last_seen(minutes_ago, **kwargs):
+    last_success_ms = None if minutes_ago is None else NOW - minutes_ago * MINUTE
+    return SourceHealth("list", last_success_ms, 15 * MINUTE, **kwargs)
+
+
+def test_a_failure_that_may_pass_is_told_at_once_and_takes_ready_away_after_two_intervals():
+    within = shown(Findings("p", sources=[last_seen(30, problem=TIMEOUT)]))
+    assert within["Collected"]["status"] == "False"
+    assert within["Collected"]["reason"] == "Timeout"
+    assert within["Ready"]["status"] == "True"
+    assert not {"Stalled", "Reconciling"} & set(within)  # kstatus would blink with them
+
+    after = shown(Findings("p", sources=[last_seen(31, problem=TIMEOUT)]))
+    assert after["Ready"]["status"] == "False"
+    assert after["Ready"]["reason"] == "Timeout"
+    assert after["Reconciling"]["reason"] == "ProgressingWithRetry"
+    assert "Stalled" not in after
+
+
+def test_two_intervals_are_effective_ones():
+    slow = SourceHealth("list", NOW - 300 * MINUTE, 200 * MINUTE, problem=TIMEOUT)
+    assert shown(Findings("p", sources=[slow]))["Ready"]["status"] == "True"
+
+
+def test_a_source_that_never_succeeded_is_not_ready_at_its_first_failure():
+    seen = shown(Findings("p", sources=[last_seen(None, problem=TIMEOUT)]))
+    assert (seen["Ready"]["status"], seen["Ready"]["reason"]) == ("False", "Timeout")
+
+
+def test_a_changed_definition_that_has_not_worked_yet_is_not_ready():
+    seen = shown(Findings("p", sources=[last_seen(1, problem=TIMEOUT, proven=False)]))
+    assert (seen["Ready"]["status"], seen["Ready"]["reason"]) == ("False", "Timeout")
+
+
+def test_a_failure_that_may_pass_hides_no_other_source():
+    old = SourceHealth("b", NOW - 31 * MINUTE, 15 * MINUTE)
+    seen = shown(Findings("p", sources=[last_seen(1, problem=TIMEOUT), old]))
+    assert seen["Collected"]["reason"] == "Timeout"
+    assert (seen["Ready"]["status"], seen["Ready"]["reason"]) == ("False", "Stale")
+
+
+def test_ready_keeps_its_transition_time_over_a_rollout():
+    first = conditions(Findings("p", sources=[last_seen(1)]), [], 1, NOW)
+    gone = conditions(Findings("p", sources=[last_seen(2, problem=TIMEOUT)]), first, 1, NOW + 1)
+    again = conditions(Findings("p", sources=[last_seen(0)]), gone, 1, NOW + 2)
+    assert first[0] == gone[0] == again[0]
 
 
 def test_a_failure_for_a_person_is_stalled_and_not_reconciling():
     problem = Problem("SecretNotFound", "create it", Consequence.NEEDS_A_PERSON)
     seen = shown(Findings("p", sources=[healthy(problem=problem)]))
-    assert seen["Stalled"]["reason"] == "SecretNotFound"
+    assert seen["Stalled"]["reason"] == seen["Ready"]["reason"] == "SecretNotFound"
     assert "create it" in seen["Stalled"]["message"]
     assert "Reconciling" not in seen
 
@@ -106,8 +149,8 @@ def test_a_transition_time_moves_only_when_the_status_does():
     first = conditions(Findings("p", sources=[healthy()]), [], 1, NOW)
     again = shown(Findings("p", sources=[healthy()]), first, NOW + MINUTE)
     assert again["Ready"]["lastTransitionTime"] == first[0]["lastTransitionTime"]
-    bad = Findings("p", sources=[healthy(problem=Problem("Timeout", "slow"))])
-    failed = shown(bad, first, NOW + 5 * MINUTE)
+    bad = Findings("p", sources=[healthy(problem=TIMEOUT)])
+    failed = shown(bad, first, NOW + 35 * MINUTE)
     assert failed["Ready"]["lastTransitionTime"] != first[0]["lastTransitionTime"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from licenseusage.reports.report import read_report
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
-from tests.controller.sample import Product
+from tests.controller.sample import Product, answers
 from tests.controller.stage import until
 
 pytestmark = pytest.mark.controlplane
@@ -128,6 +128,43 @@ def test_a_terminating_pod_is_not_asked(counted):
         assert counted.product.requests == before
     finally:
         merge(counted, "pod/shop-0", {"metadata": {"finalizers": None}})
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["alive", "restarted"])
+def test_a_rollout_of_the_product_is_told_and_takes_ready_away_from_nobody(counted, restarted):
+    operator = counted.operator
+    before = operator.condition("shop", "Ready")
+    kubectl(counted, "delete", "pod", "shop-0", "--timeout=5s")
+    ask(counted)
+    operator.wait_condition("shop", "Collected", "False", "NoPods")
+    if restarted:  # the operator's own rollout, at the same time
+        operator = counted.travel(counted.at + 60)
+        until(lambda: operator.reconciles() > 0, 30)
+    told = {c["type"]: c for c in operator.status("shop")["conditions"]}
+    assert told["Ready"] == before
+    assert told["Collected"]["reason"] == "NoPods"
+    assert not {"Stalled", "Reconciling"} & set(told)
+    counted.crds.create_pod(
+        counted.namespace, "shop-1", labels={"app": "shop"}, ports={"http": counted.product.port}
+    )
+    ask(counted)
+    operator.wait_condition("shop", "Collected", "True")
+    assert operator.condition("shop", "Ready") == before
+
+
+def test_a_product_that_refuses_once_while_it_starts_is_believed_the_second_time(counted):
+    operator = counted.operator
+    before = operator.condition("shop", "Ready")
+    counted.product.fault = answers(401, b"")
+    asked = counted.product.requests
+    ask(counted)
+    seen = operator.wait_condition("shop", "Collected", "False", "Unauthorized")
+    assert counted.product.requests == asked + 1
+    assert operator.condition("shop", "Ready") == before
+    assert operator.condition("shop", "Stalled") is None
+    ask(counted)
+    operator.wait_condition("shop", "Stalled", "True", "Unauthorized")
+    assert operator.condition("shop", "Ready")["message"] == seen["message"]
 
 
 def test_without_pods_for_a_day_no_old_number_looks_fresh_and_none_is_lost(counted):

@@ -57,6 +57,7 @@ class Job:
         due: The schedule asks for it, so that a failure counts as an attempt. Else it is a probe:
             only whether pods and Secrets have come back.
         fingerprint: What the poll depends on beside the product: a change makes it due at once.
+        proven: The source has been read by this definition before.
     """
 
     key: Key
@@ -71,6 +72,7 @@ class Job:
     closing: bool
     due: bool
     fingerprint: str
+    proven: bool
     coming: Cycle | None = None
 
 
@@ -83,6 +85,7 @@ class Memory:
         probes: Failed probes in a row.
         probe_at_s: The loop's time of the next probe; None: only the schedule asks.
         fingerprint: What the last finished attempt depended on.
+        succeeded: What the last successful poll depended on; None before one.
         credentials: Digest of the Secret that a refused poll used.
         ids_stable: What the last poll found about its ids.
         hint: What the last poll found worth saying.
@@ -93,6 +96,7 @@ class Memory:
     probes: int = 0
     probe_at_s: float | None = None
     fingerprint: str | None = None
+    succeeded: str | None = None
     credentials: str = ""
     ids_stable: bool | None = None
     hint: str | None = None
@@ -371,10 +375,15 @@ class Collector:
         memory.ids_stable, memory.hint = result.ids_stable, _hint(result)
         memory.clock_skew_ms = result.clock_skew_ms
         memory.credentials = digest if failure is not None and failure.stalls else ""
-        memory.problem = None
-        if failure is not None:
-            consequence = Consequence.NEEDS_A_PERSON if failure.stalls else Consequence.RETRIES
-            memory.problem = Problem(failure.reason, failure.message, consequence)
+        if failure is None:
+            memory.problem, memory.succeeded = None, job.fingerprint
+            return
+        # A product that starts may refuse what it accepts a minute later: where this definition has
+        # worked, an answer that only a person could mend is believed the second time.
+        again = memory.problem is not None and memory.problem.reason == failure.reason
+        person = failure.stalls and (again or not job.proven)
+        consequence = Consequence.NEEDS_A_PERSON if person else Consequence.RETRIES
+        memory.problem = Problem(failure.reason, failure.message, consequence)
 
     def _fail(self, job: Job, problem: Problem) -> None:
         """Remember a failure before the poll; look again soon, which is cheap and polls nobody."""

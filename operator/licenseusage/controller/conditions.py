@@ -5,7 +5,7 @@ conditions are an input, so that ``lastTransitionTime`` moves only when a status
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -86,6 +86,7 @@ class SourceHealth:
         interval_ms: The effective interval (MEASUREMENT §0).
         problem: Why the last poll, or the attempt at one, failed; None after a success.
         outdated: The definition changed and has not been polled yet.
+        proven: The last successful poll was made by this definition.
         hint: A thing worth saying although the last poll succeeded.
     """
 
@@ -94,7 +95,22 @@ class SourceHealth:
     interval_ms: int
     problem: Problem | None = None
     outdated: bool = False
+    proven: bool = True
     hint: str | None = None
+
+    def passes(self, now_ms: int) -> bool:
+        """Whether its failure may pass by itself, as while the product is rolled out.
+
+        So it is told by ``Collected`` at once, and takes ``Ready`` away only after two intervals
+        (DESIGN §5). Not so what only a person can mend, and a definition that never worked.
+        """
+        return (
+            self.problem is not None
+            and self.problem.consequence is not Consequence.NEEDS_A_PERSON
+            and self.proven
+            and self.last_success_ms is not None
+            and now_ms - self.last_success_ms <= 2 * self.interval_ms
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +152,12 @@ def conditions(
         now_ms: The reconcile's one time.
     """
     collected = _collected(found, now_ms)
+    # kstatus reads all three, so that none of them may turn for what passes by itself.
+    lasting = _collected(_lasting(found, now_ms), now_ms)
     shown = {
-        ConditionType.READY: _ready(found, collected),
-        ConditionType.RECONCILING: _reconciling(found, collected),
-        ConditionType.STALLED: _stalled(found, collected),
+        ConditionType.READY: _ready(found, lasting),
+        ConditionType.RECONCILING: _reconciling(found, lasting),
+        ConditionType.STALLED: _stalled(found, lasting),
         ConditionType.COLLECTED: collected,
         ConditionType.REPORTED: found.reported,
         ConditionType.LICENSED: found.licensed,
@@ -175,6 +193,12 @@ def _condition(
 def cut(message: str, limit: int = MESSAGE_LIMIT) -> str:
     """Return the message, shortened with an ellipsis where it is longer than a condition takes."""
     return message if len(message) <= limit else message[: limit - 1] + "…"
+
+
+def _lasting(found: Findings, now_ms: int) -> Findings:
+    """Return what was found without the failures that may pass by themselves."""
+    sources = [replace(s, problem=None) if s.passes(now_ms) else s for s in found.sources]
+    return replace(found, sources=sources)
 
 
 def _collected(found: Findings, now_ms: int) -> Verdict:

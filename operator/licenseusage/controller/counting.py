@@ -139,6 +139,7 @@ async def step(
                 ),
                 due=look.next_ms is not None and look.next_ms <= now_ms,
                 fingerprint=look.fingerprint,
+                proven=look.health.proven and look.health.last_success_ms is not None,
                 coming=coming,
             )
         )
@@ -187,9 +188,9 @@ class _Look:
         return min((at for at in times if at is not None), default=None)
 
     def stale_ms(self, now_ms: int) -> int | None:
-        """When its last success will be too old; None: it has failed, or is too old already."""
+        """When its last success will be too old; None: there is none, or it is already."""
         last = self.health.last_success_ms
-        if last is None or self.health.problem is not None:
+        if last is None:
             return None
         stale = last + 2 * self.health.interval_ms + 1
         return stale if stale > now_ms else None
@@ -249,7 +250,13 @@ def _look(
         memory=memory,
         running=running,
         health=SourceHealth(
-            one.name, success, interval, problem, outdated=outdated, hint=memory.hint
+            one.name,
+            success,
+            interval,
+            problem,
+            outdated=outdated,
+            proven=_proven(subject, memory, fingerprint),
+            hint=memory.hint,
         ),
         view=SourceView(one.name, polls, problem),
     )
@@ -306,6 +313,22 @@ def _outdated(subject: Subject, memory: Memory, fingerprint: str, now_ms: int) -
         return memory.fingerprint != fingerprint
     observed = subject.status.get("observedGeneration")
     return observed not in (None, -1, subject.generation)
+
+
+def _proven(subject: Subject, memory: Memory, fingerprint: str) -> bool:
+    """Whether the last success was of this definition.
+
+    A process that has had none goes by what the object says: that it is Ready is told of a
+    generation, and only after a success.
+    """
+    if memory.succeeded is not None:
+        return memory.succeeded == fingerprint
+    return any(
+        c["type"] == ConditionType.READY
+        and c["status"] == "True"
+        and c.get("observedGeneration") == subject.generation
+        for c in subject.conditions
+    )
 
 
 def _fingerprint(one: Declared) -> str:

@@ -73,6 +73,12 @@ def test_a_changed_definition_that_has_not_worked_yet_is_not_ready():
     assert (seen["Ready"]["status"], seen["Ready"]["reason"]) == ("False", "Timeout")
 
 
+def test_what_the_operator_itself_could_not_do_takes_ready_away_at_once():
+    full = Problem("LedgerDiskFull", "no room", ours=True)
+    seen = shown(Findings("p", sources=[last_seen(1, problem=full)]))
+    assert (seen["Ready"]["status"], seen["Ready"]["reason"]) == ("False", "LedgerDiskFull")
+
+
 def test_a_failure_that_may_pass_hides_no_other_source():
     old = SourceHealth("b", NOW - 31 * MINUTE, 15 * MINUTE)
     seen = shown(Findings("p", sources=[last_seen(1, problem=TIMEOUT), old]))

@@ -167,6 +167,28 @@ def test_a_product_that_refuses_once_while_it_starts_is_believed_the_second_time
     assert operator.condition("shop", "Ready")["message"] == seen["message"]
 
 
+def test_a_poll_that_is_cut_on_its_second_page_moves_neither_as_of_nor_number(counted):
+    operator, product = counted.operator, counted.product
+    product.users |= {f"user-{n:04}": FIRST - 30 for n in range(1200)}
+    ask(counted)
+    until(lambda: operator.status("shop").get("activeUsers") == 1202, 30)
+    before = operator.status("shop")
+
+    product.users["aaa"] = product.now() - 5  # on the first page
+    refuse = answers(500, b"")
+    product.fault = lambda handler: "after=" in handler.path and refuse(handler)
+    ask(counted)
+    operator.wait_condition("shop", "Collected", "False", "ServerError")
+    cut = operator.status("shop")
+    assert (cut["asOfTime"], cut["activeUsers"]) == (before["asOfTime"], 1202)
+
+    product.fault = None
+    product.users.pop("aaa")  # what the cut poll read of it is evidence all the same
+    ask(counted)
+    until(lambda: operator.status("shop").get("activeUsers") == 1203, 30)
+    assert operator.status("shop")["asOfTime"] > before["asOfTime"]
+
+
 def test_without_pods_for_a_day_no_old_number_looks_fresh_and_none_is_lost(counted):
     fresh = counted.operator.status("shop")
     assert row(counted)["READY"] == "True"

@@ -7,6 +7,8 @@ from contextlib import closing
 def third_schema(path):
     """Make a ledger as the third schema had it."""
     with closing(sqlite3.connect(path)) as older, older:
+        for column in ("read_until_ms", "unsettled"):
+            older.execute(f"alter table stores drop column {column}")
         older.execute("drop table licenses")
         for table in ("meters", "grids"):
             older.execute(f"alter table {table} drop column subscription")

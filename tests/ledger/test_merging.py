@@ -234,6 +234,16 @@ def test_what_closing_polls_of_one_moment_listed_is_united():
     assert roster_of(*both)[0] == {"ada": 2, "bob": 2}
 
 
+def test_whom_only_a_cut_poll_named_is_not_part_of_the_number_at_an_earlier_time():
+    later = START + HOUR_MS
+    cut = replace(poll(later, {"ben": later}, complete=False), failure=failed(later).failure)
+    with ledger_of(poll(START, {"ada": START})) as ours, ledger_of(cut) as theirs:
+        join_ledgers(ours, theirs, THERE, HERE)
+        rows = ours.execute(text("select read_until_ms, unsettled from stores")).one()
+    assert rows.read_until_ms == START + 2000
+    assert json.loads(rows.unsettled) == {"0": 1, "62": 1}
+
+
 def test_a_store_whose_ids_were_unstable_once_stays_so():
     stable, unstable = (
         poll(START + HOUR_MS, {"ada": START}, properties=each) for each in (KEPT, UNSTABLE)

@@ -1,8 +1,12 @@
 """What a poll leaves behind."""
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from licenseusage.errors import Stalled
 from licenseusage.ledger.records import StoreKey
@@ -11,6 +15,7 @@ from licenseusage.metering.combine import Combine
 from licenseusage.metering.coverage import Gap
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
 from licenseusage.metering.properties import Removal
+from tests.ledger.book import begin, opened
 from tests.ledger.conftest import (
     CYCLE,
     END,
@@ -51,15 +56,92 @@ def test_while_the_cycle_runs_the_number_is_so_far_as_of_the_polls_end(ledger):
     assert found.provisioned == 100
 
 
-def test_a_failed_poll_moves_the_as_of_time_only_if_it_named_somebody(ledger):
-    ledger.record_poll(poll(START, {"ada": START}), START)
-    before = stated(ledger).as_of_ms
-    ledger.record_poll(failed(START + HOUR_MS), START + HOUR_MS)
-    assert stated(ledger).as_of_ms == before
-    later = START + 2 * HOUR_MS
-    partial = replace(poll(later, {"ben": later}, complete=False), failure=failed(later).failure)
-    ledger.record_poll(partial, later)
-    assert stated(ledger).as_of_ms == later + 2000
+def cut(at_ms, active, **kwargs):
+    """A poll that ended on a page in the middle: it named these, and failed."""
+    return replace(
+        poll(at_ms, active, complete=False, **kwargs), failure=failed(at_ms).failure, complete=False
+    )
+
+
+class TestAsOf:
+    """A running number is true as of the last poll that read everything it could."""
+
+    LATER = START + 2 * HOUR_MS
+
+    def seen_by_a_cut_poll(self, ledger):
+        ledger.record_poll(poll(START, {"ada": START}), START)
+        before = stated(ledger)
+        ledger.record_poll(
+            cut(self.LATER, {"ada": START, "ben": self.LATER - 1000, "cem": START + HOUR_MS}),
+            self.LATER,
+        )
+        return before
+
+    def test_a_failed_poll_moves_neither_the_time_nor_the_number(self, ledger):
+        before = self.seen_by_a_cut_poll(ledger)
+        after = stated(ledger)
+        assert after.as_of_ms == before.as_of_ms == START + 2000
+        assert (after.active_text, after.daily) == ("1 so far", (1,))
+
+    def test_whom_it_named_counts_with_the_next_success(self, ledger):
+        self.seen_by_a_cut_poll(ledger)
+        again = self.LATER + HOUR_MS
+        ledger.record_poll(poll(again, {"ada": START}), again)  # lists the others no more
+        found = stated(ledger)
+        assert found.as_of_ms == again + 2000
+        assert (found.active_text, found.daily) == ("3 so far", (3,))
+        # A later cut poll takes nobody away whom an earlier one had named.
+        last = again + HOUR_MS
+        ledger.record_poll(cut(last, {"dan": last - 1000}), last)
+        assert stated(ledger).active_text == "3 so far"
+
+    def test_whom_it_named_counts_at_a_later_time_that_is_asked_for(self, ledger):
+        self.seen_by_a_cut_poll(ledger)
+        assert stated(ledger, as_of_ms=self.LATER + 2000).bounds.lower == 3
+        assert stated(ledger, as_of_ms=self.LATER - 2000).bounds.lower == 1
+
+    def test_a_success_of_another_source_settles_it(self, ledger):
+        other = StoreKey("log", "domain")
+        sources = [declared(), declared(other)]
+        self.seen_by_a_cut_poll(ledger)
+        after = self.LATER + MINUTE_MS
+        ledger.record_poll(poll(after, {}, store=other), after)
+        assert stated(ledger, sources=sources).bounds.lower == 3
+        last = after + MINUTE_MS
+        ledger.record_poll(cut(last, {"dan": last - 1000}), last)
+        assert stated(ledger, sources=sources).bounds.lower == 3
+
+    def test_numbers_of_unstable_ids_wait_as_well(self, ledger):
+        unstable = replace(KEPT, ids_stable=False)
+        sources = [declared(properties=unstable)]
+        ledger.record_poll(poll(START, {"a": START}, properties=unstable), START)
+        found = cut(self.LATER, {"x": START, "y": self.LATER - 1}, properties=unstable)
+        ledger.record_poll(found, self.LATER)
+        assert stated(ledger, sources=sources).bounds.lower == 1
+        assert stated(ledger, sources=sources, as_of_ms=self.LATER + 2000).bounds.lower == 2
+
+    @given(
+        people=st.lists(st.integers(0, 300), min_size=1, max_size=6),
+        steps=st.lists(st.tuples(st.integers(1, 60), st.booleans(), st.integers(0, 63))),
+    )
+    @settings(max_examples=40)
+    def test_the_number_is_never_above_the_truth_at_its_time_and_never_falls(self, people, steps):
+        """``people``: minute of each one's activity; steps: minutes on, whole, whom a cut names."""
+        at, highest = START, 0
+        with TemporaryDirectory() as folder, opened(Path(folder) / "ledger.db") as ledger:
+            begin(ledger)
+            for minutes, whole, named in steps:
+                at += minutes * MINUTE_MS
+                known = {
+                    f"u{n}": START + minute * MINUTE_MS
+                    for n, minute in enumerate(people)
+                    if START + minute * MINUTE_MS <= at and (whole or named >> n & 1)
+                }
+                ledger.record_poll(poll(at, known) if whole else cut(at, known), at)
+                found = stated(ledger)
+                truth = sum(START + minute * MINUTE_MS < found.as_of_ms for minute in people)
+                assert highest <= found.bounds.lower <= truth
+                highest = found.bounds.lower
 
 
 def test_no_upper_bound_is_said_of_a_part_of_the_cycle(ledger):
@@ -234,13 +316,13 @@ class TestDays:
         at = START + DAY_MS + HALF
         partial = replace(poll(at, {"ada": START}), failure=failed(at).failure)
         ledger.record_poll(partial, at)
-        assert stated(ledger).daily == (None, 0)
+        assert stated(ledger, as_of_ms=at + 2000).daily == (None, 0)
 
     def test_a_day_whose_facts_contradict_each_other_is_not_known(self, ledger):
         ledger.record_poll(poll(START + HOUR_MS, {"ada": START, "ben": START}), START)
         at = START + DAY_MS + HALF
         ledger.record_poll(poll(at, {"ben": START}), at)  # where is ada?
-        assert stated(ledger).daily == (None, 0)
+        assert stated(ledger, as_of_ms=at + 2000).daily == (None, 0)
         assert stated(ledger).active_text == "2 so far"
         assert "source graph" in stated(ledger).refuted[0]
 

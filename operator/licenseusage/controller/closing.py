@@ -211,7 +211,7 @@ def interim_plan(
     waits_for = cycle.start_ms if chain_begun else cycle.start_ms + 1
     if any(one.cycle.end_ms < waits_for for one in unfinished):
         return None
-    seen = [s.seen_until_ms for s in states if s.seen_until_ms is not None]
+    seen = [s.read_until_ms for s in states if s.read_until_ms is not None]
     return next_interim(
         record.cycle,
         now_ms,

@@ -6,7 +6,7 @@ puts the key back into the queue. So a slow product delays nothing but itself.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -185,12 +185,13 @@ class Collector:
                 reason=error.reason,
                 error=error.message,
             )
-            self._fail(job, Problem.of(error))
+            self._fail(job, replace(Problem.of(error), ours=True))
         except Exception:
             # A defect of ours must not leave the source silent: it is logged, counted and retried.
             _log.exception("collection failed", object=str(job.key), source=job.source.name)
             self._metrics.reconcile_errors.inc()
-            self._fail(job, Problem("InternalError", "The poll failed; see the operator's log."))
+            words = "The poll failed; see the operator's log."
+            self._fail(job, Problem("InternalError", words, ours=True))
         finally:
             del self._running[job.key, job.source.name]
             self._nudge(job.key)

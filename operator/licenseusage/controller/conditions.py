@@ -39,11 +39,13 @@ class Problem:
     Attributes:
         reason: CamelCase.
         message: For people: object, what was seen, the fix; no time in it, it would change always.
+        ours: The operator itself failed: its ledger, or a defect.
     """
 
     reason: str
     message: str
     consequence: Consequence = Consequence.RETRIES
+    ours: bool = False
 
     @classmethod
     def of(cls, error: UsageError) -> "Problem":
@@ -102,10 +104,12 @@ class SourceHealth:
         """Whether its failure may pass by itself, as while the product is rolled out.
 
         So it is told by ``Collected`` at once, and takes ``Ready`` away only after two intervals
-        (DESIGN §5). Not so what only a person can mend, and a definition that never worked.
+        (DESIGN §5). Not so what only a person can mend, what the operator itself could not do, and
+        a definition that never worked.
         """
         return (
             self.problem is not None
+            and not self.problem.ours
             and self.problem.consequence is not Consequence.NEEDS_A_PERSON
             and self.proven
             and self.last_success_ms is not None

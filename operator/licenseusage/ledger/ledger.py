@@ -227,7 +227,7 @@ class Ledger:
             cycle: The cycle.
             sources: Every source declared now. Stores of sources no longer declared count too.
             combine: How the sources belong together.
-            as_of_ms: End of the time stated; None: the end of the newest poll that told something,
+            as_of_ms: End of the time stated; None: the end of the newest poll that succeeded,
                 rounded up, plus its skew (the cycle's start without one), at most the cycle's end.
                 Pass ``cycle.end_ms`` for a cycle that has ended.
         """

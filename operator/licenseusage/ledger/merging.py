@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from licenseusage import __version__
 from licenseusage.errors import Stalled
-from licenseusage.ledger import schema
+from licenseusage.ledger import schema, unsettled
 from licenseusage.ledger.copying import (
     Progress,
     connected,
@@ -250,6 +250,7 @@ class _Join:
         ]
         low, full = (_numbers(ours.low, theirs.low, max), _numbers(ours.full, theirs.full, min))
         seen = [at for at in (ours.seen_until_ms, theirs.seen_until_ms) if at is not None]
+        read = [at for at in (ours.read_until_ms, theirs.read_until_ms) if at is not None]
         self._ours.execute(
             update(stores)
             .where(stores.c.id == ours.id)
@@ -260,6 +261,11 @@ class _Join:
                 refuted=ours.refuted | theirs.refuted | refuted,
                 followed=ours.followed | theirs.followed,
                 seen_until_ms=max(seen, default=None),
+                read_until_ms=max(read, default=None),
+                # Perhaps the same people twice: too many taken off, until the next success.
+                unsettled=unsettled.joined(
+                    "{}", unsettled.total([ours.unsettled, theirs.unsettled])
+                ),
                 low=low,
                 full=full,
                 selection=ours.selection or theirs.selection,

@@ -154,7 +154,19 @@ def _fourth(connection: Connection) -> None:
         connection.execute(text(f"ALTER TABLE meters DROP COLUMN {column}"))
 
 
-STEPS: tuple[Step, ...] = (Step(2, _second), Step(3, _third), Step(4, _fourth))
+def _fifth(connection: Connection) -> None:
+    """The time of a number is that of the last poll that succeeded."""
+    for column in ("read_until_ms BIGINT", "unsettled TEXT DEFAULT '{}' NOT NULL"):
+        connection.execute(text(f"ALTER TABLE stores ADD COLUMN {column}"))
+    connection.execute(text("UPDATE stores SET read_until_ms = seen_until_ms"))
+
+
+STEPS: tuple[Step, ...] = (
+    Step(2, _second),
+    Step(3, _third),
+    Step(4, _fourth),
+    Step(5, _fifth),
+)
 """Ascending; the last one leads to `schema.VERSION`. What a step says never changes: it is written
 out, since `schema` describes the newest version only."""
 

@@ -4,12 +4,14 @@ Functions of an open transaction; one poll is recorded in one transaction.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from licenseusage.errors import Stalled
+from licenseusage.ledger import unsettled
 from licenseusage.ledger.database import upsert
 from licenseusage.ledger.logs import log_states, record_reading
 from licenseusage.ledger.records import (
@@ -45,6 +47,8 @@ def record_poll(connection: Connection, poll: PollRecord) -> None:
             continue  # another definition of who counts, which began when the cycle was over
         _note_rules(connection, row, poll, told=_told(poll, found))
         added = _join_store(connection, store, cycle, poll, found)
+        if poll.failure is None:
+            unsettled.settle(connection, row.id, poll.ended_ms + poll.clock_skew_ms)
         added |= join_roster(connection, poll.meter_id, cycle, poll.store, found.roster)
         if (reading := poll.readings.get(cycle)) is not None:
             added |= record_reading(connection, store.id, cycle, poll.properties, reading)
@@ -69,6 +73,7 @@ def store_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[St
             row.refuted,
             row.followed,
             row.seen_until_ms,
+            row.read_until_ms,
             log=logs.get(StoreKey(row.source, row.domain)),
             selection=row.selection,
             selection_since_ms=row.selection_since_ms,
@@ -168,18 +173,20 @@ def _join_store(
         # They may be about time in which another definition decided who counts.
         found = Facts(ended=found.ended)
     added, refuted = False, found.refuted
+    late: Counter[int] = Counter()  # whom this poll proved active first, by window
     if found.sure or found.maybe or found.closed:
-        added, refutes = _join_users(connection, store, found)
+        added, refutes = _join_users(connection, store, found, late)
         refuted |= refutes
     low, full = _numbers(store.low), _numbers(store.full)
     for window, count in found.low.items():
+        late[window] += max(0, count - low.get(window, 0))
         low[window] = max(low.get(window, 0), count)
     for window, count in found.full.items():
         full[window] = min(full.get(window, count), count)
     told = _told(poll, found)
     anew = told and _selects_anew(store, poll)
     seen_until = poll.ended_ms + poll.clock_skew_ms if told else None
-    known = [ms for ms in (store.seen_until_ms, seen_until) if ms is not None]
+    read_until = seen_until if poll.failure is None else None
     # A log's days are known once they were read, however late.
     succeeded = poll.failure is None and cycle not in poll.readings
     followed = days_followed(cycle, poll.ended_ms, poll.interval_ms) if succeeded else 0
@@ -193,7 +200,10 @@ def _join_store(
             ended=store.ended | found.ended,
             refuted=store.refuted | refuted,
             followed=store.followed | followed,
-            seen_until_ms=max(known, default=None),
+            seen_until_ms=_latest(store.seen_until_ms, seen_until),
+            read_until_ms=_latest(store.read_until_ms, read_until),
+            # A success settles everything before it.
+            unsettled=unsettled.joined(store.unsettled, late if poll.failure else {}),
             selection=(poll.selection if told else None) or store.selection,
             selection_changes=store.selection_changes + anew,
             selection_since_ms=since_ms if told else store.selection_since_ms,
@@ -204,6 +214,10 @@ def _join_store(
     words = ((store.closed, found.closed), (store.ended, found.ended), (store.refuted, refuted))
     more = any(now & ~held for held, now in words)
     return added or more or (low, full) != (_numbers(store.low), _numbers(store.full))
+
+
+def _latest(one: int | None, other: int | None) -> int | None:
+    return max((ms for ms in (one, other) if ms is not None), default=None)
 
 
 def _ensure_store(connection: Connection, cycle_id: int, poll: PollRecord) -> Row[Any]:
@@ -221,8 +235,16 @@ def _ensure_store(connection: Connection, cycle_id: int, poll: PollRecord) -> Ro
     return row
 
 
-def _join_users(connection: Connection, store: Row[Any], found: Facts) -> tuple[bool, int]:
+def _join_users(
+    connection: Connection, store: Row[Any], found: Facts, late: Counter[int]
+) -> tuple[bool, int]:
     """Join the facts of a poll with those held (as ``merge`` does), writing only what changed.
+
+    Args:
+        connection: An open transaction.
+        store: The store.
+        found: The facts of the poll.
+        late: Is raised by whom these facts prove active first, by window.
 
     Returns:
         Whether anything changed, and the windows that this join refutes.
@@ -240,6 +262,8 @@ def _join_users(connection: Connection, store: Row[Any], found: Facts) -> tuple[
             refuted |= sure & found.closed & ~(now_sure | now_maybe)
             refuted |= now_sure & store.closed & ~(sure | maybe)
             joined = sure | now_sure
+            if joined != sure:
+                late.update(unsettled.windows(joined & ~sure, first=not sure))
             possible = join_maybe(maybe, store.closed, now_maybe, found.closed) & ~joined
             if not joined and not possible:
                 gone.append({"user": user})
@@ -249,6 +273,8 @@ def _join_users(connection: Connection, store: Row[Any], found: Facts) -> tuple[
         now_sure = found.sure.get(user, 0)
         refuted |= now_sure & store.closed
         possible = join_maybe(0, store.closed, found.maybe.get(user, 0), found.closed) & ~now_sure
+        if now_sure:
+            late.update(unsettled.windows(now_sure, first=True))
         if now_sure or possible:
             added.append(
                 {"store_id": store.id, "pseudonym": user, "sure": now_sure, "maybe": possible}

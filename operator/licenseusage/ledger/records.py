@@ -189,6 +189,7 @@ class StoreState:
         refuted: Windows in which a declared property is refuted.
         followed: Days that a successful poll followed within two intervals.
         seen_until_ms: Greatest end of a poll that told something, plus its clock skew.
+        read_until_ms: That of the polls that succeeded: until when the number is.
         log: Event logs: what the next reading goes on from; None: read from the start.
         selection: Digest of what decided who counts, at the last poll; None: not told.
         selection_since_ms: Since when it does; None: in the whole cycle.
@@ -199,6 +200,7 @@ class StoreState:
     refuted: int = 0
     followed: int = 0
     seen_until_ms: int | None = None
+    read_until_ms: int | None = None
     log: LogState | None = None
     selection: str | None = None
     selection_since_ms: int | None = None

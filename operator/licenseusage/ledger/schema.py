@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 4
+VERSION = 5
 
 metadata = MetaData()
 
@@ -139,7 +139,11 @@ stores = Table(
     Column("ended", BigInteger, nullable=False, server_default="0"),
     Column("refuted", BigInteger, nullable=False, server_default="0"),
     Column("followed", BigInteger, nullable=False, server_default="0"),
+    # The end of the newest poll that told something, and of the newest one that succeeded; whom
+    # only failed ones named since, by window (`unsettled`).
     Column("seen_until_ms", BigInteger),
+    Column("read_until_ms", BigInteger),
+    Column("unsettled", Text, nullable=False, server_default="{}"),
     Column("low", Text, nullable=False, server_default="{}"),
     Column("full", Text, nullable=False, server_default="{}"),
     # Who counts, as the newest poll had it, how often that changed within the cycle, and when last.

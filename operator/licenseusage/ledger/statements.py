@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from licenseusage.ledger import logs, polls
+from licenseusage.ledger import logs, polls, unsettled
 from licenseusage.ledger.counting import CountedStore, DomainCount, count_domain
 from licenseusage.ledger.records import DeclaredSource, SourceStatus, StoreKey
 from licenseusage.ledger.rosters import rosters_of, runs_of
@@ -120,7 +121,7 @@ def make_statement(
     if ended:
         for store in held:
             store.judge_roster(connection, cycle.start_ms)
-    counts = _counts(connection, held, combine, cycle)
+    counts = _counts(connection, held, combine, cycle, None if ended else end)
     tally = across([count.cycle for count in counts], overlap_of(combine))
     bounds = bounds_of(tally)
     refuted = [store for store in held if store.refuted]
@@ -161,15 +162,20 @@ def _held(
 
 
 def _as_of(cycle: Cycle, held: Sequence[_Held]) -> int:
-    """End of the newest poll that told something, in whole seconds, at most the cycle's end."""
-    seen = [s.row.seen_until_ms for s in held if s.row and s.row.seen_until_ms is not None]
-    latest = max(seen, default=cycle.start_ms)
+    """End of the newest poll that succeeded, in whole seconds, at most the cycle's end."""
+    read = [s.row.read_until_ms for s in held if s.row and s.row.read_until_ms is not None]
+    latest = max(read, default=cycle.start_ms)
     return min(cycle.end_ms, max(cycle.start_ms, -(-latest // 1000) * 1000))
 
 
 def _counts(
-    connection: Connection, held: Sequence[_Held], combine: Combine, cycle: Cycle
+    connection: Connection,
+    held: Sequence[_Held],
+    combine: Combine,
+    cycle: Cycle,
+    until_ms: int | None,
 ) -> list[DomainCount]:
+    """Count each domain; until a time of the running cycle, without those named after it."""
     domains: dict[str, list[_Held]] = {}
     counts = []
     for store in held:
@@ -178,7 +184,8 @@ def _counts(
             continue
         numbers = store.numbers()
         days = tuple(numbers.low.get(day, 0) for day in range(cycle.days))
-        counts.append(DomainCount(unstable_tally(numbers, store.properties, CYCLE_BIT), days))
+        count = DomainCount(unstable_tally(numbers, store.properties, CYCLE_BIT), days)
+        counts.append(_until(until_ms, count, [store]))
     for group in domains.values():
         found = [
             CountedStore(
@@ -194,8 +201,23 @@ def _counts(
         if combine is Combine.UNION and len(found) < len(group):
             # A store that was never read may hold anybody.
             count = DomainCount(Tally(count.cycle.lower, None, count.cycle.conflict), count.days)
-        counts.append(count)
+        counts.append(_until(until_ms, count, group))
     return counts
+
+
+def _until(until_ms: int | None, count: DomainCount, group: Sequence[_Held]) -> DomainCount:
+    """Return the count without those whom only failed polls after ``until_ms`` have named."""
+    rows = [store.row for store in group if store.row is not None]
+    late = unsettled.total(
+        row.unsettled
+        for row in rows
+        if until_ms is not None and (row.seen_until_ms or 0) > until_ms
+    )
+    if not late:
+        return count
+    lower = max(0, count.cycle.lower - late.get(CYCLE_BIT, 0))
+    days = tuple(max(0, users - late.get(day, 0)) for day, users in enumerate(count.days))
+    return DomainCount(replace(count.cycle, lower=lower), days)
 
 
 def _unbounded(bounds: Bounds, held: Sequence[_Held]) -> tuple[str, ...]:

@@ -243,7 +243,7 @@ def next_interim(
         now_ms: The time.
         interval_ms: The licence's interval.
         last_slot: Newest slot with a report, None before the first.
-        seen_until_ms: End of the newest poll that told something about the cycle, plus its skew.
+        seen_until_ms: End of the newest poll of the cycle that succeeded, plus its skew.
         poll_interval_ms: The greatest effective interval of the sources.
         since_ms: When this operator began to look after the object: nothing is stale before.
     """

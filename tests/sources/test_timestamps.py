@@ -42,7 +42,7 @@ def reading(form: str = "Auto", zone: str = "UTC") -> Any:
         (NOON_MS // 1000 + 0.25, NOON_MS + 250),
         (NOON_MS, NOON_MS),
         (99_999_999_999, 99_999_999_999_000),
-        (100_000_000_000, 100_000_000_000),
+        (1_000_000_000_000, 1_000_000_000_000),
         (None, None),
         ("", None),
         (0, None),
@@ -68,14 +68,12 @@ def test_auto_reads_rfc3339_seconds_and_milliseconds(value, expected):
         "2126-11-01X12:00:00Z",
         "Sun, 01 Nov 2026 12:00:00 GMT",
         "never",
-        "0",
+        "17",
         True,
         False,
         [],
         {},
         ["2026-11-01T12:00:00Z"],
-        -1,
-        -1.5,
         1e18,
     ],
 )
@@ -96,7 +94,7 @@ def test_auto_refuses_what_is_no_time_at_every_way_in(value):
         ("EpochSeconds", "1793534400.75", NOON_MS + 750),
         ("EpochMillis", NOON_MS, NOON_MS),
         ("EpochMillis", str(NOON_MS), NOON_MS),
-        ("EpochMillis", 5, 5),
+        ("EpochMillis", NOON_MS + 5, NOON_MS + 5),
         ("%Y-%m-%d %H:%M:%S", "2026-11-01 12:00:00", NOON_MS),
         ("%Y-%m-%d", "2026-11-01", NOON_MS - 12 * 3_600_000),
         ("%d.%m.%Y %H:%M", "01.11.2026 12:00", NOON_MS),
@@ -112,7 +110,7 @@ def test_declared_formats(form, value, expected):
     ("form", "value"),
     [
         ("EpochSeconds", "2026-11-01T12:00:00Z"),
-        ("EpochSeconds", "-5"),
+        ("EpochSeconds", "5 s"),
         ("EpochSeconds", NOON_MS * 1000),
         ("EpochMillis", [1]),
         ("EpochMillis", True),
@@ -187,10 +185,13 @@ def test_a_value_at_the_later_reading_is_still_recent():
 
 
 moments = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1))
+recent_moments = st.datetimes(datetime(1991, 1, 1), datetime(2200, 1, 1))
+"""Since when activities are recorded: what is older is never (``test_never``)."""
+
 offsets = st.integers(-14 * 60, 14 * 60)
 
 
-@given(moments, offsets, st.integers(0, 9))
+@given(recent_moments, offsets, st.integers(0, 9))
 def test_rfc3339_of_any_offset_and_fraction_is_read_to_the_millisecond(moment, offset, digits):
     zone = timezone(timedelta(minutes=offset))
     local = moment.replace(tzinfo=zone)
@@ -216,7 +217,9 @@ values = st.one_of(
 )
 
 
-@given(st.lists(values), moments, st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns"]))
+@given(
+    st.lists(values), recent_moments, st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns"])
+)
 def test_recent_finds_exactly_those_whose_latest_reading_is_not_before_the_horizon(many, at, zone):
     read = reading(zone=zone)
     horizon = int(at.replace(tzinfo=UTC).timestamp()) * 1000

@@ -100,8 +100,16 @@ class LastActive(WrittenTime):
     path: JMESPath | None = Field(
         default=None,
         description="path is a JMESPath over a user that gives the time of the last activity. "
-        "null, an empty text, 0 or nothing means never active. Required, unless the preset names "
+        "null, an empty text, nothing, or a value that no activity can have (before 1990, 0 or "
+        "less, 0000-00-00, before createdAt) means never active. Required, unless the preset names "
         "one.",
+    )
+    never: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] | None = Field(
+        default=None,
+        max_length=16,
+        json_schema_extra=set_list(),
+        description="never are further values that mean never active, as the product writes them, "
+        "such as Never or 9999-12-31T23:59:59Z.",
     )
 
 

@@ -204,8 +204,10 @@ class Collection:
             f"{ahead} ahead. If one stamp is wrong by its clock or time zone, all may be, so "
             f"nothing of this poll is used. Likely a wrong users.lastActive.naiveTimezone (now "
             f"{users.last_active.naive_timezone}), a wrong format, or a product clock that runs "
-            f"ahead. To find them, sort the product's list by {users.last_active.path}; accounts "
-            "that are wrong for good can be left out by users.exclude or users.excludeIds.",
+            f"ahead. To find them, sort the product's list by {users.last_active.path}; a value "
+            "that means never, such as 9999-12-31T23:59:59Z, is named in users.lastActive.never, "
+            "and accounts that are wrong for good are left out by users.exclude or "
+            "users.excludeIds.",
             stalls=True,
             facts_stand=False,
         )
@@ -277,6 +279,13 @@ class Collection:
 
     def _nobody(self, tally: Tally) -> str:
         where = self._source.users.last_active.path
+        if tally.impossible:
+            return (
+                f"None of {tally.provisioned()} users has a last activity: for {tally.impossible} "
+                f"of them {where} holds a value that no activity can have, such as the epoch or a "
+                "time before the user's creation. Either nobody has used the product yet, or it "
+                "does not record activity, or users.lastActive.path or format is wrong."
+            )
         return self._source.when_nobody or (
             f"None of {tally.provisioned()} users has a last activity at {where}. Either nobody "
             "has used the product yet, or it does not record activity, or users.lastActive.path is "

@@ -155,12 +155,14 @@ class Stamp(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         format: ``Auto``, ``EpochSeconds``, ``EpochMillis`` or a strptime pattern.
         naive_timezone: IANA name of the zone of stamps that carry no offset.
         granularity_ms: A stamp ``v`` stands for ``[v, v + granularity_ms)``.
+        never: Texts (and numbers, as texts) that mean "never", beside those that always do.
     """
 
     path: str
     format: str
     naive_timezone: str
     granularity_ms: int
+    never: tuple[str, ...] = ()
 
 
 class CreatedAt(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

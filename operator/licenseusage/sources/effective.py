@@ -290,6 +290,7 @@ def _stamp(field: str, stamp: api.LastActive | api.EventTime) -> model.Stamp:
         naive_timezone=stamp.naive_timezone or "UTC",
         # A format cannot be finer than its own digits, whatever is declared.
         granularity_ms=max(own, _GRANULARITY_MS[stamp.granularity or "Second"]),
+        never=(stamp.never or ()) if isinstance(stamp, api.LastActive) else (),
     )
     _checked(field, lambda: timestamps.reader(read))
     return read

@@ -9,6 +9,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import compress, islice, repeat
 from operator import add, not_
@@ -25,6 +26,7 @@ from licenseusage.sources.distinct import Distinct
 from licenseusage.sources.everybody import Everybody
 from licenseusage.sources.expressions import Json
 from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.never import CLEARLY_MS, Never, before_creation
 from licenseusage.sources.poll import CycleRequest, Skip
 
 UUID = re.compile(r"\{?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\}?", re.IGNORECASE)
@@ -48,7 +50,8 @@ class Tally:
     Attributes:
         listed: Items seen, overlap rows not counted again.
         skipped: Items not counted in the newest cycle, by reason.
-        stamped: Items with a last activity, whenever it was.
+        stamped: Items with a last activity, whenever it was, that is not their creation.
+        impossible: Items with a value there that no activity can have.
         ids: Ids in the newest cycle; only where they are asked for.
     """
 
@@ -77,6 +80,7 @@ class Tally:
         begun = [one.cycle for one in cycles if not one.coming]
         self._newest = begun[-1]
         self._reader = timestamps.reader(users.last_active)
+        self._never = Never(users.last_active)
         self._normalize = normalizer(users.normalize)
         self._excluded_ids = {self._normalize(one) for one in users.exclude_ids}
         self._tolerance_ms = users.created_at.tolerance_ms if users.created_at else 0
@@ -93,6 +97,7 @@ class Tally:
         self.ids_stable = source.guarantees.ids != "Renamable"
         self.listed = 0
         self.stamped = 0
+        self.impossible = 0
         self.skipped: Counter[Skip] = Counter()
 
     def start_page(self) -> None:
@@ -112,7 +117,7 @@ class Tally:
         columns = self._not_excluded(columns)
         if self._people is not self._shown:
             self._people.add(self._told_apart(columns.ids))
-        columns = self._with_ids(columns)
+        columns = self._real(self._with_ids(columns))
         try:
             recent = self._reader.recent(columns.stamps, min(self._horizons))
             created = self._created(columns, recent.positions)
@@ -120,11 +125,12 @@ class Tally:
             raise PollError(
                 Reason.TIMESTAMP_INVALID,
                 f"users.lastActive.path ({self._source.users.last_active.path}), or createdAt: "
-                f"{error}. Correct the path, or set users.lastActive.format.",
+                f"{error}. Correct the path, set users.lastActive.format, or name what means never "
+                "in users.lastActive.never.",
                 stalls=True,
             ) from None
 
-        never = _count_never(columns.stamps)
+        never = columns.stamps.count(None)
         self.stamped += len(columns) - never
         self.skipped[Skip.NEVER_ACTIVE] += never
         self.skipped[Skip.OUTSIDE_CYCLE] += len(columns) - never - len(recent.positions)
@@ -243,6 +249,33 @@ class Tally:
             stalls=True,
         )
 
+    def _real(self, columns: Columns) -> Columns:
+        """Return the same with None for each last activity that cannot be one (``never``).
+
+        One that is before the creation, and not before the cycles, is kept without being evidence:
+        it is shown as the creation's own value (MEASUREMENT §3.3).
+        """
+        given, stamps = columns.stamps, self._never.cleaned(columns.stamps)
+        self.impossible += stamps.count(None) - given.count(None) - given.count("")
+        columns = replace(columns, stamps=stamps)
+        if columns.created is None:
+            return columns
+        stamp = self._source.users.last_active
+        margin = CLEARLY_MS + stamp.granularity_ms + self._tolerance_ms
+        created, oldest = list(columns.created), min(self._horizons)
+        for position in before_creation(stamps, created, texts_sort=stamp.format == "Auto"):
+            with suppress(timestamps.BadStampError):
+                seen, made = (self._reader.read(one[position]) for one in (stamps, created))
+                if seen and made and seen.at_ms + seen.unsure_ms + margin < made.at_ms:
+                    self.impossible += 1
+                    if seen.at_ms + seen.unsure_ms < oldest:
+                        stamps[position] = None
+                    else:
+                        created[position] = stamps[position]
+        # A value that still is the creation's is no activity either.
+        self.stamped -= sum(map(_equal, stamps, created))
+        return replace(columns, created=created)
+
     def _told_apart(self, ids: list[Json]) -> list[Json]:
         """Return ids as they are told apart; what is no id stays what it is."""
         if not self._source.users.normalize:
@@ -335,8 +368,8 @@ def normalizer(steps: Sequence[str]) -> Callable[[str], str]:
     return normalize
 
 
-def _count_never(stamps: Sequence[Json]) -> int:
-    return stamps.count(None) + stamps.count("") + stamps.count(0)
+def _equal(stamp: Json, created: Json) -> bool:
+    return stamp is not None and bool(stamp == created)
 
 
 def _only(columns: Columns, wanted: list[bool]) -> Columns:

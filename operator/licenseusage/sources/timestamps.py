@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from licenseusage.sources.definition import DAY_MS, SECOND_MS, Stamp
+from licenseusage.sources.never import Never
 
 Value = object
 """A value as decoded from JSON; anything may come."""
@@ -60,7 +61,7 @@ class Reader(Protocol):
     """Reads the times of one format."""
 
     def recent(self, values: Sequence[Value], horizon_ms: int) -> Recent:
-        """Return those values that may be at or after the horizon.
+        """Return those values that may be at or after the horizon, which is later than 1990.
 
         Raises:
             BadStampError: A value is no time in this format; the others are unknown then.
@@ -68,7 +69,7 @@ class Reader(Protocol):
         ...
 
     def read(self, value: Value) -> Instant | None:
-        """Return one value's time, None for never (null, an empty text, 0); raises as `recent`."""
+        """Return one value's time, None for never (see ``never``); raises as `recent`."""
         ...
 
 
@@ -82,15 +83,16 @@ def reader(stamp: Stamp) -> Reader:
         zone = ZoneInfo(stamp.naive_timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"{stamp.naive_timezone!r} is not an IANA time zone") from None
+    never = Never(stamp)
     match stamp.format:
         case "Auto":
-            return _Auto(zone)
+            return _Auto(never, zone)
         case "EpochSeconds":
-            return _Exact(_seconds)
+            return _Exact(never, _seconds)
         case "EpochMillis":
-            return _Exact(_millis)
+            return _Exact(never, _millis)
         case pattern:
-            return _Exact(_strptime(pattern, zone))
+            return _Exact(never, _strptime(pattern, zone))
 
 
 def granularity_ms(pattern: str) -> int:
@@ -129,8 +131,8 @@ def kind_of(value: Value) -> str:
 class _Exact:
     """Reads every value exactly; for formats that are rare in large lists."""
 
-    def __init__(self, parse: Callable[[Value], Instant]) -> None:
-        self._parse = parse
+    def __init__(self, never: Never, parse: Callable[[Value], Instant]) -> None:
+        self._never, self._parse = never, parse
 
     def recent(self, values: Sequence[Value], horizon_ms: int) -> Recent:
         found = [
@@ -145,16 +147,14 @@ class _Exact:
         )
 
     def read(self, value: Value) -> Instant | None:
-        if value is None or value == "" or (value == 0 and not isinstance(value, bool)):
-            return None
-        return self._parse(value)
+        return None if self._never.means(value) else self._parse(value)
 
 
 class _Auto(_Exact):
     """RFC 3339, or a number of seconds or milliseconds since the epoch."""
 
-    def __init__(self, zone: ZoneInfo) -> None:
-        super().__init__(self._any)
+    def __init__(self, never: Never, zone: ZoneInfo) -> None:
+        super().__init__(never, self._any)
         self._zone = zone
 
     def recent(self, values: Sequence[Value], horizon_ms: int) -> Recent:

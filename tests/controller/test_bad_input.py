@@ -171,6 +171,14 @@ def test_the_operator_goes_on_with_the_others(stage):
     assert operator.status("healthy")["activeUsers"] == 2
 
 
+def test_what_never_worked_has_an_age_that_alerts_can_see(stage):
+    operator, _ = stage
+    lines = operator.http("/metrics")[1].splitlines()
+    aged = [one for one in lines if one.startswith("licenseusage_collection_age_seconds{")]
+    for name in CASES:
+        assert any(f'name="{name}"' in one for one in aged), name
+
+
 def test_no_traceback_reaches_the_log(stage):
     operator, _ = stage
     log = operator.log.read_text()

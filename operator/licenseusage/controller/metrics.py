@@ -1,6 +1,6 @@
 """Prometheus metrics, named as DESIGN §9: counts of objects and work, nothing about a person."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -39,6 +39,7 @@ class Metrics(Collector):
         """Expose ages relative to ``now_s``, the operator's clock in epoch seconds."""
         self._now_s = now_s
         self._usages: dict[Key, UsageGauges] = {}
+        self._waits_since_s: dict[Key, Mapping[str, int]] = {}
         self.registry = CollectorRegistry()
         self.registry.register(self)
         self.collections = Counter(
@@ -68,6 +69,17 @@ class Metrics(Collector):
             registry=self.registry,
         )
 
+    def look(self, key: Key, waits_since_s: Mapping[str, int]) -> None:
+        """Expose the age of an object's sources from the first look at it on.
+
+        A source that never worked would otherwise have no age, and no alert could see it.
+
+        Args:
+            key: The object.
+            waits_since_s: Declared source -> since when a success is waited for, epoch seconds.
+        """
+        self._waits_since_s[key] = waits_since_s
+
     def show(self, key: Key, gauges: UsageGauges) -> None:
         """Expose an object's gauges from now on."""
         self._usages[key] = gauges
@@ -75,6 +87,7 @@ class Metrics(Collector):
     def forget(self, key: Key) -> None:
         """Stop exposing a deleted object."""
         self._usages.pop(key, None)
+        self._waits_since_s.pop(key, None)
 
     def text(self) -> bytes:
         """Return the exposition text."""
@@ -88,7 +101,9 @@ class Metrics(Collector):
         maximum = _gauge("maximum_active_users", "Contracted maximum.", labels)
         ends = _gauge("cycle_end_timestamp_seconds", "End of the running cycle.", labels)
         age = _gauge(
-            "collection_age_seconds", "Since the last successful poll.", (*labels, "source")
+            "collection_age_seconds",
+            "Since the last successful poll; before the first, since the object was created.",
+            (*labels, "source"),
         )
         outbox = _gauge("outbox_reports", "Reports by delivery state.", (*labels, "state"))
         oldest = _gauge(
@@ -108,12 +123,15 @@ class Metrics(Collector):
                 active.add_metric((*names, "lower"), seen.lower)
             if seen.upper is not None:
                 active.add_metric((*names, "upper"), seen.upper)
-            for source, at in seen.last_success_s.items():
-                age.add_metric((*names, source), max(0.0, now - at))
             for state, count in seen.outbox.items():
                 outbox.add_metric((*names, state), count)
             if seen.outbox_oldest_s is not None:
                 oldest.add_metric(names, max(0.0, now - seen.outbox_oldest_s))
+        for key, since in self._waits_since_s.items():
+            known = self._usages[key].last_success_s if key in self._usages else {}
+            for source, at in since.items():
+                waits = now - known.get(source, at)
+                age.add_metric((key.namespace, key.name, source), max(0.0, waits))
         yield from (active, provisioned, maximum, ends, age, outbox, oldest)
 
 

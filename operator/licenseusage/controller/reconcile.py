@@ -52,6 +52,7 @@ async def reconcile(world: World, key: Key) -> float | None:
     if "deletionTimestamp" in raw["metadata"]:
         return LOOK_AGAIN_SECONDS
     subject = Subject.read(key, raw)
+    world.metrics.look(key, subject.waits_since_s(world.clock.offset_seconds))
     if isinstance(subject.usage, UsageError):
         return await _say(world, subject, Findings("", spec=Problem.of(subject.usage)), now_ms)
     try:

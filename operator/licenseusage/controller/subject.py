@@ -1,6 +1,7 @@
 """What one reconcile looks at: the object as read, its spec, and what can be said at once."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -65,8 +66,31 @@ class Subject:
         """Whether the status shows a cycle: evidence of an earlier start."""
         return "cycle" in self.status or "history" in self.status
 
+    def waits_since_s(self, clock_offset_s: int) -> dict[str, int]:
+        """Return declared source -> since when a success is waited for, epoch seconds.
+
+        That of its last success as the status tells it, else the object's creation. Read from the
+        object as it is, so that there is an age also where its spec cannot be acted on.
+
+        Args:
+            clock_offset_s: Added to the creation, which the API server's clock dated.
+        """
+        declared = self.raw.get("spec", {}).get("sources") or ()
+        told = self.status.get("sources") or ()
+        last = {one["name"]: one["lastSuccessTime"] for one in told if "lastSuccessTime" in one}
+        created = _seconds(self.raw["metadata"]["creationTimestamp"]) + clock_offset_s
+        return {
+            str(one["name"]): _seconds(last[one["name"]]) if one["name"] in last else created
+            for one in declared
+            if "name" in one
+        }
+
     @property
     def requested(self) -> str | None:
         """The administrator's request to collect and send now; any new value is a new request."""
         annotations = self.raw["metadata"].get("annotations") or {}
         return annotations.get(REQUESTED_AT)
+
+
+def _seconds(time: str) -> int:
+    return int(datetime.fromisoformat(time).timestamp())

@@ -285,6 +285,25 @@ def test_a_directory_that_lists_no_more_is_what_a_500_of_opencloud_likely_means(
     assert "directory" not in done.err
 
 
+def test_exclusions_that_leave_nobody_out_and_the_collector_itself_are_noted(run, file, serve):
+    date = {"Date": format_datetime(now(), usegmt=True)}
+    rows = people()
+    rows[0]["onPremisesSamAccountName"] = "admin"
+    product = serve(answer({"value": rows}, headers=date))
+    url = f"http://127.0.0.1:{product.port}"
+    users = {"excludeIds": ["00000000-0000-0000-0000-000000000000"], "exclude": "userType == 'Bot'"}
+    done = run("source", "check", file(OPENCLOUD | {"users": users}), *SECRETS, "--url", url)
+    assert done.code == 0
+    assert "note            Source graph: users.excludeIds[0] is on nobody's row" in done.out
+    assert "note            Source graph: users.exclude matches none of 4 users" in done.out
+    assert "account, that of Secret meter, is counted as a person" in done.out
+    assert "00000000" not in done.out
+    users = {"exclude": "onPremisesSamAccountName == 'admin'"}
+    asked = ("source", "check", file(OPENCLOUD | {"users": users}), *SECRETS, "--url", url)
+    facts = json.loads(run(*asked, "-o", "json").out)
+    assert (facts["notes"], facts["usersCounted"]) == ([], 1)
+
+
 def test_presets_are_listed_with_how_far_they_were_verified(run):
     done = run("preset", "list")
     assert done.code == 0

@@ -314,6 +314,7 @@ def _facts(
             for hole in reading.holes
         ],
         "note": result.hint,
+        "notes": list(result.notes),
         "accuracyAtBest": {"accuracy": str(best.accuracy), "message": best.why},
         "failure": _reason(result.failure),
     }
@@ -348,6 +349,7 @@ def _print(source: EffectiveSource, cycle: Cycle, result: PollResult) -> None:
             ("complete", _complete(result, log=log)),
             ("at best", f"{best.accuracy}: {best.why}"),
             *((("note", result.hint),) if _says_more(result) else ()),
+            *(("note", note) for note in result.notes),
         ]
     )
     for one in result.ids:

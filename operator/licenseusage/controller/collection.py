@@ -6,7 +6,7 @@ puts the key back into the queue. So a slow product delays nothing but itself.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -27,6 +27,7 @@ from licenseusage.ledger.records import PollFailure, PollRecord, StoreKey, Store
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle
 from licenseusage.metering.properties import Removal
 from licenseusage.sources.definition import BasicAuth, EffectiveSource
+from licenseusage.sources.notes import Companions
 from licenseusage.sources.poll import (
     Credentials,
     CycleRequest,
@@ -89,6 +90,7 @@ class Memory:
         credentials: Digest of the Secret that a refused poll used.
         ids_stable: What the last poll found about its ids.
         hint: What the last poll found worth saying.
+        companions: Who was active at each of the last polls.
         clock_skew_ms: k of the last poll.
     """
 
@@ -100,6 +102,7 @@ class Memory:
     credentials: str = ""
     ids_stable: bool | None = None
     hint: str | None = None
+    companions: Companions = field(default_factory=Companions)
     clock_skew_ms: int = 0
 
 
@@ -220,6 +223,7 @@ class Collector:
                 closing=job.closing,
                 limits=self._limits,
                 clock_offset_ms=1000 * self._clock.offset_seconds,
+                before=memory.companions.last,
             )
         )
         since = {one.cycle: one.since_ms for one in cycles if one.since_ms is not None}
@@ -373,7 +377,11 @@ class Collector:
         failure = result.failure
         memory.fingerprint = job.fingerprint
         memory.probes, memory.probe_at_s = 0, None
-        memory.ids_stable, memory.hint = result.ids_stable, _hint(result)
+        if failure is None:
+            poll = result.started_ms, result.ended_ms
+            memory.companions = memory.companions.after(result.moved, poll, job.interval_ms)
+        memory.ids_stable = result.ids_stable
+        memory.hint = _hint(result, memory.companions.note(job.source.name))
         memory.clock_skew_ms = result.clock_skew_ms
         memory.credentials = digest if failure is not None and failure.stalls else ""
         if failure is None:
@@ -395,11 +403,12 @@ class Collector:
         memory.probe_at_s = asyncio.get_running_loop().time() + delay
 
 
-def _hint(result: PollResult) -> str | None:
+def _hint(result: PollResult, companion: str | None) -> str | None:
     """What is worth saying although the poll succeeded: that it proves little, or found nobody."""
-    if result.hint is not None:
-        return result.hint
-    return result.incomplete.message if result.incomplete is not None else None
+    first = result.hint
+    if first is None and result.incomplete is not None:
+        first = result.incomplete.message
+    return " ".join(filter(None, [first, *result.notes, companion])) or None
 
 
 def _secret_of(source: EffectiveSource) -> str:

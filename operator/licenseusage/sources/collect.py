@@ -6,18 +6,20 @@ result, beside the facts that hold in spite of it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from licenseusage.clock import Clock
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.facts import Facts, merge
 from licenseusage.metering.pseudonym import Pseudonymiser
 from licenseusage.sources import doubts
-from licenseusage.sources.columns import ItemColumns
+from licenseusage.sources.columns import Columns, ItemColumns
 from licenseusage.sources.deadline import Deadline
 from licenseusage.sources.definition import SECOND_MS, EffectiveSource, OnePage
 from licenseusage.sources.failures import PollError, Reason, UnreachableError
 from licenseusage.sources.fetch import Session
 from licenseusage.sources.logcollect import LogCollection
+from licenseusage.sources.notes import Watch, account_to_read, moved_with
 from licenseusage.sources.pages import PageDecoder, PageReader
 from licenseusage.sources.pagination import Pager
 from licenseusage.sources.poll import CycleRequest, Failure, PollRequest, PollResult, Target
@@ -51,7 +53,10 @@ class Collection:
         self._source = request.source
         self._clock = clock
         self._deadline = Deadline(request.limits.poll_seconds, alarm=alarm)
-        self._decoder = PageDecoder.of(self._source.http, ItemColumns(self._source.users))
+        columns = ItemColumns(self._source.users, account_to_read(self._source))
+        self._decoder = PageDecoder.of(self._source.http, columns)
+        newest = next(one.cycle for one in reversed(request.cycles) if not one.coming)
+        self._watch = Watch(self._source, request.credentials, newest)
         self._listings: list[_Listing] = []
         self._pages = 0
         self._session: Session | None = None
@@ -164,7 +169,7 @@ class Collection:
                     "that the pages end, or raise POLL_PAGES of the operator.",
                 )
             listing.tally.start_page()
-            page = PageReader(self._decoder, lambda columns: listing.tally.add(pager.take(columns)))
+            page = PageReader(self._decoder, partial(self._take, listing, pager))
             with session.get(pager.query, cycle) as content:
                 for data in content:
                     page.feed(data)
@@ -173,6 +178,11 @@ class Collection:
                 listing.said, listing.twice = session.said | end.said, listing.twice or end.twice
                 pager.end_page(end.values)
             listing.pages = pager.pages
+
+    def _take(self, listing: _Listing, pager: Pager, columns: Columns) -> None:
+        new = pager.take(columns)
+        self._watch.see(new)
+        listing.tally.add(new)
 
     def _reader(self) -> Reader:
         return reader(self._source.users.last_active)
@@ -321,8 +331,18 @@ class Collection:
             skipped={str(reason): count for reason, count in tally.skipped.items() if count},
             provisioned=tally.provisioned() if whole and result.failure is None else None,
             hint=self._hint(result.incomplete),
+            notes=self._watch.notes(complete=result.complete and whole),
+            moved=self._moved(tally, result) if result.failure is None else (),
             ids=tuple(tally.ids) if facts_stand else (),
         )
+
+    def _moved(self, tally: Tally, result: PollResult) -> tuple[bytes, ...]:
+        """Return who was active while this poll ran, or the one before."""
+        polls = [(result.started_ms, result.ended_ms)]
+        if self._request.before is not None:
+            polls.append(self._request.before)
+        apart_ms = result.clock_skew_ms + self._source.properties.granularity_ms
+        return moved_with(polls, *tally.lately(), apart_ms)
 
     def _facts(self, listing: _Listing, result: PollResult) -> dict[int, Facts]:
         """Join the passes: rows of each are true, only the last may prove more."""

@@ -32,12 +32,14 @@ class Columns:
         stamps: Last activity, as shown.
         created: Creation, as shown; None where the source has none.
         excluded: Whether ``exclude`` holds; None where the source has none.
+        accounts: User names, as shown; None where nobody asks for them.
     """
 
     ids: list[Json]
     stamps: list[Json]
     created: list[Json] | None = None
     excluded: list[bool] | None = None
+    accounts: list[Json] | None = None
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -50,6 +52,7 @@ class Columns:
             self.stamps[1:],
             None if self.created is None else self.created[1:],
             None if self.excluded is None else self.excluded[1:],
+            None if self.accounts is None else self.accounts[1:],
         )
 
 
@@ -128,12 +131,18 @@ class ItemColumns:
 
     struct: type[msgspec.Struct] | None
 
-    def __init__(self, users: Users) -> None:
-        """Compile the expressions; they have been checked before."""
+    def __init__(self, users: Users, account: str | None = None) -> None:
+        """Compile the expressions; they have been checked before.
+
+        Args:
+            users: What the items mean.
+            account: Path of the user name, where that is asked for.
+        """
         self._id = expression(users.id)
         self._stamp = expression(users.last_active.path)
         self._created = expression(users.created_at.path) if users.created_at else None
         self._exclude = predicate(users.exclude) if users.exclude is not None else None
+        self._account = expression(account) if account else None
         self.struct, self._names = self._typed()
 
     def _typed(self) -> tuple[type[msgspec.Struct] | None, dict[Path, str]]:
@@ -153,6 +162,8 @@ class ItemColumns:
                 return None, {}
             for path in self._exclude.paths:
                 fields.setdefault(path, Any)
+        if self._account and self._account.path:
+            fields.setdefault(self._account.path, Any)
         try:
             return struct_of(fields)
         except StructConflictError:
@@ -167,6 +178,8 @@ class ItemColumns:
             values = [column(rows, self._names[path]) for path in self._exclude.paths]
             holds = self._exclude.holds_for
             columns.excluded = [holds(row) for row in zip(*values, strict=True)]
+        if self._account:
+            columns.accounts = self._from(rows, self._account)
         return columns
 
     def of_items(self, items: list[Json]) -> Columns:
@@ -180,6 +193,8 @@ class ItemColumns:
             columns.created = _each(self._created, items)
         if self._exclude:
             columns.excluded = list(map(self._exclude.holds, items))
+        if self._account:
+            columns.accounts = _each(self._account, items)
         return columns
 
     def _from(self, rows: Rows, wanted: Expression) -> list[Json]:

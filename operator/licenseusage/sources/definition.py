@@ -211,6 +211,7 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
         listing: How it is read where it lists users; else None, and
         log: the log of their events.
         identity: Identity domain; ids of sources with the same one are united.
+        account: Path of an item's user name; decides nothing about who counts.
         when_nobody: What it means for this product if no listed user has a last activity.
         when_500: What is likely wrong with this product if it answers with HTTP 500.
     """
@@ -226,6 +227,7 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
     guarantees: Guarantees
     listing: Http | None = None
     log: Jetstream | None = None
+    account: str | None = None
     when_nobody: str | None = None
     when_500: str | None = None
 

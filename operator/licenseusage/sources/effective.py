@@ -49,6 +49,7 @@ def effective_of(
     source: api.Source,
     preset: Mapping[str, Any],
     *,
+    account: str | None = None,
     when_nobody: str | None = None,
     when_500: str | None = None,
 ) -> model.EffectiveSource:
@@ -64,7 +65,9 @@ def effective_of(
         raise _invalid(source.name, _first(error)) from None
     except ValueError as error:
         raise _invalid(source.name, str(error)) from None
-    return msgspec.structs.replace(made, when_nobody=when_nobody, when_500=when_500)
+    return msgspec.structs.replace(
+        made, account=account, when_nobody=when_nobody, when_500=when_500
+    )
 
 
 def merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ the fix, and the facts that hold in spite of it (rows of a failed poll name peop
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 from licenseusage.errors import Stalled
 from licenseusage.metering.cycles import Cycle, Segment
@@ -17,6 +18,8 @@ from licenseusage.metering.facts import Facts
 from licenseusage.sources.definition import BasicAuth, EffectiveSource, HeaderAuth, Scheme
 
 MIB = 1024 * 1024
+
+Pseudonyms: TypeAlias = tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,7 @@ class PollRequest:
             is read again, at most three times (MEASUREMENT §0).
         clock_offset_ms: Shift of the simulated clock, 0 in production.
         show_ids: Return raw ids (``source check --show-ids`` only, never in the operator).
+        before: Start and end of the last poll of this source, ms since the epoch.
     """
 
     source: EffectiveSource
@@ -130,6 +134,7 @@ class PollRequest:
     limits: Limits = Limits()
     clock_offset_ms: int = 0
     show_ids: bool = False
+    before: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +189,9 @@ class PollResult:
         skipped: Items not counted, by reason.
         provisioned: Items listed and not excluded; None where the server filters, or not complete.
         hint: A thing worth saying although the poll succeeded, e.g. that nobody has a stamp.
+        notes: Things worth saying about exclusions and the collector's account, each a sentence.
+        moved: Pseudonyms, of the newest cycle, of users who were active while this poll ran or the
+            one before; few, or none.
         ids: Raw ids counted in the newest cycle; only with ``show_ids``.
     """
 
@@ -203,6 +211,8 @@ class PollResult:
     skipped: dict[str, int] = field(default_factory=dict)
     provisioned: int | None = None
     hint: str | None = None
+    notes: tuple[str, ...] = ()
+    moved: Pseudonyms = field(default=(), repr=False)
     target: str = ""
     failure: Failure | None = None
     ids: tuple[str, ...] = field(default=(), repr=False)

@@ -48,6 +48,7 @@ class Preset:
         unverified: Parts that were not verified.
         notes: What an administrator should know before using it.
         not_people: Which rows or events are not people; never empty.
+        account: Path of an item's user name, so that the collector's own can be noticed.
         when_nobody: What it means for this product if no listed user has a last activity.
         when_500: What is likely wrong with this product if it answers with HTTP 500.
         source: The fields of a source, camelCase, as a user would write them.
@@ -60,6 +61,7 @@ class Preset:
     unverified: tuple[str, ...]
     notes: tuple[str, ...]
     not_people: tuple[NotPeople, ...]
+    account: str | None
     when_nobody: str | None
     when_500: str | None
     source: dict[str, Any] = field(repr=False)
@@ -101,6 +103,7 @@ def effective(source: Source) -> EffectiveSource:
     return effective_of(
         source,
         preset.source if preset else {},
+        account=preset.account if preset else None,
         when_nobody=preset.when_nobody if preset else None,
         when_500=preset.when_500 if preset else None,
     )
@@ -116,6 +119,7 @@ def _preset(file_name: str, text: str) -> Preset:
         unverified=tuple(data.get("unverified", ())),
         notes=tuple(data.get("notes", ())),
         not_people=tuple(NotPeople(**entry) for entry in data["notPeople"]),
+        account=data.get("account"),
         when_nobody=data.get("whenNobody"),
         when_500=data.get("when500"),
         source=data["source"],

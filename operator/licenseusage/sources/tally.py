@@ -160,6 +160,11 @@ class Tally:
         """Items that were active lately and have no id: nobody can count them."""
         return self._unnamed
 
+    def lately(self) -> tuple[Sequence[bytes], Sequence[int]]:
+        """Return who may matter to the newest cycle: pseudonyms, and when they were active."""
+        kept = self._kept[[one.cycle for one in self._cycles].index(self._newest)]
+        return kept.users, kept.values
+
     def future(self, ended_ms: int, clock_skew_ms: int) -> tuple[int, int]:
         """Return how many rows lie after anything the poll could have seen, and how far, in ms."""
         latest = latest_value_ms(self._properties, ended_ms=ended_ms, clock_skew_ms=clock_skew_ms)

@@ -222,6 +222,7 @@ class Collector:
                 cycles=cycles,
                 closing=job.closing,
                 limits=self._limits,
+                subject=str(job.key),
                 clock_offset_ms=1000 * self._clock.offset_seconds,
                 before=memory.companions.last,
             )

@@ -65,11 +65,13 @@ class Listed(NamedTuple):
         never: Users without a last activity.
         early: Users whose last activity is before the cycle's horizon (``facts.horizon_ms``).
         later: The others: user, last activity, creation time or None, in ms since the epoch.
+        everybody: All of them, packed, where that is at hand.
     """
 
     never: Iterable[bytes]
     early: Iterable[bytes]
     later: Iterable[tuple[bytes, int, int | None]]
+    everybody: bytes | None = None
 
 
 def packed(users: Iterable[bytes]) -> bytes:
@@ -112,7 +114,9 @@ def roster_of(
     if not polled.complete:
         return Roster()
     later = (user for user, _, _ in listed.later)
-    everybody = packed(chain(listed.never, listed.early, later))
+    everybody = listed.everybody
+    if everybody is None:
+        everybody = packed(chain(listed.never, listed.early, later))
     return Roster(before=everybody, runs=_runs(polled))
 
 

@@ -19,6 +19,8 @@ from licenseusage.sources.definition import SECOND_MS, EffectiveSource, OnePage
 from licenseusage.sources.failures import PollError, Reason, UnreachableError
 from licenseusage.sources.fetch import Session
 from licenseusage.sources.logcollect import LogCollection
+from licenseusage.sources.memory import Memory
+from licenseusage.sources.naming import Named
 from licenseusage.sources.notes import Watch, account_to_read, moved_with
 from licenseusage.sources.pages import PageDecoder, PageReader
 from licenseusage.sources.pagination import Pager
@@ -47,8 +49,16 @@ class _Listing:
 class Collection:
     """One poll under way."""
 
-    def __init__(self, request: PollRequest, clock: Clock, *, alarm: bool = False) -> None:
+    def __init__(
+        self,
+        request: PollRequest,
+        clock: Clock,
+        memory: Memory | None = None,
+        *,
+        alarm: bool = False,
+    ) -> None:
         """Prepare; ``alarm`` only in the main thread of a worker process."""
+        self._memory = memory or Memory()
         self._request = request
         self._source = request.source
         self._clock = clock
@@ -89,6 +99,9 @@ class Collection:
         )
         if self._listings:
             result = self._counts(result, facts_stand=error is None or error.facts_stand)
+            newest = self._listings[-1]
+            if newest.ended:
+                self._memory.keep(self._request, newest.tally.named())
         return replace(result, seconds=self._deadline.seconds)
 
     # -- reading --
@@ -141,7 +154,11 @@ class Collection:
         before: bytes | None = None
         for attempt in range(1, MOST_PASSES + 1):
             tally = Tally(
-                self._source, cycles, self._pseudonymiser, show_ids=self._request.show_ids
+                self._source,
+                cycles,
+                self._pseudonymiser,
+                self._known,
+                show_ids=self._request.show_ids,
             )
             listing = _Listing(cycles, tally, tuple(earlier))
             self._listings = [one for one in self._listings if one.cycles != cycles] + [listing]
@@ -186,6 +203,9 @@ class Collection:
 
     def _reader(self) -> Reader:
         return reader(self._source.users.last_active)
+
+    def _known(self, cycle: Cycle) -> Named | None:
+        return self._memory.known(self._request, cycle)
 
     def _pseudonymiser(self, cycle: Cycle) -> Pseudonymiser:
         request = self._request
@@ -371,11 +391,13 @@ class Collection:
         return replace(failure, message=f"Source {self._source.name}{pod}: {failure.message}")
 
 
-def collect(request: PollRequest, clock: Clock, *, alarm: bool = False) -> PollResult:
+def collect(
+    request: PollRequest, clock: Clock, memory: Memory | None = None, *, alarm: bool = False
+) -> PollResult:
     """Perform one poll in this process; see ``Collection`` and ``LogCollection``."""
     if request.source.reads_log:
         return LogCollection(request, clock).perform()
-    return Collection(request, clock, alarm=alarm).perform()
+    return Collection(request, clock, memory, alarm=alarm).perform()
 
 
 def _not_complete(reason: Reason, message: str) -> Failure:

@@ -23,13 +23,14 @@ class Distinct:
         rows: Rows told.
     """
 
-    __slots__ = ("_hashes", "_nameless", "rows")
+    __slots__ = ("_found", "_hashes", "_nameless", "rows")
 
     def __init__(self) -> None:
         """Begin with no rows."""
         self.rows = 0
         self._nameless = 0
         self._hashes = array("q")
+        self._found: tuple[int, int] | None = None  # rows, and how many users they are
 
     def add(self, ids: Sequence[Json]) -> None:
         """Take the ids of some rows, as shown: 1 and "1" are one id, as for those counted."""
@@ -43,4 +44,6 @@ class Distinct:
 
     def different(self) -> int:
         """Return how many users the rows are; each row without an id is one of its own."""
-        return self._nameless + len(set(self._hashes))
+        if self._found is None or self._found[0] != self.rows:
+            self._found = self.rows, self._nameless + len(set(self._hashes))
+        return self._found[1]

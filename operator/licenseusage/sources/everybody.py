@@ -1,7 +1,7 @@
 """Everybody listed, for a roster: pseudonyms of all, and whose time says nothing of the cycle.
 
-Of a large product's users nearly all are such, and each costs 17 bytes here. The times of those who
-were active lately are kept elsewhere (``tally``).
+Of a large product's users nearly all are such, and each costs 41 bytes here and in ``naming``. The
+times of those who were active lately are kept elsewhere (``tally``).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,9 +9,10 @@ from itertools import compress, repeat
 from operator import eq
 
 from licenseusage.metering.facts import Row
-from licenseusage.metering.pseudonym import Pseudonymiser
+from licenseusage.metering.pseudonym import SIZE
 from licenseusage.metering.roster import Listed, unpacked
 from licenseusage.sources.expressions import Json
+from licenseusage.sources.naming import Named, Naming
 
 _NEVER, _EARLY, _LATER = 0, 1, 2
 
@@ -19,12 +20,11 @@ _NEVER, _EARLY, _LATER = 0, 1, 2
 class Everybody:
     """Collects the users of one listing for one cycle."""
 
-    __slots__ = ("_kinds", "_pseudonyms", "_users")
+    __slots__ = ("_kinds", "_naming")
 
-    def __init__(self, pseudonymiser: Pseudonymiser) -> None:
-        """Prepare for the cycle of a pseudonymiser."""
-        self._pseudonyms = pseudonymiser
-        self._users = bytearray()
+    def __init__(self, naming: Naming) -> None:
+        """Prepare for the cycle that a naming is for."""
+        self._naming = naming
         self._kinds = bytearray()
 
     def take(
@@ -37,17 +37,20 @@ class Everybody:
             stamps: Last activity, as shown; nothing, an empty text or 0 is never.
             later: Positions of those whose last activity is not before the cycle's horizon.
         """
-        users = list(self._pseudonyms.each(names))
+        users = self._naming.name(names)
         kinds = bytearray(map(bool, stamps))
         for position in later:
             kinds[position] = _LATER
-        self._users += b"".join(users)
         self._kinds += kinds
-        return [users[position] for position in later]
+        return [users[position * SIZE : (position + 1) * SIZE] for position in later]
 
     def listed(self, later: Iterable[Row]) -> Listed:
         """Return everybody, with those active lately."""
-        return Listed(self._of(_NEVER), self._of(_EARLY), later)
+        return Listed(self._of(_NEVER), self._of(_EARLY), later, self.named().everybody)
+
+    def named(self) -> Named:
+        """Return what is to be remembered of the list."""
+        return self._naming.named()
 
     def _of(self, kind: int) -> Iterator[bytes]:
-        return compress(unpacked(self._users), map(eq, self._kinds, repeat(kind)))
+        return compress(unpacked(self._naming.users), map(eq, self._kinds, repeat(kind)))

@@ -119,6 +119,7 @@ class PollRequest:
             and the coming one), oldest first; at least one has begun.
         closing: A closing poll is wanted: a listing that cannot prove itself complete in one pass
             is read again, at most three times (MEASUREMENT §0).
+        subject: Whose source it is, so that a worker knows a list again.
         clock_offset_ms: Shift of the simulated clock, 0 in production.
         show_ids: Return raw ids (``source check --show-ids`` only, never in the operator).
         before: Start and end of the last poll of this source, ms since the epoch.
@@ -132,6 +133,7 @@ class PollRequest:
     credentials: Credentials | None = field(default=None, repr=False)
     closing: bool = False
     limits: Limits = Limits()
+    subject: str = ""
     clock_offset_ms: int = 0
     show_ids: bool = False
     before: tuple[int, int] | None = None

@@ -26,6 +26,7 @@ from licenseusage.sources.distinct import Distinct
 from licenseusage.sources.everybody import Everybody
 from licenseusage.sources.expressions import Json
 from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.naming import Named, Naming
 from licenseusage.sources.never import CLEARLY_MS, Never, before_creation
 from licenseusage.sources.poll import CycleRequest, Skip
 
@@ -60,10 +61,19 @@ class Tally:
         source: EffectiveSource,
         cycles: Sequence[CycleRequest],
         pseudonymiser: Callable[[Cycle], Pseudonymiser],
+        known: Callable[[Cycle], Named | None] = lambda _: None,
         *,
         show_ids: bool = False,
     ) -> None:
-        """Prepare; ``cycles`` oldest first, at least one of them begun."""
+        """Prepare; ``cycles`` oldest first, at least one of them begun.
+
+        Args:
+            source: What is read.
+            cycles: What is wanted of it.
+            pseudonymiser: Makes that of a cycle.
+            known: What is remembered of the list, for a cycle.
+            show_ids: Keep ids.
+        """
         users = source.users
         self._source = source
         self._properties = source.properties
@@ -74,7 +84,7 @@ class Tally:
         # A request that names a cycle lists those active in it only: that is no roster.
         rosters = self._properties.removal is Removal.LISTED_ONCE and not source.http.names("cycle")
         self._everybody = [
-            Everybody(pseudonym) if one.roster and rosters else None
+            Everybody(Naming(pseudonym, known(one.cycle))) if one.roster and rosters else None
             for one, pseudonym in zip(cycles, self._pseudonyms, strict=True)
         ]
         begun = [one.cycle for one in cycles if not one.coming]
@@ -139,6 +149,11 @@ class Tally:
         for cycle in range(len(self._cycles)):
             self._keep(cycle, names, recent, created, listed, columns.stamps)
         self._judge(names, recent.at_ms, created)
+
+    def named(self) -> dict[Cycle, Named]:
+        """Return what is to be remembered of the list, by cycle."""
+        pairs = zip(self._cycles, self._everybody, strict=True)
+        return {one.cycle: everybody.named() for one, everybody in pairs if everybody is not None}
 
     @property
     def included(self) -> int:

@@ -15,6 +15,7 @@ from typing import Self
 from licenseusage.clock import Clock, SystemClock
 from licenseusage.sources.failures import Reason
 from licenseusage.sources.frames import LENGTH_BYTES, framed, result_of
+from licenseusage.sources.memory import ListKey
 from licenseusage.sources.poll import MIB, Failure, PollRequest, PollResult
 
 GRACE_SECONDS = 10.0
@@ -43,6 +44,7 @@ class Workers:
         self._clock = clock or SystemClock()
         self._idle: list[Process] = []
         self._all: set[Process] = set()
+        self._readers: dict[ListKey, Process] = {}  # by what each has read last
 
     async def __aenter__(self) -> Self:
         """Start a first worker, so that the first poll need not wait for it."""
@@ -83,7 +85,7 @@ class Workers:
 
     async def _tried(self, request: PollRequest) -> PollResult | Failure:
         """Ask a worker; another one if one that was idle turns out to be dead."""
-        while (idle := self._take()) is not None:
+        while (idle := self._take(ListKey.of(request))) is not None:
             made = await self._served(idle, request)
             if made is not None:
                 return made
@@ -115,11 +117,14 @@ class Workers:
             await self._end(process, by_itself=True)
         else:
             self._idle.append(process)
+            self._readers[ListKey.of(request)] = process
         return result
 
-    def _take(self) -> Process | None:
+    def _take(self, wanted: ListKey) -> Process | None:
+        """Take an idle worker: the one that remembers this list, if it is among them."""
         while self._idle:
-            process = self._idle.pop()
+            reader = self._readers.get(wanted)
+            process = self._idle.pop(self._idle.index(reader) if reader in self._idle else -1)
             if process.returncode is None:
                 return process
             self._all.discard(process)
@@ -162,6 +167,7 @@ class Workers:
                 process.kill()
             await process.wait()
         self._all.discard(process)
+        self._readers = {key: one for key, one in self._readers.items() if one is not process}
 
     def _died(self, request: PollRequest, status: int | None) -> Failure:
         limit = request.limits.worker_bytes // MIB

@@ -19,6 +19,7 @@ from licenseusage.clock import SystemClock
 from licenseusage.sources.collect import collect
 from licenseusage.sources.failures import Reason
 from licenseusage.sources.frames import LENGTH_BYTES, framed, request_of
+from licenseusage.sources.memory import Memory
 from licenseusage.sources.poll import MIB, Failure, PollRequest, PollResult
 
 _PR_SET_PDEATHSIG = 1
@@ -33,8 +34,9 @@ def main() -> None:
     os.dup2(2, 1)
     gc.freeze()
     gc.disable()  # a poll makes no cycles worth a walk over a million rows
+    memory = Memory()
     while (request := _next(sys.stdin.buffer)) is not None:
-        result, alive = _performed(request)
+        result, alive = _performed(request, memory)
         answers.write(framed(result))
         answers.flush()
         if not alive:
@@ -52,13 +54,13 @@ def _next(requests: BinaryIO) -> PollRequest | None:
     return request_of(body) if len(body) == size else None
 
 
-def _performed(request: PollRequest) -> tuple[PollResult, bool]:
+def _performed(request: PollRequest, memory: Memory) -> tuple[PollResult, bool]:
     """Perform one poll; False if this process should not perform another one."""
     clock = SystemClock(request.clock_offset_ms // 1000)
     started_ms = clock.now_ms()
     _limit_memory(request.limits.worker_bytes)
     try:
-        return collect(request, clock, alarm=True), True
+        return collect(request, clock, memory, alarm=True), True
     except MemoryError:
         failure = Failure(
             str(Reason.WORKER_MEMORY),

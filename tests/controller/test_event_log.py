@@ -3,6 +3,7 @@
 import json
 import ssl
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -93,6 +94,40 @@ def test_an_event_log_is_counted_and_goes_on_after_a_kill(crds, place, broker, o
     whole = json.dumps(operator.get("cloud"))
     for name in "abcdef":
         assert f"{name}@example.org" not in whole
+
+
+def test_a_busy_log_is_read_on_at_once_and_lets_other_sources_have_their_turn(
+    crds, tmp_path, nats_program
+):
+    """One worker, two logs: none waits for its interval, nor until the other has come to an end."""
+    people, place = 60, "busy-logs"
+    crds.create_namespace(place)
+    with (
+        NatsServer(tmp_path / "busy", program=nats_program) as first,
+        NatsServer(tmp_path / "other", program=nats_program) as second,
+    ):
+        for name, server in (("busy", first), ("other", second)):
+            log = Broker(server)
+            log.create()
+            log.publish(*(message(f"{name}-{n}", now_ms()) for n in range(people)))
+            crds.create_pod(place, f"{name}-0", labels={"app": name}, ports={"nats": server.port})
+            made = log_usage(name)
+            made["metadata"]["namespace"] = place
+            made["spec"]["sources"][0]["intervalMinutes"] = 60
+            crds.apply(made)
+        bounds = {"poll_workers": 1, "poll_bytes": 5_000}
+        operator = Operator(crds, place, tmp_path, **bounds).start()
+        try:
+            for name in ("busy", "other"):
+                until(lambda name=name: operator.status(name).get("activeUsers") == people, 60)
+                seen = operator.condition(name, "Collected")
+                assert seen["reason"] == "PollSucceeded"
+        finally:
+            operator.stop()
+        lines = [json.loads(line) for line in operator.log.read_text().splitlines()]
+    polls = [one["object"].rpartition("/")[2] for one in lines if one["message"] == "poll ended"]
+    assert polls.count("busy") >= 3
+    assert sum(before != after for before, after in pairwise(polls)) > 2, polls
 
 
 def test_a_server_that_is_down_is_a_condition_and_recovers(

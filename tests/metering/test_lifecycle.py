@@ -77,6 +77,14 @@ class TestPolls:
         assert effective_interval_ms(INTERVAL, duration) == expected
         assert effective_interval_ms(1, None) == 1
 
+    def test_a_log_that_is_caught_up_with_is_read_on_at_once(self):
+        now = START + MINUTE
+        assert next_poll_ms(schedule(START, catching_up=True), now) == now
+
+    def test_a_log_whose_last_poll_failed_backs_off_like_any_source(self):
+        failed = schedule(START, catching_up=True, failures=1)
+        assert next_poll_ms(failed, START + SECOND) == START + 30_200
+
     def test_polls_are_dense_from_ten_minutes_before_the_end(self):
         due = next_poll_ms(schedule(END - 12 * MINUTE), START)
         key = schedule(None).key

@@ -104,8 +104,8 @@ class Broker:
     def publish(self, *messages: bytes, acknowledged: bool = True) -> None:
         self.do(lambda js: _publish(js, messages, acknowledged=acknowledged))
 
-    def purge(self) -> None:
-        self.do(lambda js: js.purge_stream(STREAM))
+    def purge(self, *, keep: int = 0) -> None:
+        self.do(lambda js: js.purge_stream(STREAM, keep=keep or None))
 
     def remove(self) -> None:
         self.do(lambda js: js.delete_stream(STREAM))

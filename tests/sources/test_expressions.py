@@ -6,6 +6,7 @@ import jmespath
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jmespath.exceptions import JMESPathError
 
 from licenseusage.sources.expressions import EvaluationError, ExpressionError, expression, predicate
 
@@ -44,8 +45,10 @@ terms = st.one_of(paths, literals)
 comparisons = st.builds(
     "{} {} {}".format, terms, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), terms
 )
+listed = st.sampled_from(["`[]`", '`["x", 1]`', "[`1`, `5`, `null`]", "`[true, 0]`", "`[[], {}]`"])
+memberships = st.builds("contains({}, {})".format, listed, terms)
 conditions = st.recursive(
-    st.one_of(comparisons, paths, literals),
+    st.one_of(comparisons, memberships, paths, literals),
     lambda inner: st.one_of(
         st.builds("({}) || ({})".format, inner, inner),
         st.builds("({}) && ({})".format, inner, inner),
@@ -79,6 +82,19 @@ def test_a_simple_predicate_is_what_jmespath_says(text, item):
         return
     assert made.holds(item) is expected
     assert made.holds_for(values) is expected
+
+
+@given(conditions, st.one_of(items, scalars))
+def test_a_choice_between_paths_gives_the_value_that_jmespath_gives(text, item):
+    made = expression(text)
+    try:
+        expected = jmespath.search(text, item)
+    except (TypeError, JMESPathError):
+        with pytest.raises(EvaluationError):
+            made.search(item)
+        return
+    found = made.search(item)
+    assert (type(found), found) == (type(expected), expected)
 
 
 @given(paths, st.one_of(items, scalars, st.lists(items)))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 from dataclasses import replace
@@ -230,7 +231,7 @@ def test_a_poll_stops_at_its_bounds_and_the_next_goes_on(broker, reader):
     assert first.failure is None
     assert not first.complete
     assert first.incomplete.reason == "ReadingBehind"
-    assert "next poll goes on" in first.hint
+    assert "next poll begins at once and goes on" in first.hint
     assert reader.last.after.sequence == 500
     assert first.facts[0].ended == 0
     second = reader.poll(limits=small)
@@ -240,6 +241,50 @@ def test_a_poll_stops_at_its_bounds_and_the_next_goes_on(broker, reader):
     assert third.complete
     assert reader.last.after.sequence == 1200
     assert len(reader.sure) == 26
+
+
+def eventful(broker: Broker) -> None:
+    """A log in which everything happens: repeats, other types, nonsense, removals, a purge."""
+    names, chance = "abcdefghijklmnopqrstuvwxyz", random.Random(5)
+    kinds = ["events.UserSignedIn", "events.FileDownloaded", "events.SendSSE"]
+    sent = [
+        message(chance.choice(names), ago(3000 - number), chance.choice(kinds))
+        for number in range(40)
+    ]
+    sent[20] = sent[21] = sent[15]
+    sent[25] = b"nonsense"
+    broker.publish(*sent, acknowledged=False)
+    broker.purge(keep=30)
+    broker.erase(18, 19, 33, 38)
+
+
+@pytest.mark.parametrize(("batch", "pages"), [(1, 10_000), (1, 8), (7, 1), (7, 2), (500, 1)])
+def test_a_log_proves_the_same_however_it_is_cut_into_batches_and_polls(
+    broker, reader, monkeypatch, batch, pages
+):
+    eventful(broker)
+    # A measured clock difference is never the same.
+    known = effective(source(guarantees={"clockSkewSeconds": 1}))
+    limits = Limits(request_seconds=5, poll_pages=pages, worker_bytes=0)
+    reader.request["source"] = known
+    reader.poll()
+    again = Reader(broker.server, reader.cycle, source=known, limits=limits)
+    monkeypatch.setattr("licenseusage.sources.jetstream.BATCH", batch)
+    polls = next(number for number in range(1, 100) if again.poll().complete)
+    assert polls >= 26 / batch / pages
+    assert again.sure == reader.sure
+    assert again.holes == reader.holes
+    assert [one.start_ms for one in again.ranges] == [one.start_ms for one in reader.ranges]
+    assert again.last.after.sequence == reader.last.after.sequence
+
+
+def test_messages_larger_than_a_poll_may_read_are_read_one_a_poll(broker, reader):
+    broker.publish(*(message(name, ago(9), padding="x" * 2000) for name in "abcd"))
+    reader.request["limits"] = Limits(request_seconds=5, poll_bytes=1024, worker_bytes=0)
+    last = [reader.poll() and reader.last.after.sequence for _ in range(4)]
+    assert last == [1, 2, 3, 4]
+    assert reader.poll().complete
+    assert reader.counted() == set("abcd")
 
 
 def test_bytes_bound_a_poll(broker, reader):

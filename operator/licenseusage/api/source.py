@@ -388,7 +388,8 @@ class Source(ApiModel):
     interval_minutes: Annotated[int, Field(ge=1, le=1440)] | None = Field(
         default=None,
         description="intervalMinutes is the time between two polls: 15 if neither this nor the "
-        "preset says; never more often than 100 times the duration of a poll.",
+        "preset says; lists never more often than 100 times the duration of a poll. A log that "
+        "holds more than one poll may read is read on at once.",
     )
     pods: Pods | None = Field(default=None, description="pods says which pods are asked, and how.")
     auth: Auth | None = Field(

@@ -92,6 +92,8 @@ class Memory:
         hint: What the last poll found worth saying.
         companions: Who was active at each of the last polls.
         clock_skew_ms: k of the last poll.
+        behind: Cycles for which the last poll left a part of the log that the next one can read;
+            None: this process has not polled it yet.
     """
 
     problem: Problem | None = None
@@ -104,6 +106,7 @@ class Memory:
     hint: str | None = None
     companions: Companions = field(default_factory=Companions)
     clock_skew_ms: int = 0
+    behind: frozenset[Cycle] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +233,7 @@ class Collector:
         since = {one.cycle: one.since_ms for one in cycles if one.since_ms is not None}
         await self._record(job, result, pseudonym.id, since)
         self._remember(job, memory, result, reach.digest)
+        memory.behind = await self._behind(job, result)
 
     async def _requests(self, job: Job, now_ms: int) -> tuple[CycleRequest, ...]:
         """What is wanted of each cycle.
@@ -254,6 +258,31 @@ class Collector:
         if job.coming is not None and rosters:
             requests.append(CycleRequest(job.coming, roster=True, coming=True))
         return tuple(requests)
+
+    async def _behind(self, job: Job, result: PollResult) -> frozenset[Cycle]:
+        """Return for which cycles the next poll of a log can go on where this one stopped.
+
+        Only where what was read is new and durable: a poll that made no progress is repeated after
+        its interval, not at once.
+        """
+        if not job.source.reads_log or result.complete or result.failure is not None:
+            return frozenset()
+
+        def left(ledger: Ledger) -> frozenset[Cycle]:
+            unread, moved = set(), False
+            for cycle in job.cycles:
+                reading = result.readings.get(cycle.index)
+                if reading is None:  # its turn did not come
+                    unread.add(cycle)
+                    continue
+                log = ledger.store_states(job.meter_id, cycle).get(job.store, StoreState()).log
+                if reading.further and log is not None and log.position == reading.after:
+                    moved = True
+                    if reading.behind:
+                        unread.add(cycle)
+            return frozenset(unread) if moved else frozenset()
+
+        return await self._books.do(left)
 
     async def _reach(self, job: Job) -> _Reach:
         """Find pods and credentials; raises `UsageError` with what is missing and the fix."""
@@ -401,6 +430,7 @@ class Collector:
         delay = _PROBE_SECONDS[min(memory.probes, len(_PROBE_SECONDS) - 1)]
         memory.probes += 1
         memory.problem, memory.fingerprint = problem, job.fingerprint
+        memory.behind = frozenset()
         memory.probe_at_s = asyncio.get_running_loop().time() + delay
 
 

@@ -117,7 +117,12 @@ async def step(
             continue
         coming = _coming(meter, wanting, look.declared.interval_ms, now_ms)
         look_back = LookBack(
-            wanting, look.declared.store, look.schedule.last_started_ms, digest, key_id, requested
+            wanting,
+            look.declared.store,
+            look.schedule.last_started_ms,
+            digest,
+            key_id,
+            asked=requested or not (look.memory.behind or frozenset()) <= set(wanting),
         )
         earlier = None if coming else await earlier_cycle(world, meter, look_back, now_ms)
         late = () if earlier is None else (earlier,)
@@ -217,7 +222,7 @@ def _look(
         view = SourceView(one.name, polls, one.problem)
         return _Look(one.name, store, None, None, "", memory, False, health, view)
 
-    duration = polls.last_complete_duration_ms if polls else None
+    duration = polls.last_complete_duration_ms if polls and not one.source.reads_log else None
     interval = effective_interval_ms(one.source.interval_ms, duration)
     gap_ms = 1000 * world.settings.roster_gap_seconds
     properties = replace(_properties(one.source, memory), roster_gap_ms=gap_ms)
@@ -236,6 +241,7 @@ def _look(
         duration_ms=duration,
         failures=polls.failures if polls else 0,
         boundaries=boundaries,
+        catching_up=_catching_up(memory, [words.get(store.store) for words in states]),
     )
     fingerprint = _fingerprint(one)
     problem = memory.problem or _stored_problem(polls, subject)
@@ -260,6 +266,13 @@ def _look(
         ),
         view=SourceView(one.name, polls, problem),
     )
+
+
+def _catching_up(memory: Memory, states: Sequence[StoreState | None]) -> bool:
+    """Whether a log holds more that the next poll can read; asked of the ledger after a restart."""
+    if memory.behind is not None:
+        return bool(memory.behind)
+    return any(state and state.log and state.log.behind for state in states)
 
 
 async def _due(

@@ -24,7 +24,8 @@ class LookBack:
         last_started_ms: Start of the source's last attempt; None before the first.
         rules_digest: Of the rules as declared now.
         key_id: Public name of the pseudonym key.
-        asked: An administrator asks for a poll.
+        asked: An administrator asks for a poll, or the last one began to catch up with the log of
+            an earlier cycle.
     """
 
     cycles: Sequence[Cycle]

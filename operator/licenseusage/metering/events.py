@@ -91,6 +91,16 @@ class LogReading:
     holes: tuple[Hole, ...] = ()
     behind: bool = False
 
+    @property
+    def further(self) -> bool:
+        """Whether it went on to another message than where it began."""
+        before, after = self.before, self.after
+        return before is None or (before.stream, before.created, before.sequence) != (
+            after.stream,
+            after.created,
+            after.sequence,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class LogState:

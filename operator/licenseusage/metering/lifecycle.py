@@ -19,6 +19,7 @@ MAX_CLOCK_SKEW_MS = 300_000
 DENSE_MARGIN_MS = 10 * MINUTE_MS
 DENSE_STEP_MS = 15_000
 # A listing of 40 MB is a load on the product: at most 1 % of the time, 10 % around a cycle's end.
+# Of a log each message is read once, so that less polling would be no less load.
 LOAD_FACTOR = 100
 DENSE_LOAD_FACTOR = 10
 _RETRY_MS = 30_000
@@ -29,6 +30,11 @@ def effective_interval_ms(interval_ms: int, last_poll_ms: int | None) -> int:
     """Return how far apart polls are: the interval, but never less than 100 x one poll's duration.
 
     Also wherever "two intervals" is said.
+
+    Args:
+        interval_ms: As declared.
+        last_poll_ms: Duration of the last complete poll of a list, which every poll reads again as
+            a whole. None before the first, and for a log.
     """
     return max(interval_ms, LOAD_FACTOR * (last_poll_ms or 0))
 
@@ -63,9 +69,10 @@ class PollSchedule:
         clock_skew_ms: k of its last poll.
         last_started_ms: Start of the last attempt, None before the first.
         last_ended_ms: End of the last attempt.
-        duration_ms: Duration of the last complete poll, None before the first.
+        duration_ms: Duration of the last complete poll, None before the first and for a log.
         failures: Attempts that failed in a row.
         boundaries: Ends of the running cycle and of those that are closing.
+        catching_up: A log: the last poll read on, and stopped at its bounds before the end.
     """
 
     key: str
@@ -77,6 +84,7 @@ class PollSchedule:
     duration_ms: int | None
     failures: int
     boundaries: Sequence[Boundary]
+    catching_up: bool = False
 
 
 def next_poll_ms(schedule: PollSchedule, now_ms: int) -> int:
@@ -84,10 +92,11 @@ def next_poll_ms(schedule: PollSchedule, now_ms: int) -> int:
 
     Every interval plus a stable spread; after a failure earlier, backing off from 30 s; from 10 min
     before a cycle's end until 10 min after everything of it must be visible every 15 s or 10 x the
-    duration of a poll, and exactly when the first poll can close the cycle.
+    duration of a poll, and exactly when the first poll can close the cycle. At once while a log is
+    being caught up with: what is left of it was to be read by now.
     """
     started = schedule.last_started_ms
-    if started is None:
+    if started is None or (schedule.catching_up and not schedule.failures):
         return now_ms
     due = _regular_ms(schedule, started)
     for boundary in schedule.boundaries:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from licenseusage.sources.definition import Users
-from licenseusage.sources.expressions import Expression, Json, Path, expression, predicate
+from licenseusage.sources.expressions import Expression, Getter, Json, Path, expression, predicate
 
 Rows: TypeAlias = Sequence[Any]
 """Instances of a struct made by ``struct_of``."""
@@ -93,33 +93,37 @@ def _struct(
 ) -> type[msgspec.Struct]:
     members: list[tuple[str, Any, Any]] = []
     for number, (name, below) in enumerate(tree.items()):
-        attribute = f"f{number}"
+        short = f"f{number}"
         path = (*above, name)
         if isinstance(below, _Leaf):
-            names[path] = prefix + attribute
-            members.append((attribute, below.kind, msgspec.field(default=None, name=name)))
+            names[path] = prefix + short
+            members.append((short, below.kind, msgspec.field(default=None, name=name)))
         else:
-            inner = _struct(below, path, f"{prefix}{attribute}.", names)
+            inner = _struct(below, path, f"{prefix}{short}.", names)
             # An absent object is an empty one, so that attrgetter needs no test; null stays null.
-            members.append((attribute, inner | None, msgspec.field(default=inner(), name=name)))
+            members.append((short, inner | None, msgspec.field(default=inner(), name=name)))
     return msgspec.defstruct("Item", members, frozen=True, gc=False)
 
 
-def column(rows: Rows, attribute: str) -> list[Json]:
+def column(rows: Rows, name: str) -> list[Json]:
     """Return one attribute (dotted) of all rows; None where an object on the way is null."""
     try:
-        return list(map(attrgetter(attribute), rows))
+        return list(map(attrgetter(name), rows))
     except AttributeError:
-        parts = attribute.split(".")
-        return [_attribute(row, parts) for row in rows]
+        return list(map(attribute(name), rows))
 
 
-def _attribute(row: Json, parts: list[str]) -> Json:
-    for part in parts:
-        if row is None:
+def attribute(name: str) -> Getter:
+    """Return a function that reads one attribute (dotted) of a row; None as in ``column``."""
+    get = attrgetter(name)
+
+    def read(row: Json) -> Json:
+        try:
+            return get(row)
+        except AttributeError:  # a struct has all its attributes: None has not
             return None
-        row = getattr(row, part)
-    return row
+
+    return read
 
 
 class ItemColumns:

@@ -18,11 +18,12 @@ from licenseusage.metering.events import EventWords
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.pseudonym import Pseudonymiser
 from licenseusage.sources import timestamps
-from licenseusage.sources.columns import TIME_TYPE, StructConflictError, column, struct_of
+from licenseusage.sources.columns import TIME_TYPE, StructConflictError, attribute, struct_of
 from licenseusage.sources.definition import EffectiveSource
 from licenseusage.sources.expressions import (
     EvaluationError,
     Expression,
+    Getter,
     Json,
     Path,
     expression,
@@ -84,24 +85,37 @@ class MessageReader:
         self._payload = expression(log.payload_path) if log.payload_path else None
         self._id = expression(users.id)
         self._exclude = predicate(users.exclude) if users.exclude is not None else None
-        self._decoder, self._names = self._typed()
+        self._row = self._typed()
 
-    def _typed(self) -> tuple[msgspec.json.Decoder[Any] | None, dict[Path, str]]:
-        """Decode only the few members of a message that are asked for, where paths are plain."""
+    def _typed(self) -> "_Row | None":
+        """Decode only the few members of a message that are asked for, where paths are plain.
+
+        The payload stays as it was received: most messages do not count, or not here.
+        """
         fields: dict[Path, Any] = {}
         if self._payload is None:
-            return None, {}
-        for wanted, kind in ((self._time, TIME_TYPE), (self._type, Any), (self._payload, Any)):
+            return None
+        asked = (self._time, TIME_TYPE), (self._type, Any), (self._payload, msgspec.Raw)
+        for wanted, kind in asked:
             if wanted is None:
                 continue
             if wanted.path is None:
-                return None, {}
+                return None
             fields[wanted.path] = Any if wanted.path in fields else kind
         try:
             struct, names = struct_of(fields)
         except StructConflictError:
-            return None, {}
-        return msgspec.json.Decoder(struct), names
+            return None
+
+        def getter(wanted: Expression) -> Getter:
+            return attribute(names[wanted.path or ()])
+
+        return _Row(
+            msgspec.json.Decoder(struct),
+            getter(self._time),
+            getter(self._type) if self._type else None,
+            getter(self._payload),
+        )
 
     def open(self, data: bytes) -> "Message | None":
         """Decode one message; None if its type does not count.
@@ -110,8 +124,8 @@ class MessageReader:
             _UnreadableError: It is not JSON, or its time is none.
         """
         try:
-            if self._decoder is not None:
-                return self._from_struct(self._decoder.decode(data))
+            if self._row is not None:
+                return self._from_struct(self._row, self._row.decoder.decode(data))
         except msgspec.ValidationError:
             pass  # fits no struct: decode as a whole, which says what is wrong if anything is
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -125,14 +139,10 @@ class MessageReader:
         payload = self._found(self._payload, document) if self._payload else document
         return self._message(self._found(self._time, document), payload)
 
-    def _from_struct(self, row: Any) -> "Message | None":  # noqa: ANN401
-        def value(wanted: Expression) -> Json:
-            return column((row,), self._names[wanted.path or ()])[0]
-
-        if self._type is not None and not self._counts(value(self._type)):
+    def _from_struct(self, row: "_Row", message: Any) -> "Message | None":  # noqa: ANN401
+        if row.type is not None and not self._counts(row.type(message)):
             return None
-        assert self._payload is not None  # noqa: S101
-        return self._message(value(self._time), value(self._payload))
+        return self._message(row.time(message), row.payload(message))
 
     def _counts(self, kind: Json) -> bool:
         return isinstance(kind, str) and kind in self._types
@@ -152,6 +162,11 @@ class MessageReader:
         Raises:
             _UnreadableError: The payload is not what the source says.
         """
+        if isinstance(payload, msgspec.Raw):
+            try:
+                payload = msgspec.json.decode(payload)
+            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+                raise _UnreadableError("the payload is not JSON") from None
         if self._payload is not None and self._base64:
             payload = _decoded(payload)
         if self._exclude is not None:
@@ -170,13 +185,23 @@ class MessageReader:
 
 
 @dataclass(frozen=True, slots=True)
+class _Row:
+    """How the members of a message are decoded alone, and read."""
+
+    decoder: msgspec.json.Decoder[Any]
+    time: Getter
+    type: Getter | None
+    payload: Getter
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A message whose type counts.
 
     Attributes:
         value_ms: Its stamp, start of its granule.
         unsure_ms: How much later it may be read.
-        payload: As it stands in the message.
+        payload: As it stands in the message; perhaps not decoded yet.
     """
 
     value_ms: int

@@ -1,8 +1,9 @@
 """JMESPath expressions of a source: compiled once, plain ones turned into field paths.
 
-Most expressions are plain paths (``signInActivity.lastSuccessfulSignInDateTime``) or comparisons of
-plain paths with literals (``user_type == 'bot'``). Those need no interpreter: the fields they name
-can be decoded alone. Everything else goes through ``jmespath``; both must give the same answer.
+Most expressions are plain paths (``signInActivity.lastSuccessfulSignInDateTime``) or choices and
+comparisons of plain paths and literals (``user_type == 'bot'``). Those need no interpreter, which
+is several times slower, and the fields they name can be decoded alone. Everything else goes through
+``jmespath``; both must give the same answer.
 """
 
 from collections.abc import Callable
@@ -63,7 +64,18 @@ def expression(text: str) -> Expression:
     path = _plain(tree)
     if path is not None:
         return Expression(text, path, lambda document: walk(document, path))
-    return Expression(text, None, search)
+    paths: list[Path] = []
+    simple = _condition(tree, paths)
+    return Expression(text, None, search if simple is None else _over_items(simple, paths, search))
+
+
+def _over_items(simple: "_Condition", paths: list[Path], search: Getter) -> Getter:
+    def found(item: Json) -> Json:
+        if item is None:
+            return search(item)  # a list of literals is null there, as everything is
+        return simple(tuple([walk(item, path) for path in paths]))
+
+    return found
 
 
 def walk(document: Json, path: Path) -> Json:
@@ -105,12 +117,12 @@ def predicate(text: str) -> Predicate:
     paths: list[Path] = []
     simple = _condition(tree, paths)
 
-    def holds(item: Json) -> bool:
-        return _truth(search(item))
-
     if simple is None:
-        return Predicate(None, _never, holds)
-    return Predicate(tuple(paths), lambda values: _truth(simple(values)), holds)
+        return Predicate(None, _never, lambda item: _truth(search(item)))
+    find = _over_items(simple, paths, search)
+    return Predicate(
+        tuple(paths), lambda values: _truth(simple(values)), lambda item: _truth(find(item))
+    )
 
 
 def _never(values: tuple[Any, ...]) -> bool:
@@ -187,7 +199,10 @@ _Condition = Callable[[tuple[Any, ...]], Any]
 
 
 def _condition(tree: dict[str, Any], paths: list[Path]) -> _Condition | None:
-    """Turn comparisons and logic over plain paths into a function of their values; else None."""
+    """Turn comparisons, logic and membership of plain paths into a function of their values.
+
+    None where an expression is more than that.
+    """
     path = _plain(tree)
     if path is not None:
         if path not in paths:
@@ -197,6 +212,8 @@ def _condition(tree: dict[str, Any], paths: list[Path]) -> _Condition | None:
     if tree["type"] == "literal":
         literal = tree["value"]
         return lambda values: literal
+    if tree["type"] == "function_expression":
+        return _membership(tree, paths)
     parts = (
         [_condition(child, paths) for child in tree["children"]] if tree["type"] in _LOGIC else []
     )
@@ -217,6 +234,27 @@ def _condition(tree: dict[str, Any], paths: list[Path]) -> _Condition | None:
 
 
 _LOGIC = {"not_expression", "or_expression", "and_expression", "comparator"}
+
+
+def _membership(tree: dict[str, Any], paths: list[Path]) -> _Condition | None:
+    """Turn ``contains([`1`, `5`], path)`` into a function: is the value one of those listed?"""
+    if tree["value"] != "contains" or len(tree["children"]) != 2:
+        return None
+    listed, asked = tree["children"]
+    choices = _literals(listed)
+    wanted = None if choices is None else _condition(asked, paths)
+    if choices is None or wanted is None:
+        return None
+    return lambda values: wanted(values) in choices
+
+
+def _literals(tree: dict[str, Any]) -> list[Json] | None:
+    if tree["type"] == "literal":
+        return tree["value"] if isinstance(tree["value"], list) else None
+    if tree["type"] != "multi_select_list":
+        return None
+    each = [child["value"] for child in tree["children"] if child["type"] == "literal"]
+    return each if len(each) == len(tree["children"]) else None
 
 
 def _comparison(operator: str, first: _Condition, second: _Condition) -> _Condition:

@@ -266,7 +266,8 @@ class LogSession:
             pending_msgs_limit=2 * BATCH,
             pending_bytes_limit=4 * _BATCH_BYTES,
         )
-        left, delivered, most_bytes = consumer.pending, 0, _BATCH_BYTES
+        batch_bytes = min(_BATCH_BYTES, self._limits.poll_bytes)
+        left, delivered, most_bytes = consumer.pending, 0, batch_bytes
         self.ended = left == 0
         while left > 0:
             # One message larger than a whole batch may be is asked for alone.
@@ -296,7 +297,7 @@ class LogSession:
             if batch:
                 self.batches += 1
                 self._connection.told = True
-                most_bytes = _BATCH_BYTES
+                most_bytes = batch_bytes
                 self.ended = left == 0
                 yield batch
             elif most_bytes:

@@ -46,6 +46,7 @@ class _Pass:
 
     requests: tuple[CycleRequest, ...]
     trails: list[Trail]
+    moved: bool = False  # a message was read that the last reading had not
     ended: bool = False
 
 
@@ -192,7 +193,7 @@ class LogCollection:
                 while batch:
                     for message in batch:
                         self._take(one, message.sequence, message.stored_ms, message.data)
-                    if self._stop(session, first):
+                    if self._stop(session, one):
                         break
                     batch = await anext(batches, None)
             one.ended = session.ended
@@ -203,21 +204,24 @@ class LogCollection:
     def _take(self, one: _Pass, sequence: int, stored_ms: int, data: bytes) -> None:
         assert self._tally is not None  # noqa: S101
         new = [trail for trail in one.trails if trail.took(sequence, stored_ms)]
+        one.moved = one.moved or bool(new)
         if new and not self._tally.add(
             sequence, stored_ms, data, [trail.cycle for trail in new], self._clock.now_ms()
         ):
             for trail in new:
                 trail.unreadable(stored_ms)
 
-    def _stop(self, session: LogSession, trail: Trail) -> bool:
-        """Whether to stop here: everything was read, or a bound of the poll is reached."""
+    def _stop(self, session: LogSession, one: _Pass) -> bool:
+        """Whether to stop here: everything was read, or a bound of the poll is reached.
+
+        The message at which the last reading stopped is read again; however large it is, one more
+        is read then, or no poll would ever come further.
+        """
         limits = self._request.limits
-        self._full = (
-            session.bytes >= limits.poll_bytes
-            or session.batches >= limits.poll_pages
-            or self._deadline.seconds >= _STOP_AFTER * limits.poll_seconds
-        )
-        return trail.reached or self._full
+        large = session.bytes >= limits.poll_bytes or session.batches >= limits.poll_pages
+        late = self._deadline.seconds >= _STOP_AFTER * limits.poll_seconds
+        self._full = late or (large and one.moved)
+        return one.trails[0].reached or self._full
 
     def _pseudonymiser(self, cycle: Cycle) -> Pseudonymiser:
         request = self._request
@@ -322,8 +326,8 @@ class LogCollection:
         return Failure(
             str(Reason.READING_BEHIND),
             f"the stream {self._source.jetstream.stream} holds more than one poll may read; the "
-            "next poll goes on from there. To read more at a time raise POLL_BYTES, POLL_PAGES or "
-            "POLL_SECONDS of the operator.",
+            "next poll begins at once and goes on from there. To read more at a time raise "
+            "POLL_BYTES, POLL_PAGES or POLL_SECONDS of the operator.",
         )
 
     def _hint(self, tally: EventTally, holes: Sequence[Hole], *, behind: bool) -> str | None:

@@ -82,6 +82,10 @@ def test_a_simple_predicate_is_what_jmespath_says(text, item):
         return
     assert made.holds(item) is expected
     assert made.holds_for(values) is expected
+    if made.over is not None:
+        other = (*["x"] * len(values),)
+        columns = list(zip(values, other, values, strict=True))
+        assert made.over(columns) == [expected, made.holds_for(other), expected]
 
 
 @given(conditions, st.one_of(items, scalars))
@@ -106,3 +110,30 @@ def test_a_plain_path_is_what_jmespath_says(text, document):
 def test_other_predicates_take_the_whole_item(text):
     assert predicate(text).paths is None
     assert predicate(text).holds({"a": ["x", "y"]})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "onPremisesSamAccountName == 'license-meter'",
+        "'bot' == type",
+        "a.b != 'x' || !(c == 'y' && d == '')",
+    ],
+)
+def test_comparisons_with_texts_are_made_of_whole_columns(text):
+    """Of a million users, as many as the README's exclusion looks at, one by one takes a second."""
+    assert predicate(text).over is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "a == `1`", "a == b", "a < 'x'", "a == 'x' || b", "'x' == 'x'"]
+)
+def test_all_else_is_evaluated_row_by_row(text):
+    assert predicate(text).over is None
+
+
+def test_columns_give_what_the_rows_give():
+    made = predicate("a == 'x' || b != 'y'")
+    columns = [["x", "z", None, 1, ["x"]], ["y", "y", "y", None, True]]
+    assert made.over is not None
+    assert made.over(columns) == [made.holds_for(row) for row in zip(*columns, strict=True)]

@@ -17,7 +17,8 @@ from licenseusage.sources.poll import Credentials
 from licenseusage.sources.presets import effective
 from tests.sources.product import ADMIN, NOW_MS, answer, at, poll
 
-CYCLE = Cycle(0, 0, 30 * DAY_MS)
+START_MS = 20_400 * DAY_MS
+CYCLE = Cycle(0, START_MS, START_MS + 30 * DAY_MS)
 OWN = Credentials(username="license-meter", password="p")
 BASIC = {"basic": {"secretRef": {"name": "opencloud-meter"}}}
 TOKEN = {"header": {"secretRef": {"name": "m", "key": "t"}}}
@@ -45,8 +46,12 @@ def notes(read, *pages, complete=True, credentials=OWN):
     return " ".join(watch.notes(complete=complete))
 
 
+def at_day(day):
+    return (START_MS + day * DAY_MS) // 1000
+
+
 def rows(*ids, seen=5, **more):
-    return Columns(list(ids), [seen * DAY_MS // 1000] * len(ids), **more)
+    return Columns(list(ids), [at_day(seen)] * len(ids), **more)
 
 
 # -- excludeIds --
@@ -116,7 +121,7 @@ def test_the_collectors_own_account_is_told_by_its_user_name_where_that_is_shown
         Columns(["license-meter"], [None]),
         Columns(["license-meter"], ["soon"]),
         rows("license-meter", excluded=[True]),
-        Columns([None], [5 * DAY_MS // 1000], accounts=["license-meter"]),
+        Columns([None], [at_day(5)], accounts=["license-meter"]),
         rows("license-meter-2"),
     ],
 )

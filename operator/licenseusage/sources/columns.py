@@ -180,8 +180,10 @@ class ItemColumns:
             columns.created = self._from(rows, self._created)
         if self._exclude and self._exclude.paths is not None:
             values = [column(rows, self._names[path]) for path in self._exclude.paths]
-            holds = self._exclude.holds_for
-            columns.excluded = [holds(row) for row in zip(*values, strict=True)]
+            over, holds = self._exclude.over, self._exclude.holds_for
+            columns.excluded = (
+                over(values) if over else [holds(row) for row in zip(*values, strict=True)]
+            )
         if self._account:
             columns.accounts = self._from(rows, self._account)
         return columns

@@ -231,11 +231,14 @@ class Tally:
         return result
 
     def _not_excluded(self, columns: Columns) -> Columns:
-        if columns.excluded is not None:
+        # Nearly every page has nobody to leave out: that is found without copying it.
+        if columns.excluded is not None and True in columns.excluded:
             self.skipped[Skip.EXCLUDED] += sum(columns.excluded)
             columns = _only(columns, list(map(not_, columns.excluded)))
-        if self._excluded_ids:
-            named = [self._id(one) not in self._excluded_ids for one in columns.ids]
+        if self._excluded_ids and not self._excluded_ids.isdisjoint(
+            names := self._normal(columns.ids)
+        ):
+            named = [one not in self._excluded_ids for one in names]
             self.skipped[Skip.EXCLUDED_ID] += len(named) - sum(named)
             columns = _only(columns, named)
         return columns

@@ -32,8 +32,9 @@ def read(pages: Pager, *versions: dict[str, int]) -> list[str]:
     raise AssertionError("never ended")
 
 
-ABCD = dict.fromkeys("abcd", 100)
-BCDE = dict.fromkeys("bcde", 100)  # a was removed and e added: c is now where b was read
+T = 1_790_000_000  # a last activity, in seconds since 1970
+ABCD = dict.fromkeys("abcd", T)
+BCDE = dict.fromkeys("bcde", T)  # a was removed and e added: c is now where b was read
 
 
 def test_equal_totals_do_not_prove_a_complete_listing():
@@ -50,8 +51,8 @@ def test_the_overlapping_row_shows_what_equal_totals_hide():
 
 def test_an_overlapping_row_with_the_same_id_is_not_enough_in_the_order_of_activity():
     """a and c become active behind b, who is at his index again with another time: d is lost."""
-    before = {"a": 10, "b": 40, "d": 51, "c": 52}
-    after = {"d": 51, "b": 55, "a": 56, "c": 57}
+    before = {"a": T + 10, "b": T + 40, "d": T + 51, "c": T + 52}
+    after = {"d": T + 51, "b": T + 55, "a": T + 56, "c": T + 57}
     assert list(before)[1] == list(after)[1] == "b"
     assert "d" not in [*list(before)[:2], *list(after)[1:]]
     with pytest.raises(PollError) as refused:
@@ -61,7 +62,8 @@ def test_an_overlapping_row_with_the_same_id_is_not_enough_in_the_order_of_activ
 
 def test_newest_first_proves_nothing_whatever_overlaps():
     """d becomes active and moves to the front, a is removed: b is at its index again, d lost."""
-    before, after = {"a": 4, "b": 3, "c": 2, "d": 1}, {"d": 5, "b": 3, "c": 2}
+    before = {"a": T + 4, "b": T + 3, "c": T + 2, "d": T + 1}
+    after = {"d": T + 5, "b": T + 3, "c": T + 2}
     assert list(before)[1] == list(after)[1]
     with pytest.raises(PollError) as refused:
         read(pager("Activity"), before, after)

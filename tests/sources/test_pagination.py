@@ -220,6 +220,7 @@ IMMUTABLE, UNKNOWN = (
 )
 COUNTED = offset_source("ImmutableKey", total=True)
 COUNTED_UNKNOWN = offset_source("Unknown", total=True)
+T = 1_790_000_000  # a last activity, in seconds since 1970
 ACTIVITY = offset_source("Activity", total=False)
 KEYS, OPAQUE = cursor_source("KeyCursor"), cursor_source("Unknown")
 N = {"total": None}
@@ -235,9 +236,15 @@ FAILING = [
     ("overlap row gone", IMMUTABLE, "ListMoved", ["a", "b"], []),
     ("overlap row gone at the total", COUNTED, "ListMoved", (["a", "b", "c"], 5), ([], 2)),
     ("overlap row without id", IMMUTABLE, "ListMoved", ["a", None], [None, "b"]),
-    ("overlap value differs", ACTIVITY, "ListMoved", [("a", 5), ("b", 6)], [("b", 7), ("c", 8)]),
-    ("activity descends", ACTIVITY, "OrderViolated", [("a", 9), ("b", 6)]),
-    ("never active after active", ACTIVITY, "OrderViolated", [("a", 9), ("b", None)]),
+    (
+        "overlap value differs",
+        ACTIVITY,
+        "ListMoved",
+        [("a", T), ("b", T + 1)],
+        [("b", T + 2), ("c", T + 3)],
+    ),
+    ("activity descends", ACTIVITY, "OrderViolated", [("a", T + 9), ("b", T + 6)]),
+    ("never active after active", ACTIVITY, "OrderViolated", [("a", T), ("b", None)]),
     ("keys equal", KEYS, "OrderViolated", (["a", "a"], None)),
     ("keys descend", KEYS, "OrderViolated", (["a", "c"], "c"), (["b"], None)),
     ("keys by code point", KEYS, "OrderViolated", (["a", "B"], None)),
@@ -287,8 +294,8 @@ ENDING = [
         "never active comes first",
         ACTIVITY,
         True,
-        ([("a", None), ("b", 5)], None),
-        ([("b", 5)], None),
+        ([("a", None), ("b", T)], None),
+        ([("b", T)], None),
     ),
 ]
 

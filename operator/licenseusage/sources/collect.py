@@ -303,15 +303,22 @@ class Collection:
                 "the product lists nobody at all, as it does for an account that may not list "
                 f"users. That proves nothing; check the rights of {_account(source)}.",
             )
-        if newest.stamped == 0 and newest.included:
+        if newest.plausible.stamped <= 0 and newest.included:
             return _not_complete(Reason.NOBODY_STAMPED, self._nobody(newest))
         return None
 
     def _nobody(self, tally: Tally) -> str:
         where = self._source.users.last_active.path
-        if tally.impossible:
+        impossible, created = tally.plausible.impossible, tally.plausible.created
+        if created:
             return (
-                f"None of {tally.provisioned()} users has a last activity: for {tally.impossible} "
+                f"The last activity of {created} of {tally.provisioned()} users is their creation, "
+                f"and nobody has another one. Either nobody has used the product yet, or it does "
+                f"not record activity, or users.lastActive.path ({where}) is wrong."
+            )
+        if impossible:
+            return (
+                f"None of {tally.provisioned()} users has a last activity: for {impossible} "
                 f"of them {where} holds a value that no activity can have, such as the epoch or a "
                 "time before the user's creation. Either nobody has used the product yet, or it "
                 "does not record activity, or users.lastActive.path or format is wrong."
@@ -325,12 +332,12 @@ class Collection:
     def _hint(self, incomplete: Failure | None) -> str | None:
         """Return everything that is worth saying of a poll, be it complete or not."""
         newest = self._listings[-1]
-        said = [incomplete.message] if incomplete else []
+        found = [incomplete.message if incomplete else None]
         if newest.ended and not incomplete:
-            said += filter(
-                None, [doubts.round_number(self._source, newest.tally.listed, newest.said)]
-            )
-        return " ".join(said) or None
+            rows = newest.tally.listed
+            found.append(doubts.round_number(self._source, rows, newest.said))
+        found.append(doubts.coarse(self._source, newest.tally.plausible.steps))
+        return " ".join(filter(None, found)) or None
 
     # -- results --
 

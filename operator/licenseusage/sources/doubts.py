@@ -5,10 +5,11 @@ contradicts the promise ends the proof: rows that are there stay true, nobody is
 being there. Pure decisions over what was read; ``collect`` asks them of every listing that ended.
 """
 
-from licenseusage.sources.definition import Cursor, EffectiveSource, Offset, OnePage
+from licenseusage.sources.definition import DAY_MS, Cursor, EffectiveSource, Offset, OnePage
 from licenseusage.sources.failures import Reason
 from licenseusage.sources.poll import Failure
 from licenseusage.sources.said import Said
+from licenseusage.sources.steps import HOUR_MS, Steps
 
 ROUND_CAPS = frozenset({50, 100, 200, 250, 500, 1000, 5000, 10_000})
 """Sizes at which products are known to cut a list that nobody asked in pages."""
@@ -31,10 +32,9 @@ def repeated(source: EffectiveSource, rows: int, different: int, pages: int) -> 
     if different >= rows:
         return None
     refuted = ""
-    if source.guarantees.order != "Unknown" and pages > 1:
+    if source.guarantees.order == "ImmutableKey" and pages > 1:
         refuted = (
-            f" This refutes guarantees.order {source.guarantees.order}: in that order no user "
-            "comes twice."
+            " This refutes guarantees.order ImmutableKey: in such an order no user comes twice."
         )
     elif source.http.pagination.total is not None:
         refuted = (
@@ -86,6 +86,25 @@ def round_number(source: EffectiveSource, rows: int, said: Said) -> str | None:
         f"The list has exactly {rows} users, a usual limit of one answer, and nothing in the "
         "answer says that it is whole. Check in the product how many there are; if there are more, "
         "declare http.pagination, or ask for all by http.query."
+    )
+
+
+def coarse(source: EffectiveSource, steps: Steps) -> str | None:
+    """Return a hint where times are coarser than declared, or all the same."""
+    path, found_ms = source.users.last_active.path, steps.found_ms()
+    if steps.all_equal():
+        return (
+            f"All {steps.times} users have the same last activity at {path}, as after an import or "
+            "where another time is shown: check users.lastActive.path. Each is taken as a whole "
+            "day."
+        )
+    if found_ms <= source.users.last_active.granularity_ms:
+        return None
+    name = "Day" if found_ms >= DAY_MS else "Hour" if found_ms >= HOUR_MS else "Minute"
+    return (
+        f"All {steps.times} times at {path} lie on whole {name.lower()}s, so each is taken as a "
+        f"whole {name.lower()}, whatever its notation shows. If that is how the product records "
+        f"them, declare users.lastActive.granularity {name}."
     )
 
 

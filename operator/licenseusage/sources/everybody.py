@@ -5,7 +5,7 @@ times of those who were active lately are kept elsewhere (``tally``).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress, repeat
+from itertools import chain, compress, repeat
 from operator import eq
 
 from licenseusage.metering.facts import Row
@@ -44,9 +44,10 @@ class Everybody:
         self._kinds += kinds
         return [users[position * SIZE : (position + 1) * SIZE] for position in later]
 
-    def listed(self, later: Iterable[Row]) -> Listed:
-        """Return everybody, with those active lately."""
-        return Listed(self._of(_NEVER), self._of(_EARLY), later, self.named().everybody)
+    def listed(self, early: Iterable[bytes], later: Iterable[Row]) -> Listed:
+        """Return everybody: those taken as later are divided into these two."""
+        before = chain(self._of(_EARLY), early)
+        return Listed(self._of(_NEVER), before, later, self.named().everybody)
 
     def named(self) -> Named:
         """Return what is to be remembered of the list."""

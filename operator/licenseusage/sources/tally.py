@@ -9,7 +9,6 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import compress, islice, repeat
 from operator import add, not_
@@ -27,8 +26,9 @@ from licenseusage.sources.everybody import Everybody
 from licenseusage.sources.expressions import Json
 from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.naming import Named, Naming
-from licenseusage.sources.never import CLEARLY_MS, Never, before_creation
+from licenseusage.sources.plausible import Plausible
 from licenseusage.sources.poll import CycleRequest, Skip
+from licenseusage.sources.steps import LONGEST_DAY_MS
 
 UUID = re.compile(r"\{?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\}?", re.IGNORECASE)
 _NO_CREATION = -(1 << 62)  # in the column of creation times: not known
@@ -51,8 +51,7 @@ class Tally:
     Attributes:
         listed: Items seen, overlap rows not counted again.
         skipped: Items not counted in the newest cycle, by reason.
-        stamped: Items with a last activity, whenever it was, that is not their creation.
-        impossible: Items with a value there that no activity can have.
+        plausible: What the last activities of these items can be.
         ids: Ids in the newest cycle; only where they are asked for.
     """
 
@@ -79,7 +78,10 @@ class Tally:
         self._properties = source.properties
         self._cycles = tuple(cycles)
         self._pseudonyms = [pseudonymiser(one.cycle) for one in cycles]
-        self._horizons = [horizon_ms(one.part, self._properties) for one in cycles]
+        # How coarse the times are is known at the end only: until then all rows are kept that would
+        # matter if each were a whole day (``steps``).
+        wide = self._as_coarse_as(self._properties, LONGEST_DAY_MS)
+        self._horizons = [horizon_ms(one.part, wide) for one in cycles]
         self._kept = [_Kept() for _ in cycles]
         # A request that names a cycle lists those active in it only: that is no roster.
         rosters = self._properties.removal is Removal.LISTED_ONCE and not source.http.names("cycle")
@@ -90,7 +92,7 @@ class Tally:
         begun = [one.cycle for one in cycles if not one.coming]
         self._newest = begun[-1]
         self._reader = timestamps.reader(users.last_active)
-        self._never = Never(users.last_active)
+        self.plausible = Plausible(users, self._reader, min(self._horizons))
         self._normalize = normalizer(users.normalize)
         self._excluded_ids = {self._normalize(one) for one in users.exclude_ids}
         self._tolerance_ms = users.created_at.tolerance_ms if users.created_at else 0
@@ -106,8 +108,6 @@ class Tally:
         self.ids: list[str] = []
         self.ids_stable = source.guarantees.ids != "Renamable"
         self.listed = 0
-        self.stamped = 0
-        self.impossible = 0
         self.skipped: Counter[Skip] = Counter()
 
     def start_page(self) -> None:
@@ -127,7 +127,7 @@ class Tally:
         columns = self._not_excluded(columns)
         if self._people is not self._shown:
             self._people.add(self._told_apart(columns.ids))
-        columns = self._real(self._with_ids(columns))
+        columns = self.plausible.take(self._with_ids(columns))
         try:
             recent = self._reader.recent(columns.stamps, min(self._horizons))
             created = self._created(columns, recent.positions)
@@ -141,7 +141,6 @@ class Tally:
             ) from None
 
         never = columns.stamps.count(None)
-        self.stamped += len(columns) - never
         self.skipped[Skip.NEVER_ACTIVE] += never
         self.skipped[Skip.OUTSIDE_CYCLE] += len(columns) - never - len(recent.positions)
         names = self._names([columns.ids[index] for index in recent.positions])
@@ -198,7 +197,8 @@ class Tally:
             complete: The listing is complete (MEASUREMENT §3.6).
             one_page: Use the rows of one page only: ids may be renamed between pages (§3.8).
         """
-        properties = self._source.properties_given(ids_stable=self.ids_stable)
+        given = self._source.properties_given(ids_stable=self.ids_stable)
+        properties = self._as_coarse_as(given, self.plausible.steps.found_ms())
 
         def made(
             request: CycleRequest,
@@ -221,7 +221,8 @@ class Tally:
         result: dict[int, Facts] = {}
         for request, kept, everybody in zip(self._cycles, self._kept, self._everybody, strict=True):
             first, last = _largest_page(kept) if one_page else (0, len(kept.users))
-            listed = everybody.listed(_all_rows(kept)) if everybody else None
+            horizon = horizon_ms(request.part, properties)
+            listed = _listed(everybody, kept, horizon) if everybody else None
             plain = made(request, _rows(kept, first, last, 0), properties, listed)
             for unsure in sorted(set(kept.unsure.values())):
                 # A local time that happened twice: the stamp is somewhere in a wider span.
@@ -229,6 +230,10 @@ class Tally:
                 plain = _united(plain, made(request, _rows(kept, first, last, unsure), wide))
             result[request.cycle.index] = plain
         return result
+
+    @staticmethod
+    def _as_coarse_as(properties: Properties, found_ms: int) -> Properties:
+        return replace(properties, granularity_ms=max(properties.granularity_ms, found_ms))
 
     def _not_excluded(self, columns: Columns) -> Columns:
         # Nearly every page has nobody to leave out: that is found without copying it.
@@ -271,33 +276,6 @@ class Tally:
             "users.id.",
             stalls=True,
         )
-
-    def _real(self, columns: Columns) -> Columns:
-        """Return the same with None for each last activity that cannot be one (``never``).
-
-        One that is before the creation, and not before the cycles, is kept without being evidence:
-        it is shown as the creation's own value (MEASUREMENT §3.3).
-        """
-        given, stamps = columns.stamps, self._never.cleaned(columns.stamps)
-        self.impossible += stamps.count(None) - given.count(None) - given.count("")
-        columns = replace(columns, stamps=stamps)
-        if columns.created is None:
-            return columns
-        stamp = self._source.users.last_active
-        margin = CLEARLY_MS + stamp.granularity_ms + self._tolerance_ms
-        created, oldest = list(columns.created), min(self._horizons)
-        for position in before_creation(stamps, created, texts_sort=stamp.format == "Auto"):
-            with suppress(timestamps.BadStampError):
-                seen, made = (self._reader.read(one[position]) for one in (stamps, created))
-                if seen and made and seen.at_ms + seen.unsure_ms + margin < made.at_ms:
-                    self.impossible += 1
-                    if seen.at_ms + seen.unsure_ms < oldest:
-                        stamps[position] = None
-                    else:
-                        created[position] = stamps[position]
-        # A value that still is the creation's is no activity either.
-        self.stamped -= sum(map(_equal, stamps, created))
-        return replace(columns, created=created)
 
     def _told_apart(self, ids: list[Json]) -> list[Json]:
         """Return ids as they are told apart; what is no id stays what it is."""
@@ -391,16 +369,20 @@ def normalizer(steps: Sequence[str]) -> Callable[[str], str]:
     return normalize
 
 
-def _equal(stamp: Json, created: Json) -> bool:
-    return stamp is not None and bool(stamp == created)
-
-
 def _only(columns: Columns, wanted: list[bool]) -> Columns:
     return Columns(
         list(compress(columns.ids, wanted)),
         list(compress(columns.stamps, wanted)),
         None if columns.created is None else list(compress(columns.created, wanted)),
     )
+
+
+def _listed(everybody: Everybody, kept: _Kept, horizon: int) -> Listed:
+    """Return everybody listed; of the rows kept, those before the horizon are early after all."""
+    latest = [value + kept.unsure.get(index, 0) for index, value in enumerate(kept.values)]
+    lately = [value >= horizon for value in latest]
+    early = compress(kept.users, map(not_, lately))
+    return everybody.listed(early, compress(_all_rows(kept), lately))
 
 
 def _all_rows(kept: _Kept) -> Iterator[Row]:

@@ -202,6 +202,14 @@ def test_expressions_that_are_more_than_paths_are_applied_to_whole_items():
     assert (columns.ids, columns.stamps, columns.excluded) == (["r-7"], [2], [False])
 
 
+@pytest.mark.parametrize("odd", ["null", "7", "1.5", "true", "{}", '["bot"]', '{"name": "bot"}'])
+def test_what_is_compared_with_a_text_may_be_anything(odd):
+    made = source(users={"id": "id", "lastActive": {"path": "seen"}, "exclude": "kind == 'bot'"})
+    body = b'{"value": [{"id": "a", "kind": %b}, {"id": "b", "kind": "bot"}, {"id": "c"}]}'
+    columns, _ = read(made, body % odd.encode())
+    assert (columns.ids, columns.excluded) == (["a", "b", "c"], [False, True, False])
+
+
 @pytest.mark.parametrize("last", ["user", "id"])
 def test_paths_through_each_other_fall_back_to_whole_items(last):
     made = source(

@@ -49,6 +49,10 @@ class Everybody:
         before = chain(self._of(_EARLY), early)
         return Listed(self._of(_NEVER), before, later, self.named().everybody)
 
+    def different(self) -> int:
+        """Return how many different users there are."""
+        return len(self.named().everybody) // SIZE
+
     def named(self) -> Named:
         """Return what is to be remembered of the list."""
         return self._naming.named()

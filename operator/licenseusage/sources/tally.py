@@ -89,8 +89,8 @@ class Tally:
             Everybody(Naming(pseudonym, known(one.cycle))) if one.roster and rosters else None
             for one, pseudonym in zip(cycles, self._pseudonyms, strict=True)
         ]
-        begun = [one.cycle for one in cycles if not one.coming]
-        self._newest = begun[-1]
+        begun = [one for one in cycles if not one.coming]
+        self._newest = begun[-1].cycle
         self._reader = timestamps.reader(users.last_active)
         self.plausible = Plausible(users, self._reader, min(self._horizons))
         self._normalize = normalizer(users.normalize)
@@ -105,6 +105,8 @@ class Tally:
         self._shown = Distinct()
         chosen = users.exclude is not None or users.exclude_ids or users.normalize
         self._people = Distinct() if chosen else self._shown
+        # A roster tells users apart as well, and is there anyway.
+        self._roster = self._everybody[self._cycles.index(begun[-1])]
         self.ids: list[str] = []
         self.ids_stable = source.guarantees.ids != "Renamable"
         self.listed = 0
@@ -122,10 +124,11 @@ class Tally:
             PollError: ``IdInvalid`` or ``TimestampInvalid``; the rows before stand.
         """
         self.listed += len(columns)
-        if not self._ascending:
+        by_roster = self._roster is not None
+        if not (self._ascending or (by_roster and self._people is self._shown)):
             self._shown.add(columns.ids)
         columns = self._not_excluded(columns)
-        if self._people is not self._shown:
+        if not by_roster and self._people is not self._shown:
             self._people.add(self._told_apart(columns.ids))
         columns = self.plausible.take(self._with_ids(columns))
         try:
@@ -161,12 +164,16 @@ class Tally:
 
     def different(self) -> int:
         """Return how many different ids are listed, excluded ones too, as shown."""
-        return self.listed if self._ascending else self._shown.different()
+        if self._ascending:
+            return self.listed
+        return self.provisioned() if self._people is self._shown else self._shown.different()
 
     def provisioned(self) -> int:
         """Return how many different users are listed and not excluded."""
         if self._ascending and self._people is self._shown:
             return self.listed
+        if self._roster is not None:
+            return self._roster.different() + self.skipped[Skip.NO_ID]
         return self._people.different()
 
     @property

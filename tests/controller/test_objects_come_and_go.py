@@ -9,7 +9,7 @@ import pytest
 
 from licenseusage.reports.report import read_report
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
-from tests.controller.sample import Product, answers
+from tests.controller.sample import Product, answers, stamp
 from tests.controller.stage import until
 
 pytestmark = pytest.mark.controlplane
@@ -174,7 +174,8 @@ def test_a_poll_that_is_cut_on_its_second_page_moves_neither_as_of_nor_number(co
     until(lambda: operator.status("shop").get("activeUsers") == 1202, 30)
     before = operator.status("shop")
 
-    product.users["aaa"] = product.now() - 5  # on the first page
+    until(lambda: stamp(product.now() - 5) > before["asOfTime"], 30)
+    product.users["aaa"] = product.now() - 2  # on the first page, and active after AS-OF
     refuse = answers(500, b"")
     product.fault = lambda handler: "after=" in handler.path and refuse(handler)
     ask(counted)

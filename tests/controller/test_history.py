@@ -4,10 +4,12 @@ import pytest
 
 from licenseusage.controller.enrolling import enrol
 from licenseusage.controller.history import contradictions, evidence
+from licenseusage.errors import Stalled
 from licenseusage.ledger.documents import FORKED, HISTORY_LOST, Delivery, ReportKind
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.reports.names import Link, digest, key_chain_id
 from licenseusage.reports.receipt import Sent
+from licenseusage.reports.tokens import decode
 from tests.delivery.people import (
     INSTALLATION_KEY,
     NOW_MS,
@@ -132,8 +134,11 @@ def test_a_stopped_chain_signs_and_sends_nothing_and_stays_stopped(tmp_path):
 class Beside:
     """What is kept beside the key."""
 
-    def __init__(self, *tokens):
-        self.tokens = tokens
+    def __init__(self, *tokens, replaces=None):
+        self.tokens, self.given_up = tokens, replaces
+
+    async def replaces(self, _now_s):
+        return self.given_up
 
     async def statements(self, _now_s):
         return self.tokens
@@ -155,8 +160,9 @@ def books(tmp_path):
         yield Direct(ledger)
 
 
-async def enrolled(books, *tokens):
-    return await enrol(books, Beside(*tokens), licence(), INSTALLATION_KEY, NOW_MS, 0.0)
+async def enrolled(books, *tokens, replaces=None):
+    beside = Beside(*tokens, replaces=replaces)
+    return await enrol(books, beside, licence(), INSTALLATION_KEY, NOW_MS, 0.0)
 
 
 async def test_a_first_enrolment_is_made_and_stops_nothing(books):
@@ -164,6 +170,20 @@ async def test_a_first_enrolment_is_made_and_stops_nothing(books):
     assert made.kind is ReportKind.ENROLMENT
     assert books.ledger.chain(KEYS).stopped is None
     assert books.ledger.claim(NOW_MS).jti == made.jti
+
+
+async def test_the_installation_given_up_is_named_by_the_administrator_only(books):
+    former = key("other").installation
+    (made,) = await enrolled(books, replaces=former)
+    assert decode(made.token)[1]["replaces"] == former
+
+
+@pytest.mark.parametrize("named", ["", "urn:other", INSTALLATION_KEY.installation])
+async def test_what_is_no_other_installation_is_not_given_up(books, named):
+    with pytest.raises(Stalled) as caught:
+        await enrolled(books, replaces=named)
+    assert caught.value.reason == "IdentityInvalid"
+    assert books.ledger.claim(NOW_MS) is None
 
 
 async def test_an_enrolment_kept_beside_the_key_is_taken_over_and_nothing_begins(books):

@@ -16,6 +16,7 @@ from licenseusage.controller.kube import (
     ConflictError,
     NotFoundError,
 )
+from licenseusage.controller.licensing import VendorKeysRef
 from licenseusage.controller.pods import ready_pods
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.errors import Stalled
@@ -100,6 +101,37 @@ async def test_a_forbidden_pod_list_names_the_role_binding_for_this_very_account
     assert caught.value.reason == "ForbiddenByCluster"
     assert f"--serviceaccount={namespace}:default" in caught.value.message
     assert "--clusterrole=licenseusage-collector" in caught.value.message
+
+
+async def test_what_is_the_operators_own_names_the_role_of_its_own_namespace(kube_as, namespace):
+    refused = await kube_as(namespace)
+    names = Names(namespace, "licenseusage-identity", "licenseusage-pseudonym")
+    own = {(namespace, names.identity), (namespace, names.pseudonym), (namespace, "vendor")}
+    reader = SecretReader(refused, own)
+    keys = Keys(
+        refused,
+        reader,
+        names,
+        new_signing_key=lambda: SigningKey.from_seed(b"1" * 32),
+        random_bytes=lambda n: b"p" * n,
+    )
+    for failing in (
+        keys.signing_key(0),
+        keys.pseudonym_key(0),
+        keys.create_if_absent(0),
+        VendorKeysRef(namespace, "vendor").read(reader, 0),
+    ):
+        with pytest.raises(Stalled) as caught:
+            await failing
+        assert caught.value.reason == "ForbiddenByCluster"
+        assert f"RoleBinding licenseusage-operator in its own namespace {namespace}" in (
+            caught.value.message
+        )
+        assert "kubectl apply -k manifests/base" in caught.value.message
+        assert "licenseusage-collector" not in caught.value.message
+    # A Secret of the object, which is in the same namespace, is a collector's to read.
+    with pytest.raises(Stalled, match="clusterrole=licenseusage-collector"):
+        await reader.secret(namespace, "meter", "token", 0)
 
 
 async def test_pods_are_read_raw_from_the_api_server(crds, kube, namespace):

@@ -3,7 +3,9 @@
 import itertools
 import json
 import re
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -245,6 +247,44 @@ def test_an_outage_within_the_cycle_is_a_gap_in_the_coverage(counted):
     ]
     assert gap["reason"] == "NoPods"
     assert status["coverage"]["observedSeconds"] < 3600
+
+
+def test_of_other_namespaces_nothing_that_the_ledger_remembers_is_done(counted):
+    """``LICENSEUSAGE_NAMESPACES`` was narrowed: another operator looks after the rest."""
+    other = f"{counted.namespace[:40]}-other"
+    counted.crds.create_namespace(other)
+    counted.crds.create_pod(
+        other, "shop-0", labels={"app": "shop"}, ports={"http": counted.product.port}
+    )
+    counted.crds.apply(
+        [{**one, "metadata": {**one["metadata"], "namespace": other}} for one in counted.objects]
+    )
+
+    def there():
+        found = counted.crds.kubectl("get", "lu", "shop", "-n", other, "-o", "json").stdout
+        return json.loads(found).get("status", {})
+
+    operator = counted.travel(FIRST + 3600, namespaces=f"{counted.namespace},{other}")
+    until(lambda: there().get("activeUsers") == 2, 30)
+    before = there()
+
+    operator = counted.travel(FIRST + 5 * DAY)  # one namespace only, and both cycles are over
+    until(lambda: counted.accepted(1), 60)
+    counted.crds.kubectl("delete", "lu", "shop", "-n", other, "--timeout=5s")
+    ask(counted)
+    operator.wait_condition("shop", "Reported", "True")
+    assert before["cycle"]["index"] == 0
+    assert f'namespace="{other}"' not in operator.http("/metrics")[1]
+    assert {read_report(token).envelope.namespace for token, _ in counted.vendor.finals()} == {
+        counted.namespace
+    }
+    with closing(sqlite3.connect(f"file:{operator.folder}/ledger.sqlite?mode=ro", uri=True)) as db:
+        held = db.execute(
+            "select c.state, m.deleted_ms from cycles c join meters m on m.id = c.meter_id "
+            "where m.namespace = ?",
+            (other,),
+        ).fetchall()
+    assert held == [("Open", None)]
 
 
 def test_a_namespace_that_is_being_deleted_holds_up_nobody(counted):

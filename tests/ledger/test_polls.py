@@ -63,6 +63,35 @@ def cut(at_ms, active, **kwargs):
     )
 
 
+class TestLostKey:
+    """Another pseudonym key within a cycle: an administrator's word, and a domain of its own."""
+
+    BEFORE, AFTER = GRAPH, StoreKey("graph", "under the new key")
+
+    def changed(self, ledger, *names, replaced="f" * 32):
+        ledger.record_poll(poll(START, {"ada": START, "ben": START}), START)
+        found = poll(CLOSING, dict.fromkeys(names, START), store=self.AFTER)
+        anew = replace(found, pseudonym_key_id="e" * 32, replaced_key_id=replaced)
+        ledger.record_poll(anew, CLOSING)
+        return stated(ledger, sources=[declared(self.AFTER)], as_of_ms=END)
+
+    @pytest.mark.parametrize(("names", "least"), [("a", 2), ("abc", 3)])
+    def test_the_larger_number_is_the_least_and_there_is_no_most(self, ledger, names, least):
+        found = self.changed(ledger, *names)
+        assert (found.bounds.lower, found.bounds.upper) == (least, None)
+
+    @pytest.mark.parametrize("replaced", [None, "d" * 32])
+    def test_without_the_word_or_of_another_key_it_is_refused(self, ledger, replaced):
+        with pytest.raises(Stalled, match=f"keys new pseudonym --replaces {'f' * 32}") as caught:
+            self.changed(ledger, "a", replaced=replaced)
+        assert caught.value.reason == "PseudonymKeyChanged"
+
+    def test_from_then_on_the_former_key_is_the_wrong_one(self, ledger):
+        self.changed(ledger, "a")
+        with pytest.raises(Stalled, match="the Secret now holds"):
+            ledger.record_poll(poll(CLOSING, {"ada": START}), CLOSING)
+
+
 class TestAsOf:
     """A running number is true as of the last poll that read everything it could."""
 

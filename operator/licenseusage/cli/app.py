@@ -42,6 +42,7 @@ GROUPS = {
     "source": Group("Try a source definition against a product, without a cluster."),
     "license": Group("Issue, show and verify licences."),
     "vendor": Group("Make the vendor's keys."),
+    "keys": Group("Make another key of the operator after a loss."),
     "report": Group("Show and verify signed usage reports."),
     "ledger": Group("Check, back up, restore and merge ledgers."),
     "version": Group("Print the version."),

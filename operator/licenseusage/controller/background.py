@@ -34,7 +34,12 @@ async def resume(world: World, nudge: Callable[[Key], None]) -> None:
         ledger.restart_outbox(
             now_ms, lambda _: after_restart_ms(0, 0, world.permille()) if spread else 0
         )
-        known.update(Key(m.key.namespace, m.key.name) for m in ledger.meters())
+        # What the ledger remembers of other namespaces is another operator's, or a later one's.
+        known.update(
+            Key(meter.key.namespace, meter.key.name)
+            for meter in ledger.meters()
+            if world.settings.watches(meter.key.namespace)
+        )
 
     # What was remembered came from another file, perhaps: everything is looked at anew.
     world.forget()

@@ -13,7 +13,7 @@ import structlog
 from licenseusage.clock import SystemClock
 from licenseusage.controller.books import Books
 from licenseusage.controller.conditions import Consequence, Problem
-from licenseusage.controller.identity import Keys
+from licenseusage.controller.identity import Keys, PseudonymKey
 from licenseusage.controller.key import Key
 from licenseusage.controller.kube import SECRETS, Kube
 from licenseusage.controller.metrics import Metrics
@@ -231,7 +231,7 @@ class Collector:
             )
         )
         since = {one.cycle: one.since_ms for one in cycles if one.since_ms is not None}
-        await self._record(job, result, pseudonym.id, since)
+        await self._record(job, result, pseudonym, since)
         self._remember(job, memory, result, reach.digest)
         memory.behind = await self._behind(job, result)
 
@@ -332,7 +332,7 @@ class Collector:
         return "+".join(digests)
 
     async def _record(
-        self, job: Job, result: PollResult, key_id: str, since: Mapping[Cycle, int]
+        self, job: Job, result: PollResult, key: PseudonymKey, since: Mapping[Cycle, int]
     ) -> None:
         stable = result.ids_stable
         asked = job.cycles if job.coming is None else (*job.cycles, job.coming)
@@ -349,7 +349,8 @@ class Collector:
             complete=result.complete,
             facts={by_index[index]: facts for index, facts in result.facts.items()},
             readings={by_index[index]: read for index, read in result.readings.items()},
-            pseudonym_key_id=key_id,
+            pseudonym_key_id=key.id,
+            replaced_key_id=key.replaces,
             rules_digest=job.rules_digest,
             selection=job.source.selection,
             since=since,

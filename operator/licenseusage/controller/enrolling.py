@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from licenseusage.controller.books import Books
 from licenseusage.controller.identity import Keys
 from licenseusage.controller.statements import chain_of
+from licenseusage.errors import Stalled
 from licenseusage.ledger.documents import (
     HISTORY_LOST,
     OutboxItem,
@@ -12,7 +13,7 @@ from licenseusage.ledger.documents import (
     SignedDocument,
 )
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.reports.enrolment import build_enrolment
+from licenseusage.reports.enrolment import build_enrolment, is_another
 from licenseusage.reports.keys import SigningKey
 from licenseusage.reports.licence import License, stored_license
 from licenseusage.reports.names import digest, jti_of
@@ -58,12 +59,32 @@ async def enrol(
     kept = _own(await keys.statements(now_s), chain)
     if kept:
         return await books.do(lambda ledger: _take_over(ledger, chain, kept, at_ms))
-    token = build_enrolment(license_, key, issued_at_s=at_ms // 1000)
+    token = build_enrolment(
+        license_, key, issued_at_s=at_ms // 1000, replaces=await _given_up(keys, key, now_s)
+    )
     document = SignedDocument(jti_of(chain, 1), digest(token), token)
     made = await books.do(
         lambda ledger: ledger.add_key_statement(chain, ReportKind.ENROLMENT, 1, document, at_ms)
     )
     return (made,)
+
+
+async def _given_up(keys: Keys, key: SigningKey, now_s: float) -> str | None:
+    """Return the id of the installation that was lost, if an administrator named it.
+
+    Never found out by ourselves: who copied an identity must not give up the one it is from.
+
+    Raises:
+        UsageError: ``IdentityInvalid``: it is no id of another installation.
+    """
+    named = await keys.replaces(now_s)
+    if named is not None and not is_another(named, key):
+        raise Stalled(
+            "IdentityInvalid",
+            "The identity's Secret says in its key 'replaces' what is not the id of another "
+            "installation (urn:ietf:params:oauth:jwk-thumbprint:sha-256:…). Correct or remove it.",
+        )
+    return named
 
 
 def _own(tokens: Sequence[str], chain: str) -> list[str]:

@@ -18,25 +18,31 @@ from licenseusage.controller.kube import (
     Kube,
     KubeError,
 )
-from licenseusage.controller.secrets import SecretReader
+from licenseusage.controller.secrets import SecretReader, forbidden_own
 from licenseusage.errors import Retryable, Stalled
-from licenseusage.metering.pseudonym import key_id
+from licenseusage.metering.pseudonym import KEY_BYTES, key_id
 from licenseusage.reports.keys import SigningKey
 from licenseusage.reports.receipt import Sent
 from licenseusage.reports.refused import Refused
 
 PRIVATE_KEY = "private.jwk"
 STATEMENTS = "statements"
+REPLACES = "replaces"
+"""In either Secret: what the new key takes the place of, as an administrator decided."""
 PSEUDONYM_KEY = "key"
-PSEUDONYM_BYTES = 32
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class PseudonymKey:
-    """The customer-held key of the pseudonyms, and its public name."""
+    """The customer-held key of the pseudonyms, and its public name.
+
+    Attributes:
+        replaces: Id of the key that was lost, if an administrator put this one in its place.
+    """
 
     value: bytes = field(repr=False)
+    replaces: str | None = None
 
     @property
     def id(self) -> str:
@@ -85,7 +91,7 @@ class Keys:
         await self._create_unless_there(
             self._names.pseudonym,
             PSEUDONYM_KEY,
-            lambda: self._random_bytes(PSEUDONYM_BYTES),
+            lambda: self._random_bytes(KEY_BYTES),
             now_s,
         )
         self._reader.forget(self._names.namespace)
@@ -115,13 +121,21 @@ class Keys:
             UsageError: It cannot be read now.
         """
         raw = await self._read(self._names.pseudonym, PSEUDONYM_KEY, "PseudonymKeyLost", now_s)
-        if len(raw) != PSEUDONYM_BYTES:
+        if len(raw) != KEY_BYTES:
             raise Stalled(
                 "PseudonymKeyInvalid",
                 f"Secret {self._names.namespace}/{self._names.pseudonym}, key {PSEUDONYM_KEY}, has "
-                f"{len(raw)} bytes instead of {PSEUDONYM_BYTES}. Restore it from a backup.",
+                f"{len(raw)} bytes instead of {KEY_BYTES}. Restore it from a backup.",
             )
-        return PseudonymKey(raw)
+        return PseudonymKey(raw, await self._replaces(self._names.pseudonym, now_s))
+
+    async def replaces(self, now_s: float) -> str | None:
+        """Return the id of the installation that this one takes the place of; None: of none.
+
+        Raises:
+            UsageError: The Secret cannot be read.
+        """
+        return await self._replaces(self._names.identity, now_s)
 
     async def statements(self, now_s: float) -> tuple[str, ...]:
         """Return the key statements that are kept beside the key.
@@ -153,9 +167,15 @@ class Keys:
             text = "".join(f"{token}\n" for token in (*lines, *statements))
             data[STATEMENTS] = base64.b64encode(text.encode()).decode()
             await self._kube.replace(SECRETS, secret)
+        except ForbiddenError as error:
+            raise forbidden_own(names.namespace, error) from None
         except KubeError as error:
             raise Retryable("StatementsNotKept", f"{error}; it is tried again.") from None
         self._reader.forget(names.namespace)
+
+    async def _replaces(self, name: str, now_s: float) -> str | None:
+        kept = await self._reader.read(SECRETS, self._names.namespace, name, now_s)
+        return kept.values.get(REPLACES, b"").decode("ascii", "replace").strip() or None
 
     async def _read(self, name: str, key: str, lost: str, now_s: float) -> bytes:
         try:
@@ -167,7 +187,8 @@ class Keys:
                 lost,
                 f"{error.message.split(';')[0]}, although this is not a first start: restore it "
                 f"from a backup. It is never replaced silently: a new key would be a new "
-                f"installation for the vendor and new pseudonyms for everybody.",
+                f"installation for the vendor and new pseudonyms for everybody. If there is no "
+                f"backup, licenseusage keys new makes another one (docs/operations.md).",
             ) from None
 
     async def _create_unless_there(
@@ -197,11 +218,7 @@ class Keys:
         except ConflictError:
             return  # somebody else was first; theirs counts
         except ForbiddenError as error:
-            raise Stalled(
-                "ForbiddenByCluster",
-                f"The operator may not {error.what}; install the Role of its own namespace "
-                f"(manifests/base).",
-            ) from None
+            raise forbidden_own(namespace, error) from None
         except KubeError as error:
             raise Retryable("APIUnavailable", f"{error}; it is tried again.") from None
         _log.info("key created on first start", secret=f"{namespace}/{name}")

@@ -1,5 +1,7 @@
 """What an object is counted with: its meter, its cycles and the two keys, or why there are none."""
 
+from collections.abc import Sequence
+
 from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.controller.clockwatch import Judgement, judge
 from licenseusage.controller.closing import missing_cycles
@@ -111,6 +113,21 @@ async def keys_of(
     except UsageError as error:
         signing = error
     return pseudonym, signing
+
+
+def naming_the_lost_key(
+    pseudonym: PseudonymKey | UsageError, cycles: Sequence[CycleRecord]
+) -> PseudonymKey | UsageError:
+    """Return the key; or, if it is lost, the failure with the lost key's id, which a new one names.
+
+    Args:
+        pseudonym: The key, or why it cannot be had.
+        cycles: Those that are not Final, oldest first.
+    """
+    ids = [one.pseudonym_key_id for one in cycles if one.pseudonym_key_id is not None]
+    if not ids or not isinstance(pseudonym, Stalled) or pseudonym.reason != "PseudonymKeyLost":
+        return pseudonym
+    return Stalled(pseudonym.reason, f"{pseudonym.message} The lost key's id is {ids[-1]}.")
 
 
 async def vendor_keys_of(world: World, now_s: float) -> VendorKeys | UsageError:

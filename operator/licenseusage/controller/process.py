@@ -108,7 +108,12 @@ class _Operator:
             version=__version__,
         )
         stack.push_async_callback(client.aclose)
-        reader = SecretReader(kube)
+        own = (
+            settings.identity_secret,
+            settings.pseudonym_secret,
+            settings.vendor_keys_configmap,
+        )
+        reader = SecretReader(kube, {(settings.operator_namespace, name) for name in own})
         keys = Keys(
             kube,
             reader,

@@ -26,6 +26,7 @@ from licenseusage.controller.meters import (
     keys_of,
     keys_pending,
     meter_of,
+    naming_the_lost_key,
     vendor_keys_of,
 )
 from licenseusage.controller.subject import Subject
@@ -44,6 +45,8 @@ async def reconcile(world: World, key: Key) -> float | None:
     Raises:
         KubeError: The API server refuses or does not answer.
     """
+    if not world.settings.watches(key.namespace):
+        return None  # nothing of it is read, closed or reported, whatever the ledger remembers
     now_ms = world.clock.now_ms()
     try:
         raw = await world.kube.get(USAGES, key.namespace, key.name)
@@ -85,6 +88,7 @@ async def _existing(world: World, subject: Subject, usage: LicenseUsage, now_ms:
         monotonic_s=loop_s,
     )
     unfinished = await cycles_of(world, licensed.meter, clock.counting_ms)
+    pseudonym = naming_the_lost_key(pseudonym, unfinished)
     counted = await counting.step(
         world, subject, usage, licensed.meter, unfinished, pseudonym, now_ms, requested=requested
     )

@@ -8,7 +8,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from licenseusage.controller.kube import (
@@ -45,9 +45,15 @@ class Data:
 class SecretReader:
     """Reads and remembers; one for the operator."""
 
-    def __init__(self, kube: Kube) -> None:
-        """Read through ``kube``."""
-        self._kube = kube
+    def __init__(self, kube: Kube, own: Collection[tuple[str, str]] = ()) -> None:
+        """Read through ``kube``.
+
+        Args:
+            kube: The cluster.
+            own: Namespace and name of what belongs to the operator itself: its own Role permits it,
+                not a collector's.
+        """
+        self._kube, self._own = kube, frozenset(own)
         self._kept: dict[tuple[Resource, str, str], tuple[float, Data]] = {}
 
     async def secret(self, namespace: str, name: str, key: str, now_s: float) -> bytes:
@@ -86,7 +92,8 @@ class SecretReader:
                 f"{kind} {namespace}/{name} does not exist; create it in namespace {namespace}.",
             ) from None
         except ForbiddenError as error:
-            raise forbidden(namespace, error) from None
+            refused = forbidden_own if (namespace, name) in self._own else forbidden
+            raise refused(namespace, error) from None
         except KubeError as error:
             raise Retryable("APIUnavailable", f"{error}; it is tried again.") from None
         if resource is SECRETS:
@@ -115,6 +122,16 @@ def forbidden(namespace: str, error: KubeError) -> Stalled:
         f"The operator may not {error.what}. Apply this RoleBinding: kubectl create rolebinding "
         f"licenseusage-collector --namespace={namespace} --clusterrole=licenseusage-collector "
         f"{subject}",
+    )
+
+
+def forbidden_own(namespace: str, error: KubeError) -> Stalled:
+    """Return the failure of a 403 about what is the operator's own, with the Role to apply."""
+    return Stalled(
+        "ForbiddenByCluster",
+        f"The operator may not {error.what}. Role and RoleBinding licenseusage-operator in its own "
+        f"namespace {namespace} permit it (manifests/base/rbac-operator.yaml): kubectl apply -k "
+        f"manifests/base",
     )
 
 

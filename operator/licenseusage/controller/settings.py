@@ -121,6 +121,10 @@ class Settings:
                 if not least <= value <= most:
                     raise _invalid(f.name, str(value), f"must be {least} to {most}")
 
+    def watches(self, namespace: str) -> bool:
+        """Whether objects of a namespace are this operator's business."""
+        return not self.namespaces or namespace in self.namespaces
+
     @property
     def http_host_port(self) -> tuple[str | None, int]:
         """Host (None: every interface) and port of `http_address`."""

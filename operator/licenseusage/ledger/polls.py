@@ -129,12 +129,15 @@ def _told(poll: PollRecord, found: Facts) -> bool:
 
 def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord, *, told: bool) -> None:
     """Keep which key and which rules the cycle's facts were made with."""
-    if row.pseudonym_key_id not in {None, poll.pseudonym_key_id}:
+    # With a lost key its users stay a domain of their own, which no other is added to: people are
+    # never united or counted twice (MEASUREMENT §7).
+    if row.pseudonym_key_id not in {None, poll.pseudonym_key_id, poll.replaced_key_id}:
         raise Stalled(
             "PseudonymKeyChanged",
             f"The cycle's users are counted under pseudonym key {row.pseudonym_key_id}, the Secret "
             f"now holds {poll.pseudonym_key_id}: people would count twice. Restore the former key; "
-            f"it may change at a cycle's start only.",
+            f"it may change at a cycle's start only. If it is lost, licenseusage keys new "
+            f"pseudonym --replaces {row.pseudonym_key_id} (docs/operations.md).",
         )
     rules = poll.rules_digest if told else None
     changed = rules is not None and row.rules_digest not in {None, rules}

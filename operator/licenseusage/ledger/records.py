@@ -239,6 +239,8 @@ class PollRecord:
             pseudonyms the cycle's facts are refused (``PseudonymKeyChanged``). Of a cycle that had
             not begun only the roster is kept.
         pseudonym_key_id: Key id of the pseudonyms in ``facts``.
+        replaced_key_id: Id of the key that was lost, where an administrator put this one in its
+            place: a cycle counted under that one goes on under this one.
         rules_digest: Digest of the sources' effective rules.
         selection: Digest of what decides who counts in this source. Where it changes within a
             cycle, facts of before and after are about two segments (MEASUREMENT §7); None: not
@@ -265,6 +267,7 @@ class PollRecord:
     complete: bool
     facts: Mapping[Cycle, Facts]
     pseudonym_key_id: str
+    replaced_key_id: str | None = None
     rules_digest: str | None = None
     selection: str | None = None
     since: Mapping[Cycle, int] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 SIZE: Final = 16
+KEY_BYTES: Final = 32
 _BLOCK: Final = 64  # bytes that SHA-256 takes at a time
 _KEY_ID_LABEL: Final = b"usage-pseudonym-key-id-v1"
 

@@ -20,7 +20,7 @@ from licenseusage.reports.identity import check_identity
 from licenseusage.reports.keys import InstallationKey, SigningKey, VendorKey
 from licenseusage.reports.licence import License, Subscription, verify_license
 from licenseusage.reports.names import digest, jti_of, key_chain_id
-from licenseusage.reports.refused import need
+from licenseusage.reports.refused import Refused, need
 from licenseusage.reports.tokens import open_token, sign
 from licenseusage.reports.typs import ENROLMENT, SKEW_SECONDS, VERSION
 
@@ -99,6 +99,15 @@ def build_enrolment(
         claims["replaces"] = replaces
     check_table(_TABLE, claims)
     return sign(ENROLMENT, claims, key)
+
+
+def is_another(installation: str, key: SigningKey) -> bool:
+    """Whether this is the id of an installation that is not the one of ``key``."""
+    try:
+        check_table({"replaces": INSTALLATION}, {"replaces": installation})
+    except Refused:
+        return False
+    return installation != key.installation
 
 
 def verify_enrolment(

@@ -1,0 +1,118 @@
+"""``licenseusage keys …``: another key of the operator, where one was lost without a backup.
+
+The operator makes its two keys on a first start and never again; to make another is an
+administrator's decision, and this is the command for it. It prints a Secret and touches nothing.
+"""
+
+import base64
+import re
+import secrets
+from typing import Annotated
+
+import typer
+import yaml
+
+from licenseusage.cli.documents import read_documents
+from licenseusage.errors import Stalled
+from licenseusage.metering.pseudonym import KEY_BYTES, key_id
+from licenseusage.reports.keys import generate_key
+from licenseusage.reports.receipt import Sent
+
+app = typer.Typer(help="Make another key of the operator after a loss.", no_args_is_help=True)
+new = typer.Typer(help="Print the Secret of another key, which says what it replaces.")
+app.add_typer(new, name="new", no_args_is_help=True)
+
+Namespace = Annotated[str, typer.Option(help="Namespace of the operator.")]
+Name = Annotated[str, typer.Option(help="Name of the Secret, as in the operator's settings.")]
+
+
+@app.callback()
+def keys() -> None:
+    """Make another key of the operator after a loss."""
+
+
+@new.callback()
+def new_() -> None:
+    """Print the Secret of another key, which says what it replaces."""
+
+
+@new.command()
+def identity(
+    replaces: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Reports of the installation that is given up; - stdin."),
+    ] = None,
+    namespace: Namespace = "licenseusage-system",
+    name: Name = "licenseusage-identity",
+) -> None:
+    """Print a new installation's Secret, for the case that the identity is lost for good.
+
+    The vendor sees a new installation, and --replaces states in its enrolment which one it takes
+    the place of: tell the vendor before, since a contract counts installations. Counting goes on,
+    reports begin a new chain, and those of the former chain stay as they are. Leave --replaces out
+    where nothing is given up: for a copy that was made of another installation, which goes on.
+
+    Example:
+        kubectl get usagereports -A -o yaml | licenseusage keys new identity --replaces - |
+            kubectl create -f -
+    """
+    data: dict[str, str | bytes] = {"private.jwk": generate_key().to_jwk()}
+    if replaces is not None:
+        data["replaces"] = _installation_of(replaces)
+    typer.echo(_manifest(namespace, name, data), nl=False)
+
+
+@new.command()
+def pseudonym(
+    replaces: Annotated[
+        str, typer.Option(metavar="ID", help="Id of the lost key, as the condition names it.")
+    ],
+    namespace: Namespace = "licenseusage-system",
+    name: Name = "licenseusage-pseudonym",
+) -> None:
+    """Print the Secret of another pseudonym key, for the case that the key is lost for good.
+
+    Users of the running cycle who were counted under the lost key cannot be recognised any more.
+    They are never added to those under the new one: of the two numbers the larger is stated as the
+    least, and no most, until the next cycle. The reports say that the key changed.
+
+    Example:
+        licenseusage keys new pseudonym --replaces 0123456789abcdef0123456789abcdef |
+            kubectl create -f -
+    """
+    if not re.fullmatch("[0-9a-f]{32}", replaces):
+        raise typer.BadParameter("an id has 32 hex digits; the condition PseudonymKeyLost names it")
+    key = secrets.token_bytes(KEY_BYTES)
+    typer.echo(_manifest(namespace, name, {"key": key, "replaces": replaces}), nl=False)
+    typer.echo(f"the new key's id is {key_id(key)}", err=True)
+
+
+def _installation_of(path: str) -> str:
+    """Return the one installation that reports are of.
+
+    Raises:
+        Stalled: ``Ambiguous``: they are of several.
+    """
+    found = sorted({Sent.from_token(one.token).installation for one in read_documents(path)})
+    if len(found) > 1:
+        raise Stalled(
+            "Ambiguous",
+            f"{path} holds reports of {len(found)} installations: {', '.join(found)}. Give those "
+            f"of the lost one only (the newest).",
+        )
+    return found[0]
+
+
+def _manifest(namespace: str, name: str, data: dict[str, str | bytes]) -> str:
+    encoded = {
+        member: base64.b64encode(value if isinstance(value, bytes) else value.encode()).decode()
+        for member, value in data.items()
+    }
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace},
+        "type": "Opaque",
+        "data": encoded,
+    }
+    return yaml.safe_dump(manifest, sort_keys=False, width=2**20)

@@ -28,6 +28,19 @@ class Plan:
         return datetime.fromtimestamp(self.start, UTC).date()
 
     @property
+    def words(self) -> str:
+        """How the clock is set, for the reader: two clocks are on the screen."""
+        hours, minutes = divmod(-self.offset_seconds // 60, 60)
+        back = f"{hours} h {minutes} min"
+        end = datetime.fromtimestamp(self.end, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return (
+            f"The clock of product, vendor and operator is set back by {back}, so that the cycle "
+            f"ends at {end} UTC, in about a minute.\n"
+            f"etcd and kube-apiserver keep the machine's clock: what kubectl shows as AGE is real, "
+            f"and AS-OF and REPORTED look {back} older than they are."
+        )
+
+    @property
     def environment(self) -> dict[str, str]:
         """What gives a process the simulated clock."""
         return {

@@ -11,11 +11,14 @@ from datetime import UTC, datetime
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from hack.demo.plan import Plan
 from hack.demo.watching import Snapshot
+
+_QUIET_SECONDS = 5.0
 
 
 class Screen:
@@ -26,6 +29,7 @@ class Screen:
         self.console = Console(highlight=False, soft_wrap=not Console().is_terminal)
         self._live: Live | None = None
         self._step = "starting"
+        self._said = time.monotonic()
 
     @property
     def current_step(self) -> str:
@@ -63,6 +67,15 @@ class Screen:
         """Print one line of what happened, with the simulated time."""
         clock = datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
         self.console.print(f"[cyan]{clock}[/]  {text}")
+        self._said = time.monotonic()
+
+    def alive(self, at: float, text: str) -> None:
+        """Print how far things are where nothing else was printed for a while.
+
+        Only without a terminal: there the live table moves.
+        """
+        if self._live is None and time.monotonic() - self._said >= _QUIET_SECONDS:
+            self.event(at, f"[dim]… {text}[/]")
 
     @contextmanager
     def table(self) -> Iterator[None]:
@@ -82,10 +95,19 @@ class Screen:
             self._live.update(renderable)
 
 
+def progress(snapshot: Snapshot, plan: Plan, now: float, sign_ins: int) -> str:
+    """Return in one line where the clock is and what is counted so far."""
+    left, status = plan.end - now, snapshot.status
+    when = f"the cycle ends in {left:.0f} s" if left > 0 else f"the cycle ended {-left:.0f} s ago"
+    provisioned, active = status.get("provisionedUsers"), status.get("activeUsers")
+    counted = "counting begins"
+    if provisioned is not None and active is not None:
+        counted = f"{provisioned:,} provisioned, {active:,} active"
+    return f"{when} · {counted} · {sign_ins} sign-ins since the start"
+
+
 def overview(snapshot: Snapshot, plan: Plan, now: float, sign_ins: int) -> RenderableType:
     """Return the live table: where the clock is, the usage, the reports."""
-    left = plan.end - now
-    when = f"ends in {left:.0f} s" if left > 0 else f"ended {-left:.0f} s ago"
     clock = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M:%S")
     status, last = snapshot.status, snapshot.status.get("lastReport") or {}
     usage = Table("ACTIVE", "ENTITLED", "PROVISIONED", "LAST-CYCLE", "REPORTED", "READY")
@@ -101,5 +123,7 @@ def overview(snapshot: Snapshot, plan: Plan, now: float, sign_ins: int) -> Rende
     for name, report in snapshot.reports.items():
         spec, delivery = report["spec"], (report.get("status") or {}).get("delivery", "…")
         reports.add_row(name, spec["kind"], spec["activeText"], delivery)
-    title = f"simulated time {clock} UTC · the cycle {when} · {sign_ins} sign-ins since the start"
-    return Group(Text(title, style="bold"), usage, *([reports] if snapshot.reports else []))
+    title = f"simulated time {clock} UTC · {progress(snapshot, plan, now, sign_ins)}"
+    return Group(
+        Spinner("dots", Text(title, style="bold")), usage, *([reports] if snapshot.reports else [])
+    )

@@ -10,7 +10,7 @@ from hack.demo import stage, vendor
 from hack.demo.children import Children
 from hack.demo.failure import Failed
 from hack.demo.plan import Plan, plan
-from hack.demo.screen import Screen, overview
+from hack.demo.screen import Screen, overview, progress
 from hack.demo.traffic import Traffic
 from hack.demo.verdict import Point, points, settled
 from hack.demo.watching import NOTHING, Snapshot, changes
@@ -59,7 +59,7 @@ def play(screen: Screen, *, once: bool, licensed: bool) -> bool:
 
 _OPENING = """\
 A month's end in two minutes. Everything is real but the time: a Kubernetes API, a product, a
-vendor, the operator. Their clock is set back, and a cycle of 30 days ends in about a minute.
+vendor, the operator. A cycle of 30 days ends in about a minute.
 """
 
 
@@ -67,9 +67,11 @@ def _set_scene(
     screen: Screen, cp: ControlPlane, children: Children, stack: ExitStack, *, licensed: bool
 ) -> "Scene":
     when = plan(time.time(), LEAD_SECONDS)
+    screen.plain(when.words)
     database = cp.folder / "people.db"
-    with screen.step(f"{PEOPLE:,} people, about 3,000 of them active in the cycle"):
+    with screen.step(f"a product's database with {PEOPLE:,} people"):
         truth, people = stage.provision(database, when, PEOPLE)
+    screen.line(f"  [bold]{_people(truth)}[/]; {truth.bots} accounts of machines are in it, too")
     with screen.step(f"the product: {stage.PODS} pods over one database"):
         urls = stage.start_product(cp, children, when, database)
         traffic = Traffic(truth, people, urls, when, now=lambda: time.time() + when.offset_seconds)
@@ -85,6 +87,10 @@ def _set_scene(
     with screen.step(f"kubectl apply: LicenseUsage {stage.NAMESPACE}/{stage.USAGE}"):
         cp.apply(stage.usage(when, licensed=licensed))
     return Scene(screen, cp, children, when, truth, traffic, seller, urls, health)
+
+
+def _people(truth: Truth) -> str:
+    return f"{truth.provisioned:,} provisioned, {len(truth.active):,} active"
 
 
 @dataclass(slots=True)
@@ -127,7 +133,7 @@ class Scene:
                     raise stage.StageError(late)
                 if not told_end and self.now() >= self.when.end:
                     told_end = True
-                    said = f"the cycle is over; {len(self.truth.active)} people were active in it"
+                    said = f"the cycle is over: {_people(self.truth)} in it"
                     self.screen.event(self.now(), f"[bold]{said}[/]")
                 self.look()
                 time.sleep(1)
@@ -143,6 +149,9 @@ class Scene:
         for line in changes(before, self.seen):
             self.screen.event(self.now(), line)
         self.screen.show(overview(self.seen, self.when, self.now(), self.traffic.sign_ins))
+        self.screen.alive(
+            self.now(), progress(self.seen, self.when, self.now(), self.traffic.sign_ins)
+        )
 
     def verify(self) -> list[Point]:
         """Show the objects as kubectl does, let the command line verify, compare with the truth."""

@@ -9,6 +9,7 @@ import typer
 import yaml
 from pydantic import ValidationError
 
+from licenseusage.api.admission import source_refusals
 from licenseusage.api.source import Source
 from licenseusage.cli.documents import read_text
 from licenseusage.errors import Stalled
@@ -90,6 +91,11 @@ def _source(raw: Mapping[str, Any]) -> Source:
             f"Source {source.name}: there is no field {unknown}; see `kubectl explain "
             "licenseusage.spec.sources`.",
         )
+    refused = next(source_refusals(raw), None)
+    if refused is not None:
+        field, message = refused
+        where = f"{field}: " if field and field not in message else ""
+        raise Stalled("InvalidSource", f"Source {source.name}: {where}{message}.")
     return source
 
 

@@ -242,6 +242,20 @@ def test_a_round_number_that_the_answer_vouches_for_is_none(serve, around):
     assert poll(serve(answer({"value": people(51)})).port).hint is None
 
 
+@pytest.mark.parametrize("order", ["ImmutableKey", "Activity", "Unknown"])
+def test_a_cursor_with_an_order_for_offsets_is_told_what_cursors_need(serve, order):
+    def respond(asked: Request) -> bytes:
+        first = int(asked.param("after") or 0)
+        return answer({"value": people(10)[first : first + 5], "next": 5 if first == 0 else None})
+
+    cursor = {"type": "Cursor", "params": [{"name": "after", "path": "next"}]}
+    read = source(http={"pagination": cursor}, guarantees={"order": order})
+    result = poll(serve(respond).port, read)
+    assert reason(result) == "CannotOverlap"
+    assert "declare guarantees.order KeyCursor" in result.incomplete.message
+    assert (f"order is {order}, which is for offsets" in result.hint) is (order != "Unknown")
+
+
 # -- answers that can be read in two ways --
 
 

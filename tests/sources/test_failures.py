@@ -247,6 +247,21 @@ def test_bytes_that_are_no_http_are_a_failure(serve):
     failed(poll(serve(lambda _: [b"SSH-2.0-OpenSSH_9\r\n\r\n"]).port), "NotHTTP", "pods.port")
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        b"\x15\x03\x01\x00\x02\x02\x46",
+        answer(b"Client sent an HTTP request to an HTTPS server.", "400 Bad Request"),
+        b"",
+    ],
+)
+def test_whatever_a_tls_port_answers_to_plain_http_the_message_names_the_scheme(serve, told):
+    """An alert, a page of its own, or nothing at all."""
+    result = poll(serve(lambda _: [told]).port)
+    assert result.failure is not None
+    assert "pods.scheme to HTTPS" in result.failure.message
+
+
 def test_a_connection_closed_without_a_word_is_a_failure(serve):
     failed(poll(serve(lambda _: [b""]).port), "ConnectionLost", "product's log")
 

@@ -149,4 +149,5 @@ def test_http_to_a_tls_port_is_a_failure(serve_tls):
     result = poll(product.port)
     assert result.failure is not None
     assert result.failure.reason in ("NotHTTP", "ConnectionLost")
+    assert "set pods.scheme to HTTPS" in result.failure.message
     assert product.requests == []

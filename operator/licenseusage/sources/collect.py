@@ -267,14 +267,7 @@ class Collection:
             if doubt is not None:
                 return doubt
             if not one.proves:
-                passes = len(one.earlier) + 1
-                return _not_complete(
-                    Reason.CANNOT_OVERLAP,
-                    f"the list has {one.pages} pages which cannot overlap, so a user may have "
-                    f"moved between two of them unseen ({passes} "
-                    f"{'passes' if passes > 1 else 'pass'} read). Sort by an immutable key and "
-                    "declare it in guarantees.order, or ask for one page.",
-                )
+                return doubts.no_overlap(source, one.pages, passes=len(one.earlier) + 1)
             if (
                 not one.tally.ids_stable
                 and one.pages > 1

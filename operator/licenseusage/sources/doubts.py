@@ -76,6 +76,23 @@ def cut(source: EffectiveSource, rows: int, said: Said) -> Failure | None:
     )
 
 
+def no_overlap(source: EffectiveSource, pages: int, *, passes: int) -> Failure:
+    """Pages that cannot overlap show nothing of what moved between two of them (§3.6)."""
+    fix = "Sort by an immutable key and declare it in guarantees.order, or ask for one page."
+    if isinstance(source.http.pagination, Cursor):
+        order = source.guarantees.order
+        declared = f" (guarantees.order is {order}, which is for offsets)" * (order != "Unknown")
+        fix = (
+            f"Pages of a cursor prove something only if the ids ascend over all of them{declared}: "
+            "sort by the id and declare guarantees.order KeyCursor, or ask for one page."
+        )
+    return _doubt(
+        Reason.CANNOT_OVERLAP,
+        f"the list has {pages} pages which cannot overlap, so a user may have moved between two of "
+        f"them unseen ({passes} {'passes' if passes > 1 else 'pass'} read). {fix}",
+    )
+
+
 def round_number(source: EffectiveSource, rows: int, said: Said) -> str | None:
     """Return a hint where a list ends just where products like to cut, and nothing vouches."""
     pagination = source.http.pagination

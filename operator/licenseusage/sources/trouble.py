@@ -9,6 +9,11 @@ from licenseusage.sources.poll import MIB, Target
 _PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNEXPECTED_MESSAGE")
 """What OpenSSL says of an answer in plain HTTP."""
 
+_TLS_ALERT = "\x15\x03"
+"""How the answer of a TLS server begins to whoever speaks something else."""
+
+_CHECK_PORT = "Check pods.port and pods.scheme."
+
 
 def cannot_connect(target: Target, error: OSError) -> PollError:
     """Say why no connection was made."""
@@ -54,15 +59,18 @@ def cannot_read(target: Target, error: Exception, received: int, *, first: bool)
                 f"{size_of(received)}. The product or a proxy cut it off; see its log.",
             )
         case HTTPException() if not isinstance(error, RemoteDisconnected):
+            tls = target.scheme == "HTTP" and str(error).startswith(_TLS_ALERT)
+            fix = "It speaks TLS: set pods.scheme to HTTPS." if tls else _CHECK_PORT
             return PollError(
-                Reason.NOT_HTTP,
-                f"{address} does not speak HTTP/1.1 here. Check pods.port and pods.scheme.",
-                stalls=True,
+                Reason.NOT_HTTP, f"{address} does not speak HTTP/1.1 here. {fix}", stalls=True
             )
     kind = UnreachableError if first and not received else PollError
+    fix = "See the product's log."
+    if first and not received and target.scheme == "HTTP":
+        fix += " If the port speaks TLS, set pods.scheme to HTTPS."
     return kind(
         Reason.CONNECTION_LOST,
-        f"{address} closed the connection without a complete answer. See the product's log.",
+        f"{address} closed the connection without a complete answer. {fix}",
     )
 
 

@@ -233,13 +233,13 @@ def test_a_declared_total_is_checked_for_every_kind_of_pages(serve, kind):
 def test_a_list_that_ends_at_a_round_number_is_worth_a_hint(serve, rows):
     result = poll(serve(answer({"value": people(rows)})).port)
     assert result.complete
-    assert f"exactly {rows} users, a usual limit of one answer" in result.hint
+    assert f"exactly {rows} users, a usual limit of one answer" in result.notes[0]
 
 
 @pytest.mark.parametrize("around", [{"total": 50}, {"has_more": False}])
 def test_a_round_number_that_the_answer_vouches_for_is_none(serve, around):
-    assert poll(serve(answer({"value": people(50), **around})).port).hint is None
-    assert poll(serve(answer({"value": people(51)})).port).hint is None
+    assert poll(serve(answer({"value": people(50), **around})).port).notes == ()
+    assert poll(serve(answer({"value": people(51)})).port).notes == ()
 
 
 @pytest.mark.parametrize("order", ["ImmutableKey", "Activity", "Unknown"])

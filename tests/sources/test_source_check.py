@@ -213,6 +213,27 @@ FILES = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (
+            {"http": {"path": "/people", "pagination": {"type": "None", "size": 5}}},
+            "http.pagination: offsetParam, limitParam and size belong to type Offset, not to type",
+        ),
+        ({"http": {"path": "//elsewhere/people"}}, "names another host"),
+        ({"pods": {"port": 1}}, "has no pods.selector"),
+        ({"identity": "Two Words"}, "identity: must be lower-case"),
+    ],
+)
+def test_what_the_api_server_would_refuse_is_refused(run, tmp_path, fields, told):
+    """By the rules of the CRD themselves, with their messages."""
+    (tmp_path / "source.yaml").write_text(yaml.safe_dump(OTHER | fields))
+    done = run("source", "check", "source.yaml", "--url", "http://127.0.0.1:1")
+    assert done.code == 1
+    assert "InvalidSource: Source other" in done.err
+    assert told in done.err
+
+
 @pytest.mark.parametrize(("text", "told", "code"), FILES)
 def test_a_wrong_file_is_described(run, tmp_path, text, told, code):
     (tmp_path / "source.yaml").write_text(text)

@@ -158,6 +158,7 @@ def check(
     clock = clock_from(os.environ)
     try:
         source = effective(read.source)
+        read.refuse()
         given = _credentials(source, values)
         cycle = _cycle(read, cycle_start, cycle_days, clock)
     except Stalled as error:

@@ -30,6 +30,16 @@ class SourceFile:
     product: str = _NO_PRODUCT
     terms: Terms | None = None
 
+    def refuse(self) -> None:
+        """Refuse what the API server would.
+
+        Raises:
+            Stalled: ``InvalidSource``, with the message of the CRD's rule.
+        """
+        for field, message in source_refusals(self.source.to_object()):
+            where = "" if field in message else f"{field}: "
+            raise Stalled("InvalidSource", f"Source {self.source.name}: {where}{message}.")
+
 
 def read_source_file(path: str, name: str | None) -> SourceFile:
     """Return the source called ``name``, or the only one.
@@ -91,11 +101,6 @@ def _source(raw: Mapping[str, Any]) -> Source:
             f"Source {source.name}: there is no field {unknown}; see `kubectl explain "
             "licenseusage.spec.sources`.",
         )
-    refused = next(source_refusals(raw), None)
-    if refused is not None:
-        field, message = refused
-        where = f"{field}: " if field and field not in message else ""
-        raise Stalled("InvalidSource", f"Source {source.name}: {where}{message}.")
     return source
 
 

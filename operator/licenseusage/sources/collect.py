@@ -306,7 +306,7 @@ class Collection:
         if created:
             return (
                 f"The last activity of {created} of {tally.provisioned()} users is their creation, "
-                f"and nobody has another one. Either nobody has used the product yet, or it does "
+                "and nobody has another one. Either nobody has used the product yet, or it does "
                 f"not record activity, or users.lastActive.path ({where}) is wrong."
             )
         if impossible:
@@ -322,15 +322,14 @@ class Collection:
             "wrong."
         )
 
-    def _hint(self, incomplete: Failure | None) -> str | None:
-        """Return everything that is worth saying of a poll, be it complete or not."""
+    def _notes(self, *, complete: bool) -> tuple[str, ...]:
+        """Return what is worth saying of the last list read, be it complete or not."""
         newest = self._listings[-1]
-        found = [incomplete.message if incomplete else None]
-        if newest.ended and not incomplete:
+        found = [doubts.coarse(self._source, newest.tally.plausible.steps)]
+        if complete:
             rows = newest.tally.listed
             found.append(doubts.round_number(self._source, rows, newest.said))
-        found.append(doubts.coarse(self._source, newest.tally.plausible.steps))
-        return " ".join(filter(None, found)) or None
+        return tuple(filter(None, found))
 
     # -- results --
 
@@ -350,8 +349,11 @@ class Collection:
             counted=counted(facts[index]) if index in facts else 0,
             skipped={str(reason): count for reason, count in tally.skipped.items() if count},
             provisioned=tally.provisioned() if whole and result.failure is None else None,
-            hint=self._hint(result.incomplete),
-            notes=self._watch.notes(complete=result.complete and whole),
+            hint=result.incomplete.message if result.incomplete else None,
+            notes=(
+                *self._notes(complete=result.complete),
+                *self._watch.notes(complete=result.complete and whole),
+            ),
             moved=self._moved(tally, result) if result.failure is None else (),
             ids=tuple(tally.ids) if facts_stand else (),
         )

@@ -191,7 +191,8 @@ class PollResult:
         skipped: Items not counted, by reason.
         provisioned: Items listed and not excluded; None where the server filters, or not complete.
         hint: A thing worth saying although the poll succeeded, e.g. that nobody has a stamp.
-        notes: Things worth saying about exclusions and the collector's account, each a sentence.
+        notes: Things worth saying (about exclusions, the collector's account, coarse times, a list
+            that ends at a round number), each a sentence or two.
         moved: Pseudonyms, of the newest cycle, of users who were active while this poll ran or the
             one before; few, or none.
         ids: Raw ids counted in the newest cycle; only with ``show_ids``.

@@ -273,7 +273,7 @@ class PageReader:
             end = self._body.rfind(self._between or b"", 0, end)
             if end < 0:
                 break
-            columns = self.decoder.piece(b"[%b]" % bytes(self._body[: end + 1]))
+            columns = self.decoder.piece(b"".join((b"[", memoryview(self._body)[: end + 1], b"]")))
             if columns is not None:
                 self.sink(columns)
                 comma = self._body.index(b",", end)

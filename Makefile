@@ -1,7 +1,8 @@
 # `make` alone says what there is to do.
 #
 # Everything runs in .venv, which is made from requirements/dev.txt (hash-pinned). Once it and the
-# control plane are there, nothing below needs the network, but for `lock` and `image`.
+# control plane are there, nothing below needs the network, but for `lock` and `image`, and the tests
+# when the packages of the image have changed.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -47,7 +48,7 @@ demo: $(READY) controlplane ## the whole thing on this machine, without Docker [
 WORKERS ?= 2
 
 .PHONY: test
-test: $(READY) controlplane nats ## all tests, on a real Kubernetes API [ARGS="-k word"] [WORKERS=2]
+test: $(READY) controlplane nats rootfs ## all tests, on a real Kubernetes API [ARGS="-k word"] [WORKERS=2]
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 
 .PHONY: lint
@@ -105,6 +106,10 @@ controlplane: $(READY) ## fetch or build etcd, kube-apiserver and kubectl (once;
 .PHONY: nats
 nats: $(READY) ## find or build a NATS server for the tests of event logs (once; kept in the user's cache)
 	@$(BIN)/python -m hack.nats
+
+.PHONY: rootfs
+rootfs: $(READY) ## build the image's root file system for the tests, without a container runtime
+	@$(BIN)/python -m hack.rootfs
 
 # No header and no index: a lock file says what is installed, not from where or by whom.
 LOCK := --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11

@@ -5,6 +5,12 @@ no table. Messages are for people: they name the object, what was seen and the f
 a secret, a user id or a pseudonym.
 """
 
+UNEXPECTED_FIX = (
+    "Compare user, volumes and environment of the container with the documentation's "
+    "(the operator's: manifests/base). If they are the same, this is a defect: report this line."
+)
+"""What to do about an error of a long-running process that nothing in the code speaks of."""
+
 
 class UsageError(Exception):
     """A failure that knows its consequence.

@@ -1,56 +1,20 @@
 """The operator under its own service account, with RBAC enforced, on the manifests as they are."""
 
 import json
-import os
-import secrets
 import shlex
-import sys
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import pytest
-import yaml
 
-from examples.product.generate import generate
-from examples.product.store import Store
 from hack.demo.children import Children
 from hack.demo.stage import LICENSEUSAGE, await_http, free_ports
-from tests.manifests.conftest import MANIFESTS, Installed
+from tests.manifests.conftest import Installed
+from tests.manifests.sample import NAMESPACE as PRODUCT
+from tests.manifests.sample import SAMPLE, USAGE, Product, deploy, start_product
 
 pytestmark = pytest.mark.controlplane
 
-SAMPLE = MANIFESTS / "samples" / "standard"
-USAGE = yaml.safe_load((SAMPLE / "licenseusage.yaml").read_text())
-PRODUCT = USAGE["metadata"]["namespace"]
-LABELS = USAGE["spec"]["sources"][0]["pods"]["selector"]["matchLabels"]
 UNGRANTED = "ungranted"
-DAY = 86_400
-
-
-@dataclass(frozen=True)
-class Product:
-    """A running sample product.
-
-    Attributes:
-        port: Where it listens, on 127.0.0.1.
-        token: What it lets a collector in with.
-        active_users: How many people used it in the sample's running cycle.
-    """
-
-    port: int
-    token: str
-    active_users: int
-
-
-def cycle_of_the_sample(now: int) -> tuple[int, int]:
-    """Start and end of the sample's cycle at ``now``, in seconds since the epoch."""
-    cycle = USAGE["spec"]["cycle"]
-    anchor = int(datetime.fromisoformat(cycle["anchorDate"]).replace(tzinfo=UTC).timestamp())
-    length = cycle["lengthDays"] * DAY
-    start = anchor + (now - anchor) // length * length
-    return start, start + length
 
 
 @pytest.fixture(scope="module")
@@ -61,20 +25,7 @@ def children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Children]:
 
 @pytest.fixture(scope="module")
 def product(children: Children, tmp_path_factory: pytest.TempPathFactory) -> Product:
-    folder = tmp_path_factory.mktemp("product")
-    now = int(datetime.now(UTC).timestamp())
-    start, end = cycle_of_the_sample(now)
-    with closing(Store(folder / "people.db")) as store:
-        # An hour ago: what is a minute old may still be on its way (the preset's lag).
-        past = max(now - 3600, start + 1)
-        truth = generate(store, start=start, end=end, now=past, people=2_000)
-    token, (port,) = secrets.token_urlsafe(24), free_ports(1)
-    (folder / "token").write_text(token)
-    serve = [sys.executable, "-m", "examples.product", "serve", "--port", str(port)]
-    serve += ["--database", str(folder / "people.db"), "--token-file", str(folder / "token")]
-    children.start("product", serve, os.environ)
-    await_http(f"http://127.0.0.1:{port}/healthz", children)
-    return Product(port, token, len(truth.active))
+    return start_product(children, tmp_path_factory.mktemp("product"))
 
 
 @pytest.fixture(scope="module")
@@ -102,18 +53,6 @@ def operator(
     children.start("operator", [LICENSEUSAGE, *container["args"]], environment)
     await_http(f"http://127.0.0.1:{port}/readyz", children)
     return installed
-
-
-def deploy(installed: Installed, namespace: str, product: Product) -> None:
-    """What the product's own installation would do."""
-    control_plane = installed.control_plane
-    control_plane.kubectl("create", "namespace", namespace, check=False)
-    control_plane.kubectl("create", "serviceaccount", "default", "-n", namespace)
-    control_plane.create_pod(namespace, "product-0", labels=LABELS, ports={"http": product.port})
-    control_plane.kubectl(
-        *("create", "secret", "generic", "sample-meter", "-n", namespace),
-        f"--from-literal=token={product.token}",
-    )
 
 
 def await_count(installed: Installed, namespace: str, count: int, children: Children) -> None:
@@ -148,7 +87,7 @@ def refused(installed: Installed) -> set[str]:
 def test_the_sample_reaches_its_number_and_nothing_forbidden_is_tried(
     operator: Installed, product: Product, children: Children
 ) -> None:
-    deploy(operator, PRODUCT, product)
+    deploy(operator.control_plane, PRODUCT, product)
     operator.control_plane.kubectl("apply", "-k", str(SAMPLE))
     await_count(operator, PRODUCT, product.active_users, children)
     operator.control_plane.kubectl(
@@ -177,7 +116,7 @@ def test_a_namespace_that_grants_nothing_is_told_how_and_then_counted(
     operator: Installed, product: Product, children: Children
 ) -> None:
     control_plane, namespace = operator.control_plane, UNGRANTED
-    deploy(operator, namespace, product)
+    deploy(control_plane, namespace, product)
     mine = {**USAGE, "metadata": {"name": "sample", "namespace": namespace}}
     control_plane.apply(mine)
     control_plane.kubectl(

@@ -1,5 +1,6 @@
 """The receiver as its users run it: settings, TLS, a real process."""
 
+import json
 import re
 import signal
 import socket
@@ -199,6 +200,33 @@ def test_process_behind_a_proxy_speaks_http_and_is_stopped_by_ctrl_c(tmp_path, k
     assert problem["type"].startswith("https://127.0.0.1")
     assert code == 0
     assert "Traceback" not in process.log.read_text()
+
+
+def test_a_failure_that_nobody_foresaw_shows_frames_and_a_fix_but_no_variables(tmp_path, keys):
+    broken = """
+import sys, uvicorn
+def run(self, sockets):
+    report_of_a_customer = "secret-of-ann"
+    raise OSError("broken")
+uvicorn.Server.run = run
+from licenseusage.cli import main
+main()
+"""
+    database = f"sqlite:///{tmp_path / 'receiver.sqlite'}"
+    done = subprocess.run(
+        [sys.executable, "-c", broken, "receiver", "--keys", keys, "--database-url", database],
+        env={"PATH": "/usr/bin", "LICENSEUSAGE_RECEIVER_ADDRESS": "127.0.0.1:0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("{")]
+    said = json.loads(line)
+    assert (done.returncode, said["message"]) == (3, "the receiver failed")
+    assert said["exception"][0]["frames"][-1]["name"] == "run"
+    assert "report this line" in said["fix"]
+    assert "secret-of-ann" not in done.stderr
 
 
 def begin(keys: Path, *arguments: str | Path) -> subprocess.Popen[str]:

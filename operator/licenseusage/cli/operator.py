@@ -5,13 +5,16 @@ import os
 import sys
 from dataclasses import fields
 from inspect import Parameter, Signature
+from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
 from licenseusage.clock import clock_from, development
 from licenseusage.controller.logs import configure
 from licenseusage.controller.settings import PREFIX, Settings, from_mapping
+from licenseusage.errors import UNEXPECTED_FIX, UsageError
 
 app = typer.Typer(help="Run the operator.")
 
@@ -32,10 +35,29 @@ def operator(**flags: str | None) -> None:
     # kubernetes.dynamic imports this validator where it is installed (in a checkout): seconds of
     # start for something that is never called here.
     sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]
-    from licenseusage.controller.process import run
+    _have_a_home()
+    try:
+        from licenseusage.controller.process import run
 
-    code = asyncio.run(run(settings, clock, development=development(os.environ)))
+        code = asyncio.run(run(settings, clock, development=development(os.environ)))
+    except UsageError:
+        raise  # it has a fix of its own
+    except Exception:
+        # A pod that does not start has nothing but its log, and nobody can ask it again.
+        structlog.get_logger(__name__).exception("the operator failed", fix=UNEXPECTED_FIX)
+        raise
     raise typer.Exit(code)
+
+
+def _have_a_home() -> None:
+    """Set ``HOME`` for a user that has none: the Kubernetes client looks for it when imported.
+
+    Most container runtimes set the same for a uid without an entry in /etc/passwd.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/"
 
 
 def _parameters() -> list[Parameter]:

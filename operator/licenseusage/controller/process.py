@@ -8,12 +8,11 @@ SIGTERM or SIGINT, 1 if kopf or a task of ours ended by itself.
 import asyncio
 import secrets
 import signal
-import socket
 import uuid
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import kopf
 import structlog
@@ -39,7 +38,7 @@ from licenseusage.controller.verdicts import Verdicts
 from licenseusage.controller.workqueue import WorkQueue
 from licenseusage.controller.world import World
 from licenseusage.delivery.vendor import Proxy, VendorClient
-from licenseusage.errors import Stalled, UsageError
+from licenseusage.errors import UNEXPECTED_FIX, Stalled, UsageError
 from licenseusage.ledger.database import path_of
 from licenseusage.reports.content import OperatorInfo
 from licenseusage.reports.fitting import report_version
@@ -121,7 +120,7 @@ class _Operator:
             new_signing_key=generate_key,
             random_bytes=secrets.token_bytes,
         )
-        told = Verdicts(queue.add, Events(kube, socket.gethostname()), clock)
+        told = Verdicts(queue.add, Events(kube, settings.pod_name), clock)
         world = World(
             settings=settings,
             clock=clock,
@@ -175,6 +174,8 @@ class _Operator:
         self._start("retention", background.delete_expired(world))
 
         ready = asyncio.Event()
+        # kopf would make an identity of the name of its user, and a pod's user has none.
+        identity = f"{settings.pod_name}/{secrets.token_hex(4)}"
         where: dict[str, Any] = (
             {"namespaces": settings.namespaces} if settings.namespaces else {"clusterwide": True}
         )
@@ -183,11 +184,12 @@ class _Operator:
                 registry=watch.registry(self._queue.add),
                 settings=watch.settings(),
                 ready_flag=ready,
+                identity=cast(Any, identity),
                 **where,
             ),
             name="kopf",
         )
-        watching.add_done_callback(lambda task: self._end(_why(task)))
+        watching.add_done_callback(self._ended_by)
         self._ended.add_done_callback(lambda _: ready.set())
         await ready.wait()
         self._take_signals()
@@ -203,8 +205,17 @@ class _Operator:
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=name)
-        task.add_done_callback(lambda done: self._end(f"{name}: {_why(done)}"))
+        task.add_done_callback(self._ended_by)
         self._tasks.append(task)
+
+    def _ended_by(self, task: asyncio.Task[None]) -> None:
+        """End with a task that should not have ended; say where it failed, if it did."""
+        if self._ended.done():
+            return
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("task failed", task=task.get_name(), exc_info=error, fix=UNEXPECTED_FIX)
+        self._end(f"{task.get_name()}: {_why(task)}")
 
     def _end(self, reason: str) -> None:
         if not self._ended.done():

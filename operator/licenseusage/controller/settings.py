@@ -6,8 +6,9 @@ they live in Kubernetes Secrets, so that no environment dump shows one.
 
 import os
 import re
+import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
@@ -37,6 +38,9 @@ class Settings:
     )
     operator_namespace: str = _setting(
         "", "Namespace of the operator's own Secrets; empty: that of its service account."
+    )
+    pod_name: str = _setting(
+        "", "Name of the operator's pod, told in events; empty: this machine's host name."
     )
     database_url: str = _setting(
         "sqlite:////var/lib/licenseusage/ledger.sqlite", "Where the ledger is kept."
@@ -161,10 +165,11 @@ def from_mapping(env: Mapping[str, str], flags: Mapping[str, str | None] | None 
         else:
             values[f.name] = tuple(part.strip() for part in text.split(",") if part.strip())
     settings = Settings(**values)
-    if not settings.operator_namespace:
-        values["operator_namespace"] = _own_namespace()
-        settings = Settings(**values)
-    return settings
+    return replace(
+        settings,
+        operator_namespace=settings.operator_namespace or _own_namespace(),
+        pod_name=settings.pod_name or socket.gethostname(),
+    )
 
 
 def _own_namespace() -> str:

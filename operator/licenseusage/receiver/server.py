@@ -5,12 +5,15 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
+from contextlib import closing
 
 import structlog
 import uvicorn
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 
 from licenseusage.clock import Clock
-from licenseusage.errors import Stalled
+from licenseusage.errors import UNEXPECTED_FIX, Stalled, UsageError
 from licenseusage.receiver.access import PagesAccess
 from licenseusage.receiver.app import create_app
 from licenseusage.receiver.settings import Address, Certificate, VendorFiles
@@ -19,6 +22,8 @@ from licenseusage.receiver.store import Store
 CONNECTIONS = 500
 """Beyond this many, senders get a 503 and come back; each may hold a body of 64 KiB."""
 SHUTDOWN_SECONDS = 10
+
+log = structlog.get_logger(__name__)
 
 
 def serve(
@@ -48,39 +53,40 @@ def serve(
         Retryable: the database does not answer.
     """
     _log_json()
-    listener = _listen(address)
-    store = Store.open(database_url)
     try:
-        app = create_app(
-            store=store,
-            vendor_keys=keys.published,
-            receipt_key=keys.receipt_key,
-            clock=clock,
-            access=access,
-        )
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            ws="none",
-            limit_concurrency=CONNECTIONS,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-            # Only a proxy on this machine is believed, and only if TLS ends there.
-            proxy_headers=certificate is None,
-            ssl_certfile=None if certificate is None else certificate.certificate,
-            ssl_keyfile=None if certificate is None else certificate.key,
-        )
-        _load(config)
-        port = listener.getsockname()[1]
-        started(address.url(tls=certificate is not None, port=port))
-        uvicorn.Server(config).run(sockets=[listener])
+        with closing(_listen(address)) as listener, closing(Store.open(database_url)) as store:
+            app = create_app(
+                store=store,
+                vendor_keys=keys.published,
+                receipt_key=keys.receipt_key,
+                clock=clock,
+                access=access,
+            )
+            config = uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                ws="none",
+                limit_concurrency=CONNECTIONS,
+                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+                # Only a proxy on this machine is believed, and only if TLS ends there.
+                proxy_headers=certificate is None,
+                ssl_certfile=None if certificate is None else certificate.certificate,
+                ssl_keyfile=None if certificate is None else certificate.key,
+            )
+            _load(config)
+            port = listener.getsockname()[1]
+            started(address.url(tls=certificate is not None, port=port))
+            uvicorn.Server(config).run(sockets=[listener])
     except KeyboardInterrupt:
         pass  # uvicorn has shut down, and raises the signal again
-    finally:
-        store.close()
-        listener.close()
+    except UsageError:
+        raise  # it has a fix of its own
+    except Exception:
+        log.exception("the receiver failed", fix=UNEXPECTED_FIX)
+        raise
 
 
 def _listen(address: Address) -> socket.socket:
@@ -125,7 +131,8 @@ def _log_json() -> None:
             foreign_pre_chain=[*shared, structlog.stdlib.PositionalArgumentsFormatter()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.dict_tracebacks,
+                # Local variables may hold a customer's report or our key.
+                ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
                 structlog.processors.EventRenamer("message"),
                 structlog.processors.JSONRenderer(),
             ],

@@ -16,7 +16,7 @@ _ACCOUNTS = {
     "passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     "group": "root:x:0:\nnogroup:x:65534:\n",
 }
-_PYTHON = Path(sys._base_executable).resolve()
+_PYTHON = Path(sys.executable).resolve()  # not the venv's
 _COMMANDS = "/opt/base/bin"
 
 PATH = f"{_COMMANDS}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -87,7 +87,7 @@ def assignments(instruction: Instruction, variables: Mapping[str, str]) -> dict[
     made = {}
     for word in instruction.words():
         name, equals, value = word.partition("=")
-        if not equals or value[:1] in "\"'" != "":
+        if not equals or value.startswith(("'", '"')):
             raise NotUnderstood(f"line {instruction.line}: ENV {word}: write NAME=value, unquoted")
         made[name] = expanded(value, variables)
     return made

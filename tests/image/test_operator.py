@@ -132,7 +132,10 @@ def test_it_says_in_a_condition_and_a_number_what_it_counted(
     assert conditions["Ready"] == "True"
 
 
-def test_its_events_name_its_pod(operator: Operator) -> None:
+def test_it_sees_an_object_that_comes_later_and_its_events_name_the_pod(
+    operator: Operator,
+) -> None:
+    # Its watch needs no DNS: nobody here knows the name kubernetes.default.svc.
     until(operator.ready, 60)
     kubectl = operator.cluster.kubectl
     ungranted = {**USAGE, "metadata": {"name": "ungranted", "namespace": "default"}}

@@ -1,6 +1,9 @@
 """The manifests as files: valid for three minor versions, and as narrow as they should be."""
 
 import re
+import shutil
+import subprocess
+import tomllib
 from pathlib import Path
 
 import kubernetes_validate
@@ -8,9 +11,11 @@ import pytest
 import yaml
 
 from licenseusage.controller.settings import PREFIX, Settings, from_mapping
-from tests.manifests.conftest import MANIFESTS, ROOT, SAMPLES
+from tests.manifests.conftest import MANIFESTS, ROOT, SAMPLES, objects
 
 FOLDERS = ["base", "maintenance", "overlays/kind", *(f"samples/{name}" for name in SAMPLES)]
+OPERATORS_OWN_MIB = 256
+MEASURED_MIB_OF_TWENTY_OBJECTS = 182
 OURS = {"LicenseUsage", "UsageReport", "UsageReceipt"}
 
 
@@ -153,8 +158,72 @@ def test_the_memory_limit_holds_the_operator_and_all_its_workers(kustomize):
     limit = mebibytes(operator["resources"]["limits"]["memory"])
     env = {variable["name"]: variable.get("value", "") for variable in operator["env"]}
     settings = from_mapping(env, {"operator_namespace": "licenseusage-system"})
-    operator_mib = 128  # measured: 87-89 MiB with kopf and the client
-    assert operator_mib + settings.poll_workers * settings.worker_bytes / 2**20 <= limit
+    workers_mib = settings.poll_workers * settings.worker_bytes / 2**20
+    assert OPERATORS_OWN_MIB + workers_mib <= limit
+
+
+def test_the_memory_request_is_what_twenty_large_lists_take_between_their_polls(kustomize):
+    asked = container(kustomize("base"))["resources"]["requests"]["memory"]
+    assert MEASURED_MIB_OF_TWENTY_OBJECTS <= mebibytes(asked) <= OPERATORS_OWN_MIB
+
+
+def test_the_documented_memory_is_that_of_the_deployment():
+    text = (MANIFESTS / "base" / "deployment.yaml").read_text()
+    assert f"the operator's own {OPERATORS_OWN_MIB} MiB" in text
+    assert f"{MEASURED_MIB_OF_TWENTY_OBJECTS} MiB with 20 objects" in text
+
+
+@pytest.mark.parametrize("folder", ["base", "maintenance"])
+def test_no_user_is_pinned_but_root_is_refused(folder, kustomize):
+    (pod,) = [
+        item["spec"]["template"]["spec"] if item["kind"] == "Deployment" else item["spec"]
+        for item in kustomize(folder)
+        if item["kind"] in ("Deployment", "Pod")
+    ]
+    context = pod["securityContext"]
+    assert context["runAsNonRoot"] is True
+    assert not {"runAsUser", "runAsGroup"} & (
+        context.keys() | pod["containers"][0]["securityContext"].keys()
+    )
+
+
+def test_a_volume_goes_over_to_another_user(kustomize):
+    # The ledger's files are their owner's only; a kubelet opens them to the group at every mount,
+    # unless it is told to look at the folder alone.
+    context = one(kustomize("base"), "Deployment")["spec"]["template"]["spec"]["securityContext"]
+    assert context["fsGroup"]
+    assert context.get("fsGroupChangePolicy", "Always") == "Always"
+
+
+def test_the_image_is_set_in_one_place(binaries, tmp_path):
+    shutil.copytree(MANIFESTS, tmp_path / "manifests")
+    place = tmp_path / "manifests/image/kustomization.yaml"
+    text = place.read_text()
+    assert text.count("newName: licenseusage\n") == text.count("newTag: 0.1.0\n") == 1
+    place.write_text(
+        text.replace("newName: licenseusage", "newName: registry.example.org/l").replace(
+            "newTag: 0.1.0", "newTag: 0.2.0"
+        )
+    )
+    for folder in ("base", "maintenance"):
+        command = [str(binaries.kubectl), "kustomize", str(tmp_path / "manifests" / folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert re.findall(r"image: (.*)", done.stdout) == ["registry.example.org/l:0.2.0"]
+
+
+def test_the_image_in_the_manifests_is_of_this_version():
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    (image,) = yaml.safe_load((MANIFESTS / "image/kustomization.yaml").read_text())["images"]
+    assert image["newTag"] == declared
+
+
+def test_the_readmes_object_is_the_sample(kustomize):
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
+    (block,) = [text for text in blocks if "kind: LicenseUsage" in text]
+    shown = {item["kind"]: item for item in objects(block)}
+    sample = {item["kind"]: item for item in kustomize("samples/opencloud")}
+    assert shown.keys() == {"RoleBinding", "LicenseUsage"}
+    assert shown == sample
 
 
 def test_the_overlay_for_kind_uses_the_image_that_make_builds(kustomize):

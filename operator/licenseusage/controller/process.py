@@ -181,7 +181,7 @@ class _Operator:
         )
         watching = asyncio.create_task(
             kopf.operator(
-                registry=watch.registry(self._queue.add),
+                registry=watch.registry(self._queue.add, world.kube.host),
                 settings=watch.settings(),
                 ready_flag=ready,
                 identity=cast(Any, identity),

@@ -17,10 +17,15 @@ from licenseusage.controller.kube import USAGES
 LOGIN_MINUTES = 10
 
 
-def registry(add: Callable[[Key], None]) -> kopf.OperatorRegistry:
+def registry(add: Callable[[Key], None], api_server: str) -> kopf.OperatorRegistry:
     """Return the handlers: a login that expires, and one that puts keys into the queue.
 
     An explicit registry, so that importing this module has no effect.
+
+    Args:
+        add: Takes the key of each object that changed.
+        api_server: Address of the API server. In a pod kopf would look it up by a name of the
+            cluster's DNS, and watch nothing for as long as that does not answer.
     """
     handlers = kopf.OperatorRegistry()
 
@@ -29,7 +34,7 @@ def registry(add: Callable[[Key], None]) -> kopf.OperatorRegistry:
         # A bound token rotates hourly and is read only here, so the login expires well before that.
         info = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
         expiry = datetime.now(UTC) + timedelta(minutes=LOGIN_MINUTES)
-        return info and replace(info, expiration=expiry)
+        return info and replace(info, server=api_server, expiration=expiry)
 
     @kopf.on.event(
         USAGES.group, USAGES.version, USAGES.plural, id="licenseusage", registry=handlers

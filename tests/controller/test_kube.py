@@ -17,6 +17,7 @@ from licenseusage.controller.kube import (
     NotFoundError,
 )
 from licenseusage.controller.licensing import VendorKeysRef
+from licenseusage.controller.objects import ReportObjects
 from licenseusage.controller.pods import ready_pods
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.errors import Stalled
@@ -132,6 +133,16 @@ async def test_what_is_the_operators_own_names_the_role_of_its_own_namespace(kub
     # A Secret of the object, which is in the same namespace, is a collector's to read.
     with pytest.raises(Stalled, match="clusterrole=licenseusage-collector"):
         await reader.secret(namespace, "meter", "token", 0)
+
+
+async def test_a_right_over_our_own_kinds_names_the_cluster_role_of_the_operator(
+    kube_as, namespace
+):
+    with pytest.raises(Stalled) as caught:
+        await ReportObjects(await kube_as(namespace)).live(Key(namespace, "shop"))
+    assert "usagereports" in caught.value.message
+    assert "ClusterRoleBinding licenseusage-operator" in caught.value.message
+    assert "licenseusage-collector" not in caught.value.message
 
 
 async def test_pods_are_read_raw_from_the_api_server(crds, kube, namespace):

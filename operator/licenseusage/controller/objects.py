@@ -25,7 +25,7 @@ from licenseusage.controller.kube import (
     NotFoundError,
     TerminatingError,
 )
-from licenseusage.controller.secrets import forbidden
+from licenseusage.controller.secrets import forbidden_kinds
 from licenseusage.errors import Retryable, Stalled
 from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
 from licenseusage.reports.report import read_report
@@ -192,7 +192,7 @@ def _unwritten(key: Key, error: KubeError) -> Stalled | Retryable:
     if isinstance(error, TerminatingError):
         return Retryable("NamespaceTerminating", f"{error}; the ledger keeps the reports.")
     if error.status in (401, 403):
-        return forbidden(key.namespace, error)
+        return forbidden_kinds(error)
     if isinstance(error, NotFoundError):
         return Retryable("NamespaceGone", f"{error}; the ledger keeps the reports.")
     return Retryable("APIUnavailable", f"{error}; it is tried again.")

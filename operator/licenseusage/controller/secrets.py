@@ -135,6 +135,16 @@ def forbidden_own(namespace: str, error: KubeError) -> Stalled:
     )
 
 
+def forbidden_kinds(error: KubeError) -> Stalled:
+    """Return the failure of a 403 about objects of our own kinds, with the ClusterRole to apply."""
+    return Stalled(
+        "ForbiddenByCluster",
+        f"The operator may not {error.what}. ClusterRole and ClusterRoleBinding "
+        f"licenseusage-operator permit it (manifests/base/rbac-operator.yaml): kubectl apply -k "
+        f"manifests/base",
+    )
+
+
 def _key_of(kind: str, namespace: str, name: str, key: str, data: Data) -> bytes:
     value = data.values.get(key)
     if value is None:

@@ -86,6 +86,16 @@ class TestLostKey:
             self.changed(ledger, "a", replaced=replaced)
         assert caught.value.reason == "PseudonymKeyChanged"
 
+    def test_a_key_that_changed_with_the_cycle_does_not_hold_up_the_next_one(self, ledger):
+        following = TERMS.cycle(1)
+        ledger.record_poll(poll(START, {"ada": START}), START)
+        found = poll(CLOSING, {"ben": CLOSING}, cycles=(CYCLE, following), store=self.AFTER)
+        ledger.record_poll(replace(found, pseudonym_key_id="e" * 32), CLOSING)
+        after = ledger.statement(1, following, sources=[declared(self.AFTER)])
+        assert after.active_text == "1 so far"
+        before = stated(ledger, sources=[declared(self.AFTER)], as_of_ms=END)
+        assert (before.bounds.lower, before.bounds.upper) == (1, None)
+
     def test_from_then_on_the_former_key_is_the_wrong_one(self, ledger):
         self.changed(ledger, "a")
         with pytest.raises(Stalled, match="the Secret now holds"):

@@ -42,6 +42,8 @@ def record_poll(connection: Connection, poll: PollRecord) -> None:
         row = ensure_cycle(connection, poll.meter_id, cycle)
         if row.wiped or _decided_by_other_rules(row, poll):
             continue
+        if _of_another_key(row, poll) and poll.started_ms >= cycle.end_ms and len(poll.facts) > 1:
+            continue  # the key changed with the cycle: the next one is not held up by this one
         store = _ensure_store(connection, row.id, poll)
         if _selects_anew(store, poll) and poll.started_ms >= cycle.end_ms:
             continue  # another definition of who counts, which began when the cycle was over
@@ -127,11 +129,18 @@ def _told(poll: PollRecord, found: Facts) -> bool:
     return poll.failure is None or bool(found.sure or found.low)
 
 
+def _of_another_key(row: Row[Any], poll: PollRecord) -> bool:
+    """Whether a poll's pseudonyms cannot be compared with the cycle's, and nobody permitted that.
+
+    With a lost key that an administrator named, its users stay a domain of their own, which no
+    other is added to: people are never united or counted twice (MEASUREMENT §7).
+    """
+    return row.pseudonym_key_id not in {None, poll.pseudonym_key_id, poll.replaced_key_id}
+
+
 def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord, *, told: bool) -> None:
     """Keep which key and which rules the cycle's facts were made with."""
-    # With a lost key its users stay a domain of their own, which no other is added to: people are
-    # never united or counted twice (MEASUREMENT §7).
-    if row.pseudonym_key_id not in {None, poll.pseudonym_key_id, poll.replaced_key_id}:
+    if _of_another_key(row, poll):
         raise Stalled(
             "PseudonymKeyChanged",
             f"The cycle's users are counted under pseudonym key {row.pseudonym_key_id}, the Secret "

@@ -206,3 +206,37 @@ def test_a_value_that_is_never_proves_nobody_inactive_where_ids_are_reused(serve
         roster = poll(served.port, read, clock=clock, cycles=cycles).facts[CYCLE.index].roster
         assert roster is not None
         assert (len(roster.open), len(roster.inactive)) == (32, 0)
+
+
+# -- what `source check` advises --
+
+
+def advised(serve, rows: list[dict[str, Any]], **more: Any) -> tuple[str, ...]:
+    served = serve(answer({"value": [{"id": n, **row} for n, row in enumerate(rows)]}))
+    return poll(served.port, source(**more), advise=True).notes
+
+
+SHOWN_AS_ACTIVE = [
+    {"about": {"insertInstant": 1_793_900_000_123}, "seen": 1_793_900_000_131},
+    {"about": {"insertInstant": 1_793_900_000_123}, "seen": 1_794_700_000_000},
+    {"about": {"insertInstant": 1_793_900_500_000}, "seen": 1_793_900_500_000},
+]
+
+
+def test_a_last_activity_that_is_the_creation_is_told_with_the_member_to_declare(serve):
+    (note,) = advised(serve, SHOWN_AS_ACTIVE)
+    assert "of 2 of 3 users is that of about.insertInstant" in note
+    assert "declare users.createdAt.path about.insertInstant" in note
+
+
+def test_a_large_answer_is_looked_at_by_its_first_piece(serve):
+    rows = [{"created": f"2026-11-{1 + n % 9:02}T10:00:{n % 60:02}Z"} for n in range(30_000)]
+    (note,) = advised(serve, [{**row, "seen": row["created"]} for row in rows])
+    assert "users.createdAt.path created" in note
+
+
+def test_nothing_is_advised_where_it_is_declared_or_not_so(serve):
+    declared = {"createdAt": {"path": "about.insertInstant", "toleranceSeconds": 1}}
+    assert advised(serve, SHOWN_AS_ACTIVE, users=declared) == ()
+    assert advised(serve, [*SHOWN_AS_ACTIVE[:1], *[{"seen": SEEN, "created": "x"}] * 2]) == ()
+    assert poll(serve(answer({"value": SHOWN_AS_ACTIVE})).port).notes == ()

@@ -134,7 +134,7 @@ def test_days_written_as_instants_prove_no_more_than_the_day(serve):
     facts = result.facts[CYCLE.index]
     assert result.complete
     assert (len(facts.sure), possible(facts)) == (29, 2)
-    assert "All 35 times at seen lie on whole days" in result.notes[0]
+    assert "all 35 times at seen lie on whole days" in result.notes[0]
     assert "granularity Day" in result.notes[0]
 
 
@@ -164,4 +164,4 @@ def test_who_was_last_seen_before_the_cycle_is_ruled_out_as_before_where_times_a
 def test_everybody_at_the_same_time_is_worth_a_hint(serve):
     rows = [{"id": n, "seen": "2026-11-10T08:15:27.5Z"} for n in range(20)]
     (note,) = closing(serve, rows).notes
-    assert "All 20 users have the same last activity at seen" in note
+    assert "all 20 users have the same last activity at seen" in note

@@ -181,6 +181,7 @@ def check(
         ),
         clock_offset_ms=clock.offset_seconds * 1000,
         show_ids=show_ids,
+        advise=True,
     )
     result = asyncio.run(_poll(request, clock))
     if output is Output.JSON:

@@ -14,6 +14,7 @@ from licenseusage.metering.facts import Facts, merge
 from licenseusage.metering.pseudonym import Pseudonymiser
 from licenseusage.sources import doubts
 from licenseusage.sources.columns import Columns, ItemColumns
+from licenseusage.sources.creation import CreationSought
 from licenseusage.sources.deadline import Deadline
 from licenseusage.sources.definition import SECOND_MS, EffectiveSource, OnePage
 from licenseusage.sources.failures import PollError, Reason, UnreachableError
@@ -65,6 +66,9 @@ class Collection:
         self._deadline = Deadline(request.limits.poll_seconds, alarm=alarm)
         columns = ItemColumns(self._source.users, account_to_read(self._source))
         self._decoder = PageDecoder.of(self._source.http, columns)
+        self._creation = CreationSought(self._source)
+        if request.advise and self._source.users.created_at is None:
+            self._decoder.look = self._creation.take
         newest = next(one.cycle for one in reversed(request.cycles) if not one.coming)
         self._watch = Watch(self._source, request.credentials, newest)
         self._listings: list[_Listing] = []
@@ -329,7 +333,8 @@ class Collection:
         if complete:
             rows = newest.tally.listed
             found.append(doubts.round_number(self._source, rows, newest.said))
-        return tuple(filter(None, found))
+        found.append(self._creation.note())
+        return tuple(f"Source {self._source.name}: {note}" for note in found if note)
 
     # -- results --
 

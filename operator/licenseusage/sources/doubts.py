@@ -100,7 +100,7 @@ def round_number(source: EffectiveSource, rows: int, said: Said) -> str | None:
     if not isinstance(pagination, OnePage) or vouched or rows not in ROUND_CAPS:
         return None
     return (
-        f"The list has exactly {rows} users, a usual limit of one answer, and nothing in the "
+        f"the list has exactly {rows} users, a usual limit of one answer, and nothing in the "
         "answer says that it is whole. Check in the product how many there are; if there are more, "
         "declare http.pagination, or ask for all by http.query."
     )
@@ -111,7 +111,7 @@ def coarse(source: EffectiveSource, steps: Steps) -> str | None:
     path, found_ms = source.users.last_active.path, steps.found_ms()
     if steps.all_equal():
         return (
-            f"All {steps.times} users have the same last activity at {path}, as after an import or "
+            f"all {steps.times} users have the same last activity at {path}, as after an import or "
             "where another time is shown: check users.lastActive.path. Each is taken as a whole "
             "day."
         )
@@ -119,7 +119,7 @@ def coarse(source: EffectiveSource, steps: Steps) -> str | None:
         return None
     name = "Day" if found_ms >= DAY_MS else "Hour" if found_ms >= HOUR_MS else "Minute"
     return (
-        f"All {steps.times} times at {path} lie on whole {name.lower()}s, so each is taken as a "
+        f"all {steps.times} times at {path} lie on whole {name.lower()}s, so each is taken as a "
         f"whole {name.lower()}, whatever its notation shows. If that is how the product records "
         f"them, declare users.lastActive.granularity {name}."
     )

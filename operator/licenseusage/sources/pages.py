@@ -75,12 +75,14 @@ class PageDecoder:
     Attributes:
         values: The page's values that paging needs, by name: ``total``, or cursor parameters.
         ignored: Members that do not mean for this product what they usually mean.
+        look: Is shown the whole items of the first page, or of a piece of it; None: nobody is.
     """
 
     items_columns: ItemColumns
     items: Expression | None
     values: dict[str, Expression]
     ignored: frozenset[str] = frozenset()
+    look: Callable[[list[Json]], None] | None = None
     _piece: msgspec.json.Decoder[Any] | None = None
     _page: msgspec.json.Decoder[Any] | None = None
     _names: dict[Path, str] = field(default_factory=dict)
@@ -135,6 +137,12 @@ class PageDecoder:
 
     def piece(self, data: bytes) -> Columns | None:
         """Decode a JSON list of items; None if it is not JSON."""
+        columns = self._piece_of(data)
+        if self.look is not None and columns is not None:
+            self._show(msgspec.json.decode(data))
+        return columns
+
+    def _piece_of(self, data: bytes) -> Columns | None:
         try:
             if self._piece is not None:
                 return self.items_columns.of_rows(self._piece.decode(data))
@@ -154,7 +162,15 @@ class PageDecoder:
             PollError: ``AnswerNotJSON``, ``AnswerInvalidJSON``, ``ItemsNotAList`` and their like.
         """
         columns, end = self._whole(data)
+        if self.look is not None:
+            document = msgspec.json.decode(data)
+            self._show(self.items.search(document) if self.items else document)
         return columns, end._replace(twice=repeated_member(data, self._read))
+
+    def _show(self, items: list[Json]) -> None:
+        if self.look is not None:
+            self.look(items)
+            self.look = None
 
     def _whole(self, data: bytes | bytearray) -> tuple[Columns, PageEnd]:
         try:

@@ -136,6 +136,7 @@ class PollRequest:
     subject: str = ""
     clock_offset_ms: int = 0
     show_ids: bool = False
+    advise: bool = False
     before: tuple[int, int] | None = None
 
 

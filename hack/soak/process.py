@@ -26,6 +26,7 @@ from licenseusage.controller import background, clockwatch
 from licenseusage.controller.books import Books
 from licenseusage.controller.collection import Collector
 from licenseusage.controller.deliveries import WORKERS, Deliveries
+from licenseusage.controller.endpoints import EndpointBook
 from licenseusage.controller.events import Events
 from licenseusage.controller.identity import Keys, Names
 from licenseusage.controller.key import Key
@@ -33,6 +34,7 @@ from licenseusage.controller.kube import KubeError
 from licenseusage.controller.licensing import VendorKeysRef
 from licenseusage.controller.metrics import Metrics
 from licenseusage.controller.objects import ReportObjects
+from licenseusage.controller.reaching import Finder
 from licenseusage.controller.reconcile import reconcile
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.controller.settings import Settings
@@ -341,15 +343,13 @@ class Process:
             events=told.events,
             metrics=metrics,
             collector=Collector(
-                kube,
-                reader,
+                Finder(kube, reader, EndpointBook(NAMESPACE, "none"), loopback_allowed=False),
                 keys,
                 books,
                 cast(Workers, workers),
                 metrics,
                 settings,
                 clock,
-                loopback_allowed=False,
                 nudge=self._nudge,
             ),
             deliveries=Deliveries(

@@ -150,9 +150,16 @@ TABLE: dict[str, tuple[list[Any], list[Any]]] = {
         ],
     ),
     "must be lower-case letters, digits": (["graph", "g-1", "9"], ["", "G", "-a", "a-", "a.b"]),
-    "pods.selector is missing": ([source(), BY_PRESET], [{"name": "s"}, source(pods={})]),
+    "give one of pods, service and endpoint": (
+        [source(), BY_PRESET, source(pods=None, service={}), source(pods=None, endpoint="e")],
+        [source(service={}), source(endpoint="e"), source(pods=None, service={}, endpoint="e")],
+    ),
+    "pods.selector is missing": (
+        [source(), BY_PRESET, source(pods=None, service={}), source(pods=None, endpoint="e")],
+        [{"name": "s"}, source(pods={})],
+    ),
     "pods.port is missing": (
-        [source(), BY_PRESET],
+        [source(), BY_PRESET, source(pods=None, service={}), source(pods=None, endpoint="e")],
         [source(pods={"selector": {}}), source(pods=None)],
     ),
     "http.path is missing": (
@@ -197,6 +204,17 @@ TABLE: dict[str, tuple[list[Any], list[Any]]] = {
         [
             *(source(pods={"selector": {}, "port": 1, "scheme": s}) for s in ("NATS", "TLS")),
             *(events(pods={"selector": {}, "port": 1, "scheme": s}) for s in ("HTTP", "HTTPS")),
+        ],
+    ),
+    "service.scheme does not fit": (
+        [
+            *(source(pods=None, service={"scheme": s}) for s in ("HTTP", "HTTPS")),
+            *(events(pods=None, service={"scheme": s}) for s in ("NATS", "TLS")),
+            *(source(), BY_PRESET | {"service": {"scheme": "NATS"}}, source(service={})),
+        ],
+        [
+            *(source(pods=None, service={"scheme": s}) for s in ("NATS", "TLS")),
+            *(events(pods=None, service={"scheme": s}) for s in ("HTTP", "HTTPS")),
         ],
     ),
     "removal, order, hiddenSeconds and initialValue": (

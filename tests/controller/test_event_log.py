@@ -180,6 +180,49 @@ def test_tls_user_and_password_come_from_secrets_of_the_namespace(
         assert "s3cret" not in json.dumps(operator.get("safe")) + operator.log.read_text()
 
 
+def test_an_endpoint_of_the_operators_settings_is_read_over_tls_with_its_name_and_authority(
+    crds, place, operator, tmp_path, nats_program
+):
+    """The NATS of another namespace, as with the chart's high availability."""
+    authority = Authority(tmp_path / "tls")
+    tls = {"cert_file": str(authority.cert_file), "key_file": str(authority.key_file)}
+    guard = {"user": "meter", "password": "s3cret"}
+    with NatsServer(
+        tmp_path / "nats", program=nats_program, tls=tls, authorization=guard
+    ) as server:
+        context = ssl.create_default_context(cafile=str(authority.ca_file))
+        other = Broker(server, tls=context, **guard)
+        other.create()
+        other.publish(message("a", now_ms()))
+        entry = {
+            "address": f"localhost:{server.port}",
+            "scheme": "TLS",
+            "serverName": "127.0.0.1",
+            "ca": authority.ca_file.read_text(),
+            "namespaces": ["elsewhere"],
+        }
+        book = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "licenseusage-endpoints", "namespace": place},
+            "data": {"nats": json.dumps(entry)},
+        }
+        crds.apply(book)
+        crds.apply(secret(place, "nats-far", username="meter", password="s3cret"))
+        made = log_usage("far")
+        (source,) = made["spec"]["sources"]
+        del source["pods"]
+        source |= {"endpoint": "nats", "auth": {"basic": {"secretRef": {"name": "nats-far"}}}}
+        crds.apply(made)
+        seen = operator.wait_condition("far", "Ready", "False", "EndpointNotAllowed", 60)
+        assert f"ConfigMap {place}/licenseusage-endpoints, key nats" in seen["message"]
+        assert "elsewhere" not in seen["message"]
+        book["data"]["nats"] = json.dumps(entry | {"namespaces": [place]})
+        crds.apply(book)
+        operator.wait_condition("far", "Ready", "True", seconds=90)
+        assert operator.status("far")["activeUsers"] == 1
+
+
 def test_the_list_without_any_sign_in_points_to_the_event_log(crds, place, operator):
     """OpenCloud with read-only LDAP: users, and nobody with signInActivity."""
     product = Product()

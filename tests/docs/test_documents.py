@@ -95,6 +95,27 @@ def test_every_object_is_accepted_by_the_api_server(
         crds.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(shown))
 
 
+def named_objects() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every object that documents and samples show: what it is called, where it stands, itself."""
+    shown = [(block.where, block.text) for block in blocks("yaml")]
+    samples = (ROOT / "manifests" / "samples").rglob("*.yaml")
+    shown += [(str(path.relative_to(ROOT)), path.read_text()) for path in samples]
+    for where, text in shown:
+        for one in yaml.safe_load_all(text):
+            if one and "metadata" in one:
+                meta = one["metadata"]
+                yield f"{one['kind']} {meta.get('namespace', '')}/{meta['name']}", where, one
+
+
+def test_what_bears_one_name_is_one_object() -> None:
+    """Whoever applies two examples must not replace one by the other without noticing."""
+    first: dict[str, tuple[str, dict[str, Any]]] = {}
+    for name, where, shown in named_objects():
+        before, same = first.setdefault(name, (where, shown))
+        assert shown == same, f"{name} differs between {before} and {where}"
+    assert len(first) >= 5
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_source_is_complete_with_its_preset(source: dict[str, Any]) -> None:
     assert effective(Source.model_validate(source)).definition

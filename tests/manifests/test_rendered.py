@@ -102,12 +102,13 @@ def test_no_role_grants_a_wildcard_or_secrets_everywhere(kustomize):
     bound = [o["roleRef"]["name"] for o in base if o["kind"] == "ClusterRoleBinding"]
     assert bound == ["licenseusage-operator"]
     everywhere = rules(base, "ClusterRole", "licenseusage-operator")
-    assert not {r for r in everywhere if r[0] in ("secrets", "configmaps", "pods")}
+    assert not {r for r in everywhere if r[0] in ("secrets", "configmaps", "pods", "services")}
 
 
-def test_the_collector_reads_pods_secrets_and_configmaps_only(kustomize):
+def test_the_collector_lists_pods_and_reads_services_secrets_and_configmaps_by_name(kustomize):
     assert rules(kustomize("base"), "ClusterRole", "licenseusage-collector") == {
         ("pods", "list", None),
+        ("services", "get", None),
         ("secrets", "get", None),
         ("configmaps", "get", None),
     }

@@ -152,6 +152,37 @@ class Pods(ApiModel):
     )
 
 
+class Service(ApiModel):
+    """Which Service to ask, where pods cannot be called one by one (a mesh with strict mTLS)."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "!has(self.tls) || !has(self.scheme) || self.scheme in ['HTTPS', 'TLS']",
+                "tls is given, but scheme is HTTP or NATS: use scheme: HTTPS (TLS for jetstream), "
+                "or remove tls",
+                field_path=".tls",
+            )
+        )
+    )
+
+    name: Annotated[str, Field(min_length=1, max_length=63)] = Field(
+        description="name is a Service in the namespace of this object. It has a cluster IP and "
+        "selects pods; others could lead anywhere and are not asked."
+    )
+    port: Port = Field(
+        description="port is the number or the name of one of the ports of the Service."
+    )
+    scheme: Scheme | None = Field(
+        default=None,
+        description="scheme is HTTP or HTTPS; with jetstream NATS or TLS. HTTPS (TLS) if it is not "
+        "given.",
+    )
+    tls: Tls | None = Field(
+        default=None, description="tls says how the certificate of the Service is verified."
+    )
+
+
 class BasicAuth(ApiModel):
     """A user name and a password."""
 

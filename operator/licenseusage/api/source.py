@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from licenseusage.api.fetch import Auth, Http, JMESPath, Pods
+from licenseusage.api.fetch import Auth, Http, JMESPath, Pods, Service
 from licenseusage.api.jetstream import Jetstream
 from licenseusage.api.model import LIST_TYPE, ApiModel, Rule, rules, set_list
 
@@ -249,7 +249,15 @@ class Source(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             Rule(
-                "has(self.pods) && has(self.pods.selector)",
+                "has(self.pods) ? !has(self.service) && !has(self.endpoint) : !(has(self.service) "
+                "&& has(self.endpoint))",
+                "give one of pods, service and endpoint: a source is asked at one place",
+                "'source ' + self.name + ': give one of pods, service and endpoint: a source is "
+                "asked at one place'",
+            ),
+            Rule(
+                "has(self.service) || has(self.endpoint) || (has(self.pods) && "
+                "has(self.pods.selector))",
                 "pods.selector is missing: name the labels of the product's pods in "
                 "pods.selector.matchLabels",
                 "'source ' + self.name + ' has no pods.selector: name the labels of the "
@@ -258,7 +266,8 @@ class Source(ApiModel):
                 field_path=".pods",
             ),
             Rule(
-                "has(self.preset) || (has(self.pods) && has(self.pods.port))",
+                "has(self.service) || has(self.endpoint) || has(self.preset) || (has(self.pods) && "
+                "has(self.pods.port))",
                 "pods.port is missing: name the container port, or a preset that knows it",
                 "'source ' + self.name + ' has no pods.port: name the container port, or a preset "
                 "that knows it'",
@@ -330,6 +339,13 @@ class Source(ApiModel):
                 field_path=".pods",
             ),
             Rule(
+                "!has(self.service) || !has(self.service.scheme) || (has(self.jetstream) ? "
+                "self.service.scheme in ['NATS', 'TLS'] : (!has(self.http) || self.service.scheme "
+                "in ['HTTP', 'HTTPS']))",
+                "service.scheme does not fit: HTTP or HTTPS for http, NATS or TLS for jetstream",
+                field_path=".service",
+            ),
+            Rule(
                 "!has(self.jetstream) || !has(self.guarantees) || !(has(self.guarantees.removal) "
                 "|| has(self.guarantees.order) || has(self.guarantees.hiddenSeconds) || "
                 "has(self.guarantees.initialValue))",
@@ -392,6 +408,16 @@ class Source(ApiModel):
         "holds more than one poll may read is read on at once.",
     )
     pods: Pods | None = Field(default=None, description="pods says which pods are asked, and how.")
+    service: Service | None = Field(
+        default=None,
+        description="service is a Service of this namespace that is asked instead of pods.",
+    )
+    endpoint: DnsLabel | None = Field(
+        default=None,
+        description="endpoint is the name of a server outside of this namespace that is asked "
+        "instead of pods. The operator's own settings say where it is and which namespaces may "
+        "name it.",
+    )
     auth: Auth | None = Field(
         default=None,
         description="auth is how the operator proves who it is to the product. Without it and "

@@ -223,7 +223,7 @@ def _target(url: str, ca: Path | None, source: EffectiveSource) -> Target:
         port=port or _PORTS[parts.scheme],
         scheme=_SCHEMES[parts.scheme],
         ca_pem=pem if secure else None,
-        server_name=source.pods.server_name if secure else None,
+        server_name=source.pods.server_name if secure and source.pods else None,
     )
 
 

@@ -15,10 +15,8 @@ from licenseusage.controller.books import Books
 from licenseusage.controller.conditions import Consequence, Problem
 from licenseusage.controller.identity import Keys, PseudonymKey
 from licenseusage.controller.key import Key
-from licenseusage.controller.kube import SECRETS, Kube
 from licenseusage.controller.metrics import Metrics
-from licenseusage.controller.pods import ready_pods
-from licenseusage.controller.secrets import SecretReader
+from licenseusage.controller.reaching import Finder
 from licenseusage.controller.segments import segment_ms
 from licenseusage.controller.settings import Settings
 from licenseusage.errors import UsageError
@@ -26,16 +24,13 @@ from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import PollFailure, PollRecord, StoreKey, StoreState
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle
 from licenseusage.metering.properties import Removal
-from licenseusage.sources.definition import BasicAuth, EffectiveSource
+from licenseusage.sources.definition import EffectiveSource
 from licenseusage.sources.notes import Companions
 from licenseusage.sources.poll import (
-    Credentials,
     CycleRequest,
     Limits,
     PollRequest,
     PollResult,
-    Target,
-    credentials,
 )
 from licenseusage.sources.worker import Workers
 
@@ -109,22 +104,12 @@ class Memory:
     behind: frozenset[Cycle] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Reach:
-    """What a poll needs of the cluster."""
-
-    targets: tuple[Target, ...]
-    credentials: Credentials | None
-    digest: str
-
-
 class Collector:
     """Runs polls, at most one per source at a time."""
 
     def __init__(
         self,
-        kube: Kube,
-        reader: SecretReader,
+        finder: Finder,
         keys: Keys,
         books: Books,
         workers: Workers,
@@ -132,13 +117,12 @@ class Collector:
         settings: Settings,
         clock: SystemClock,
         *,
-        loopback_allowed: bool,
         nudge: Callable[[Key], None],
     ) -> None:
         """Take the world; ``nudge`` puts an object's key into the queue."""
-        self._kube, self._reader, self._keys, self._books = kube, reader, keys, books
+        self._finder, self._keys, self._books = finder, keys, books
         self._workers, self._metrics, self._clock = workers, metrics, clock
-        self._loopback_allowed, self._nudge = loopback_allowed, nudge
+        self._nudge = nudge
         self._limits = Limits(
             request_seconds=settings.poll_request_seconds,
             poll_seconds=settings.poll_seconds,
@@ -169,7 +153,7 @@ class Collector:
         if not memory.credentials:
             return False
         try:
-            return await self._digest(key.namespace, source) != memory.credentials
+            return await self._finder.digest(key.namespace, source) != memory.credentials
         except UsageError:
             return False
 
@@ -207,7 +191,7 @@ class Collector:
         now_ms = self._clock.now_ms()
         try:
             pseudonym = await self._keys.pseudonym_key(asyncio.get_running_loop().time())
-            reach = await self._reach(job)
+            reach = await self._finder.reach(job.key.namespace, job.source, job.selector)
         except UsageError as error:
             problem = Problem.of(error)
             if job.due or problem != memory.problem:
@@ -283,53 +267,6 @@ class Collector:
             return frozenset(unread) if moved else frozenset()
 
         return await self._books.do(left)
-
-    async def _reach(self, job: Job) -> _Reach:
-        """Find pods and credentials; raises `UsageError` with what is missing and the fix."""
-        source, namespace = job.source, job.key.namespace
-        now_s = asyncio.get_running_loop().time()
-        addresses = await ready_pods(
-            self._kube,
-            namespace,
-            job.selector,
-            source.pods.port,
-            loopback_allowed=self._loopback_allowed,
-        )
-        ca = None
-        if source.pods.ca is not None:
-            raw = await self._reader.secret(
-                namespace, source.pods.ca.name, source.pods.ca.key, now_s
-            )
-            ca = raw.decode("utf-8", "replace")
-        found = None
-        if source.auth is not None:
-            name = _secret_of(source)
-            data = await self._reader.read(SECRETS, namespace, name, now_s)
-            found = credentials(source.auth, data.values, f"Secret {namespace}/{name}")
-        targets = tuple(
-            Target(
-                host=address.host,
-                port=address.port,
-                scheme=source.pods.scheme,
-                label=address.pod,
-                ca_pem=ca,
-                server_name=source.pods.server_name,
-            )
-            for address in addresses
-        )
-        return _Reach(targets, found, await self._digest(namespace, source))
-
-    async def _digest(self, namespace: str, source: EffectiveSource) -> str:
-        """Digest of the Secrets that a source uses, as they are known now."""
-        now_s = asyncio.get_running_loop().time()
-        names = {_secret_of(source)} if source.auth is not None else set()
-        if source.pods.ca is not None:
-            names.add(source.pods.ca.name)
-        digests = [
-            (await self._reader.read(SECRETS, namespace, name, now_s)).digest()
-            for name in sorted(names)
-        ]
-        return "+".join(digests)
 
     async def _record(
         self, job: Job, result: PollResult, key: PseudonymKey, since: Mapping[Cycle, int]
@@ -441,10 +378,3 @@ def _hint(result: PollResult, companion: str | None) -> str | None:
     if first is None and result.incomplete is not None:
         first = result.incomplete.message
     return " ".join(filter(None, [first, *result.notes, companion])) or None
-
-
-def _secret_of(source: EffectiveSource) -> str:
-    if isinstance(source.auth, BasicAuth):
-        return source.auth.secret_name
-    assert source.auth is not None  # noqa: S101 - callers have asked
-    return source.auth.secret.name

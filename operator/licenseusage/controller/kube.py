@@ -93,6 +93,7 @@ class Resource:
 
 
 PODS = Resource("", "v1", "pods")
+SERVICES = Resource("", "v1", "services")
 SECRETS = Resource("", "v1", "secrets")
 CONFIGMAPS = Resource("", "v1", "configmaps")
 NAMESPACES = Resource("", "v1", "namespaces")

@@ -5,12 +5,12 @@ and link-local addresses are refused, so that nobody can make the operator call 
 creator could not (DESIGN §8.10). ``LICENSEUSAGE_DEV=1`` permits loopback, for demo and tests.
 """
 
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
 
+from licenseusage.controller.addresses import never_called
 from licenseusage.controller.kube import PODS, ForbiddenError, Kube, KubeError
 from licenseusage.controller.secrets import forbidden
 from licenseusage.errors import Retryable, UsageError
@@ -144,20 +144,12 @@ def _host(pod: Pod, namespace: str, *, loopback_allowed: bool) -> str:
             f"Give the product's pods addresses of their own.",
         )
     try:
-        address = ipaddress.ip_address(text)
+        refused = never_called(text, loopback_allowed=loopback_allowed)
     except ValueError:
         raise Retryable("AddressRefused", f"Pod {name} has no usable address.") from None
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    if mapped.is_loopback and loopback_allowed:
-        return text
-    forbidden_address = (
-        mapped.is_loopback
-        or mapped.is_link_local
-        or mapped.is_multicast
-        or mapped.is_unspecified
-        or (pod.status.host_ip and text == pod.status.host_ip)
-    )
-    if forbidden_address:
+    of_node = text == pod.status.host_ip
+    permitted = not refused and never_called(text, loopback_allowed=False)  # in development
+    if refused or (of_node and not permitted):
         raise Retryable(
             "AddressRefused",
             f"Pod {name} has the address {text}, a loopback, link-local or node address, which is "

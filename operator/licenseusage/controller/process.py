@@ -24,6 +24,7 @@ from licenseusage.controller import background, health, listing, watch
 from licenseusage.controller.books import Books
 from licenseusage.controller.collection import Collector
 from licenseusage.controller.deliveries import WORKERS, Deliveries
+from licenseusage.controller.endpoints import EndpointBook
 from licenseusage.controller.events import Events
 from licenseusage.controller.identity import Keys, Names
 from licenseusage.controller.key import Key
@@ -31,6 +32,7 @@ from licenseusage.controller.kube import NAMESPACES, Kube, KubeError
 from licenseusage.controller.licensing import VendorKeysRef
 from licenseusage.controller.metrics import Metrics
 from licenseusage.controller.objects import ReportObjects
+from licenseusage.controller.reaching import Finder
 from licenseusage.controller.reconcile import reconcile
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.controller.settings import Settings
@@ -120,6 +122,7 @@ class _Operator:
             new_signing_key=generate_key,
             random_bytes=secrets.token_bytes,
         )
+        endpoints = EndpointBook(settings.operator_namespace, settings.endpoints_configmap)
         told = Verdicts(queue.add, Events(kube, settings.pod_name), clock)
         world = World(
             settings=settings,
@@ -131,15 +134,13 @@ class _Operator:
             events=told.events,
             metrics=metrics,
             collector=Collector(
-                kube,
-                reader,
+                Finder(kube, reader, endpoints, loopback_allowed=development),
                 keys,
                 books,
                 workers,
                 metrics,
                 settings,
                 clock,
-                loopback_allowed=development,
                 nudge=queue.add,
             ),
             deliveries=Deliveries(

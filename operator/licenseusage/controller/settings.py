@@ -54,6 +54,10 @@ class Settings:
     vendor_keys_configmap: str = _setting(
         "licenseusage-vendor-keys", "ConfigMap with the vendor's public keys (jwks.json)."
     )
+    endpoints_configmap: str = _setting(
+        "licenseusage-endpoints",
+        "ConfigMap with the servers outside of a product's namespace that sources may name.",
+    )
     vendor_endpoint: str = _setting(
         "", "https address to use instead of the licence's endpoint (a gateway); never its keys."
     )
@@ -99,7 +103,12 @@ class Settings:
         """Check every value; see `from_mapping`."""
         for name in self.namespaces:
             _check_name("namespaces", name)
-        for name in ("identity_secret", "pseudonym_secret", "vendor_keys_configmap"):
+        for name in (
+            "identity_secret",
+            "pseudonym_secret",
+            "vendor_keys_configmap",
+            "endpoints_configmap",
+        ):
             _check_name(name, getattr(self, name))
         if self.operator_namespace:
             _check_name("operator_namespace", self.operator_namespace)

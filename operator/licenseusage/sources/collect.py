@@ -29,6 +29,7 @@ from licenseusage.sources.poll import CycleRequest, Failure, PollRequest, PollRe
 from licenseusage.sources.said import NOTHING, Said
 from licenseusage.sources.tally import Tally, counted
 from licenseusage.sources.timestamps import Reader, reader
+from licenseusage.sources.wording import placed
 
 MOST_PASSES = 3  # MEASUREMENT §0, of listings that cannot overlap
 
@@ -395,7 +396,8 @@ class Collection:
     def _named(self, failure: Failure) -> Failure:
         """Put the source and the pod before a message."""
         pod = f", {self._target.label}" if self._target and self._target.label else ""
-        return replace(failure, message=f"Source {self._source.name}{pod}: {failure.message}")
+        message = placed(failure.message, self._source)
+        return replace(failure, message=f"Source {self._source.name}{pod}: {message}")
 
 
 def collect(

@@ -30,11 +30,12 @@ class SecretKey(msgspec.Struct, frozen=True):
 
 
 class Pods(msgspec.Struct, frozen=True, kw_only=True):
-    """Which pods to ask and how to reach them.
+    """Which pods (or which Service) to ask and how to reach them.
 
     Attributes:
         selector: Label selector in the API server's text form; None where the source names none.
-        port: A number, or the name of a container port.
+        service: Name of the Service to ask instead of pods.
+        port: A number, or the name of a container port (of a port of the Service).
         scheme: ``HTTP`` or ``HTTPS``; for event logs ``NATS`` or ``TLS``.
         ca: Where the PEM of the certificate authority is; None = the system's.
         server_name: The name in the server's certificate, also sent as SNI and ``Host``.
@@ -45,6 +46,7 @@ class Pods(msgspec.Struct, frozen=True, kw_only=True):
     scheme: Scheme
     ca: SecretKey | None = None
     server_name: str | None = None
+    service: str | None = None
 
 
 class BasicAuth(msgspec.Struct, frozen=True, tag="basic"):
@@ -210,6 +212,8 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
         interval_ms: How often it is polled at most.
         listing: How it is read where it lists users; else None, and
         log: the log of their events.
+        pods: Where it is asked; None where that is
+        endpoint: a server that the operator's settings know by this name.
         identity: Identity domain; ids of sources with the same one are united.
         account: Path of an item's user name; decides nothing about who counts.
         when_nobody: What it means for this product if no listed user has a last activity.
@@ -220,7 +224,7 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
     preset: str | None
     definition: str
     interval_ms: int
-    pods: Pods
+    pods: Pods | None
     auth: BasicAuth | HeaderAuth | None
     users: Users
     identity: str
@@ -229,6 +233,7 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
     log: Jetstream | None = None
     account: str | None = None
     when_nobody: str | None = None
+    endpoint: str | None = None
     when_500: str | None = None
 
     @property

@@ -14,7 +14,7 @@ import msgspec
 from pydantic import ValidationError
 
 from licenseusage.api import source as api
-from licenseusage.api.fetch import Auth, Http, Pods
+from licenseusage.api.fetch import Auth, Http, Pods, Service
 from licenseusage.api.jetstream import Jetstream
 from licenseusage.errors import Stalled
 from licenseusage.sources import definition as model
@@ -59,6 +59,8 @@ def effective_of(
         Stalled: ``InvalidSource``, naming the field, what was seen and the fix.
     """
     try:
+        if source.service is not None or source.endpoint is not None:
+            preset = {name: value for name, value in preset.items() if name != "pods"}
         whole = api.Source.model_validate(merged(preset, source.to_object()))
         made = _effective(whole)
     except ValidationError as error:
@@ -114,9 +116,8 @@ def _effective(source: api.Source) -> model.EffectiveSource:
         definition=source.activity_definition
         or f"The product recorded activity of the user in {users.last_active.path}",
         interval_ms=(source.interval_minutes or DEFAULT_INTERVAL_MINUTES) * MINUTE_MS,
-        pods=_pods(
-            _given(source.pods, "pods", "say which pods to ask"), log=source.jetstream is not None
-        ),
+        pods=_place(source, log=source.jetstream is not None),
+        endpoint=source.endpoint,
         auth=_auth(source.auth),
         listing=http,
         log=log,
@@ -126,26 +127,35 @@ def _effective(source: api.Source) -> model.EffectiveSource:
     )
 
 
-def _pods(pods: Pods, *, log: bool) -> model.Pods:
+def _place(source: api.Source, *, log: bool) -> model.Pods | None:
+    if source.endpoint is not None:
+        return None
+    if source.service is not None:
+        at: Pods | Service = source.service
+        name = "service"
+    else:
+        at, name = _given(source.pods, "pods", "say which pods to ask"), "pods"
     plain, secure = ("NATS", "TLS") if log else ("HTTP", "HTTPS")
-    scheme = pods.scheme or ("TLS" if log else "HTTPS")
+    scheme: model.Scheme = at.scheme or ("TLS" if log else "HTTPS")
     if scheme not in (plain, secure):
         raise _InvalidError(
-            f"pods.scheme is {scheme}: {'jetstream' if log else 'http'} takes {plain} or {secure}"
+            f"{name}.scheme is {scheme}: {'jetstream' if log else 'http'} takes {plain} or {secure}"
         )
-    if pods.tls is not None and scheme == plain:
+    if at.tls is not None and scheme == plain:
         raise _InvalidError(
-            f"pods.tls is given, but pods.scheme is {plain}: use {secure}, or remove pods.tls"
+            f"{name}.tls is given, but {name}.scheme is {plain}: use {secure}, or remove {name}.tls"
         )
-    if pods.port is None:
+    if at.port is None:
         raise _InvalidError("pods.port is missing: name the container port")
-    ca = pods.tls.ca_secret_ref if pods.tls else None
+    ca = at.tls.ca_secret_ref if at.tls else None
+    selector = at.selector if isinstance(at, Pods) else None
     return model.Pods(
-        selector=pods.selector.to_query() if pods.selector else None,
-        port=pods.port,
+        selector=selector.to_query() if selector else None,
+        service=at.name if isinstance(at, Service) else None,
+        port=at.port,
         scheme=scheme,
         ca=model.SecretKey(ca.name, ca.key) if ca else None,
-        server_name=pods.tls.server_name if pods.tls else None,
+        server_name=at.tls.server_name if at.tls else None,
     )
 
 

@@ -33,6 +33,7 @@ from licenseusage.sources.poll import (
 )
 from licenseusage.sources.tally import counted
 from licenseusage.sources.trail import RestartError, Start, Trail, open_holes
+from licenseusage.sources.wording import placed
 
 _STOP_AFTER = 0.8
 """Part of the poll's seconds after which no further batch is asked for."""
@@ -360,7 +361,8 @@ class LogCollection:
     def _named(self, failure: Failure) -> Failure:
         """Put the source and the pod before a message."""
         pod = f", {self._target.label}" if self._target and self._target.label else ""
-        return replace(failure, message=f"Source {self._source.name}{pod}: {failure.message}")
+        message = placed(failure.message, self._source)
+        return replace(failure, message=f"Source {self._source.name}{pod}: {message}")
 
 
 _WHAT: dict[Reason, Callable[[str, str], str]] = {

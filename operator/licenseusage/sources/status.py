@@ -57,7 +57,7 @@ def _meaning(status: int, source: EffectiveSource) -> tuple[Reason, str, bool]:
     if status >= 500:
         likely = f" {source.when_500}" if status == 500 and source.when_500 else ""
         return Reason.SERVER_ERROR, f"See the product's log; it is asked again.{likely}", False
-    if status == 400 and source.pods.scheme == "HTTP":
+    if status == 400 and source.pods is not None and source.pods.scheme == "HTTP":
         fix = (
             "Check http.method, http.path and http.query; a port that speaks TLS answers so to "
             "plain HTTP: then set pods.scheme to HTTPS."

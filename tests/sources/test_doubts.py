@@ -156,6 +156,7 @@ def test_a_list_that_says_that_it_is_cut_is_not_complete(serve, headers, around,
     assert seen in result.incomplete.message
     assert "http.pagination" in result.incomplete.message
     assert len(facts(result).sure) == 5
+    assert result.provisioned is None  # there are more
 
 
 @pytest.mark.parametrize("total", [5, 4, 0])

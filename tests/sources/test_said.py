@@ -104,6 +104,8 @@ ROWS = [{"id": f"u{n}", "seen": None} for n in range(12)]
         {"_links": {"next": {"href": "/users?page=2"}}},
         {"link": [{"relation": "self", "url": "a"}, {"relation": "next", "url": "b"}]},
         {"paging": {"next_cursor": "abc"}},
+        {"pageInfo": {"hasNextPage": True, "endCursor": "abc"}},
+        {"metadata": {"continue": "abc"}},
     ],
 )
 @pytest.mark.parametrize("before", [True, False])

@@ -9,14 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
-from licenseusage.metering.facts import Facts
+from licenseusage.metering.facts import Facts, merge
+from licenseusage.metering.pseudonym import Pseudonymiser
+from licenseusage.sources.columns import Columns
 from licenseusage.sources.definition import Stamp
 from licenseusage.sources.poll import CycleRequest, PollResult
 from licenseusage.sources.steps import HOUR_MS, LONGEST_DAY_MS, MINUTE_MS, Steps
+from licenseusage.sources.tally import Tally
 from licenseusage.sources.timestamps import reader
 from tests.sources.product import CYCLE, answer, poll, source
 
 CLOSED_MS = CYCLE.end_ms + 2 * HOUR_MS
+PSEUDONYMS = Pseudonymiser(b"k" * 32, "app", CYCLE.start_ms // 1000)
 START = datetime.fromtimestamp(CYCLE.start_ms / 1000, UTC)
 
 
@@ -136,6 +140,49 @@ def test_days_written_as_instants_prove_no_more_than_the_day(serve):
     assert (len(facts.sure), possible(facts)) == (29, 2)
     assert "all 35 times at seen lie on whole days" in result.notes[0]
     assert "granularity Day" in result.notes[0]
+
+
+moments = st.integers(-3 * 24 * 60, 32 * 24 * 60).map(lambda m: START + timedelta(minutes=m))
+
+
+@given(
+    st.lists(st.lists(moments, min_size=1, max_size=3), min_size=20, max_size=24),
+    st.lists(moments, max_size=3),
+    st.sampled_from(["UTC", "Europe/Berlin", "America/Los_Angeles", "Asia/Kolkata"]),
+    st.sampled_from([24, 1]),
+)
+def test_what_polls_of_coarse_times_say_together_holds(activities, polls, zone, hours):
+    """Of any number of polls, as fine as each found: who is sure was active, and no one is lost."""
+    place = ZoneInfo(zone)
+    read = source(users={"id": "id"}, guarantees={"lagSeconds": 0})
+    together: Facts | None = None
+    for now in [*sorted(polls), START + timedelta(days=33)]:
+        known = {n: [at for at in times if at <= now] for n, times in enumerate(activities)}
+        rows = [(str(n), cut(max(times), place, hours)) for n, times in known.items() if times]
+        tally = Tally(read, (CycleRequest(CYCLE),), lambda _: PSEUDONYMS)
+        tally.add(Columns([name for name, _ in rows], [shown for _, shown in rows]))
+        now_ms = int(now.timestamp() * 1000)
+        made = tally.facts(
+            started_ms=now_ms, ended_ms=now_ms, clock_skew_ms=0, complete=True, one_page=False
+        )[CYCLE.index]
+        # Fewer than twenty are believed: only polls that could see the grid are judged.
+        if len(rows) >= 20:
+            together = made if together is None else merge(together, made)
+    assert together is not None
+    truth = {
+        PSEUDONYMS(str(n))
+        for n, times in enumerate(activities)
+        if any(CYCLE.start_ms <= at.timestamp() * 1000 < CYCLE.end_ms for at in times)
+    }
+    assert set(together.sure) <= truth
+    assert not together.refuted
+    assert truth <= set(together.sure) | set(together.maybe)
+
+
+def cut(at: datetime, place: ZoneInfo, hours: int) -> str:
+    """The beginning of the local day or hour, as an instant in UTC."""
+    local = at.astimezone(place).replace(minute=0, second=0)
+    return (local.replace(hour=0) if hours > 1 else local).astimezone(UTC).isoformat()
 
 
 def test_fewer_than_twenty_are_believed(serve):

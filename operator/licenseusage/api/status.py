@@ -199,8 +199,8 @@ class LicenseUsageStatus(ApiModel):
     )
     provisioned_users: Count | None = Field(
         default=None,
-        description="provisionedUsers is how many users the product lists, less the excluded; "
-        "absent if unknown.",
+        description="provisionedUsers is how many different users the product lists, less the "
+        "excluded; absent if unknown.",
     )
     maximum_active_users: Count | None = Field(
         default=None,

@@ -346,7 +346,8 @@ class Collection:
         for one in self._listings if facts_stand else ():
             facts |= self._facts(one, result)
         index = next(one.cycle.index for one in reversed(newest.cycles) if not one.coming)
-        whole = newest.ended and not self._source.http.names("cycle")
+        hidden = result.incomplete is not None and result.incomplete.reason in doubts.HIDING
+        whole = newest.ended and not hidden and not self._source.http.names("cycle")
         return replace(
             result,
             facts=facts,

@@ -14,6 +14,9 @@ from licenseusage.sources.steps import HOUR_MS, Steps
 ROUND_CAPS = frozenset({50, 100, 200, 250, 500, 1000, 5000, 10_000})
 """Sizes at which products are known to cut a list that nobody asked in pages."""
 
+HIDING = frozenset({Reason.LIST_CUT, Reason.ANSWER_AMBIGUOUS})
+"""Doubts that say that more users are there than were listed: how many is not known then."""
+
 
 def ambiguous(member: str | None) -> Failure | None:
     """A member on the way to the list stands twice: another list may hide behind it."""

@@ -65,6 +65,8 @@ class Never:
         return False
 
     def _text(self, text: str) -> bool:
+        if self._format == "Auto" and text >= str(FIRST_YEAR):
+            return False  # the usual case, cheaply: years sort as texts
         if _ZEROS.fullmatch(text) or _OLD.fullmatch(text):
             return True
         if _NUMBER.fullmatch(text):

@@ -190,7 +190,8 @@ class PollResult:
             events read, of those types that count.
         counted: Users sure in the newest cycle by this poll alone.
         skipped: Items not counted, by reason.
-        provisioned: Items listed and not excluded; None where the server filters, or not complete.
+        provisioned: Different users listed and not excluded; None where the server filters, or the
+            list did not end or says itself that there are more.
         hint: A thing worth saying although the poll succeeded, e.g. that nobody has a stamp.
         notes: Things worth saying (about exclusions, the collector's account, coarse times, a list
             that ends at a round number), each a sentence or two.

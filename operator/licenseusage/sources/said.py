@@ -18,7 +18,7 @@ _NEXT = frozenset(
     {
         "@odata.nextLink", "odata.nextLink", "next", "nextLink", "next_link", "nextUrl", "next_url",
         "nextPage", "next_page", "nextToken", "next_token", "nextPageToken", "next_page_token",
-        "nextCursor", "next_cursor",
+        "nextCursor", "next_cursor", "nextOffset", "next_offset", "continue",
     }
 )  # fmt: skip
 _MORE = frozenset({"has_more", "hasMore", "has_next", "hasNext", "has_next_page", "hasNextPage"})
@@ -29,8 +29,10 @@ _TOTAL = frozenset(
     }
 )  # fmt: skip
 _AROUND = frozenset(
-    {"links", "_links", "link", "meta", "metadata", "page", "paging", "pagination", "_pagination",
-     "response_metadata"}
+    {
+        "links", "_links", "link", "meta", "metadata", "page", "pageInfo", "page_info", "paging",
+        "pagination", "_pagination", "response_metadata",
+    }
 )  # fmt: skip
 """Objects that hold such members; ``link`` is a list in FHIR, ``links`` may be one."""
 

@@ -35,6 +35,8 @@ class Cluster:
         meta = {
             "uid": f"00000000-0000-0000-0000-{self._uids:012d}",
             "generation": 1,
+            # Always there in a cluster; only the age of a collection, a metric, is told by it.
+            "creationTimestamp": "2026-01-01T00:00:00Z",
             **before,
             **body.get("metadata", {}),
             "name": name,

@@ -65,7 +65,7 @@ fmt: $(READY) ## format the code and fix what can be fixed
 	$(BIN)/ruff format
 
 .PHONY: bench
-bench: $(READY) ## seconds and memory of one collection, next to the naive ways [ARGS=…]
+bench: $(READY) ## seconds and memory of one collection and of an event log, next to the naive ways [ARGS=…]
 	$(BIN)/python -m bench $(ARGS)
 
 HISTORIES ?= 20000

@@ -1,4 +1,4 @@
-"""``python -m bench [--users N …] [--repeat N]``: run all contenders and print a table."""
+"""``python -m bench [--users N …] [--events N] [--repeat N]``: run all and print tables."""
 
 import argparse
 import json
@@ -6,8 +6,11 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 
 from bench.contenders import (
     AGAIN,
@@ -18,18 +21,25 @@ from bench.contenders import (
     Measured,
     missing,
 )
-from bench.listing import Form, active_users
+from bench.events import active_people, fill
+from bench.listing import CYCLE_DAYS, Form, active_users, cycle_start
+from bench.logs import NAIVE, POLLS, Read
+from hack.nats import NatsServer
 
 MIB = 1024**2
+DAY_MS = 86_400_000
 DEFAULT_USERS = (100_000, 1_000_000)
 
 
 def main() -> int:
     """Run everything; 1 if a contender found another number of users than there are."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--users", type=int, nargs="+", default=list(DEFAULT_USERS))
+    parser.add_argument("--users", type=int, nargs="*", default=list(DEFAULT_USERS))
     parser.add_argument(
         "--repeat", type=int, default=0, help="runs each; default 3, 1 from 500,000"
+    )
+    parser.add_argument(
+        "--events", type=int, default=1_000_000, help="messages of an event log; 0 leaves it out"
     )
     options = parser.parse_args()
     print("A list of users, 10 % of them active. A collection is all that the operator does, with")
@@ -44,7 +54,45 @@ def main() -> int:
         for form in Form:
             with serving(form, users) as ports:
                 right &= compare(users, form, ports, repeat=repeat)
+    if options.events:
+        right &= read_log(options.events, repeat=options.repeat or 1)
     return 0 if right else 1
+
+
+def read_log(events: int, *, repeat: int) -> bool:
+    """Fill a stream of a real NATS server, let each read it, and print their table."""
+    now = datetime.now(UTC)
+    start_ms = int(cycle_start(now).timestamp()) * 1000
+    end_ms = start_ms + CYCLE_DAYS * DAY_MS
+    people = active_people(events, now)
+    right = True
+    print(f"\nwriting {events:,} events to a NATS server …", flush=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        NatsServer(Path(folder)) as server,
+    ):
+        fill(server.port, events, now)
+        print(f"\n{events:,} events of {people:,} people (preset OpenCloudEvents):")
+        print(f"  {'':<36}{'seconds':>9}{'events/s':>10}{'ratio':>8}{'polls':>7}", flush=True)
+        seconds: dict[str, float] = {}
+        for name in (NAIVE, POLLS):
+            runs = []
+            for _ in range(repeat):
+                command = [sys.executable, "-m", "bench.logs", name]
+                command += map(str, (server.port, start_ms, end_ms))
+                done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
+                runs.append(Read(**json.loads(done.stdout)))
+                if runs[-1].people != people:
+                    print(f"  {name} found {runs[-1].people:,} people instead of {people:,}")
+                    right = False
+            seconds[name] = statistics.median(run.seconds for run in runs)
+            rate, ratio = events / seconds[name], seconds[NAIVE] / seconds[name]
+            polls = f"{runs[-1].polls:>7}" if runs[-1].polls else ""
+            print(
+                f"  {name:<36}{seconds[name]:>9.2f}{rate:>10,.0f}{ratio:>8.2f}{polls}", flush=True
+            )
+    print("  The aim is 300 events/s; ratio: how many times as fast as the plain consumer.")
+    return right
 
 
 def compare(users: int, form: Form, ports: Sequence[int], *, repeat: int) -> bool:

@@ -23,7 +23,7 @@ _KINDS = {
     "events.PostprocessingFinished": 5,
     "events.SendSSE": 10,
 }
-COUNTED = frozenset({"events.UserSignedIn", "events.FileDownloaded", "events.UploadReady"})
+COUNTED = frozenset({"events.UserSignedIn", "events.FileDownloaded", "events.BytesReceived"})
 _IDP = "https://cloud.example.org"
 
 
@@ -50,7 +50,7 @@ def _message(number: int, kind: str, user: str, at: datetime) -> bytes:
     if kind == "events.UserSignedIn":
         payload |= {"Executant": who}
     elif kind == "events.FileDownloaded":
-        payload |= {"Executant": who, "Ref": _file(number), "Owner": who, "ImpersonatingUser": None}
+        payload |= {"Executant": who, "Ref": _file(number), "ImpersonatingUser": None}
     else:
         executing = {"id": who, "username": f"user-{user[:8]}", "mail": f"{user[:8]}@example.org"}
         payload |= {

@@ -68,7 +68,7 @@ async def _collections(form: Form, ports: Sequence[int]) -> list[Collected]:
         with Ledger.open(url, now_ms=clock.now_ms(), ledger_id="bench") as ledger:
             meter = ledger.ensure_meter(MeterKey("bench", "bench", "bench"), clock.now_ms())
             async with Workers(1) as workers:
-                await workers.poll(_request(source, _unused_port(), cycle, StoreState()))  # imports
+                await workers.poll(_request(source, unused_port(), cycle, StoreState()))  # imports
                 for port in ports:
                     began = time.perf_counter()
                     state = ledger.store_states(meter.id, cycle).get(STORE, StoreState())
@@ -77,7 +77,7 @@ async def _collections(form: Form, ports: Sequence[int]) -> list[Collected]:
                         raise SystemExit(f"it failed: {result.failure or result.incomplete}")
                     ledger.record_poll(_record(meter.id, source, cycle, result), clock.now_ms())
                     seconds = time.perf_counter() - began
-                    collected.append(Collected(_active(folder), seconds))
+                    collected.append(Collected(active(folder), seconds))
     return collected
 
 
@@ -128,14 +128,15 @@ def _record(meter_id: int, source: EffectiveSource, cycle: Cycle, result: PollRe
     )
 
 
-def _unused_port() -> int:
+def unused_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
     return port
 
 
-def _active(folder: str) -> int:
+def active(folder: str) -> int:
     """Count what is durable, beside the ledger."""
     with sqlite3.connect(f"file:{folder}/ledger.db?mode=ro", uri=True) as reader:
         (found,) = reader.execute("select count(*) from facts where sure != 0").fetchone()

@@ -7,7 +7,7 @@ import sys
 
 def test_all_contenders_count_the_same_users(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "--users", "2500", "--repeat", "1"],
+        [sys.executable, "-m", "bench", "--users", "2500", "--repeat", "1", "--events", "0"],
         capture_output=True,
         text=True,
         check=False,
@@ -18,6 +18,20 @@ def test_all_contenders_count_the_same_users(tmp_path):
     assert "2,500 users, pages of 1,000 (preset Standard):" in done.stdout
     assert done.stdout.count("  first collection, to its commit ") == 2
     assert done.stdout.count("  again, 1 % changed ") == 2
+    assert "instead of" not in done.stdout
+
+
+def test_the_readers_of_an_event_log_count_the_same_people(nats_program):
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--users", "--events", "3000"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3,000 events of " in done.stdout
+    assert done.stdout.count("  polls, to their last commit ") == 1
     assert "instead of" not in done.stdout
 
 

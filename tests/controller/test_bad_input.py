@@ -198,6 +198,29 @@ def test_a_number_stays_when_the_product_breaks_and_comes_back_by_itself(stage, 
     operator.wait_condition("healthy", "Ready", "True", "Succeeded")
 
 
+def test_a_doubt_about_an_answer_is_told_although_the_poll_succeeded(stage, crds):
+    """The rows count; that nobody is missing is contradicted by the answer's own total."""
+    operator, products = stage
+    operator.wait_condition("healthy", "Ready", "True", "Succeeded")
+    product = products["healthy"]
+    shown = [{"id": user, "lastActive": sample.stamp(at)} for user, at in product.users.items()]
+    listed = {"users": sorted(shown, key=lambda row: row["id"]), "next": None, "total": 5}
+    product.fault = answers(200, json.dumps(listed).encode())
+    ask(crds, "healthy")
+
+    def told():
+        condition = operator.wait_condition("healthy", "Collected", "True")
+        return "there are 5 users (member total), but the pages ended" in condition["message"]
+
+    until(told, 30)
+    status = operator.status("healthy")
+    assert status["activeUsers"] == 2
+    assert "provisionedUsers" not in status
+    product.fault = None
+    ask(crds, "healthy")
+    until(lambda: not told(), 30)
+
+
 def test_a_created_secret_is_noticed_without_a_word(stage, crds):
     operator, _ = stage
     operator.wait_condition("no-secret", "Collected", "False", "SecretNotFound")

@@ -185,13 +185,15 @@ def _join_store(
         # They may be about time in which another definition decided who counts.
         found = Facts(ended=found.ended)
     added, refuted = False, found.refuted
-    late: Counter[int] = Counter()  # whom this poll proved active first, by window
+    # Whom a failed poll proved active first, by window; a success settles everything before it.
+    late: Counter[int] | None = Counter() if poll.failure is not None else None
     if found.sure or found.maybe or found.closed:
         added, refutes = _join_users(connection, store, found, late)
         refuted |= refutes
     low, full = _numbers(store.low), _numbers(store.full)
     for window, count in found.low.items():
-        late[window] += max(0, count - low.get(window, 0))
+        if late is not None:
+            late[window] += max(0, count - low.get(window, 0))
         low[window] = max(low.get(window, 0), count)
     for window, count in found.full.items():
         full[window] = min(full.get(window, count), count)
@@ -214,8 +216,7 @@ def _join_store(
             followed=store.followed | followed,
             seen_until_ms=_latest(store.seen_until_ms, seen_until),
             read_until_ms=_latest(store.read_until_ms, read_until),
-            # A success settles everything before it.
-            unsettled=unsettled.joined(store.unsettled, late if poll.failure else {}),
+            unsettled=unsettled.joined(store.unsettled, late or {}),
             selection=(poll.selection if told else None) or store.selection,
             selection_changes=store.selection_changes + anew,
             selection_since_ms=since_ms if told else store.selection_since_ms,
@@ -248,7 +249,7 @@ def _ensure_store(connection: Connection, cycle_id: int, poll: PollRecord) -> Ro
 
 
 def _join_users(
-    connection: Connection, store: Row[Any], found: Facts, late: Counter[int]
+    connection: Connection, store: Row[Any], found: Facts, late: Counter[int] | None
 ) -> tuple[bool, int]:
     """Join the facts of a poll with those held (as ``merge`` does), writing only what changed.
 
@@ -256,7 +257,7 @@ def _join_users(
         connection: An open transaction.
         store: The store.
         found: The facts of the poll.
-        late: Is raised by whom these facts prove active first, by window.
+        late: Is raised by whom these facts prove active first, by window; None: nobody asks.
 
     Returns:
         Whether anything changed, and the windows that this join refutes.
@@ -274,7 +275,7 @@ def _join_users(
             refuted |= sure & found.closed & ~(now_sure | now_maybe)
             refuted |= now_sure & store.closed & ~(sure | maybe)
             joined = sure | now_sure
-            if joined != sure:
+            if late is not None and joined != sure:
                 late.update(unsettled.windows(joined & ~sure, first=not sure))
             possible = join_maybe(maybe, store.closed, now_maybe, found.closed) & ~joined
             if not joined and not possible:
@@ -285,7 +286,7 @@ def _join_users(
         now_sure = found.sure.get(user, 0)
         refuted |= now_sure & store.closed
         possible = join_maybe(0, store.closed, found.maybe.get(user, 0), found.closed) & ~now_sure
-        if now_sure:
+        if late is not None and now_sure:
             late.update(unsettled.windows(now_sure, first=True))
         if now_sure or possible:
             added.append(

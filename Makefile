@@ -73,8 +73,12 @@ CYCLES ?= 2000
 
 .PHONY: soak
 soak: $(READY) ## property tests for long, then simulated years under fire [HISTORIES=20000] [CYCLES=2000] [ARGS="--seed S"]
-	HISTORIES=$(HISTORIES) $(BIN)/pytest --hypothesis-profile=soak --timeout=0 tests/metering tests/ledger
+	HISTORIES=$(HISTORIES) $(BIN)/pytest --hypothesis-profile=soak --timeout=0 tests/metering tests/ledger tests/sources/test_lying_products.py
 	$(BIN)/python -m hack.soak --cycles $(CYCLES) $(ARGS)
+
+.PHONY: months
+months: $(READY) ## which class of number ordinary months get: the table of docs/measurement.md [ARGS="--months 2 --only Never"]
+	$(BIN)/python -m hack.months $(ARGS)
 
 .PHONY: mutation
 mutation: $(READY) ## break each rule of the number once: do the tests notice? [ARGS="facts.py --sample 50"]

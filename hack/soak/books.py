@@ -66,13 +66,16 @@ class Books:
             if not found.must and None not in found.rosters:
                 found.rosters.append(None)
 
-    def compare(self, what: str, at: tuple[int, int, str, str], held: Facts) -> None:
+    def compare(
+        self, what: str, at: tuple[int, int, str, str], held: Facts, *, honest: bool
+    ) -> None:
         """Compare the facts of one store with what its polls have found.
 
         Args:
             what: The store, for people.
             at: Meter, start of the cycle in ms, source, domain.
             held: What the ledger holds.
+            honest: The product does not lie, so that nothing may be refuted.
 
         Raises:
             Violation: A fact is lost, or comes from nowhere.
@@ -85,7 +88,7 @@ class Books:
         need(held.closed & found.closed == found.closed, f"{what}: a closed window is open")
         for window, count in found.low.items():
             need(held.low.get(window, 0) >= count, f"{what}: a count has fallen")
-        need(not held.refuted, f"{what}: refuted, although all that is declared holds")
+        need(not (honest and held.refuted), f"{what}: refuted, although all that is declared holds")
         need(held.roster in found.rosters, f"{what}: the roster is another one")
         found.rosters = [held.roster]
 

@@ -14,12 +14,14 @@ from typing import Any
 
 from hack.proof import contradiction
 from hack.soak.books import Books, read_facts
+from hack.soak.doubt import Asked, Doubt
 from hack.soak.need import need
 from hack.soak.plan import Usage
 from hack.soak.tally import Tally
 from hack.soak.truth import Truth
 from licenseusage.api.source import Source
 from licenseusage.ledger.encoding import load_statement
+from licenseusage.ledger.records import PollRecord
 from licenseusage.metering.bounds import Accuracy, Bounds
 from licenseusage.metering.combine import Combine, Store, evaluate
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle
@@ -45,12 +47,19 @@ class Checker:
         self._statements: dict[tuple[str, int], str] = {}
         self._bounds: dict[tuple[str, int, int], Bounds] = {}
         self.books = Books()
+        self.doubt = Doubt(self.usages.values())
+        self._decided_ms: dict[tuple[str, int], int] = {}
         self._properties = {
             (usage.name, source["name"]): effective(Source.model_validate(source)).properties
             for usage in self.usages.values()
             for source in usage.spec["sources"]
         }
         self._judged: set[tuple[str, str]] = set()
+
+    def kept(self, poll: PollRecord) -> None:
+        """The ledger has kept a poll."""
+        self.books.kept(poll)
+        self.doubt.kept(poll)
 
     # --- what the ledger holds -------------------------------------------------------------------
 
@@ -92,9 +101,11 @@ class Checker:
         what = f"{kind} report {claims['jti']} of {name}, cycle {cycle['index']}"
         known = self.cycles.get((name, start_ms))
         need(known is None or known.end_ms == end_ms, f"{what}: another end than the ledger's")
-        whole = truth.windows(Cycle(cycle["index"], start_ms, end_ms))
+        about = Cycle(cycle["index"], start_ms, end_ms)
+        whole = truth.windows(about)
         count = whole[CYCLE_BIT] if as_of_ms == end_ms else truth.active(start_ms, as_of_ms)
-        accuracy = self.judge(what, claims, count)
+        asked = self._asked(name, about, count, 1000 * claims["iat"])
+        accuracy = self.judge(what, claims, asked)
         self._tally.statements[f"{kind} {accuracy}"] += 1
         for day, said in enumerate(claims["dailyActiveUsers"] or ()):
             if said is None:
@@ -104,18 +115,25 @@ class Checker:
             least = whole[day]
             if as_of_ms < day_end:
                 least = truth.active(day_end - DAY_MS, as_of_ms)
-            need(said <= least, f"{what}: day {day} says {said}, the truth is {least}")
+            told = f"{what}: day {day} says {said}, the truth is {least}"
+            need(said <= least or not asked.lower, told)
             self._tally.statements["day lower bound"] += 1
         if kind == "final":
             self._tally.cycles[accuracy] += 1
 
-    def judge(self, what: str, said: Mapping[str, Any], truth: int) -> str:
+    def judge(self, what: str, said: Mapping[str, Any], asked: Asked) -> str:
         """Compare numbers that are stated with the truth; return their class."""
         accuracy = str(said.get("accuracy"))
         numbers = said.get("activeUsers"), said.get("activeUsersUpperBound")
-        wrong = contradiction(accuracy, *numbers, truth)
+        wrong = contradiction(accuracy, *numbers, asked.truth(*numbers))
         need(wrong is None, f"{what} {wrong}")
         return accuracy
+
+    def _asked(self, name: str, cycle: Cycle, truth: int, until_ms: int) -> Asked:
+        asked = self.doubt.asked(self.usages[name], cycle, until_ms, truth)
+        if self.usages[name].lies:
+            self._tally.notes[f"lies, {asked.words}"] += 1
+        return asked
 
     def _cycle(
         self, connection: sqlite3.Connection, name: str, row: sqlite3.Row, *, thorough: bool
@@ -133,21 +151,25 @@ class Checker:
             need(self._statements[at] == statement, f"cycle {cycle} of {name}: decision changed")
         elif statement is not None:
             self._statements[at] = statement
-            self._decided(name, cycle, statement)
+            self._decided(name, cycle, statement, row["intent_ms"])
         if not settled and not row["wiped"]:
             self._facts_of(connection, name, row["meter_id"], row["id"], cycle)
 
-    def _decided(self, name: str, cycle: Cycle, text: str) -> None:
+    def _decided(self, name: str, cycle: Cycle, text: str, at_ms: int) -> None:
         statement = load_statement(text)
         bounds, truth = statement.bounds, self.truths[name].windows(cycle)
+        self._decided_ms[name, cycle.start_ms] = at_ms
+        asked = self._asked(name, cycle, truth[CYCLE_BIT], at_ms)
         said = {
             "accuracy": str(bounds.stated),
             "activeUsers": bounds.active_users,
             "activeUsersUpperBound": bounds.active_users_upper_bound,
         }
         what = f"decision on cycle {cycle.index} of {name}"
-        need(bounds.accuracy is not Accuracy.CONFLICT, f"{what}: conflict {statement.refuted}")
-        accuracy = self.judge(what, said, truth[CYCLE_BIT])
+        honest = not self.usages[name].lies
+        conflict = bounds.accuracy is Accuracy.CONFLICT
+        need(not (honest and conflict), f"{what}: conflict {statement.refuted}")
+        accuracy = self.judge(what, said, asked)
         self._tally.statements[f"decision {accuracy}"] += 1
         if any(one.traits.removal is Removal.LISTED_ONCE for one in self.usages[name].stores):
             self._tally.notes[f"decided by roster {accuracy}"] += 1
@@ -165,13 +187,16 @@ class Checker:
             at = (meter, cycle.start_ms)
             facts = read_facts(connection, row, at)
             what = f"facts of {name}/{row['source']} in cycle {cycle.index}"
-            self.books.compare(what, (*at, row["source"], row["domain"]), facts)
+            key = (*at, row["source"], row["domain"])
+            self.books.compare(what, key, facts, honest=not usage.lies)
             stores.append(Store(row["domain"], facts, properties, cycle))
         declared = len(usage.shops)
         for missing in range(len(stores), declared):
             stores.append(Store(f"never read {missing}", Facts(), Properties(ids_stable=True)))
         truth = self.truths[name].windows(cycle)
         combine = Combine(usage.spec["combine"])
+        if usage.lies:
+            return  # what is stated is judged; the rules for what is refuted are the ledger's
         for window, count in truth.items():
             self._window(name, cycle, window, evaluate(stores, combine, window), count)
 
@@ -198,8 +223,11 @@ class Checker:
             seen = (name, f"{start_ms} {as_of_ms} {status.get('activeUsers')}")
             if seen not in self._judged:
                 self._judged.add(seen)
-                truth = self.truths[name].active(start_ms, as_of_ms)
-                accuracy = self.judge(f"status of {name}", status, truth)
+                end_ms = _ms(cycle["endTime"])
+                truth = self.truths[name].active(start_ms, min(as_of_ms, end_ms))
+                about = Cycle(cycle["index"], start_ms, end_ms)
+                asked = self._asked(name, about, truth, as_of_ms)
+                accuracy = self.judge(f"status of {name}", status, asked)
                 self._tally.statements[f"status {accuracy}"] += 1
         for ended in status.get("history", ()):
             start_ms, end_ms = _ms(ended["startTime"]), _ms(ended["endTime"])
@@ -207,8 +235,13 @@ class Checker:
             if seen in self._judged:
                 continue
             self._judged.add(seen)
-            truth = self.truths[name].windows(Cycle(ended["index"], start_ms, end_ms))[CYCLE_BIT]
-            accuracy = self.judge(f"history of {name}, cycle {ended['index']}", ended, truth)
+            about = Cycle(ended["index"], start_ms, end_ms)
+            truth = self.truths[name].windows(about)[CYCLE_BIT]
+            told = f"history of {name}, cycle {ended['index']}"
+            asked = self._asked(name, about, truth, self._decided_ms.get((name, start_ms), 1 << 62))
+            if ended["state"] == "Amended" and self.usages[name].lies:
+                continue  # its report is judged, which says when it was made
+            accuracy = self.judge(told, ended, asked)
             self._tally.statements[f"history {ended['state']} {accuracy}"] += 1
 
     def states(self, name: str) -> dict[int, str]:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from hack.soak.draws import clock_error
+from hack.soak.lying import draw_lies
 from hack.soak.people import DAY_MS, HOUR_MS
 from hack.soak.plan import Event, Plan, Usage
 from hack.soak.products import draw_sources
@@ -49,6 +50,8 @@ def draw(seed: str, cycles: int) -> Plan:
         kills=not peaceful,
     )
     for usage in usages:
+        lying = random.Random(f"{seed} lies of {usage.name}")  # noqa: S311 - repeatable
+        draw_lies(lying, usage, start_ms, end_ms)
         plan.events += draw_looks(random_, usage, start_ms, end_ms)
         ends = [at_ms for at_ms in usage.boundaries if start_ms < at_ms < end_ms]
         plan.events += [Event(at_ms, "boundary", usage.name) for at_ms in ends]

@@ -49,7 +49,7 @@ def run(seed: str, cycles: int, folder: Path | None = None) -> Tally:
 
 def play(plan: Plan, folder: Path | None = None) -> Tally:
     """Run a history as planned; see `run`."""
-    _quiet()
+    quiet()
     _defects.clear()
     shared = Path("/dev/shm")  # noqa: S108 - the kernel's, in memory
     place = folder or Path(
@@ -101,7 +101,8 @@ class History:
             signing_key=vendors.key(f"installation {plan.seed}"),
             spread_seconds=plan.spread_seconds,
             asked=self.checker.books.asked,
-            kept=self.checker.books.kept,
+            kept=self.checker.kept,
+            heard=self.checker.doubt.heard,
             api_down=self._api_down,
         )
         self.process: Process | None = None
@@ -377,7 +378,7 @@ def random_pause(random_: random.Random) -> int:
     return random_.randrange(1, longest)
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Keep nothing of the logs but defects."""
 
     def note(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:  # noqa: ANN401

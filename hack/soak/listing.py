@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import cast
 
+from hack.soak.heard import Heard
+from hack.soak.lies import GROUP, Lie, Told, tell
+from hack.soak.need import need
 from hack.soak.people import SECOND_MS, Shown, Store
 from hack.soak.tally import Tally
 from hack.soak.timeline import World
@@ -23,6 +26,7 @@ from licenseusage.sources.definition import EffectiveSource, Pair
 from licenseusage.sources.failures import PollError, Reason, UnreachableError
 from licenseusage.sources.fetch import Session
 from licenseusage.sources.poll import PollRequest, PollResult, Target
+from licenseusage.sources.said import NOTHING, in_headers
 
 FAULTS = (
     "refused", "timeout", "error500", "throttled", "unauthorized", "signInPage", "cutOff",
@@ -56,6 +60,35 @@ class Fault:
     chance: float
 
 
+def _item(row: Shown) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "key": row.key,
+        "last": row.stamp_ms,
+        "created": row.created_ms,
+        "group": GROUP if row.excluded else "staff",
+    }
+
+
+def _nothing(_listed: int) -> dict[str, object]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """How a product words its answers.
+
+    Attributes:
+        items: Member that holds the list.
+        item: What it shows of one user.
+        beside: Members beside the list, given how many users there are.
+    """
+
+    items: str = "users"
+    item: Callable[[Shown], dict[str, object]] = _item
+    beside: Callable[[int], dict[str, object]] = _nothing
+
+
 @dataclass(slots=True)
 class Shop:
     """What answers for one source.
@@ -63,12 +96,35 @@ class Shop:
     Attributes:
         slowness_ms: Greatest time that one page takes.
         faults: When it misbehaves.
+        lies: When its answers are not true.
     """
 
     store: Store
     paging: Paging
     slowness_ms: int
     faults: tuple[Fault, ...] = ()
+    face: Face = Face()
+    lies: tuple[Lie, ...] = ()
+
+    def answer(
+        self, query: Mapping[str, str], at_ms: int
+    ) -> tuple[dict[str, object], Told, list[Shown]]:
+        """Return a page as it is at an instant: the document, what it is cut from, its rows."""
+        cursor = self.paging.kind == "KeyCursor"
+        told = tell(self.lies, self.store, at_ms, next_is_cursor=cursor)
+        rows, beside = told.rows, {**self.face.beside(len(told.rows)), **told.beside}
+        match self.paging.kind:
+            case "KeyCursor":
+                rows = sorted((r for r in rows if r.id > query.get("after", "")), key=_by_id)
+                more = rows[self.paging.size - 1].id if len(rows) > self.paging.size else None
+                rows, beside = rows[: self.paging.size], {**beside, "next": more}
+            case "Moving":
+                rows = sorted(rows, key=_by_stamp)
+            case "NewestFirst":
+                rows = sorted(rows, key=_by_stamp, reverse=True)
+        if "limit" in query:
+            rows = rows[_first(query) :][: int(query["limit"])]
+        return {self.face.items: [self.face.item(row) for row in rows], **beside}, told, rows
 
     def fault(self, random_: random.Random, at_ms: int) -> str | None:
         """What goes wrong with a request at an instant; None: nothing."""
@@ -97,8 +153,10 @@ class Pods:
     Attributes:
         skew_ms: The largest clock difference that any answer allows for.
         bytes: Content received.
+        said: What the head of the last answer says of the size of the list.
         started_ms: Just before the first request.
         fault: What goes wrong with this poll; None: nothing.
+        heard: What was read, for who judges.
     """
 
     def __init__(
@@ -114,7 +172,9 @@ class Pods:
         self._clock, self._true_ms = clock, true_ms
         self._pages = 0
         self.skew_ms = self.bytes = 0
+        self.said = NOTHING
         self.started_ms: int | None = None
+        self.heard = Heard(true_ms)
         self.fault = shop.fault(random_, true_ms)
         quick = random_.random() < 0.5
         self._most_ms = min(shop.slowness_ms, 50) if quick else shop.slowness_ms
@@ -152,7 +212,12 @@ class Pods:
             declared_s=self._source.guarantees.clock_skew_seconds,
         )
         self.skew_ms = max(self.skew_ms, skew)
-        yield self._content(json.dumps(self._page(asked, fault)).encode(), fault)
+        document: dict[str, object] = {self._shop.face.items: []}
+        if fault != "emptyList":
+            document, told, rows = self._shop.answer(asked, self._true_now_ms)
+            self.said = in_headers(told.headers)
+            self.heard.page(rows, told, begins="after" not in asked and not _first(asked))
+        yield self._content(json.dumps(document).encode(), fault)
         self._pass_time()
 
     def _content(self, body: bytes, fault: str | None) -> Iterator[bytes]:
@@ -165,25 +230,6 @@ class Pods:
             raise PollError(Reason.ANSWER_TRUNCATED, "the connection was closed.")
         self.bytes += len(body)
         yield body
-
-    def _page(self, query: Mapping[str, str], fault: str | None) -> dict[str, object]:
-        if fault == "emptyList":
-            return {"users": []}
-        rows, paging = self._shop.store.rows(self._true_now_ms), self._shop.paging
-        match paging.kind:
-            case "OnePage":
-                return {"users": [_item(row) for row in rows]}
-            case "KeyCursor":
-                rows = sorted((r for r in rows if r.id > query.get("after", "")), key=_by_id)
-                page = rows[: paging.size]
-                more = page[-1].id if len(rows) > len(page) else None
-                return {"users": [_item(row) for row in page], "next": more}
-            case "Moving":
-                rows = sorted(rows, key=_by_stamp)
-            case "NewestFirst":
-                rows = sorted(rows, key=_by_stamp, reverse=True)
-        first = int(query.get("offset", "0"))
-        return {"users": [_item(row) for row in rows[first : first + int(query["limit"])]]}
 
     def _refuse(self, fault: str | None) -> None:
         match fault:
@@ -229,10 +275,12 @@ class SimulatedWorkers:
         random_: random.Random,
         tally: Tally,
         boundary: Callable[[str], None],
+        heard: Callable[[tuple[str, str], PollResult, Heard], None],
     ) -> None:
-        """Take the products, by product id and source."""
+        """Take the products, by product id and source; ``heard`` is told what each poll read."""
         self._world, self._clock, self._shops = world, clock, shops
         self._random, self._tally, self._boundary = random_, tally, boundary
+        self._heard = heard
 
     async def poll(self, request: PollRequest) -> PollResult:
         """Perform one poll; its result comes when the simulated poll ends."""
@@ -241,6 +289,17 @@ class SimulatedWorkers:
         shop = self._shops[request.product, request.source.name]
         pods = Pods(shop, request.source, self._random, clock, true_ms)
         result = _Collection(request, clock, pods).perform()
+        heard, asked = pods.heard, (request.product, request.source.name)
+        heard.ended_ms = true_ms + clock.passed_ms
+        heard.whole = result.complete
+        self._heard(asked, result, heard)
+        seen = f"poll of {request.product} at {true_ms}"
+        need(
+            not (heard.evident and result.complete),
+            f"{seen}: an answer that shows that it is not whole is taken for complete",
+        )
+        for lie in shop.lies:
+            self._tally.lies[lie.kind] += lie.now(true_ms)
         if pods.fault is not None:
             self._tally.faults[f"poll {pods.fault}"] += 1
         outcome = "failed" if result.failure else "complete" if result.complete else "incomplete"
@@ -250,8 +309,8 @@ class SimulatedWorkers:
         return result
 
 
-def _item(row: Shown) -> dict[str, object]:
-    return {"id": row.id, "key": row.key, "last": row.stamp_ms, "created": row.created_ms}
+def _first(query: Mapping[str, str]) -> int:
+    return int(query.get("offset", "0"))
 
 
 def _by_id(row: Shown) -> str:

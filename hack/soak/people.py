@@ -6,7 +6,7 @@ of cycles, where numbers are won and lost.
 """
 
 import random
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -74,28 +74,57 @@ class Account:
         """Whether the account is in the list."""
         return self.created_ms <= at_ms < self.removed_ms
 
-    def stamp(self, at_ms: int) -> int | None:
-        """The last activity that the product shows, before it is rounded."""
+    def stamp(self, at_ms: int, forgotten: tuple[int, int] | None = None) -> int | None:
+        """The last activity that the product shows, before it is rounded.
+
+        Args:
+            at_ms: When it is looked at.
+            forgotten: Since its end the product is what it was at its beginning: a backup.
+        """
         count = bisect_right(self.writes, at_ms, key=lambda one: one[0])
+        if forgotten is not None and at_ms >= forgotten[1]:
+            first, last = (bisect_left(self.writes, at, key=_written) for at in forgotten)
+            count = first if count <= last else count
         return self.writes[count - 1][1] if count else None
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One row of the list."""
+    """One row of the list.
+
+    Attributes:
+        key: Number of the account, whatever it is called.
+        excluded: Its user is in a group that does not count.
+    """
 
     id: str
     key: int
     stamp_ms: int | None
     created_ms: int
+    excluded: bool = False
 
 
 class Store:
     """The accounts of one product, or of one of its stores."""
 
-    def __init__(self, traits: Traits, accounts: Sequence[Account], names: "Names") -> None:
-        """Take what was drawn."""
+    def __init__(
+        self,
+        traits: Traits,
+        accounts: Sequence[Account],
+        names: "Names",
+        moved: dict[int, int] | None = None,
+    ) -> None:
+        """Take what was drawn.
+
+        Args:
+            traits: What the product is like.
+            accounts: In the order of creation.
+            names: What people are called.
+            moved: Person -> when he came into an excluded group.
+        """
         self.traits, self.accounts, self._names = traits, tuple(accounts), names
+        self.moved = {} if moved is None else moved
+        self.forgotten: tuple[int, int] | None = None
 
     def rows(self, at_ms: int) -> list[Shown]:
         """The list as it is shown at an instant, in the order of creation."""
@@ -104,11 +133,12 @@ class Store:
         for number, account in enumerate(self.accounts):
             if not account.listed(at_ms):
                 continue
-            stamp = account.stamp(at_ms)
+            stamp = account.stamp(at_ms, self.forgotten)
             shown = None if stamp is None else stamp // step * step
             name = self._names.of(account.person, at_ms)
             created = account.created_ms // step * step
-            found.append(Shown(name, number, shown, created))
+            excluded = self.moved.get(account.person, _FOREVER) <= at_ms
+            found.append(Shown(name, number, shown, created, excluded))
         return found
 
     def active(self, from_ms: int, to_ms: int) -> set[int]:
@@ -118,6 +148,10 @@ class Store:
             for account in self.accounts
             if bisect_right(account.acts, to_ms - 1) > bisect_right(account.acts, from_ms - 1)
         }
+
+
+def _written(write: tuple[int, int]) -> int:
+    return write[0]
 
 
 class Names:

@@ -46,6 +46,11 @@ class Usage:
         return str(self.spec["product"])
 
     @property
+    def lies(self) -> bool:
+        """Whether its product lies."""
+        return any(shop.lies for shop in self.shops.values())
+
+    @property
     def stores(self) -> list[Store]:
         """Every store of it."""
         return [shop.store for shop in self.shops.values()]

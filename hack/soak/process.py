@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import event
 
 from hack.soak.cluster import Cluster, SimulatedKube
+from hack.soak.heard import Heard
 from hack.soak.listing import Shop, SimulatedWorkers
 from hack.soak.tally import Tally
 from hack.soak.timeline import World, WrongClock
@@ -47,6 +48,7 @@ from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import PollRecord
 from licenseusage.reports.content import OperatorInfo
 from licenseusage.reports.keys import SigningKey
+from licenseusage.sources.poll import PollResult
 from licenseusage.sources.worker import Workers
 
 NAMESPACE = "licenseusage-system"
@@ -151,6 +153,7 @@ class Estate:
         folder: Of the ledger's files, one folder per process.
         asked: Told of each poll before the ledger is.
         kept: Told of each poll that the ledger has kept.
+        heard: Told what each poll of a product and source has read, and what came of it.
         api_down: Whether the API server is away.
     """
 
@@ -167,6 +170,7 @@ class Estate:
     spread_seconds: int
     asked: Callable[[PollRecord], None]
     kept: Callable[[PollRecord], None]
+    heard: Callable[[tuple[str, str], PollResult, Heard], None]
     api_down: Callable[[], bool]
 
 
@@ -326,7 +330,7 @@ class Process:
             random_bytes=random_.randbytes,
         )
         workers = SimulatedWorkers(
-            estate.world, clock, estate.shops, random_, estate.tally, boundary
+            estate.world, clock, estate.shops, random_, estate.tally, boundary, estate.heard
         )
 
         def permille() -> int:

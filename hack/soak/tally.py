@@ -14,6 +14,7 @@ class Tally:
         statements: Statements compared with the truth, by kind and class.
         polls: Polls by outcome.
         faults: Faults injected, by kind.
+        lies: Polls to which a product lied, by kind.
         boundaries: Effect boundaries that processes passed, by name.
         kills: Processes killed, by the boundary they were at.
         documents: Documents at the receiver, by kind.
@@ -25,6 +26,7 @@ class Tally:
     statements: Counter[str] = field(default_factory=Counter)
     polls: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    lies: Counter[str] = field(default_factory=Counter)
     boundaries: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
     documents: Counter[str] = field(default_factory=Counter)
@@ -43,6 +45,7 @@ class Tally:
             "statements": self.statements,
             "polls": self.polls,
             "faults": self.faults,
+            "lies": self.lies,
             "boundaries": self.boundaries,
             "kills": self.kills,
             "documents": self.documents,

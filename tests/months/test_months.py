@@ -1,0 +1,39 @@
+"""Ordinary months: what happens in every installation takes no number away."""
+
+from hack.months.promises import broken
+from hack.months.run import Final, Size, finals
+from hack.months.scenario import OUTAGES, Scenario, scenarios
+from hack.months.table import markdown, mean_width, shares
+from licenseusage.metering.bounds import Accuracy
+
+NIGHTLY = OUTAGES[1]
+SMALL = Size(months=2, people=20, interval_minutes=180, days=3)
+
+
+def test_calm_months_are_exact():
+    found = finals(Scenario("OpenCloud", "ListedOnce"), SMALL)
+    assert [final.accuracy for final in found] == [Accuracy.EXACT] * 2
+    assert all(final.lower == final.truth > 5 for final in found)
+
+
+def test_months_without_a_bound_are_told():
+    scenario = Scenario("OpenCloud", "ListedOnce", NIGHTLY)
+    found = [Final(Accuracy.LOWER_BOUND, 3, None, 4), Final(Accuracy.UNKNOWN, None, None, 4)]
+    unknown, unbounded = broken(scenario, found)
+    assert "1 of 2 months are Unknown" in unknown
+    assert "2 of 2 months have no upper bound" in unbounded
+
+
+def test_the_table_has_a_row_for_each_installation():
+    found = [Final(Accuracy.EXACT, 3, 3, 3), Final(Accuracy.BOUNDED, 3, 6, 4)]
+    assert shares(found) == {Accuracy.EXACT: 0.5, Accuracy.BOUNDED: 0.5}
+    assert mean_width(found) == 1.5
+    *_, row = markdown({Scenario("OpenCloud", "Never", NIGHTLY, 1): found}).splitlines()
+    assert row == (
+        "| OpenCloud | Never | 22:00 to 24:00 every night | 1 | 0 | 50 % | 50 % | 0 % | 0 % | 1.5 |"
+    )
+
+
+def test_no_installation_is_listed_twice():
+    words = [one.words for one in scenarios()]
+    assert len(words) == len(set(words)) > 20

@@ -29,7 +29,7 @@ class User(NamedTuple):
 
 USERS = [
     User("the image's own user", 65532, 65532, 65532),
-    User("a uid of the cluster's choice", 1_000_730_000, 0, 1_000_730_000),
+    User("a uid of the cluster's choice", 1_000_730_000, 65532, 1_000_730_000),
 ]
 
 

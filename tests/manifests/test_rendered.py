@@ -175,7 +175,7 @@ def test_the_documented_memory_is_that_of_the_deployment():
 
 
 @pytest.mark.parametrize("folder", ["base", "maintenance"])
-def test_no_user_is_pinned_but_root_is_refused(folder, kustomize):
+def test_no_user_is_pinned_but_root_and_its_group_are_refused(folder, kustomize):
     (pod,) = [
         item["spec"]["template"]["spec"] if item["kind"] == "Deployment" else item["spec"]
         for item in kustomize(folder)
@@ -183,9 +183,10 @@ def test_no_user_is_pinned_but_root_is_refused(folder, kustomize):
     ]
     context = pod["securityContext"]
     assert context["runAsNonRoot"] is True
-    assert not {"runAsUser", "runAsGroup"} & (
-        context.keys() | pod["containers"][0]["securityContext"].keys()
-    )
+    assert not {"runAsUser", "runAsGroup"} & context.keys()
+    own = pod["containers"][0]["securityContext"]
+    assert "runAsUser" not in own
+    assert own["runAsGroup"] == 65532
 
 
 def test_a_volume_goes_over_to_another_user(kustomize):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hack.nats import NatsServer
+from licenseusage.api.source import Source
 from licenseusage.sources.poll import Credentials, Limits, Target
 from licenseusage.sources.presets import effective
 from tests.controller.stage import Authority
@@ -113,6 +114,32 @@ def test_nobody_listening_is_told_with_the_address(nats_server):
     assert "connection refused" in result.failure.message
     assert "Source events, pod-0: 127.0.0.1:" in result.failure.message
     assert result.seconds < 3
+
+
+@pytest.mark.parametrize(
+    ("place", "setting"),
+    [
+        ({"pods": {"selector": {}, "port": 4222, "scheme": "NATS"}}, "pods.port"),
+        ({"service": {"name": "nats", "port": 4222, "scheme": "NATS"}}, "service.port"),
+        ({"endpoint": "nats"}, "the endpoint's address"),
+    ],
+)
+def test_the_setting_to_check_is_that_of_the_place_that_was_asked(nats_server, place, setting):
+    reader = Reader(nats_server)
+    nats_server.stop()
+    asked = {"name": "events", "preset": "OpenCloudEvents"} | place
+    reader.request["source"] = effective(Source.model_validate(asked))
+    assert f"Check {setting}, NetworkPolicies" in reader.poll().failure.message
+
+
+def test_the_addresses_of_an_endpoint_are_tried_one_after_the_other(broker):
+    asked = {"name": "events", "preset": "OpenCloudEvents", "endpoint": "nats"}
+    reader = Reader(broker.server, source=effective(Source.model_validate(asked)))
+    broker.publish(message("a", ago(5)))
+    dead = Target("127.0.0.1", 1, "NATS", "endpoint nats")
+    assert reader.poll(targets=(dead, reader.target)).failure is None
+    none = reader.poll(targets=(dead, dead))
+    assert "none of 2 addresses answered" in none.failure.message
 
 
 def test_another_pod_is_asked_if_one_cannot_be_reached(broker):

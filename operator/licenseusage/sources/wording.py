@@ -7,6 +7,7 @@ _OF_ENDPOINTS = {
     "pods.scheme": "the endpoint's scheme",
     "pods.tls.caSecretRef": "the endpoint's ca",
     "pods.tls.serverName": "the endpoint's serverName",
+    "ready pods": "addresses",
 }
 
 

@@ -86,6 +86,32 @@ def test_a_lost_identity_becomes_a_new_installation_that_says_so(counted):
     assert [verdict for _, verdict in counted.vendor.finals()] == ["Accepted"]
 
 
+def test_what_the_former_installation_signed_still_arrives_and_is_not_said_again(counted):
+    (interim,) = reports(counted)
+    counted.travel(FIRST + 4 * DAY, vendor_endpoint="https://127.0.0.1:9")  # nobody is there
+    (final,) = until(counted.finals, 60)
+    assert final["status"].get("delivery") != "Accepted"
+    kubectl(counted, "delete", "secret", "licenseusage-identity")
+    listed = kubectl(counted, "get", "usagereports", "-o", "json").stdout
+    create_new(counted, "identity", "--replaces", "-", stdin=listed)
+
+    counted.travel(FIRST + 5 * DAY)  # the next interim is due
+    (arrived,) = until(lambda: counted.accepted(1), 60)
+    assert arrived["spec"]["token"] == final["spec"]["token"]
+    new = until(
+        lambda: [
+            one
+            for one in reports(counted)
+            if one.envelope.installation != interim.envelope.installation
+        ],
+        60,
+    )
+    # The new chain begins with the cycle that runs: the ended one was stated.
+    assert {(one.content.kind, one.content.cycle.index) for one in new} == {(Kind.INTERIM, 1)}
+    assert len(counted.finals()) == 1
+    assert [token for token, _ in counted.vendor.finals()] == [final["spec"]["token"]]
+
+
 def test_a_lost_pseudonym_key_neither_unites_people_nor_counts_them_twice(counted):
     secret = json.loads(
         kubectl(counted, "get", "secret/licenseusage-pseudonym", "-o", "json").stdout

@@ -98,6 +98,17 @@ def test_a_server_without_jetstream_says_so(nats_program, tmp_path):
     assert "has no JetStream" in failure.message
 
 
+def test_another_server_of_a_cluster_is_asked_if_one_has_no_jetstream(
+    broker, nats_program, tmp_path
+):
+    broker.publish(message("a", ago(5)))
+    with NatsServer(tmp_path / "without", program=nats_program, jetstream=None) as server:
+        without = Target("127.0.0.1", server.port, "NATS", "pod-1")
+        reader = Reader(broker.server)
+        result = reader.poll(targets=(without, reader.target))
+    assert (result.failure, result.target) == (None, "pod-0")
+
+
 @pytest.mark.parametrize("retention", ["workqueue", "interest"])
 def test_a_queue_is_no_log(nats_server, retention):
     Broker(nats_server).create(retention=retention)

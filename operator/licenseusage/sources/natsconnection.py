@@ -239,8 +239,9 @@ class NatsConnection:
         )
 
     def unavailable(self) -> PollError:
-        """Return what it means that nobody answers for JetStream."""
-        return PollError(
+        """Return what it means that nobody answers for JetStream; another server may."""
+        kind = PollError if self.told else UnreachableError
+        return kind(
             Reason.JETSTREAM_UNAVAILABLE,
             f"{self.address} has no JetStream (switched off, starting, without a leader, or not "
             "for this account). Check pods.port, the server's configuration and its log.",

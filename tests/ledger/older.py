@@ -4,8 +4,26 @@ import sqlite3
 from contextlib import closing
 
 
+def fifth_schema(path):
+    """Make a ledger as the fifth schema had it."""
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute("drop table refutations")
+        for table, column in (
+            ("stores", "listed"),
+            ("stores", "doubted_ms"),
+            ("stores", "declaration"),
+            ("rosters", "start_at_ms"),
+            ("rosters", "last_at_ms"),
+            ("rosters", "idle_at_ms"),
+            ("rosters", "listing"),
+        ):
+            older.execute(f"alter table {table} drop column {column}")
+        older.execute("update ledger set schema_version = 5")
+
+
 def third_schema(path):
     """Make a ledger as the third schema had it."""
+    fifth_schema(path)
     with closing(sqlite3.connect(path)) as older, older:
         for column in ("read_until_ms", "unsettled"):
             older.execute(f"alter table stores drop column {column}")

@@ -167,7 +167,7 @@ BREAKS = {
         "whose facts were deleted",
     ),
     "an unknown word on a roster": (
-        "insert into roster_users values (1, x'00000000000000000000000000000000', 9)",
+        "insert into roster_users values (1, x'00000000000000000000000000000000', 128)",
         "facts",
         "unknown word",
     ),

@@ -12,12 +12,14 @@ from sqlalchemy import select
 
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import DeclaredSource, MeterKey, StoreKey
+from licenseusage.ledger.refutations import judged, refuted_of
 from licenseusage.ledger.schema import cycles, facts, stores
 from licenseusage.metering.combine import Combine, Store, evaluate
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
 from licenseusage.metering.facts import Facts, merge
 from licenseusage.metering.known import Known, intersected, tallied, united
 from licenseusage.metering.properties import Removal
+from licenseusage.metering.refuting import refuted_by, seen_in
 from tests.ledger.conftest import (
     CYCLE,
     END,
@@ -104,14 +106,28 @@ def test_the_ledger_counts_as_the_pure_rules_do(shared, history, combine):
     shared.keep_terms(meter, TERMS, START)
     known: dict[StoreKey, Facts] = {}
     for each in polls:
-        shared.record_poll(replace(each, meter_id=meter), each.ended_ms)
-        held = known.get(each.store, Facts())
-        known[each.store] = merge(held, each.facts[CYCLE])
+        decides = shared.record_poll(replace(each, meter_id=meter), each.ended_ms)
+        held, found = known.get(each.store, Facts()), each.facts[CYCLE]
+        # A closing poll that contradicts what is declared only names people, and is repeated.
+        known[each.store] = merge(held, found if decides else Facts(found.sure, low=found.low))
 
+    found = shared.refuted(meter)
     pure = [
-        Store(source.store.domain, known.get(source.store, Facts()), source.properties, CYCLE)
+        Store(
+            source.store.domain,
+            known.get(source.store, Facts()),
+            judged(source.properties, refuted_of(found, source.store.source, "")),
+            CYCLE,
+        )
         for source in declared_stores
     ]
+    in_order = polls == sorted(polls, key=lambda each: each.started_ms)
+    for source in declared_stores:
+        if source.store in known and in_order:
+            seen = seen_in(CYCLE, source.properties, known[source.store])
+            refuted = refuted_by(source.properties, seen).keys()
+            told = {one.guarantee for one in found if one.source == source.store.source}
+            assert refuted <= told
     stated = shared.statement(meter, CYCLE, sources=declared_stores, combine=combine, as_of_ms=END)
     assert stated.bounds == evaluate(pure, combine)
     removed = sum(why.users for why in stated.uncertainty if why.reason == "RemovedUsers")
@@ -146,7 +162,7 @@ A, A2 = STORES[0].store, STORES[1].store
         (Combine.UNION, {"ada": START}, {"ada": END + 2}, (1, 1, False)),
         (Combine.SAME, {"ada": END + 1, "ben": START}, {"ben": START}, (1, 1, False)),
         (Combine.SAME, {"ada": END + 1}, {"ada": END + 2}, (0, 1, False)),
-        (Combine.SAME, {"ada": START}, {"ben": START}, (2, 0, True)),
+        (Combine.SAME, {"ada": START}, {"ben": START}, (0, None, False)),
     ],
 )
 def test_two_stores_of_one_domain(ledger, combine, one, two, expected):

@@ -21,6 +21,7 @@ from licenseusage.ledger.joining import united
 from licenseusage.ledger.logs import log_states
 from licenseusage.ledger.merging import join_ledgers, merge_ledgers
 from licenseusage.ledger.records import CycleState, MeterKey, StoreKey, Subscribed
+from licenseusage.ledger.rosters import LISTED, OPEN
 from licenseusage.metering.coverage import Interval
 from licenseusage.metering.events import Hole, LogPosition, LogReading, Range
 from tests.ledger import book
@@ -222,7 +223,7 @@ def test_of_closing_polls_the_earliest_counts_whoever_read_it():
         for at, names in ((CLOSING, ("ada", "bob")), (CLOSING + HOUR_MS, ("bob", "cleo")))
     )
     words, rows = roster_of(first, second)
-    assert words == {"ada": 2, "bob": 2}
+    assert words == {"ada": OPEN, "bob": OPEN | LISTED, "cleo": LISTED}
     assert {row[4] for row in rows} == {first.started_ms - first.clock_skew_ms}
     assert roster_of(second, first) == (words, rows)
 
@@ -231,7 +232,7 @@ def test_what_closing_polls_of_one_moment_listed_is_united():
     both = [
         poll(CLOSING, {name: END + 1}, store=LOGS, properties=LISTED_ONCE) for name in NAMES[:2]
     ]
-    assert roster_of(*both)[0] == {"ada": 2, "bob": 2}
+    assert roster_of(*both)[0] == {"ada": OPEN | LISTED, "bob": OPEN | LISTED}
 
 
 def test_whom_only_a_cut_poll_named_is_not_part_of_the_number_at_an_earlier_time():
@@ -410,9 +411,9 @@ class TestFiles:
             record = ledger.cycles(1)[-1]
             assert record.state is CycleState.FINAL
             assert record.statement.bounds.lower == 3
-            assert ledger.statement(1, CYCLE, sources=[declared()], as_of_ms=END).bounds.conflict, (
-                "who was proved active there is ruled out here"
-            )
+            found = ledger.statement(1, CYCLE, sources=[declared()], as_of_ms=END)
+            assert (found.bounds.lower, found.bounds.upper) == (3, None)
+            assert "the list lost 1 of" in found.refuted[0], "who was active there is not listed"
             assert [item.state.value for item in ledger.reports(1)] == ["Accepted", "Accepted"]
         assert {one.level for one in check_ledger(path)} == {Level.GOOD}
 

@@ -253,14 +253,17 @@ def test_users_that_may_be_removed_are_said(ledger):
     assert ledger.store_states(1, CYCLE)[GRAPH].ended >> CYCLE_BIT & 1
 
 
-def test_a_conflict_is_stated_as_unknown_and_names_what_is_refuted(ledger):
+def test_what_is_refuted_is_named_and_what_does_not_rest_on_it_is_stated(ledger):
     ledger.record_poll(poll(START + HOUR_MS, {"ada": START}), START + HOUR_MS)
-    ledger.record_poll(poll(CLOSING, {"ben": START}), CLOSING)
+    for at in (CLOSING, CLOSING + MINUTE_MS):
+        ledger.record_poll(poll(at, {"ben": START}), at)
     found = stated(ledger, as_of_ms=END)
-    assert found.active_text == "unknown"
-    assert (found.bounds.active_users, found.bounds.active_users_upper_bound) == (None, None)
-    assert "source graph" in found.refuted[0]
-    assert "removal: Never" in found.words
+    assert found.active_text == "≥1"
+    assert found.unbounded == ("RosterMissing",)
+    assert found.refuted[0].startswith(
+        "source graph: the list lost 1 of 1 users; removal: Never says it loses nobody."
+    )
+    assert "RemovalNever" not in found.assumptions
 
 
 def test_later_polls_of_closed_windows_write_no_more_users(ledger):
@@ -357,13 +360,21 @@ class TestDays:
         ledger.record_poll(partial, at)
         assert stated(ledger, as_of_ms=at + 2000).daily == (None, 0)
 
-    def test_a_day_whose_facts_contradict_each_other_is_not_known(self, ledger):
+    def test_a_day_of_a_list_that_lost_somebody_counts_those_still_listed(self, ledger):
         ledger.record_poll(poll(START + HOUR_MS, {"ada": START, "ben": START}), START)
         at = START + DAY_MS + HALF
         ledger.record_poll(poll(at, {"ben": START}), at)  # where is ada?
-        assert stated(ledger, as_of_ms=at + 2000).daily == (None, 0)
+        assert stated(ledger).daily == (1, 0)
+        assert stated(ledger).active_text == "1 so far"
+        assert "the list lost 1 of 2 users" in stated(ledger).refuted[0]
+
+    def test_a_day_on_which_a_value_went_back_is_not_known(self, ledger):
+        ledger.record_poll(poll(START + HOUR_MS, {"ada": START, "ben": START}), START)
+        at = START + DAY_MS + HALF
+        ledger.record_poll(poll(at, {"ben": START, "ada": START - DAY_MS}), at)
+        assert stated(ledger).daily == (None, 0)
         assert stated(ledger).active_text == "2 so far"
-        assert "source graph" in stated(ledger).refuted[0]
+        assert "came to be shown" in stated(ledger).refuted[0]
 
     def test_the_running_day_is_so_far(self, ledger):
         at = START + DAY_MS + HOUR_MS

@@ -129,7 +129,8 @@ def test_incomplete_polls_are_no_part_of_a_roster(ledger):
 def test_somebody_seen_only_by_a_failed_poll_takes_the_upper_bound_away(ledger):
     cut = listed(START + HOUR_MS, {"eve": START}, complete=False)
     cut = replace(cut, failure=failed(START + HOUR_MS).failure)
-    record(ledger, *month(("ada",)), cut, listed(CLOSING, idle=("ada",)))
+    record(ledger, *month(("ada",)), cut)
+    record(ledger, *(listed(at, idle=("ada",)) for at in (CLOSING, CLOSING + MINUTE_MS)))
     found = stated(ledger)
     assert found.unbounded == ("UnlistedUsers",)
     assert found.words == (
@@ -204,12 +205,20 @@ def test_polls_recorded_twice_change_nothing(ledger):
     assert (before.lower, before.upper) == (0, 1)
 
 
-def test_somebody_active_and_proved_inactive_is_a_conflict_that_names_the_source(ledger):
-    seen = listed(START + HOUR_MS, {"ada": START + MINUTE_MS})
-    record(ledger, *month(("ada",)), seen, listed(CLOSING, idle=("ada",)))
+def test_a_value_that_went_back_counts_no_more_and_takes_the_upper_bound_away(ledger):
+    seen = listed(START + HOUR_MS, {"ada": START + MINUTE_MS, "ben": START}, ("cleo",))
+    polls = month(("ada", "ben", "cleo"))
+    record(ledger, polls[0], seen, *polls[1:])
+    for at in (CLOSING, CLOSING + MINUTE_MS):
+        record(ledger, listed(at, {"ben": START}, ("ada", "cleo")))
     found = stated(ledger)
-    assert found.bounds.accuracy is Accuracy.CONFLICT
-    assert "source graph: somebody seen active is proved inactive" in found.words
+    assert (found.bounds.lower, found.bounds.upper) == (1, None)
+    assert found.unbounded == ("ActivityLost",)
+    assert found.refuted[0].startswith(
+        "source graph: 1 user was seen active, and was shown later with an earlier last activity "
+        "or none; lagSeconds: 60 says that this cannot be. No upper bound."
+    )
+    assert "RemovalListedOnce" not in found.assumptions
 
 
 def test_no_upper_bound_once_removals_are_no_longer_declared_to_be_seen(ledger):

@@ -9,8 +9,9 @@ import pytest
 
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.combine import Combine, Store, evaluate, evaluate_facts
-from licenseusage.metering.cycles import CYCLE_BIT
+from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
 from licenseusage.metering.facts import Facts, ImpossibleStampError, Row, list_facts, merge
+from licenseusage.metering.properties import Guarantee
 from tests.metering import translate
 from tests.metering.oracle.bounds import ListSpec, Poll
 
@@ -42,7 +43,8 @@ def test_union_of_values_is_no_lower_bound_where_ids_are_renamed():
 
 def test_union_of_values_is_no_lower_bound_where_names_are_swapped():
     polls = [poll(40, ("bob", 35), ("robert", 10)), poll(56, ("robert", 35), ("bob", 10))]
-    assert stated(polls)[0] == 2  # both ids, one person active
+    # One person was active. That bob's value went back shows that something is false.
+    assert stated(polls) == (1, None, Accuracy.LOWER_BOUND)
     assert stated(polls, ListSpec(id_stable=False)) == (1, 1, Accuracy.EXACT)
 
 
@@ -193,26 +195,40 @@ def test_days_after_an_outage_are_bounded_where_a_later_day_hides_them():
 
 
 def test_a_user_seen_active_and_missing_at_the_close_refutes_what_is_declared():
-    gone = facts([poll(40, ("a", 35)), poll(56, ("b", 40))])
-    bounds = evaluate_facts(gone, translate.properties(ListSpec()))
-    assert bounds.accuracy is Accuracy.CONFLICT
-    assert (bounds.active_users, bounds.active_users_upper_bound) == (None, None)
+    """He was removed, or he is the other one now: whichever it is, one of them was active."""
+    polls = [poll(24, ("a", None)), poll(40, ("a", 35)), poll(56, ("b", 40))]
+    gone = facts(polls)
+    left = translate.judged(ListSpec(), gone, roster_gap_ms=4 * DAY_MS)
+    assert left.refuted == {Guarantee.REMOVAL_NEVER}
+    bounds = evaluate_facts(gone, left, cycle=translate.CYCLE)
+    assert (bounds.lower, bounds.upper) == (1, 2)
     forgets = translate.properties(ListSpec(kept=0))
     assert evaluate_facts(gone, forgets).accuracy is Accuracy.LOWER_BOUND
 
 
 def test_activity_shown_after_the_closing_poll_refutes_the_lag():
     late = facts([poll(55, ("a", 10)), poll(58, ("a", 53))])
-    bounds = evaluate_facts(late, translate.properties(ListSpec()))
-    assert bounds.accuracy is Accuracy.CONFLICT
+    left = translate.judged(ListSpec(), late)
+    assert left.refuted == {Guarantee.SHOWN}
+    bounds = evaluate_facts(late, left)
+    assert (bounds.lower, bounds.upper) == (1, None)
 
 
-def test_fewer_possible_users_than_proved_ones_refute_unstable_ids_too():
+def test_somebody_whose_value_went_back_counts_no_more_and_nobody_is_ruled_out():
+    """The product was restored from a backup: others may have been active since, unseen."""
+    restored = facts([poll(40, ("a", 35), ("b", 39)), poll(56, ("a", 10), ("b", 39))])
+    left = translate.judged(ListSpec(), restored)
+    assert left.refuted == {Guarantee.SHOWN}
+    bounds = evaluate_facts(restored, left)
+    assert (bounds.lower, bounds.upper) == (1, None)
+
+
+def test_fewer_possible_users_than_proved_ones_rule_nobody_out_with_unstable_ids_either():
     polls = [poll(40, ("a", 35), ("b", 35)), poll(56, ("c", 40))]
-    assert stated(polls, ListSpec(id_stable=False)) == (2, 1, Accuracy.CONFLICT)
+    assert stated(polls, ListSpec(id_stable=False)) == (2, None, Accuracy.LOWER_BOUND)
 
 
-def test_a_conflict_of_one_store_is_not_hidden_by_another():
+def test_what_one_store_refutes_takes_the_upper_bound_of_all_away():
     refuted = [poll(40, ("a", 35), ("b", 35)), poll(56, ("c", 40))]
     unstable, stable = ListSpec(id_stable=False), ListSpec()
     many = [poll(56, *((name, 40) for name in "defgh"))]
@@ -222,8 +238,7 @@ def test_a_conflict_of_one_store_is_not_hidden_by_another():
             Store("two", facts(many), translate.properties(stable)),
         ]
     )
-    assert (bounds.lower, bounds.upper) == (5, 6)
-    assert bounds.accuracy is Accuracy.CONFLICT
+    assert (bounds.lower, bounds.upper) == (5, None)
 
 
 def test_unstable_ids_have_no_upper_bound_once_users_may_be_removed():
@@ -309,5 +324,7 @@ class TestSame:
         assert self.both([poll(55, ("b", 40))], [poll(40, ("b", 39))]) == (1, 1, Accuracy.EXACT)
         assert self.both([poll(40, ("b", 39))], []) == (1, None, Accuracy.LOWER_BOUND)
 
-    def test_one_that_rules_out_whom_the_other_saw_is_a_conflict(self):
-        assert self.both([poll(55, ("b", 40))], [poll(40, ("c", 39))])[2] is Accuracy.CONFLICT
+    def test_one_that_rules_out_whom_the_other_saw_leaves_those_who_are_possible_in_both(self):
+        """Perhaps c is b: one person; or the two observe different things: then nobody is out."""
+        both = self.both([poll(55, ("b", 40))], [poll(40, ("c", 39), ("b", 38))])
+        assert both == (1, None, Accuracy.LOWER_BOUND)

@@ -42,10 +42,20 @@ def test_observers_of_the_same_activity_rule_people_out_for_each_other():
     assert intersected([Known({A}), Known({B})]) == Known({A, B})
 
 
-def test_somebody_seen_by_one_and_ruled_out_by_another_is_a_conflict():
-    both = intersected([Known({A}, {A}), Known({B}, {B})])
-    assert tallied(both).conflict
-    assert not tallied(intersected([Known({A}, {A, B}), Known({B}, {A, B})])).conflict
+def test_somebody_seen_by_one_and_ruled_out_by_another_counts_no_more_and_nobody_is_ruled_out():
+    assert intersected([Known({A, C}, {A, C}), Known({B, C}, {B, C})]) == Known({C})
+    assert intersected([Known({A}, {A, B}), Known({B}, {A, B})]) == Known({A, B}, {A, B})
+
+
+def test_of_a_day_only_the_upper_bound_is_taken_away():
+    stores = [Known({A, C}, {A, C}), Known({B, C}, {B, C})]
+    assert intersected(stores, whole=False) == Known({A, B, C})
+
+
+def test_whom_one_observer_no_longer_lets_count_another_ones_proof_does_not_bring_back():
+    doubting = Known({A}, doubted={B})
+    assert intersected([doubting, Known({B, C})]) == Known({A, C})
+    assert united([doubting, Known({B, C})]).sure == {A, B, C}  # a store of its own
 
 
 @pytest.mark.parametrize("together", [united, intersected])

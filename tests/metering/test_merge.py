@@ -70,13 +70,13 @@ def test_merge_forgets_nothing(a, b):
 def test_bounds_never_widen_unless_a_property_is_refuted(a, b):
     before, after = evaluate_facts(a, KEPT), evaluate_facts(merge(a, b), KEPT)
     assert after.lower >= before.lower
-    if before.upper is not None and not after.conflict:
+    if before.upper is not None and not merge(a, b).refuted:
         assert after.upper is not None
         assert after.upper <= before.upper
 
 
 @given(facts(), facts())
-def test_evidence_outside_the_stated_interval_is_a_conflict(a, b):
+def test_evidence_outside_the_stated_interval_refutes_a_property(a, b):
     """Whoever is proved inactive by one side and active by the other refutes a property."""
     joined = merge(a, b)
     for window in (0, 1, 2, CYCLE_BIT):

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from licenseusage.metering.combine import Store
-from licenseusage.metering.cycles import CYCLE_BIT, CYCLE_MASK, DAY_MS, Cycle
+from licenseusage.metering.cycles import CYCLE_BIT, CYCLE_MASK, DAY_MS, Cycle, Segment
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.known import Known
 from licenseusage.metering.polled import Polled
-from licenseusage.metering.properties import Properties, Removal
+from licenseusage.metering.properties import Guarantee, Properties, Removal
+from licenseusage.metering.refuting import Seen, refuted_by, seen_in
 from licenseusage.metering.roster import (
     HOUR_MS,
     Listed,
@@ -53,13 +54,16 @@ def made(
     early: str = "",
     later: tuple = (),
     *,
+    aside: str = "",
+    quiet: str = "",
     properties: Properties = DECLARED,
     complete: bool = True,
     took: int = 1000,
 ) -> Roster:
     """A roster of one poll; ``later`` are (name, value, created)."""
     rows = [(user(name), value, created) for name, value, created in later]
-    listed = Listed(map(user, never), map(user, early), rows)
+    apart = [user(name) for name in aside], [user(name) for name in quiet]
+    listed = Listed(map(user, never), map(user, early), rows, *apart)
     return roster_of(CYCLE, properties, poll(at, complete=complete, took=took), listed)
 
 
@@ -74,7 +78,38 @@ class TestOnePoll:
     def test_before_the_end_everybody_is_listed_and_nobody_ruled_out(self):
         found = made(START, "a", "b", (("c", START, None), ("a", START, None)))
         assert named(found.before) == "abc"
-        assert found == Roster(before=users("abc"), runs=(Run(START + 1000, START),))
+        assert found == Roster(
+            before=users("abc"),
+            last_at_ms=START,
+            last=users("abc"),
+            runs=(Run(START + 1000, START),),
+        )
+
+    def test_read_by_the_start_it_is_the_list_that_the_cycle_begins_with(self):
+        found = made(START - 1000, "a")
+        assert (named(found.start), found.start_at_ms, found.before) == ("a", START - 1000, b"")
+        assert (found.last, found.last_at_ms) == (found.start, found.start_at_ms)
+
+    def test_an_excluded_user_is_listed_and_nothing_else(self):
+        running = made(START, "a", aside="b", quiet="c")
+        assert (named(running.before), named(running.last)) == ("a", "abc")
+        late = made(END + HOUR_MS, "a", aside="b", quiet="c")
+        assert (named(late.inactive), named(late.open)) == ("a", "")
+        assert (named(late.quiet), named(late.last)) == ("c", "abc")
+        reused = replace(DECLARED, id_reuse=True)
+        assert made(END + HOUR_MS, quiet="c", properties=reused).quiet == b""
+
+    def test_of_a_segment_only_who_is_listed_is_known(self):
+        part = Segment(CYCLE, START + DAY_MS, END)
+        listed = Listed([user("a")], [user("b")], [], [user("c")], [user("d")])
+        found = roster_of(part, DECLARED, poll(END + HOUR_MS), listed)
+        assert found == Roster(last_at_ms=END + HOUR_MS, last=users("abcd"))
+        assert roster_of(part, DECLARED, poll(END, complete=False), listed) == Roster()
+
+    def test_a_list_of_those_active_only_cannot_have_been_read_before_the_start(self):
+        listed = Listed([user("a")], (), ())
+        found = roster_of(CYCLE, DECLARED, poll(START + 5), listed, everybody=False)
+        assert (named(found.before), found.runs) == ("a", ())
 
     def test_a_poll_before_the_lag_is_over_closes_nothing(self):
         assert made(END + LAG - 1, "a").open_at_ms is None
@@ -192,6 +227,8 @@ class TestJoin:
         joined = merge_rosters(made(START, "ab"), made(START + HOUR_MS, "bc"))
         assert joined == Roster(
             before=users("abc"),
+            last_at_ms=START + HOUR_MS,
+            last=users("bc"),
             runs=(Run(START + 1000, START), Run(START + HOUR_MS + 1000, START + HOUR_MS)),
         )
         near = merge_rosters(made(START, "ab"), made(START + HOUR_MS - 1000, "bc"))
@@ -221,6 +258,8 @@ class TestWhatItProves:
         open_at_ms=END + HOUR_MS,
         open=users("b"),
         inactive=users("c"),
+        idle_at_ms=END + HOUR_MS,
+        idle=users("c"),
         runs=(Run(START, END + HOUR_MS),),
     )
 
@@ -266,7 +305,97 @@ class TestWhatItProves:
         assert self.known("ae").possible is None
         assert self.known("b").possible is not None
 
-    def test_somebody_seen_active_and_ruled_out_is_a_conflict(self):
-        assert self.known("c").refuted
-        assert self.known("c", replace(self.WHOLE, runs=())).refuted
+    def test_somebody_seen_active_and_ruled_out_counts_no_more(self):
+        for roster in (self.WHOLE, replace(self.WHOLE, runs=())):
+            found = self.known("ac", roster)
+            assert (found.sure, found.doubted) == ({user("a")}, {user("c")})
         assert user("c") in self.known("c").possible
+
+    def test_of_a_list_that_lost_somebody_those_count_whom_it_lists_now(self):
+        lost = {"removal": Removal.NEVER, "refuted": frozenset({Guarantee.REMOVAL_NEVER})}
+        newest = replace(self.WHOLE, last_at_ms=END + HOUR_MS, last=users("bcx"))
+        found = self.known("abc", newest, **lost)
+        assert found.sure == {user("b")}  # c is shown without activity now
+        assert found.possible == set(map(user, "abcd"))
+        assert found.vanished == set(map(user, "acd"))
+        assert found.doubted == set(map(user, "acd"))
+        assert self.known("a", None, **lost).sure == set()
+
+    def test_of_a_list_that_loses_nobody_those_excluded_since_are_possible(self):
+        never = replace(DECLARED, removal=Removal.NEVER)
+        facts = Facts({user("a"): CYCLE_MASK}, closed=CYCLE_MASK, roster=self.WHOLE)
+        store = Store("", facts, never, CYCLE)
+        assert store.known(CYCLE_BIT).possible == set(map(user, "ad"))
+        assert store.known(CYCLE_BIT).vanished == {user("d")}
+        with_days = replace(facts, closed=CYCLE_MASK | 1)
+        assert Store("", with_days, never, CYCLE).known(0).possible is None
+
+
+class TestRefuting:
+    """What facts say against what is declared, in numbers."""
+
+    NEVER = replace(DECLARED, removal=Removal.NEVER)
+
+    def seen(self, *polls: Roster, sure: str = "", properties: Properties = NEVER) -> Seen:
+        roster = None
+        for each in polls:
+            roster = merge_rosters(roster, each)
+        facts = Facts({user(name): CYCLE_MASK for name in sure}, roster=roster)
+        return seen_in(CYCLE, properties, facts)
+
+    def test_somebody_is_missing_whom_an_earlier_poll_listed(self):
+        assert self.seen(made(START, "ab"), made(START + HOUR_MS, "bc")) == Seen(ever=3, lost=1)
+        assert self.seen(made(START, "ab"), made(START + HOUR_MS, "abc")).lost == 0
+
+    def test_whoever_left_before_the_cycle_is_no_matter_of_it(self):
+        day = [made(START - hour * HOUR_MS, names) for hour, names in ((20, "ab"), (1, "b"))]
+        assert self.seen(*day, made(START, "b")).lost == 0
+        assert self.seen(*day, made(START, "c")).lost == 1
+
+    def test_somebody_excluded_is_not_missing(self):
+        assert self.seen(made(START, "ab"), made(START + 5, "b", aside="a")).lost == 0
+        assert self.seen(made(START, "ab"), made(END + HOUR_MS, "b", quiet="a"), sure="a").lost == 0
+
+    def test_somebody_proved_active_is_missing_at_the_close(self):
+        assert self.seen(made(START, "b"), made(START + 5, "b"), sure="a").lost == 0
+        assert self.seen(made(START, "b"), made(END + HOUR_MS, "b"), sure="a").lost == 1
+
+    def test_somebody_is_shown_without_activity_that_was_proved(self):
+        found = self.seen(made(START, "ab"), made(END + HOUR_MS, "ab"), sure="a")
+        assert (found.lost, found.back) == (0, 1)
+
+    def test_somebody_active_was_in_no_list_though_all_were_read(self):
+        polls = made(START - 5000, "a"), made(START + HOUR_MS - 9000, "a"), made(END + LAG, "a")
+        near = replace(DECLARED, roster_gap_ms=5 * DAY_MS)
+        assert self.seen(*polls, sure="e", properties=near).unlisted == 1
+        assert self.seen(*polls[1:], sure="e", properties=near).unlisted == 0
+
+    def test_each_guarantee_is_refuted_by_what_it_promises(self):
+        lost = refuted_by(self.NEVER, Seen(ever=591, lost=192))
+        assert lost == {
+            Guarantee.REMOVAL_NEVER: "the list lost 192 of 591 users; removal: Never says it loses "
+            "nobody. Judged as ListedOnce. If users were deleted, declare that; if the account "
+            "sees less, restore its rights; if ids can change, declare ids: Renamable"
+        }
+        assert refuted_by(DECLARED, Seen(ever=591, lost=192)) == {}
+        assert refuted_by(DECLARED, Seen(unlisted=1)).keys() == {Guarantee.LISTED_ONCE}
+        assert refuted_by(self.NEVER, Seen(unlisted=1)) == {}
+        assert refuted_by(self.NEVER, Seen(back=1)).keys() == {Guarantee.SHOWN}
+        assert refuted_by(DECLARED, Seen(late=True)).keys() == {Guarantee.SHOWN}
+        assert refuted_by(self.NEVER, Seen()) == {}
+
+    def test_what_is_refuted_already_is_not_found_again(self):
+        known = replace(self.NEVER, refuted=frozenset({Guarantee.REMOVAL_NEVER}))
+        assert refuted_by(known, Seen(ever=3, lost=2)) == {}
+        assert refuted_by(known, Seen(unlisted=1)).keys() == {Guarantee.LISTED_ONCE}
+
+    def test_the_advice_fits_the_cause(self):
+        log = Properties(removal=Removal.NEVER, log=True, ids_stable=True, lag_ms=5000)
+        (words,) = refuted_by(log, Seen(late=True)).values()
+        assert "stretch of the log" in words
+        assert "lagSeconds: 5 says" in words
+        hidden = replace(DECLARED, hidden_ms=3_600_000)
+        (words,) = refuted_by(hidden, Seen(back=2)).values()
+        assert "2 users were seen active, and were shown later" in words
+        assert "lagSeconds: 60 and hiddenSeconds: 3600 say" in words
+        assert "restored from a backup" in words

@@ -13,7 +13,6 @@ from licenseusage.metering.statement import (
     CycleStatement,
     Uncertainty,
     daily_series,
-    refuted_by,
     uncertainty_of,
 )
 
@@ -129,21 +128,12 @@ def test_the_sentence_says_why_something_is_not_known(statement, sentence):
     assert statement.words == sentence
 
 
-def test_the_refuted_property_is_named_with_what_was_declared():
-    declared = Properties(removal=Removal.NEVER, lag_ms=60_000, hidden_ms=5_000)
-    sentence = refuted_by("graph", declared)
-    assert "source graph" in sentence
-    assert "removal: Never" in sentence
-    assert "lagSeconds: 60 or hiddenSeconds: 5 (" in sentence
-
-
-def test_the_guarantees_of_a_roster_that_may_be_false_are_named():
-    properties = Properties(
-        removal=Removal.LISTED_ONCE, ids_stable=True, lag_ms=60_000, hidden_ms=5_000
+def test_activity_that_was_gone_later_rules_nobody_out():
+    lost = said(Bounds(5, None), unbounded=("ActivityLost", "RemovedUsers"))
+    assert lost.words == (
+        "at least 5: activity that the product had shown was gone later, or it came to be shown "
+        "too late"
     )
-    sentence = refuted_by("graph", properties)
-    assert "ids: Stable, lagSeconds: 60 or hiddenSeconds: 5 " in sentence
-    assert "removal" not in sentence
 
 
 @pytest.mark.parametrize(
@@ -207,11 +197,3 @@ def test_only_logs_are_uncertain_by_events_on_either_side_of_an_end():
     assert uncertainty_of(between, [log, log], 1) == (Uncertainty("StraddlingEvents", 1),)
     assert uncertainty_of(between, [log, STABLE], 1) == (Uncertainty("BoundaryGap", 1),)
     assert uncertainty_of(between, [], 1) == (Uncertainty("BoundaryGap", 1),)
-
-
-def test_a_log_that_is_refuted_names_its_lag():
-    assert refuted_by("events", replace(STABLE, log=True, lag_ms=90_000)) == (
-        "source events: an event came to light in a stretch of its log that had been read to the "
-        "end, so its guarantee is false: lagSeconds: 90 (or a clock that stamps the events was set "
-        "back)"
-    )

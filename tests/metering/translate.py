@@ -1,10 +1,13 @@
 """Between the oracle's ticks and the product's milliseconds: the same history, told to both."""
 
+from dataclasses import replace
+
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.facts import Facts, Row, horizon_ms, list_facts
 from licenseusage.metering.polled import Polled
 from licenseusage.metering.proofs import Proof, Proofs
 from licenseusage.metering.properties import Properties, Removal
+from licenseusage.metering.refuting import refuted_by, seen_in
 from licenseusage.metering.roster import Listed
 from tests.metering.oracle import bounds as oracle
 from tests.metering.oracle.simulator import DAY, E, S
@@ -94,5 +97,13 @@ def facts(spec: oracle.ListSpec, poll: oracle.Poll, already_closed: int = 0) -> 
         complete=poll.complete,
         rows=rows,
         already_closed=already_closed,
-        listed=listed(spec, poll) if spec.listed_once else None,
+        listed=listed(spec, poll),
+    )
+
+
+def judged(spec: oracle.ListSpec, found: Facts, **more: object) -> Properties:
+    """What is left of what is declared, after the facts have been held against it."""
+    declared = replace(properties(spec), **more)
+    return replace(
+        declared, refuted=frozenset(refuted_by(declared, seen_in(CYCLE, declared, found)))
     )

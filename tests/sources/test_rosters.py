@@ -71,35 +71,55 @@ def test_ids_that_may_be_given_away_rule_out_only_those_with_a_time(product):
 def test_the_coming_cycle_is_listed_under_its_own_pseudonyms_and_counts_nobody(product):
     requests = CycleRequest(CYCLE, roster=True), CycleRequest(COMING, roster=True, coming=True)
     result = read(product, *requests, guarantees=SKEW)
-    assert names(result.facts[COMING.index].roster.before, COMING) == set(NAMES)
+    assert names(result.facts[COMING.index].roster.start, COMING) == set(NAMES)
     assert names(result.facts[CYCLE.index].roster.before) == set(NAMES)
     assert not result.facts[COMING.index].sure
     assert result.counted == 2
     assert result.skipped == {"NeverActive": 2, "OutsideCycle": 1}
 
 
-def test_no_roster_is_made_unless_asked_for_or_declared(product):
+def test_a_roster_is_made_if_asked_for_whatever_is_declared_about_removal(product):
     assert read(product, CycleRequest(CYCLE), guarantees=SKEW).facts[CYCLE.index].roster is None
-    kept = SKEW | {"removal": "Never"}
-    assert read(product, guarantees=kept).facts[CYCLE.index].roster is None
-    renamed = SKEW | {"ids": "Renamable"}
-    assert read(product, guarantees=renamed).facts[CYCLE.index].roster is None
+    for removal in ("Never", "ListedOnce", "Unknown"):
+        found = read(product, guarantees=SKEW | {"removal": removal}).facts[CYCLE.index]
+        assert names(found.roster.before) == set(NAMES)
 
 
-def test_a_request_that_names_the_cycle_lists_no_roster(product):
+def test_of_ids_that_change_only_how_many_are_listed_is_known(product):
+    found = read(product, guarantees=SKEW | {"ids": "Renamable"}).facts[CYCLE.index]
+    assert (found.roster, found.listed) == (None, len(NAMES))
+
+
+def test_a_request_that_names_the_cycle_has_no_list_from_before_it(product):
     filtered = {"query": [{"name": "since", "value": "{{cycle.start}}"}]}
     requests = CycleRequest(CYCLE, roster=True), CycleRequest(COMING, roster=True, coming=True)
     result = read(product, *requests, guarantees=SKEW, http=filtered)
     assert list(result.facts) == [CYCLE.index]
-    assert result.facts[CYCLE.index].roster is None
+    roster = result.facts[CYCLE.index].roster
+    assert (names(roster.last), roster.start, roster.runs) == (set(NAMES), b"", ())
     asked = source(guarantees=ONCE, http=filtered)
     assert supported(asked, result).accuracy is Accuracy.LOWER_BOUND
 
 
-def test_excluded_users_are_not_on_the_roster(product):
+def test_excluded_users_are_listed_and_nothing_else(product):
     users = {"id": "id", "lastActive": {"path": "seen"}, "excludeIds": ["old", "ann"]}
     facts = read(product, guarantees=SKEW, users=users).facts[CYCLE.index]
     assert names(facts.roster.before) == {"bob", "new", "out"}
+    assert names(facts.roster.last) == set(NAMES)
+    closing = read(product, guarantees=SKEW, users=users, clock=late()).facts[CYCLE.index].roster
+    assert names(closing.last) == set(NAMES)
+    assert (names(closing.open), names(closing.inactive)) == ({"bob"}, {"new", "out"})
+    assert names(closing.quiet) == {"old"}  # ann was active lately
+
+
+def test_a_wrong_time_of_an_excluded_user_is_no_fault_of_the_list(serve):
+    rows = [{"id": "ann", "seen": "yesterday"}, {"id": "bob", "seen": "2026-11-05T00:00:00Z"}]
+    half = serve(lambda _: answer({"value": rows}, headers={"Date": None}))
+    users = {"id": "id", "lastActive": {"path": "seen"}, "exclude": "id == 'ann'"}
+    result = read(half, guarantees=SKEW, users=users, clock=late())
+    roster = result.facts[CYCLE.index].roster
+    assert result.failure is None
+    assert (names(roster.last), roster.quiet) == ({"ann", "bob"}, b"")
 
 
 def test_an_incomplete_poll_names_nobody_as_listed(serve):

@@ -23,7 +23,6 @@ from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import PollFailure, PollRecord, StoreKey, StoreState
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle
-from licenseusage.metering.properties import Removal
 from licenseusage.sources.definition import EffectiveSource
 from licenseusage.sources.notes import Companions
 from licenseusage.sources.poll import (
@@ -48,6 +47,7 @@ class Job:
         store: Where the facts go.
         cycles: Cycles that want facts, oldest first; also one that was decided on, if it is looked
             back at.
+        earlier: The one of them that was decided on; None: none.
         coming: The cycle after them, where its first roster is wanted; None: not yet.
         closing: The poll may close a cycle, so a listing may be read more than once.
         due: The schedule asks for it, so that a failure counts as an attempt. Else it is a probe:
@@ -69,6 +69,7 @@ class Job:
     due: bool
     fingerprint: str
     proven: bool
+    earlier: Cycle | None = None
     coming: Cycle | None = None
 
 
@@ -222,9 +223,10 @@ class Collector:
     async def _requests(self, job: Job, now_ms: int) -> tuple[CycleRequest, ...]:
         """What is wanted of each cycle.
 
-        No maybe set that is there, no roster that is over, and of a log only what is new.
+        No maybe set that is there, no roster that is over (but for a cycle that is looked back at:
+        who comes back or goes changes what is known of it), and of a log only what is new.
         """
-        rosters = job.source.properties.removal is Removal.LISTED_ONCE
+        lists = not job.source.reads_log
 
         def wanted(ledger: Ledger, cycle: Cycle) -> CycleRequest:
             states = ledger.store_states(job.meter_id, cycle)
@@ -233,13 +235,13 @@ class Collector:
             return CycleRequest(
                 cycle,
                 state.closed,
-                roster=rosters and since_ms is None and not state.ended >> CYCLE_BIT & 1,
+                roster=lists and (cycle == job.earlier or not state.ended >> CYCLE_BIT & 1),
                 since_ms=since_ms,
                 log=state.log,
             )
 
         requests = await self._books.do(lambda ledger: [wanted(ledger, one) for one in job.cycles])
-        if job.coming is not None and rosters:
+        if job.coming is not None and lists:
             requests.append(CycleRequest(job.coming, roster=True, coming=True))
         return tuple(requests)
 
@@ -291,6 +293,8 @@ class Collector:
             rules_digest=job.rules_digest,
             selection=job.source.selection,
             since=since,
+            declaration=job.source.declaration,
+            listing=job.source.listed_by,
             failure=PollFailure(failure.reason, failure.message) if failure else None,
             # A log has events, not users: how many are listed cannot be said.
             listed=None if job.source.reads_log else result.users_listed,

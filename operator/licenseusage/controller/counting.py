@@ -145,6 +145,7 @@ async def step(
                 due=look.next_ms is not None and look.next_ms <= now_ms,
                 fingerprint=look.fingerprint,
                 proven=look.health.proven and look.health.last_success_ms is not None,
+                earlier=None if earlier is None else earlier.cycle,
                 coming=coming,
             )
         )
@@ -226,7 +227,9 @@ def _look(
     interval = effective_interval_ms(one.source.interval_ms, duration)
     gap_ms = 1000 * world.settings.roster_gap_seconds
     properties = replace(_properties(one.source, memory), roster_gap_ms=gap_ms)
-    store = DeclaredSource(named[one.name], properties, interval, one.source.selection)
+    store = DeclaredSource(
+        named[one.name], properties, interval, one.source.selection, one.source.declaration
+    )
     boundaries = tuple(
         Boundary(cycle.end_ms, bool(words.get(store.store, StoreState()).ended >> CYCLE_BIT & 1))
         for cycle, words in zip(cycles, states, strict=True)

@@ -17,7 +17,7 @@ from licenseusage.ledger.copying import connected, nothing_to_tell, reading
 from licenseusage.ledger.encoding import load_statement
 from licenseusage.ledger.faults import Corrupt
 from licenseusage.ledger.records import CycleState
-from licenseusage.ledger.schema import amendments, cycles, facts, meters, stores
+from licenseusage.ledger.schema import amendments, cycles, facts, meters, refutations, stores
 from licenseusage.ledger.snapshot import identity_of
 from licenseusage.ledger.statements import make_statement
 from licenseusage.metering.bounds import Bounds
@@ -158,7 +158,7 @@ def _facts(connection: Connection) -> Outcome:
     ]
     listed = connection.execute(
         text(
-            "SELECT count(*), sum(length(pseudonym) <> 16 OR word NOT BETWEEN 0 AND 7)"
+            "SELECT count(*), sum(length(pseudonym) <> 16 OR word NOT BETWEEN 0 AND 127)"
             " FROM roster_users"
         )
     ).one()
@@ -208,7 +208,10 @@ def _statements(connection: Connection) -> Outcome:
         if row.wiped:
             wiped += 1
             continue
-        now = make_statement(connection, row.meter_id, cycle, (), Combine.UNION, cycle.end_ms)
+        # What was refuted meanwhile takes nothing away from what was stated before.
+        now = make_statement(
+            connection, row.meter_id, cycle, (), Combine.UNION, cycle.end_ms, against=()
+        )
         upper = _possible(connection, row.id)
         amended, unread = _amendments(connection, row.id)
         faults += [f"{where}: {fault}" for fault in unread]
@@ -246,7 +249,9 @@ def _possible(connection: Connection, cycle_id: int) -> Any:  # noqa: ANN401 - i
     rows = connection.execute(select(stores).where(stores.c.cycle_id == cycle_id)).all()
     if len(rows) != 1 or not rows[0].closed >> 62 & 1 or rows[0].selection_changes:
         return None
-    if rows[0].refuted >> 62 & 1:
+    of_source = (cycles.c.id == cycle_id) & (refutations.c.source == rows[0].source)
+    query = select(refutations.c.at_ms).join(cycles, cycles.c.meter_id == refutations.c.meter_id)
+    if rows[0].refuted or connection.execute(query.where(of_source)).first() is not None:
         return None  # a guarantee turned out false: told in the status, and no fault of the ledger
     if not rows[0].ids_stable:
         return json.loads(rows[0].full).get("62")

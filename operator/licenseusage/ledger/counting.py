@@ -4,17 +4,39 @@ Each store is scanned once. Where stores share an identity domain, the words tha
 has for a user are joined by the primary key, so that nobody counts twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    case,
+    distinct,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    union,
+    union_all,
+)
 
 from licenseusage.ledger.schema import facts
 from licenseusage.ledger.vanished import (
+    Doubt,
+    Users,
     count_common,
     count_outside,
     count_united,
+    doubtful,
+    gone_users,
+    kept_users,
+    lost_users,
+    plain,
     possible_users,
     sure_users,
     vanished_users,
@@ -31,14 +53,21 @@ class CountedStore:
     Attributes:
         id: Row of ``stores``.
         proves: Its proof range covers the cycle.
-        refuted: A declared property is refuted in the cycle.
         roster_id: Row of ``rosters``: the store's users may be removed; None: they stay.
+        moved_id: Row of ``rosters``: they stay, and some have been excluded since; None: nobody.
+        doubt: Why some with proof of activity do not count; None: all do.
     """
 
     id: int
     proves: bool
-    refuted: bool
     roster_id: int | None = None
+    moved_id: int | None = None
+    doubt: Doubt | None = None
+
+    @property
+    def by_sets(self) -> bool:
+        """Whether the words of its users do not say everything."""
+        return any(one is not None for one in (self.roster_id, self.moved_id, self.doubt))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +77,22 @@ class DomainCount:
     Attributes:
         cycle: Lower and upper of the cycle.
         days: Users proved active per day.
+        contradicted: Observers of the same activity contradict each other.
     """
 
     cycle: Tally
     days: tuple[int, ...]
+    contradicted: bool = False
 
 
 def count_domain(
     connection: Connection, stores: Sequence[CountedStore], combine: Combine, days: int
 ) -> DomainCount:
     """Count the users of stores that share an identity domain, with stable ids."""
+    proving = [store for store in stores if store.proves]
+    same = combine is Combine.SAME and bool(proving)
+    if any(store.by_sets for store in stores) or (same and _ruled_out(connection, stores, proving)):
+        return _by_sets(connection, stores, proving, combine, days)
     lower, possible, per_day = 0, 0, [0] * days
     for number, store in enumerate(stores):
         scan = _scan(store, stores[:number], days)
@@ -65,18 +100,12 @@ def count_domain(
         lower += row[0] or 0
         possible += row[1] or 0
         per_day = [total + (count or 0) for total, count in zip(per_day, row[2:], strict=True)]
-    proving = [store for store in stores if store.proves]
-    conflict = any(store.refuted for store in stores)
-    if any(store.roster_id is not None for store in proving):
-        tally = _by_sets(connection, stores, proving, combine, lower, conflict=conflict)
-        return DomainCount(tally, tuple(per_day))
     upper: int | None = None
     if combine is Combine.UNION:
         upper = possible if len(proving) == len(stores) else None
     elif proving:
         upper = _possible_everywhere(connection, proving)
-        conflict = conflict or _ruled_out(connection, stores, proving)
-    return DomainCount(Tally(lower, upper, conflict), tuple(per_day))
+    return DomainCount(Tally(lower, upper), tuple(per_day))
 
 
 def _by_sets(
@@ -84,23 +113,90 @@ def _by_sets(
     stores: Sequence[CountedStore],
     proving: Sequence[CountedStore],
     combine: Combine,
-    lower: int,
-    *,
-    conflict: bool,
-) -> Tally:
-    """Count where a roster says who is possible, and who of them was removed."""
-    possible = [possible_users(store.id, store.roster_id) for store in proving]
-    sure = [sure_users(store.id) for store in stores]
-    gone = [vanished_users(s.roster_id) for s in stores if s.roster_id is not None and s.proves]
+    days: int,
+) -> DomainCount:
+    """Count where a roster says who is possible, who of them was removed, and who does not count.
+
+    The same as ``metering.known.united`` and ``intersected``.
+    """
+    possible = [possible_users(store.id, store.roster_id, store.moved_id) for store in proving]
+    gone: list[Users] = [
+        gone_users(s.id, s.roster_id) for s in proving if s.roster_id is not None
+    ] + [vanished_users(s.moved_id) for s in proving if s.moved_id is not None]
     if combine is Combine.UNION:
+        lower, per_day = _kept(connection, stores, days)
         if len(proving) < len(stores):
-            return Tally(lower, None, conflict)
+            return DomainCount(Tally(lower, None), per_day)
+        kept = [kept_users(store.id, store.doubt) for store in stores]
+        vanished = count_outside(connection, gone, kept) if gone else 0
         upper = count_united(connection, possible)
-        return Tally(lower, upper, conflict, count_outside(connection, gone, sure))
-    upper = count_common(connection, possible)
-    ruled_out = any(count_outside(connection, sure, [everybody]) for everybody in possible)
-    vanished = count_outside(connection, gone, sure, possible)
-    return Tally(lower, upper, conflict or ruled_out, vanished)
+        return DomainCount(Tally(lower, upper, vanished=vanished), per_day)
+    lower, per_day = _kept(connection, stores, days, everywhere=True)
+    within, _ = _kept(connection, stores, days, everywhere=True, possible=possible)
+    if within < lower:
+        return DomainCount(Tally(within, None), per_day, contradicted=True)
+    common = count_common(connection, possible) if possible else None
+    vanished = _vanished(connection, stores, gone, possible) if gone else 0
+    return DomainCount(Tally(lower, common, vanished=vanished), per_day)
+
+
+def _kept(
+    connection: Connection,
+    stores: Sequence[CountedStore],
+    days: int,
+    *,
+    everywhere: bool = False,
+    possible: Sequence[Users] = (),
+) -> tuple[int, tuple[int, ...]]:
+    """Count those with proof of activity who count, in the cycle and per day.
+
+    Args:
+        connection: The ledger.
+        stores: Stores of one identity domain.
+        days: Days of the cycle.
+        everywhere: Who does not count in one of them counts in none.
+        possible: Only those who are in each of these sets.
+    """
+    parts = []
+    for store in stores:
+        part = select(facts.c.pseudonym, facts.c.sure).where(
+            facts.c.store_id == store.id, facts.c.sure != 0
+        )
+        if store.doubt is not None:
+            part = part.where(not_(doubtful(store.doubt, facts.c.pseudonym)))
+        parts.append(part)
+    words = union_all(*parts).subquery()
+    active = [words.c.sure.bitwise_rshift(day).bitwise_and(1) != 0 for day in range(days)]
+    per_day = [func.count(distinct(case((on_day, words.c.pseudonym)))) for on_day in active]
+    query = select(func.count(distinct(words.c.pseudonym)), *per_day).select_from(words)
+    if everywhere:
+        query = query.where(*(words.c.pseudonym.not_in(each) for each in _doubted(stores)))
+    query = query.where(*(words.c.pseudonym.in_(plain(each)) for each in possible))
+    row = connection.execute(query).one()
+    return row[0], tuple(row[1:])
+
+
+def _doubted(stores: Sequence[CountedStore]) -> Iterator[Select[tuple[bytes]]]:
+    """Select those who do not count in some store."""
+    for store in stores:
+        if store.doubt is not None:
+            yield sure_users(store.id).where(doubtful(store.doubt, facts.c.pseudonym))
+            if store.doubt.lost:
+                yield lost_users(store.doubt)
+
+
+def _vanished(
+    connection: Connection,
+    stores: Sequence[CountedStore],
+    gone: Sequence[Users],
+    possible: Sequence[Users],
+) -> int:
+    """Count those of the users possible everywhere who had left a list, and do not count."""
+    kept = union(*(kept_users(store.id, store.doubt) for store in stores)).subquery()
+    counting = select(kept.c.pseudonym).where(
+        *(kept.c.pseudonym.not_in(each) for each in _doubted(stores))
+    )
+    return count_outside(connection, gone, [counting], possible)
 
 
 def _scan(store: CountedStore, earlier: Sequence[CountedStore], days: int) -> Any:  # noqa: ANN401

@@ -5,22 +5,29 @@ at a time, so that a million of them fit into any memory.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
 
 from licenseusage.ledger.polls import intervals
 from licenseusage.ledger.records import StoreKey
 from licenseusage.ledger.rosters import (
     BEFORE,
+    EVER,
+    IDLE,
     INACTIVE,
+    LISTED,
     OPEN,
-    add_users,
-    clear_open,
+    QUIET,
+    START,
+    count_users,
     ensure_roster,
+    ranges,
     runs_of,
+    words_between,
+    write_span,
 )
 from licenseusage.ledger.schema import (
     coverage,
@@ -32,9 +39,7 @@ from licenseusage.ledger.schema import (
 )
 from licenseusage.metering.coverage import Interval
 from licenseusage.metering.facts import Facts, merge
-from licenseusage.metering.roster import JOINED_GAP_MS, joined_runs
-
-_AT_ONCE = 20_000
+from licenseusage.metering.roster import JOINED_GAP_MS, Roster, joined_runs, packed
 
 
 def join_users(
@@ -46,10 +51,11 @@ def join_users(
         Of how many users something is new here; and the windows that the join refutes.
     """
     new, refuted = 0, 0
+    rosters_ = _roster_id(ours, our_store), _roster_id(theirs, their_store)
     most = max(_count(ours, our_store.id), _count(theirs, their_store.id))
-    for first, end in _ranges(most):
-        held = _words(ours, our_store, first, end)
-        joined = merge(held, _words(theirs, their_store, first, end))
+    for first, end in ranges(most):
+        held = _words(ours, our_store, rosters_[0], first, end)
+        joined = merge(held, _words(theirs, their_store, rosters_[1], first, end))
         refuted |= joined.refuted
         new += _write(ours, our_store.id, held, joined)
     return new, refuted
@@ -110,29 +116,35 @@ def wipe(ours: Connection, cycle: Row[Any]) -> None:
 
 
 def _join_roster(ours: Connection, meter_id: int, theirs: Connection, found: Row[Any]) -> None:
+    """Join one roster, a part of the users at a time, as ``merge_rosters`` does."""
     store = StoreKey(found.source, found.domain)
     row = ensure_roster(ours, meter_id, found.cycle_start_ms, store)
-    kept, open_at = BEFORE | INACTIVE, row.open_at_ms
-    # Of the closing polls the earliest counts.
-    if found.open_at_ms is not None and (open_at is None or found.open_at_ms <= open_at):
-        if open_at is not None and found.open_at_ms < open_at:
-            clear_open(ours, row.id)
-        kept, open_at = kept | OPEN, found.open_at_ms
-    listed = select(roster_users.c.pseudonym, roster_users.c.word).filter_by(roster_id=found.id)
-    with theirs.execution_options(yield_per=_AT_ONCE).execute(listed) as rows:
-        for part in rows.partitions():
-            for word in sorted({one.word & kept for one in part} - {0}):
-                packed = b"".join(one.pseudonym for one in part if one.word & kept == word)
-                add_users(ours, row.id, packed, word)
-    ours.execute(
-        update(rosters)
-        .where(rosters.c.id == row.id)
-        .values(
-            open_at_ms=open_at,
-            runs=json.dumps(joined_runs((*runs_of(row), *runs_of(found)), JOINED_GAP_MS)),
-            before_digest=row.before_digest or found.before_digest,
-        )
-    )
+    if None not in {row.listing, found.listing} and row.listing != found.listing:
+        return  # another list: neither can be held against the other
+    kept, clearing = BEFORE | INACTIVE | QUIET, 0
+    now = {"open_at_ms": row.open_at_ms}
+    # Of the closing polls the earliest counts; of those before the start, and of all, the newest.
+    newest = (("start_at_ms", START), ("last_at_ms", LISTED), ("idle_at_ms", IDLE))
+    for column, bit in newest:
+        held_ms, there_ms = getattr(row, column), getattr(found, column)
+        now[column] = held_ms
+        if there_ms is not None and (held_ms is None or there_ms >= held_ms):
+            kept, now[column] = kept | bit, there_ms
+            clearing |= bit if there_ms != held_ms else 0
+    if found.open_at_ms is not None and (
+        row.open_at_ms is None or found.open_at_ms <= row.open_at_ms
+    ):
+        kept, now["open_at_ms"] = kept | OPEN, found.open_at_ms
+        clearing |= OPEN if found.open_at_ms != row.open_at_ms else 0
+    most = max(count_users(ours, row.id), count_users(theirs, found.id))
+    for first, end in ranges(most):
+        there = words_between(theirs, found.id, first, end)
+        words = {user: word & kept for user, word in there.items() if word & kept}
+        write_span(ours, row.id, (first, end), words, clearing)
+    runs = joined_runs((*runs_of(row), *runs_of(found)), JOINED_GAP_MS)
+    listing = row.listing or found.listing
+    this = update(rosters).where(rosters.c.id == row.id)
+    ours.execute(this.values(**now, runs=json.dumps(runs), listing=listing, before_digest=None))
 
 
 def _count(connection: Connection, store_id: int) -> int:
@@ -140,16 +152,25 @@ def _count(connection: Connection, store_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def _ranges(users: int) -> Iterator[tuple[bytes, bytes | None]]:
-    """Yield spans of pseudonyms that cover all of them: hashes, hence evenly spread."""
-    if users <= _AT_ONCE:
-        yield b"", None
-        return
-    for prefix in range(256):
-        yield bytes([prefix]), bytes([prefix + 1]) if prefix < 255 else None
+def _roster_id(connection: Connection, store: Row[Any]) -> int | None:
+    """Return the roster of a store; None where nobody needs it, or kept one."""
+    if not store.closed:
+        return None
+    same = and_(
+        cycles.c.id == store.cycle_id,
+        rosters.c.meter_id == cycles.c.meter_id,
+        rosters.c.cycle_start_ms == cycles.c.start_ms,
+    )
+    query = select(rosters.c.id).join(cycles, same)
+    named = query.filter(rosters.c.source == store.source, rosters.c.domain == store.domain)
+    found: int | None = connection.execute(named).scalar_one_or_none()
+    return found
 
 
-def _words(connection: Connection, store: Row[Any], first: bytes, end: bytes | None) -> Facts:
+def _words(
+    connection: Connection, store: Row[Any], roster_id: int | None, first: bytes, end: bytes | None
+) -> Facts:
+    """Return a part of a store's users, and who of them is listed."""
     query = select(facts.c.pseudonym, facts.c.sure, facts.c.maybe).where(
         facts.c.store_id == store.id, facts.c.pseudonym >= first
     )
@@ -161,7 +182,14 @@ def _words(connection: Connection, store: Row[Any], first: bytes, end: bytes | N
             sure[user] = proved
         if possible:
             maybe[user] = possible
-    return Facts(sure, maybe, closed=store.closed)
+    roster = None
+    if roster_id is not None:
+        words = words_between(connection, roster_id, first, end)
+        roster = Roster(
+            before=packed(user for user, word in words.items() if word & (EVER | OPEN | INACTIVE)),
+            last=packed(user for user, word in words.items() if word & LISTED),
+        )
+    return Facts(sure, maybe, closed=store.closed, roster=roster)
 
 
 def _write(ours: Connection, store_id: int, held: Facts, joined: Facts) -> int:

@@ -8,7 +8,17 @@ from typing import Self
 
 from sqlalchemy import Connection, select
 
-from licenseusage.ledger import amending, chains, closing, issued, outbox, polls, registry, schema
+from licenseusage.ledger import (
+    amending,
+    chains,
+    closing,
+    issued,
+    outbox,
+    polls,
+    refutations,
+    registry,
+    schema,
+)
 from licenseusage.ledger.closing import Signing
 from licenseusage.ledger.database import Database, open_database
 from licenseusage.ledger.documents import (
@@ -29,6 +39,7 @@ from licenseusage.ledger.records import (
     Meter,
     MeterKey,
     PollRecord,
+    Refutation,
     SourceStatus,
     StoreKey,
     StoreState,
@@ -182,17 +193,26 @@ class Ledger:
 
     # --- polls -----------------------------------------------------------------------------------
 
-    def record_poll(self, poll: PollRecord, now_ms: int) -> None:
+    def record_poll(self, poll: PollRecord, now_ms: int) -> bool:
         """Make one poll durable: facts of all its cycles, closed words, coverage, source status.
 
         Also the position of an event log. Cycles that have no record yet are created Open. Facts
         for a cycle whose facts were deleted are dropped.
 
+        Returns:
+            False: it would have closed a cycle and contradicts what is declared, so that it decides
+            nothing, and the next one does (MEASUREMENT §3.10).
+
         Raises:
             Stalled: ``PseudonymKeyChanged``: facts made with another key than the cycle's.
         """
         with self._write(now_ms) as connection:
-            polls.record_poll(connection, poll)
+            return polls.record_poll(connection, poll)
+
+    def refuted(self, meter_id: int) -> tuple[Refutation, ...]:
+        """Return what the products' answers refuted of what is declared, until that changes."""
+        with self._read() as connection:
+            return refutations.refuted(connection, meter_id)
 
     def store_states(self, meter_id: int, cycle: Cycle) -> dict[StoreKey, StoreState]:
         """Return what is known of every store of a cycle: where its next poll goes on from."""

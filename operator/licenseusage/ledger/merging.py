@@ -31,6 +31,7 @@ from licenseusage.ledger.joining import join_coverage, join_rosters, join_users,
 from licenseusage.ledger.logs import join_logs
 from licenseusage.ledger.migrations import bring_up_to_date
 from licenseusage.ledger.records import CycleState
+from licenseusage.ledger.refutations import join_refutations, refute_joined
 from licenseusage.ledger.registry import raise_high_water
 from licenseusage.ledger.schema import cycles, grids, ledger, licenses, meters, stores
 from licenseusage.ledger.snapshot import PATIENCE_SECONDS, every_page, identity_of
@@ -131,6 +132,8 @@ class _Join:
                     progress(number, len(all_cycles) + 1)
             join_coverage(self._ours, meter_id, self._theirs, meter.id)
             join_rosters(self._ours, meter_id, self._theirs, meter.id)
+            join_refutations(self._ours, meter_id, self._theirs, meter.id)
+            refute_joined(self._ours, meter_id)
         high_water = select(ledger.c.clock_high_water_ms)
         raise_high_water(self._ours, self._theirs.execute(high_water).scalar_one())
         progress(1, 1)
@@ -233,7 +236,8 @@ class _Join:
         same = select(stores).filter_by(**key)
         ours = self._ours.execute(same).one_or_none()
         if ours is None:
-            begun = {"ids_stable": theirs.ids_stable, "selection": theirs.selection}
+            kept = ("ids_stable", "selection", "declaration")
+            begun = {name: getattr(theirs, name) for name in kept}
             self._ours.execute(insert(stores).values(**key, **begun))
             ours = self._ours.execute(same).one()
         changes = max(ours.selection_changes, theirs.selection_changes)
@@ -268,6 +272,7 @@ class _Join:
                 ),
                 low=low,
                 full=full,
+                listed=max(ours.listed, theirs.listed),
                 selection=ours.selection or theirs.selection,
                 selection_changes=changes,
                 selection_since_ms=max(since, default=None),

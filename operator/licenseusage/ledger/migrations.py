@@ -161,11 +161,41 @@ def _fifth(connection: Connection) -> None:
     connection.execute(text("UPDATE stores SET read_until_ms = seen_until_ms"))
 
 
+def _sixth(connection: Connection) -> None:
+    """What was refuted, and a roster for every list; those kept so far go on as they are."""
+    for table, column, kind in (
+        ("stores", "listed", "INTEGER DEFAULT '0' NOT NULL"),
+        ("stores", "doubted_ms", "BIGINT"),
+        ("stores", "declaration", "VARCHAR(80) DEFAULT '' NOT NULL"),
+        ("rosters", "start_at_ms", "BIGINT"),
+        ("rosters", "last_at_ms", "BIGINT"),
+        ("rosters", "idle_at_ms", "BIGINT"),
+        ("rosters", "listing", "VARCHAR(80)"),
+    ):
+        connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column} {kind}"))
+    # What the newest poll listed is not known of them: the next one writes it.
+    connection.execute(text("UPDATE rosters SET before_digest = NULL"))
+    connection.execute(
+        text("""
+        CREATE TABLE IF NOT EXISTS refutations (
+            meter_id INTEGER NOT NULL REFERENCES meters (id),
+            source VARCHAR(63) NOT NULL,
+            guarantee VARCHAR(64) NOT NULL,
+            declaration VARCHAR(80) NOT NULL,
+            at_ms BIGINT NOT NULL,
+            words TEXT NOT NULL,
+            lifted_ms BIGINT,
+            PRIMARY KEY (meter_id, source, guarantee, declaration, at_ms)
+        )""")
+    )
+
+
 STEPS: tuple[Step, ...] = (
     Step(2, _second),
     Step(3, _third),
     Step(4, _fourth),
     Step(5, _fifth),
+    Step(6, _sixth),
 )
 """Ascending; the last one leads to `schema.VERSION`. What a step says never changes: it is written
 out, since `schema` describes the newest version only."""

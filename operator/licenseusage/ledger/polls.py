@@ -6,9 +6,10 @@ Functions of an open transaction; one poll is recorded in one transaction.
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from licenseusage.errors import Stalled
 from licenseusage.ledger import unsettled
@@ -22,22 +23,57 @@ from licenseusage.ledger.records import (
     StoreKey,
     StoreState,
 )
+from licenseusage.ledger.refutations import lift, refute, seen_in
 from licenseusage.ledger.registry import ensure_cycle
-from licenseusage.ledger.rosters import delete_rosters, join_roster
+from licenseusage.ledger.rosters import Joined, delete_rosters, join_roster, rosters_of
 from licenseusage.ledger.schema import coverage, cycles, facts, source_status, stores
+from licenseusage.ledger.users import join_users
 from licenseusage.metering.coverage import Interval, days_followed, extended
-from licenseusage.metering.cycles import Cycle
-from licenseusage.metering.facts import Facts, join_maybe
+from licenseusage.metering.cycles import CYCLE_MASK, Cycle
+from licenseusage.metering.facts import Facts
+from licenseusage.metering.refuting import Seen
 
-_BATCH = 10_000
+
+def record_poll(connection: Connection, poll: PollRecord) -> bool:
+    """Record one poll about all its cycles.
+
+    A poll that would close a cycle, and contradicts what is declared, decides nothing the first
+    time: who it names counts, and it is to be repeated (MEASUREMENT §3.10).
+
+    Returns:
+        False: it was held back so.
+    """
+    if _told(poll):
+        lift(connection, poll.meter_id, poll.store.source, poll.declaration, poll.started_ms)
+    decides = True
+    closing = _closed_first(connection, poll)
+    if closing:
+        attempt = connection.begin_nested()
+        if _record_facts(connection, poll):
+            attempt.rollback()
+            poll, decides = _without_proof(poll), False
+            _record_facts(connection, poll)
+            doubted = stores.c.id.in_(_store(connection, poll, cycle).id for cycle in closing)
+            connection.execute(update(stores).where(doubted).values(doubted_ms=poll.started_ms))
+        else:
+            attempt.commit()
+    else:
+        _record_facts(connection, poll)
+    status = source_statuses(connection, poll.meter_id).get(poll.store.source)
+    if poll.failure is None:
+        _extend_coverage(connection, poll, status)
+    _write_status(connection, poll, status)
+    return decides
 
 
-def record_poll(connection: Connection, poll: PollRecord) -> None:
-    """Record one poll about all its cycles."""
+def _record_facts(connection: Connection, poll: PollRecord) -> bool:
+    """Record what a poll says of each cycle; return whether it refutes what is declared."""
+    refutes = False
     for cycle, found in poll.facts.items():
         if cycle.start_ms > poll.ended_ms:
             # Only for its first roster: other terms may still make it another cycle.
-            join_roster(connection, poll.meter_id, cycle, poll.store, found.roster)
+            listing = poll.listing or poll.selection
+            join_roster(connection, poll.meter_id, cycle, poll.store, found.roster, listing)
             continue
         row = ensure_cycle(connection, poll.meter_id, cycle)
         if row.wiped or _decided_by_other_rules(row, poll):
@@ -47,20 +83,21 @@ def record_poll(connection: Connection, poll: PollRecord) -> None:
         store = _ensure_store(connection, row.id, poll)
         if _selects_anew(store, poll) and poll.started_ms >= cycle.end_ms:
             continue  # another definition of who counts, which began when the cycle was over
-        _note_rules(connection, row, poll, told=_told(poll, found))
-        added = _join_store(connection, store, cycle, poll, found)
+        _note_rules(connection, row, poll, told=_said(poll, found))
+        roster = rosters_of(connection, poll.meter_id, cycle).get(poll.store)
+        added, late = _join_store(connection, store, cycle, poll, found, roster)
         if poll.failure is None:
             unsettled.settle(connection, row.id, poll.ended_ms + poll.clock_skew_ms)
-        added |= join_roster(connection, poll.meter_id, cycle, poll.store, found.roster)
+        listing = poll.listing or poll.selection
+        joined = join_roster(connection, poll.meter_id, cycle, poll.store, found.roster, listing)
+        added |= joined is not None and joined.more
         if (reading := poll.readings.get(cycle)) is not None:
             added |= record_reading(connection, store.id, cycle, poll.properties, reading)
+        refutes |= _refutes(connection, cycle, poll, store, found, joined, late=late)
         if added and row.intent_ms is not None:
             this = cycles.c.id == row.id
             connection.execute(update(cycles).where(this).values(evidence=cycles.c.evidence + 1))
-    status = source_statuses(connection, poll.meter_id).get(poll.store.source)
-    if poll.failure is None:
-        _extend_coverage(connection, poll, status)
-    _write_status(connection, poll, status)
+    return refutes
 
 
 def store_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, StoreState]:
@@ -79,6 +116,7 @@ def store_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[St
             log=logs.get(StoreKey(row.source, row.domain)),
             selection=row.selection,
             selection_since_ms=row.selection_since_ms,
+            doubted=row.doubted_ms is not None and not row.ended & CYCLE_MASK,
         )
         for row in rows
     }
@@ -121,7 +159,53 @@ def _decided_by_other_rules(row: Row[Any], poll: PollRecord) -> bool:
     return decided and poll.rules_digest not in {None, row.rules_digest}
 
 
-def _told(poll: PollRecord, found: Facts) -> bool:
+def _closed_first(connection: Connection, poll: PollRecord) -> list[Cycle]:
+    """Return the cycles that a poll would close, and that no poll before would have closed."""
+    if poll.properties.log:
+        return []
+    found = []
+    for cycle, facts_ in poll.facts.items():
+        if facts_.ended & CYCLE_MASK:
+            store = _store(connection, poll, cycle)
+            if store is None or not (store.ended & CYCLE_MASK or store.doubted_ms is not None):
+                found.append(cycle)
+    return found
+
+
+def _without_proof(poll: PollRecord) -> PollRecord:
+    """Return a poll as one that was not complete: it says who was active, and nothing else."""
+    only = {cycle: Facts(one.sure, low=one.low) for cycle, one in poll.facts.items()}
+    return replace(poll, facts=only, complete=False)
+
+
+def _refutes(
+    connection: Connection,
+    cycle: Cycle,
+    poll: PollRecord,
+    store: Row[Any],
+    found: Facts,
+    joined: Joined | None,
+    *,
+    late: bool,
+) -> bool:
+    """Keep what a poll's facts refute together with those held; return whether anything is new."""
+    properties, seen = poll.properties, Seen(late=late)
+    if not properties.ids_stable:
+        seen = Seen(store.listed, max(0, store.listed - found.listed) if found.listed else 0)
+    elif joined is not None and (joined.newest or poll.ended_ms >= cycle.end_ms):
+        seen = seen_in(connection, cycle, properties, store, joined.row)
+        # What is known of the store is from before this poll.
+        seen = replace(seen, late=late or (seen.late and not store.refuted))
+    source, meter_id = poll.store.source, poll.meter_id
+    return refute(connection, meter_id, source, poll.declaration, properties, seen, poll.started_ms)
+
+
+def _told(poll: PollRecord) -> bool:
+    """Whether a poll said anything about some cycle."""
+    return any(_said(poll, found) for found in poll.facts.values())
+
+
+def _said(poll: PollRecord, found: Facts) -> bool:
     """Whether a poll said something: what never did is no definition that anything was counted by.
 
     A source that is written by trial and error counts as of the cycle's start once it works.
@@ -177,18 +261,27 @@ def _counted_since(store: Row[Any], cycle: Cycle, poll: PollRecord) -> int | Non
 
 
 def _join_store(
-    connection: Connection, store: Row[Any], cycle: Cycle, poll: PollRecord, found: Facts
-) -> bool:
-    """Join the facts of a poll; return whether something came to be known."""
+    connection: Connection,
+    store: Row[Any],
+    cycle: Cycle,
+    poll: PollRecord,
+    found: Facts,
+    roster: Row[Any] | None,
+) -> tuple[bool, bool]:
+    """Join the facts of a poll.
+
+    Returns:
+        Whether something came to be known; and whether it came too late, or went back.
+    """
     since_ms = _counted_since(store, cycle, poll)
     if since_ms is not None and poll.since.get(cycle, cycle.start_ms) < since_ms:
         # They may be about time in which another definition decided who counts.
         found = Facts(ended=found.ended)
-    added, refuted = False, found.refuted
+    added, refuted, unlisted = False, found.refuted, False
     # Whom a failed poll proved active first, by window; a success settles everything before it.
     late: Counter[int] | None = Counter() if poll.failure is not None else None
     if found.sure or found.maybe or found.closed:
-        added, refutes = _join_users(connection, store, found, late)
+        added, refutes, unlisted = join_users(connection, store, found, roster, late)
         refuted |= refutes
     low, full = _numbers(store.low), _numbers(store.full)
     for window, count in found.low.items():
@@ -197,7 +290,7 @@ def _join_store(
         low[window] = max(low.get(window, 0), count)
     for window, count in found.full.items():
         full[window] = min(full.get(window, count), count)
-    told = _told(poll, found)
+    told = _said(poll, found)
     anew = told and _selects_anew(store, poll)
     seen_until = poll.ended_ms + poll.clock_skew_ms if told else None
     read_until = seen_until if poll.failure is None else None
@@ -222,11 +315,21 @@ def _join_store(
             selection_since_ms=since_ms if told else store.selection_since_ms,
             low=json.dumps(low),
             full=json.dumps(full),
+            listed=max(store.listed, found.listed),
+            declaration=poll.declaration if told else store.declaration,
         )
     )
     words = ((store.closed, found.closed), (store.ended, found.ended), (store.refuted, refuted))
     more = any(now & ~held for held, now in words)
-    return added or more or (low, full) != (_numbers(store.low), _numbers(store.full))
+    more = more or (low, full) != (_numbers(store.low), _numbers(store.full))
+    return added or more, unlisted or bool(refuted)
+
+
+def _store(connection: Connection, poll: PollRecord, cycle: Cycle) -> Any:  # noqa: ANN401
+    """Return the row of ``stores`` that a poll's facts go to; None before there is one."""
+    of_cycle = (cycles.c.meter_id == poll.meter_id) & (cycles.c.start_ms == cycle.start_ms)
+    same = select(stores).join(cycles).where(of_cycle).filter_by(**poll.store._asdict())
+    return connection.execute(same).one_or_none()
 
 
 def _latest(one: int | None, other: int | None) -> int | None:
@@ -246,63 +349,6 @@ def _ensure_store(connection: Connection, cycle_id: int, poll: PollRecord) -> Ro
         )
         row = connection.execute(same).one()
     return row
-
-
-def _join_users(
-    connection: Connection, store: Row[Any], found: Facts, late: Counter[int] | None
-) -> tuple[bool, int]:
-    """Join the facts of a poll with those held (as ``merge`` does), writing only what changed.
-
-    Args:
-        connection: An open transaction.
-        store: The store.
-        found: The facts of the poll.
-        late: Is raised by whom these facts prove active first, by window; None: nobody asks.
-
-    Returns:
-        Whether anything changed, and the windows that this join refutes.
-    """
-    refuted = 0
-    changed: list[dict[str, Any]] = []
-    added: list[dict[str, Any]] = []
-    gone: list[dict[str, Any]] = []  # ruled out everywhere: nobody is kept without a bit
-    new = found.sure.keys() | found.maybe.keys()
-    held = select(facts.c.pseudonym, facts.c.sure, facts.c.maybe).filter_by(store_id=store.id)
-    with connection.execution_options(yield_per=_BATCH).execute(held) as rows:
-        for user, sure, maybe in rows:
-            new.discard(user)
-            now_sure, now_maybe = found.sure.get(user, 0), found.maybe.get(user, 0)
-            refuted |= sure & found.closed & ~(now_sure | now_maybe)
-            refuted |= now_sure & store.closed & ~(sure | maybe)
-            joined = sure | now_sure
-            if late is not None and joined != sure:
-                late.update(unsettled.windows(joined & ~sure, first=not sure))
-            possible = join_maybe(maybe, store.closed, now_maybe, found.closed) & ~joined
-            if not joined and not possible:
-                gone.append({"user": user})
-            elif (joined, possible) != (sure, maybe):
-                changed.append({"user": user, "now_sure": joined, "now_maybe": possible})
-    for user in sorted(new):  # in the order of the key: each page of the table is written once
-        now_sure = found.sure.get(user, 0)
-        refuted |= now_sure & store.closed
-        possible = join_maybe(0, store.closed, found.maybe.get(user, 0), found.closed) & ~now_sure
-        if late is not None and now_sure:
-            late.update(unsettled.windows(now_sure, first=True))
-        if now_sure or possible:
-            added.append(
-                {"store_id": store.id, "pseudonym": user, "sure": now_sure, "maybe": possible}
-            )
-    same = (facts.c.store_id == store.id) & (facts.c.pseudonym == bindparam("user"))
-    if gone:
-        connection.execute(delete(facts).where(same), gone)
-    if changed:
-        write = update(facts).where(same)
-        connection.execute(
-            write.values(sure=bindparam("now_sure"), maybe=bindparam("now_maybe")), changed
-        )
-    if added:
-        connection.execute(insert(facts), added)
-    return bool(gone or changed or added), refuted
 
 
 def _extend_coverage(connection: Connection, poll: PollRecord, status: SourceStatus | None) -> None:

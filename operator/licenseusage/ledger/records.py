@@ -8,7 +8,7 @@ from typing import NamedTuple
 from licenseusage.metering.cycles import Cycle, Grid, grid_at
 from licenseusage.metering.events import LogReading, LogState
 from licenseusage.metering.facts import Facts
-from licenseusage.metering.properties import Properties
+from licenseusage.metering.properties import Guarantee, Properties
 from licenseusage.metering.statement import CycleStatement
 
 
@@ -193,6 +193,7 @@ class StoreState:
         log: Event logs: what the next reading goes on from; None: read from the start.
         selection: Digest of what decided who counts, at the last poll; None: not told.
         selection_since_ms: Since when it does; None: in the whole cycle.
+        doubted: A closing poll contradicted what is declared; it decided nothing, and is repeated.
     """
 
     closed: int = 0
@@ -204,6 +205,7 @@ class StoreState:
     log: LogState | None = None
     selection: str | None = None
     selection_since_ms: int | None = None
+    doubted: bool = False
 
     def since_ms(self, selection: str, now_ms: int) -> int | None:
         """Return since when a definition of who counts applies, if a poll by it begins now.
@@ -247,6 +249,9 @@ class PollRecord:
             told.
         since: Cycle -> since when that selection applies, for cycles of ``facts`` in which it did
             not from the start: the facts are about the segment from then on. Others are dropped.
+        declaration: Digest of what is declared of the source: what was refuted of another one is
+            forgotten.
+        listing: Digest of what decides who is listed, counted or not; None: not told.
         failure: None: the poll succeeded. A failed poll's rows count, and it proves nothing.
         listed: Users listed, of this poll.
         counted: Users active in the newest cycle, of this poll.
@@ -271,6 +276,8 @@ class PollRecord:
     rules_digest: str | None = None
     selection: str | None = None
     since: Mapping[Cycle, int] = field(default_factory=dict)
+    declaration: str = ""
+    listing: str | None = None
     failure: PollFailure | None = None
     listed: int | None = None
     counted: int | None = None
@@ -325,9 +332,29 @@ class DeclaredSource:
 
     Attributes:
         selection: Digest of what decides who counts; None: not told.
+        declaration: Digest of what is declared of it, as in `PollRecord`.
     """
 
     store: StoreKey
     properties: Properties
     interval_ms: int
     selection: str | None = None
+    declaration: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refutation:
+    """A declared property that a product's answers refuted; it carries nothing from then on.
+
+    Attributes:
+        source: Name of the source.
+        declaration: Digest of what was declared then.
+        at_ms: When it was found.
+        words: What was seen, and what to do, for people.
+    """
+
+    source: str
+    guarantee: Guarantee
+    declaration: str
+    at_ms: int
+    words: str

@@ -1,4 +1,4 @@
-"""Rosters in the ledger: who was ever listed, by sources whose users may be removed.
+"""Rosters in the ledger: whom each complete poll of a list named, by what that says of the cycle.
 
 Functions of an open transaction. A million rows are written twice in a cycle, by its first poll and
 by the closing one; between them a listing of the same people as before writes nothing.
@@ -6,55 +6,120 @@ by the closing one; between them a listing of the same people as before writes n
 
 import hashlib
 import json
-from collections.abc import Iterable
-from itertools import islice
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, delete, exists, insert, not_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    not_,
+    select,
+    update,
+)
 
-from licenseusage.ledger.database import upsert
 from licenseusage.ledger.records import StoreKey
 from licenseusage.ledger.schema import cycles, roster_users, rosters
 from licenseusage.metering.cycles import DAY_MS, Cycle
+from licenseusage.metering.pseudonym import SIZE
 from licenseusage.metering.roster import JOINED_GAP_MS, Roster, Run, joined_runs, unpacked
 
-BEFORE, OPEN, INACTIVE = 1, 2, 4
-_BATCH = 10_000
+BEFORE, OPEN, INACTIVE, LISTED, START, QUIET, IDLE = 1, 2, 4, 8, 16, 32, 64
+EVER = START | BEFORE
+"""Bits of a user's word: the sets of `metering.roster.Roster`; ``LISTED`` is its ``last``."""
+
+_AT_ONCE = 20_000
 _ORPHANED_MS = 7 * DAY_MS
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What a poll changed of a roster.
+
+    Attributes:
+        row: The row of ``rosters`` as it is now.
+        more: It may say more of the cycle than before.
+        newest: The poll is the newest one, and does not list the same people as the one before, or
+            it closes the cycle: it is worth being held against those.
+    """
+
+    row: Row[Any]
+    more: bool
+    newest: bool
+
+
+class _Part(NamedTuple):
+    """Packed users and the bit that they are given."""
+
+    users: bytes
+    word: int
+
+
 def join_roster(
-    connection: Connection, meter_id: int, cycle: Cycle, store: StoreKey, found: Roster | None
-) -> bool:
+    connection: Connection,
+    meter_id: int,
+    cycle: Cycle,
+    store: StoreKey,
+    found: Roster | None,
+    listing: str | None = None,
+) -> Joined | None:
     """Join the roster of a poll with the one held, as ``metering.roster.merge_rosters`` does.
 
-    Returns:
-        Whether it may say more than the one held.
+    Args:
+        connection: The ledger.
+        meter_id: The meter.
+        cycle: The cycle, which may be to come.
+        store: The store.
+        found: The roster of the poll; None: it has none.
+        listing: Digest of what decides who is listed. Where it changes, it is another list, which
+            cannot be held against the former one: the roster begins anew. None: not told.
     """
     if found is None:
-        return False
+        return None
     row = ensure_roster(connection, meter_id, cycle.start_ms, store)
-    digest = hashlib.sha256(found.before).hexdigest() if found.before else row.before_digest
-    if digest != row.before_digest:
-        add_users(connection, row.id, found.before, BEFORE)
-    add_users(connection, row.id, found.inactive, INACTIVE)
-    open_at = row.open_at_ms
-    if found.open_at_ms is not None and (open_at is None or found.open_at_ms <= open_at):
-        if open_at is not None and found.open_at_ms < open_at:
-            clear_open(connection, row.id)
-        add_users(connection, row.id, found.open, OPEN)
-        open_at = found.open_at_ms
-    connection.execute(
-        update(rosters)
-        .where(rosters.c.id == row.id)
-        .values(
-            open_at_ms=open_at,
-            runs=json.dumps(joined_runs((*runs_of(row), *found.runs), JOINED_GAP_MS)),
-            before_digest=digest,
-        )
+    if listing is not None and row.listing not in {None, listing}:
+        row = _begun_anew(connection, row)
+    newest = _wins(found.last_at_ms, row.last_at_ms)
+    starts = _wins(found.start_at_ms, row.start_at_ms)
+    idles = _wins(found.idle_at_ms, row.idle_at_ms)
+    closes = found.open_at_ms is not None and (
+        row.open_at_ms is None or found.open_at_ms <= row.open_at_ms
     )
-    more = (open_at, digest) != (row.open_at_ms, row.before_digest)
-    return more or bool(found.inactive)
+    digest = _digest(found) if newest and not closes else None
+    unknown = digest is None or digest != row.before_digest
+    changed = False
+    if unknown:
+        parts = [_Part(found.before, BEFORE), _Part(found.inactive, INACTIVE)]
+        parts += [_Part(found.quiet, QUIET)]
+        parts += [_Part(found.start, START)] if starts else []
+        parts += [_Part(found.idle, IDLE)] if idles else []
+        parts += [_Part(found.open, OPEN)] if closes else []
+        parts += [_Part(found.last, LISTED)] if newest else []
+        clearing = LISTED if newest and found.last_at_ms != row.last_at_ms else 0
+        clearing |= START if starts and found.start_at_ms != row.start_at_ms else 0
+        clearing |= IDLE if idles and found.idle_at_ms != row.idle_at_ms else 0
+        clearing |= OPEN if closes and found.open_at_ms != row.open_at_ms else 0
+        changed = write_words(connection, row.id, parts, clearing)
+    now = {
+        "start_at_ms": found.start_at_ms if starts else row.start_at_ms,
+        "open_at_ms": found.open_at_ms if closes else row.open_at_ms,
+        "last_at_ms": found.last_at_ms if newest else row.last_at_ms,
+        "idle_at_ms": found.idle_at_ms if idles else row.idle_at_ms,
+        "runs": json.dumps(joined_runs((*runs_of(row), *found.runs), JOINED_GAP_MS)),
+        "before_digest": digest if newest else row.before_digest,
+        "listing": listing or row.listing,
+    }
+    this = rosters.c.id == row.id
+    connection.execute(update(rosters).where(this).values(now))
+    more = changed or now["open_at_ms"] != row.open_at_ms
+    held = connection.execute(select(rosters).where(this)).one()
+    return Joined(held, more, newest=newest and unknown)
 
 
 def ensure_roster(
@@ -80,6 +145,24 @@ def runs_of(row: Row[Any]) -> tuple[Run, ...]:
     return tuple(Run(*run) for run in json.loads(row.runs))
 
 
+def word_of(connection: Connection, roster_id: int, user: bytes) -> int:
+    """Return the word of one user; 0: on no list."""
+    query = select(roster_users.c.word).filter_by(roster_id=roster_id, pseudonym=user)
+    return int(connection.execute(query).scalar_one_or_none() or 0)
+
+
+def words_between(
+    connection: Connection, roster_id: int, first: bytes, end: bytes | None
+) -> dict[bytes, int]:
+    """Return the words of the users in a span of pseudonyms; without an end: of all from there."""
+    query = select(roster_users.c.pseudonym, roster_users.c.word).where(
+        roster_users.c.roster_id == roster_id, roster_users.c.pseudonym >= first
+    )
+    if end is not None:
+        query = query.where(roster_users.c.pseudonym < end)
+    return {user: word for user, word in connection.execute(query)}
+
+
 def delete_rosters(connection: Connection, now_ms: int) -> None:
     """Delete the rosters of cycles whose facts were deleted, and of cycles that never came."""
     same = and_(
@@ -93,27 +176,93 @@ def delete_rosters(connection: Connection, now_ms: int) -> None:
         connection.execute(delete(rosters).where(rosters.c.id == roster_id))
 
 
-def add_users(connection: Connection, roster_id: int, users: bytes, word: int) -> None:
-    """Set a bit for packed users, in the order of the key: each page is written once."""
-    adding = upsert(roster_users)
-    joined = roster_users.c.word.bitwise_or(adding.excluded.word)
-    key = [roster_users.c.roster_id, roster_users.c.pseudonym]
-    write = adding.on_conflict_do_update(
-        key, set_={"word": joined}, where=roster_users.c.word != joined
-    )
-    for batch in _batches(unpacked(users)):
-        rows = [{"roster_id": roster_id, "pseudonym": user, "word": word} for user in batch]
-        connection.execute(write, rows)
+def count_users(connection: Connection, roster_id: int) -> int:
+    """Return how many users have a word."""
+    query = select(func.count()).select_from(roster_users).filter_by(roster_id=roster_id)
+    return int(connection.execute(query).scalar_one())
 
 
-def _batches(users: Iterable[bytes]) -> Iterable[tuple[bytes, ...]]:
-    iterator = iter(users)
-    while batch := tuple(islice(iterator, _BATCH)):
-        yield batch
+def write_words(
+    connection: Connection, roster_id: int, parts: Sequence[tuple[bytes, int]], clearing: int
+) -> bool:
+    """Clear bits for everybody, then set the bit of each set of packed users, and write changes.
+
+    Returns:
+        Whether anything has changed.
+    """
+    sizes = [len(users) // SIZE for users, _ in parts]
+    most = max(count_users(connection, roster_id), *sizes)
+    spans = [_split(users) if most > _AT_ONCE else [users] for users, _ in parts]
+    wrote = False
+    for number, (first, end) in enumerate(ranges(most)):
+        now: dict[bytes, int] = {}
+        for span, (_, word) in zip(spans, parts, strict=True):
+            for user in unpacked(span[number]):
+                now[user] = now.get(user, 0) | word
+        wrote |= write_span(connection, roster_id, (first, end), now, clearing)
+    return wrote
 
 
-def clear_open(connection: Connection, roster_id: int) -> None:
-    """An earlier closing poll came to be known: the other one counts no more."""
-    held = (roster_users.c.roster_id == roster_id) & (roster_users.c.word.bitwise_and(OPEN) != 0)
-    closed = roster_users.c.word.bitwise_and(~OPEN)
-    connection.execute(update(roster_users).where(held).values(word=closed))
+def write_span(
+    connection: Connection,
+    roster_id: int,
+    span: tuple[bytes, bytes | None],
+    now: dict[bytes, int],
+    clearing: int,
+) -> bool:
+    """Write what changes in a span of pseudonyms, in the order of the key; whether anything did."""
+    held = words_between(connection, roster_id, *span)
+    changed, gone = [], []
+    for user, word in held.items():
+        after = word & ~clearing | now.pop(user, 0)
+        if after == word:
+            continue
+        if after:
+            changed.append({"user": user, "now": after})
+        else:
+            gone.append({"user": user})
+    same = (roster_users.c.roster_id == roster_id) & (roster_users.c.pseudonym == bindparam("user"))
+    if changed:
+        connection.execute(update(roster_users).where(same).values(word=bindparam("now")), changed)
+    if gone:
+        connection.execute(delete(roster_users).where(same), gone)
+    if now:
+        rows = [{"roster_id": roster_id, "pseudonym": u, "word": now[u]} for u in sorted(now)]
+        connection.execute(insert(roster_users), rows)
+    return bool(changed or gone or now)
+
+
+def ranges(users: int) -> Iterator[tuple[bytes, bytes | None]]:
+    """Yield spans of pseudonyms that cover all of them: hashes, hence evenly spread."""
+    if users <= _AT_ONCE:
+        yield b"", None
+        return
+    for prefix in range(256):
+        yield bytes([prefix]), bytes([prefix + 1]) if prefix < 255 else None
+
+
+def _split(users: bytes) -> list[bytes]:
+    """Return packed users by their first byte."""
+    spans: list[bytearray] = [bytearray() for _ in range(256)]
+    for user in unpacked(users):
+        spans[user[0]] += user
+    return [bytes(span) for span in spans]
+
+
+def _begun_anew(connection: Connection, row: Row[Any]) -> Row[Any]:
+    connection.execute(delete(roster_users).where(roster_users.c.roster_id == row.id))
+    connection.execute(delete(rosters).where(rosters.c.id == row.id))
+    key = StoreKey(row.source, row.domain)
+    return ensure_roster(connection, row.meter_id, row.cycle_start_ms, key)
+
+
+def _wins(found_ms: int | None, held_ms: int | None) -> bool:
+    """Whether a poll is the newest of its kind."""
+    return found_ms is not None and (held_ms is None or found_ms >= held_ms)
+
+
+def _digest(found: Roster) -> str:
+    told = hashlib.sha256()
+    for users in (found.start, found.before, found.last):
+        told.update(len(users).to_bytes(8) + users)
+    return told.hexdigest()

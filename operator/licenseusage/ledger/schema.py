@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 5
+VERSION = 6
 
 metadata = MetaData()
 
@@ -150,6 +150,11 @@ stores = Table(
     Column("selection", String(80)),
     Column("selection_changes", Integer, nullable=False, server_default="0"),
     Column("selection_since_ms", BigInteger),
+    # Unstable ids: most users on one list. When a closing poll first contradicted what is declared:
+    # it is repeated before it decides anything. What is declared, as the newest poll had it.
+    Column("listed", Integer, nullable=False, server_default="0"),
+    Column("doubted_ms", BigInteger),
+    Column("declaration", String(80), nullable=False, server_default=""),
     UniqueConstraint("cycle_id", "source", "domain"),
 )
 
@@ -164,8 +169,9 @@ facts = Table(
     sqlite_with_rowid=False,
 )
 
-# Who was ever listed, for sources with `removal: ListedOnce` (`metering.roster`). Known by the
-# start of the cycle, which a roster precedes. `runs` is a JSON list of [first end, last start].
+# Who was listed (`metering.roster`). Known by the start of the cycle, which a roster precedes.
+# `runs` is a JSON list of [first end, last start]; `before_digest` that of the newest poll's users;
+# `listing` that of what decides who is listed.
 rosters = Table(
     "rosters",
     metadata,
@@ -177,11 +183,17 @@ rosters = Table(
     Column("open_at_ms", BigInteger),
     Column("runs", Text, nullable=False, server_default="[]"),
     Column("before_digest", String(64)),
+    Column("start_at_ms", BigInteger),
+    Column("last_at_ms", BigInteger),
+    Column("idle_at_ms", BigInteger),
+    Column("listing", String(80)),
     UniqueConstraint("meter_id", "cycle_start_ms", "source", "domain"),
 )
 
 # 16 bytes of pseudonym for each user listed, and a word: 1 listed before the closing poll, 2 listed
-# by it and possibly active, 4 proved inactive.
+# by it and possibly active, 4 proved inactive, 8 listed by the newest poll (excluded users too), 16
+# listed by the newest poll before the cycle, 32 excluded and proved inactive, 64 proved inactive by
+# the newest closing poll.
 roster_users = Table(
     "roster_users",
     metadata,
@@ -189,6 +201,20 @@ roster_users = Table(
     Column("pseudonym", Octets(16), primary_key=True),
     Column("word", Integer, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# What a product's answers refuted of what was declared (`metering.refuting`): it carries nothing
+# from then on, in later cycles neither, until a poll is made by another declaration (lifted).
+refutations = Table(
+    "refutations",
+    metadata,
+    Column("meter_id", ForeignKey("meters.id"), primary_key=True),
+    Column("source", String(63), primary_key=True),
+    Column("guarantee", String(64), primary_key=True),
+    Column("declaration", String(80), primary_key=True),
+    Column("at_ms", BigInteger, primary_key=True),
+    Column("words", Text, nullable=False),
+    Column("lifted_ms", BigInteger),
 )
 
 coverage = Table(

@@ -9,10 +9,16 @@ from sqlalchemy import Connection, Row, select
 
 from licenseusage.ledger import logs, polls, unsettled
 from licenseusage.ledger.counting import CountedStore, DomainCount, count_domain
-from licenseusage.ledger.records import DeclaredSource, SourceStatus, StoreKey
+from licenseusage.ledger.records import DeclaredSource, Refutation, SourceStatus, StoreKey
+from licenseusage.ledger.refutations import judged, refuted, refuted_of
 from licenseusage.ledger.rosters import rosters_of, runs_of
 from licenseusage.ledger.schema import cycles, stores
-from licenseusage.ledger.vanished import seen_but_inactive, seen_but_unlisted
+from licenseusage.ledger.vanished import (
+    Doubt,
+    any_vanished,
+    seen_but_idle,
+    seen_but_unlisted,
+)
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.combine import Combine, overlap_of, unstable_tally
 from licenseusage.metering.coverage import Observed, coverage, gap_around
@@ -20,9 +26,10 @@ from licenseusage.metering.cycles import CYCLE_BIT, CYCLE_MASK, Cycle
 from licenseusage.metering.events import LogState
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.known import Tally, across, bounds_of
-from licenseusage.metering.properties import Properties
+from licenseusage.metering.properties import Guarantee, Properties
 from licenseusage.metering.roster import missing
 from licenseusage.metering.statement import (
+    ACTIVITY_LOST,
     LOG_HOLE,
     NO_CLOSING_POLL,
     REMOVED_USERS,
@@ -32,7 +39,6 @@ from licenseusage.metering.statement import (
     UNLISTED_USERS,
     CycleStatement,
     daily_series,
-    refuted_by,
     uncertainty_of,
 )
 
@@ -44,14 +50,22 @@ class _Held:
         self,
         row: Row[Any] | None,
         declared: DeclaredSource | None,
+        refutations: Sequence[Refutation],
         roster: Row[Any] | None = None,
     ) -> None:
         self.row = row
         self.gone = declared is None
         self.source = declared.store.source if declared else str(row.source) if row else ""
         self.domain = declared.store.domain if declared else str(row.domain) if row else ""
-        # Nothing is declared any more about a source that is gone: it proves nothing.
-        self.properties = declared.properties if declared else Properties(ids_stable=True)
+        # Nothing is declared any more about a source that is gone: it proves nothing. What was
+        # refuted of it stays so.
+        claims = declared.properties if declared else Properties(ids_stable=True)
+        declaration = declared.declaration if declared else None
+        against = refuted_of(refutations, self.source, declaration)
+        self.refutations = against if declared else ()
+        self.properties = judged(claims, against)
+        lost = any(one.guarantee is Guarantee.REMOVAL_NEVER for one in against)
+        self.loses = self.properties.loses_users or (self.gone and lost)
         self.stable = self.properties.ids_stable and (row is None or bool(row.ids_stable))
         # Who counts changed within the cycle: what was found before is about a segment of its own,
         # which no later poll can prove anything about (MEASUREMENT §7).
@@ -60,38 +74,57 @@ class _Held:
         known = row.selection if row is not None else None
         wanted = declared.selection if declared else None
         self.redefined = None not in {known, wanted} and known != wanted
-        self.roster = roster if self.stable and self.properties.keeps_roster else None
+        self.listed = roster if self.stable else None
         self.lacks = ""
-        self.roster_refuted = False
+        self.moved = False
+        self.back = False
 
     def word(self, column: str) -> int:
         return int(getattr(self.row, column)) if self.row is not None else 0
 
     @property
+    def roster(self) -> Row[Any] | None:
+        """The roster, where it says who is possible."""
+        return self.listed if self.properties.keeps_roster else None
+
+    @property
     def proves(self) -> bool:
-        if self.segmented:
+        if self.segmented or self.gone:
             return False
         if self.properties.keeps_roster:
             return self.roster is not None and not self.lacks
-        return self.properties.keeps_users and bool(self.word("closed") >> CYCLE_BIT & 1)
+        closed = self.word("closed") >> CYCLE_BIT & 1
+        return self.properties.keeps_users and bool(closed) and not self.word("refuted")
 
     @property
-    def refuted(self) -> int:
-        if self.segmented:
-            return 0
-        if self.roster_refuted:
-            return 1 << CYCLE_BIT
-        return self.word("refuted") if self.properties.keeps_users else 0
+    def doubt(self) -> Doubt | None:
+        """Why some with proof of activity do not count."""
+        if not (self.loses or self.back):
+            return None
+        return Doubt(self.listed.id if self.listed is not None else None, self.loses)
 
     def judge_roster(self, connection: Connection, start_ms: int) -> None:
         """Find what the roster lacks, and whether it contradicts what was seen."""
-        if self.roster is None or self.row is None:
+        if self.listed is None or self.row is None:
             return
-        runs, gap_ms = runs_of(self.roster), self.properties.roster_gap_ms
-        self.lacks = missing(start_ms, self.roster.open_at_ms, runs, gap_ms) or ""
-        if not self.lacks and seen_but_unlisted(connection, self.row.id, self.roster.id):
+        runs, gap_ms = runs_of(self.listed), self.properties.roster_gap_ms
+        self.lacks = missing(start_ms, self.listed.open_at_ms, runs, gap_ms) or ""
+        if not self.lacks and seen_but_unlisted(connection, self.row.id, self.listed.id):
             self.lacks = UNLISTED_USERS
-        self.roster_refuted = seen_but_inactive(connection, self.row.id, self.roster.id)
+        if self.listed.open_at_ms is not None:
+            self.moved = any_vanished(connection, self.listed.id)
+        self.back = seen_but_idle(connection, self.row.id, self.listed.id)
+
+    def counted(self) -> CountedStore | None:
+        """The store as counting sees it; None: it was never read."""
+        if self.row is None:
+            return None
+        by_roster = self.roster.id if self.roster is not None else None
+        moved = self.listed.id if self.moved and self.listed is not None else None
+        stays = by_roster is None and self.proves
+        return CountedStore(
+            self.row.id, self.proves, by_roster, moved if stays else None, self.doubt
+        )
 
     def numbers(self) -> Facts:
         """The numbers of single polls, for unstable ids."""
@@ -113,9 +146,22 @@ def make_statement(
     sources: Sequence[DeclaredSource],
     combine: Combine,
     as_of_ms: int | None,
+    *,
+    against: Sequence[Refutation] | None = None,
 ) -> CycleStatement:
-    """Return what can be stated about a cycle; see ``Ledger.statement``."""
-    held = _held(connection, meter_id, cycle, sources)
+    """Return what can be stated about a cycle; see ``Ledger.statement``.
+
+    Args:
+        connection: The ledger.
+        meter_id: The meter.
+        cycle: The cycle.
+        sources: As declared.
+        combine: How they belong together.
+        as_of_ms: End of the time stated.
+        against: What stands refuted of what is declared; None: what the ledger knows.
+    """
+    against = refuted(connection, meter_id) if against is None else against
+    held = _held(connection, meter_id, cycle, sources, against)
     end = _as_of(cycle, held) if as_of_ms is None else min(as_of_ms, cycle.end_ms)
     ended = end == cycle.end_ms
     if ended:
@@ -124,7 +170,6 @@ def make_statement(
     counts = _counts(connection, held, combine, cycle, None if ended else end)
     tally = across([count.cycle for count in counts], overlap_of(combine))
     bounds = bounds_of(tally)
-    refuted = [store for store in held if store.refuted]
     if not ended:
         bounds = bounds.so_far()
     logged = logs.log_states(connection, meter_id, cycle)
@@ -139,15 +184,19 @@ def make_statement(
             bounds, [store.properties for store in held], len(counts), tally.vanished
         ),
         unbounded=_unbounded(bounds, held) if ended else (),
-        refuted=tuple(refuted_by(store.source, store.properties) for store in refuted),
+        refuted=_refuted(held, counts),
         boundary_gap_ms=gap_around(cycle.end_ms, observed) if ended else None,
         provisioned=_provisioned(polls.source_statuses(connection, meter_id), sources, combine),
-        assumptions=_assumptions(sources),
+        assumptions=_assumptions(held, sources),
     )
 
 
 def _held(
-    connection: Connection, meter_id: int, cycle: Cycle, sources: Sequence[DeclaredSource]
+    connection: Connection,
+    meter_id: int,
+    cycle: Cycle,
+    sources: Sequence[DeclaredSource],
+    against: Sequence[Refutation],
 ) -> list[_Held]:
     """Every store of the cycle: those with facts, and those declared but never read."""
     of_cycle = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
@@ -157,8 +206,8 @@ def _held(
     held = []
     for row in connection.execute(query):
         key = StoreKey(row.source, row.domain)
-        held.append(_Held(row, declared.pop(key, None), rosters.get(key)))
-    return held + [_Held(None, source) for source in declared.values()]
+        held.append(_Held(row, declared.pop(key, None), against, rosters.get(key)))
+    return held + [_Held(None, source, against) for source in declared.values()]
 
 
 def _as_of(cycle: Cycle, held: Sequence[_Held]) -> int:
@@ -187,20 +236,11 @@ def _counts(
         count = DomainCount(unstable_tally(numbers, store.properties, CYCLE_BIT), days)
         counts.append(_until(until_ms, count, [store]))
     for group in domains.values():
-        found = [
-            CountedStore(
-                s.row.id,
-                s.proves,
-                bool(s.refuted >> CYCLE_BIT & 1),
-                s.roster.id if s.roster is not None else None,
-            )
-            for s in group
-            if s.row is not None
-        ]
+        found = [one for store in group if (one := store.counted()) is not None]
         count = count_domain(connection, found, combine, cycle.days)
         if combine is Combine.UNION and len(found) < len(group):
             # A store that was never read may hold anybody.
-            count = DomainCount(Tally(count.cycle.lower, None, count.cycle.conflict), count.days)
+            count = replace(count, cycle=Tally(count.cycle.lower, None))
         counts.append(_until(until_ms, count, group))
     return counts
 
@@ -220,24 +260,39 @@ def _until(until_ms: int | None, count: DomainCount, group: Sequence[_Held]) -> 
     return DomainCount(replace(count.cycle, lower=lower), days)
 
 
+def _refuted(held: Sequence[_Held], counts: Sequence[DomainCount]) -> tuple[str, ...]:
+    """Return what is refuted of what the sources declare, in words."""
+    told = [f"source {one.source}: {one.words}" for store in held for one in store.refutations]
+    if any(count.contradicted for count in counts):
+        names = ", ".join(store.source for store in held)
+        told.append(
+            f"sources {names}: one saw somebody active whom another one rules out; combine: Same "
+            "says that they observe the same activity. Declare combine: Union, or correct the "
+            "guarantees of the one that is wrong"
+        )
+    return tuple(dict.fromkeys(told))
+
+
 def _unbounded(bounds: Bounds, held: Sequence[_Held]) -> tuple[str, ...]:
     if bounds.upper is not None:
         return ()
-    reasons = [store.lacks for store in held if store.lacks]
+    reasons = [s.lacks for s in held if s.roster is not None or s.lacks == UNLISTED_USERS]
     if any(store.segmented or store.redefined for store in held):
         reasons.append(RULES_CHANGED)
     for store in held:
         if store.gone:
             reasons.append(SOURCE_GONE)
+        elif not store.properties.keeps_activity or store.word("refuted"):
+            reasons.append(ACTIVITY_LOST)
         elif store.properties.keeps_roster and store.roster is None:
             reasons.append(ROSTER_MISSING)
         elif not store.properties.keeps_users and not store.properties.keeps_roster:
-            reasons.append(REMOVED_USERS)
+            reasons += [REMOVED_USERS] if store.lacks != UNLISTED_USERS else []
         elif store.properties.log and store.word("ended") & ~store.word("closed") & CYCLE_MASK:
             reasons.append(LOG_HOLE)
     if not held or any(not store.word("ended") >> CYCLE_BIT & 1 for store in held):
         reasons.append(NO_CLOSING_POLL)
-    return tuple(dict.fromkeys(reasons))
+    return tuple(dict.fromkeys(reason for reason in reasons if reason))
 
 
 def _daily(
@@ -249,8 +304,10 @@ def _daily(
 ) -> tuple[int | None, ...]:
     declared = {source.store for source in sources}
     known, refuted = (1 << cycle.days) - 1 if held else 0, 0
+    if any(count.contradicted for count in counts):
+        known = 0
     for store in held:
-        refuted |= store.refuted
+        refuted |= store.word("refuted")
         if not declared or StoreKey(store.source, store.domain) in declared:
             known &= store.word("followed")
     days = [max(column) for column in zip(*(count.days for count in counts), strict=True)]
@@ -293,9 +350,11 @@ def _provisioned(
     return max(known, default=None)
 
 
-def _assumptions(sources: Sequence[DeclaredSource]) -> tuple[str, ...]:
-    """What every source declares, in a fixed order."""
-    declared = [source.properties.assumptions() for source in sources]
+def _assumptions(held: Sequence[_Held], sources: Sequence[DeclaredSource]) -> tuple[str, ...]:
+    """What is left of what every source declares, in a fixed order."""
+    wanted = {source.store for source in sources}
+    named = [store for store in held if StoreKey(store.source, store.domain) in wanted]
+    declared = [store.properties.assumptions() for store in named]
     if not declared:
         return ()
     return tuple(token for token in declared[0] if all(token in tokens for tokens in declared))

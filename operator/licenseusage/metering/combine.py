@@ -1,7 +1,7 @@
 """From facts to bounds: stores of every kind, segments, identity domains (MEASUREMENT §2, §7)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from licenseusage.metering.known import (
 )
 from licenseusage.metering.proofs import Proofs, known_by_proofs
 from licenseusage.metering.properties import Properties
-from licenseusage.metering.roster import known_by_roster
+from licenseusage.metering.roster import doubted_users, known_by_roster, set_aside
 
 
 class Combine(StrEnum):
@@ -58,8 +58,8 @@ class Store:
     Attributes:
         domain: Identity domain.
         facts: What was found so far; empty facts for a declared store that was never read.
-        properties: As declared now. Closed windows give an upper bound only while the source still
-            declares that users are never removed.
+        properties: As declared now, and what of it is refuted. Closed windows give an upper bound
+            only while the source still declares that users are never removed.
         cycle: The cycle or segment that the facts are about; without it a roster proves nothing.
     """
 
@@ -70,15 +70,19 @@ class Store:
 
     def known(self, window: int) -> Known | Tally:
         """Return what the list proves about one window."""
-        if not self.properties.ids_stable:
-            return unstable_tally(self.facts, self.properties, window)
-        sure = _with_bit(self.facts.sure, window)
-        if self.properties.keeps_roster and window == CYCLE_BIT and self.cycle is not None:
-            return known_by_roster(self.cycle, self.properties, sure, self.facts.roster)
-        if not proves(self.facts, self.properties, window):
-            return Known(sure)
-        possible = sure | _with_bit(self.facts.maybe, window)
-        return Known(sure, possible, conflict=bool(self.facts.refuted >> window & 1))
+        facts, properties = self.facts, self.properties
+        if not properties.ids_stable:
+            return unstable_tally(facts, properties, window)
+        sure = _with_bit(facts.sure, window)
+        if properties.keeps_roster and window == CYCLE_BIT and self.cycle is not None:
+            return known_by_roster(self.cycle, properties, sure, facts.roster)
+        doubted = doubted_users(properties, sure, facts.roster)
+        kept = Known(sure - doubted, doubted=doubted)
+        moved = set_aside(facts.roster) - sure
+        if not proves(facts, properties, window) or (moved and window != CYCLE_BIT):
+            return kept
+        possible = sure | _with_bit(facts.maybe, window) | moved
+        return replace(kept, possible=possible, vanished=moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +189,14 @@ def unstable_tally(facts: Facts, properties: Properties, window: int) -> Tally:
     """Return the tally of a store whose ids may change: single polls only, never united (§3.8)."""
     lower = facts.low.get(window, 0)
     upper = facts.full.get(window) if properties.keeps_users else None
-    return Tally(lower, upper, conflict=upper is not None and upper < lower)
+    # Fewer are possible in one poll than another proves: users are removed, and nothing is ruled
+    # out by not being listed. What a single poll proves stands.
+    return Tally(lower, None if upper is not None and upper < lower else upper)
 
 
 def proves(facts: Facts, properties: Properties, window: int) -> bool:
     """Whether every user active in the window is known to be in ``sure`` or ``maybe``."""
-    return properties.keeps_users and bool(facts.closed >> window & 1)
+    return properties.keeps_users and not facts.refuted and bool(facts.closed >> window & 1)
 
 
 def overlap_of(combine: Combine, overlap: Overlap = Overlap.UNKNOWN) -> Overlap:
@@ -210,8 +216,10 @@ def _by_domain(
             tallies.append(known)
         else:
             domains.setdefault(store.domain, []).append(known)
-    together = united if combine is Combine.UNION else intersected
-    return {domain: together(group) for domain, group in domains.items()}, tallies
+    if combine is Combine.UNION:
+        return {domain: united(group) for domain, group in domains.items()}, tallies
+    whole = window == CYCLE_BIT
+    return {domain: intersected(group, whole=whole) for domain, group in domains.items()}, tallies
 
 
 def _cover(segments: Iterable[Segment], window: int) -> bool:

@@ -13,7 +13,14 @@ from typing import NamedTuple
 from licenseusage.metering.cycles import CYCLE_MASK, DAY_MS, Cycle, Segment
 from licenseusage.metering.polled import Polled
 from licenseusage.metering.properties import Properties
-from licenseusage.metering.roster import Listed, Roster, merge_rosters, roster_of
+from licenseusage.metering.roster import (
+    Listed,
+    Roster,
+    count_listed,
+    counts_for,
+    merge_rosters,
+    roster_of,
+)
 
 
 class Row(NamedTuple):
@@ -41,11 +48,12 @@ class Facts:
             is in ``sure`` or ``maybe``. Needs ``removal: Never``.
         ended: Windows for which a complete poll began late enough to show all of them (at or after
             the window's end + lag + clock skew), whatever it proves. ``closed`` is a part of it.
-        refuted: Closed windows in which a user with proof of activity was proved inactive: a
-            declared property is false.
+        refuted: Closed windows in which a user with proof of activity was listed and proved
+            inactive: a declared property is false. One who is not listed is a matter of ``roster``.
         low: Unstable ids only: window -> greatest number of sure users in one poll.
         full: Unstable ids only: closed window -> least number of sure and maybe users in one poll.
-        roster: ``removal: ListedOnce`` only: who was ever listed; None where nobody kept one.
+        listed: Unstable ids only: the greatest number of users in one complete poll.
+        roster: Stable ids only: who was listed; None where nobody kept one.
     """
 
     sure: dict[bytes, int] = field(default_factory=dict)
@@ -55,6 +63,7 @@ class Facts:
     refuted: int = 0
     low: dict[int, int] = field(default_factory=dict)
     full: dict[int, int] = field(default_factory=dict)
+    listed: int = 0
     roster: Roster | None = None
 
 
@@ -98,6 +107,7 @@ def list_facts(
     rows: Iterable[Row],
     already_closed: int = 0,
     listed: Listed | None = None,
+    everybody: bool = True,
 ) -> Facts:
     """Return the facts of one poll about one cycle (MEASUREMENT §3).
 
@@ -114,7 +124,8 @@ def list_facts(
             from pages in immutable order.
         already_closed: Windows closed by earlier polls. They are not closed again: the earliest
             closing poll is the tightest, and later ones would only write more users.
-        listed: Everybody listed, where the source keeps a roster (``Properties.keeps_roster``).
+        listed: Everybody listed; None: no roster is wanted.
+        everybody: The request asks for everybody, and not for those active in the cycle only.
 
     Raises:
         ImpossibleStampError: A row lies beyond ``latest_value_ms``; no facts are made.
@@ -154,10 +165,12 @@ def list_facts(
                 maybe[user] = maybe.get(user, 0) | open_bits
 
     if not properties.ids_stable:
-        return _counts_only(cycle, sure, maybe, closed, ended)
+        counts = _counts_only(cycle, sure, maybe, closed, ended)
+        counts.listed = count_listed(listed) if listed is not None and complete else 0
+        return counts
     roster = None
-    if listed is not None and properties.keeps_roster:
-        roster = roster_of(cycle, properties, polled, listed)
+    if listed is not None:
+        roster = roster_of(cycle, properties, polled, listed, whole=everybody)
     return Facts(sure, without_sure(maybe, sure), closed, ended, roster=roster)
 
 
@@ -184,6 +197,7 @@ def merge(a: Facts, b: Facts) -> Facts:
         refuted,
         low,
         full,
+        max(a.listed, b.listed),
         merge_rosters(a.roster, b.roster),
     )
 
@@ -197,16 +211,19 @@ def join_maybe(a: int, a_closed: int, b: int, b_closed: int) -> int:
 
 
 def refutes(sure: Mapping[bytes, int], other: Facts) -> int:
-    """Return the windows in which ``other`` proves a user of ``sure`` inactive.
+    """Return the windows in which ``other`` proves a user of ``sure`` inactive whom it lists.
 
-    With true properties there are none: a user seen active stays listed, and no value falls back.
+    With true properties there are none, because no value falls back. Whether a user who is not
+    listed refutes anything is told by the roster: he may be excluded.
     """
     if not other.closed:
         return 0
     refuted = 0
     for user, bits in sure.items():
         possible = other.sure.get(user, 0) | other.maybe.get(user, 0)
-        refuted |= bits & other.closed & ~possible
+        against = bits & other.closed & ~possible
+        if against & ~refuted and (other.roster is None or counts_for(other.roster, user)):
+            refuted |= against
     return refuted
 
 

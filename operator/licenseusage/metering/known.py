@@ -18,16 +18,19 @@ class Known:
     """What is known of the users of one store, in one window.
 
     Attributes:
-        sure: Users with proof of activity.
+        sure: Users with proof of activity that rests on no refuted property.
         possible: Every user with an activity in the window is in here; None where no proof range
             covers the window.
         vanished: Users of ``possible`` who had left the listing before it could rule them out.
-        conflict: A declared property is refuted, whatever the sets say.
+        doubted: Users whom this store no longer lets count, because a property is refuted: another
+            observer's proof of their activity may be about somebody who counts already.
+        conflict: A declared property is refuted, and it is not known what rests on it.
     """
 
     sure: Set[bytes]
     possible: Set[bytes] | None = None
     vanished: Set[bytes] = frozenset()
+    doubted: Set[bytes] = frozenset()
     conflict: bool = False
 
     @property
@@ -79,24 +82,30 @@ def united(stores: Sequence[Known]) -> Known:
         sure=frozenset().union(*(store.sure for store in stores)),
         possible=possible if stores else None,
         vanished=frozenset().union(*(store.vanished for store in stores)),
+        doubted=frozenset().union(*(store.doubted for store in stores)),
         conflict=any(store.refuted for store in stores),
     )
 
 
-def intersected(stores: Sequence[Known]) -> Known:
+def intersected(stores: Sequence[Known], *, whole: bool = True) -> Known:
     """Return what several observers of the same activity prove: each can rule people out.
 
-    Somebody sure in one whom another rules out refutes that they observe the same activity.
+    Somebody sure in one whom another rules out refutes that they observe the same activity, or that
+    ids stay: then nobody rules anybody out, and he may not count in the cycle (MEASUREMENT §2).
+
+    Args:
+        stores: What each of them knows.
+        whole: The window is the cycle.
     """
+    seen = frozenset[bytes]().union(*(store.sure for store in stores))
+    sure = seen.difference(*(store.doubted for store in stores))
     ruling = [store.possible for store in stores if store.possible is not None]
     possible = frozenset(ruling[0]).intersection(*ruling[1:]) if ruling else None
-    vanished = frozenset().union(*(store.vanished for store in stores))
-    return Known(
-        sure=frozenset().union(*(store.sure for store in stores)),
-        possible=possible,
-        vanished=vanished & (possible or frozenset()),
-        conflict=any(store.refuted for store in stores),
-    )
+    conflict = any(store.refuted for store in stores)
+    if possible is not None and not sure <= possible:
+        return Known(sure & possible if whole else sure, conflict=conflict)
+    vanished = frozenset[bytes]().union(*(store.vanished for store in stores))
+    return Known(sure, possible, vanished & (possible or frozenset()), conflict=conflict)
 
 
 def tallied(known: Known) -> Tally:

@@ -8,6 +8,19 @@ from licenseusage.metering.cycles import DAY_MS
 SECOND_MS = 1000
 
 
+class Guarantee(StrEnum):
+    """What a product's answers can refute; refuted once it carries nothing (MEASUREMENT §2).
+
+    ``REMOVAL_NEVER``: somebody left a list that loses nobody, or his id is another one now.
+    ``LISTED_ONCE``: somebody was active who was in no complete list. ``SHOWN``: activity that was
+    shown once stays shown, and shows at the latest after the lag.
+    """
+
+    REMOVAL_NEVER = "RemovalNever"
+    LISTED_ONCE = "RemovalListedOnce"
+    SHOWN = "ActivityShown"
+
+
 class Removal(StrEnum):
     """Whether users can leave the listing; the property that decides whether an upper bound exists.
 
@@ -40,6 +53,8 @@ class Properties:
         id_reuse: An id may be given to another user later.
         initial_created: The value starts as the creation time, so an unused account looks used.
         created_tolerance_ms: How far value and creation time may lie apart and still be that case.
+        refuted: What the product's answers have refuted since it was declared so; nothing of it is
+            believed any more.
     """
 
     granularity_ms: int = SECOND_MS
@@ -53,6 +68,7 @@ class Properties:
     created_tolerance_ms: int = 0
     roster_gap_ms: int = DAY_MS
     log: bool = False
+    refuted: frozenset[Guarantee] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse what no rule covers.
@@ -70,14 +86,39 @@ class Properties:
         return self.granularity_ms - 1 + self.skew_ms
 
     @property
+    def believed(self) -> Removal:
+        """The removal that is left of what is declared, once refuted claims are taken away."""
+        removal = self.removal
+        if removal is Removal.NEVER and Guarantee.REMOVAL_NEVER in self.refuted:
+            removal = Removal.LISTED_ONCE
+        if removal is Removal.LISTED_ONCE and Guarantee.LISTED_ONCE in self.refuted:
+            removal = Removal.UNKNOWN
+        return removal
+
+    @property
+    def loses_users(self) -> bool:
+        """Whether users left a list that loses nobody: removal is false, or ids is.
+
+        Then those count only who were listed together: if ids change, the same person may have been
+        seen under one that is gone.
+        """
+        return self.removal is Removal.NEVER and Guarantee.REMOVAL_NEVER in self.refuted
+
+    @property
+    def keeps_activity(self) -> bool:
+        """Whether what a list shows late enough rules out what it does not show."""
+        return Guarantee.SHOWN not in self.refuted
+
+    @property
     def keeps_users(self) -> bool:
         """Whether a complete listing proves the absent inactive (K = infinity)."""
-        return self.removal is Removal.NEVER
+        return self.believed is Removal.NEVER and self.keeps_activity
 
     @property
     def keeps_roster(self) -> bool:
         """Whether a roster of everybody ever listed gives the cycle an upper bound."""
-        return self.removal is Removal.LISTED_ONCE and self.ids_stable
+        listed_once = self.believed is Removal.LISTED_ONCE and self.keeps_activity
+        return listed_once and self.ids_stable
 
     def assumptions(self) -> tuple[str, ...]:
         """Tokens for ``rules.assumptions`` of the report: the properties that accuracy rests on."""
@@ -86,7 +127,7 @@ class Properties:
         held = {
             "RemovalNever": listed and self.keeps_users,
             "RemovalListedOnce": self.keeps_roster,
-            "IdsStable": self.ids_stable,
+            "IdsStable": self.ids_stable and not self.loses_users,
             "IdsNotReused": bounded and not self.id_reuse,
             "NothingHidden": listed and bounded and self.hidden_ms == 0,
         }

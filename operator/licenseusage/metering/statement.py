@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from licenseusage.metering.bounds import Accuracy, Bounds
 from licenseusage.metering.coverage import Coverage
 from licenseusage.metering.cycles import DAY_MS, Cycle
-from licenseusage.metering.properties import Properties, Removal
+from licenseusage.metering.properties import Properties
 from licenseusage.metering.roster import Missing
 
 # Why the upper bound exceeds the lower: reasons of `Uncertainty`.
@@ -21,6 +21,7 @@ STRADDLING_EVENTS = "StraddlingEvents"
 
 # Why there is no upper bound; the first is a reason of `Uncertainty` as well.
 REMOVED_USERS = "RemovedUsers"
+ACTIVITY_LOST = "ActivityLost"
 NO_CLOSING_POLL = "NoClosingPoll"
 ROSTER_MISSING = str(Missing.NOT_AT_START)
 ROSTER_GAP = str(Missing.GAP)
@@ -51,6 +52,9 @@ _WHY_UNBOUNDED = {
     RULES_CHANGED: (
         "the definition of who counts changed before the cycle was closed, and what was counted "
         "before cannot be completed"
+    ),
+    ACTIVITY_LOST: (
+        "activity that the product had shown was gone later, or it came to be shown too late"
     ),
     REMOVED_USERS: "this product forgets removed users",
     SOURCE_GONE: "a source is no longer declared, and what it had recorded was not read to the end",
@@ -89,7 +93,8 @@ class CycleStatement:
         uncertainty: Why the upper bound exceeds the lower; empty without an upper bound.
         unbounded: Why there is no upper bound, for an ended cycle: ``RemovedUsers``,
             ``NoClosingPoll``, …; empty where there is one.
-        refuted: Which declared properties the facts refute, in words; empty unless in conflict.
+        refuted: Which declared properties the product's answers refute, in words: nothing stated
+            rests on them.
         boundary_gap_ms: The unobserved span around the cycle's end, ``(start, end)``, None if it
             was observed.
         provisioned: Users the product lists, None where unknown.
@@ -213,28 +218,6 @@ def uncertainty_of(
     removed = min(vanished, users)
     found = (Uncertainty(REMOVED_USERS, removed), Uncertainty(reason, users - removed))
     return tuple(each for each in found if each.users)
-
-
-def refuted_by(source: str, properties: Properties) -> str:
-    """Return the sentence for a source whose facts contradict what it declares."""
-    if properties.log:
-        return (
-            f"source {source}: an event came to light in a stretch of its log that had been read "
-            f"to the end, so its guarantee is false: lagSeconds: {properties.lag_ms // 1000} (or a "
-            "clock that stamps the events was set back)"
-        )
-    if properties.removal is Removal.LISTED_ONCE:
-        return (
-            f"source {source}: somebody seen active is proved inactive by a later listing, so one "
-            f"of its guarantees is false: ids: Stable, lagSeconds: {properties.lag_ms // 1000} or "
-            f"hiddenSeconds: {properties.hidden_ms // 1000} (does a last activity ever go back?)"
-        )
-    return (
-        f"source {source}: somebody seen active is proved inactive by a later complete listing, so "
-        f"one of its guarantees is false: removal: {properties.removal}, ids: Stable, "
-        f"lagSeconds: {properties.lag_ms // 1000} or hiddenSeconds: {properties.hidden_ms // 1000}"
-        f" (removed, renamed or excluded since?)"
-    )
 
 
 def _why_bounded(statement: CycleStatement) -> str:

@@ -301,6 +301,22 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
         chosen = msgspec.json.encode([read, self.users, self.identity], order="sorted")
         return f"sha256:{hashlib.sha256(chosen).hexdigest()}"
 
+    @property
+    def listed_by(self) -> str:
+        """``sha256:…`` over what decides who is listed, whether or not he counts."""
+        http = self.listing
+        read = [http.path, http.query, http.body, http.items] if http is not None else []
+        chosen = msgspec.json.encode(
+            [read, self.users.id, self.users.normalize, self.identity], order="sorted"
+        )
+        return f"sha256:{hashlib.sha256(chosen).hexdigest()}"
+
+    @property
+    def declaration(self) -> str:
+        """``sha256:…`` over what is declared of the list or log: what can be refuted of it."""
+        claims = msgspec.json.encode([self.listed_by, self.guarantees], order="sorted")
+        return f"sha256:{hashlib.sha256(claims).hexdigest()}"
+
     def digest(self) -> bytes:
         """SHA-256 (32 bytes) of the part of the definition that decides who counts.
 

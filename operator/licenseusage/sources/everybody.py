@@ -20,12 +20,14 @@ _NEVER, _EARLY, _LATER = 0, 1, 2
 class Everybody:
     """Collects the users of one listing for one cycle."""
 
-    __slots__ = ("_kinds", "_naming")
+    __slots__ = ("_aside", "_kinds", "_naming", "_quiet")
 
     def __init__(self, naming: Naming) -> None:
         """Prepare for the cycle that a naming is for."""
         self._naming = naming
         self._kinds = bytearray()
+        self._aside: list[bytes] = []
+        self._quiet: list[bytes] = []
 
     def take(
         self, names: Sequence[str], stamps: Sequence[Json], later: Sequence[int]
@@ -44,10 +46,16 @@ class Everybody:
         self._kinds += kinds
         return [users[position * SIZE : (position + 1) * SIZE] for position in later]
 
+    def set_aside(self, lately: Iterable[bytes], others: Iterable[bytes]) -> None:
+        """Take users who are excluded: those who may have been active lately, and the others."""
+        self._aside.extend(lately)
+        self._quiet.extend(others)
+
     def listed(self, early: Iterable[bytes], later: Iterable[Row]) -> Listed:
         """Return everybody: those taken as later are divided into these two."""
         before = chain(self._of(_EARLY), early)
-        return Listed(self._of(_NEVER), before, later, self.named().everybody)
+        everybody = self.named().everybody
+        return Listed(self._of(_NEVER), before, later, everybody, self._aside, self._quiet)
 
     def different(self) -> int:
         """Return how many different users there are."""

@@ -79,8 +79,8 @@ class CycleRequest:
 
     Attributes:
         already_closed: The store's ``closed`` word so far: windows that need no new maybe set.
-        roster: Everybody listed is wanted, for a source whose users may be removed: every id is
-            hashed then, not only those of users active lately (MEASUREMENT §3.9).
+        roster: Everybody listed is wanted: every id is hashed then, not only those of users active
+            lately (MEASUREMENT §3.9).
         coming: The cycle has not begun; only its first roster is wanted.
         log: Event logs: how far it was read for this cycle; None: begin with the cycle.
         since_ms: Since when this source's definition decides who counts, where that changed within

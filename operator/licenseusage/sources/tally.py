@@ -16,7 +16,7 @@ from typing import cast
 
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle
 from licenseusage.metering.facts import Facts, Row, horizon_ms, latest_value_ms, list_facts
-from licenseusage.metering.properties import Properties, Removal
+from licenseusage.metering.properties import Properties
 from licenseusage.metering.pseudonym import Pseudonymiser
 from licenseusage.metering.roster import Listed
 from licenseusage.sources import timestamps
@@ -84,10 +84,8 @@ class Tally:
         wide = self._as_coarse_as(self._properties, LONGEST_DAY_MS)
         self._horizons = [horizon_ms(one.part, wide) for one in cycles]
         self._kept = [_Kept() for _ in cycles]
-        # A request that names a cycle lists those active in it only: that is no roster.
-        rosters = self._properties.removal is Removal.LISTED_ONCE and not source.http.names("cycle")
         self._everybody = [
-            Everybody(Naming(pseudonym, known(one.cycle))) if one.roster and rosters else None
+            Everybody(Naming(pseudonym, known(one.cycle))) if one.roster else None
             for one, pseudonym in zip(cycles, self._pseudonyms, strict=True)
         ]
         begun = [one for one in cycles if not one.coming]
@@ -224,6 +222,8 @@ class Tally:
                 rows=rows,
                 already_closed=request.already_closed,
                 listed=listed,
+                # A request that names a cycle lists those active in it only.
+                everybody=not self._source.http.names("cycle"),
             )
 
         result: dict[int, Facts] = {}
@@ -247,14 +247,41 @@ class Tally:
         # Nearly every page has nobody to leave out: that is found without copying it.
         if columns.excluded is not None and True in columns.excluded:
             self.skipped[Skip.EXCLUDED] += sum(columns.excluded)
+            self._set_aside(_only(columns, columns.excluded))
             columns = _only(columns, list(map(not_, columns.excluded)))
         if self._excluded_ids and not self._excluded_ids.isdisjoint(
             names := self._normal(columns.ids)
         ):
             named = [one not in self._excluded_ids for one in names]
+            self._set_aside(_only(columns, list(map(not_, named))))
             self.skipped[Skip.EXCLUDED_ID] += len(named) - sum(named)
             columns = _only(columns, named)
         return columns
+
+    def _set_aside(self, columns: Columns) -> None:
+        """Put excluded users on the rosters: listed they are, so that they are not missing.
+
+        Nothing else is asked of them: a wrong time among theirs is no fault of the list.
+        """
+        if not any(self._everybody):
+            return
+        recent = self._lately(columns)
+        named = [
+            (self._id(one), position in recent)
+            for position, one in enumerate(columns.ids)
+            if type(one) in (str, int)
+        ]
+        lately, others = ([name for name, late in named if late is kind] for kind in (True, False))
+        for everybody, pseudonyms in zip(self._everybody, self._pseudonyms, strict=True):
+            if everybody is not None:
+                everybody.set_aside(pseudonyms.each(lately), pseudonyms.each(others))
+
+    def _lately(self, columns: Columns) -> set[int]:
+        """Return who may have been active lately, by position: everybody if no time can be read."""
+        try:
+            return set(self._reader.recent(columns.stamps, min(self._horizons)).positions)
+        except timestamps.BadStampError:
+            return set(range(len(columns)))
 
     def _with_ids(self, columns: Columns) -> Columns:
         """Drop items without an id; those that were active lately make the poll fail at its end."""

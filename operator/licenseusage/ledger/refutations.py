@@ -1,0 +1,184 @@
+"""What a product's answers refuted of what is declared: found in a poll's transaction, then kept.
+
+The decision is `metering.refuting`'s; here the same numbers come from SQL. What is kept is a union:
+it may be joined with that of another ledger any number of times.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, not_, select, update
+
+from licenseusage.ledger.database import upsert
+from licenseusage.ledger.records import Refutation, StoreKey
+from licenseusage.ledger.rosters import EVER, IDLE, INACTIVE, LISTED, OPEN, rosters_of, runs_of
+from licenseusage.ledger.schema import cycles, facts, refutations, roster_users, stores
+from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.properties import Guarantee, Properties, Removal
+from licenseusage.metering.refuting import Seen, refuted_by
+from licenseusage.metering.roster import missing
+
+
+def refuted(connection: Connection, meter_id: int) -> tuple[Refutation, ...]:
+    """Return what stands refuted, by source and time."""
+    query = (
+        select(refutations)
+        .where(refutations.c.meter_id == meter_id, refutations.c.lifted_ms.is_(None))
+        .order_by(refutations.c.source, refutations.c.at_ms, refutations.c.guarantee)
+    )
+    return tuple(
+        Refutation(row.source, Guarantee(row.guarantee), row.declaration, row.at_ms, row.words)
+        for row in connection.execute(query)
+    )
+
+
+def refuted_of(
+    found: Iterable[Refutation], source: str, declaration: str | None
+) -> tuple[Refutation, ...]:
+    """Return what stands refuted of one source's declaration; None: of any, the source is gone."""
+    return tuple(
+        one for one in found if one.source == source and declaration in {None, one.declaration}
+    )
+
+
+def judged(properties: Properties, against: Iterable[Refutation]) -> Properties:
+    """Return the properties of a source without what was refuted of them."""
+    guarantees = frozenset(one.guarantee for one in against)
+    return replace(properties, refuted=guarantees) if guarantees else properties
+
+
+def refute(
+    connection: Connection,
+    meter_id: int,
+    source: str,
+    declaration: str,
+    properties: Properties,
+    seen: Seen,
+    at_ms: int,
+) -> bool:
+    """Keep what is refuted and was not before; return whether anything is."""
+    held = judged(properties, refuted_of(refuted(connection, meter_id), source, declaration))
+    new = refuted_by(held, seen)
+    for guarantee, words in new.items():
+        row = {"source": source, "guarantee": guarantee, "declaration": declaration}
+        values = {"meter_id": meter_id, "at_ms": at_ms, "words": words, **row}
+        connection.execute(insert(refutations).values(values))
+    return bool(new)
+
+
+def lift(connection: Connection, meter_id: int, source: str, declaration: str, at_ms: int) -> None:
+    """A poll was made by this declaration: what was refuted of others is a matter of the past."""
+    others = and_(
+        refutations.c.meter_id == meter_id,
+        refutations.c.source == source,
+        refutations.c.declaration != declaration,
+        refutations.c.lifted_ms.is_(None),
+    )
+    connection.execute(update(refutations).where(others).values(lifted_ms=at_ms))
+
+
+def join_refutations(
+    ours: Connection, meter_id: int, theirs: Connection, their_meter_id: int
+) -> None:
+    """Unite what two ledgers know to be refuted; what one of them has lifted stays lifted."""
+    query = select(refutations).filter_by(meter_id=their_meter_id)
+    for row in theirs.execute(query).mappings().all():
+        write = upsert(refutations).values({**row, "meter_id": meter_id})
+        lifted = func.coalesce(refutations.c.lifted_ms, write.excluded.lifted_ms)
+        key = list(refutations.primary_key)
+        ours.execute(write.on_conflict_do_update(key, set_={"lifted_ms": lifted}))
+
+
+def refute_joined(connection: Connection, meter_id: int) -> None:
+    """Find what two ledgers' facts refute together: a list that is said to lose nobody lost some.
+
+    Only such a list closes a window. In which order the two were made is not known, so that nothing
+    else can be told apart.
+    """
+    never = Properties(removal=Removal.NEVER, ids_stable=True)
+    query = (
+        select(stores, cycles.c.cycle_index, cycles.c.start_ms, cycles.c.end_ms)
+        .join(cycles)
+        .where(cycles.c.meter_id == meter_id, stores.c.closed != 0, stores.c.ids_stable != 0)
+    )
+    for row in connection.execute(query).all():
+        cycle = Cycle(row.cycle_index, row.start_ms, row.end_ms)
+        key = StoreKey(row.source, row.domain)
+        roster = rosters_of(connection, meter_id, cycle).get(key)
+        if roster is None or roster.last_at_ms is None:
+            continue
+        seen = seen_in(connection, cycle, never, row, roster)
+        at_ms: int = roster.last_at_ms
+        only = Seen(seen.ever, seen.lost)
+        refute(connection, meter_id, row.source, row.declaration, never, only, at_ms)
+
+
+def seen_in(
+    connection: Connection, cycle: Cycle, properties: Properties, store: Row[Any], roster: Row[Any]
+) -> Seen:
+    """Return what the facts of a store say: as ``metering.refuting.seen_in``, for any size.
+
+    Args:
+        connection: The ledger.
+        cycle: The cycle.
+        properties: As declared.
+        store: Its row of ``stores``.
+        roster: Its row of ``rosters``.
+    """
+    if not properties.ids_stable:
+        return Seen()
+    ever = _listed(connection, roster.id, _has(EVER))
+    lost = _listed(connection, roster.id, and_(_has(EVER), not_(_has(LISTED))))
+    closed = roster.open_at_ms is not None
+    if closed:
+        lost += _sure_without(connection, store.id, roster.id, EVER | LISTED)
+    ruled_out = _sure_with(connection, store.id, roster.id, INACTIVE)
+    back = _sure_with(connection, store.id, roster.id, IDLE) if ruled_out else 0
+    gap_ms = properties.roster_gap_ms
+    whole = missing(cycle.start_ms, roster.open_at_ms, runs_of(roster), gap_ms) is None
+    return Seen(
+        ever=ever,
+        lost=lost,
+        unlisted=_sure_without(connection, store.id, roster.id, EVER | LISTED | OPEN)
+        if whole
+        else 0,
+        back=back,
+        late=bool(store.refuted) or ruled_out > back,
+    )
+
+
+def _listed(connection: Connection, roster_id: int, condition: ColumnElement[bool]) -> int:
+    query = select(func.count()).where(roster_users.c.roster_id == roster_id, condition)
+    return int(connection.execute(query).scalar_one())
+
+
+def _sure_with(connection: Connection, store_id: int, roster_id: int, word: int) -> int:
+    return _listed_sure(connection, store_id, roster_id, word, among=True)
+
+
+def _sure_without(connection: Connection, store_id: int, roster_id: int, word: int) -> int:
+    return _listed_sure(connection, store_id, roster_id, word, among=False)
+
+
+def _listed_sure(
+    connection: Connection, store_id: int, roster_id: int, word: int, *, among: bool
+) -> int:
+    """Count those with proof of activity who have one of the bits, or none of them."""
+    listed = (
+        select(roster_users.c.pseudonym)
+        .where(
+            roster_users.c.roster_id == roster_id,
+            roster_users.c.pseudonym == facts.c.pseudonym,
+            _has(word),
+        )
+        .exists()
+    )
+    query = select(func.count()).where(
+        facts.c.store_id == store_id, facts.c.sure != 0, listed if among else not_(listed)
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def _has(word: int) -> ColumnElement[bool]:
+    return roster_users.c.word.bitwise_and(word) != 0

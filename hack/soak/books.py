@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hack.soak.need import need
 from licenseusage.ledger.records import PollRecord
-from licenseusage.ledger.rosters import BEFORE, INACTIVE, OPEN
+from licenseusage.ledger.rosters import BEFORE, IDLE, INACTIVE, LISTED, OPEN, QUIET, START
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.roster import Roster, Run, merge_rosters, packed
 
@@ -112,7 +112,7 @@ def read_facts(connection: sqlite3.Connection, store: sqlite3.Row, at: tuple[int
 
 def _roster(connection: sqlite3.Connection, at: tuple[int, int, str, str]) -> Roster | None:
     query = """
-    select id, open_at_ms, runs from rosters
+    select id, start_at_ms, open_at_ms, idle_at_ms, last_at_ms, runs from rosters
     where meter_id = ? and cycle_start_ms = ? and source = ? and domain = ?
     """
     row = connection.execute(query, at).fetchone()
@@ -120,8 +120,21 @@ def _roster(connection: sqlite3.Connection, at: tuple[int, int, str, str]) -> Ro
         return None
     query = "select pseudonym, word from roster_users where roster_id = ?"
     users = connection.execute(query, (row["id"],)).fetchall()
-    before, open_, inactive = (
-        packed(user for user, word in users if word & bit) for bit in (BEFORE, OPEN, INACTIVE)
+
+    def with_bit(bit: int) -> bytes:
+        return packed(user for user, word in users if word & bit)
+
+    return Roster(
+        start_at_ms=row["start_at_ms"],
+        start=with_bit(START),
+        before=with_bit(BEFORE),
+        open_at_ms=row["open_at_ms"],
+        open=with_bit(OPEN),
+        inactive=with_bit(INACTIVE),
+        idle_at_ms=row["idle_at_ms"],
+        idle=with_bit(IDLE),
+        quiet=with_bit(QUIET),
+        last_at_ms=row["last_at_ms"],
+        last=with_bit(LISTED),
+        runs=tuple(Run(*run) for run in json.loads(row["runs"])),
     )
-    runs = tuple(Run(*run) for run in json.loads(row["runs"]))
-    return Roster(before, row["open_at_ms"], open_, inactive, runs)

@@ -114,11 +114,12 @@ class SoakLedger(Ledger):
     asked: Callable[[PollRecord], None]
     kept: Callable[[PollRecord], None]
 
-    def record_poll(self, poll: PollRecord, now_ms: int) -> None:
+    def record_poll(self, poll: PollRecord, now_ms: int) -> bool:
         """Keep a poll."""
         self.asked(poll)
-        super().record_poll(poll, now_ms)
+        decides = super().record_poll(poll, now_ms)
         self.kept(poll)
+        return decides
 
 
 class SoakBooks(Books):

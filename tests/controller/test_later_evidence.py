@@ -6,9 +6,11 @@ import pytest
 
 from licenseusage.controller.amending import wants_judging
 from licenseusage.controller.conditions import Findings, SourceHealth, conditions
-from licenseusage.controller.contradictions import contradicted
+from licenseusage.controller.contradictions import contradicted, standing
+from licenseusage.controller.key import Key
 from licenseusage.controller.lookback import Earlier, LookBack, choose
-from licenseusage.controller.status import Ended, View, compose
+from licenseusage.controller.metrics import Metrics
+from licenseusage.controller.status import Ended, View, compose, gauges
 from licenseusage.controller.transitions import of_status
 from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
 from licenseusage.ledger.records import (
@@ -17,11 +19,14 @@ from licenseusage.ledger.records import (
     Contradiction,
     CycleRecord,
     CycleState,
+    DeclaredSource,
+    Refutation,
     StoreKey,
 )
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.coverage import Coverage
 from licenseusage.metering.cycles import DAY_MS, Cycle
+from licenseusage.metering.properties import Guarantee, Properties
 from licenseusage.metering.statement import CycleStatement
 
 HOUR_MS = 3_600_000
@@ -125,47 +130,74 @@ class TestContradictions:
     """Which guarantee is false is told with its cycle, as long as the guarantee stands."""
 
     def test_evidence_against_a_final(self):
-        told = contradicted(None, [ended(REFUTED)], RULES)
+        told = contradicted((), None, [ended(REFUTED)], RULES)
         assert told.startswith("Cycle 2024-09-04 to 2024-10-04: 398 was stated, and lag is too ")
         assert "That statement stands." in told
         assert "Correct spec.sources[].guarantees" in told
 
     def test_a_cycle_that_ended_in_conflict(self):
         conflict = said(5, 4, refuted=("source list: removal: Never is false",))
-        told = contradicted(None, [ended(FINAL, conflict)], RULES)
+        told = contradicted((), None, [ended(FINAL, conflict)], RULES)
         assert "no number can be stated: source list: removal: Never is false" in told
 
-    def test_the_running_cycle_is_told_first_and_the_others_are_counted(self):
-        running = said(5, 4, CYCLE, refuted=("source list: ids",))
-        told = contradicted(running, [ended(REFUTED), ended(REFUTED)], RULES)
-        assert told.startswith("This cycle: no number can be stated: source list: ids. Correct ")
-        assert told.endswith("(2 more cycles in status.history.)")
+    def test_what_stands_refuted_is_told_first_and_of_the_cycles_the_newest(self):
+        lost = Refutation("list", Guarantee.REMOVAL_NEVER, "d1", NOW, "the list lost 1 of 3 users")
+        running = said(5, None, CYCLE, refuted=("source list: the list lost 1 of 3 users",))
+        told = contradicted([lost], running, [ended(REFUTED), ended(REFUTED)], RULES)
+        assert told.startswith("Source list: the list lost 1 of 3 users. Cycle 2024-09-04 to ")
+        assert told.endswith("(1 more cycles in status.history.)")
+        assert contradicted([lost], running, [], RULES) == (
+            "Source list: the list lost 1 of 3 users."
+        )
 
-    def test_a_day_whose_facts_contradict_each_other_leaves_the_cycles_number(self):
-        statement = replace(said(5, 5), refuted=("source list: removal: Never is false",))
-        record = replace(FINAL, intent=replace(FINAL.intent, statement=statement))
-        told = contradicted(None, [ended(record)], RULES)
-        assert "the days' numbers are in doubt: source list: removal: Never is false" in told
-        assert not {"reason", "message"} & history(record).keys()
+    def test_observers_that_contradict_each_other_are_told_with_the_running_cycle(self):
+        running = said(5, None, CYCLE, refuted=("sources a, b: combine: Same",))
+        assert contradicted((), running, [], RULES) == "This cycle: sources a, b: combine: Same."
+
+    def test_what_was_refuted_of_another_declaration_is_a_matter_of_the_past(self):
+        lost = Refutation("list", Guarantee.REMOVAL_NEVER, "d1", NOW, "lost")
+        now = [
+            DeclaredSource(StoreKey("list", "d"), Properties(), 1, declaration=each)
+            for each in ("d1", "d2")
+        ]
+        assert standing([lost], now[:1]) == (lost,)
+        assert standing([lost], now[1:]) == ()
 
     @pytest.mark.parametrize("record", [FINAL, AMENDED])
     def test_nothing_is_told_where_nothing_is_refuted(self, record):
-        assert contradicted(said(398), [ended(record)], RULES) is None
+        assert contradicted((), said(398), [ended(record)], RULES) is None
 
     def test_nor_once_the_guarantees_are_others_or_the_facts_are_gone(self):
-        assert contradicted(None, [ended(REFUTED)], "sha256:others") is None
-        assert contradicted(None, [ended(replace(REFUTED, wiped=True))], RULES) is None
+        assert contradicted((), None, [ended(REFUTED)], "sha256:others") is None
+        assert contradicted((), None, [ended(replace(REFUTED, wiped=True))], RULES) is None
 
-    def test_the_condition_needs_a_person(self):
+    def test_the_condition_is_one_of_its_own_and_counting_goes_on(self):
         found = Findings(
-            "shop", refuted="lag is too short.", sources=[SourceHealth("list", NOW, 1)]
+            "shop", refuted="lag is too short.", sources=[SourceHealth("list", NOW, 900_000)]
         )
         shown = {c["type"]: c for c in conditions(found, [], 1, NOW)}
-        assert (shown["Collected"]["status"], shown["Collected"]["reason"]) == (
+        assert (shown["GuaranteesHold"]["status"], shown["GuaranteesHold"]["reason"]) == (
             "False",
             "GuaranteeRefuted",
         )
-        assert shown["Stalled"]["message"] == "lag is too short."
+        assert shown["GuaranteesHold"]["message"] == "lag is too short."
+        assert (shown["Ready"]["status"], shown["Collected"]["status"]) == ("True", "True")
+        assert "Stalled" not in shown
+        healthy = {c["type"] for c in conditions(replace(found, refuted=None), [], 1, NOW)}
+        assert "GuaranteesHold" not in healthy
+
+    def test_it_is_an_event_once_and_a_metric(self):
+        found = Findings("shop", refuted="the list lost 1 of 3 users.")
+        after = compose(View("shop", 1, NOW, found, refuted=1))
+        (event,) = [e for e in of_status({}, after) if e.reason == "GuaranteeRefuted"]
+        assert (event.kind, event.note) == ("Warning", "the list lost 1 of 3 users.")
+        assert not [e for e in of_status(after, after) if e.reason == "GuaranteeRefuted"]
+        metrics = Metrics(lambda: NOW / 1000)
+        metrics.show(Key("a", "shop"), gauges(View("shop", 1, NOW, found, refuted=2), ()))
+        metrics.show(Key("a", "calm"), gauges(View("calm", 1, NOW, Findings("shop")), ()))
+        text = metrics.text().decode()
+        assert 'licenseusage_guarantees_refuted{name="shop",namespace="a"} 2.0' in text
+        assert 'licenseusage_guarantees_refuted{name="calm",namespace="a"} 0.0' in text
 
 
 def history(record, reports=()):

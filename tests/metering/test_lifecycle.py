@@ -189,10 +189,46 @@ def test_an_attempt_dated_by_a_clock_that_was_set_back_delays_no_poll():
     ("interval", "lead"), [(MINUTE, HOUR), (30 * MINUTE, HOUR), (40 * MINUTE, 80 * MINUTE)]
 )
 def test_the_last_hour_or_two_intervals_belong_to_the_next_cycles_first_roster(interval, lead):
-    assert not precedes(CYCLE, START - lead - 1, interval)
-    assert precedes(CYCLE, START - lead, interval)
-    assert precedes(CYCLE, START - 1, interval)
-    assert not precedes(CYCLE, START, interval)
+    def listed(at):
+        """Whether a poll is, of which there was another one a second before."""
+        return precedes(CYCLE, at, interval, DAY_MS, at - SECOND)
+
+    assert not listed(START - lead - MINUTE)
+    assert listed(START - lead)
+    assert listed(START - 1)
+    assert not listed(START)
+
+
+def test_one_poll_an_hour_of_the_last_day_belongs_to_it_too():
+    """So that a maintenance window before the start does not leave the cycle without a list."""
+
+    def listed(at, before):
+        return precedes(CYCLE, at, 15 * MINUTE, DAY_MS, before)
+
+    at = START - 10 * HOUR
+    assert listed(at, at - 1)
+    assert not listed(at + 15 * MINUTE, at)
+    assert listed(at + HOUR, at + 45 * MINUTE)
+    assert listed(at + 15 * MINUTE, None)
+    assert listed(START - DAY_MS, START - DAY_MS - 1)
+    assert not listed(START - DAY_MS - 1, None)
+    assert precedes(CYCLE, START - 30 * HOUR, 15 * MINUTE, 48 * HOUR, None)
+    assert precedes(CYCLE, START - 30 * HOUR, 20 * HOUR, DAY_MS, START - 50 * HOUR)
+
+
+def test_a_closing_poll_that_contradicts_what_is_declared_is_repeated_at_once():
+    late = END + 5 * HOUR  # long after polls were dense
+    once = schedule(late)
+    assert next_poll_ms(once, late) >= late + 15 * MINUTE
+    doubted = replace(once, boundaries=(Boundary(END, ended=False, repeat=True),))
+    assert next_poll_ms(doubted, late) == late + 15 * SECOND
+    slow = replace(doubted, duration_ms=3 * SECOND)
+    assert next_poll_ms(slow, late) == late + 30 * SECOND
+    # Not again and again where it cannot be read, nor once it is decided.
+    failing = replace(doubted, failures=5)
+    assert next_poll_ms(failing, late) > late + MINUTE
+    decided = replace(doubted, boundaries=(Boundary(END, ended=True, repeat=True),))
+    assert next_poll_ms(decided, late) >= late + 15 * MINUTE
 
 
 def test_a_poll_after_the_end_and_lag_may_read_a_listing_twice():

@@ -63,7 +63,7 @@ def made(
     """A roster of one poll; ``later`` are (name, value, created)."""
     rows = [(user(name), value, created) for name, value, created in later]
     apart = [user(name) for name in aside], [user(name) for name in quiet]
-    listed = Listed(map(user, never), map(user, early), rows, *apart)
+    listed = Listed(map(user, never), map(user, early), rows, None, *apart)
     return roster_of(CYCLE, properties, poll(at, complete=complete, took=took), listed)
 
 
@@ -101,14 +101,14 @@ class TestOnePoll:
 
     def test_of_a_segment_only_who_is_listed_is_known(self):
         part = Segment(CYCLE, START + DAY_MS, END)
-        listed = Listed([user("a")], [user("b")], [], [user("c")], [user("d")])
+        listed = Listed([user("a")], [user("b")], [], None, [user("c")], [user("d")])
         found = roster_of(part, DECLARED, poll(END + HOUR_MS), listed)
         assert found == Roster(last_at_ms=END + HOUR_MS, last=users("abcd"))
         assert roster_of(part, DECLARED, poll(END, complete=False), listed) == Roster()
 
     def test_a_list_of_those_active_only_cannot_have_been_read_before_the_start(self):
         listed = Listed([user("a")], (), ())
-        found = roster_of(CYCLE, DECLARED, poll(START + 5), listed, everybody=False)
+        found = roster_of(CYCLE, DECLARED, poll(START + 5), listed, whole=False)
         assert (named(found.before), found.runs) == ("a", ())
 
     def test_a_poll_before_the_lag_is_over_closes_nothing(self):

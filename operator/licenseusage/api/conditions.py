@@ -37,6 +37,11 @@ class ConditionType(StrEnum):
     COLLECTED = "Collected"
     """Positive polarity, present from the first poll: the last poll of every source succeeded."""
 
+    GUARANTEES_HOLD = "GuaranteesHold"
+    """Positive polarity, absent while nothing was ever refuted: what the product answers agrees
+    with what the sources declare. False takes away what rests on the false guarantee; counting goes
+    on, and ``Ready`` does not change."""
+
     REPORTED = "Reported"
     """Positive polarity, absent without a licence: what was due has been accepted by the vendor."""
 
@@ -82,9 +87,10 @@ class Reason(StrEnum):
     STALE = "Stale"
     """Collected=False: the last success is more than two intervals ago."""
 
+    # GuaranteesHold
     GUARANTEE_REFUTED = "GuaranteeRefuted"
-    """Collected=False: what was seen contradicts a guarantee of a source; the message names it, and
-    the cycle whose number it concerns."""
+    """GuaranteesHold=False: what was seen contradicts a guarantee of a source; the message names
+    it, what was seen and what to do."""
 
     # Licensed
     LICENSE_VALID = "LicenseValid"

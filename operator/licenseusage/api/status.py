@@ -229,6 +229,7 @@ class LicenseUsageStatus(ApiModel):
         default=None,
         max_length=16,
         json_schema_extra=map_list("type"),
-        description="conditions are Ready, Reconciling, Stalled, Collected, Reported, Licensed and "
-        "WithinEntitlement, each with a reason and a message that names the fix.",
+        description="conditions are Ready, Reconciling, Stalled, Collected, GuaranteesHold, "
+        "Reported, Licensed and WithinEntitlement, each with a reason and a message that names the "
+        "fix.",
     )

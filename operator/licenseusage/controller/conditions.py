@@ -125,7 +125,7 @@ class Findings:
         spec: The spec as a whole cannot be acted on.
         licensed, reported, within_entitlement: None where the condition is absent.
         halted: Why nothing may be collected although the spec is valid (ledger or key lost).
-        refuted: Which declared guarantee the facts contradict, and what to do.
+        refuted: Which declared guarantee the answers contradict, and what to do; None: none.
         idle: Why there is nothing to collect yet, though nothing is wrong (no cycle runs).
         clock: Why the clock cannot be trusted; polls judge by the products' clocks themselves.
         hint: A thing worth saying although all is well.
@@ -163,6 +163,7 @@ def conditions(
         ConditionType.RECONCILING: _reconciling(found, lasting),
         ConditionType.STALLED: _stalled(found, lasting),
         ConditionType.COLLECTED: collected,
+        ConditionType.GUARANTEES_HOLD: _guarantees_hold(found),
         ConditionType.REPORTED: found.reported,
         ConditionType.LICENSED: found.licensed,
         ConditionType.WITHIN_ENTITLEMENT: found.within_entitlement,
@@ -245,19 +246,19 @@ def _collected(found: Findings, now_ms: int) -> Verdict:
             f"The last successful poll of {_named(stale)} is more than two intervals old; see the "
             f"operator's log and /metrics.",
         )
-    if found.refuted is not None:
-        return Verdict(
-            Status.FALSE,
-            Reason.GUARANTEE_REFUTED,
-            found.refuted,
-            needs_a_person=True,
-        )
     hints = "".join(f" {s.hint}" for s in found.sources if s.hint)
     return Verdict(
         Status.TRUE,
         Reason.POLL_SUCCEEDED,
         f"The last poll of {_named([s.name for s in found.sources])} succeeded.{hints}",
     )
+
+
+def _guarantees_hold(found: Findings) -> Verdict | None:
+    """What the answers refute, if anything: it changes neither ``Ready`` nor ``Stalled``."""
+    if found.refuted is None:
+        return None
+    return Verdict(Status.FALSE, Reason.GUARANTEE_REFUTED, found.refuted)
 
 
 def _ready(found: Findings, collected: Verdict) -> Verdict:

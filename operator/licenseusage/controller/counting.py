@@ -115,7 +115,7 @@ async def step(
         if not await _due(world, subject, look, one.source, now_ms, requested=requested):
             wakes.append(look.wake_ms(now_ms))
             continue
-        coming = _coming(meter, wanting, look.declared.interval_ms, now_ms)
+        coming = _coming(meter, wanting, look, now_ms)
         look_back = LookBack(
             wanting,
             look.declared.store,
@@ -231,7 +231,7 @@ def _look(
         named[one.name], properties, interval, one.source.selection, one.source.declaration
     )
     boundaries = tuple(
-        Boundary(cycle.end_ms, bool(words.get(store.store, StoreState()).ended >> CYCLE_BIT & 1))
+        _boundary(cycle, words.get(store.store, StoreState()))
         for cycle, words in zip(cycles, states, strict=True)
     )
     schedule = PollSchedule(
@@ -300,12 +300,19 @@ async def _due(
     return await world.collector.credentials_changed(subject.key, source)
 
 
-def _coming(meter: Meter, wanting: Sequence[Cycle], interval_ms: int, now_ms: int) -> Cycle | None:
+def _coming(meter: Meter, wanting: Sequence[Cycle], look: _Look, now_ms: int) -> Cycle | None:
     """Return the next cycle if a poll now belongs to its first roster."""
     cycle = next_cycle(meter.grids, now_ms)
     if cycle is None or cycle.index in {one.index for one in wanting}:
         return None  # facts come back by index
-    return cycle if precedes(cycle, now_ms, interval_ms) else None
+    gap_ms = look.declared.properties.roster_gap_ms
+    started_ms = look.schedule.last_started_ms if look.schedule is not None else None
+    wanted = precedes(cycle, now_ms, look.declared.interval_ms, gap_ms, started_ms)
+    return cycle if wanted else None
+
+
+def _boundary(cycle: Cycle, state: StoreState) -> Boundary:
+    return Boundary(cycle.end_ms, bool(state.ended >> CYCLE_BIT & 1), state.doubted)
 
 
 def _distinct(cycles: Sequence[Cycle]) -> tuple[Cycle, ...]:

@@ -18,6 +18,7 @@ class UsageGauges:
         lower, upper: Bounds of active users in the running cycle.
         cycle_end_s: End of the running cycle, epoch seconds.
         last_success_s: End of the last successful poll of each source, epoch seconds.
+        refuted: How many guarantees the product's answers refuted.
         outbox: Reports per delivery state.
         outbox_oldest_s: When the oldest report without a verdict was made, epoch seconds.
     """
@@ -28,6 +29,7 @@ class UsageGauges:
     maximum: int | None = None
     cycle_end_s: int | None = None
     last_success_s: dict[str, int] = field(default_factory=dict)
+    refuted: int = 0
     outbox: dict[str, int] = field(default_factory=dict)
     outbox_oldest_s: int | None = None
 
@@ -105,6 +107,9 @@ class Metrics(Collector):
             "Since the last successful poll; before the first, since the object was created.",
             (*labels, "source"),
         )
+        refuted = _gauge(
+            "guarantees_refuted", "Guarantees of the sources that the answers refuted.", labels
+        )
         outbox = _gauge("outbox_reports", "Reports by delivery state.", (*labels, "state"))
         oldest = _gauge(
             "outbox_oldest_age_seconds", "Age of the oldest report without a verdict.", labels
@@ -119,6 +124,7 @@ class Metrics(Collector):
             ):
                 if value is not None:
                     family.add_metric(names, value)
+            refuted.add_metric(names, seen.refuted)
             if seen.lower is not None:
                 active.add_metric((*names, "lower"), seen.lower)
             if seen.upper is not None:
@@ -132,7 +138,7 @@ class Metrics(Collector):
             for source, at in since.items():
                 waits = now - known.get(source, at)
                 age.add_metric((key.namespace, key.name, source), max(0.0, waits))
-        yield from (active, provisioned, maximum, ends, age, outbox, oldest)
+        yield from (active, provisioned, maximum, ends, age, refuted, outbox, oldest)
 
 
 def _gauge(name: str, text: str, labels: tuple[str, ...]) -> GaugeMetricFamily:

@@ -64,6 +64,7 @@ class View:
         cycle: The running cycle; None before the first, or without terms.
         statement: About the running cycle; None without one.
         informed: A poll of the running cycle has succeeded, so that there is a number.
+        refuted: How many guarantees of the sources as declared now are refuted.
         ended: Ended cycles, newest first.
         reports: Reports of the object, newest first.
         previous: Conditions of the live object.
@@ -77,6 +78,7 @@ class View:
     statement: CycleStatement | None = None
     informed: bool = False
     maximum: int | None = None
+    refuted: int = 0
     ended: Sequence[Ended] = ()
     sources: Sequence[SourceView] = ()
     reports: Sequence[documents.OutboxItem] = ()
@@ -152,6 +154,7 @@ def gauges(view: View, outbox: Sequence[documents.OutboxItem]) -> UsageGauges:
             for one in view.sources
             if one.polls is not None and one.polls.last_success_ms is not None
         },
+        refuted=view.refuted,
         outbox=states,
         outbox_oldest_s=min(waiting, default=None),
     )

@@ -13,6 +13,7 @@ from licenseusage.reports.typs import REPORT
 
 _ACTIONS = {
     ConditionType.COLLECTED: "Collect",
+    ConditionType.GUARANTEES_HOLD: "Collect",
     ConditionType.LICENSED: "VerifyLicense",
     ConditionType.REPORTED: "Report",
     ConditionType.WITHIN_ENTITLEMENT: "Count",

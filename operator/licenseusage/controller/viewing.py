@@ -6,7 +6,7 @@ from licenseusage.api.conditions import Reason
 from licenseusage.controller.clockwatch import Judgement
 from licenseusage.controller.closing import Counted
 from licenseusage.controller.conditions import Findings, Problem, Status, Verdict
-from licenseusage.controller.contradictions import contradicted
+from licenseusage.controller.contradictions import contradicted, standing
 from licenseusage.controller.counting import Counting
 from licenseusage.controller.identity import PseudonymKey
 from licenseusage.controller.licensing import Licensing
@@ -48,6 +48,8 @@ async def view_of(
         for one in counted.views
     )
     ended = await _ended(world, subject, meter, counted.counted, records, counting_ms)
+    found = await world.books.do(lambda ledger: ledger.refuted(meter.id))
+    refuted = standing(found, counted.counted.declared)
     verdict = None
     if outcome.reporting is not None:
         verdict = reported(outcome.reporting)
@@ -65,7 +67,7 @@ async def view_of(
             idle=_idle(licensed, cycle),
             clock=None if clock.problem is None else Problem.of(clock.problem),
             hint=clock.hint,
-            refuted=contradicted(said, ended, counted.rules_digest),
+            refuted=contradicted(refuted, said, ended, counted.rules_digest),
             sources=counted.health,
             licensed=licensed.verdict,
             reported=verdict,
@@ -75,6 +77,7 @@ async def view_of(
         statement=said,
         informed=informed,
         maximum=licensed.maximum,
+        refuted=len(refuted),
         ended=ended,
         sources=counted.views,
         reports=outcome.reports,

@@ -257,7 +257,7 @@ def _until(until_ms: int | None, count: DomainCount, group: Sequence[_Held]) -> 
         return count
     lower = max(0, count.cycle.lower - late.get(CYCLE_BIT, 0))
     days = tuple(max(0, users - late.get(day, 0)) for day, users in enumerate(count.days))
-    return DomainCount(replace(count.cycle, lower=lower), days)
+    return replace(count, cycle=replace(count.cycle, lower=lower), days=days)
 
 
 def _refuted(held: Sequence[_Held], counts: Sequence[DomainCount]) -> tuple[str, ...]:

@@ -52,10 +52,12 @@ class Boundary:
     Attributes:
         end_ms: The cycle's end.
         ended: A complete poll late enough to close the cycle has been read.
+        repeat: One was read that contradicts what is declared: it is repeated before it decides.
     """
 
     end_ms: int
     ended: bool
+    repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ def next_poll_ms(schedule: PollSchedule, now_ms: int) -> int:
     for boundary in schedule.boundaries:
         if not boundary.ended:
             due = min(due, _dense_ms(schedule, started, boundary))
+            if boundary.repeat and not schedule.failures:
+                due = min(due, started + _step_ms(schedule, started))
     return due
 
 
@@ -121,15 +125,29 @@ def closing_poll_ms(end_ms: int, lag_ms: int, clock_skew_ms: int) -> int:
     return end_ms + lag_ms + max(clock_skew_ms, MIN_CLOCK_SKEW_MS)
 
 
-def precedes(cycle: Cycle, now_ms: int, interval_ms: int) -> bool:
+def precedes(
+    cycle: Cycle, now_ms: int, interval_ms: int, gap_ms: int, last_started_ms: int | None
+) -> bool:
     """Whether a poll now belongs to the first roster of a cycle that is to come.
 
     A roster begins with the last complete poll that ended before the cycle, under the pseudonyms of
-    that cycle: so those of the last hour list people for both, and of the last two intervals where
-    polls are rarer (MEASUREMENT §0).
+    that cycle. Which one is the last is known afterwards only: so the first one of each hour lists
+    people for both as long as the gap that a roster may have, and those of the last hour all do, or
+    of the last two intervals where polls are rarer (MEASUREMENT §0).
+
+    Args:
+        cycle: The coming cycle.
+        now_ms: The time.
+        interval_ms: The source's effective interval.
+        gap_ms: How far two complete polls of a roster may lie apart.
+        last_started_ms: Start of the source's last attempt, None before the first.
     """
-    lead_ms = max(HOUR_MS, 2 * interval_ms)
-    return cycle.start_ms - lead_ms <= now_ms < cycle.start_ms
+    left_ms = cycle.start_ms - now_ms
+    if not 0 < left_ms <= max(gap_ms, HOUR_MS, 2 * interval_ms):
+        return False
+    if left_ms <= max(HOUR_MS, 2 * interval_ms) or last_started_ms is None:
+        return True
+    return last_started_ms // HOUR_MS != now_ms // HOUR_MS
 
 
 def wants_passes(boundaries: Sequence[Boundary], started_ms: int, lag_ms: int) -> bool:
@@ -284,11 +302,17 @@ def _regular_ms(schedule: PollSchedule, started: int) -> int:
     return min(started + period, ended + max(backoff, calm))
 
 
-def _dense_ms(schedule: PollSchedule, started: int, boundary: Boundary) -> int:
-    """Return when the dense polling around one boundary wants the next poll."""
+def _step_ms(schedule: PollSchedule, started: int) -> int:
+    """Return how far apart polls are where they are dense."""
     step = max(DENSE_STEP_MS, DENSE_LOAD_FACTOR * (schedule.duration_ms or 0))
     if schedule.failures and schedule.last_ended_ms is not None:
         step = max(step, schedule.last_ended_ms - started + DENSE_STEP_MS)
+    return step
+
+
+def _dense_ms(schedule: PollSchedule, started: int, boundary: Boundary) -> int:
+    """Return when the dense polling around one boundary wants the next poll."""
+    step = _step_ms(schedule, started)
     closing = closing_poll_ms(boundary.end_ms, schedule.lag_ms, schedule.clock_skew_ms)
     closing += spread_ms(schedule.key, _CLOSING_SPREAD_MS)
     opens = boundary.end_ms - DENSE_MARGIN_MS + spread_ms(schedule.key, DENSE_STEP_MS)

@@ -157,7 +157,7 @@ class TestRestore:
 class TestMerge:
     def test_brings_back_what_was_counted_since_the_backup(self, run, ledger, backup):
         with book.opened(ledger) as live:
-            book.count(live, CYCLE.end_ms + 10 * HOUR_MS, "zoe", cycle=NEXT)
+            book.count(live, CYCLE.end_ms + 10 * HOUR_MS, "ada", "zoe", cycle=NEXT)
         assert run("ledger", "restore", backup, ledger).code == 0
         (aside,) = ledger.parent.glob("*before-restore-*Z")
         done = run("ledger", "merge", aside, ledger)

@@ -124,7 +124,9 @@ async def step(
             key_id,
             asked=requested or not (look.memory.behind or frozenset()) <= set(wanting),
         )
-        earlier = None if coming else await earlier_cycle(world, meter, look_back, now_ms)
+        earlier = await earlier_cycle(world, meter, look_back, now_ms)
+        if coming is not None and earlier is not None and coming.index == earlier.cycle.index:
+            earlier = None  # facts come back by index, which other terms use again
         late = () if earlier is None else (earlier,)
         world.collector.start(
             Job(

@@ -7,6 +7,7 @@ the code installs no package again, and without a change there is nothing to do.
 import ast
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -152,11 +153,18 @@ class _Build:
     def _copy(self, step: Instruction, state: _State, root: Path) -> None:
         name, sources, to = _copy_arguments(step)
         target = _below(root, state.path(to))
+        into = to.endswith("/")
         for source in sources:
-            if name:
-                copy_tree(_below(self._made(self._stages[name]), PurePosixPath(source)), target)
+            if not name:
+                self._context.copy(source, target, into=into)
+                continue
+            made = _below(self._made(self._stages[name]), PurePosixPath(source))
+            if made.is_dir():
+                copy_tree(made, target)
             else:
-                self._context.copy(source, target, into=to.endswith("/"))
+                place = target / made.name if into else target
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(made, place)
 
     def _run(self, step: Instruction, state: _State, root: Path) -> None:
         container = Container(

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from licenseusage.cli.app import GROUPS
 from tests.delivery.people import reports
 from tests.image.conftest import DOCKERFILE, ROOT, Pod, User, container, run, volume
 from tests.receiver.people import RECEIPT_KEY, VENDOR_KEYS
@@ -59,6 +60,15 @@ def test_a_report_is_shown(image, user: User, tmp_path) -> None:
     shown = run(given, "licenseusage", "report", "show", "/reports/report.jwt")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "collab/production" in shown.stdout
+
+
+def test_every_group_of_commands_can_be_loaded(image, user: User) -> None:
+    groups = run(container(image, user), "licenseusage", "--help").stdout
+    names = [name for name in re.findall(r"^  ([a-z]+)  ", groups, re.M) if name in GROUPS]
+    assert set(names) == GROUPS.keys()
+    every = f"set -e; for g in {' '.join(names)}; do licenseusage $g --help >/dev/null; done"
+    loaded = run(container(image, user), "sh", "-c", every)
+    assert (loaded.returncode, loaded.stderr) == (0, "")
 
 
 def test_as_a_kubectl_plugin(image, user: User) -> None:

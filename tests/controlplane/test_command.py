@@ -16,7 +16,7 @@ def command(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "hack.controlplane", *args],
         cwd=ROOT,
-        env={**os.environ, **env},
+        env={**os.environ, "CONTROLPLANE_VERSION": "", **env},
         capture_output=True,
         text=True,
     )

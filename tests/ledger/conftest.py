@@ -51,10 +51,16 @@ def poll(
     already_closed: int = 0,
     meter_id: int = 1,
     idle: Collection[str] = (),
+    excluded: Collection[str] = (),
+    excluded_lately: Collection[str] = (),
+    declaration: str = "",
+    listing: str | None = None,
     selection: str | None = None,
     since: int | None = None,
 ) -> PollRecord:
     """A poll of one second that listed ``active``: name -> time of last activity, and ``idle``.
+
+    Those ``excluded`` are listed and do not count; some of them were active lately.
 
     Its facts are about the segment from ``since`` on; None: about whole cycles.
     """
@@ -76,6 +82,8 @@ def poll(
                     for name, ms in active.items()
                     if ms >= horizon_ms(cycle, properties)
                 ],
+                aside=[user(name) for name in excluded_lately],
+                quiet=[user(name) for name in excluded],
             ),
         )
         for cycle in cycles
@@ -93,6 +101,8 @@ def poll(
         pseudonym_key_id="f" * 32,
         rules_digest="sha256:rules",
         selection=selection,
+        declaration=declaration,
+        listing=listing,
         since={} if since is None else dict.fromkeys(cycles, since),
         failure=failure,
         listed=len(active),

@@ -192,7 +192,9 @@ def _refutes(
     properties, seen = poll.properties, Seen(late=late)
     if not properties.ids_stable:
         seen = Seen(store.listed, max(0, store.listed - found.listed) if found.listed else 0)
-    elif joined is not None and (joined.newest or poll.ended_ms >= cycle.end_ms):
+    elif joined is not None and (
+        joined.newest or poll.ended_ms >= cycle.end_ms or store.declaration != poll.declaration
+    ):
         seen = seen_in(connection, cycle, properties, store, joined.row)
         # What is known of the store is from before this poll.
         seen = replace(seen, late=late or (seen.late and not store.refuted))

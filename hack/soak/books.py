@@ -9,7 +9,8 @@ from hack.soak.need import need
 from licenseusage.ledger.records import PollRecord
 from licenseusage.ledger.rosters import BEFORE, IDLE, INACTIVE, LISTED, OPEN, QUIET, START
 from licenseusage.metering.facts import Facts
-from licenseusage.metering.roster import Roster, Run, merge_rosters, packed
+from licenseusage.metering.packing import packed
+from licenseusage.metering.roster import Roster, Run, merge_rosters
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from licenseusage.metering.combine import Store
 from licenseusage.metering.cycles import CYCLE_BIT, CYCLE_MASK, DAY_MS, Cycle, Segment
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.known import Known
+from licenseusage.metering.packing import packed, unpacked
 from licenseusage.metering.polled import Polled
 from licenseusage.metering.properties import Guarantee, Properties, Removal
 from licenseusage.metering.refuting import Seen, refuted_by, seen_in
@@ -21,9 +22,7 @@ from licenseusage.metering.roster import (
     known_by_roster,
     merge_rosters,
     missing,
-    packed,
     roster_of,
-    unpacked,
 )
 
 CYCLE = Cycle(0, 100 * DAY_MS, 104 * DAY_MS)

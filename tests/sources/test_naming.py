@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licenseusage.metering.cycles import DAY_MS, Cycle
+from licenseusage.metering.packing import changed, packed
 from licenseusage.metering.pseudonym import Pseudonymiser
-from licenseusage.metering.roster import packed
 from licenseusage.sources.collect import collect
 from licenseusage.sources.memory import Memory
-from licenseusage.sources.naming import Naming, changed
+from licenseusage.sources.naming import Naming
 from licenseusage.sources.poll import MIB, CycleRequest, Limits
 from licenseusage.sources.worker import Workers
 from tests.sources.product import CYCLE, FixedClock, answer, at, request, source

@@ -8,8 +8,8 @@ from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.combine import Store
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle
 from licenseusage.metering.facts import Facts, merge
+from licenseusage.metering.packing import unpacked
 from licenseusage.metering.pseudonym import Pseudonymiser
-from licenseusage.metering.roster import unpacked
 from licenseusage.sources.poll import CycleRequest, PollResult
 from licenseusage.sources.support import supported
 from tests.sources.product import CYCLE, NOW_MS, USERS, FixedClock, answer, at, poll, source

@@ -39,7 +39,8 @@ from licenseusage.ledger.schema import (
 )
 from licenseusage.metering.coverage import Interval
 from licenseusage.metering.facts import Facts, merge
-from licenseusage.metering.roster import JOINED_GAP_MS, Roster, joined_runs, packed
+from licenseusage.metering.packing import packed
+from licenseusage.metering.roster import JOINED_GAP_MS, Roster, joined_runs
 
 
 def join_users(

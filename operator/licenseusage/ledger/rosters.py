@@ -24,11 +24,14 @@ from sqlalchemy import (
     update,
 )
 
+from licenseusage.ledger.bulk import join_words
 from licenseusage.ledger.records import StoreKey
 from licenseusage.ledger.schema import cycles, roster_users, rosters
+from licenseusage.ledger.told import Told, remember, told_last
 from licenseusage.metering.cycles import DAY_MS, Cycle
+from licenseusage.metering.packing import differences, unpacked
 from licenseusage.metering.pseudonym import SIZE
-from licenseusage.metering.roster import JOINED_GAP_MS, Roster, Run, joined_runs, unpacked
+from licenseusage.metering.roster import JOINED_GAP_MS, Roster, Run, joined_runs
 
 BEFORE, OPEN, INACTIVE, LISTED, START, QUIET, IDLE = 1, 2, 4, 8, 16, 32, 64
 EVER = START | BEFORE
@@ -105,7 +108,13 @@ def join_roster(
         clearing |= START if starts and found.start_at_ms != row.start_at_ms else 0
         clearing |= IDLE if idles and found.idle_at_ms != row.idle_at_ms else 0
         clearing |= OPEN if closes and found.open_at_ms != row.open_at_ms else 0
-        changed = write_words(connection, row.id, parts, clearing)
+        told = told_last(connection, row.id, row.before_digest)
+        if told is not None and _goes_on(row, found, told):
+            changed = _write_changes(connection, row.id, told, found)
+        else:
+            changed = write_words(connection, row.id, parts, clearing)
+        if digest is not None and starts == bool(found.start):
+            remember(connection, row.id, found, digest)
     now = {
         "start_at_ms": found.start_at_ms if starts else row.start_at_ms,
         "open_at_ms": found.open_at_ms if closes else row.open_at_ms,
@@ -190,8 +199,10 @@ def write_words(
     Returns:
         Whether anything has changed.
     """
-    sizes = [len(users) // SIZE for users, _ in parts]
-    most = max(count_users(connection, roster_id), *sizes)
+    held = count_users(connection, roster_id)
+    if not held:
+        return _write_first(connection, roster_id, parts)
+    most = max(held, *(len(users) // SIZE for users, _ in parts))
     spans = [_split(users) if most > _AT_ONCE else [users] for users, _ in parts]
     wrote = False
     for number, (first, end) in enumerate(ranges(most)):
@@ -201,6 +212,52 @@ def write_words(
                 now[user] = now.get(user, 0) | word
         wrote |= write_span(connection, roster_id, (first, end), now, clearing)
     return wrote
+
+
+def _goes_on(row: Row[Any], found: Roster, told: Told) -> bool:
+    """Whether a later poll says the same kind of thing as the one that is remembered."""
+    more = found.open_at_ms is not None or found.inactive or found.quiet or found.idle
+    later = found.last_at_ms is not None and found.last_at_ms > (row.last_at_ms or 0)
+    return later and not more and bool(found.start) == bool(told.start)
+
+
+def _write_changes(connection: Connection, roster_id: int, told: Told, found: Roster) -> bool:
+    """Write how a list differs from the one before; whether anything has changed."""
+    wrote = False
+    for was, now, word in (
+        (told.start, found.start, START),
+        (told.before, found.before, BEFORE),
+        (told.last, found.last, LISTED),
+    ):
+        added, gone = differences(was, now)
+        values = {"roster_id": roster_id, "word": word}
+        wrote |= join_words(connection, roster_users, added, values)
+        if word != BEFORE:  # whoever was listed in the cycle stays so
+            wrote |= _clear(connection, roster_id, gone, word)
+    return wrote
+
+
+def _clear(connection: Connection, roster_id: int, users: bytes, word: int) -> bool:
+    """Clear a bit of some users; nobody is kept without one."""
+    if not users:
+        return False
+    same = (roster_users.c.roster_id == roster_id) & (roster_users.c.pseudonym == bindparam("user"))
+    rows = [{"user": user} for user in unpacked(users)]
+    left = roster_users.c.word.bitwise_and(~word)
+    connection.execute(update(roster_users).where(same).values(word=left), rows)
+    connection.execute(delete(roster_users).where(same, roster_users.c.word == 0), rows)
+    return True
+
+
+def _write_first(
+    connection: Connection, roster_id: int, parts: Sequence[tuple[bytes, int]]
+) -> bool:
+    words: dict[bytes, int] = {}
+    for users, word in parts:  # often the same users under several bits
+        words[users] = words.get(users, 0) | word
+    for users in sorted(words, key=len, reverse=True):
+        join_words(connection, roster_users, users, {"roster_id": roster_id, "word": words[users]})
+    return any(words)
 
 
 def write_span(

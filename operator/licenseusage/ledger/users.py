@@ -10,12 +10,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from licenseusage.ledger import unsettled
+from licenseusage.ledger.bulk import insert_users
 from licenseusage.ledger.rosters import BEFORE, EVER, INACTIVE, LISTED, OPEN, word_of
 from licenseusage.ledger.schema import facts
 from licenseusage.metering.facts import Facts, join_maybe
 from licenseusage.metering.roster import counts_for
 
 _BATCH = 10_000
+_FEW = 16  # users with the same words, for whom a statement of their own costs too much
 
 
 def join_users(
@@ -42,14 +44,17 @@ def join_users(
     against: dict[bytes, int] = {}  # by this poll, of those held
     shown: dict[bytes, int] = {}  # now, in windows closed before
     changed: list[dict[str, Any]] = []
-    added: list[dict[str, Any]] = []
+    added: list[tuple[bytes, int, int]] = []
     gone: list[dict[str, Any]] = []  # ruled out everywhere: nobody is kept without a bit
     new = found.sure.keys() | found.maybe.keys()
     held = select(facts.c.pseudonym, facts.c.sure, facts.c.maybe).filter_by(store_id=store.id)
     with connection.execution_options(yield_per=_BATCH).execute(held) as rows:
         for user, sure, maybe in rows:
             new.discard(user)
-            now_sure, now_maybe = found.sure.get(user, 0), found.maybe.get(user, 0)
+            now_sure = found.sure.get(user, 0)
+            if not found.closed and not now_sure & ~sure:
+                continue  # nearly everybody: known to have been active then
+            now_maybe = found.maybe.get(user, 0)
             if bits := sure & found.closed & ~(now_sure | now_maybe):
                 against[user] = bits
             if bits := now_sure & store.closed & ~(sure | maybe):
@@ -70,9 +75,7 @@ def join_users(
         if late is not None and now_sure:
             late.update(unsettled.windows(now_sure, first=True))
         if now_sure or possible:
-            added.append(
-                {"store_id": store.id, "pseudonym": user, "sure": now_sure, "maybe": possible}
-            )
+            added.append((user, now_sure, possible))
     same = (facts.c.store_id == store.id) & (facts.c.pseudonym == bindparam("user"))
     if gone:
         connection.execute(delete(facts).where(same), gone)
@@ -81,14 +84,30 @@ def join_users(
         connection.execute(
             write.values(sure=bindparam("now_sure"), maybe=bindparam("now_maybe")), changed
         )
-    if added:
-        connection.execute(insert(facts), added)
+    _insert(connection, store.id, added)
     refuted = 0
     for user, bits in against.items():
         if bits & ~refuted and (found.roster is None or counts_for(found.roster, user)):
             refuted |= bits
     afterwards, unlisted = _shown_late(connection, shown, roster)
     return bool(gone or changed or added), refuted | afterwards, unlisted
+
+
+def _insert(connection: Connection, store_id: int, added: list[tuple[bytes, int, int]]) -> None:
+    """Insert users with their words, all of those at once who have the same words."""
+    alike: dict[tuple[int, int], bytearray] = {}
+    for user, sure, maybe in added:
+        alike.setdefault((sure, maybe), bytearray()).extend(user)
+    if len(alike) * _FEW < len(added):
+        for (sure, maybe), users in alike.items():
+            words = {"store_id": store_id, "sure": sure, "maybe": maybe}
+            insert_users(connection, facts, bytes(users), words)
+    elif added:
+        rows = [
+            {"store_id": store_id, "pseudonym": user, "sure": sure, "maybe": maybe}
+            for user, sure, maybe in added
+        ]
+        connection.execute(insert(facts), rows)
 
 
 def _shown_late(

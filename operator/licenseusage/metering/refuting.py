@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from licenseusage.metering.cycles import Cycle, Segment
 from licenseusage.metering.facts import Facts
+from licenseusage.metering.packing import unpacked
 from licenseusage.metering.properties import SECOND_MS, Guarantee, Properties, Removal
-from licenseusage.metering.roster import missing, unpacked
+from licenseusage.metering.roster import missing
 
 
 @dataclass(frozen=True, slots=True)

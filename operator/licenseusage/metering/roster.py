@@ -13,15 +13,15 @@ listed users are 16 MB.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain
-from struct import iter_unpack
 from typing import NamedTuple
 
 from licenseusage.metering.cycles import Cycle, Segment
 from licenseusage.metering.known import Known
+from licenseusage.metering.packing import changed, packed, unpacked
 from licenseusage.metering.polled import Polled
 from licenseusage.metering.properties import Properties
 from licenseusage.metering.pseudonym import SIZE
@@ -96,22 +96,6 @@ class Listed(NamedTuple):
     everybody: bytes | None = None
     aside: Iterable[bytes] = ()
     quiet: Iterable[bytes] = ()
-
-
-def packed(users: Iterable[bytes]) -> bytes:
-    """Return a set of pseudonyms as sorted, distinct bytes, one after the other.
-
-    By their first byte, so that of a million users only some thousands at a time are objects.
-    """
-    parts = [bytearray() for _ in range(256)]
-    for user in users:
-        parts[user[0]] += user
-    return b"".join(b"".join(sorted(set(unpacked(part)))) for part in parts)
-
-
-def unpacked(users: bytes | bytearray) -> Iterator[bytes]:
-    """Yield the pseudonyms of packed bytes, in their order."""
-    return (user for (user,) in iter_unpack(f"{SIZE}s", users))
 
 
 def roster_of(
@@ -338,8 +322,7 @@ def _people(listed: Listed) -> bytes:
 
 def _with_excluded(people: bytes, listed: Listed) -> bytes:
     """Return packed users and those excluded."""
-    excluded = [*listed.aside, *listed.quiet]
-    return packed(chain(unpacked(people), excluded)) if excluded else people
+    return changed(people, {*listed.aside, *listed.quiet}, set())
 
 
 def _ruled_out(

@@ -9,8 +9,9 @@ from itertools import chain, compress, repeat
 from operator import eq
 
 from licenseusage.metering.facts import Row
+from licenseusage.metering.packing import unpacked
 from licenseusage.metering.pseudonym import SIZE
-from licenseusage.metering.roster import Listed, unpacked
+from licenseusage.metering.roster import Listed
 from licenseusage.sources.expressions import Json
 from licenseusage.sources.naming import Named, Naming
 

@@ -12,15 +12,14 @@ Python's hash of a text is keyed anew in each process (SipHash), so nobody can c
 """
 
 from array import array
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
 from itertools import count as count_from
 from operator import ne
 
+from licenseusage.metering.packing import changed, packed, unpacked
 from licenseusage.metering.pseudonym import SIZE, Pseudonymiser
-from licenseusage.metering.roster import packed, unpacked
 
 _AROUND = 1024
 """Rows by which a list may have moved between two polls, beyond those looked at together."""
@@ -130,7 +129,7 @@ class Naming:
             if place is None:
                 users += self._new_one(name)
             else:
-                users += _at(known.users, place)
+                users += known.users[place * SIZE : (place + 1) * SIZE]
                 self._still[place] = 1
                 self._at = place + 1
         return bytes(users)
@@ -148,27 +147,7 @@ class Naming:
         gone = set()
         place = self._still.find(0)
         while place >= 0:
-            gone.add(_at(known.users, place))
+            gone.add(known.users[place * SIZE : (place + 1) * SIZE])
             place = self._still.find(0, place + 1)
         everybody = changed(known.everybody, set(unpacked(self._new)), gone)
         return Named(self._hashes, users, everybody)
-
-
-def changed(users: bytes, added: set[bytes], gone: set[bytes]) -> bytes:
-    """Return packed users with some more, and some less; who is in both stays."""
-    if SIZE * (len(added) + len(gone)) * 8 > len(users):
-        return packed([*(set(unpacked(users)) - gone), *added])
-    parts: list[bytes] = []
-    at = 0
-    for user in sorted(added | gone):
-        slots = range(at // SIZE, len(users) // SIZE)
-        place = at + SIZE * bisect_left(slots, user, key=lambda slot: _at(users, slot))
-        parts.append(users[at:place])
-        at = place + SIZE if users[place : place + SIZE] == user else place
-        if user in added:
-            parts.append(user)
-    return b"".join((*parts, users[at:]))
-
-
-def _at(users: bytes, slot: int) -> bytes:
-    return users[slot * SIZE : (slot + 1) * SIZE]

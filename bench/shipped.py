@@ -120,6 +120,8 @@ def _record(meter_id: int, source: EffectiveSource, cycle: Cycle, result: PollRe
         facts={cycle: result.facts[cycle.index]},
         pseudonym_key_id="bench",
         selection=source.selection,
+        declaration=source.declaration,
+        listing=source.listed_by,
         listed=result.users_listed,
         counted=result.counted,
         skipped=result.skipped,

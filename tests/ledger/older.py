@@ -12,6 +12,7 @@ def fifth_schema(path):
             ("stores", "listed"),
             ("stores", "doubted_ms"),
             ("stores", "declaration"),
+            ("stores", "unproved"),
             ("rosters", "start_at_ms"),
             ("rosters", "last_at_ms"),
             ("rosters", "idle_at_ms"),

@@ -295,6 +295,7 @@ class Collector:
             since=since,
             declaration=job.source.declaration,
             listing=job.source.listed_by,
+            incomplete=result.incomplete.reason if result.incomplete else None,
             failure=PollFailure(failure.reason, failure.message) if failure else None,
             # A log has events, not users: how many are listed cannot be said.
             listed=None if job.source.reads_log else result.users_listed,

@@ -167,6 +167,7 @@ def _sixth(connection: Connection) -> None:
         ("stores", "listed", "INTEGER DEFAULT '0' NOT NULL"),
         ("stores", "doubted_ms", "BIGINT"),
         ("stores", "declaration", "VARCHAR(80) DEFAULT '' NOT NULL"),
+        ("stores", "unproved", "VARCHAR(64)"),
         ("rosters", "start_at_ms", "BIGINT"),
         ("rosters", "last_at_ms", "BIGINT"),
         ("rosters", "idle_at_ms", "BIGINT"),

@@ -319,12 +319,23 @@ def _join_store(
             full=json.dumps(full),
             listed=max(store.listed, found.listed),
             declaration=poll.declaration if told else store.declaration,
+            unproved=_unproved(store, cycle, poll),
         )
     )
     words = ((store.closed, found.closed), (store.ended, found.ended), (store.refuted, refuted))
     more = any(now & ~held for held, now in words)
     more = more or (low, full) != (_numbers(store.low), _numbers(store.full))
     return added or more, unlisted or bool(refuted)
+
+
+def _unproved(store: Row[Any], cycle: Cycle, poll: PollRecord) -> str | None:
+    """Return why no poll after the cycle's end proves anything, as the newest such poll says.
+
+    A failed one says nothing of it; where it could not be read at all, coverage has a gap.
+    """
+    late = poll.started_ms - poll.clock_skew_ms >= cycle.end_ms
+    known: str | None = store.unproved
+    return poll.incomplete if late and poll.failure is None else known
 
 
 def _store(connection: Connection, poll: PollRecord, cycle: Cycle) -> Any:  # noqa: ANN401

@@ -252,6 +252,7 @@ class PollRecord:
         declaration: Digest of what is declared of the source: what was refuted of another one is
             forgotten.
         listing: Digest of what decides who is listed, counted or not; None: not told.
+        incomplete: Why a poll without failure was not complete (Token); None: it was.
         failure: None: the poll succeeded. A failed poll's rows count, and it proves nothing.
         listed: Users listed, of this poll.
         counted: Users active in the newest cycle, of this poll.
@@ -278,6 +279,7 @@ class PollRecord:
     since: Mapping[Cycle, int] = field(default_factory=dict)
     declaration: str = ""
     listing: str | None = None
+    incomplete: str | None = None
     failure: PollFailure | None = None
     listed: int | None = None
     counted: int | None = None

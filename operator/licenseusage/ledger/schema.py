@@ -155,6 +155,8 @@ stores = Table(
     Column("listed", Integer, nullable=False, server_default="0"),
     Column("doubted_ms", BigInteger),
     Column("declaration", String(80), nullable=False, server_default=""),
+    # Why the newest poll after the cycle's end that read everything proves nothing (Token).
+    Column("unproved", String(64)),
     UniqueConstraint("cycle_id", "source", "domain"),
 )
 

@@ -290,7 +290,9 @@ def _unbounded(bounds: Bounds, held: Sequence[_Held]) -> tuple[str, ...]:
             reasons += [REMOVED_USERS] if store.lacks != UNLISTED_USERS else []
         elif store.properties.log and store.word("ended") & ~store.word("closed") & CYCLE_MASK:
             reasons.append(LOG_HOLE)
-    if not held or any(not store.word("ended") >> CYCLE_BIT & 1 for store in held):
+    left = [store for store in held if not store.word("ended") >> CYCLE_BIT & 1]
+    reasons += [store.row.unproved for store in left if store.row is not None]
+    if left or not held:
         reasons.append(NO_CLOSING_POLL)
     return tuple(dict.fromkeys(reason for reason in reasons if reason))
 

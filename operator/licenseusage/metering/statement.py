@@ -92,7 +92,8 @@ class CycleStatement:
         coverage: When the sources were observed.
         uncertainty: Why the upper bound exceeds the lower; empty without an upper bound.
         unbounded: Why there is no upper bound, for an ended cycle: ``RemovedUsers``,
-            ``NoClosingPoll``, …; empty where there is one.
+            ``NoClosingPoll``, or what the answer said against itself (``ListCut``, …; §3.10); empty
+            where there is one.
         refuted: Which declared properties the product's answers refute, in words: nothing stated
             rests on them.
         boundary_gap_ms: The unobserved span around the cycle's end, ``(start, end)``, None if it
@@ -245,7 +246,9 @@ def _why_at_the_end(people: str, boundary_gap_ms: tuple[int, int] | None) -> str
 
 
 def _why_unbounded(statement: CycleStatement) -> str:
+    doubts = [reason for reason in statement.unbounded if reason not in _WHY_UNBOUNDED]
     for reason, sentence in _WHY_UNBOUNDED.items():
         if reason in statement.unbounded:
-            return sentence
+            doubted = reason == NO_CLOSING_POLL and doubts
+            return f"{sentence} ({', '.join(doubts)})" if doubted else sentence
     return "nothing was proved"

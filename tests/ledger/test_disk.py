@@ -57,7 +57,7 @@ def test_a_poll_that_finds_no_room_is_not_recorded_by_half_and_is_once_there_is(
 ):
     ledger.record_poll(poll(START + HOUR_MS, {"ada": START}), START + HOUR_MS)
     before = path.with_name("ledger.db-wal").read_bytes()
-    many = {f"user-{number}": START for number in range(5000)}
+    many = {"ada": START} | {f"user-{number}": START for number in range(5000)}
     second = poll(START + 2 * HOUR_MS, many)
     told = []
     with no_room(ledger) if fault == "pages" else refused_by_the_kernel(path):
@@ -73,7 +73,7 @@ def test_a_poll_that_finds_no_room_is_not_recorded_by_half_and_is_once_there_is(
 
 
 def test_a_full_disk_is_said_with_what_to_do(ledger, path):
-    many = {f"user-{number}": START for number in range(5000)}
+    many = {"ada": START} | {f"user-{number}": START for number in range(5000)}
     with no_room(ledger), pytest.raises(Retryable) as refused:
         ledger.record_poll(poll(START + HOUR_MS, many), START + HOUR_MS)
     assert refused.value.reason == "LedgerDiskFull"
@@ -88,7 +88,7 @@ def test_what_was_recorded_before_a_full_disk_survives_a_kill_in_it(path):
         with_ledger.keep_terms(meter.id, TERMS, START)
         with_ledger.record_poll(poll(START + HOUR_MS, {"ada": START}), START + HOUR_MS)
         with refused_by_the_kernel(path):
-            many = {f"user-{number}": START for number in range(5000)}
+            many = {"ada": START} | {f"user-{number}": START for number in range(5000)}
             with pytest.raises(Retryable):
                 with_ledger.record_poll(poll(START + 2 * HOUR_MS, many), START + 2 * HOUR_MS)
             os._exit(9)

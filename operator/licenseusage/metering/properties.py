@@ -97,12 +97,13 @@ class Properties:
 
     @property
     def loses_users(self) -> bool:
-        """Whether users left a list that loses nobody: removal is false, or ids is.
+        """Whether users left a list that loses nobody, or came late to it: ids may be false.
 
         Then those count only who were listed together: if ids change, the same person may have been
-        seen under one that is gone.
+        seen under one that is gone, or is to come.
         """
-        return self.removal is Removal.NEVER and Guarantee.REMOVAL_NEVER in self.refuted
+        shown = {Guarantee.REMOVAL_NEVER, Guarantee.SHOWN} & self.refuted
+        return self.removal is Removal.NEVER and not self.log and bool(shown)
 
     @property
     def keeps_activity(self) -> bool:

@@ -246,6 +246,29 @@ def evaluate_list(facts, cycle, spec, w=CYCLE):
     return Result(lower, None if pos is None else len(pos))
 
 
+def evaluate_refuted(cycle: Cycle, spec: ListSpec, polls) -> Result:
+    """A list that is said to keep everybody (kept = INF) and lost somebody: section 2.
+
+    Removal or ids is false, and it is not known which. Of the sure those count whom the newest
+    complete poll lists; possible are they, and whoever was ever listed and was not ruled out.
+    """
+    S, E = cycle.start, cycle.end
+    whole = [p for p in polls if p.complete]
+    late = [p for p in whole if p.start - spec.lag >= E]
+    first = [p for p in whole if p.end <= S][-1:]
+    between = [p for p in whole if p.end > S and p.start - spec.lag < E]
+    roster = {row[0] for p in (*first, *between, *late[:1]) for row in p.rows}
+    sure, inactive = set(), set()
+    for p in polls:
+        found = list_facts(cycle, spec, p)
+        sure |= certain_users(found, CYCLE)
+        for u, v, _ in p.rows:
+            if p.start - spec.lag >= E and (v is None or v < S):
+                inactive.add(u)
+    kept = sure & {row[0] for row in whole[-1].rows}
+    return Result(len(kept), len(sure | (roster - inactive)) if first and late else None)
+
+
 # --- stored form for kind A when listed users never disappear (kept = INF) ------------
 
 

@@ -220,6 +220,18 @@ class TestLater:
         assert refuted(ledger) == [Guarantee.SHOWN]
 
 
+    def test_two_later_looks_at_the_same_people_both_count(self, ledger):
+        """Who is listed is the same; who was active is not."""
+        people = ("ada", "ben", "cleo")
+        record(ledger, *month(people))
+        record(ledger, *(listed(at, idle=("ben",)) for at in (CLOSING, CLOSING + MINUTE_MS)))
+        one, two = {"ada": END + 1, "cleo": END + 1}, {"ada": END + 1}
+        record(ledger, listed(CLOSING + DAY_MS, one, ("ben",)))
+        assert bounds(ledger) == (0, 2)
+        record(ledger, listed(CLOSING + 2 * DAY_MS, two, ("ben", "cleo")))
+        assert bounds(ledger) == (0, 1)
+
+
 class TestUnstableIds:
     """Ids that may change are only counted: a list that shrinks has lost somebody."""
 

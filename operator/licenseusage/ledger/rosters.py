@@ -94,7 +94,8 @@ def join_roster(
     closes = found.open_at_ms is not None and (
         row.open_at_ms is None or found.open_at_ms <= row.open_at_ms
     )
-    digest = _digest(found) if newest and not closes else None
+    # Of polls that say who was inactive more than the list of users can change.
+    digest = _digest(found) if newest and found.idle_at_ms is None else None
     unknown = digest is None or digest != row.before_digest
     changed = False
     if unknown:

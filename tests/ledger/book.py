@@ -74,10 +74,10 @@ def begin(ledger: Ledger) -> None:
     ledger.add_key_statement(CHAIN.key_chain_id, ReportKind.ENROLMENT, 1, document, START)
 
 
-def count(ledger: Ledger, at_ms: int, *names: str, cycle=CYCLE) -> None:
-    """A poll that finds people active at the cycle's start."""
+def count(ledger: Ledger, at_ms: int, *names: str, cycle=CYCLE, complete=True) -> None:
+    """A poll that finds people active at the cycle's start; all there are, if it is complete."""
     active = {name: cycle.start_ms for name in names}
-    found = replace(poll(at_ms, active, cycles=(cycle,)), rules_digest=RULES)
+    found = replace(poll(at_ms, active, cycles=(cycle,), complete=complete), rules_digest=RULES)
     ledger.record_poll(found, at_ms)
 
 

@@ -24,6 +24,7 @@ from licenseusage.ledger.records import CycleState, MeterKey, StoreKey, Subscrib
 from licenseusage.ledger.rosters import LISTED, OPEN
 from licenseusage.metering.coverage import Interval
 from licenseusage.metering.events import Hole, LogPosition, LogReading, Range
+from licenseusage.metering.properties import Removal
 from tests.ledger import book
 from tests.ledger.conftest import (
     CYCLE,
@@ -139,10 +140,11 @@ def polled(draw):
     at = draw(TIMES)
     store, properties = draw(st.sampled_from(sorted(KINDS.items(), key=repr)))
     complete = draw(st.booleans())
+    whole = complete and properties.removal is Removal.NEVER  # it is said to list everybody
     active = {
         name: START + hour * HOUR_MS
         for name, hour in ACTIVE.items()
-        if START + hour * HOUR_MS < at and draw(st.booleans())
+        if START + hour * HOUR_MS < at and (whole or draw(st.booleans()))
     }
     cycles = (CYCLE, TERMS.cycle(1)) if draw(st.booleans()) else (CYCLE,)
     if draw(st.integers(0, 9)) == 0:

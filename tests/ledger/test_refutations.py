@@ -219,7 +219,6 @@ class TestLater:
         assert bounds(ledger) == (1, None)
         assert refuted(ledger) == [Guarantee.SHOWN]
 
-
     def test_two_later_looks_at_the_same_people_both_count(self, ledger):
         """Who is listed is the same; who was active is not."""
         people = ("ada", "ben", "cleo")

@@ -74,7 +74,8 @@ class TestBackup:
 
             def write() -> None:
                 for number in range(20):
-                    book.count(ledger, START + 2 * HOUR_MS, *(f"{number}-{n}" for n in range(100)))
+                    more = [f"{number}-{n}" for n in range(100)]
+                    book.count(ledger, START + 2 * HOUR_MS, *more, complete=False)
                 written.set()
 
             writer = threading.Thread(target=write)
@@ -139,7 +140,9 @@ class TestRestore:
     def test_puts_the_backup_in_place_and_keeps_the_former_ledger_whole(self, told, target):
         backup(told, target)
         with book.opened(told) as ledger:
-            book.count(ledger, TERMS.cycle(1).start_ms + 2 * HOUR_MS, "zoe", cycle=TERMS.cycle(1))
+            book.count(
+                ledger, TERMS.cycle(1).start_ms + 2 * HOUR_MS, "ada", "zoe", cycle=TERMS.cycle(1)
+            )
         done = restore(target, told, now_ms=NOW)
         assert done.readable
         assert done.moved_on == ()

@@ -46,13 +46,14 @@ class Books:
             for user, word in facts.sure.items():
                 found.may[user] = found.may.get(user, 0) | word
             joined = [merge_rosters(one, facts.roster) for one in found.rosters]
-            found.rosters += [one for one in joined if one not in found.rosters]
+            found.rosters = _different([*found.rosters, *joined])
 
     def kept(self, poll: PollRecord) -> None:
         """A poll was kept: its facts must be in the ledger from now on."""
         for cycle, facts in poll.facts.items():
             found = self._found[poll.meter_id, cycle.start_ms, *poll.store]
-            found.rosters = [merge_rosters(one, facts.roster) for one in found.rosters]
+            joined = [merge_rosters(one, facts.roster) for one in found.rosters]
+            found.rosters = _different(joined)
             if cycle.start_ms > poll.ended_ms:
                 continue  # by the operator's clock it has not begun: only the roster is kept
             for user, word in facts.sure.items():
@@ -92,6 +93,15 @@ class Books:
         need(not (honest and held.refuted), f"{what}: refuted, although all that is declared holds")
         need(held.roster in found.rosters, f"{what}: the roster is another one")
         found.rosters = [held.roster]
+
+
+def _different(rosters: list[Roster | None]) -> list[Roster | None]:
+    """Return each of them once: what may be would double with every poll otherwise."""
+    different: list[Roster | None] = []
+    for one in rosters:
+        if one not in different:
+            different.append(one)
+    return different
 
 
 def read_facts(connection: sqlite3.Connection, store: sqlite3.Row, at: tuple[int, int]) -> Facts:

@@ -45,8 +45,7 @@ def main() -> int:
     print("A list of users, 10 % of them active. A collection is all that the operator does, with")
     print("a preset as shipped: a worker process reads the list, everybody is on the roster, the")
     print("facts are handed over and made durable in a ledger. Again: 1 % have signed in since,")
-    print("and one account in 1,000 of OpenCloud's was deleted while another was made. The others")
-    print("only read.")
+    print("and one account in 1,000 was deleted while another was made. The others only read.")
     print("Each in its own process, same server, same run; median seconds, largest peak of")
     print(f"resident memory; ratios to {LOADS} (by httpx), which counts nobody.")
     right = True

@@ -1,8 +1,7 @@
 """Directory listings, every tenth user active: as OpenCloud gives one, and by the convention.
 
-Each has a second state, some minutes later: one user in a hundred has signed in since, and of
-OpenCloud one account in a thousand was deleted while another was made. Both are spread over the
-whole list.
+Each has a second state, some minutes later: one user in a hundred has signed in since, and one
+account in a thousand was deleted while another was made. Both are spread over the whole list.
 """
 
 from collections.abc import Iterator
@@ -55,31 +54,29 @@ def active_users(count: int, *, later: bool = False) -> int:
     return len(range(0, count, ACTIVE_EVERY)) + since
 
 
-def user_id(number: int, form: Form = Form.OPENCLOUD, *, later: bool = False) -> str:
+def user_id(number: int, *, later: bool = False) -> str:
     """Return an id in the form of a UUID; ids ascend with the number."""
-    replaced = later and form is Form.OPENCLOUD and number % REPLACED_EVERY == 505
-    maker = "4d1d" if replaced else "4d1c"
+    maker = "4d1d" if later and number % REPLACED_EVERY == 505 else "4d1c"
     return f"{number:08x}-{maker}-4f6b-9d3a-{number * 2_654_435_761 % 2**48:012x}"
 
 
 def pages(form: Form, count: int, now: datetime, *, later: bool = False) -> Iterator[bytes]:
     """Yield the rows of each page, rendered and joined by commas."""
-    start, newest = cycle_start(now), now if later else None
+    start = cycle_start(now)
     render = _opencloud if form is Form.OPENCLOUD else _standard
     for first in range(0, count, PAGE_ROWS):
         numbers = range(first, min(first + PAGE_ROWS, count))
         rows = (
-            render(number, user_id(number, form, later=later), _seen(number, start, newest))
+            render(number, user_id(number, later=later), _seen(number, start, later=later))
             for number in numbers
         )
         yield ",".join(rows).encode()
 
 
-def _seen(number: int, start: datetime, newest: datetime | None) -> str | None:
+def _seen(number: int, start: datetime, *, later: bool) -> str | None:
     spread = timedelta(seconds=number * 7_919 % 86_400, days=number % 25)
-    if newest is not None and number % SIGNED_IN_EVERY == 7:
-        midnight = start + timedelta(days=CYCLE_DAYS - 1)
-        seen = max(midnight, newest - timedelta(seconds=number % 300))
+    if later and number % SIGNED_IN_EVERY == 7:
+        seen = start + timedelta(days=26) + spread / 25
     elif number % ACTIVE_EVERY == 0:
         seen = start + spread
     elif number % NEVER_EVERY:

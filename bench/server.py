@@ -21,7 +21,7 @@ class Listing:
     def __init__(self, form: Form, count: int, *, later: bool) -> None:
         """Render ``count`` users."""
         self._head = f'{{"{form.items}":['.encode()
-        self._form, self._later = form, later
+        self._later = later
         self._pages = list(pages(form, count, datetime.now(UTC), later=later))
 
     def answer(self, target: str) -> list[bytes]:
@@ -34,7 +34,7 @@ class Listing:
         else:
             number = int(query.get("offset", 0)) // PAGE_ROWS
         last = number + 1 >= len(self._pages)
-        following = user_id((number + 1) * PAGE_ROWS - 1, self._form, later=self._later)
+        following = user_id((number + 1) * PAGE_ROWS - 1, later=self._later)
         named = json.dumps(None if last else following)
         return self._framed(self._pages[number : number + 1], f'],"next":{named}}}'.encode())
 

@@ -46,4 +46,5 @@ class Heard:
         if told is None or not self.rows:
             return False
         repeated = len({row.id for row in self.rows}) < len(self.rows)
-        return repeated or told.cut or told.nobody
+        counting = any(not row.excluded for row in self.rows)
+        return repeated or told.cut or (told.nobody and counting)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from hack.soak.people import DAY_MS, HOUR_MS, MINUTE_MS, Shown, Store
 
 KINDS = (
-    "repeated", "cutWithLink", "cutWithTotal", "neverAsTime", "nobodyStamped", "coarse",
+    "repeated", "fewer", "cutWithLink", "cutWithTotal", "neverAsTime", "nobodyStamped", "coarse",
+    "restored", "erased", "moved",
 )  # fmt: skip
 """A row stands twice, in somebody's place; the account sees fewer; the list is cut, and says so;
 those who were never active have a time, or all have it; times in steps that nobody declares; a

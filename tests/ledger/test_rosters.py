@@ -7,6 +7,7 @@ from itertools import permutations
 import pytest
 
 from licenseusage.ledger.records import PollFailure, StoreKey
+from licenseusage.ledger.rosters import IDLE
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.cycles import DAY_MS
 from licenseusage.metering.facts import Facts
@@ -23,6 +24,7 @@ from tests.ledger.conftest import (
     declared,
     failed,
     poll,
+    user,
 )
 
 BEFORE, CLOSING = START - 10 * MINUTE_MS, END + 2 * MINUTE_MS
@@ -194,6 +196,20 @@ def test_closing_polls_join_in_any_order_to_the_earliest(ledger, order):
     record(ledger, *month(("ben",)), *(closings[number] for number in order))
     # ada was possible at the first closing poll, and the third proves her inactive.
     assert stated(ledger).words == "0"
+
+
+def test_who_is_idle_is_of_the_newest_poll_also_where_it_lists_the_same_people(ledger, path):
+    people = ("ada", "ben")
+    record(
+        ledger,
+        *month(people),
+        listed(CLOSING, idle=people),
+        listed(CLOSING + HOUR_MS, idle=people),
+        listed(CLOSING + 2 * HOUR_MS, {"ada": CLOSING + HOUR_MS}, ("ben",)),
+    )
+    with sqlite3.connect(path) as connection:
+        idle = connection.execute("select pseudonym from roster_users where word & ?", (IDLE,))
+        assert idle.fetchall() == [(user("ben"),)]
 
 
 def test_polls_recorded_twice_change_nothing(ledger):

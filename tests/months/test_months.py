@@ -1,19 +1,42 @@
 """Ordinary months: what happens in every installation takes no number away."""
 
+import pytest
+
 from hack.months.promises import broken
 from hack.months.run import Final, Size, finals
 from hack.months.scenario import OUTAGES, Scenario, scenarios
 from hack.months.table import markdown, mean_width, shares
 from licenseusage.metering.bounds import Accuracy
 
-NIGHTLY = OUTAGES[1]
+NONE, NIGHTLY = OUTAGES[:2]
 SMALL = Size(months=2, people=20, interval_minutes=180, days=3)
+HOURLY = Size(months=1, people=20, interval_minutes=60, days=3)
+"""So often that what is before the start is read only if it is asked for."""
 
 
 def test_calm_months_are_exact():
     found = finals(Scenario("OpenCloud", "ListedOnce"), SMALL)
     assert [final.accuracy for final in found] == [Accuracy.EXACT] * 2
     assert all(final.lower == final.truth > 5 for final in found)
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        Scenario("OpenCloud", "Never", NONE, erased=1),
+        Scenario("Standard", "Never", NIGHTLY, erased=1),
+        Scenario("JupyterHub", "ListedOnce", NONE, erased=1),
+        Scenario("OpenCloud", "Never", excluded=1),
+    ],
+    ids=lambda one: " ".join(one.words),
+)
+def test_an_erased_account_or_another_group_takes_no_number_away(scenario):
+    assert not list(broken(scenario, finals(scenario, SMALL)))
+
+
+def test_two_hours_away_every_night_take_no_upper_bound_away():
+    scenario = Scenario("OpenCloud", "ListedOnce", NIGHTLY)
+    assert not list(broken(scenario, finals(scenario, HOURLY)))
 
 
 def test_months_without_a_bound_are_told():

@@ -45,18 +45,20 @@ def drawn(seed, kind=None):
     removal = random_.choice((Removal.NEVER, Removal.LISTED_ONCE))
     kinds = random_.sample(KINDS, 2)
     kinds = [kind, *kinds][: random_.choice((1, 1, 2))] if kind else kinds
+    lies = tuple(lie(random_, one) for one in kinds)
     accounts = []
     many = "coarse" in kinds
     for person in range(30 if many else random_.choice((3, 6))):
         created = instant(random_) if random_.random() < 0.2 else START - 90 * DAY_MS
-        acts = sorted(instant(random_) for _ in range(random_.randrange(4)))
+        acts = [instant(random_) for _ in range(random_.randrange(4))]
+        acts += [unread(random_, one) for one in lies if one.concerns(person)]
         acts = [START - random_.randrange(2 * DAY_MS, 80 * DAY_MS), *acts] if many else acts
-        accounts.append(Account(person, created, acts=[at for at in acts if at >= created]))
+        accounts.append(Account(person, created, acts=sorted(at for at in acts if at >= created)))
     for account in accounts:
         account.writes = [(at, at) for at in account.acts]
     traits = Traits(granularity_ms=random_.choice((1, 1000)), removal=removal)
     shop = Shop(Store(traits, accounts, Names(len(accounts))), Paging("OnePage", 0), 0)
-    shop.lies = tuple(lie(random_, one) for one in kinds)
+    shop.lies = lies
     excludes = []
     for one in shop.lies:
         after_ms = random_.choice((0, HOUR_MS, DAY_MS))
@@ -72,6 +74,12 @@ def lie(random_, kind):
         from_ms = POLLS[first] - random_.choice((1, 1000, HOUR_MS))
         to_ms = random_.choice((EVER, random_.choice((*POLLS, EVER)[first + 1 :]) - 1))
     return Lie(kind, from_ms, to_ms, random_.choice((0.2, 0.5, 0.9)), random_.randrange(200))
+
+
+def unread(random_, one):
+    """Right before a lie begins, where no poll has read it: only the lie may be read of it."""
+    before = max((at for at in POLLS if at < one.from_ms), default=START)
+    return random_.randrange(before + 1, max(min(one.from_ms, CLOSING), before + 2))
 
 
 def instant(random_):

@@ -1,5 +1,7 @@
 """Ordinary months: what happens in every installation takes no number away."""
 
+from pathlib import Path
+
 import pytest
 
 from hack.months.promises import broken
@@ -8,6 +10,7 @@ from hack.months.scenario import OUTAGES, Scenario, scenarios
 from hack.months.table import markdown, mean_width, shares
 from licenseusage.metering.bounds import Accuracy
 
+ROOT = Path(__file__).resolve().parents[2]
 NONE, NIGHTLY = OUTAGES[:2]
 SMALL = Size(months=2, people=20, interval_minutes=180, days=3)
 HOURLY = Size(months=1, people=20, interval_minutes=60, days=3)
@@ -60,3 +63,9 @@ def test_the_table_has_a_row_for_each_installation():
 def test_no_installation_is_listed_twice():
     words = [one.words for one in scenarios()]
     assert len(words) == len(set(words)) > 20
+
+
+def test_the_documented_table_has_a_row_for_each_installation():
+    text = (ROOT / "docs" / "measurement.md").read_text().partition("## 10. ")[2]
+    rows = [line.strip("| ").split(" | ")[:5] for line in text.splitlines() if line[:1] == "|"]
+    assert [tuple(row) for row in rows[2:]] == [one.words for one in scenarios()]

@@ -66,7 +66,7 @@ def test_backup_restore_and_upgrade_work_as_they_are_written(shell, tmp_path):
         "ledger.sqlite.lock",
     ]
     with book.opened(ledger) as live:
-        book.count(live, NEXT.start_ms + 3 * HOUR_MS, "zoe", cycle=NEXT)
+        book.count(live, NEXT.start_ms + 3 * HOUR_MS, "ada", "zoe", cycle=NEXT)
     told = shell("Restore")
     assert "kept aside" in told
     assert re.search(r"something was added +1$", told, re.MULTILINE)

@@ -20,7 +20,7 @@ from licenseusage.ledger.documents import (
 )
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.metering.cycles import DAY_MS
-from tests.ledger.conftest import CHAIN, CYCLE, END, START, TERMS, declared, poll
+from tests.ledger.conftest import CHAIN, CYCLE, END, LISTED_ONCE, START, TERMS, declared, poll
 
 CLOSING = END + 2 * 60_000
 
@@ -117,14 +117,15 @@ WRITER = """
 import sys
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import MeterKey
-from tests.ledger.conftest import START, TERMS, poll
+from tests.ledger.conftest import LISTED_ONCE, START, TERMS, poll
 
 ledger = Ledger.open(sys.argv[1], now_ms=START, ledger_id="killed")
 meter = ledger.ensure_meter(MeterKey("default", "opencloud", "opencloud"), START)
 ledger.keep_terms(meter.id, TERMS, START)
 for number in range(int(sys.argv[2]), 10_000):
     active = {f"{number}-{user}": START for user in range(50)}
-    ledger.record_poll(poll(START + 1000 * number + 1000, active), START + 1000 * number)
+    found = poll(START + 1000 * number + 1000, active, properties=LISTED_ONCE)
+    ledger.record_poll(found, START + 1000 * number)
     print(number, flush=True)
 """
 
@@ -144,7 +145,8 @@ def test_a_killed_writer_loses_nothing_it_had_committed(path):
         writer.wait()
         writer.stdout.close()
         with Ledger.open(url, now_ms=START, ledger_id="x") as ledger:
-            counted = ledger.statement(1, CYCLE, sources=[declared()]).bounds.lower
+            sources = [declared(properties=LISTED_ONCE)]
+            counted = ledger.statement(1, CYCLE, sources=sources).bounds.lower
         assert counted % 50 == 0, "half a poll"
         assert counted >= 50 * (last + 1), "a committed poll is lost"
         last = counted // 50 - 1

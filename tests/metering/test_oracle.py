@@ -13,6 +13,7 @@ from licenseusage.metering.combine import Combine, Store, evaluate, evaluate_fac
 from licenseusage.metering.cycles import CYCLE_BIT
 from licenseusage.metering.facts import Facts, horizon_ms, merge
 from licenseusage.metering.properties import Removal
+from licenseusage.metering.roster import set_aside
 from tests.metering import translate
 from tests.metering.histories import WINDOWS, blocks, check, joined
 from tests.metering.oracle import bounds as oracle
@@ -50,10 +51,16 @@ def test_kept_users_give_the_oracles_words_and_bounds_around_the_truth(seeds: ra
         maybe = {u: b & ~sure.get(u, 0) for u, b in maybe.items() if b & ~sure.get(u, 0)}
         assert ours.maybe == maybe, seed
         assert not ours.refuted, seed
+        aside = set_aside(ours.roster) - ours.sure.keys()
         for window in WINDOWS:
             mine = evaluate_facts(ours, translate.properties(spec), window)
             oracles = oracle.evaluate_compact(theirs, window)
-            assert (mine.lower, mine.upper) == (oracles.lower, oracles.upper), (seed, window)
+            upper = oracles.upper
+            if aside and upper is not None:
+                # Clocks that differ within the skew: listed by a poll that seems to come before the
+                # closing one, and not by that. He may have been excluded, so he stays possible.
+                upper = upper + len(aside) if window == CYCLE_BIT else None
+            assert (mine.lower, mine.upper) == (oracles.lower, upper), (seed, window)
             check(mine, len(product.truth(window)), f"seed {seed} window {window}")
 
 

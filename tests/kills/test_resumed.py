@@ -116,11 +116,15 @@ class Books:
 
 
 class NothingKept:
-    """The identity's Secret, which holds no key statements yet."""
+    """The identity's Secret: no key statements yet, and no installation that it replaces."""
 
     @staticmethod
     async def statements(_now_s):
         return ()
+
+    @staticmethod
+    async def replaces(_now_s):
+        return None
 
 
 class World:

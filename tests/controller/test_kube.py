@@ -152,6 +152,18 @@ async def test_pods_are_read_raw_from_the_api_server(crds, kube, namespace):
     assert [(a.pod, a.host, a.port) for a in found] == [("p-0", "10.1.2.3", 8080)]
 
 
+async def test_a_pod_that_failed_and_kept_its_address_is_not_asked(crds, kube, namespace):
+    for name, ip in (("p-0", "10.1.2.3"), ("p-1", "10.1.2.4")):
+        crds.create_pod(namespace, name, labels={"app": "x"}, ports={"http": 8080}, ip=ip)
+    evicted = '{"status": {"phase": "Failed", "reason": "Evicted"}}'
+    crds.kubectl(
+        *("patch", "pod", "p-0", "-n", namespace, "--subresource=status"),
+        *("--type=merge", "-p", evicted),
+    )
+    found = await ready_pods(kube, namespace, "app=x", "http", loopback_allowed=False)
+    assert [a.pod for a in found] == ["p-1"]
+
+
 async def test_secrets_are_remembered_for_less_than_a_minute(kube, namespace):
     reader = SecretReader(kube)
     with pytest.raises(Stalled) as caught:

@@ -8,13 +8,22 @@ from licenseusage.errors import Retryable
 
 
 def pod(
-    name="p-0", ip="10.1.2.3", *, ready=True, spec=None, meta=None, host_ip="10.9.9.9", ports=None
+    name="p-0",
+    ip="10.1.2.3",
+    *,
+    ready=True,
+    phase="Running",
+    spec=None,
+    meta=None,
+    host_ip="10.9.9.9",
+    ports=None,
 ):
     ports = [{"name": "http", "containerPort": 9200}] if ports is None else ports
     raw = {
         "metadata": {"name": name, **(meta or {})},
         "spec": {"containers": [{"name": "c", "ports": ports}], **(spec or {})},
         "status": {
+            "phase": phase,
             "podIP": ip,
             "hostIP": host_ip,
             "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
@@ -45,9 +54,42 @@ def test_a_numbered_port_needs_no_container_port():
     assert ask(pod(ports=[]), port=80)[0].port == 80
 
 
+def init_container(number, name="front", **fields):
+    ports = [{"name": name, "containerPort": number}]
+    return {"initContainers": [{"name": "i", "ports": ports, **fields}]}
+
+
+def test_of_two_containers_with_one_port_name_the_first_is_asked_as_by_a_service():
+    containers = [
+        {"name": name, "ports": [{"name": "http", "containerPort": number}]}
+        for name, number in (("app", 9200), ("exporter", 9300))
+    ]
+    assert ask(pod(spec={"containers": containers}))[0].port == 9200
+
+
 def test_a_sidecars_port_counts():
-    spec = {"initContainers": [{"ports": [{"name": "metrics", "containerPort": 1234}]}]}
-    assert ask(pod(spec=spec), port="metrics")[0].port == 1234
+    spec = init_container(1234, restartPolicy="Always")
+    assert ask(pod(spec=spec), port="front")[0].port == 1234
+
+
+def test_a_containers_port_goes_before_a_sidecars():
+    spec = init_container(1234, "http", restartPolicy="Always")
+    assert ask(pod(spec=spec))[0].port == 9200
+
+
+@pytest.mark.parametrize("fields", [{}, {"restartPolicy": "OnFailure"}])
+def test_the_port_of_an_init_container_that_has_ended_does_not_count(fields):
+    error = refusal(pod(spec=init_container(1234, **fields)), port="front")
+    assert (error.reason, "named ports: http" in error.message) == ("PortNotFound", True)
+
+
+def test_a_port_of_another_protocol_does_not_count():
+    ports = [
+        {"name": "web", "containerPort": 53, "protocol": "UDP"},
+        {"name": "web", "containerPort": 80, "protocol": "TCP"},
+    ]
+    assert ask(pod(ports=ports), port="web")[0].port == 80
+    assert refusal(pod(ports=ports[:1]), port="web").reason == "PortNotFound"
 
 
 def test_no_pod_names_the_selector():
@@ -62,6 +104,19 @@ def test_pods_that_are_not_ready_or_are_terminating_are_not_asked():
     )
     assert error.reason == "NoReadyPods"
     assert "0 of 2" in error.message
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_pod_that_has_ended_is_not_asked_whatever_its_conditions_say(phase):
+    """Its address may be another pod's by now."""
+    assert refusal(pod(phase=phase)).reason == "NoReadyPods"
+    assert [a.pod for a in ask(pod(phase=phase), pod("p-1", "10.1.2.4"))] == ["p-1"]
+
+
+def test_a_pod_without_the_condition_ready_is_not_asked():
+    silent = pod()
+    silent.status.conditions = []
+    assert refusal(silent).reason == "NoReadyPods"
 
 
 def test_an_unknown_port_name_lists_the_known_ones():

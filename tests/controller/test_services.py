@@ -61,6 +61,17 @@ async def test_a_headless_service_points_to_its_pods(kube, namespace, made):
     assert "is headless). Name its pods in pods" in seen.message
 
 
+async def test_a_service_that_leads_to_pods_that_are_not_ready_is_not_asked(kube, namespace, made):
+    made(publishNotReadyAddresses=True)
+    seen = await refusal(kube, namespace)
+    assert (seen.reason, "publishNotReadyAddresses" in seen.message) == ("AddressRefused", True)
+
+
+async def test_a_port_of_another_protocol_is_not_asked(kube, namespace, made):
+    made(ports=[{"name": "client", "port": 4222, "protocol": "UDP"}])
+    assert (await refusal(kube, namespace)).reason == "PortNotFound"
+
+
 async def test_a_port_that_the_service_has_not_is_told_with_those_it_has(kube, namespace, made):
     made()
     seen = await refusal(kube, namespace, port="nats")

@@ -1,8 +1,9 @@
 """Which pods a collection may ask: a paged LIST with the object's own selector, at collection time.
 
-Only ready pods of the object's own namespace, never a node's address: hostNetwork pods, loopback
-and link-local addresses are refused, so that nobody can make the operator call something that its
-creator could not (DESIGN §8.10). ``LICENSEUSAGE_DEV=1`` permits loopback, for demo and tests.
+Only ready pods that live, of the object's own namespace, never a node's address: hostNetwork pods,
+loopback and link-local addresses are refused, so that nobody can make the operator call something
+that its creator could not (DESIGN §8.10). ``LICENSEUSAGE_DEV=1`` permits loopback, for demo and
+tests.
 """
 
 from collections.abc import Iterable
@@ -11,18 +12,22 @@ from dataclasses import dataclass
 import msgspec
 
 from licenseusage.controller.addresses import never_called
-from licenseusage.controller.kube import PODS, ForbiddenError, Kube, KubeError
-from licenseusage.controller.secrets import forbidden
+from licenseusage.controller.kube import PODS, Kube
+from licenseusage.controller.refusals import explained
 from licenseusage.errors import Retryable, UsageError
+
+_ENDED = ("Failed", "Succeeded")
 
 
 class _Port(msgspec.Struct):
     container_port: int = msgspec.field(name="containerPort", default=0)
     name: str = ""
+    protocol: str = "TCP"
 
 
 class _Container(msgspec.Struct):
     ports: list[_Port] | None = None
+    restart_policy: str = msgspec.field(name="restartPolicy", default="")
 
 
 class _Condition(msgspec.Struct):
@@ -42,6 +47,7 @@ class _Spec(msgspec.Struct):
 
 
 class _Status(msgspec.Struct):
+    phase: str = ""
     pod_ip: str = msgspec.field(name="podIP", default="")
     host_ip: str = msgspec.field(name="hostIP", default="")
     conditions: list[_Condition] | None = None
@@ -81,23 +87,15 @@ async def ready_pods(
         loopback_allowed: Development mode.
 
     Raises:
-        Stalled: ``Forbidden``, with the RoleBinding to apply.
+        Stalled: ``ForbiddenByCluster``, with the RoleBinding to apply.
         Retryable: ``APIUnavailable``, ``NoPods``, ``NoReadyPods``, ``PortNotFound`` or
             ``AddressRefused``: what was seen and what to look at.
     """
     pods: dict[str, Pod] = {}
-    try:
+    with explained(namespace, f"The LIST of pods in namespace {namespace}"):
         async for raw in kube.pages(PODS, namespace, selector):
             for pod in msgspec.json.decode(raw, type=_Pods).items or ():
                 pods[pod.metadata.name] = pod
-    except ForbiddenError as error:
-        raise forbidden(namespace, error) from None
-    except KubeError as error:
-        raise Retryable("APIUnavailable", f"{error}; it is tried again.") from None
-    except msgspec.DecodeError:
-        raise Retryable(
-            "APIUnavailable", f"The LIST of pods in namespace {namespace} could not be read."
-        ) from None
     return choose(pods.values(), namespace, selector, port, loopback_allowed=loopback_allowed)
 
 
@@ -130,9 +128,14 @@ def choose(
 
 
 def _ready(pod: Pod) -> bool:
+    """Whether a pod lives: the address of one that has ended may be another pod's by now.
+
+    A pod that was evicted or whose node was shut down can keep its address and its condition Ready.
+    """
     conditions = pod.status.conditions or ()
     is_ready = any(c.type == "Ready" and c.status == "True" for c in conditions)
-    return is_ready and pod.metadata.deletion is None and bool(pod.status.pod_ip)
+    lives = pod.status.phase not in _ENDED and pod.metadata.deletion is None
+    return is_ready and lives and bool(pod.status.pod_ip)
 
 
 def _host(pod: Pod, namespace: str, *, loopback_allowed: bool) -> str:
@@ -161,11 +164,7 @@ def _host(pod: Pod, namespace: str, *, loopback_allowed: bool) -> str:
 def _port(pod: Pod, namespace: str, port: int | str) -> int:
     if isinstance(port, int):
         return port
-    # Sidecars are initContainers with restartPolicy Always; a name is unique within a pod.
-    containers = [*(pod.spec.containers or ()), *(pod.spec.init_containers or ())]
-    names: dict[str, int] = {
-        p.name: p.container_port for c in containers for p in c.ports or () if p.name
-    }
+    names = _named_ports(pod)
     if port not in names:
         known = ", ".join(sorted(names)) or "none"
         raise Retryable(
@@ -174,3 +173,18 @@ def _port(pod: Pod, namespace: str, port: int | str) -> int:
             f"ports: {known}); correct spec.sources[].pods.port.",
         )
     return names[port]
+
+
+def _named_ports(pod: Pod) -> dict[str, int]:
+    """Ports by name, as a Service's ``targetPort`` finds them (FindPort of Kubernetes).
+
+    A name is unique within a container only, and the first container with it wins. Init containers
+    come last, and only those that go on running: sidecars, with ``restartPolicy: Always``.
+    """
+    sidecars = [one for one in pod.spec.init_containers or () if one.restart_policy == "Always"]
+    names: dict[str, int] = {}
+    for container in (*(pod.spec.containers or ()), *sidecars):
+        for port in container.ports or ():
+            if port.name and port.protocol == "TCP":
+                names.setdefault(port.name, port.container_port)
+    return names

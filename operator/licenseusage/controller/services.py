@@ -3,20 +3,22 @@
 A Service is what meshes and network policies know. Reading it takes one right, ``services: get``;
 its pods would take the right to list EndpointSlices, and calling them would go around the mesh. A
 Service without a selector, or one that is only another name, may lead anywhere: it is not asked.
+Kubernetes keeps pods that have ended or are not ready away from it, unless it is told not to.
 """
 
 import msgspec
 
 from licenseusage.controller.addresses import never_called
-from licenseusage.controller.kube import SERVICES, ForbiddenError, Kube, KubeError, NotFoundError
+from licenseusage.controller.kube import SERVICES, Kube
 from licenseusage.controller.pods import PodAddress
-from licenseusage.controller.secrets import forbidden
+from licenseusage.controller.refusals import explained
 from licenseusage.errors import Retryable
 
 
 class _Port(msgspec.Struct):
     port: int
     name: str = ""
+    protocol: str = "TCP"
 
 
 class Service(msgspec.Struct):
@@ -26,6 +28,7 @@ class Service(msgspec.Struct):
     cluster_ip: str = msgspec.field(name="clusterIP", default="")
     selector: dict[str, str] | None = None
     ports: list[_Port] | None = None
+    not_ready: bool = msgspec.field(name="publishNotReadyAddresses", default=False)
 
 
 async def service_address(
@@ -34,26 +37,17 @@ async def service_address(
     """Return where a Service of the object's own namespace is asked.
 
     Raises:
-        Stalled: ``Forbidden``, with the RoleBinding to apply.
+        Stalled: ``ForbiddenByCluster``, with the RoleBinding to apply.
         Retryable: ``APIUnavailable``, ``ServiceNotFound``, ``PortNotFound`` or ``AddressRefused``:
             what was seen and what to look at.
     """
-    try:
+    gone = Retryable(
+        "ServiceNotFound",
+        f"Service {namespace}/{name} does not exist; correct spec.sources[].service.name.",
+    )
+    with explained(namespace, f"Service {namespace}/{name}", missing=gone):
         told = await kube.get(SERVICES, namespace, name)
         service = msgspec.convert(told.get("spec") or {}, Service)
-    except NotFoundError:
-        raise Retryable(
-            "ServiceNotFound",
-            f"Service {namespace}/{name} does not exist; correct spec.sources[].service.name.",
-        ) from None
-    except ForbiddenError as error:
-        raise forbidden(namespace, error) from None
-    except KubeError as error:
-        raise Retryable("APIUnavailable", f"{error}; it is tried again.") from None
-    except msgspec.ValidationError:
-        raise Retryable(
-            "APIUnavailable", f"Service {namespace}/{name} could not be read; it is tried again."
-        ) from None
     host = _host(service, f"{namespace}/{name}", loopback_allowed=loopback_allowed)
     return PodAddress(name, host, _port(service, f"{namespace}/{name}", port))
 
@@ -64,6 +58,12 @@ def _host(service: Service, name: str, *, loopback_allowed: bool) -> str:
             "AddressRefused",
             f"Service {name} selects no pods, so it may lead anywhere and is not asked. Name a "
             "Service with a selector, or an endpoint of the operator's settings.",
+        )
+    if service.not_ready:
+        raise Retryable(
+            "AddressRefused",
+            f"Service {name} leads to pods that are not ready as well (publishNotReadyAddresses), "
+            "and they get no credentials. Name a Service without it, or its pods in pods.",
         )
     try:
         refused = never_called(service.cluster_ip, loopback_allowed=loopback_allowed)
@@ -82,10 +82,11 @@ def _host(service: Service, name: str, *, loopback_allowed: bool) -> str:
 
 
 def _port(service: Service, name: str, port: int | str) -> int:
-    for one in service.ports or ():
+    ports = [one for one in service.ports or () if one.protocol == "TCP"]
+    for one in ports:
         if port in (one.port, one.name):
             return one.port
-    known = ", ".join(f"{one.name or one.port}" for one in service.ports or ()) or "none"
+    known = ", ".join(f"{one.name or one.port}" for one in ports) or "none"
     raise Retryable(
         "PortNotFound",
         f"Service {name} has no port {port!r} (its ports: {known}); correct "

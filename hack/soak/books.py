@@ -9,7 +9,6 @@ from hack.soak.need import need
 from licenseusage.ledger.records import PollRecord
 from licenseusage.ledger.rosters import BEFORE, IDLE, INACTIVE, LISTED, OPEN, QUIET, START
 from licenseusage.metering.facts import Facts
-from licenseusage.metering.packing import packed
 from licenseusage.metering.roster import Roster, Run, merge_rosters
 
 
@@ -129,11 +128,11 @@ def _roster(connection: sqlite3.Connection, at: tuple[int, int, str, str]) -> Ro
     row = connection.execute(query, at).fetchone()
     if row is None:
         return None
-    query = "select pseudonym, word from roster_users where roster_id = ?"
+    query = "select pseudonym, word from roster_users where roster_id = ? order by pseudonym"
     users = connection.execute(query, (row["id"],)).fetchall()
 
     def with_bit(bit: int) -> bytes:
-        return packed(user for user, word in users if word & bit)
+        return b"".join(user for user, word in users if word & bit)
 
     return Roster(
         start_at_ms=row["start_at_ms"],

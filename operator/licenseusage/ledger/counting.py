@@ -6,18 +6,21 @@ has for a user are joined by the primary key, so that nobody counts twice.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Integer,
     Select,
     and_,
     case,
     distinct,
     func,
     literal,
+    literal_column,
     not_,
     or_,
     select,
@@ -44,6 +47,9 @@ from licenseusage.ledger.vanished import (
 from licenseusage.metering.combine import Combine
 from licenseusage.metering.cycles import CYCLE_MASK
 from licenseusage.metering.known import Tally
+
+_WORDS = "words"
+"""The subquery (pseudonym, sure) whose users are counted per day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +171,28 @@ def _kept(
         if store.doubt is not None:
             part = part.where(not_(doubtful(store.doubt, facts.c.pseudonym)))
         parts.append(part)
-    words = union_all(*parts).subquery()
-    active = [words.c.sure.bitwise_rshift(day).bitwise_and(1) != 0 for day in range(days)]
-    per_day = [func.count(distinct(case((on_day, words.c.pseudonym)))) for on_day in active]
-    query = select(func.count(distinct(words.c.pseudonym)), *per_day).select_from(words)
+    words = union_all(*parts).subquery(_WORDS)
+    query = select(func.count(distinct(words.c.pseudonym)), *_per_day(days)).select_from(words)
     if everywhere:
         query = query.where(*(words.c.pseudonym.not_in(each) for each in _doubted(stores)))
     query = query.where(*(words.c.pseudonym.in_(plain(each)) for each in possible))
     row = connection.execute(query).one()
     return row[0], tuple(row[1:])
+
+
+@cache
+def _per_day(days: int) -> tuple[ColumnElement[int], ...]:
+    """Return, per day, the count of the users of ``_WORDS`` who were active on it.
+
+    As text, made once: 62 expressions for each statement took half of a statement's time.
+    """
+    return tuple(
+        literal_column(
+            f"count(distinct case when ({_WORDS}.sure >> {day}) & 1 then {_WORDS}.pseudonym end)",
+            Integer,
+        )
+        for day in range(days)
+    )
 
 
 def _doubted(stores: Sequence[CountedStore]) -> Iterator[Select[tuple[bytes]]]:

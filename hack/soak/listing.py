@@ -23,7 +23,7 @@ from licenseusage.metering.cycles import Cycle
 from licenseusage.sources.clockskew import skew_ms
 from licenseusage.sources.collect import Collection
 from licenseusage.sources.definition import EffectiveSource, Pair
-from licenseusage.sources.failures import PollError, Reason, UnreachableError
+from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.fetch import Session
 from licenseusage.sources.poll import PollRequest, PollResult, Target
 from licenseusage.sources.said import NOTHING, in_headers
@@ -234,7 +234,7 @@ class Pods:
     def _refuse(self, fault: str | None) -> None:
         match fault:
             case "refused":
-                raise UnreachableError(Reason.UNREACHABLE, "no connection.")
+                raise PollError(Reason.UNREACHABLE, "no connection.")
             case "timeout":
                 self._clock.passed_ms += 30 * SECOND_MS
                 raise PollError(Reason.REQUEST_TIMEOUT, "no answer in time.")

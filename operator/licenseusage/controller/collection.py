@@ -314,6 +314,7 @@ class Collector:
             "poll ended",
             object=str(job.key),
             source=job.source.name,
+            pod=result.target or None,
             result=outcome,
             reason=reason.reason if reason else None,
             seconds=round(result.seconds, 3),

@@ -5,19 +5,19 @@ result, beside the facts that hold in spite of it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from licenseusage.clock import Clock
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.facts import Facts, merge
 from licenseusage.metering.pseudonym import Pseudonymiser
-from licenseusage.sources import doubts
+from licenseusage.sources import doubts, replicas
 from licenseusage.sources.columns import Columns, ItemColumns
 from licenseusage.sources.creation import CreationSought
 from licenseusage.sources.deadline import Deadline
 from licenseusage.sources.definition import SECOND_MS, EffectiveSource, OnePage
-from licenseusage.sources.failures import PollError, Reason, UnreachableError
+from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.fetch import Session
 from licenseusage.sources.logcollect import LogCollection
 from licenseusage.sources.memory import Memory
@@ -48,6 +48,20 @@ class _Listing:
     twice: str | None = None  # a member on the way to the list of some page
 
 
+@dataclass(slots=True)
+class _Asked:
+    """What asking one pod has given."""
+
+    session: Session
+    watch: Watch
+    listings: list[_Listing] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """Rows listed, of all passes."""
+        return sum(tally.listed for one in self.listings for tally in (*one.earlier, one.tally))
+
+
 class Collection:
     """One poll under way."""
 
@@ -70,12 +84,10 @@ class Collection:
         self._creation = CreationSought(self._source)
         if request.advise and self._source.users.created_at is None:
             self._decoder.look = self._creation.take
-        newest = next(one.cycle for one in reversed(request.cycles) if not one.coming)
-        self._watch = Watch(self._source, request.credentials, newest)
-        self._listings: list[_Listing] = []
-        self._pages = 0
-        self._session: Session | None = None
-        self._target: Target | None = None
+        self._pages = self._bytes = 0
+        self._asked: _Asked | None = None
+        self._target: Target | None = None  # whom a failure is about; None: no single one
+        self._failed: list[tuple[Target, PollError]] = []
 
     def perform(self) -> PollResult:
         """Read the listing (one a cycle where the request names the cycle) and make facts."""
@@ -85,7 +97,7 @@ class Collection:
             self._reach()
         except PollError as failed:
             error = failed
-        session = self._session
+        session = self._asked.session if self._asked else None
         started_ms = session.started_ms if session and session.started_ms is not None else begun_ms
         ended_ms = max(self._clock.now_ms(), started_ms)
         skew_ms = session.skew_ms if session else 0
@@ -98,12 +110,14 @@ class Collection:
             complete=error is None and incomplete is None,
             incomplete=self._named(incomplete) if incomplete else None,
             pages=self._pages,
-            bytes=session.bytes if session else 0,
+            bytes=self._bytes,
             target=self._target.label if self._target else "",
             failure=self._named(error.failure) if error else None,
         )
-        if self._listings:
-            result = self._counts(result, facts_stand=error is None or error.facts_stand)
+        if self._asked is not None and self._listings:
+            result = self._counts(
+                self._asked, result, facts_stand=error is None or error.facts_stand
+            )
             newest = self._listings[-1]
             if newest.ended:
                 self._memory.keep(self._request, newest.tally.named())
@@ -112,38 +126,59 @@ class Collection:
     # -- reading --
 
     def _reach(self) -> None:
-        """Read from the first pod that can be reached."""
-        unreachable: UnreachableError | None = None
+        """Read from the first pod that gives the whole list.
+
+        Pages of two pods never make one list: the next pod is asked from the first page on. Where
+        none gives it, the rows of the longest reading are those that count.
+        """
+        if not self._request.targets:
+            raise PollError(Reason.NO_READY_PODS, "no ready pod to ask.")
+        readings: list[_Asked] = []
         for target in self._request.targets:
             self._target = target
             try:
                 with self._open(target) as session:
-                    self._session = session
-                    for cycles in self._cycle_groups():
-                        self._read(session, cycles)
-            except UnreachableError as error:
-                if self._pages:
-                    raise
-                unreachable, self._listings = error, []
+                    readings.append(self._begin(session))
+                    self._read_all(readings[-1])
+            except PollError as error:
+                self._asked = max(readings, key=lambda one: one.rows, default=None)
+                if not replicas.of_one_pod(error):
+                    raise replicas.after(error, self._failed) from None
+                self._failed.append((target, error))
             else:
                 return
-        if unreachable is None:
-            raise PollError(Reason.NO_READY_PODS, "no ready pod to ask.")
-        if len(self._request.targets) > 1:
-            text = (
-                f"none of {len(self._request.targets)} ready pods answered; the last: {unreachable}"
-            )
-            raise PollError(Reason(unreachable.failure.reason), text)
-        raise unreachable
+        if len(self._failed) == 1:
+            raise self._failed[0][1]
+        self._target = None
+        raise replicas.none_answered(self._failed)
+
+    def _begin(self, session: Session) -> _Asked:
+        newest = next(one.cycle for one in reversed(self._request.cycles) if not one.coming)
+        watch = Watch(self._source, self._request.credentials, newest)
+        self._asked = _Asked(session, watch)
+        return self._asked
+
+    def _read_all(self, asked: _Asked) -> None:
+        try:
+            for cycles in self._cycle_groups():
+                self._read(asked, cycles)
+        finally:
+            self._bytes = asked.session.bytes
 
     def _open(self, target: Target) -> Session:
+        limits = self._request.limits
+        others = len(self._failed) + 1 < len(self._request.targets)
+        silence = replicas.silence_seconds(
+            limits.request_seconds, self._deadline.left, others=others
+        )
         return Session(
             target,
             self._source,
             self._request.credentials,
-            self._request.limits,
+            replace(limits, request_seconds=silence),
             self._clock,
             self._deadline,
+            bytes_before=self._bytes,
         )
 
     def _cycle_groups(self) -> Iterator[tuple[CycleRequest, ...]]:
@@ -153,7 +188,7 @@ class Collection:
         else:
             yield self._request.cycles
 
-    def _read(self, session: Session, cycles: tuple[CycleRequest, ...]) -> None:
+    def _read(self, asked: _Asked, cycles: tuple[CycleRequest, ...]) -> None:
         """Read one listing, again where that can prove it complete and a closing poll is wanted."""
         earlier: list[Tally] = []
         before: bytes | None = None
@@ -166,10 +201,10 @@ class Collection:
                 show_ids=self._request.show_ids,
             )
             listing = _Listing(cycles, tally, tuple(earlier))
-            self._listings = [one for one in self._listings if one.cycles != cycles] + [listing]
+            asked.listings = [one for one in asked.listings if one.cycles != cycles] + [listing]
             pager = Pager(self._source.http, self._source.guarantees.order, self._reader())
             try:
-                self._pass(session, cycles[-1].cycle, listing, pager)
+                self._pass(asked, cycles[-1].cycle, listing, pager)
             except PollError as error:
                 again = error.failure.reason == Reason.LIST_MOVED and self._request.closing
                 if not again or attempt == MOST_PASSES:
@@ -182,7 +217,8 @@ class Collection:
                 before = pager.sequence
             earlier.append(tally)
 
-    def _pass(self, session: Session, cycle: Cycle, listing: _Listing, pager: Pager) -> None:
+    def _pass(self, asked: _Asked, cycle: Cycle, listing: _Listing, pager: Pager) -> None:
+        session = asked.session
         while pager.query is not None:
             if self._pages >= self._request.limits.poll_pages:
                 raise PollError(
@@ -191,7 +227,7 @@ class Collection:
                     "that the pages end, or raise POLL_PAGES of the operator.",
                 )
             listing.tally.start_page()
-            page = PageReader(self._decoder, partial(self._take, listing, pager))
+            page = PageReader(self._decoder, partial(self._take, asked.watch, listing, pager))
             with session.get(pager.query, cycle) as content:
                 for data in content:
                     page.feed(data)
@@ -201,9 +237,10 @@ class Collection:
                 pager.end_page(end.values)
             listing.pages = pager.pages
 
-    def _take(self, listing: _Listing, pager: Pager, columns: Columns) -> None:
+    @staticmethod
+    def _take(watch: Watch, listing: _Listing, pager: Pager, columns: Columns) -> None:
         new = pager.take(columns)
-        self._watch.see(new)
+        watch.see(new)
         listing.tally.add(new)
 
     def _reader(self) -> Reader:
@@ -217,6 +254,10 @@ class Collection:
         return Pseudonymiser(request.pseudonym_key, request.product, cycle.start_ms // SECOND_MS)
 
     # -- judging --
+
+    @property
+    def _listings(self) -> list[_Listing]:
+        return self._asked.listings if self._asked else []
 
     def _future(self, ended_ms: int, skew_ms: int) -> PollError | None:
         """Refuse everything if one stamp lies in the future (MEASUREMENT §0)."""
@@ -302,35 +343,16 @@ class Collection:
                 f"users. That proves nothing; check the rights of {_account(source)}.",
             )
         if newest.plausible.stamped <= 0 and newest.included:
-            return _not_complete(Reason.NOBODY_STAMPED, self._nobody(newest))
+            return doubts.nobody_stamped(source, newest)
         return None
-
-    def _nobody(self, tally: Tally) -> str:
-        where = self._source.users.last_active.path
-        impossible, created = tally.plausible.impossible, tally.plausible.created
-        if created:
-            return (
-                f"The last activity of {created} of {tally.provisioned()} users is their creation, "
-                "and nobody has another one. Either nobody has used the product yet, or it does "
-                f"not record activity, or users.lastActive.path ({where}) is wrong."
-            )
-        if impossible:
-            return (
-                f"None of {tally.provisioned()} users has a last activity: for {impossible} "
-                f"of them {where} holds a value that no activity can have, such as the epoch or a "
-                "time before the user's creation. Either nobody has used the product yet, or it "
-                "does not record activity, or users.lastActive.path or format is wrong."
-            )
-        return self._source.when_nobody or (
-            f"None of {tally.provisioned()} users has a last activity at {where}. Either nobody "
-            "has used the product yet, or it does not record activity, or users.lastActive.path is "
-            "wrong."
-        )
 
     def _notes(self, *, complete: bool) -> tuple[str, ...]:
         """Return what is worth saying of the last list read, be it complete or not."""
         newest = self._listings[-1]
-        found = [doubts.coarse(self._source, newest.tally.plausible.steps)]
+        found = [
+            replicas.note(self._failed, self._target),
+            doubts.coarse(self._source, newest.tally.plausible.steps),
+        ]
         if complete:
             rows = newest.tally.listed
             found.append(doubts.round_number(self._source, rows, newest.said))
@@ -339,7 +361,7 @@ class Collection:
 
     # -- results --
 
-    def _counts(self, result: PollResult, *, facts_stand: bool) -> PollResult:
+    def _counts(self, asked: _Asked, result: PollResult, *, facts_stand: bool) -> PollResult:
         newest = self._listings[-1]
         tally = newest.tally
         facts: dict[int, Facts] = {}
@@ -359,7 +381,7 @@ class Collection:
             hint=result.incomplete.message if result.incomplete else None,
             notes=(
                 *self._notes(complete=result.complete),
-                *self._watch.notes(complete=result.complete and whole),
+                *asked.watch.notes(complete=result.complete and whole),
             ),
             moved=self._moved(tally, result) if result.failure is None else (),
             ids=tuple(tally.ids) if facts_stand else (),

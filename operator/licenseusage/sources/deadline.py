@@ -35,6 +35,11 @@ class Deadline:
         """Seconds since the poll began."""
         return time.monotonic() - self._started
 
+    @property
+    def left(self) -> float:
+        """Seconds until the poll must end; negative after that."""
+        return self._ends - time.monotonic()
+
     @contextmanager
     def request(self, silence_seconds: float) -> Iterator[float]:
         """Bound one request; yields the seconds that each wait for a byte may take.
@@ -46,7 +51,7 @@ class Deadline:
             PollError: ``PollTimeout``, at once when the poll's time is over.
         """
         self._silence_seconds = silence_seconds
-        left = self._ends - time.monotonic()
+        left = self.left
         if left <= 0:
             self._poll_is_over()
         wait = min(silence_seconds, left)
@@ -58,7 +63,7 @@ class Deadline:
 
     def check(self) -> None:
         """Raise if the poll's time is over."""
-        if time.monotonic() >= self._ends:
+        if self.left <= 0:
             self._poll_is_over()
 
     def timed_out(self) -> NoReturn:

@@ -10,6 +10,7 @@ from licenseusage.sources.failures import Reason
 from licenseusage.sources.poll import Failure
 from licenseusage.sources.said import Said
 from licenseusage.sources.steps import HOUR_MS, Steps
+from licenseusage.sources.tally import Tally
 
 ROUND_CAPS = frozenset({50, 100, 200, 250, 500, 1000, 5000, 10_000})
 """Sizes at which products are known to cut a list that nobody asked in pages."""
@@ -125,6 +126,34 @@ def coarse(source: EffectiveSource, steps: Steps) -> str | None:
         f"all {steps.times} times at {path} lie on whole {name.lower()}s, so each is taken as a "
         f"whole {name.lower()}, whatever its notation shows. If that is how the product records "
         f"them, declare users.lastActive.granularity {name}."
+    )
+
+
+def nobody_stamped(source: EffectiveSource, tally: Tally) -> Failure:
+    """Nobody has a last activity: it is not known whether that is how it is."""
+    return _doubt(Reason.NOBODY_STAMPED, _nobody(source, tally))
+
+
+def _nobody(source: EffectiveSource, tally: Tally) -> str:
+    where = source.users.last_active.path
+    impossible, created = tally.plausible.impossible, tally.plausible.created
+    if created:
+        return (
+            f"The last activity of {created} of {tally.provisioned()} users is their creation, "
+            "and nobody has another one. Either nobody has used the product yet, or it does "
+            f"not record activity, or users.lastActive.path ({where}) is wrong."
+        )
+    if impossible:
+        return (
+            f"None of {tally.provisioned()} users has a last activity: for {impossible} "
+            f"of them {where} holds a value that no activity can have, such as the epoch or a "
+            "time before the user's creation. Either nobody has used the product yet, or it "
+            "does not record activity, or users.lastActive.path or format is wrong."
+        )
+    return source.when_nobody or (
+        f"None of {tally.provisioned()} users has a last activity at {where}. Either nobody "
+        "has used the product yet, or it does not record activity, or users.lastActive.path is "
+        "wrong."
     )
 
 

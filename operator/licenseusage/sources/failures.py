@@ -100,7 +100,3 @@ class PollError(Exception):
         super().__init__(message)
         self.failure = Failure(str(reason), message, stalls)
         self.facts_stand = facts_stand
-
-
-class UnreachableError(PollError):
-    """This pod did not answer at all: another one may be tried."""

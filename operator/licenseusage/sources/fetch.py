@@ -32,7 +32,7 @@ class Session:
     Attributes:
         skew_ms: The largest clock difference that any answer allows for.
         requests: Requests answered.
-        bytes: Content received, after decompression.
+        bytes: Content that the poll has received, after decompression; of other pods, too.
         said: What the head of the last answer says of the size of the list.
         started_ms: Just before the first request was sent; None before.
         ended_ms: Just after the last answer was read.
@@ -46,15 +46,27 @@ class Session:
         limits: Limits,
         clock: Clock,
         deadline: Deadline,
+        *,
+        bytes_before: int = 0,
     ) -> None:
         """Prepare the connection; nothing is sent yet.
+
+        Args:
+            target: Whom to ask.
+            source: What to ask for.
+            credentials: None: none are sent.
+            limits: Of one request, and of the whole poll.
+            clock: Ours.
+            deadline: The poll's.
+            bytes_before: What the poll has received of other pods.
 
         Raises:
             PollError: ``CAInvalid``: the PEM cannot be used.
         """
         self._target, self._source, self._limits = target, source, limits
         self._clock, self._deadline = clock, deadline
-        self.skew_ms = self.requests = self.bytes = 0
+        self.skew_ms = self.requests = 0
+        self.bytes = self._bytes_before = bytes_before
         self.said = NOTHING
         self.started_ms: int | None = None
         self.ended_ms = 0
@@ -78,8 +90,7 @@ class Session:
             cycle: Fills the templates.
 
         Raises:
-            UnreachableError: The pod did not answer at all.
-            PollError: Anything else that went wrong.
+            PollError: Whatever went wrong.
         """
         with self._deadline.request(self._limits.request_seconds) as wait:
             sent_ms = self._clock.now_ms()
@@ -135,8 +146,8 @@ class Session:
         except TimeoutError:
             self._deadline.timed_out()
         except (OSError, HTTPException, ValueError) as error:
-            first = self.requests == 0
-            raise cannot_read(self._target, error, self.bytes, first=first) from None
+            received, first = self.bytes - self._bytes_before, self.requests == 0
+            raise cannot_read(self._target, error, received, first=first) from None
 
     def _send(self, query: tuple[Pair, ...], cycle: Cycle, wait: float) -> HTTPResponse:
         http = self._source.http

@@ -296,7 +296,6 @@ class LogSession:
                 batch.append(Message(sequence, stored_ms, raw.data))
             if batch:
                 self.batches += 1
-                self._connection.told = True
                 most_bytes = batch_bytes
                 self.ended = left == 0
                 yield batch

@@ -16,11 +16,12 @@ from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.events import Hole, LogReading, shown_until_ms
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.pseudonym import Pseudonymiser
+from licenseusage.sources import replicas
 from licenseusage.sources.clockskew import LARGEST_MS
 from licenseusage.sources.deadline import Deadline
 from licenseusage.sources.definition import SECOND_MS, EffectiveSource
 from licenseusage.sources.eventtally import EventTally, Finding
-from licenseusage.sources.failures import PollError, Reason, UnreachableError
+from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.jetstream import Asked, LogSession
 from licenseusage.sources.natsconnection import NatsConnection
 from licenseusage.sources.poll import (
@@ -65,6 +66,7 @@ class LogCollection:
         self._passes: list[_Pass] = []
         self._session: LogSession | None = None
         self._target: Target | None = None
+        self._failed: list[tuple[Target, PollError]] = []
         self._full = False  # a bound was reached
 
     def perform(self) -> PollResult:
@@ -97,6 +99,8 @@ class LogCollection:
             result = self._told(result, tally, error)
         if error is not None:
             result = replace(result, failure=self._named(error.failure))
+        elif note := replicas.note(self._failed, self._target):
+            result = replace(result, notes=(f"Source {self._source.name}: {note}", *result.notes))
         return replace(result, seconds=self._deadline.seconds)
 
     # -- reading --
@@ -106,29 +110,33 @@ class LogCollection:
             await self._reach()
 
     async def _reach(self) -> None:
-        """Read from the first pod that can be reached."""
-        unreachable: UnreachableError | None = None
-        targets = self._request.targets
-        for target in targets:
+        """Read from the first pod that lets the log be read.
+
+        Positions are the stream's, not a pod's. What one has shown of it is kept, and the next poll
+        goes on from there; only where that is nothing the next pod is asked.
+        """
+        if not self._request.targets:
+            raise PollError(Reason.NO_READY_PODS, "no ready pod to ask.")
+        for target in self._request.targets:
             self._target = target
+            self._asked, self._tally, self._passes = None, None, []
             try:
                 async with self._connection(target) as connection:
                     limits, offset_ms = self._request.limits, self._request.clock_offset_ms
                     session = LogSession(connection, self._source, limits, self._clock, offset_ms)
                     self._session = session
                     await self._read(session)
-            except UnreachableError as error:
-                if self._passes:
-                    raise
-                unreachable = error
+            except PollError as error:
+                moved = any(one.moved for one in self._passes)
+                if moved or not replicas.of_one_pod(error):
+                    raise replicas.after(error, self._failed) from None
+                self._failed.append((target, error))
             else:
                 return
-        if unreachable is None:
-            raise PollError(Reason.NO_READY_PODS, "no ready pod to ask.")
-        if len(targets) > 1:
-            text = f"none of {len(targets)} ready pods answered; the last: {unreachable}"
-            raise PollError(Reason(unreachable.failure.reason), text)
-        raise unreachable
+        if len(self._failed) == 1:
+            raise self._failed[0][1]
+        self._target = None
+        raise replicas.none_answered(self._failed)
 
     def _connection(self, target: Target) -> NatsConnection:
         request = self._request

@@ -17,7 +17,7 @@ from nats.errors import NoRespondersError, NoServersError
 
 from licenseusage import __version__
 from licenseusage.sources.definition import EffectiveSource
-from licenseusage.sources.failures import PollError, Reason, UnreachableError
+from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.fetch import CONNECT_SECONDS, trust
 from licenseusage.sources.poll import Credentials, Limits, Target
 
@@ -36,7 +36,6 @@ class NatsConnection:
     Attributes:
         client: The client, connected and signed in.
         address: Host and port, for messages.
-        told: Something of the stream was received: no other pod is asked any more.
     """
 
     def __init__(
@@ -53,13 +52,12 @@ class NatsConnection:
         self._seen: Exception | None = None  # the last thing that went wrong on the wire
         self.client = Client()
         self.address = f"{target.host}:{target.port}"
-        self.told = False
 
     async def __aenter__(self) -> "NatsConnection":
         """Connect and sign in.
 
         Raises:
-            UnreachableError: No NATS server answered there.
+            PollError: No NATS server answered there, or it refuses us.
             PollError: Anything else that went wrong.
         """
         self._refused = asyncio.get_running_loop().create_future()
@@ -162,20 +160,20 @@ class NatsConnection:
         if "authorization" in text or "authentication" in text:
             raise PollError(Reason.UNAUTHORIZED, self._who_are_you(), stalls=True) from None
         if isinstance(error, TimeoutError):
-            raise UnreachableError(
+            raise PollError(
                 Reason.UNREACHABLE,
                 f"{self.address} did not answer as a NATS server within {CONNECT_SECONDS:g} s. "
                 "Check pods.port, NetworkPolicies and whether something else listens there.",
             ) from None
         if isinstance(error, NatsError | ValueError) and not isinstance(error, OSError):
-            raise UnreachableError(
+            raise PollError(
                 Reason.NOT_NATS,
                 f"{self.address} does not speak NATS here, or refuses the connection. Check "
                 "pods.port, and the server's log.",
             ) from None
         number = getattr(error, "errno", None)
         seen = os.strerror(number) if number else "connection failed"
-        raise UnreachableError(
+        raise PollError(
             Reason.UNREACHABLE,
             f"{self.address} cannot be reached: {str(seen).lower()}. Check pods.port, "
             "NetworkPolicies and whether the server listens on all interfaces.",
@@ -223,8 +221,7 @@ class NatsConnection:
             task.cancel()
 
     def _lost(self) -> PollError:
-        kind = PollError if self.told else UnreachableError
-        return kind(
+        return PollError(
             Reason.CONNECTION_LOST,
             f"{self.address} closed the connection. See the server's log; it is tried again.",
         )
@@ -240,8 +237,7 @@ class NatsConnection:
 
     def unavailable(self) -> PollError:
         """Return what it means that nobody answers for JetStream; another server may."""
-        kind = PollError if self.told else UnreachableError
-        return kind(
+        return PollError(
             Reason.JETSTREAM_UNAVAILABLE,
             f"{self.address} has no JetStream (switched off, starting, without a leader, or not "
             "for this account). Check pods.port, the server's configuration and its log.",

@@ -3,7 +3,7 @@
 import ssl
 from http.client import HTTPException, IncompleteRead, InvalidURL, RemoteDisconnected
 
-from licenseusage.sources.failures import PollError, Reason, UnreachableError
+from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.poll import MIB, Target
 
 _PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNEXPECTED_MESSAGE")
@@ -21,7 +21,7 @@ def cannot_connect(target: Target, error: OSError) -> PollError:
     if isinstance(error, ssl.SSLError):
         return _tls(address, error)
     seen = "no answer" if isinstance(error, TimeoutError) else (error.strerror or "no connection")
-    return UnreachableError(
+    return PollError(
         Reason.UNREACHABLE,
         f"{address} cannot be reached: {seen.lower()}. Check pods.port, pods.scheme, "
         "NetworkPolicies and whether the product listens on all interfaces.",
@@ -64,11 +64,10 @@ def cannot_read(target: Target, error: Exception, received: int, *, first: bool)
             return PollError(
                 Reason.NOT_HTTP, f"{address} does not speak HTTP/1.1 here. {fix}", stalls=True
             )
-    kind = UnreachableError if first and not received else PollError
     fix = "See the product's log."
     if first and not received and target.scheme == "HTTP":
         fix += " If the port speaks TLS, set pods.scheme to HTTPS."
-    return kind(
+    return PollError(
         Reason.CONNECTION_LOST,
         f"{address} closed the connection without a complete answer. {fix}",
     )

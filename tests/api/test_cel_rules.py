@@ -306,6 +306,10 @@ TABLE: dict[str, tuple[list[Any], list[Any]]] = {
         [{"scheme": "HTTP", "tls": {}}, {"scheme": "NATS", "tls": {}}],
     ),
     "auth needs exactly one": ([{"basic": {}}, {"header": {}}], [{}, {"basic": {}, "header": {}}]),
+    "not a host's name": (
+        ["wiki.example.org", "a", "10.0.0.1", "X-1.y_z", "a" * 63],
+        ["", ".a", "a.", "a..b", "*.a", "a:1", "https://a", "a/b", "a b", "a\r\nb", "é", "a" * 64],
+    ),
     "not an HTTP header's name": (["Accept", "X-User-Id", "a_b"], ["", "a b", "a:", "a\r\n"]),
     "this header belongs to the connection": (
         ["Accept", "X-Host", "Hosts"],

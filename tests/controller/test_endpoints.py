@@ -67,6 +67,9 @@ async def test_unknown_and_not_allowed_are_told_alike_and_reveal_no_others():
         (NATS.replace(":4222", ""), "needs an address such as"),
         (NATS.replace("4222", "70000"), "needs an address such as"),
         (NATS.replace("nats.nats.svc:", "user@nats:"), "needs an address such as"),
+        (NATS.replace("nats.nats.svc:", "nats..svc:"), "needs an address such as"),
+        (NATS.replace("nats.nats.svc:", "n" * 64 + ":"), "needs an address such as"),
+        (NATS + "serverName: '*.svc'", "needs a serverName such as"),
         (NATS.replace("TLS", "HTTPS"), "has the scheme HTTPS: jetstream takes NATS or TLS"),
     ],
 )

@@ -70,6 +70,27 @@ def test_a_redirect_is_not_followed_and_its_host_is_named(serve):
     assert elsewhere.requests == []
 
 
+def test_a_redirect_to_another_path_of_the_product_names_the_path_to_set(serve):
+    product = serve(
+        answer(b"", "307 Temporary Redirect", headers={"Location": "http://127.0.0.1/users/"})
+    )
+    failed(poll(product.port), "Redirected", "to 127.0.0.1/users/", "Set http.path to /users/")
+
+
+def test_of_the_path_of_a_redirect_only_plain_words_are_shown(serve):
+    to = f"/oauth2/sign_in/{LEAK}/X-{LEAK}?next={LEAK}#{LEAK}"
+    product = serve(answer(b"", "302 Found", headers={"Location": to}))
+    failed(poll(product.port), "Redirected", "(to /oauth2/sign_in/…/…)")
+
+
+@pytest.mark.parametrize("host", ["a" * 254, "a\x01b", "caf\u00e9.example.org", "["])
+def test_a_redirect_to_a_host_that_is_no_name_does_not_show_it(serve, host):
+    product = serve(answer(b"", "302 Found", headers={"Location": f"http://{host}/login"}))
+    result = poll(product.port)
+    failed(result, "Redirected")
+    assert host.encode().decode("latin-1") not in result.failure.message
+
+
 BODIES = [
     (b"", "AnswerEmpty", "no content"),
     (b"  \n", "AnswerEmpty", "white space"),
@@ -93,9 +114,16 @@ def test_a_200_without_a_list_of_users_is_no_sample(serve, body, reason, told):
     failed(poll(serve(answer(body)).port), reason, told)
 
 
-def test_html_by_its_content_type_is_refused_before_it_is_read(serve):
-    product = serve(answer(b"{}", headers={"Content-Type": "text/html; charset=utf-8"}))
-    failed(poll(product.port), "AnswerNotJSON", "HTML", "credentials")
+def test_json_that_is_called_html_is_json(serve):
+    called = {"Content-Type": "text/html; charset=utf-8"}
+    result = poll(serve(answer({"value": USERS}, headers=called)).port)
+    assert (result.failure, result.complete, result.counted) == (None, True, 2)
+
+
+def test_html_is_refused_whatever_it_is_called(serve):
+    for called in ("text/html", "application/json"):
+        product = serve(answer(b"<p>sign in</p>", headers={"Content-Type": called}))
+        failed(poll(product.port), "AnswerNotJSON", "HTML", "credentials")
 
 
 ROWS = [
@@ -270,6 +298,18 @@ def test_a_refused_connection_names_address_and_fix(serve):
     product = serve(b"")
     product.close()
     failed(poll(product.port), "Unreachable", f"127.0.0.1:{product.port}", "refused", "pods.port")
+
+
+@pytest.mark.parametrize("name", ["n" * 64 + ".example", "a..b", ".a"])
+def test_a_host_that_is_no_name_is_a_failure(name):
+    failed(poll(0, targets=(Target(name, 80),)), "Unreachable", "no name")
+
+
+@pytest.mark.parametrize("name", ["n" * 64 + ".example", "a..b", ".a"])
+def test_a_server_name_that_is_no_name_is_a_failure(serve, name):
+    product = serve(answer({"value": USERS}))
+    targets = (Target("127.0.0.1", product.port, "HTTPS", server_name=name),)
+    failed(poll(0, targets=targets), "Unreachable", "pods.tls.serverName")
 
 
 def test_no_pod_at_all_is_a_failure():

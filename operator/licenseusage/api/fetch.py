@@ -13,6 +13,7 @@ from licenseusage.api.model import (
     INT_OR_STRING,
     LIST_TYPE,
     ApiModel,
+    DnsLabel,
     Rule,
     SecretKeyRef,
     SecretRef,
@@ -73,6 +74,27 @@ HeaderName = Annotated[
 ]
 HeaderValue = Annotated[str, Field(max_length=1024, json_schema_extra=rules(NO_CONTROL_CHARACTERS))]
 
+HOST_NAME = (
+    "([A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?[.])*"
+    "[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"
+)
+"""Pattern of a host's name as DNS and certificates write it: labels of at most 63 signs."""
+
+HostName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,
+        json_schema_extra=rules(
+            Rule(
+                f"self.matches('^{HOST_NAME}$')",
+                "not a host's name: letters, digits, '-', '_' and '.' only, such as "
+                "wiki.example.org; no scheme, port or '*'",
+            )
+        ),
+    ),
+]
+
 Port = Annotated[
     int | str,
     Field(
@@ -102,10 +124,8 @@ class Tls(ApiModel):
         "authority that signed the pods' certificates. Without it the operator's own trust store "
         "is used. There is no way to switch verification off.",
     )
-    server_name: str | None = Field(
+    server_name: HostName | None = Field(
         default=None,
-        min_length=1,
-        max_length=253,
         description="serverName is the name that the pods' certificates are issued for (pods are "
         "called by address, which certificates rarely name).",
     )
@@ -166,7 +186,7 @@ class Service(ApiModel):
         )
     )
 
-    name: Annotated[str, Field(min_length=1, max_length=63)] = Field(
+    name: DnsLabel = Field(
         description="name is a Service in the namespace of this object. It has a cluster IP and "
         "selects pods; others could lead anywhere and are not asked."
     )

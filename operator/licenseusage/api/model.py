@@ -138,6 +138,20 @@ SecretKey = Annotated[
     ),
 ]
 
+DnsLabel = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=63,
+        json_schema_extra=rules(
+            Rule(
+                "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+                "must be lower-case letters, digits and '-', such as graph",
+            )
+        ),
+    ),
+]
+
 
 class SecretRef(ApiModel):
     """A Secret of the object's own namespace."""

@@ -10,10 +10,10 @@ from pydantic import ConfigDict, Field
 
 from licenseusage.api.fetch import Auth, Http, JMESPath, Pods, Service
 from licenseusage.api.jetstream import Jetstream
-from licenseusage.api.model import LIST_TYPE, ApiModel, Rule, rules, set_list
+from licenseusage.api.model import LIST_TYPE, ApiModel, DnsLabel, Rule, rules, set_list
 
 Granularity = Literal["Millisecond", "Second", "Minute", "Hour", "Day"]
-Normalization = Literal["Trim", "Lowercase"]
+Normalization = Literal["Trim", "Lowercase", "NFC"]
 Removal = Literal["Never", "ListedOnce", "Unknown"]
 Ids = Literal["Stable", "Renamable", "Unknown"]
 IdReuse = Literal["Never", "Possible"]
@@ -51,21 +51,6 @@ TimeZone = Annotated[
             Rule(
                 "self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$')",
                 "must be an IANA time zone such as UTC or Europe/Berlin",
-            )
-        ),
-    ),
-]
-
-
-DnsLabel = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=63,
-        json_schema_extra=rules(
-            Rule(
-                "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
-                "must be lower-case letters, digits and '-', such as graph",
             )
         ),
     ),
@@ -186,10 +171,10 @@ class Users(ApiModel):
     )
     normalize: tuple[Normalization, ...] | None = Field(
         default=None,
-        max_length=2,
+        max_length=3,
         json_schema_extra={LIST_TYPE: "atomic"},
         description="normalize is what is done to an id before it is compared, in this order: "
-        "Trim, Lowercase.",
+        "Trim, Lowercase, NFC (one spelling for letters with accents, Unicode's form C).",
     )
 
 

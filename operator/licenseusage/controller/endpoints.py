@@ -14,15 +14,14 @@ from dataclasses import dataclass
 import msgspec
 import yaml
 
+from licenseusage.api.fetch import HOST_NAME
 from licenseusage.controller.addresses import never_called
 from licenseusage.controller.kube import CONFIGMAPS
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.errors import Retryable, Stalled
 from licenseusage.sources.definition import Scheme
 
-_ADDRESS = re.compile(
-    r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9][-A-Za-z0-9.]{0,252}):(?P<port>\d{1,5})"
-)
+_ADDRESS = re.compile(rf"(?P<host>\[[0-9a-fA-F:.]+\]|{HOST_NAME}):(?P<port>[0-9]{{1,5}})")
 _RESOLVE_SECONDS = 10.0
 
 
@@ -100,6 +99,8 @@ class EndpointBook:
             found.host_port  # noqa: B018 - it raises
         except ValueError:
             raise _invalid(where, name, "needs an address such as nats.nats.svc:4222") from None
+        if found.server_name is not None and not re.fullmatch(HOST_NAME, found.server_name):
+            raise _invalid(where, name, "needs a serverName such as nats.example.org, or none")
         fitting = ("NATS", "TLS") if log else ("HTTP", "HTTPS")
         if found.scheme not in fitting:
             raise _invalid(

@@ -27,8 +27,8 @@ from licenseusage.sources.pages import PageDecoder, PageReader
 from licenseusage.sources.pagination import Pager
 from licenseusage.sources.poll import CycleRequest, Failure, PollRequest, PollResult, Target
 from licenseusage.sources.said import NOTHING, Said
-from licenseusage.sources.tally import Tally, counted
-from licenseusage.sources.timestamps import Reader, reader
+from licenseusage.sources.tally import Tally, bad_stamp, counted
+from licenseusage.sources.timestamps import BadStampError, Reader, reader
 from licenseusage.sources.wording import placed
 
 MOST_PASSES = 3  # MEASUREMENT §0, of listings that cannot overlap
@@ -237,9 +237,11 @@ class Collection:
                 pager.end_page(end.values)
             listing.pages = pager.pages
 
-    @staticmethod
-    def _take(watch: Watch, listing: _Listing, pager: Pager, columns: Columns) -> None:
-        new = pager.take(columns)
+    def _take(self, watch: Watch, listing: _Listing, pager: Pager, columns: Columns) -> None:
+        try:
+            new = pager.take(columns)
+        except BadStampError as error:
+            raise bad_stamp(self._source, error) from None
         watch.see(new)
         listing.tally.add(new)
 
@@ -309,6 +311,7 @@ class Collection:
                 doubts.ambiguous(one.twice)
                 or doubts.repeated(source, rows, one.tally.different(), one.pages)
                 or doubts.cut(source, rows, one.said)
+                or doubts.unreadable(source, one.tally.unreadable, rows)
             )
             if doubt is not None:
                 return doubt

@@ -35,6 +35,7 @@ class Columns:
         created: Creation, as shown; None where the source has none.
         excluded: Whether ``exclude`` holds; None where the source has none.
         accounts: User names, as shown; None where nobody asks for them.
+        broken: Whether the id, None here, was no text (``mending``); None where none was.
     """
 
     ids: list[Json]
@@ -42,6 +43,7 @@ class Columns:
     created: list[Json] | None = None
     excluded: list[bool] | None = None
     accounts: list[Json] | None = None
+    broken: list[bool] | None = None
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -55,6 +57,7 @@ class Columns:
             None if self.created is None else self.created[1:],
             None if self.excluded is None else self.excluded[1:],
             None if self.accounts is None else self.accounts[1:],
+            None if self.broken is None else self.broken[1:],
         )
 
 

@@ -182,7 +182,7 @@ class Users(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     created_at: CreatedAt | None
     exclude: str | None
     exclude_ids: tuple[str, ...]
-    normalize: tuple[Literal["Trim", "Lowercase"], ...]
+    normalize: tuple[Literal["Trim", "Lowercase", "NFC"], ...]
 
 
 class Guarantees(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

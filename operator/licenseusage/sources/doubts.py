@@ -80,6 +80,19 @@ def cut(source: EffectiveSource, rows: int, said: Said) -> Failure | None:
     )
 
 
+def unreadable(source: EffectiveSource, users: int, rows: int) -> Failure | None:
+    """Active users whose id is no text: they are people, and nobody can tell which."""
+    if not users:
+        return None
+    return _doubt(
+        Reason.ID_UNREADABLE,
+        f"{users} of {rows} users were active lately and have an id at users.id "
+        f"({source.users.id}) that is no text: not UTF-8, or half of a surrogate pair (\\ud83d "
+        "alone). They are skipped as NoId, so the number is what is sure without them. Correct "
+        "these accounts in the product, or read another id.",
+    )
+
+
 def no_overlap(source: EffectiveSource, pages: int, *, passes: int) -> Failure:
     """Pages that cannot overlap show nothing of what moved between two of them (§3.6)."""
     fix = "Sort by an immutable key and declare it in guarantees.order, or ask for one page."

@@ -14,7 +14,7 @@ import msgspec
 from pydantic import ValidationError
 
 from licenseusage.api import source as api
-from licenseusage.api.fetch import Auth, Http, Pods, Service
+from licenseusage.api.fetch import HOST_NAME, Auth, Http, Pods, Service
 from licenseusage.api.jetstream import Jetstream
 from licenseusage.errors import Stalled
 from licenseusage.sources import definition as model
@@ -33,6 +33,7 @@ _GRANULARITY_MS = {
     "Hour": 60 * MINUTE_MS,
     "Day": model.DAY_MS,
 }
+_HOST_NAME = re.compile(HOST_NAME)
 _STREAM = re.compile(r"[A-Za-z0-9_-]+")
 _PATH = re.compile(r"/[^?#\\\s\x00-\x1f\x7f]*")
 _OF_THE_CONNECTION = {
@@ -147,6 +148,12 @@ def _place(source: api.Source, *, log: bool) -> model.Pods | None:
         )
     if at.port is None:
         raise _InvalidError("pods.port is missing: name the container port")
+    server_name = at.tls.server_name if at.tls else None
+    if server_name is not None and not _HOST_NAME.fullmatch(server_name):
+        raise _InvalidError(
+            f"{name}.tls.serverName {server_name!r} is not a host's name: letters, digits, '-', "
+            "'_' and '.' only, such as wiki.example.org; no scheme, port or '*'"
+        )
     ca = at.tls.ca_secret_ref if at.tls else None
     selector = at.selector if isinstance(at, Pods) else None
     return model.Pods(
@@ -155,7 +162,7 @@ def _place(source: api.Source, *, log: bool) -> model.Pods | None:
         port=at.port,
         scheme=scheme,
         ca=model.SecretKey(ca.name, ca.key) if ca else None,
-        server_name=at.tls.server_name if at.tls else None,
+        server_name=server_name,
     )
 
 

@@ -32,6 +32,13 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+_CANNOT_APPLY = (
+    JMESPathError, RecursionError, ArithmeticError, TypeError, ValueError, LookupError,
+    AttributeError,
+)  # fmt: skip
+"""What jmespath raises for values that an expression is not made for, such as ``[::0]``."""
+
+
 class ExpressionError(ValueError):
     """An expression that is no JMESPath; the message says what is wrong with it."""
 
@@ -149,7 +156,7 @@ def _compiled(text: str) -> tuple[dict[str, Any], Getter]:
     def search(document: Json) -> Json:
         try:
             return compiled.search(document)
-        except (JMESPathError, RecursionError, ArithmeticError, TypeError) as error:
+        except _CANNOT_APPLY as error:
             raise EvaluationError(type(error).__name__) from None
 
     return cast("dict[str, Any]", compiled.parsed), search

@@ -73,6 +73,7 @@ class Reason(StrEnum):
     ROWS_REPEATED = "RowsRepeated"
     LIST_CUT = "ListCut"
     ANSWER_AMBIGUOUS = "AnswerAmbiguous"
+    ID_UNREADABLE = "IdUnreadable"
     IDS_RENAMABLE = "IdsRenamable"
     FILTERED_BY_PRODUCT = "FilteredByProduct"
     READING_BEHIND = "ReadingBehind"

@@ -135,7 +135,7 @@ class Session:
     def _connect(self, wait: float) -> bool:
         try:
             return self._wire.connect(min(wait, CONNECT_SECONDS))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a ValueError is about a name
             raise cannot_connect(self._target, error) from None
 
     @contextmanager

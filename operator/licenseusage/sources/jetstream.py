@@ -354,7 +354,7 @@ class LogSession:
             error = msgspec.json.decode(raw.data, type=_Answer).error
             if error is None:
                 return msgspec.json.decode(raw.data, type=kind)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise PollError(
                 Reason.NOT_NATS,
                 f"an answer of {self._connection.address} about the stream cannot be read. Check "

@@ -98,7 +98,9 @@ def before_creation(
         if isinstance(stamp, str) and isinstance(made, str):
             if not texts_sort or stamp[:10] <= made[:10]:
                 yield position
-        elif isinstance(stamp, str) or isinstance(made, str) or stamp <= made:
+        elif isinstance(stamp, str) or isinstance(made, str):
+            yield position
+        elif isinstance(stamp, int | float) and isinstance(made, int | float) and stamp <= made:
             yield position
 
 

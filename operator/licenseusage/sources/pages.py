@@ -6,6 +6,8 @@ guess (the text between two items is searched for) that decoding proves right: i
 ``]`` is JSON, the piece ends between two items of that list and nowhere else, since JSON that was
 cut inside a text or a nested value cannot be completed by ``]``. Where no cut can be proved the
 body is kept whole.
+
+Where a text in it is no text, what is decoded is ``mending``'s copy of it.
 """
 
 import re
@@ -15,7 +17,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from licenseusage.sources.columns import Columns, ItemColumns, StructConflictError, struct_of
+from licenseusage.sources.columns import (
+    Columns,
+    ItemColumns,
+    Rows,
+    StructConflictError,
+    struct_of,
+)
 from licenseusage.sources.definition import Cursor, Http
 from licenseusage.sources.expressions import (
     EvaluationError,
@@ -27,6 +35,7 @@ from licenseusage.sources.expressions import (
     walk,
 )
 from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.mending import is_broken, mended
 from licenseusage.sources.repeated import repeated_member
 from licenseusage.sources.said import (
     MEMBERS,
@@ -50,6 +59,7 @@ PIECE_BYTES = 256 * 1024
 _CUTS_TRIED = 8
 _STARTS_TRIED = 16
 _BOM = b"\xef\xbb\xbf"
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError)
 _FIRST_NAME = re.compile(rb'\s*(\{\s*"[^"\\]{1,128}"\s*:)')
 TOTAL = "total"
 
@@ -137,23 +147,29 @@ class PageDecoder:
 
     def piece(self, data: bytes) -> Columns | None:
         """Decode a JSON list of items; None if it is not JSON."""
-        columns = self._piece_of(data)
-        if self.look is not None and columns is not None:
+        try:
+            return self._piece_of(data)
+        except RecursionError:
+            return None
+        except _NO_JSON:
+            better = mended(data)
+        try:
+            return None if better is None else _without_broken_ids(self._piece_of(better))
+        except _NO_JSON:
+            return None
+
+    def _piece_of(self, data: bytes) -> Columns:
+        try:
+            if self._piece is None:
+                columns = self._of_items(msgspec.json.decode(data))
+            else:
+                columns = self._of_rows(self._piece.decode(data))
+        except msgspec.ValidationError:
+            # It fits no struct: decoded as a whole, that says what is wrong if anything is.
+            columns = self._of_items(msgspec.json.decode(data))
+        if self.look is not None:
             self._show(msgspec.json.decode(data))
         return columns
-
-    def _piece_of(self, data: bytes) -> Columns | None:
-        try:
-            if self._piece is not None:
-                return self.items_columns.of_rows(self._piece.decode(data))
-        except msgspec.ValidationError:
-            pass  # fits no struct: decode as a whole, which says what is wrong if anything is
-        except msgspec.DecodeError:
-            return None
-        try:
-            return self._of_items(msgspec.json.decode(data))
-        except (msgspec.DecodeError, RecursionError):
-            return None
 
     def page(self, data: bytes | bytearray) -> tuple[Columns, PageEnd]:
         """Decode a whole page.
@@ -161,6 +177,22 @@ class PageDecoder:
         Raises:
             PollError: ``AnswerNotJSON``, ``AnswerInvalidJSON``, ``ItemsNotAList`` and their like.
         """
+        better: bytes | None = None
+        try:
+            return self._page_of(data)
+        except RecursionError as error:
+            raise not_json(data, error) from None
+        except _NO_JSON as error:
+            better = mended(data)
+            if better is None:
+                raise not_json(data, error) from None
+        try:
+            columns, end = self._page_of(better)
+        except (*_NO_JSON, RecursionError) as error:
+            raise not_json(data, error) from None
+        return _without_broken_ids(columns), end
+
+    def _page_of(self, data: bytes | bytearray) -> tuple[Columns, PageEnd]:
         columns, end = self._whole(data)
         if self.look is not None:
             document = msgspec.json.decode(data)
@@ -173,17 +205,14 @@ class PageDecoder:
             self.look = None
 
     def _whole(self, data: bytes | bytearray) -> tuple[Columns, PageEnd]:
-        try:
-            if self._page is not None:
-                return self._typed(self._page.decode(data))
-        except msgspec.ValidationError:
-            pass
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise not_json(data, error) from None
-        try:
-            document = msgspec.json.decode(data)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise not_json(data, error) from None
+        if self._page is not None:
+            try:
+                page = self._page.decode(data)
+            except msgspec.ValidationError:
+                pass  # as in _piece_of
+            else:
+                return self._typed(page)
+        document = msgspec.json.decode(data)
         try:
             items = self.items.search(document) if self.items else document
             values = {name: value.search(document) for name, value in self.values.items()}
@@ -196,7 +225,7 @@ class PageDecoder:
 
     def _typed(self, page: Any) -> tuple[Columns, PageEnd]:  # noqa: ANN401
         if not self._names:
-            return self.items_columns.of_rows(page), PageEnd({})
+            return self._of_rows(page), PageEnd({})
         assert self.items is not None  # noqa: S101
         rows = _attribute(page, self._names[self.items.path or ()])
         if rows is None:
@@ -206,13 +235,19 @@ class PageDecoder:
             for name, value in self.values.items()
         }
         said = in_members(self._members(page), self._read, self.ignored)
-        return self.items_columns.of_rows(rows), PageEnd(values, said)
+        return self._of_rows(rows), PageEnd(values, said)
 
     def _members(self, page: Any) -> Iterator[tuple[Path, Json]]:  # noqa: ANN401
         for path in self._beside:
             value = _attribute(page, self._names[path])
             if value is not None:
                 yield path, value
+
+    def _of_rows(self, rows: Rows) -> Columns:
+        try:
+            return self.items_columns.of_rows(rows)
+        except EvaluationError as error:
+            raise _cannot_apply(error) from None
 
     def _of_items(self, items: list[Json]) -> Columns:
         try:
@@ -324,6 +359,15 @@ class PageReader:
             return None
         found = re.search(rb"\}\s*,\s*" + re.escape(first[1]), self._body)
         return found[0] if found else None
+
+
+def _without_broken_ids(columns: Columns) -> Columns:
+    """Return the columns of a mended page or piece; what names nobody for sure is no id."""
+    broken = list(map(is_broken, columns.ids))
+    if True in broken:
+        columns.ids = [None if is_broken(one) else one for one in columns.ids]
+        columns.broken = broken
+    return columns
 
 
 def not_json(data: bytes | bytearray, error: Exception) -> PollError:

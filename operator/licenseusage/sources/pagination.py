@@ -18,10 +18,14 @@ from licenseusage.sources.columns import Columns
 from licenseusage.sources.definition import Cursor, Http, Offset, OnePage, Pair
 from licenseusage.sources.expressions import Json
 from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.mending import is_broken
 from licenseusage.sources.pages import TOTAL
+from licenseusage.sources.said import MOST_USERS
 from licenseusage.sources.timestamps import Reader, kind_of
 
 Order: TypeAlias = str
+
+_IDS = {str, int}
 
 
 @dataclass(slots=True)
@@ -66,6 +70,7 @@ class Pager:
 
         Raises:
             PollError: ``ListMoved``, ``PagingIgnored`` or ``OrderViolated``.
+            BadStampError: In the order of the last activity, one of them cannot be read.
         """
         if not len(columns):
             return columns
@@ -75,7 +80,7 @@ class Pager:
             return columns
         ids = columns.ids
         if self.order != "KeyCursor":  # ascending keys show a repeated page by themselves
-            self._page_ids.update(msgspec.json.encode(ids)[1:-1] + b",")
+            self._page_ids.update(_written(ids))
         fresh = columns
         if starts_page:
             self._first = ids[0]
@@ -214,6 +219,8 @@ class Pager:
     def _must_ascend(self, ids: Sequence[Json]) -> None:
         named = [self._last, *ids]
         kinds = set(map(type, named)) - {type(None)}
+        if not kinds <= _IDS:
+            return  # no ids: the tally refuses them
         if None in named:
             named = [one for one in named if one is not None]
         if len(kinds) <= 1 and all(map(lt, named, islice(named, 1, None))):
@@ -268,8 +275,20 @@ class Pager:
         self.proves = proves
 
 
+def _written(ids: Sequence[Json]) -> bytes:
+    """Return ids as bytes that tell them apart."""
+    try:
+        return msgspec.json.encode(ids)[1:-1] + b","
+    except (OverflowError, RecursionError):  # integers beyond 64 bits, and what is no id
+        return b"".join(b"%d:%b," % (len(one), one) for one in map(_as_text, ids))
+
+
+def _as_text(one: Json) -> bytes:
+    return f"{type(one).__name__} {one}".encode() if type(one) in _IDS else b""
+
+
 def _total(value: Json, path: str | None) -> int:
-    if type(value) is int and value >= 0:
+    if type(value) is int and 0 <= value <= MOST_USERS:
         return value
     raise PollError(
         Reason.TOTAL_INVALID,
@@ -290,11 +309,12 @@ def _fewer(seen: int, total: int) -> PollError:
 
 
 def _cursor_text(name: str, path: str, value: Json) -> str:
-    if type(value) in (str, int):
+    if type(value) in _IDS and not is_broken(value):
         return str(value)
+    found = "a text with broken letters" if is_broken(value) else kind_of(value)
     raise PollError(
         Reason.CURSOR_INVALID,
-        f"http.pagination.params {name} ({path}) gives {kind_of(value)} instead of a text or a "
+        f"http.pagination.params {name} ({path}) gives {found} instead of a text or a "
         "number. Correct the path.",
         stalls=True,
     )

@@ -43,8 +43,12 @@ _TOTAL_HEADERS = ("x-total-count", "x-total")
 _NEXT_HEADERS = ("x-next-page",)
 _RANGE_TOTAL = re.compile(r"/\s*(\d{1,15})\s*$", re.ASCII)
 _NUMBER = re.compile(r"\s*(\d{1,15})\s*", re.ASCII)
-_LINK = re.compile(r'<[^>]*>((?:\s*;\s*[^\s=;,]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*))?)*)')
+_LINK = re.compile(r'<[^<>]*>((?:\s*;\s*[^\s=;,]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*))?)*)')
 _PARAMETER = re.compile(r';\s*([^\s=;,]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))')
+
+
+MOST_USERS = 10**15 - 1
+"""A greater total is told as this one."""
 
 
 class Total(NamedTuple):
@@ -180,5 +184,5 @@ def _one(name: str, where: str, value: Json) -> Said:
         if isinstance(value, str) and (number := _NUMBER.fullmatch(value)):
             value = int(number[1])
         if isinstance(value, int) and not isinstance(value, bool):
-            return Said(total=Total(f"member {where}", value))
+            return Said(total=Total(f"member {where}", min(value, MOST_USERS)))
     return NOTHING

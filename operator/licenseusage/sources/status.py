@@ -1,5 +1,6 @@
 """What an answer's status says, before any of its content is read."""
 
+import re
 from http.client import HTTPResponse
 from urllib.parse import urlsplit
 
@@ -7,10 +8,13 @@ from licenseusage.sources.definition import BasicAuth, EffectiveSource
 from licenseusage.sources.failures import PollError, Reason
 
 _OK = 200
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([-a-z0-9_.]*[a-z0-9])?|[0-9a-f:.]{2,45}", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z_.-]{0,23}\d{0,2}", re.ASCII)
+_SEGMENTS_SHOWN = 8
 
 
 def refuse_status(response: HTTPResponse, source: EffectiveSource) -> None:
-    """Refuse everything but a 200 that may hold JSON.
+    """Refuse everything but a 200, whatever it says that it holds: the content is judged itself.
 
     Raises:
         PollError: With the status and the fix; never with anything of the content.
@@ -18,23 +22,36 @@ def refuse_status(response: HTTPResponse, source: EffectiveSource) -> None:
     status = response.status
     path = source.http.path
     if status == _OK:
-        if (
-            response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            == "text/html"
-        ):
-            raise PollError(
-                Reason.ANSWER_NOT_JSON,
-                f"GET {path} answered with an HTML page instead of JSON, often a sign-in page. "
-                "Check http.path and the credentials.".replace("GET", source.http.method),
-                stalls=True,
-            )
         return
     seen = f"{source.http.method} {path} answered with HTTP {status}"
     reason, fix, stalls = _meaning(status, source)
     if reason is Reason.REDIRECTED:
-        place = urlsplit(response.headers.get("location", "")).hostname
-        seen += f" (to {place})" if place else ""
+        host, leads_to = _place(response.headers.get("location", ""), path)
+        seen += f" (to {host or ''}{leads_to})" if host or leads_to else ""
+        if leads_to.rstrip("/") == path.rstrip("/") and leads_to != path:
+            fix = f"Set http.path to {leads_to}: redirects are not followed."
     raise PollError(reason, f"{seen}. {fix}", stalls=stalls)
+
+
+def _place(location: str, path: str) -> tuple[str | None, str]:
+    """Return the host and the path of a ``Location`` as far as they may be shown.
+
+    A path may hold what tells a session: shown are plain words, and what was asked for.
+    """
+    try:
+        parts = urlsplit(location)
+        host = parts.hostname
+    except ValueError:  # it is no URL
+        return None, ""
+    if host is not None and not _HOST.fullmatch(host):
+        host = None
+    asked = set(path.split("/"))
+    segments = parts.path.split("/")
+    shown = [
+        one if one in asked or _PLAIN.fullmatch(one) else "…" for one in segments[:_SEGMENTS_SHOWN]
+    ]
+    more = ["…"] if len(segments) > _SEGMENTS_SHOWN else []
+    return host, "/".join(shown + more)
 
 
 def _meaning(status: int, source: EffectiveSource) -> tuple[Reason, str, bool]:

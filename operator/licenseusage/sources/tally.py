@@ -6,10 +6,12 @@ cycle and a time. Values are thrown away by time before any id is hashed (MEASUR
 """
 
 import re
+import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import compress, islice, repeat
 from operator import add, not_
 from typing import cast
@@ -54,6 +56,8 @@ class Tally:
         skipped: Items not counted in the newest cycle, by reason.
         plausible: What the last activities of these items can be.
         ids: Ids in the newest cycle; only where they are asked for.
+        unnamed: Items that were active lately and have no id: nobody can count them.
+        unreadable: Likewise with an id that is no text.
     """
 
     def __init__(
@@ -97,7 +101,7 @@ class Tally:
         self._tolerance_ms = users.created_at.tolerance_ms if users.created_at else 0
         self._telling_ids = source.guarantees.ids == "Unknown"
         self._show_ids = show_ids
-        self._unnamed = 0
+        self.unnamed = self.unreadable = 0
         # Pages by an ascending key refuse a repeated id themselves (``pagination``).
         paged = not isinstance(source.http.pagination, OnePage)
         self._ascending = paged and source.guarantees.order == "KeyCursor"
@@ -134,13 +138,7 @@ class Tally:
             recent = self._reader.recent(columns.stamps, min(self._horizons))
             created = self._created(columns, recent.positions)
         except timestamps.BadStampError as error:
-            raise PollError(
-                Reason.TIMESTAMP_INVALID,
-                f"users.lastActive.path ({self._source.users.last_active.path}), or createdAt: "
-                f"{error}. Correct the path, set users.lastActive.format, or name what means never "
-                "in users.lastActive.never.",
-                stalls=True,
-            ) from None
+            raise bad_stamp(self._source, error) from None
 
         never = columns.stamps.count(None)
         self.skipped[Skip.NEVER_ACTIVE] += never
@@ -174,11 +172,6 @@ class Tally:
         if self._roster is not None:
             return self._roster.different() + self.skipped[Skip.NO_ID]
         return self._people.different()
-
-    @property
-    def unnamed(self) -> int:
-        """Items that were active lately and have no id: nobody can count them."""
-        return self._unnamed
 
     def lately(self) -> tuple[Sequence[bytes], Sequence[int]]:
         """Return who may matter to the newest cycle: pseudonyms, and when they were active."""
@@ -284,7 +277,7 @@ class Tally:
             return set(range(len(columns)))
 
     def _with_ids(self, columns: Columns) -> Columns:
-        """Drop items without an id; those that were active lately make the poll fail at its end."""
+        """Drop items without an id; those that were active lately are told of at the poll's end."""
         kinds = set(map(type, columns.ids))
         if not kinds <= {str, int, type(None)}:
             self._refuse_ids(columns.ids)
@@ -295,11 +288,10 @@ class Tally:
             return columns
         self.skipped[Skip.NO_ID] += len(named) - sum(named)
         nameless = _only(columns, list(map(not_, named)))
-        try:
-            recent = self._reader.recent(nameless.stamps, min(self._horizons))
-            self._unnamed += len(recent.positions)
-        except timestamps.BadStampError:
-            self._unnamed += len(nameless)
+        lately = self._lately(nameless)
+        broken = nameless.broken
+        self.unreadable += sum(broken[position] for position in lately) if broken else 0
+        self.unnamed += sum(not (broken and broken[position]) for position in lately)
         return _only(columns, named)
 
     def _refuse_ids(self, ids: Sequence[Json]) -> None:
@@ -386,6 +378,17 @@ class Tally:
             self.ids.extend(compress(names, inside))
 
 
+def bad_stamp(source: EffectiveSource, error: timestamps.BadStampError) -> PollError:
+    """Say that a last activity, or a creation, is no time."""
+    return PollError(
+        Reason.TIMESTAMP_INVALID,
+        f"users.lastActive.path ({source.users.last_active.path}), or createdAt: {error}. Correct "
+        "the path, set users.lastActive.format, or name what means never in "
+        "users.lastActive.never.",
+        stalls=True,
+    )
+
+
 def counted(facts: Facts) -> int:
     """Return how many users a poll alone proves active in the cycle."""
     if CYCLE_BIT in facts.low:
@@ -395,13 +398,21 @@ def counted(facts: Facts) -> int:
 
 def normalizer(steps: Sequence[str]) -> Callable[[str], str]:
     """Return what is done to an id before it is compared."""
+    done = [_STEPS[step] for step in steps]
 
     def normalize(name: str) -> str:
-        for step in steps:
-            name = name.strip() if step == "Trim" else name.lower()
+        for step in done:
+            name = step(name)
         return name
 
     return normalize
+
+
+_STEPS: dict[str, Callable[[str], str]] = {
+    "Trim": str.strip,
+    "Lowercase": str.lower,
+    "NFC": partial(unicodedata.normalize, "NFC"),
+}
 
 
 def _only(columns: Columns, wanted: list[bool]) -> Columns:
@@ -409,6 +420,7 @@ def _only(columns: Columns, wanted: list[bool]) -> Columns:
         list(compress(columns.ids, wanted)),
         list(compress(columns.stamps, wanted)),
         None if columns.created is None else list(compress(columns.created, wanted)),
+        broken=None if columns.broken is None else list(compress(columns.broken, wanted)),
     )
 
 

@@ -217,7 +217,8 @@ def _instant(parsed: datetime, zone: ZoneInfo) -> Instant:
 
 
 def _number(value: float, unit_ms: int) -> Instant:
-    if value < 0 or not math.isfinite(value) or value * unit_ms > _LAST_MS:
+    # Compared before it is calculated with: an integer of 400 digits becomes no float.
+    if not 0 <= value <= _LAST_MS // unit_ms:
         raise _bad(value, "a time since 1970")
     whole = math.floor(value)
     return Instant(whole * unit_ms + math.floor((value - whole) * unit_ms))

@@ -15,11 +15,17 @@ _TLS_ALERT = "\x15\x03"
 _CHECK_PORT = "Check pods.port and pods.scheme."
 
 
-def cannot_connect(target: Target, error: OSError) -> PollError:
-    """Say why no connection was made."""
+def cannot_connect(target: Target, error: OSError | ValueError) -> PollError:
+    """Say why no connection was made; a ``ValueError`` is about a name that cannot be used."""
     address = f"{target.host}:{target.port}"
     if isinstance(error, ssl.SSLError):
         return _tls(address, error)
+    if isinstance(error, ValueError):
+        return PollError(
+            Reason.UNREACHABLE,
+            "the host or pods.tls.serverName is no name that can be called. Correct it.",
+            stalls=True,
+        )
     seen = "no answer" if isinstance(error, TimeoutError) else (error.strerror or "no connection")
     return PollError(
         Reason.UNREACHABLE,

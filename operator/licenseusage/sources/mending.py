@@ -1,0 +1,43 @@
+"""JSON that only just is none: texts that are no UTF-8, and halves of surrogate pairs.
+
+One user's display name, cut in the middle of a letter by a database column or by JavaScript's
+``slice``, must not stop the count of all others. RFC 8259 §8.1 wants UTF-8, and §8.2 leaves open
+what a lone surrogate means; decoders refuse both. Here each such place is replaced by one code
+point that no text has, and the rest is as it was: what nobody asked for costs nothing, and a text
+that is read for an id is known to be broken.
+"""
+
+import re
+
+MARK = "\ufdd0"
+"""Stands where a text was broken: a noncharacter, made for use inside a program (Unicode §23.7)."""
+
+_NO_UTF8 = re.compile("[\udc80-\udcff]+")  # bytes, as "surrogateescape" writes them
+_ESCAPE = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+_MARK_ESCAPED = b"\\u%04x" % ord(MARK)
+
+
+def mended(document: bytes | bytearray) -> bytes | None:
+    """Return a JSON document with ``MARK`` for what is no text in it; None if nothing is.
+
+    Used after decoding has failed only: it costs as much as decoding.
+    """
+    whole = bytes(document)
+    try:
+        document.decode()
+    except UnicodeDecodeError:
+        whole = _NO_UTF8.sub(MARK, document.decode(errors="surrogateescape")).encode()
+    whole = _ESCAPE.sub(_without_half, whole)
+    return whole if whole != document else None
+
+
+def _without_half(found: re.Match[bytes]) -> bytes:
+    return _MARK_ESCAPED if found[1] else found[0]
+
+
+def is_broken(value: object) -> bool:
+    """Whether a value is a text of a mended document that was broken there."""
+    return isinstance(value, str) and MARK in value

@@ -1,0 +1,122 @@
+"""Pages: cursors, offsets and totals that lead nowhere, in a circle, or astray."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.sources.hostile.case import ANN, BOB, LEAK, OLD, PEOPLE, AtLeast, Case, Complete, Fails
+from tests.sources.product import Request, answer
+
+_CURSOR = {"type": "Cursor", "params": [{"name": "after", "path": "next"}]}
+_OFFSET = {"type": "Offset", "offsetParam": "offset", "limitParam": "limit", "size": 2}
+BY_CURSOR = {"http": {"pagination": _CURSOR}}
+BY_KEY = {**BY_CURSOR, "guarantees": {"order": "KeyCursor"}}
+BY_OFFSET = {"http": {"pagination": {**_OFFSET, "total": "total"}}}
+BY_RANK = {"http": {"pagination": _OFFSET}, "guarantees": {"order": "ImmutableKey"}}
+_SORTED = sorted(PEOPLE, key=lambda row: row["id"])
+
+
+def _page(rows: list[Any], **around: Any) -> bytes:
+    return answer({"value": rows, **around})
+
+
+def _next(value: Any) -> bytes:
+    return _page(PEOPLE, next=value)
+
+
+def _after(first: bytes, second: bytes) -> Callable[[Request], bytes]:
+    """The first page, and the one to which its cursor leads."""
+    return lambda asked: first if asked.param("after") is None else second
+
+
+def _offsets(rows: list[Any], base: int = 0, **around: Any) -> Callable[[Request], bytes]:
+    def respond(asked: Request) -> bytes:
+        first = max(int(asked.param("offset") or base) - base, 0)
+        return _page(rows[first : first + int(asked.param("limit") or 9)], **around)
+
+    return respond
+
+
+def _counting(asked: Request) -> bytes:
+    """Another user and another page, for ever."""
+    number = int(asked.param("after") or 0) + 1
+    return _page([{"id": f"u{number:09}", "seen": None}], next=number)
+
+
+CURSORS = [
+    Case("a cursor that is a list", _next([LEAK]), Fails("CursorInvalid"), BY_CURSOR),
+    Case("a cursor that is an object", _next({LEAK: 1}), Fails("CursorInvalid"), BY_CURSOR),
+    Case("a cursor that is true", _next(True), Fails("CursorInvalid"), BY_CURSOR),
+    Case("a cursor that is a fraction", _next(1.5), Fails("CursorInvalid"), BY_CURSOR),
+    Case("a cursor of 400 digits", _after(_next(10**400), _page([OLD | {"id": "x"}])),
+         AtLeast(2, "CannotOverlap"), BY_CURSOR),
+    Case("a cursor of 70 KB", _after(_next("c" * 70_000), _page([])),
+         AtLeast(2, "CannotOverlap"), BY_CURSOR),
+    Case("a cursor of line breaks", _after(_next("a\r\nHost: x\r\n\r\n"), _page([])),
+         AtLeast(2, "CannotOverlap"), BY_CURSOR),
+    Case("a cursor with half an emoji", answer(
+        b'{"value": [{"id": "ann"}], "next": "\\ud83d"}'), Fails("CursorInvalid"), BY_CURSOR),
+    Case("a cursor in Latin-1", answer(b'{"value": [{"id": "ann"}], "next": "\xe9"}'),
+         Fails("CursorInvalid"), BY_CURSOR),
+    Case("a cursor that leads to itself", _next("a"), Fails("PagingIgnored"), BY_CURSOR),
+    Case("cursors in a circle", lambda asked: _page(
+        [{"id": asked.param("after") or "0"}],
+        next={"a": "b", "b": "a"}.get(asked.param("after") or "", "a")),
+        Fails("PagingLoop"), BY_CURSOR),
+    Case("pages without end", _counting, Fails("TooManyPages"), BY_CURSOR),
+    Case("empty pages without end", lambda asked: _page(
+        [], next=int(asked.param("after") or 0) + 1), Fails("TooManyPages"), BY_CURSOR),
+    Case("keys that descend", _page([BOB, ANN]), Fails("OrderViolated"), BY_KEY),
+    Case("keys that repeat", _page([ANN, ANN]), Fails("OrderViolated"), BY_KEY),
+    Case("keys of two kinds", _page([{"id": 1}, {"id": "b"}]), Fails("OrderViolated"), BY_KEY),
+    Case("keys that begin anew on page 2", _after(
+        _page(_SORTED, next="z"), _page([{"id": "aaa"}])), Fails("OrderViolated"), BY_KEY),
+    Case("a second page that is no JSON", _after(_next("a"), answer(b"<html>")),
+         Fails("AnswerNotJSON"), BY_CURSOR),
+    Case("a second page that is no list", _after(_next("a"), answer({"value": None})),
+         Fails("ItemsNotAList"), BY_CURSOR),
+    Case("a second page that fails", _after(_next("a"), answer(b"", "500 x")),
+         Fails("ServerError"), BY_CURSOR),
+    Case("a cursor that is an expression which fails", _next("a"), Fails("ExpressionFailed"),
+         {"http": {"pagination": {"type": "Cursor", "params": [
+             {"name": "after", "path": "sum(next)"}]}}}),
+]  # fmt: skip
+
+OFFSETS = [
+    Case("offsets that are ignored", _page(PEOPLE[:2], total=9), Fails("PagingIgnored"), BY_OFFSET),
+    Case("offsets that are ignored in a declared order", _page(PEOPLE[:2]), Fails("PagingIgnored"),
+         BY_RANK),
+    Case("more rows than asked for", _page(PEOPLE, total=4), Complete(2), BY_OFFSET),
+    Case("rows of another order on each page", lambda asked: _page(
+        PEOPLE[:2] if asked.param("offset") == "0" else PEOPLE[2:]), Fails("ListMoved"), BY_RANK),
+    Case("offsets that begin at 1", _offsets(PEOPLE, 1), Fails("ListMoved"),
+         {**BY_RANK, "http": {"pagination": {**_OFFSET, "size": 3}}}),
+    Case("offsets that begin at 1 without an order", _offsets(PEOPLE, 1, total=4),
+         AtLeast(2, "RowsRepeated"), BY_OFFSET),
+]  # fmt: skip
+
+TOTALS = [
+    Case("a total that is a text", _page(PEOPLE, total="4"), Fails("TotalInvalid"), BY_OFFSET),
+    Case("a total that is nothing", _page(PEOPLE), Fails("TotalInvalid"), BY_OFFSET),
+    Case("a total that is negative", _page(PEOPLE, total=-1), Fails("TotalInvalid"), BY_OFFSET),
+    Case("a total that is a fraction", _page(PEOPLE, total=4.0), Fails("TotalInvalid"), BY_OFFSET),
+    Case("a total that is true", _page(PEOPLE, total=True), Fails("TotalInvalid"), BY_OFFSET),
+    Case("a total of 400 digits", _page(PEOPLE, total=10**400), Fails("TotalInvalid"),
+         {"http": {"pagination": {"type": "None", "total": "total"}}}),
+    Case("a total that is too small", _page(PEOPLE, total=1), Fails("TotalInvalid"), BY_OFFSET),
+    Case("a total that is too great", _offsets(PEOPLE, total=5), Fails("FewerThanTotal"),
+         BY_OFFSET),
+    Case("a total that falls", lambda asked: _page(
+        PEOPLE[int(asked.param("offset") or 0):][:2], total=9 if asked.param("offset") == "0" else 3
+        ), Fails("ListMoved"), BY_OFFSET),
+    Case("a total beside the list of 400 digits", _page(PEOPLE, total=10**400),
+         AtLeast(2, "ListCut")),
+    Case("a total beside the list in 900 lists", _page(PEOPLE, total=[[[]]]), Complete(2)),
+    Case("a next page that is a map of everything", _page(PEOPLE, next={"a": {"b": 1}}),
+         AtLeast(2, "ListCut")),
+    Case("a hundred levels of links", _page(PEOPLE, links=[{"rel": [1], "next": 2}] * 100),
+         Complete(2)),
+    Case("links of the wrong kind", _page(PEOPLE, links=7, meta="x", paging=[1, None]),
+         Complete(2)),
+]  # fmt: skip
+
+CASES = [*CURSORS, *OFFSETS, *TOTALS]

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ class Vendor:
     Attributes:
         url: The receiver's address, https.
         ca: PEM file of the CA that signed the receiver's certificate.
-        keys: Folder of the vendor's private and public keys.
+        keys: Folder of the vendor's keys, with ``online`` and ``offline``.
         license: The licence, as given to the customer.
     """
 
@@ -55,15 +54,11 @@ def start(cp: ControlPlane, children: Children, plan: Plan, screen: Screen) -> V
         *("--not-before", plan.anchor.isoformat() + "T00:00:00Z"),
     )
     vendor.license.write_text(token.strip())
-    # The receiver gets what it needs to answer, and not the key that mints licences.
-    online = folder / "receiver-keys"
-    online.mkdir(mode=0o700)
-    for name in ("jwks.json", "receipt.jwk"):
-        shutil.copy(vendor.keys / name, online / name)
     receiver = [stage.LICENSEUSAGE, "receiver", "--address", f"127.0.0.1:{port}"]
     receiver += ["--database-url", f"sqlite:///{folder / 'receiver.sqlite'}"]
     receiver += ["--tls-cert", str(tls.server_certificate), "--tls-key", str(tls.server_key)]
-    receiver += ["--keys", str(online)]
+    # What it needs to answer, and not the key that mints licences.
+    receiver += ["--keys", str(vendor.keys / "online")]
     children.start("receiver", receiver, cp.environment() | plan.environment)
     stage.await_http(f"{vendor.url}/healthz", children, vendor.ca)
     return vendor
@@ -71,7 +66,7 @@ def start(cp: ControlPlane, children: Children, plan: Plan, screen: Screen) -> V
 
 def give_to_customer(cp: ControlPlane, vendor: Vendor) -> None:
     """Put the vendor's public keys and the licence where the customer's administrator puts them."""
-    cp.apply(vendor.keys / "licenseusage-vendor-keys.yaml")
+    cp.apply(vendor.keys / "online" / "licenseusage-vendor-keys.yaml")
     license_data = {"license.jwt": vendor.license.read_text()}
     cp.apply(stage.secret(stage.NAMESPACE, "sample-license", license_data))
 
@@ -98,7 +93,7 @@ def verified(cp: ControlPlane, vendor: Vendor, up_to: int, plan: Plan, screen: S
     enrolment.write_bytes(base64.b64decode(statements))
     command = [
         *("report", "verify", str(reports), "--enrolment", str(enrolment)),
-        *("--vendor-keys", str(vendor.keys / "jwks.json")),
+        *("--vendor-keys", str(vendor.keys / "online" / "jwks.json")),
     ]
     claim = "report and receipt verify"
     try:

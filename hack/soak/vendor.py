@@ -115,7 +115,7 @@ class Vendor:
             vendor_keys=KEYS,
             receipt_key=RECEIPT_KEY,
             clock=clock,
-            access=PagesAccess(local=True),
+            access=PagesAccess(),
         )
         self._app = httpx.ASGITransport(app, raise_app_exceptions=True)
         self.healthy = False

@@ -14,14 +14,14 @@ def license_file(issue, tmp_path):
 
 
 def test_an_issued_licence_verifies(run, keys, license_file):
-    done = run("license", "verify", license_file, "--vendor-keys", keys / "jwks.json")
+    done = run("license", "verify", license_file, "--vendor-keys", keys / "online" / "jwks.json")
     assert done.code == 0
     assert done.out.endswith("VALID\n")
     assert "maximum active users  500" in done.out
 
 
 def test_a_licence_verifies_against_the_configmap(run, keys, license_file):
-    configmap = keys / "licenseusage-vendor-keys.yaml"
+    configmap = keys / "online" / "licenseusage-vendor-keys.yaml"
     assert run("license", "verify", license_file, "--vendor-keys", configmap).code == 0
 
 
@@ -65,7 +65,7 @@ def test_a_secret_manifest_carries_the_token(run, keys, issue, tmp_path):
     assert set(secret["stringData"]) == {"license.jwt"}
     path = tmp_path / "secret.yaml"
     path.write_text(manifest)
-    assert run("license", "verify", path, "--vendor-keys", keys / "jwks.json").code == 0
+    assert run("license", "verify", path, "--vendor-keys", keys / "online" / "jwks.json").code == 0
 
 
 def test_a_secret_as_kubectl_prints_it_is_read(run, keys, license_file):
@@ -73,7 +73,9 @@ def test_a_secret_as_kubectl_prints_it_is_read(run, keys, license_file):
 
     data = {"license.jwt": b64encode(license_file.read_bytes()).decode()}
     secret = json.dumps({"kind": "Secret", "metadata": {"name": "x"}, "data": data})
-    done = run("license", "verify", "-", "--vendor-keys", keys / "jwks.json", stdin=secret)
+    done = run(
+        "license", "verify", "-", "--vendor-keys", keys / "online" / "jwks.json", stdin=secret
+    )
     assert done.code == 0
 
 
@@ -91,7 +93,15 @@ def test_a_licence_that_cannot_be_used_is_not_ok(run, keys, issue, tmp_path, arg
     path = tmp_path / "license.jwt"
     path.write_text(issue(*arguments).out)
     done = run(
-        *("license", "verify", path, "--vendor-keys", keys / "jwks.json", "--product", "acme")
+        *(
+            "license",
+            "verify",
+            path,
+            "--vendor-keys",
+            keys / "online" / "jwks.json",
+            "--product",
+            "acme",
+        )
     )
     assert done.code == 1
     assert done.out.startswith(f"NOT VALID  {error}: ")
@@ -99,7 +109,13 @@ def test_a_licence_that_cannot_be_used_is_not_ok(run, keys, issue, tmp_path, arg
 
 def test_a_licence_of_another_vendor_is_not_ok(run, license_file, tmp_path):
     run("vendor", "keygen", "-o", tmp_path / "other")
-    done = run("license", "verify", license_file, "--vendor-keys", tmp_path / "other" / "jwks.json")
+    done = run(
+        "license",
+        "verify",
+        license_file,
+        "--vendor-keys",
+        tmp_path / "other" / "online" / "jwks.json",
+    )
     assert done.code == 1
     assert "KeyUnknown" in done.out
 
@@ -108,11 +124,19 @@ def test_a_licence_signed_by_the_receipt_key_is_not_ok(run, keys, tmp_path):
     path = tmp_path / "license.jwt"
     path.write_text(
         run(
-            *("license", "issue", "--key", keys / "receipt.jwk", "--vendor", "v"),
+            *("license", "issue", "--key", keys / "online" / "receipt.jwk", "--vendor", "v"),
             *("--subscription", "s", "--product", "p"),
         ).out
     )
-    done = run("license", "verify", path, "--vendor-keys", keys / "jwks.json", "--output", "json")
+    done = run(
+        "license",
+        "verify",
+        path,
+        "--vendor-keys",
+        keys / "online" / "jwks.json",
+        "--output",
+        "json",
+    )
     assert done.code == 1
     assert json.loads(done.out)["error"] == "KeyNotPermitted"
 
@@ -158,15 +182,15 @@ def test_a_key_that_is_missing_or_no_key_is_undetermined(run, tmp_path):
 
 @pytest.mark.parametrize("text", ["", "hello", "{}", "a.b.c", "- [", "kind: Secret"])
 def test_text_that_is_no_licence_is_never_a_traceback(run, keys, text):
-    done = run("license", "verify", "-", "--vendor-keys", keys / "jwks.json", stdin=text)
+    done = run("license", "verify", "-", "--vendor-keys", keys / "online" / "jwks.json", stdin=text)
     assert done.code in (1, 3)
     assert "Traceback" not in done.err
 
 
 def test_vendor_keys_with_a_private_key_are_refused_loudly(run, keys, license_file, tmp_path):
     leaked = tmp_path / "leaked.json"
-    leaked.write_text(f'{{"keys": [{(keys / "license.jwk").read_text()}]}}')
+    leaked.write_text(f'{{"keys": [{(keys / "offline" / "license.jwk").read_text()}]}}')
     done = run("license", "verify", license_file, "--vendor-keys", leaked)
     assert done.code == 3
     assert "PRIVATE" in done.err
-    assert json.loads((keys / "license.jwk").read_text())["d"] not in done.err
+    assert json.loads((keys / "offline" / "license.jwk").read_text())["d"] not in done.err

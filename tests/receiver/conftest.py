@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.receiver.people import Customer, FixedClock, Receiver
+from tests.receiver.people import RECEIPT_KEY, VENDOR_KEYS, Customer, FixedClock, Receiver
 
 
 @pytest.fixture
@@ -40,3 +40,12 @@ def customer(receiver: Receiver) -> Customer:
     known = Customer()
     assert receiver.put_key(known.enrolment).status_code == 201
     return known
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    (folder / "jwks.json").write_text(VENDOR_KEYS.to_jwks())
+    (folder / "receipt.jwk").write_text(RECEIPT_KEY.to_jwk())
+    return folder

@@ -55,6 +55,8 @@ def published(*receipt_keys: SigningKey) -> VendorKeys:
 
 
 VENDOR_KEYS = published(RECEIPT_KEY)
+HOST = "usage.vendor.example"
+OPEN = PagesAccess(open_pages=True, hosts=frozenset({HOST}))
 
 TERMS = LicenseTerms(
     vendor="https://vendor.example",
@@ -96,7 +98,7 @@ class Receiver:
             vendor_keys=self.vendor_keys,
             receipt_key=changes.get("receipt_key", RECEIPT_KEY),
             clock=clock,
-            access=changes.get("access", PagesAccess(local=True)),
+            access=changes.get("access", OPEN),
         )
 
     def request(self, method: str, url: str, **more: Any) -> httpx.Response:
@@ -104,7 +106,7 @@ class Receiver:
 
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            base_url = "https://usage.vendor.example"
+            base_url = f"https://{HOST}"
             async with httpx.AsyncClient(transport=transport, base_url=base_url) as client:
                 return await client.request(method, url, **more)
 

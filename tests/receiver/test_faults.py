@@ -219,13 +219,47 @@ def test_file_that_is_no_database_is_refused(tmp_path):
         Store.open(f"sqlite:///{tmp_path / 'receiver.sqlite'}")
 
 
-def test_health_tells_whether_the_database_answers(receiver, tmp_path):
+def test_health_tells_whether_the_database_answers(receiver, tmp_path, clock):
     assert receiver.get("/healthz").json() == {"status": "ok"}
     receiver.store.close()
     for file in tmp_path.iterdir():
         file.unlink()
-    answer = receiver.get("/healthz")
-    assert unavailable(answer)
+    clock.now_s += 5
+    assert unavailable(receiver.get("/healthz"))
+
+
+def test_health_tells_that_nothing_can_be_stored_although_all_can_be_read(receiver, clock):
+    def fill(_c, _cursor, statement, *_):
+        if statement.startswith(("INSERT", "UPDATE", "DELETE")):
+            raise sqlite3.OperationalError("database or disk is full")
+
+    event.listen(receiver.store._engine, "before_cursor_execute", fill)
+    assert unavailable(receiver.get("/healthz"))
+    assert receiver.get("/").status_code == 200
+    event.remove(receiver.store._engine, "before_cursor_execute", fill)
+    clock.now_s += 5
+    assert receiver.get("/healthz").status_code == 200
+
+
+def test_asking_for_health_again_and_again_does_not_keep_the_disk_busy(receiver, clock):
+    commits = []
+
+    @event.listens_for(receiver.store._engine, "commit")
+    def count(connection):
+        if connection.get_execution_options().get("licenseusage_writes"):
+            commits.append(1)
+
+    for _ in range(20):
+        assert receiver.get("/healthz").status_code == 200
+    assert len(commits) == 1
+
+
+def test_a_database_s_failure_is_told_without_what_was_to_be_stored(receiver, customer):
+    with receiver.store.read() as reading:
+        held = reading.installation(customer.key_chain)
+    with pytest.raises(Retryable) as caught, receiver.store.write() as writing:
+        writing.add_installation(held)
+    assert customer.first.installation not in str(caught.value.__cause__)
 
 
 def test_slow_body_is_given_up(receiver, customer, monkeypatch):

@@ -36,7 +36,7 @@ def application(tmp_path_factory):
         vendor_keys=VENDOR_KEYS,
         receipt_key=RECEIPT_KEY,
         clock=FixedClock(),
-        access=PagesAccess(local=True),
+        access=PagesAccess(password="secret"),
     )
     store.close()
 

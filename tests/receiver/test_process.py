@@ -1,6 +1,7 @@
 """The receiver as its users run it: settings, TLS, a real process."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -21,7 +22,9 @@ from licenseusage.receiver.settings import (
     access_for,
     certificate_for,
 )
+from licenseusage.reports.keys import VendorKey, VendorKeys
 from licenseusage.reports.receipt import Sent, verify_receipt
+from licenseusage.reports.typs import LICENSE, RECEIPT
 from tests.receiver.people import (
     LICENCE_KEY,
     RECEIPT_KEY,
@@ -31,19 +34,10 @@ from tests.receiver.people import (
     key,
     published,
 )
+from tests.receiver.processes import LICENSEUSAGE, Process
 from tests.receiver.tls import write_certificate
 
-LICENSEUSAGE = Path(sys.executable).parent / "licenseusage"
 LOCAL, ANYWHERE = Address("127.0.0.1", 8443), Address("0.0.0.0", 8443)
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> Path:
-    folder = tmp_path / "keys"
-    folder.mkdir()
-    (folder / "jwks.json").write_text(VENDOR_KEYS.to_jwks())
-    (folder / "receipt.jwk").write_text(RECEIPT_KEY.to_jwk())
-    return folder
 
 
 @pytest.mark.parametrize(
@@ -83,14 +77,50 @@ def test_plain_http_is_for_loopback_only():
             certificate_for(LOCAL, *given)
 
 
-def test_keys_are_read_from_what_keygen_makes(tmp_path):
-    done = subprocess.run(
-        [LICENSEUSAGE, "vendor", "keygen", "-o", tmp_path / "keys"], check=True, timeout=60
-    )
-    assert done.returncode == 0
-    (tmp_path / "keys" / "license.jwk").unlink()  # the receiver must not need it
-    files = VendorFiles.read(tmp_path / "keys")
+@pytest.fixture
+def made(tmp_path):
+    """The folder that keygen makes."""
+    command = [LICENSEUSAGE, "vendor", "keygen", "-o", tmp_path / "made"]
+    subprocess.run(command, check=True, timeout=60, stdout=subprocess.DEVNULL)
+    return tmp_path / "made"
+
+
+def test_keys_are_read_from_the_folder_that_keygen_makes_for_it(made):
+    files = VendorFiles.read(made / "online")
     assert files.receipt_key.kid in files.published
+
+
+def test_the_whole_folder_of_keygen_is_refused_since_it_holds_the_licence_key(made):
+    for file in (made / "online").iterdir():
+        (made / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(Stalled, match=r"offline/license\.jwk signs licences") as caught:
+        VendorFiles.read(made)
+    assert caught.value.reason == "LicenseKeyOnLine"
+    assert "online/" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["license.jwk", "old.jwk", "backup/key.txt", "..data/x"])
+def test_a_folder_that_holds_the_licence_key_is_refused_under_whatever_name(keys, name):
+    (keys / name).parent.mkdir(exist_ok=True)
+    (keys / name).write_text(LICENCE_KEY.to_jwk())
+    with pytest.raises(Stalled, match="signs licences") as caught:
+        VendorFiles.read(keys)
+    assert str(keys / name) in caught.value.message
+    assert json.loads(LICENCE_KEY.to_jwk())["d"] not in caught.value.message
+
+
+def test_a_receipt_key_that_may_also_sign_licences_is_refused(keys):
+    both = VendorKeys([VendorKey(RECEIPT_KEY.public, frozenset({LICENSE, RECEIPT}))])
+    (keys / "jwks.json").write_text(both.to_jwks())
+    with pytest.raises(Stalled, match="signs licences"):
+        VendorFiles.read(keys)
+
+
+def test_other_files_beside_the_keys_are_left_alone(keys):
+    (keys / "licenseusage-vendor-keys.yaml").write_text("kind: ConfigMap")
+    (keys / "large").write_bytes(b"x" * 100_000)
+    os.mkfifo(keys / "pipe")
+    assert VendorFiles.read(keys).receipt_key.kid == RECEIPT_KEY.kid
 
 
 @pytest.mark.parametrize(
@@ -117,43 +147,34 @@ def test_unusable_keys_are_said_with_the_file(keys, file, content, words):
     assert RECEIPT_KEY.to_jwk() not in caught.value.message
 
 
-def test_password_of_the_pages(tmp_path):
-    assert access_for(LOCAL, None) == PagesAccess(local=True)
+def test_pages_are_closed_unless_something_opens_them(tmp_path):
+    assert access_for(LOCAL, None) == PagesAccess(hosts=frozenset({"127.0.0.1"}))
     file = tmp_path / "password"
     file.write_text("secret\n")
     access = access_for(ANYWHERE, file)
-    assert (access.local, access.password) == (False, "secret")
+    assert (access.password, access.open_pages) == ("secret", False)
     assert "secret" not in repr(access)
+    assert access_for(LOCAL, None, open_pages=True).open_pages
     file.write_text("\n")
     for unusable in (file, tmp_path / "absent"):
-        with pytest.raises(Stalled):
+        with pytest.raises(Stalled) as caught:
             access_for(ANYWHERE, unusable)
+        assert "keygen" not in caught.value.message
 
 
-class Process:
-    """``licenseusage receiver`` in a process of its own."""
+def test_open_pages_are_for_loopback_and_exclude_a_password(tmp_path):
+    with pytest.raises(Stalled, match="--pages-password-file, or listen on a loopback"):
+        access_for(ANYWHERE, None, open_pages=True)
+    with pytest.raises(Stalled, match="contradict"):
+        access_for(LOCAL, tmp_path / "password", open_pages=True)
 
-    def __init__(self, tmp_path: Path, keys: Path, *arguments: str | Path) -> None:
-        database = f"sqlite:///{tmp_path / 'receiver.sqlite'}"
-        command = [LICENSEUSAGE, "receiver", "--keys", keys, "--database-url", database]
-        self.log = tmp_path / "log"
-        self._process = subprocess.Popen(
-            [*command, *arguments],
-            env={"PATH": "/usr/bin", "LICENSEUSAGE_RECEIVER_ADDRESS": "127.0.0.1:0"},
-            stdout=subprocess.PIPE,
-            stderr=self.log.open("w"),
-            text=True,
-        )
-        line = self._process.stdout.readline()
-        found = re.match(r"receiver: (https?://127\.0\.0\.1:\d+)/ ", line)
-        assert found, line + self.log.read_text()
-        self.url = found[1]
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        self._process.send_signal(how)
-        code = self._process.wait(timeout=20)
-        self._process.stdout.close()
-        return code
+def test_hosts_are_those_given_listened_on_and_certified(tmp_path):
+    certificate, _ = write_certificate(tmp_path)
+    access = access_for(
+        Address("10.0.0.8", 443), None, hosts=["Usage.Vendor.Example."], certificate=certificate
+    )
+    assert access.hosts == {"10.0.0.8", "usage.vendor.example", "127.0.0.1"}
 
 
 def test_process_serves_https_and_stops_on_request(tmp_path, keys):
@@ -166,7 +187,8 @@ def test_process_serves_https_and_stops_on_request(tmp_path, keys):
     try:
         with httpx.Client(base_url=process.url, verify=trust, trust_env=False) as client:
             assert process.url.startswith("https://")
-            assert client.get("/").status_code == 200
+            assert client.get("/").status_code == 403
+            assert client.get("/docs").status_code == 200
             answer = client.put(
                 f"/v1/keys/{jti(customer.enrolment)}", content=customer.enrolment, headers=put
             )

@@ -13,7 +13,7 @@ from licenseusage.cli.documents import read_one, read_vendor_keys
 from licenseusage.cli.exits import NOT_OK
 from licenseusage.cli.output import Output, OutputOption, print_fields, print_json
 from licenseusage.cli.times import parse_day, parse_time, show_time
-from licenseusage.cli.vendor import LICENSE_KEY_FILE, read_private_key
+from licenseusage.cli.vendor import license_key_in, read_private_key
 from licenseusage.clock import clock_from
 from licenseusage.errors import UsageError
 from licenseusage.reports.licence import (
@@ -125,7 +125,7 @@ def issue(
         raise typer.BadParameter("give one of --length-days and --length-months")
     if (secret is None) != (namespace is None):
         raise typer.BadParameter("--secret and --namespace belong together")
-    signing_key = read_private_key(key or Path(str(keys)) / LICENSE_KEY_FILE)
+    signing_key = read_private_key(key or license_key_in(Path(str(keys))))
     now_s = clock_from(os.environ).now_ms() // 1000
     start_s = parse_time(not_before) if not_before else now_s
     try:

@@ -23,9 +23,8 @@ def receiver(
         typer.Option(
             envvar=f"{_ENV}KEYS",
             metavar="DIR",
-            help="Folder made by `licenseusage vendor keygen -o DIR`: jwks.json says whose "
-            "licences are honoured, receipt.jwk signs receipts. The licence key does not belong "
-            "here.",
+            help="Folder online/ of `licenseusage vendor keygen`: jwks.json says whose licences "
+            "are honoured, receipt.jwk signs receipts. A folder with the licence key is refused.",
         ),
     ],
     address: Annotated[
@@ -60,21 +59,40 @@ def receiver(
         typer.Option(
             envvar=f"{_ENV}PAGES_PASSWORD_FILE",
             metavar="FILE",
-            help="Password of the pages, for any user name. Without one they are open on a "
-            "loopback address and closed anywhere else and behind a proxy; reports are taken "
-            "either way.",
+            help="Password of the pages, for any user name. Without one they are closed; reports "
+            "are taken either way.",
+        ),
+    ] = None,
+    open_pages: Annotated[
+        bool,
+        typer.Option(
+            "--open-pages",
+            envvar=f"{_ENV}OPEN_PAGES",
+            help="Show the pages without a password: to try it out, on a loopback address only.",
+        ),
+    ] = False,
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--host",
+            envvar=f"{_ENV}HOSTS",
+            metavar="NAME",
+            help="A name that people open the pages by, behind a proxy; may be given again. Known "
+            "are those of loopback and of the certificate; pages asked for by another are refused.",
         ),
     ] = None,
 ) -> None:
     """Take signed reports, answer with signed receipts, and show what has arrived.
 
     Runs until it is told to stop (SIGTERM, Ctrl-C). `/` shows installations and cycles, `/docs` the
-    API, `/healthz` whether it can answer. Every option can be given as an environment variable.
+    API, `/healthz` whether anything can be stored. Every option can be given as an environment
+    variable.
 
     Examples:
         licenseusage vendor keygen -o keys
 
-        licenseusage receiver --keys keys --address 0.0.0.0:8443 --tls-cert c.pem --tls-key k.pem
+        licenseusage receiver --keys keys/online --pages-password-file password
+            --address 0.0.0.0:8443 --tls-cert c.pem --tls-key k.pem
     """
     clock = clock_from(os.environ)
     listening = Address.parse(address)
@@ -83,7 +101,13 @@ def receiver(
         database_url=database_url,
         certificate=certificate_for(listening, tls_cert, tls_key),
         keys=VendorFiles.read(keys),
-        access=access_for(listening, pages_password_file),
+        access=access_for(
+            listening,
+            pages_password_file,
+            open_pages=open_pages,
+            hosts=hosts or (),
+            certificate=tls_cert,
+        ),
         clock=clock,
         started=lambda url: typer.echo(f"receiver: {url}/ (API: {url}/docs)"),
     )

@@ -11,6 +11,8 @@ from licenseusage.errors import Stalled
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys, generate_key
 from licenseusage.reports.typs import LICENSE, RECEIPT
 
+ONLINE, OFFLINE = "online", "offline"
+"""Folders of a vendor's keys: what the receiver and the customers get; what no server ever sees."""
 LICENSE_KEY_FILE = "license.jwk"
 RECEIPT_KEY_FILE = "receipt.jwk"
 JWKS_FILE = "jwks.json"
@@ -36,17 +38,20 @@ def keygen(
 ) -> None:
     """Make the vendor's two private keys and what customers pin.
 
-    Writes into DIR, never over an existing file:
+    Writes two folders into DIR, never over an existing file. offline/ stays off line:
 
-        license.jwk                    private: signs licences; keep it off line
+        offline/license.jwk                   private: signs licences
 
-        receipt.jwk                    private: signs receipts; for the receiver
+    online/ goes to the receiver as it is:
 
-        jwks.json                      public: both keys, and what each may sign
+        online/receipt.jwk                    private: signs receipts
 
-        licenseusage-vendor-keys.yaml  public: the same as a ConfigMap, for your manifests
+        online/jwks.json                      public: both keys, and what each may sign
 
-    The receipt key cannot sign licences, so a stolen one mints none.
+        online/licenseusage-vendor-keys.yaml  public: the same as a ConfigMap, for your manifests
+
+    The receipt key cannot sign licences, so a stolen one mints none; the receiver refuses to start
+    with a folder that holds the licence key.
 
     Example:
         licenseusage vendor keygen -o keys/
@@ -58,14 +63,18 @@ def keygen(
             VendorKey(receipt_key.public, frozenset({RECEIPT})),
         ]
     )
-    private = {LICENSE_KEY_FILE: license_key, RECEIPT_KEY_FILE: receipt_key}
+    private = {
+        f"{OFFLINE}/{LICENSE_KEY_FILE}": license_key,
+        f"{ONLINE}/{RECEIPT_KEY_FILE}": receipt_key,
+    }
     public = {
-        JWKS_FILE: published.to_jwks(),
-        CONFIGMAP_FILE: configmap(published, namespace),
+        f"{ONLINE}/{JWKS_FILE}": published.to_jwks(),
+        f"{ONLINE}/{CONFIGMAP_FILE}": configmap(published, namespace),
     }
     _refuse_to_overwrite(output, [*private, *public])
     try:
-        output.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (output, output / OFFLINE, output / ONLINE):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, key in private.items():
             _write_new(output / name, key.to_jwk() + "\n", 0o600)
         for name, text in public.items():
@@ -86,6 +95,12 @@ def configmap(published: VendorKeys, namespace: str) -> str:
     # Written out, since YAML's writer would fold the JSON into one quoted line.
     indented = "".join(f"    {line}\n" for line in published.to_jwks().splitlines())
     return f"{yaml.safe_dump(manifest, sort_keys=False)}data:\n  {JWKS_FILE}: |\n{indented}"
+
+
+def license_key_in(folder: Path) -> Path:
+    """Return the licence key of a folder that ``vendor keygen`` made, or of its ``offline``."""
+    own = folder / LICENSE_KEY_FILE
+    return own if own.exists() else folder / OFFLINE / LICENSE_KEY_FILE
 
 
 def read_private_key(path: Path) -> SigningKey:

@@ -13,8 +13,9 @@ import licenseusage
 from licenseusage.clock import Clock
 from licenseusage.errors import Retryable
 from licenseusage.receiver import documented, endpoint, pages, problems
-from licenseusage.receiver.access import PagesAccess
+from licenseusage.receiver.access import Doorkeeper, PagesAccess
 from licenseusage.receiver.endpoint import endpoint_of, problem_response
+from licenseusage.receiver.health import Health
 from licenseusage.receiver.intake import Intake
 from licenseusage.receiver.receipts import ReceiptSigner
 from licenseusage.receiver.requestbody import RequestRefused
@@ -59,9 +60,11 @@ def create_app(
     signer = ReceiptSigner(receipt_key, vendor_keys)
     intake = Intake(store, vendor_keys, signer, clock)
     app.include_router(endpoint.routes(intake, threads))
-    app.include_router(pages.routes(store, clock, access, threads, lambda: app.openapi()))
+    app.include_router(
+        pages.routes(store, clock, Doorkeeper(access, clock), threads, lambda: app.openapi())
+    )
     app.add_middleware(CommonHeaders)
-    _add_health(app, store, threads)
+    _add_health(app, Health(store, clock))
     _add_problems(app)
     _complete_openapi(app)
     return app
@@ -95,22 +98,25 @@ _HEADERS = [
 ]
 
 
-def _add_health(app: FastAPI, store: Store, threads: CapacityLimiter) -> None:
+def _add_health(app: FastAPI, health: Health) -> None:
+    # A place of its own: a database that is locked must not hold up those who read.
+    thread = CapacityLimiter(1)
+
     @app.get(
         "/healthz",
         tags=["operation"],
-        summary="Whether the receiver can answer",
+        summary="Whether documents can be stored",
         responses={
-            200: {"description": "The database answers."},
-            503: documented.problem("The database does not answer.", retry=True),
+            200: {"description": "Something was stored within the last seconds."},
+            503: documented.problem(
+                "Nothing can be stored now: the disk is full, or the database does not answer. "
+                "The log says why.",
+                retry=True,
+            ),
         },
     )
     async def healthz() -> dict[str, str]:
-        def ask() -> None:
-            with store.read() as reading:
-                reading.installations(limit=1, offset=0)
-
-        await to_thread.run_sync(ask, limiter=threads)
+        await to_thread.run_sync(health.check, limiter=thread)
         return {"status": "ok"}
 
 
@@ -124,10 +130,12 @@ def _add_problems(app: FastAPI) -> None:
         match failure:
             case HTTPException(headers=dict() as headers):
                 response.headers.update(headers)
+            case RequestRefused(retry_after_seconds=int() as seconds):
+                response.headers["Retry-After"] = str(seconds)
             case Retryable():
                 response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
                 log.error("not stored", reason=failure.reason, seen=failure.message)
-        log.info("refused", path=request.url.path[:200], error=error, status=body.status)
+        log.info("refused", path=request.scope["path"][:200], error=error, status=body.status)
         return response
 
     for kind in (
@@ -151,7 +159,7 @@ def _problem_of(failure: Exception) -> tuple[str, str]:
         case RequestValidationError():  # the one thing FastAPI validates is the id in the path
             return "IdentifierMismatch", "the address does not end in a document's id"
         case Retryable():
-            return "VendorUnavailable", "nothing was stored; send it again later"
+            return "VendorUnavailable", "nothing can be stored now; send it again later"
         case HTTPException(status_code=405):
             return "MethodNotAllowed", problems.CLASSES["MethodNotAllowed"]
         case HTTPException():

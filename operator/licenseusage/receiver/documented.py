@@ -73,6 +73,11 @@ def put_responses(conflict: str, *, rejected: str | None) -> dict[int | str, dic
         409: problem(conflict, signed=True),
         413: problem("`TooLarge`. Nothing was stored."),
         415: problem("The body is not `application/jose`. Nothing was stored."),
+        429: problem(
+            "`TooManyConflicts`: it contradicts what is held, and of this installation enough of "
+            "that is kept. Nothing was stored.",
+            retry=True,
+        ),
         503: problem("It could not be stored or its receipt not signed: nothing was.", retry=True),
     }
     if rejected is not None:

@@ -50,6 +50,7 @@ class Intake:
 
         Raises:
             Refused: it could not be authenticated or is not for this vendor; nothing was stored.
+            RequestRefused: it contradicts what is held, and too much of that is kept already.
             Retryable: it could not be stored or its receipt not signed; nothing was stored.
         """
         now_s = self._clock.now_ms() // 1000

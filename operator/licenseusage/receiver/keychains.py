@@ -1,7 +1,6 @@
 """Storing a key statement where it belongs in its chain (REPORT_FORMAT §4; §12, layer 4)."""
 
-from dataclasses import replace
-
+from licenseusage.receiver.evidence import keep_evidence
 from licenseusage.receiver.receipts import Answer, ReceiptSigner
 from licenseusage.receiver.store import Chain, Document, Installation, KeyRow, Writing
 from licenseusage.reports.enrolment import Enrolment
@@ -21,6 +20,7 @@ def place_statement(
     one before has arrived.
 
     Raises:
+        RequestRefused: too many conflicts are kept; the transaction must not commit.
         Retryable: the receipt could not be signed; the transaction must not commit.
     """
     chain = writing.lock_chain(_chain_of(writing, statement))
@@ -39,9 +39,7 @@ def place_statement(
     )
     conflict = _contradiction(document, chain.head, newest_rank=max(ranks.values(), default=1))
     if conflict is not None:
-        evidence = replace(document, verdict=Verdict.CONFLICT, error=conflict)
-        writing.add(evidence)
-        return signer.issue(writing, evidence, chain, chain.head, now_s=now_s)
+        return keep_evidence(writing, signer, chain, document, conflict, now_s=now_s)
     writing.add(document)
     new = _new_key(writing, statement, now_s)
     writing.add_key(KeyRow(chain.id, new.thumbprint, statement.sequence, new.x))

@@ -21,7 +21,7 @@ from markupsafe import Markup
 import licenseusage
 from licenseusage.clock import Clock
 from licenseusage.receiver import documented, pageviews, problems
-from licenseusage.receiver.access import Entry, PagesAccess
+from licenseusage.receiver.access import Doorkeeper, Refusal
 from licenseusage.receiver.store import Store
 from licenseusage.reports.refused import MEANING
 
@@ -47,7 +47,7 @@ _SMALL_NUMBER = re.compile(r"[0-9]{1,9}")
 def routes(
     store: Store,
     clock: Clock,
-    access: PagesAccess,
+    door: Doorkeeper,
     threads: CapacityLimiter,
     openapi: Callable[[], Mapping[str, Any]],
 ) -> APIRouter:
@@ -65,9 +65,8 @@ def routes(
                 return pageviews.overview(views, page=page or 1, now_s=now_s())
 
         page = _positive(request.query_params.get("page"))
-
-        if refusal := show.refusal(access.entry(request)):
-            return refusal
+        if refusal := door.refusal(request):
+            return show.refusal(refusal)
         found = await to_thread.run_sync(gather, limiter=threads)
         return show.page("overview.html", overview=found, now_s=now_s())
 
@@ -78,8 +77,8 @@ def routes(
                 return pageviews.chain_page(views, chain_id, before=before, now_s=now_s())
 
         before = _positive(request.query_params.get("before"))
-        if refusal := show.refusal(access.entry(request)):
-            return refusal
+        if refusal := door.refusal(request):
+            return show.refusal(refusal)
         known = _CHAIN_ID.fullmatch(chain_id)
         found = await to_thread.run_sync(gather, limiter=threads) if known else None
         if found is None:
@@ -148,24 +147,11 @@ class _Pages:
         text = self._templates.get_template(name).render(context)
         return HTMLResponse(text, status, headers={"content-security-policy": self._policy})
 
-    def refusal(self, entry: Entry) -> HTMLResponse | None:
-        """Return what a visitor gets who may not see a page, or None."""
-        if entry is Entry.OPEN:
-            return None
-        if entry is Entry.PASSWORD:
-            response = self.page(
-                "message.html", 401, title="Password needed", text="These pages ask for a password."
-            )
-            response.headers["WWW-Authenticate"] = 'Basic realm="receiver", charset="UTF-8"'
-            return response
-        return self.page(
-            "message.html",
-            403,
-            title="The pages are closed",
-            text="They show every customer's numbers. Away from the machine itself they open with a"
-            " password only: set LICENSEUSAGE_RECEIVER_PAGES_PASSWORD_FILE and restart the"
-            " receiver. Reports are taken either way.",
-        )
+    def refusal(self, refusal: Refusal) -> HTMLResponse:
+        """Return what a visitor gets who may not see a page."""
+        response = self.page("message.html", refusal.status, title=refusal.title, text=refusal.text)
+        response.headers.update(refusal.headers)
+        return response
 
 
 def _positive(text: str | None) -> int | None:

@@ -15,9 +15,11 @@ _TRANSPORT = {
     "NotFound": (404, "there is nothing at this address"),
     "MethodNotAllowed": (405, "this address is not used with this method"),
     "RequestTimeout": (408, "the document did not arrive completely in time; send it again"),
+    "RequestCut": (400, "the connection ended before the document did; send it again"),
     "UnsupportedMediaType": (415, "the body must be one token, sent as application/jose"),
     "Forbidden": (403, "this address is not open to you"),
     "Unauthorized": (401, "this page asks for a password"),
+    "TooManyConflicts": (429, "enough contradicting documents of this installation are kept"),
     "InternalError": (500, "the receiver failed; nothing was stored, send it again later"),
     "VendorUnavailable": (503, "the receiver cannot store or sign; nothing was stored, send again"),
 }

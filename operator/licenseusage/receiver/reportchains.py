@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from licenseusage.receiver.authentication import AuthenticReport
 from licenseusage.receiver.chainrules import breach, contradiction, report_findings
+from licenseusage.receiver.evidence import keep_evidence
 from licenseusage.receiver.overdue import overdue_at_s
 from licenseusage.receiver.receipts import Answer, ReceiptSigner
 from licenseusage.receiver.store import Chain, Document, Installation, ReportRow, Writing
@@ -33,6 +34,7 @@ def place_report(
         now_s: When it arrived, seconds since 1970 UTC.
 
     Raises:
+        RequestRefused: too many conflicts are kept; the transaction must not commit.
         Retryable: the receipt could not be signed; the transaction must not commit.
     """
     envelope, rank = authentic.envelope, authentic.rank
@@ -46,9 +48,7 @@ def place_report(
         newest_rank=writing.newest_rank_before(chain.id, envelope.sequence),
     )
     if conflict is not None:
-        evidence = replace(document, verdict=Verdict.CONFLICT, error=conflict)
-        writing.add(evidence)
-        return signer.issue(writing, evidence, chain, chain.head, now_s=now_s)
+        return keep_evidence(writing, signer, chain, document, conflict, now_s=now_s)
     linked = envelope.sequence == (chain.head.sequence + 1 if chain.head else 1)
     stored = _judged(writing, document, authentic.installation, judged, linked=linked)
     writing.add(stored, _row(judged) if stored.verdict == Verdict.ACCEPTED else None)

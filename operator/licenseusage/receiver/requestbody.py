@@ -3,6 +3,7 @@
 import asyncio
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from licenseusage.reports.refused import Refused
 
@@ -14,11 +15,12 @@ READ_SECONDS = 30
 class RequestRefused(Exception):
     """The request itself is wrong, whatever document it may carry."""
 
-    def __init__(self, error: str, detail: str) -> None:
-        """Keep the problem's class and its detail."""
+    def __init__(self, error: str, detail: str, retry_after_seconds: int | None = None) -> None:
+        """Keep the problem's class, its detail, and when to send it again at the earliest."""
         super().__init__(detail)
         self.error = error
         self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
 
 
 async def read_token(request: Request, *, limit: int) -> str:
@@ -29,7 +31,8 @@ async def read_token(request: Request, *, limit: int) -> str:
         limit: Longest body, in bytes.
 
     Raises:
-        RequestRefused: ``UnsupportedMediaType``, or ``RequestTimeout`` after ``READ_SECONDS``.
+        RequestRefused: ``UnsupportedMediaType``, ``RequestTimeout`` after ``READ_SECONDS``, or
+            ``RequestCut``: the connection ended before the body did.
         Refused: ``TooLarge`` as soon as that is known, ``MalformedToken`` if it is not ASCII.
     """
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
@@ -48,6 +51,8 @@ async def read_token(request: Request, *, limit: int) -> str:
         raise RequestRefused(
             "RequestTimeout", f"the body was not complete after {READ_SECONDS} s"
         ) from None
+    except ClientDisconnect:
+        raise RequestRefused("RequestCut", "the connection ended before the body did") from None
     try:
         return raw.decode("ascii")
     except UnicodeDecodeError:

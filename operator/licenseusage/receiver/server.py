@@ -16,11 +16,14 @@ from licenseusage.clock import Clock
 from licenseusage.errors import UNEXPECTED_FIX, Stalled, UsageError
 from licenseusage.receiver.access import PagesAccess
 from licenseusage.receiver.app import create_app
+from licenseusage.receiver.connections import Connection, Limits, Loop, allow_open_files
 from licenseusage.receiver.settings import Address, Certificate, VendorFiles
 from licenseusage.receiver.store import Store
 
 CONNECTIONS = 500
-"""Beyond this many, senders get a 503 and come back; each may hold a body of 64 KiB."""
+"""Beyond this many requests, senders get a 503 and come back; each may hold a body of 64 KiB."""
+CONNECTIONS_OF_A_CLIENT = 100
+"""Of one address; behind a proxy all come from its address, and there is no limit but the other."""
 SHUTDOWN_SECONDS = 10
 
 log = structlog.get_logger(__name__)
@@ -53,6 +56,7 @@ def serve(
         Retryable: the database does not answer.
     """
     _log_json()
+    allow_open_files()
     try:
         with closing(_listen(address)) as listener, closing(Store.open(database_url)) as store:
             app = create_app(
@@ -69,6 +73,12 @@ def serve(
                 server_header=False,
                 lifespan="off",
                 ws="none",
+                http=Connection.within(
+                    Limits(
+                        CONNECTIONS, CONNECTIONS if certificate is None else CONNECTIONS_OF_A_CLIENT
+                    )
+                ),
+                loop=f"{Loop.__module__}:{Loop.__qualname__}",
                 limit_concurrency=CONNECTIONS,
                 timeout_graceful_shutdown=SHUTDOWN_SECONDS,
                 # Only a proxy on this machine is believed, and only if TLS ends there.

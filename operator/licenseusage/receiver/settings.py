@@ -1,19 +1,24 @@
 """What the receiver is told at start: address, database, TLS, keys, who may see the pages."""
 
 import ipaddress
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from licenseusage.errors import Stalled
 from licenseusage.receiver.access import PagesAccess
+from licenseusage.receiver.hosts import names_of_certificate
 from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.refused import Refused
-from licenseusage.reports.typs import RECEIPT
+from licenseusage.reports.typs import LICENSE, RECEIPT
 
 JWKS_FILE = "jwks.json"
 RECEIPT_KEY_FILE = "receipt.jwk"
 """Files of ``licenseusage vendor keygen`` that a receiver needs; never the licence key."""
+_KEYS_FIX = "Give --keys the folder online/ that `licenseusage vendor keygen` makes."
+_LICENSE_KEY_FILE = "license.jwk"
+_LARGEST_KEY_FILE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +83,14 @@ class VendorFiles:
 
     @classmethod
     def read(cls, folder: Path) -> "VendorFiles":
-        """Read the folder that ``licenseusage vendor keygen -o`` has made.
+        """Read the folder ``online`` that ``licenseusage vendor keygen -o`` has made.
 
         Raises:
             Stalled: ``SettingsInvalid``: a file is missing; ``VendorKeysInvalid``: it is malformed,
-                or the receipt key is not among the published ones that may sign receipts.
+                or the receipt key is not among the published ones that may sign receipts;
+                ``LicenseKeyOnLine``: the folder holds a key that signs licences.
         """
+        _refuse_license_key(folder)
         published = VendorKeys.from_jwks(_text(folder / JWKS_FILE), source=str(folder / JWKS_FILE))
         path = folder / RECEIPT_KEY_FILE
         try:
@@ -96,6 +103,7 @@ class VendorFiles:
                 f"{path} is not published in {JWKS_FILE} for {RECEIPT}: no customer could verify "
                 "its receipts. Publish it, or use the key that is published."
             )
+        _refuse_license_key(folder, published)
         return cls(published, key)
 
 
@@ -122,28 +130,86 @@ def certificate_for(
     return None
 
 
-def access_for(address: Address, password_file: Path | None) -> PagesAccess:
+def access_for(
+    address: Address,
+    password_file: Path | None,
+    *,
+    open_pages: bool = False,
+    hosts: Collection[str] = (),
+    certificate: Path | None = None,
+) -> PagesAccess:
     """Return who may see the pages.
 
+    Args:
+        address: Where the receiver listens.
+        password_file: Holds the pages' password.
+        open_pages: Show them without a password.
+        hosts: Names that the receiver is reached by, besides those of loopback, of the address it
+            listens on, and of its certificate.
+        certificate: Of the server.
+
     Raises:
-        Stalled: ``SettingsInvalid``: the password's file is missing or empty.
+        Stalled: ``SettingsInvalid``: the password's file is missing or empty, or open pages could
+            be reached from elsewhere.
     """
+    known = {host.lower().rstrip(".") for host in hosts} | {address.host.lower()}
+    if certificate is not None:
+        known |= names_of_certificate(certificate)
+    if open_pages and password_file is not None:
+        raise Stalled(
+            "SettingsInvalid",
+            "--open-pages and --pages-password-file contradict each other: give one of them.",
+        )
+    if open_pages and not address.local:
+        raise Stalled(
+            "SettingsInvalid",
+            f"--open-pages shows every customer's numbers to whoever reaches {address.host}. Give "
+            "--pages-password-file, or listen on a loopback address.",
+        )
     if password_file is None:
-        return PagesAccess(local=address.local)
-    password = _text(password_file).strip()
+        return PagesAccess(open_pages=open_pages, hosts=frozenset(known))
+    password = _text(password_file, "It must hold the password of the pages.").strip()
     if not password:
         raise Stalled("SettingsInvalid", f"{password_file} is empty: it must hold a password.")
-    return PagesAccess(local=address.local, password=password)
+    return PagesAccess(password=password, hosts=frozenset(known))
 
 
-def _text(path: Path) -> str:
+def _refuse_license_key(folder: Path, published: VendorKeys | None = None) -> None:
+    """Check that whoever breaks into the receiver finds no key that mints licences.
+
+    Known by its file's name, in the folder or in one below it (the whole folder that ``keygen``
+    made), or as the private half of a key that is published for licences, whatever its file.
+    """
+    for path in sorted([*folder.glob("*"), *folder.glob("*/*")]):
+        if path.name == _LICENSE_KEY_FILE or _signs_licenses(path, published):
+            raise Stalled(
+                "LicenseKeyOnLine",
+                f"{path} signs licences: it must stay off line, and not on the receiver's machine. "
+                f"Give --keys a folder with {JWKS_FILE} and {RECEIPT_KEY_FILE} only (`licenseusage "
+                "vendor keygen` makes it: online/), and remove the key from this machine.",
+            )
+
+
+def _signs_licenses(path: Path, published: VendorKeys | None) -> bool:
+    try:
+        if published is None or not path.is_file():
+            return False
+        if path.stat().st_size > _LARGEST_KEY_FILE_BYTES:
+            return False
+        known = published.get(SigningKey.from_jwk(path.read_text("utf-8")).kid)
+    except (OSError, UnicodeDecodeError, Refused):
+        return False
+    return known is not None and known.permits(LICENSE)
+
+
+def _text(path: Path, fix: str = _KEYS_FIX) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise Stalled(
             "SettingsInvalid",
-            f"{path} cannot be read ({reason}). Keys: licenseusage vendor keygen -o DIR.",
+            f"{path} cannot be read ({reason}). {fix}",
         ) from None
 
 

@@ -99,7 +99,12 @@ def _engine(url: str) -> Engine:
         if backend == "sqlite":
             return _sqlite(parsed)
         if backend == "postgresql":
-            return create_engine(parsed, pool_pre_ping=True, isolation_level="READ COMMITTED")
+            return create_engine(
+                parsed,
+                pool_pre_ping=True,
+                isolation_level="READ COMMITTED",
+                hide_parameters=True,  # a failure's text must not hold a customer's document
+            )
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         # The address may hold a password: it is not repeated.
         raise Stalled(
@@ -114,7 +119,7 @@ def _engine(url: str) -> Engine:
 def _sqlite(url: URL) -> Engine:
     if url.database:
         _make_private(Path(url.database))
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
 
     # The driver must not begin transactions by itself: it would begin them without the write lock.
     # https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#pysqlite-serializable

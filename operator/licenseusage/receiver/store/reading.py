@@ -48,6 +48,15 @@ class Reading:
             .limit(1)
         )
 
+    def conflicts_of(self, installation: str) -> int:
+        """Return how many documents of an installation are kept as evidence of conflicts."""
+        count: int = self._connection.execute(
+            select(func.count())
+            .select_from(documents.join(chains, chains.c.id == documents.c.chain_id))
+            .where(chains.c.installation == installation, documents.c.verdict == Verdict.CONFLICT)
+        ).scalar_one()
+        return count
+
     def chain(self, chain_id: str) -> Chain:
         """Return a chain that is known to exist."""
         row = self._connection.execute(select(chains).where(chains.c.id == chain_id)).one()

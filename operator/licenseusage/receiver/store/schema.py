@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -140,4 +141,13 @@ reports = Table(
     Column("stands", Integer, nullable=False),
     UniqueConstraint("chain_id", "sequence"),
     Index("reports_by_cycle", "chain_id", "cycle_index", "sequence"),
+)
+
+# Written to find out whether anything can be stored; one row, as large as a document and its
+# receipt.
+probes = Table(
+    "probes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
 )

@@ -1,0 +1,47 @@
+"""Whether documents can be stored: asked of the database by storing something.
+
+A disk that is full lets everything be read and nothing be kept, so that a question does not tell.
+"""
+
+import threading
+
+from licenseusage.clock import Clock
+from licenseusage.errors import Retryable
+from licenseusage.receiver.store import Store
+
+PROBE_SECONDS = 5
+"""Asked more often, the last answer is given again: whoever asks must not keep the disk busy."""
+
+
+class Health:
+    """The last answer, and when it was found."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        """Know nothing yet."""
+        self._store = store
+        self._clock = clock
+        self._one_at_a_time = threading.Lock()
+        self._asked_ms: int | None = None
+        self._failure: Retryable | None = None
+
+    def check(self) -> None:
+        """Return if documents can be stored.
+
+        Raises:
+            Retryable: ``DatabaseUnavailable``: they cannot.
+        """
+        with self._one_at_a_time:
+            now_ms = self._clock.now_ms()
+            if self._asked_ms is None or not 0 <= now_ms - self._asked_ms < 1000 * PROBE_SECONDS:
+                self._failure = self._found(now_ms)
+                self._asked_ms = now_ms
+            if self._failure is not None:
+                raise self._failure
+
+    def _found(self, now_ms: int) -> Retryable | None:
+        try:
+            with self._store.write() as writing:
+                writing.probe(now_ms)
+        except Retryable as failure:
+            return failure.with_traceback(None)
+        return None

@@ -13,6 +13,7 @@ NOT_DROPPED = "4. a final report is delivered or visibly pending, never dropped"
 STAYS = "6. a counted user stays counted until the cycle's end"
 CRASH = "8. a kill at any instruction loses no committed fact and repeats no effect"
 OWN_PODS = "10. nothing is sent to an address that is not a living pod's, or named by an admin"
+SAID = "11. a defect is never silent, and what was begun of its object ends all the same"
 
 _PRODUCT = "operator/licenseusage/"
 
@@ -387,5 +388,29 @@ BREAKAGES = (
         'if one.restart_policy == "Always"]',
         "]",
         ("controller/test_pods.py",),
+    ),
+    Breakage(
+        SAID,
+        "an unforeseen exception leaves the object as it was",
+        "controller/reconcile.py",
+        '        problem = _defect(world, key, error, "it counted")\n',
+        "        raise\n",
+        ("controller/test_defects.py",),
+    ),
+    Breakage(
+        SAID,
+        "an object that cannot be acted on is not closed, reported or delivered",
+        "controller/reconcile.py",
+        "    if problem.consequence is Consequence.NEEDS_A_PERSON or problem.ours:\n",
+        "    if problem.consequence is Consequence.WAITS:\n",
+        ("controller/test_defects.py",),
+    ),
+    Breakage(
+        SAID,
+        "a poll that meets a defect counts as no attempt, so that its cycle never closes",
+        "controller/collection.py",
+        "            with suppress(UsageError):  # the ledger's own trouble",
+        "            with suppress(BaseException), 1 / 0:  # the ledger's own trouble",
+        ("controller/test_defects.py",),
     ),
 )

@@ -356,6 +356,10 @@ TABLE: dict[str, tuple[list[Any], list[Any]]] = {
         ["", "auto", "RFC3339", "yyyy-mm-dd"],
     ),
     "%Z reads only UTC": (["Auto", "%Y %z"], ["%Y %Z"]),
+    "repeats a directive": (
+        ["Auto", "%Y-%m-%d %H:%M:%S", "%M%m"],
+        ["%S%S", "%Y-%m-%d %H:%M:%S,%S", "%Y%m%d %Y"],
+    ),
     "must be an IANA time zone": (
         ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5"],
         ["", "New York", "/UTC", "UTC/", "+02:00", "../etc"],

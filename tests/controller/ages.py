@@ -20,7 +20,7 @@ class Ages:
         self.vendor = Vendor(folder / "vendor")
         self.operator, self.at = None, 0.0
 
-    def travel(self, at: float, *, vendor_late: int = 0, **settings) -> Operator:
+    def travel(self, at: float, *, vendor_late: int = 0, script=None, **settings) -> Operator:
         """Start everything at a simulated time, in seconds since the epoch."""
         self.stop()
         self.at, offset = at, int(at - time.time())
@@ -33,7 +33,7 @@ class Ages:
             offset=offset,
             vendor_ca_file=self.vendor.tls.ca_file,
             **settings,
-        ).start()
+        ).start(script=script)
         return self.operator
 
     def finals(self, name="shop"):

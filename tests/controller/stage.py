@@ -106,8 +106,10 @@ class Operator:
             **{f"LICENSEUSAGE_{k.upper()}": str(v) for k, v in settings.items()},
         }
 
-    def start(self, *, wait=True):
-        self.process = Process([*CLI, "operator"], self.env, self.log)
+    def start(self, *, wait=True, script: Path | None = None):
+        """Start it; ``script`` is a program that does something to it first."""
+        args = [*CLI, "operator"] if script is None else [sys.executable, str(script)]
+        self.process = Process(args, self.env, self.log)
         if wait:
             until(lambda: not self.process.alive or self.ready, 60)
             assert self.process.alive, self.log.read_text()[-3000:]

@@ -134,6 +134,8 @@ def test_declared_formats_refuse_other_values(form, value):
         ("%Y-%m", "UTC"),
         ("%Y-%m-%d %I:%M:%S", "UTC"),
         ("%Q", "UTC"),
+        ("%Y-%m-%d %H:%M:%S.%S", "UTC"),
+        ("%c %Y", "UTC"),
     ],
 )
 def test_a_format_that_leaves_the_time_open_is_refused(form, zone):

@@ -76,6 +76,8 @@ class Reason(StrEnum):
     FORBIDDEN_BY_CLUSTER = "ForbiddenByCluster"
     """Stalled=True: the operator may not read pods or Secrets here; the message shows the
     RoleBinding."""
+    INTERNAL_ERROR = "InternalError"
+    """Ready=False: a defect of the operator; the message has the id that finds it in the log."""
 
     # Collected
     POLL_SUCCEEDED = "PollSucceeded"

@@ -22,6 +22,9 @@ Order = Literal["KeyCursor", "ImmutableKey", "Activity", "Unknown"]
 
 GuaranteeSeconds = Annotated[int, Field(ge=0, le=86_400)]
 
+# CEL's patterns know no "the same again", so each directive of strptime is written out.
+_REPEATED = "|".join(f"%{one}.*%{one}" for one in "aAwdbBmyYHIMSfzjpcxXGuVUW")
+
 TimeFormat = Annotated[
     str,
     Field(
@@ -37,6 +40,11 @@ TimeFormat = Annotated[
                 "!self.contains('%Z')",
                 "%Z reads only UTC, GMT and the operator's own zone: leave it out and use "
                 "naiveTimezone",
+            ),
+            Rule(
+                f"!self.matches('{_REPEATED}')",
+                "repeats a directive, and two values for one part of a time cannot be read: write "
+                "each directive once",
             ),
         ),
     ),

@@ -107,3 +107,6 @@ async def _quietly(world: World, work: Callable[[Ledger], object]) -> None:
         await world.books.do(work)
     except UsageError as error:
         _log.warning("ledger", reason=error.reason, error=error.message)
+    except Exception:  # what can wait must not end the process for everybody
+        _log.exception("a task beside the queue failed")
+        world.metrics.reconcile_errors.inc()

@@ -6,6 +6,7 @@ puts the key back into the queue. So a slow product delays nothing but itself.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -13,6 +14,7 @@ import structlog
 from licenseusage.clock import SystemClock
 from licenseusage.controller.books import Books
 from licenseusage.controller.conditions import Consequence, Problem
+from licenseusage.controller.defects import problem_of
 from licenseusage.controller.identity import Keys, PseudonymKey
 from licenseusage.controller.key import Key
 from licenseusage.controller.metrics import Metrics
@@ -177,12 +179,9 @@ class Collector:
                 error=error.message,
             )
             self._fail(job, replace(Problem.of(error), ours=True))
-        except Exception:
-            # A defect of ours must not leave the source silent: it is logged, counted and retried.
-            _log.exception("collection failed", object=str(job.key), source=job.source.name)
-            self._metrics.reconcile_errors.inc()
-            words = "The poll failed; see the operator's log."
-            self._fail(job, Problem("InternalError", words, ours=True))
+        except Exception as error:
+            doing = f"it polled source {job.source.name}"
+            await self._defect(job, problem_of(error, self._metrics, job.key, doing))
         finally:
             del self._running[job.key, job.source.name]
             self._nudge(job.key)
@@ -346,6 +345,13 @@ class Collector:
             reason=problem.reason,
             error=problem.message,
         )
+
+    async def _defect(self, job: Job, problem: Problem) -> None:
+        """Count a poll that met a defect as an attempt: an ended cycle must not wait for it."""
+        if job.due:
+            with suppress(UsageError):  # the ledger's own trouble is told elsewhere
+                await self._record_failure(job, problem, self._clock.now_ms())
+        self._fail(job, problem)
 
     def _remember(self, job: Job, memory: Memory, result: PollResult, digest: str) -> None:
         failure = result.failure

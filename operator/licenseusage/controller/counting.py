@@ -9,6 +9,7 @@ import msgspec
 
 from licenseusage.api.conditions import ConditionType
 from licenseusage.api.licenseusage import LicenseUsage
+from licenseusage.controller import defects
 from licenseusage.controller.closing import Counted
 from licenseusage.controller.collection import Job, Memory
 from licenseusage.controller.conditions import Consequence, Problem, SourceHealth
@@ -96,7 +97,11 @@ async def step(
     Raises:
         UsageError: The ledger cannot be read.
     """
-    sources = declared(usage)
+
+    def defect(error: Exception, doing: str) -> Problem:
+        return defects.problem_of(error, world.metrics, subject.key, doing)
+
+    sources = declared(usage, defect)
     digest = rules_digest(sources, usage.spec.combine)
     key_id = "" if isinstance(pseudonym, UsageError) else pseudonym.id
     named = stores(sources, key_id)
@@ -105,16 +110,13 @@ async def step(
     states = await _states(world, meter, wanting)
     world.collector.forget(subject.key, {one.name for one in sources})
 
-    looks: list[_Look] = []
-    wakes: list[int | None] = []
-    for one in sources:
+    async def served(one: Declared) -> tuple[_Look, int | None]:
+        """Look at one source and poll it if that is due; return when to look again."""
         look = _look(world, subject, one, named, statuses, wanting, states, now_ms)
-        looks.append(look)
         if look.schedule is None or one.source is None or isinstance(pseudonym, UsageError):
-            continue
+            return look, None
         if not await _due(world, subject, look, one.source, now_ms, requested=requested):
-            wakes.append(look.wake_ms(now_ms))
-            continue
+            return look, look.wake_ms(now_ms)
         coming = _coming(meter, wanting, look, now_ms)
         look_back = LookBack(
             wanting,
@@ -151,7 +153,25 @@ async def step(
                 coming=coming,
             )
         )
-        wakes.append(look.stale_ms(now_ms))  # the poll's end nudges by itself
+        return look, look.stale_ms(now_ms)  # the poll's end nudges by itself
+
+    looks: list[_Look] = []
+    wakes: list[int | None] = []
+    for at, one in enumerate(sources):
+        try:
+            look, wake = await served(one)
+        except UsageError:
+            raise
+        except Exception as error:
+            problem = defect(error, f"it looked at source {one.name}")
+            sources = (
+                *sources[:at],
+                replace(one, source=None, problem=problem),
+                *sources[at + 1 :],
+            )
+            look, wake = await served(sources[at])
+        looks.append(look)
+        wakes.append(wake)
     grace_ms = usage.spec.close_grace_hours * HOUR_MS
     return Counting(
         sources=sources,

@@ -1,7 +1,7 @@
 """The sources as an object declares them: merged with presets, named for ledger and report."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from licenseusage.api.licenseusage import LicenseUsage
@@ -33,17 +33,24 @@ class Declared:
     problem: Problem | None = None
 
 
-def declared(usage: LicenseUsage) -> tuple[Declared, ...]:
+Defect = Callable[[Exception, str], Problem]
+"""Takes an unforeseen exception and what was being done; returns what to tell (`defects`)."""
+
+
+def declared(usage: LicenseUsage, defect: Defect) -> tuple[Declared, ...]:
     """Return the sources of an object; an invalid one stops only itself."""
-    return tuple(_declared(source) for source in usage.spec.sources)
+    return tuple(_declared(source, defect) for source in usage.spec.sources)
 
 
-def _declared(source: Source) -> Declared:
+def _declared(source: Source, defect: Defect) -> Declared:
     selector = source.pods.selector.to_query() if source.pods and source.pods.selector else ""
     try:
         return Declared(source.name, selector, effective(source))
     except UsageError as error:
         return Declared(source.name, selector, None, Problem.of(error))
+    except Exception as error:
+        problem = defect(error, f"it read the definition of source {source.name}")
+        return Declared(source.name, selector, None, problem)
 
 
 def stores(sources: Sequence[Declared], key_id: str) -> dict[str, StoreKey]:

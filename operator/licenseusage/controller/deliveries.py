@@ -12,6 +12,8 @@ import structlog
 
 from licenseusage.clock import Clock
 from licenseusage.controller.books import Books
+from licenseusage.controller.conditions import Problem
+from licenseusage.controller.defects import problem_of
 from licenseusage.controller.key import Key
 from licenseusage.controller.metrics import Metrics
 from licenseusage.controller.outbox import LedgerOutbox
@@ -50,6 +52,7 @@ class Deliveries:
         """Take the world; ``settled`` hears of each attempt (events, status)."""
         self._queue: WorkQueue[str] = WorkQueue(first_seconds=5.0, cap_seconds=300.0)
         self._errands: dict[str, Errand] = {}
+        self._defects: dict[str, Problem] = {}
         self._books, self._metrics, self._settled = books, metrics, settled
         self._sender = Sender(
             client,
@@ -68,6 +71,13 @@ class Deliveries:
         """Send nothing more of a chain (reporting is suspended) until it is due again."""
         self._errands.pop(chain_id, None)
 
+    def defect_of(self, key: Key) -> Problem | None:
+        """Return why the last delivery for an object failed, if it was a defect of ours."""
+        for chain, problem in self._defects.items():
+            if chain in self._errands and self._errands[chain].key == key:
+                return problem
+        return None
+
     async def work(self) -> None:
         """Deliver for ever; run `WORKERS` of these."""
         while True:
@@ -77,10 +87,11 @@ class Deliveries:
                 failed = not await self._deliver(chain)
             except asyncio.CancelledError:
                 raise
-            except Exception:
-                _log.exception("delivery failed", chain=chain)
-                self._metrics.reconcile_errors.inc()
+            except Exception as error:
+                self._note_defect(chain, error)
                 failed = True
+            else:
+                self._defects.pop(chain, None)
             finally:
                 self._queue.done(chain, failed=failed)
 
@@ -102,6 +113,15 @@ class Deliveries:
                 self._note(errand.key, attempt)
             self._settled(errand.key, attempts)
         return True
+
+    def _note_defect(self, chain: str, error: Exception) -> None:
+        """Keep an unforeseen failure for the object's conditions, which wait for nothing else."""
+        errand = self._errands.get(chain)
+        if errand is None:
+            return  # reporting was suspended meanwhile
+        doing = "it delivered a document"
+        self._defects[chain] = problem_of(error, self._metrics, errand.key, doing)
+        self._settled(errand.key, ())
 
     def _note(self, key: Key, attempt: Attempt) -> None:
         settlement = attempt.settlement

@@ -40,7 +40,7 @@ class Context:
         suspended: ``spec.suspend: Reporting``.
         clock: What to think of the clock: nothing is signed while it is ahead.
         requested: An administrator asks to send now.
-        gone: The object was deleted; only what was begun is finished.
+        gone: The object was deleted, or cannot be acted on; only what was begun is finished.
         key_id: Public name of the pseudonym key, if it is readable.
     """
 

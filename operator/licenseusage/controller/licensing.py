@@ -123,7 +123,7 @@ async def step(
         terms = check_for_operator(found)
     except UsageError as error:
         verdict = _refusal(error, where, counting=bool(meter.grids))
-        return Licensing(meter, known, verdict, _maximum(meter, known, now_ms))
+        return unread(meter, verdict, now_ms)
     if known is None or known.digest != found.digest:
         meter = await books.do(
             lambda ledger: ledger.keep_terms(
@@ -140,6 +140,12 @@ async def step(
         f"{_day(1000 * found.expires_s)}.{_coming(meter, now_ms)}",
     )
     return Licensing(meter, found, verdict, _maximum(meter, found, now_ms))
+
+
+def unread(meter: Meter, verdict: Verdict, now_ms: int) -> Licensing:
+    """Return what applies where the licence could not be looked at: the last verified one."""
+    known = stored_license(meter.license_token) if meter.license_token else None
+    return Licensing(meter, known, verdict, _maximum(meter, known, now_ms))
 
 
 def spec_terms(usage: LicenseUsage) -> Terms:

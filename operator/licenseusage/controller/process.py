@@ -23,6 +23,7 @@ from licenseusage.clock import SystemClock
 from licenseusage.controller import background, health, listing, watch
 from licenseusage.controller.books import Books
 from licenseusage.controller.collection import Collector
+from licenseusage.controller.defects import problem_of
 from licenseusage.controller.deliveries import WORKERS, Deliveries
 from licenseusage.controller.endpoints import EndpointBook
 from licenseusage.controller.events import Events
@@ -241,10 +242,9 @@ class _Operator:
             except KubeError as error:
                 failed = True
                 _log.warning("reconcile failed", object=str(key), error=str(error))
-            except Exception:
+            except Exception as error:  # not even the condition could be written
                 failed = True
-                _log.exception("reconcile failed", object=str(key))
-                self._world.metrics.reconcile_errors.inc()
+                problem_of(error, self._world.metrics, key, "it wrote what had failed")
             finally:
                 self._queue.done(key, failed=failed)
 

@@ -6,20 +6,28 @@ it and put the key back into the queue. Everything here can be repeated at any t
 """
 
 import asyncio
+from dataclasses import dataclass
+
+import structlog
 
 from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.controller import (
     counting,
+    defects,
     licensing,
     reporting,
     status,
     transitions,
 )
-from licenseusage.controller.conditions import Findings, Problem
+from licenseusage.controller.clockwatch import Judgement
+from licenseusage.controller.closing import Counted
+from licenseusage.controller.conditions import Consequence, Findings, Problem, Verdict
+from licenseusage.controller.finishing import finish, meters_of
 from licenseusage.controller.gone import reconcile_gone
+from licenseusage.controller.identity import PseudonymKey
 from licenseusage.controller.issuing import Context
 from licenseusage.controller.key import Key
-from licenseusage.controller.kube import USAGES, NotFoundError
+from licenseusage.controller.kube import USAGES, KubeError, NotFoundError
 from licenseusage.controller.meters import (
     clock_of,
     cycles_of,
@@ -32,11 +40,14 @@ from licenseusage.controller.meters import (
 from licenseusage.controller.subject import Subject
 from licenseusage.controller.viewing import view_of
 from licenseusage.controller.world import World
-from licenseusage.errors import UsageError
+from licenseusage.errors import Stalled, UsageError
+from licenseusage.metering.lifecycle import HOUR_MS
 
 LOOK_AGAIN_SECONDS = 55.0
 """Secrets and ConfigMaps are noticed at most 60 s after they changed."""
 IDLE_SECONDS = 600.0
+_SUSPENDED = "Reporting"
+_log = structlog.get_logger(__name__)
 
 
 async def reconcile(world: World, key: Key) -> float | None:
@@ -54,20 +65,54 @@ async def reconcile(world: World, key: Key) -> float | None:
         return await reconcile_gone(world, key, now_ms)
     if "deletionTimestamp" in raw["metadata"]:
         return LOOK_AGAIN_SECONDS
-    subject = Subject.read(key, raw)
-    world.metrics.look(key, subject.waits_since_s(world.clock.offset_seconds))
-    if isinstance(subject.usage, UsageError):
-        return await _say(world, subject, Findings("", spec=Problem.of(subject.usage)), now_ms)
     try:
-        return await _existing(world, subject, subject.usage, now_ms)
+        subject = Subject.read(key, raw)
+        world.metrics.look(key, subject.waits_since_s(world.clock.offset_seconds))
+    except Exception as error:
+        problem = _defect(world, key, error, "it read the object")
+        subject = Subject(key, raw, Stalled(problem.reason, problem.message))
+    if isinstance(subject.usage, UsageError):
+        return await _without(world, subject, Problem.of(subject.usage), now_ms)
+    try:
+        taken = await _steps(world, subject, subject.usage, now_ms)
     except UsageError as error:
         # The ledger's disk, or a spec that no later step can do without: what the status says
         # about counts stands, since the ledger keeps what it had.
-        halted = Findings(subject.usage.spec.product, halted=Problem.of(error))
-        return await _say(world, subject, halted, now_ms)
+        return await _without(world, subject, Problem.of(error), now_ms)
+    except KubeError:
+        raise
+    except Exception as error:
+        problem = _defect(world, key, error, "it counted")
+        return await _without(world, subject, problem, now_ms)
+    try:
+        return await _show(world, subject, taken, now_ms)
+    except UsageError as error:
+        halted = Problem.of(error)
+    except KubeError:
+        raise
+    except Exception as error:
+        halted = _defect(world, key, error, "it made the status")
+    return await _say(world, subject, halted, now_ms)
 
 
-async def _existing(world: World, subject: Subject, usage: LicenseUsage, now_ms: int) -> float:
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What the steps of one reconcile came to."""
+
+    usage: LicenseUsage
+    licensed: licensing.Licensing
+    counted: counting.Counting
+    outcome: reporting.Outcome
+    pseudonym: PseudonymKey | UsageError
+    clock: Judgement
+
+
+async def _steps(world: World, subject: Subject, usage: LicenseUsage, now_ms: int) -> _Taken:
+    """Count, close and report.
+
+    Raises:
+        UsageError: The ledger cannot be read or written, or the spec cannot be acted on.
+    """
     key, loop_s = subject.key, asyncio.get_running_loop().time()
     requested = _requested(world, subject)
     if requested:
@@ -77,16 +122,22 @@ async def _existing(world: World, subject: Subject, usage: LicenseUsage, now_ms:
     clock = await clock_of(world, now_ms)
     meter = await meter_of(world, subject, usage, now_ms)
     pseudonym, signing = await keys_of(world, loop_s)
-    licensed = await licensing.step(
-        usage,
-        meter,
-        world.books,
-        world.reader,
-        world.vendor,
-        installation=None if isinstance(signing, UsageError) else signing.installation,
-        now_ms=now_ms,
-        monotonic_s=loop_s,
-    )
+    try:
+        licensed = await licensing.step(
+            usage,
+            meter,
+            world.books,
+            world.reader,
+            world.vendor,
+            installation=None if isinstance(signing, UsageError) else signing.installation,
+            now_ms=now_ms,
+            monotonic_s=loop_s,
+        )
+    except (UsageError, KubeError):
+        raise
+    except Exception as error:  # as a bad licence, a defect does not stop the count
+        problem = _defect(world, key, error, "it read the licence")
+        licensed = licensing.unread(meter, Verdict.failed(problem), now_ms)
     unfinished = await cycles_of(world, licensed.meter, clock.counting_ms)
     pseudonym = naming_the_lost_key(pseudonym, unfinished)
     counted = await counting.step(
@@ -98,7 +149,7 @@ async def _existing(world: World, subject: Subject, usage: LicenseUsage, now_ms:
         license=licensed.license,
         signing=signing,
         vendor_keys=await vendor_keys_of(world, loop_s),
-        suspended=usage.spec.suspend == "Reporting",
+        suspended=usage.spec.suspend == _SUSPENDED,
         counted=counted.counted,
         sources=counted.sources,
         rules_digest=counted.rules_digest,
@@ -107,18 +158,61 @@ async def _existing(world: World, subject: Subject, usage: LicenseUsage, now_ms:
         requested=requested,
     )
     outcome = await reporting.step(world, context, now_ms, loop_s)
-    view = await view_of(world, subject, licensed, counted, outcome, pseudonym, clock, now_ms)
-    world.metrics.show(key, status.gauges(view, outcome.reports))
+    return _Taken(usage, licensed, counted, outcome, pseudonym, clock)
+
+
+async def _show(world: World, subject: Subject, taken: _Taken, now_ms: int) -> float:
+    """Write the status; return in how many seconds to look again.
+
+    Raises:
+        UsageError: The ledger cannot be read.
+        KubeError: The API server refuses or does not answer.
+    """
+    counted, outcome = taken.counted, taken.outcome
+    view = await view_of(
+        world, subject, taken.licensed, counted, outcome, taken.pseudonym, taken.clock, now_ms
+    )
+    world.metrics.show(subject.key, status.gauges(view, outcome.reports))
     await _write(world, subject, status.compose(view))
     found = view.findings
-    calm = usage.spec.license is None and found.spec is None and found.halted is None
+    calm = taken.usage.spec.license is None and found.spec is None and found.halted is None
     calm = calm and all(one.problem is None for one in found.sources)
     limit = IDLE_SECONDS if calm else LOOK_AGAIN_SECONDS
     return _seconds_until(now_ms, limit, counted.next_ms, outcome.next_ms)
 
 
-async def _say(world: World, subject: Subject, findings: Findings, now_ms: int) -> float:
+async def _without(world: World, subject: Subject, problem: Problem, now_ms: int) -> float:
+    """Say why an object cannot be acted on; what was begun of it ends all the same.
+
+    What is tried again by itself is not taken for the end: with the sources more can be stated.
+    """
+    if problem.consequence is Consequence.NEEDS_A_PERSON or problem.ours:
+        spec = subject.raw.get("spec") or {}
+        hours, counted = spec.get("closeGraceHours"), Counted()
+        if isinstance(hours, int):
+            counted = Counted(grace_ms=hours * HOUR_MS)
+        suspended = spec.get("suspend") == _SUSPENDED
+        try:
+            for meter in await meters_of(world, subject.key):
+                if meter.deleted_ms is None:
+                    await finish(
+                        world, subject.key, meter, now_ms, counted=counted, suspended=suspended
+                    )
+        except UsageError as error:
+            _log.warning("not finished", object=str(subject.key), reason=error.reason)
+        except Exception as error:
+            _defect(world, subject.key, error, "it finished what was begun")
+    return await _say(world, subject, problem, now_ms)
+
+
+def _defect(world: World, key: Key, error: Exception, doing: str) -> Problem:
+    return defects.problem_of(error, world.metrics, key, doing)
+
+
+async def _say(world: World, subject: Subject, halted: Problem, now_ms: int) -> float:
     """Write conditions and nothing else; what the status says about counts stands."""
+    product = str((subject.raw.get("spec") or {}).get("product", ""))
+    findings = Findings(product, halted=halted)
     desired = status.with_conditions(
         subject.status, findings, subject.conditions, subject.generation, now_ms
     )

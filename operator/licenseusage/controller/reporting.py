@@ -8,9 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-import structlog
-
-from licenseusage.controller import amending, closing, history
+from licenseusage.controller import amending, closing, defects, history
 from licenseusage.controller.conditions import Problem
 from licenseusage.controller.deliveries import Errand
 from licenseusage.controller.enrolling import authorised, enrol, keep_beside_key
@@ -27,7 +25,7 @@ from licenseusage.controller.reported import Reporting
 from licenseusage.controller.statements import Issuer, chain_of
 from licenseusage.controller.world import World
 from licenseusage.delivery.sender import Route
-from licenseusage.errors import Retryable, Stalled, UsageError
+from licenseusage.errors import Stalled, UsageError
 from licenseusage.ledger.documents import Delivery, OutboxItem
 from licenseusage.ledger.records import Meter
 from licenseusage.metering.cycles import cycle_at
@@ -36,7 +34,6 @@ from licenseusage.reports.licence import License, stored_license
 
 _OBJECTS_SECONDS = 600.0
 _AGAIN_MS = 30_000
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Ou
         UsageError: The ledger cannot be read.
     """
     license_, signing = context.license, context.signing
-    trouble = _Trouble(context.key)
+    trouble = _Trouble(world, context.key)
     statements: tuple[OutboxItem, ...] = ()
     if license_ is not None and not isinstance(signing, UsageError):
         async with trouble.noted():
@@ -75,7 +72,7 @@ async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Ou
             await keep_beside_key(world.keys, statements, loop_s)
         context = await _with_history(world, context, signing, trouble, now_ms)
     elif isinstance(signing, UsageError) and license_ is not None:
-        trouble.note(signing)
+        trouble.note(Problem.of(signing))
     times: list[int | None] = [None, None, None]
     held = False
     async with trouble.noted():
@@ -95,6 +92,9 @@ async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Ou
         return Outcome(None, reports, trouble.problem, _earliest(*times))
     async with trouble.noted():
         times.append(await _deliver(world, context, license_, (*statements, *reports), now_ms))
+    undelivered = world.deliveries.defect_of(context.key)
+    if undelivered is not None:
+        trouble.note(undelivered)
     endpoint = world.settings.vendor_endpoint or license_.endpoint
     reporting = Reporting(
         suspended=context.suspended,
@@ -115,15 +115,16 @@ async def _reported_under(world: World, meter: Meter, current: License) -> list[
 
 
 class _Trouble:
-    """Collects why parts of the step failed; the first one is told."""
+    """Collects why parts of the step failed; the first one is told, a defect before all others."""
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, world: World, key: Key) -> None:
         self.problem: Problem | None = None
-        self._key = key
+        self._world, self._key = world, key
 
-    def note(self, error: UsageError) -> None:
+    def note(self, problem: Problem) -> None:
         """Take note of a failure."""
-        self.problem = self.problem or Problem.of(error)
+        if self.problem is None or (problem.ours and not self.problem.ours):
+            self.problem = problem
 
     @asynccontextmanager
     async def noted(self) -> AsyncIterator[None]:
@@ -131,10 +132,10 @@ class _Trouble:
         try:
             yield
         except UsageError as error:
-            self.note(error)
-        except Exception:
-            _log.exception("reporting failed", object=str(self._key))
-            self.note(Retryable("InternalError", "Reporting failed; see the operator's log."))
+            self.note(Problem.of(error))
+        except Exception as error:
+            doing = "it closed, reported or delivered"
+            self.note(defects.problem_of(error, self._world.metrics, self._key, doing))
 
 
 async def _with_history(
@@ -144,7 +145,7 @@ async def _with_history(
     try:
         await history.look(world, context.key, signing, context.vendor_keys, now_ms)
     except UsageError as error:
-        trouble.note(error)
+        trouble.note(Problem.of(error))
         return replace(context, signing=error)
     return context
 
@@ -170,7 +171,7 @@ async def _close_ended(
         if not final:
             held = isinstance(issuer, UsageError)
             if isinstance(issuer, Stalled) and issuer is not context.clock.ahead:
-                trouble.note(issuer)
+                trouble.note(Problem.of(issuer))
             return closing.next_close_ms(record.cycle, context.counted, now_ms), held
     return None, False
 

@@ -54,8 +54,9 @@ async def view_of(
     if outcome.reporting is not None:
         verdict = reported(outcome.reporting)
     halted = Problem.of(pseudonym) if isinstance(pseudonym, UsageError) else None
-    if outcome.reporting is None:
-        halted = halted or outcome.problem  # without a licence no other condition could say it
+    if outcome.reporting is None or (outcome.problem is not None and outcome.problem.ours):
+        # Without a licence no other condition could say it; and a defect must not look like Ready.
+        halted = halted or outcome.problem
     return View(
         name=subject.key.name,
         generation=subject.generation,

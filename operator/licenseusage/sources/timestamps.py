@@ -246,6 +246,8 @@ def _strptime(pattern: str, zone: ZoneInfo) -> Callable[[Value], Instant]:
         again = datetime.strptime(sample.strftime(pattern), pattern)
     except ValueError:
         raise ValueError(f"{pattern!r} is not a strptime pattern") from None
+    except re.error:  # strptime makes a group of each directive, and says so
+        raise ValueError(f"{pattern!r} repeats a directive: write each one once") from None
     if again.date() != sample.date():
         raise ValueError(f"{pattern!r} leaves the year, month or day open")
     if granularity_ms(pattern) < DAY_MS and again.hour != sample.hour:

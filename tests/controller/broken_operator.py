@@ -1,0 +1,72 @@
+"""The real operator with a defect: ``python broken_operator.py`` fails for objects by their names.
+
+An object named after a point below meets an exception there that nothing in the product speaks of;
+every other object is served as always. Nothing of this is known to the product's code.
+"""
+
+import asyncio
+import functools
+import sys
+
+from licenseusage.api.licenseusage import LicenseUsage
+from licenseusage.cli import main
+from licenseusage.controller import counting, declared, licensing, reconcile, reporting, status
+from licenseusage.controller.collection import Collector
+from licenseusage.controller.deliveries import Deliveries
+
+POINTS = {
+    "in-the-model": (LicenseUsage, "model_validate"),
+    "in-the-meter": (reconcile, "meter_of"),
+    "in-licensing": (licensing, "step"),
+    "in-the-definition": (declared, "effective"),
+    "in-the-schedule": (counting, "next_poll_ms"),
+    "in-counting": (counting, "step"),
+    "in-the-poll": (Collector, "_poll"),
+    "in-reporting": (reporting, "replace_refused"),
+    "in-the-delivery": (Deliveries, "_deliver"),
+    "in-the-view": (reconcile, "view_of"),
+    "in-the-status": (status, "compose"),
+}
+
+
+class Unforeseen(Exception):
+    """What nobody thought of."""
+
+
+def about(name, arguments):
+    """Whether a call is about the object of this name, or about its source, which bears it, too."""
+    if isinstance(arguments[0], Deliveries):
+        arguments = [arguments[0]._errands.get(arguments[1])]
+    for value in arguments:
+        key = getattr(value, "key", None)
+        seen = {
+            getattr(key, "name", None),
+            key.partition("/")[2].partition("/")[0] if isinstance(key, str) else None,
+            getattr(getattr(value, "metadata", None), "name", None),
+            getattr(value, "name", None),
+            value.get("metadata", {}).get("name") if isinstance(value, dict) else None,
+        }
+        if name in seen:
+            return True
+    return False
+
+
+def broken(name, method):
+    def wrapped(*args, **kwargs):
+        if about(name, [*args, *kwargs.values()]):
+            raise Unforeseen(f"a private value of {name}")
+        return method(*args, **kwargs)
+
+    async def awaited(*args, **kwargs):
+        if about(name, [*args, *kwargs.values()]):
+            raise Unforeseen(f"a private value of {name}")
+        return await method(*args, **kwargs)
+
+    return functools.wraps(method)(awaited if asyncio.iscoroutinefunction(method) else wrapped)
+
+
+if __name__ == "__main__":
+    for name, (owner, attribute) in POINTS.items():
+        setattr(owner, attribute, broken(name, getattr(owner, attribute)))
+    sys.argv = ["licenseusage", "operator"]
+    main()

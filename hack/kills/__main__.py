@@ -13,11 +13,9 @@ from types import FrameType
 from hack.controlplane import ControlPlane
 from hack.kills import tally
 from hack.kills.places import PLACES, unlisted
-from hack.kills.plan import Plan
+from hack.kills.plan import Plan, enough_for
 from hack.kills.run import METERS, Run
 from hack.kills.verdict import judge
-
-_ENOUGH_FOR_ALL = 2 * len(PLACES)
 
 
 def main() -> int:
@@ -45,7 +43,7 @@ def main() -> int:
         f"passed, but not in the sweep: {p}" for p in unlisted(run.record.passed)
     ]
     unreached = [place for place in PLACES if not run.record.killed_at[place]]
-    if unreached and asked.kills >= _ENOUGH_FOR_ALL:
+    if unreached and asked.kills >= enough_for(PLACES):
         run.record.troubles.append("the sweep is not complete")
     for line in tally.lines(run.record, judged, unreached, time.monotonic() - begun):
         print(line)

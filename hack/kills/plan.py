@@ -17,6 +17,14 @@ _CLOSING_SECONDS: Final = 22
 """After a midnight, until the poll that closes the cycle was made although one was made shortly
 before it (they are at least 15 s apart), and its report is accepted."""
 
+_LIVES_FOR_AN_OCCASION: Final = 6
+"""One that leaves a cycle unread, one that reads it, and twice as many that come to nothing."""
+
+
+def enough_for(sweep: Sequence[str]) -> int:
+    """Return how many kills a run needs to have been at every place of a sweep."""
+    return 2 * len(sweep)
+
 
 class Move(StrEnum):
     """Where the clock stands at the begin of a life, seen from the end of the one before."""
@@ -78,6 +86,9 @@ class Life:
 class Plan:
     """Draws one life after the other.
 
+    Some places have a rare occasion: an amendment, an administrator's request. A run that is long
+    enough for the whole sweep makes them, when there are just enough lives left for it.
+
     Attributes:
         rng: Draws.
         kills: How many lives end by a kill.
@@ -96,6 +107,11 @@ class Plan:
     _restore_at: int = 0
     _unread: int | None = None
     _seen: list[str] = field(default_factory=list)
+    _sweeps_all: bool = False
+
+    def __post_init__(self) -> None:
+        """Decide whether there are lives enough to be killed at every place."""
+        self._sweeps_all = self.kills >= enough_for(self.sweep)
 
     def next(self, now_s: float) -> Life:
         """Return the next life; ``now_s`` is the clock at the end of the one before."""
@@ -159,7 +175,7 @@ class Plan:
         unread = self._unread
         if unread is not None:
             self._unread, move = None, Move.SOON
-        elif any("mend" in place for place in self.sweep) and self.rng.random() < 0.15:
+        elif self._left("mend") and self.rng.random() < self._urgency("mend", 0.15):
             self._unread, move = self.rng.randrange(self.meters), Move.GRACE
         else:
             return None
@@ -176,7 +192,15 @@ class Plan:
 
     def _asking(self) -> float:
         """An annotation is the only occasion for some places of the sweep."""
-        return 0.5 if any("resend" in place for place in self.sweep) else 0.1
+        return self._urgency("resend", 0.5) if self._left("resend") else 0.1
+
+    def _left(self, words: str) -> int:
+        return sum(words in place for place in self.sweep)
+
+    def _urgency(self, words: str, share: float) -> float:
+        """Return how often to make an occasion: always, if else there might not be lives enough."""
+        due = self.kills - self._number <= _LIVES_FOR_AN_OCCASION * self._left(words)
+        return 1.0 if due and self._sweeps_all else share
 
     def _coming_and_going(self) -> tuple[int | None, int | None]:
         """Twice in a run an object is deleted, and applied again some lives later."""

@@ -249,7 +249,10 @@ def _objects(counted: Counted) -> Iterator[str]:
 
 
 def _status(counted: Counted, reports: Sequence[Report]) -> Iterator[str]:
-    """The history in the status says what the finals say, or their last amendments."""
+    """The history in the status says what the finals say, or their last amendments.
+
+    A cycle with an amendment is ``Amended``, every other one ``Final``.
+    """
     values = {
         one.content.cycle.index: one.content
         for one in sorted(reports, key=lambda one: one.envelope.sequence)
@@ -263,8 +266,12 @@ def _status(counted: Counted, reports: Sequence[Report]) -> Iterator[str]:
         numbers = (shown.get("activeUsers"), shown.get("activeUsersUpperBound"))
         if numbers != (content.active_users, content.active_users_upper_bound):
             yield f"the status says {numbers} for cycle {content.cycle.index}"
-        if shown.get("state") != "Final":
-            yield f"the status says {shown.get('state')} for cycle {content.cycle.index}"
+        state = "Amended" if content.kind is Kind.AMENDMENT else "Final"
+        if shown.get("state") != state:
+            yield (
+                f"the status says {shown.get('state')} for cycle {content.cycle.index}, which is "
+                f"{state}"
+            )
 
 
 def _signed_once(evidence: Evidence, committed: Committed) -> list[str]:

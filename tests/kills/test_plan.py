@@ -71,6 +71,19 @@ def test_while_amendments_are_to_be_reached_cycles_end_unread_and_are_read_after
     assert not any(life.kill_after for life in read)
 
 
+def test_a_run_that_is_long_enough_makes_every_rare_occasion_before_it_ends():
+    for seed in range(20):
+        made = lives(seed, kills=2 * len(PLACES), sweep=PLACES)
+        rest = made[-6:]
+        assert {life.move for life in rest} == {Move.GRACE, Move.SOON}, seed
+        assert all(life.down is not None or life.request is not None for life in rest), seed
+
+
+def test_a_short_run_is_as_mixed_as_any():
+    made = lives(5, kills=80, sweep=PLACES)
+    assert len({life.move for life in made[-30:]}) > 3
+
+
 def test_an_object_that_is_deleted_comes_back():
     made = lives(3)
     deleted = [life.delete for life in made if life.delete is not None]

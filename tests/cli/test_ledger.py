@@ -222,3 +222,30 @@ def test_people_see_how_far_it_is_and_programs_do_not(tmp_path):
     assert "copying" in seen
     assert "100%" in seen
     assert b"copying" not in done.stdout
+
+
+class TestEnrolment:
+    def test_prints_the_statements_that_verify_the_reports_of_the_ledger(
+        self, run, ledger, tmp_path
+    ):
+        statements = run("ledger", "enrolment", ledger)
+        assert statements.code == 0
+        (tmp_path / "enrolment.jwt").write_text(statements.out)
+        (tmp_path / "jwks.json").write_text(book.VENDOR_KEYS.to_jwks())
+        with closing(sqlite3.connect(ledger)) as database:
+            tokens = database.execute("select token from outbox where kind in ('Interim','Final')")
+            (tmp_path / "reports.jwt").write_text("\n".join(token for (token,) in tokens))
+        done = run(
+            *("report", "verify", "reports.jwt", "--vendor-keys", "jwks.json", "--complete"),
+            *("--enrolment", "enrolment.jwt"),
+        )
+        assert done.code == 0, done.out
+        assert done.out.endswith("OK\n")
+
+    def test_a_ledger_without_one_says_when_it_is_made(self, run, tmp_path):
+        path = tmp_path / "new.sqlite"
+        with book.opened(path):
+            pass
+        done = run("ledger", "enrolment", path)
+        assert done.code == 3
+        assert done.err.startswith("error: NotEnrolled: ")

@@ -6,7 +6,9 @@ import pytest
 
 from licenseusage.reports.names import Link
 from licenseusage.reports.receipt import Sent, Verdict
+from licenseusage.reports.report import ReportInput, build_report, read_report
 from tests.delivery.people import (
+    INSTALLATION_KEY,
     VENDOR_KEYS,
     VendorDesk,
     enrolment,
@@ -112,7 +114,7 @@ def test_a_receipt_does_not_stand_for_the_signature_of_the_report(run, desk):
 
 
 def test_one_signature_that_was_not_checked_is_enough_not_to_be_ok(run, desk):
-    from licenseusage.cli.verification import Answer, Finding, Level, answer
+    from licenseusage.cli.findings import Answer, Finding, Level, answer
 
     checked = Finding("1.jwt", "signature", Level.GOOD, "Valid", "")
     unchecked = Finding("2.jwt", "signature", Level.NOT_CHECKED, "NoEnrolment", "")
@@ -124,7 +126,7 @@ def test_one_signature_that_was_not_checked_is_enough_not_to_be_ok(run, desk):
 def test_an_enrolment_without_the_vendors_keys_checks_no_signature(run, desk):
     done = run("report", "verify", "1.jwt", "--enrolment", "enrolment.jwt")
     assert done.code == 3
-    assert "not checked: keys of enrolment, signature of 1.jwt, receipt of 1.jwt" in done.out
+    assert "not checked: keys of enrolment.jwt, signature of 1.jwt, receipt of 1.jwt" in done.out
 
 
 def test_what_was_not_checked_is_named_beside_an_answer_that_is_ok(run, desk):
@@ -216,6 +218,133 @@ def test_a_hole_in_the_chain_is_said_and_no_fault(run, desk):
     assert done.code == 0
     chain = Sent.from_token(TOKENS[0]).chain_id
     assert checks(done)[f"chain {chain[:8]}", "chain"] == ("not checked", "Incomplete")
+
+
+def test_a_hole_in_the_chain_is_a_fault_where_the_documents_are_said_to_be_complete(run, desk):
+    files = ("report", "verify", "1.jwt", "3.jwt", "--vendor-keys", "jwks.json", "--complete")
+    for evidence in (("--enrolment", "enrolment.jwt"), ()):
+        done = run(*files, *evidence, "--output", "json")
+        assert done.code == 1
+        chain = Sent.from_token(TOKENS[0]).chain_id
+        assert checks(done)[f"chain {chain[:8]}", "chain"] == ("FAILED", "ChainGap")
+
+
+def test_the_first_report_is_missing_like_any_other(run, desk):
+    done = run(
+        *("report", "verify", "2.jwt", "3.jwt", "--vendor-keys", "jwks.json", "--complete"),
+        *("--enrolment", "enrolment.jwt"),
+    )
+    assert done.code == 1
+    assert "1 of 3 reports are not here, from 1 on" in done.out
+
+
+def test_a_report_that_only_a_receipt_knows_of_is_missing(run, desk):
+    files = ("report", "verify", "1.jwt", "2.jwt", "3.receipt", "--vendor-keys", "jwks.json")
+    done = run(*files, "--enrolment", "enrolment.jwt", "--complete")
+    assert done.code == 1
+    assert "ChainTruncated" in done.out
+
+
+def another(sequence):
+    """Another report that claims a position of the chain, signed by the same installation."""
+    envelope = read_report(TOKENS[sequence - 1]).envelope
+    content = read_report(TOKENS[sequence - 1]).content
+    return build_report(
+        ReportInput(
+            installation=envelope.installation,
+            vendor=envelope.vendor,
+            subscription=envelope.subscription,
+            namespace=envelope.namespace,
+            name=envelope.name,
+            issued_at_s=envelope.issued_at_s + 1,
+            content=content,
+            previous=Link(sequence - 1, envelope.previous),
+        ),
+        INSTALLATION_KEY,
+    )
+
+
+@pytest.mark.parametrize("evidence", [(), ("--enrolment", "enrolment.jwt")], ids=["un", "signed"])
+@pytest.mark.parametrize("files", [("1.jwt", "2.jwt"), ("2.jwt",)], ids=["whole", "hole"])
+def test_two_reports_at_one_position_are_a_conflict_that_names_both(run, desk, evidence, files):
+    (desk / "other.jwt").write_text(another(2))
+    done = run(
+        *("report", "verify", *files, "other.jwt", "3.jwt", "--vendor-keys", "jwks.json"),
+        *evidence,
+        *("--output", "json"),
+    )
+    assert done.code == 1
+    (told,) = [one for one in json.loads(done.out)["checks"] if one["result"] == "FAILED"]
+    assert (told["check"], told["reason"]) == ("chain", "ReportConflict")
+    assert "sequence 2: 2.jwt and other.jwt" in told["message"]
+
+
+def test_one_report_that_is_here_twice_is_no_conflict(run, desk):
+    (desk / "again.jwt").write_text(TOKENS[1] + "\n")
+    done = run(
+        *("report", "verify", "1.jwt", "2.jwt", "again.jwt", "--vendor-keys", "jwks.json"),
+        *("--enrolment", "enrolment.jwt"),
+    )
+    assert done.code == 0
+
+
+def test_neighbours_that_do_not_follow_each_other_are_a_fork_beside_a_hole_too(run, desk):
+    (desk / "other.jwt").write_text(another(2))
+    done = run(
+        *("report", "verify", "other.jwt", "3.jwt", "--vendor-keys", "jwks.json"),
+        *("--enrolment", "enrolment.jwt", "--output", "json"),
+    )
+    assert done.code == 1
+    assert ("FAILED", "ChainForked") in checks(done).values()
+
+
+def test_receipts_and_key_statements_may_lie_among_the_reports(run, desk):
+    done = run(
+        *("report", "verify", "enrolment.jwt", "1.receipt", "1.jwt", "2.jwt", "3.jwt"),
+        *("--vendor-keys", "jwks.json", "--output", "json"),
+    )
+    assert done.code == 0
+    found = checks(done)
+    assert found["enrolment.jwt", "keys"] == ("ok", "Valid")
+    assert found["1.jwt", "receipt"] == ("ok", "Accepted")
+    assert found["3.jwt", "receipt"] == ("not checked", "NoReceipt")
+
+
+def test_a_receipt_by_itself_is_verified_by_itself(run, desk):
+    done = run("report", "verify", "2.receipt", "--vendor-keys", "jwks.json")
+    assert done.code == 0
+    assert "its document is not here" in done.out
+    (desk / "cut.receipt").write_text((desk / "2.receipt").read_text()[:-42])
+    done = run("report", "verify", "cut.receipt", "--vendor-keys", "jwks.json")
+    assert done.code == 1
+    assert "SignatureInvalid" in done.out
+
+
+def test_a_damaged_line_among_others_is_named_by_its_number(run, desk):
+    lines = [TOKENS[0], "# kept by hand", TOKENS[1][:200], TOKENS[2]]
+    (desk / "all.jwt").write_text("\n".join(lines))
+    done = run(
+        *("report", "verify", "all.jwt", "--vendor-keys", "jwks.json"),
+        *("--enrolment", "enrolment.jwt", "--output", "json"),
+    )
+    assert done.code == 1
+    assert checks(done)["all.jwt:3", "signature"] == ("FAILED", "MalformedToken")
+    assert checks(done)["all.jwt:4", "signature"] == ("ok", "Valid")
+
+
+@pytest.mark.parametrize("text", ["<html>a portal</html>", "hello", TOKENS[0][:300], "{", "\x00"])
+def test_a_file_that_holds_no_token_is_a_damaged_document(run, desk, text):
+    (desk / "bad.jwt").write_text(text)
+    done = run("report", "verify", "bad.jwt", "--vendor-keys", "jwks.json")
+    assert done.code == 1
+    assert "bad.jwt" in done.out
+    assert "MalformedToken" in done.out
+
+
+def test_an_object_without_a_token_is_nothing_to_verify(run):
+    done = run("report", "verify", "-", stdin=json.dumps({"kind": "List", "items": []}))
+    assert done.code == 3
+    assert done.err.startswith("error: NoDocument: ")
 
 
 def test_a_cut_chain_is_found_by_the_vendors_head(run, desk):

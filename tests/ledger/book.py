@@ -28,6 +28,7 @@ from tests.ledger.conftest import CYCLE, HOUR_MS, MINUTE_MS, START, TERMS, decla
 KEY = SigningKey.from_seed(hashlib.sha256(b"installation").digest())
 RULES = "sha256:" + "a" * 64
 _VENDOR = SigningKey.from_seed(hashlib.sha256(b"vendor").digest())
+VENDOR_KEYS = VendorKeys([VendorKey(_VENDOR.public, frozenset({LICENSE}))])
 _LICENSE = read_license(
     build_license(
         LicenseTerms(
@@ -45,7 +46,7 @@ _LICENSE = read_license(
         ),
         _VENDOR,
     ),
-    VendorKeys([VendorKey(_VENDOR.public, frozenset({LICENSE}))]),
+    VENDOR_KEYS,
 )
 ISSUER = Issuer(
     license=_LICENSE,

@@ -1,7 +1,7 @@
 """Signed documents as people have them: a token in a file, several, or Kubernetes objects.
 
-Read from a file or, for ``-``, from standard input: bare tokens (one a line), a Secret, ConfigMap
-or UsageReport as ``kubectl get -o yaml`` or ``-o json`` prints it, or a List of them.
+Read from a file or, for ``-``, from standard input: bare tokens (one a line), a bundle, a Secret,
+ConfigMap or UsageReport as ``kubectl get -o yaml`` or ``-o json`` prints it, or a List of them.
 """
 
 import json
@@ -16,6 +16,9 @@ import yaml
 
 from licenseusage.errors import Stalled
 from licenseusage.reports.keys import VendorKeys
+from licenseusage.reports.refused import Refused
+from licenseusage.reports.tokens import typ_of
+from licenseusage.reports.typs import BUNDLE
 
 MAX_BYTES = 16 * 2**20
 
@@ -25,8 +28,8 @@ class Document:
     """A token and where it was found.
 
     Attributes:
-        source: File name, or kind and name of the object.
-        token: As found, without surrounding white space.
+        source: File name (with the line, where it has several), or kind and name of the object.
+        token: As found, without surrounding white space. It may be damaged.
         receipt: The receipt beside it, in the status of a UsageReport.
     """
 
@@ -57,27 +60,37 @@ def read_text(path: str) -> str:
         raise Stalled("Unreadable", f"{path}: not text") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle (REPORT_FORMAT §8): the file as it is, because its line ends are signed, too."""
+
+    source: str
+    data: str
+
+
 def read_documents(path: str) -> list[Document]:
-    """Return every token that a file holds, in its order.
+    """Return every token that a file holds, in its order; a damaged one as it is.
 
     Raises:
         Stalled: ``Unreadable``; ``NoDocument``: it holds no token at all.
     """
-    text, source = read_text(path), "standard input" if path == "-" else path
-    found = [
-        Document(source, line.strip())
-        for line in text.splitlines()
-        if line.strip() and not line.lstrip().startswith("#")
-    ]
-    if not found or not all(_looks_like_token(document.token) for document in found):
-        found = [one for item in _objects(text, source) for one in _documents_in(item, source)]
-    if not found:
-        raise Stalled(
-            "NoDocument",
-            f"{source} holds no signed document: expected tokens, one a line, or an object as "
-            f"`kubectl get -o yaml` prints it.",
-        )
-    return found
+    return _documents(read_text(path), _named(path))
+
+
+def read_given(path: str) -> list[Document] | Bundle:
+    """Return what an auditor was given as a file: its tokens, or the bundle that it is.
+
+    A file that is neither tokens nor Kubernetes objects is a damaged document, to be judged.
+
+    Raises:
+        Stalled: ``Unreadable``; ``NoDocument``: it is empty, or of objects that hold no token.
+    """
+    text, source = read_text(path), _named(path)
+    if _is_bundle(text):
+        return Bundle(source, text)
+    if text.strip() and not _tokens(text, source) and not _are_objects(text):
+        return [Document(source, text.strip())]
+    return _documents(text, source)
 
 
 def read_one(path: str) -> Document:
@@ -109,6 +122,55 @@ def read_vendor_keys(path: str) -> VendorKeys:
             if isinstance(jwks, str):
                 return VendorKeys.from_jwks(jwks, source=path)
     return VendorKeys.from_jwks(text, source=path)
+
+
+def _named(path: str) -> str:
+    return "standard input" if path == "-" else path
+
+
+def _is_bundle(text: str) -> bool:
+    try:
+        return typ_of(text.split("\n", 1)[0].rstrip("\r")) == BUNDLE
+    except Refused:
+        return False
+
+
+def _tokens(text: str, source: str) -> list[Document]:
+    """Return the lines of a file of tokens, damaged ones too; none if it is another kind of file.
+
+    In an object a line that looks like a token is part of a longer one, and so indented.
+    """
+    lines = [
+        (number, line)
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    if not any(_looks_like_token(line.rstrip()) for _, line in lines):
+        return []
+    one = len(lines) == 1
+    return [
+        Document(source if one else f"{source}:{number}", line.strip()) for number, line in lines
+    ]
+
+
+def _documents(text: str, source: str) -> list[Document]:
+    found = _tokens(text, source) or [
+        one for item in _objects(text, source) for one in _documents_in(item, source)
+    ]
+    if not found:
+        raise Stalled(
+            "NoDocument",
+            f"{source} holds no signed document: expected tokens, one a line, or an object as "
+            f"`kubectl get -o yaml` prints it.",
+        )
+    return found
+
+
+def _are_objects(text: str) -> bool:
+    try:
+        return any(isinstance(one, dict) for one in yaml.safe_load_all(text))
+    except yaml.YAMLError:
+        return False
 
 
 def _looks_like_token(text: str) -> bool:

@@ -13,14 +13,16 @@ from licenseusage.cli.exits import NOT_OK, UNDETERMINED
 from licenseusage.cli.output import Output, OutputOption, print_fields, print_json, print_table
 from licenseusage.cli.times import show_time
 from licenseusage.clock import clock_from
+from licenseusage.errors import Stalled
 from licenseusage.ledger.checking import Finding, Level, check_ledger
 from licenseusage.ledger.copying import Progress, nothing_to_tell
+from licenseusage.ledger.enrolled import key_statements
 from licenseusage.ledger.merging import merge_ledgers
 from licenseusage.ledger.snapshot import Identity, Restored
 from licenseusage.ledger.snapshot import backup as back_up
 from licenseusage.ledger.snapshot import restore as put_back
 
-app = typer.Typer(help="Check, back up, restore and merge ledgers.", no_args_is_help=True)
+app = typer.Typer(help="Check, back up, restore, merge and read ledgers.", no_args_is_help=True)
 
 LedgerFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="The ledger, such as /var/lib/…/ledger.sqlite.")
@@ -170,6 +172,29 @@ def merge(
             *(("left out", why) for why in done.skipped),
         ]
     )
+
+
+@app.command()
+def enrolment(file: LedgerFile) -> None:
+    """Print the installation's key statements, one a line: what `report verify --enrolment` takes.
+
+    They are what the vendor was sent, public keys only; the private key is not read. Also while the
+    operator works, and of a backup.
+
+    Exit code 0: printed. 3: there are none (nothing was enrolled yet), or it could not be read.
+
+    Example:
+        kubectl -n licenseusage-system exec deploy/licenseusage-operator --
+            licenseusage ledger enrolment /var/lib/licenseusage/ledger.sqlite > enrolment.jwt
+    """
+    statements = key_statements(file)
+    if not statements:
+        raise Stalled(
+            "NotEnrolled",
+            f"{file} holds no enrolment: one is made when the first licence is valid.",
+        )
+    for token in statements:
+        typer.echo(token)
 
 
 def _what_next(done: Restored) -> Iterator[str]:

@@ -19,8 +19,10 @@ from licenseusage.errors import UsageError
 from licenseusage.reports.licence import (
     License,
     LicenseTerms,
+    Subscription,
     build_license,
     check_for_operator,
+    read_license,
     verify_license,
 )
 from licenseusage.reports.refused import Refused
@@ -190,6 +192,12 @@ def verify(
     installation: Annotated[
         str | None, typer.Option(help="The installation id that it must allow.")
     ] = None,
+    renews: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="The licence until now: of one subscription, the cycles stay."
+        ),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Verify a licence: signature, dates, terms, and whether this operator can meter its cycles.
@@ -203,7 +211,15 @@ def verify(
     token = read_one(file).token
     now_s = clock_from(os.environ).now_ms() // 1000
     try:
-        found = verify_license(token, keys, now_s=now_s, product=product, installation=installation)
+        before = read_license(read_one(renews).token, keys) if renews else None
+        found = verify_license(
+            token,
+            keys,
+            now_s=now_s,
+            product=product,
+            installation=installation,
+            previous=Subscription(before.subscription, before.cycle) if before else None,
+        )
         check_for_operator(found)
     except UsageError as error:
         if output is Output.JSON:

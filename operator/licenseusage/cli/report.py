@@ -6,18 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from licenseusage.cli.documents import Document, read_documents, read_vendor_keys
+from licenseusage.cli.documents import (
+    Bundle,
+    Document,
+    read_documents,
+    read_given,
+    read_one,
+    read_vendor_keys,
+)
 from licenseusage.cli.exits import NOT_OK, UNDETERMINED
+from licenseusage.cli.findings import Answer, Finding, answer, not_checked
 from licenseusage.cli.output import Output, OutputOption, print_fields, print_json, print_table
 from licenseusage.cli.times import show_time
-from licenseusage.cli.verification import (
-    Answer,
-    Evidence,
-    Finding,
-    answer,
-    not_checked,
-    verify_documents,
-)
+from licenseusage.cli.verification import Evidence, verify_documents
 from licenseusage.clock import clock_from
 from licenseusage.reports.content import Content
 from licenseusage.reports.report import Report, read_report
@@ -64,8 +65,13 @@ def show(
 def verify(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE...", help="Tokens or UsageReports (YAML, JSON); - is stdin."),
+        typer.Argument(
+            metavar="FILE...",
+            help="Reports, receipts, key statements, bundles, or UsageReports (YAML, JSON); - is "
+            "stdin.",
+        ),
     ],
+    *,
     vendor_keys: Annotated[
         str | None,
         typer.Option(
@@ -80,9 +86,11 @@ def verify(
         ),
     ] = None,
     enrolment: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            metavar="FILE", help="The installation's enrolment, then its successions, one a line."
+            metavar="FILE",
+            help="The installation's key statements, as `ledger enrolment` prints them. "
+            "Repeatable.",
         ),
     ] = None,
     license_file: Annotated[
@@ -91,6 +99,12 @@ def verify(
             "--license", metavar="FILE", help="Licence in force. [default: the enrolment's]"
         ),
     ] = None,
+    complete: Annotated[
+        bool,
+        typer.Option(
+            "--complete", help="A report that is missing is a fault: from the first one on."
+        ),
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Verify reports: their signatures, contents and chain, and the vendor's receipts.
@@ -99,29 +113,45 @@ def verify(
     signed by the vendor and needs --vendor-keys; it vouches for the very bytes of its report. What
     cannot be checked with what was given is said, not passed over.
 
+    Two different reports at one position are a fault (ReportConflict). A report that is missing is
+    said; with --complete it is a fault, too.
+
     Exit code 0: every signature was checked and nothing is wrong. 1: something is not as it should
-    be, or the vendor rejected it. 3: the signature of a report was not checked, or a file could not
-    be read.
+    be, or the vendor rejected it; the class of REPORT_FORMAT section 12 is named. 3: a signature
+    was not checked, or a file could not be read.
 
     Examples:
+        kubectl -n licenseusage-system exec deploy/licenseusage-operator --
+            licenseusage ledger enrolment /var/lib/licenseusage/ledger.sqlite > enrolment.jwt
+
         kubectl get usagereport NAME -o yaml | licenseusage report verify - --vendor-keys jwks.json
             --enrolment enrolment.jwt
 
-        licenseusage report verify report.jwt --receipt receipt.jwt --vendor-keys jwks.json
-            --enrolment enrolment.jwt
+        licenseusage report verify reports/*.jwt --receipt receipts.jwt --vendor-keys jwks.json
+            --enrolment enrolment.jwt --complete
     """
-    documents = [document for file in files for document in read_documents(file)]
+    given: list[Document | Bundle] = []
+    for file in files:
+        found_there = read_given(file)
+        given += [found_there] if isinstance(found_there, Bundle) else found_there
     evidence = Evidence(
         vendor_keys=read_vendor_keys(vendor_keys) if vendor_keys else None,
-        receipts=tuple(one.token for path in receipt or () for one in read_documents(str(path))),
-        key_statements=tuple(one.token for one in read_documents(enrolment)) if enrolment else (),
-        license=read_documents(license_file)[0].token if license_file else None,
+        receipts=tuple(one for path in receipt or () for one in _all(str(path))),
+        key_statements=tuple(one for path in enrolment or () for one in _all(path)),
+        license=read_one(license_file) if license_file else None,
         now_s=clock_from(os.environ).now_ms() // 1000,
+        complete=complete,
     )
-    found = verify_documents(documents, evidence)
+    found = verify_documents(given, evidence)
     _print(found, output)
     if answer(found) is not Answer.OK:
         raise typer.Exit(NOT_OK if answer(found) is Answer.NOT_OK else UNDETERMINED)
+
+
+def _all(path: str) -> list[Document]:
+    """Return every document of a file, of a damaged one the damaged one."""
+    found = read_given(path)
+    return read_documents(path) if isinstance(found, Bundle) else found
 
 
 def _print(found: list[Finding], output: Output) -> None:
@@ -137,6 +167,7 @@ def _print(found: list[Finding], output: Output) -> None:
                         "result": finding.level.value,
                         "reason": finding.reason,
                         "message": finding.message,
+                        "findings": list(finding.findings),
                     }
                     for finding in found
                 ],

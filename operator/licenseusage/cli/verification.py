@@ -1,199 +1,161 @@
-"""Verifying reports with whatever evidence is at hand, and saying what could not be checked."""
+"""Verifying documents with whatever evidence is at hand, and saying what could not be checked."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from licenseusage.cli.documents import Document
-from licenseusage.cli.times import show_time
-from licenseusage.errors import UsageError
-from licenseusage.reports.chain import verify_chain
-from licenseusage.reports.keychain import verify_keys
-from licenseusage.reports.keys import InstallationKeys, VendorKeys
-from licenseusage.reports.licence import LicenseTerms, read_license
-from licenseusage.reports.names import Link
-from licenseusage.reports.receipt import Receipt, Sent, Verdict, verify_receipt
-from licenseusage.reports.refused import need
-from licenseusage.reports.report import authenticate_report, check_content
-from licenseusage.reports.tokens import decode
-from licenseusage.reports.typs import REPORT
+from licenseusage.cli.acknowledged import Acknowledged, acknowledged
+from licenseusage.cli.documents import Bundle, Document
+from licenseusage.cli.findings import BUNDLE, SIGNATURE, Finding, Level, bad
+from licenseusage.cli.trust import Trust, trusted
+from licenseusage.cli.wholeness import Held, whole
+from licenseusage.reports.bundle import Lines, read_lines, verify_manifest
+from licenseusage.reports.content import Content
+from licenseusage.reports.keys import VendorKeys
+from licenseusage.reports.receipt import Sent
+from licenseusage.reports.refused import Refused, need
+from licenseusage.reports.report import Envelope, authenticate_report, check_content
+from licenseusage.reports.tokens import typ_of
+from licenseusage.reports.typs import ENROLMENT, RECEIPT, REPORT, SUCCESSION
 
-SIGNATURE = "signature"
-"""The check of who signed a report, and of what it says."""
-
-
-class Level(StrEnum):
-    """Outcome of one check; ``NOT_CHECKED``: the evidence for it was not given."""
-
-    GOOD = "ok"
-    BAD = "FAILED"
-    NOT_CHECKED = "not checked"
+_NEEDS_ENROLMENT = "needs --enrolment (and --vendor-keys)"
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What reports are verified against.
+    """What documents are verified against.
 
     Attributes:
         vendor_keys: The pinned keys; None: not given.
-        receipts: Receipts given apart from their reports, as tokens.
-        key_statements: Enrolment, then successions, as tokens; empty: not given.
-        license: The licence in force, as a token; None: the enrolment's.
+        receipts: Given as the receipts of these documents, and of no others.
+        key_statements: Enrolments and successions.
+        license: The licence in force; None: the enrolment's.
         now_s: The time, seconds since 1970 UTC.
+        complete: Whether every report must be there, up to the newest one that is known.
     """
 
     vendor_keys: VendorKeys | None
-    receipts: tuple[str, ...]
-    key_statements: tuple[str, ...]
-    license: str | None
+    receipts: tuple[Document, ...]
+    key_statements: tuple[Document, ...]
+    license: Document | None
     now_s: int
+    complete: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check of one document."""
+@dataclass(slots=True)
+class _Given:
+    """Documents by what they say they are; what says nothing readable is judged as a report."""
 
-    source: str
-    check: str
-    level: Level
-    reason: str
-    message: str
+    reports: list[Document] = field(default_factory=list)
+    statements: list[Document] = field(default_factory=list)
+    receipts: list[Document] = field(default_factory=list)
+    bundles: list[tuple[str, Lines]] = field(default_factory=list)
 
+    def add(self, documents: Iterable[Document]) -> None:
+        kinds = {
+            ENROLMENT: self.statements,
+            SUCCESSION: self.statements,
+            RECEIPT: self.receipts,
+        }
+        for one in documents:
+            kinds.get(_typ(one.token), self.reports).append(one)
 
-class Answer(StrEnum):
-    """What all checks together come to.
+    def unpack(self, bundle: Bundle) -> None:
+        """Take the documents of a bundle.
 
-    ``UNDETERMINED``: nothing is wrong, but the signature of a report was not checked. A receipt
-    tells that the vendor has these bytes; who signed them it does not tell.
-    """
-
-    OK = "OK"
-    NOT_OK = "NOT OK"
-    UNDETERMINED = "NOT DETERMINED"
-
-
-def answer(found: Sequence[Finding]) -> Answer:
-    """Return what the checks come to: OK only if the signature of every report was checked."""
-    if any(one.level is Level.BAD for one in found):
-        return Answer.NOT_OK
-    signatures = [one for one in found if one.check == SIGNATURE]
-    checked = bool(signatures) and all(one.level is Level.GOOD for one in signatures)
-    return Answer.OK if checked else Answer.UNDETERMINED
+        Raises:
+            Refused: It was cut or edited: nothing of it is taken.
+        """
+        lines = read_lines(bundle.data)
+        self.bundles.append((bundle.source, lines))
+        tokens = enumerate((*lines.key_statements, *lines.reports), 2)
+        self.add(Document(f"{bundle.source}:{number}", token) for number, token in tokens)
 
 
-def not_checked(found: Sequence[Finding]) -> str:
-    """Return what was not checked, in words; empty if everything was."""
-    documents: dict[str, list[str]] = {}
-    for one in found:
-        if one.level is Level.NOT_CHECKED:
-            documents.setdefault(one.check, []).append(one.source)
-    said = [
-        ", ".join(sources) if check == "chain" else f"{check} of {_several(sources)}"
-        for check, sources in documents.items()
-    ]
-    return f"not checked: {', '.join(said)}" if said else ""
-
-
-def _several(sources: Sequence[str]) -> str:
-    return sources[0] if len(sources) == 1 else f"{len(sources)} documents"
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """An installation's keys, verified, and the licence in force."""
-
-    keys: InstallationKeys
-    license: LicenseTerms
-
-
-def verify_documents(documents: Sequence[Document], evidence: Evidence) -> list[Finding]:
-    """Verify every report by itself, then each chain; never stops at the first fault."""
-    found: list[Finding] = []
-    installation, about_keys = _installation(evidence)
+def verify_documents(files: Iterable[Document | Bundle], evidence: Evidence) -> list[Finding]:
+    """Verify each document by itself, then each chain; never stops at the first fault."""
+    given, found = _Given(), []
+    for one in files:
+        if isinstance(one, Document):
+            given.add([one])
+            continue
+        try:
+            given.unpack(one)
+        except Refused as refusal:
+            found.append(bad(one.source, BUNDLE, refusal))
+    statements = [*evidence.key_statements, *given.statements]
+    trust, about_keys = trusted(statements, evidence.license, evidence.vendor_keys, evidence.now_s)
     found += about_keys
-    rejected: set[str] = set()
-    heads: dict[str, list[Link]] = {}
-    for document in documents:
-        found.append(_signature(document, installation, evidence))
-        about, receipt = _receipt(document, evidence)
-        found.append(about)
-        if receipt is not None:
-            if receipt.verdict is not Verdict.ACCEPTED:
-                rejected.add(receipt.subject.digest)
-            if receipt.head is not None:
-                heads.setdefault(receipt.chain_id, []).append(receipt.head)
-    if installation is not None:
-        found += _chains(documents, installation, evidence, heads, rejected)
-    return found
+    found += [_manifest(source, lines, trust) for source, lines in given.bundles]
+    answers = acknowledged(
+        [*given.reports, *statements], evidence.receipts, given.receipts, evidence.vendor_keys
+    )
+    held: list[Held] = []
+    for document in given.reports:
+        signature, seen = _report(document, trust, answers, evidence.now_s)
+        found += [signature, *answers.about(document)]
+        held += seen
+    found += answers.others([one.token for one in given.reports])
+    return found + whole(held, answers, trust, evidence.now_s, complete=evidence.complete)
 
 
-def _installation(evidence: Evidence) -> tuple[Installation | None, list[Finding]]:
-    statements = evidence.key_statements
-    if not statements:
-        return None, []
-    if evidence.vendor_keys is None:
-        message = "the enrolment's licence needs --vendor-keys"
-        return None, [Finding("enrolment", "keys", Level.NOT_CHECKED, "NoVendorKeys", message)]
+def _manifest(source: str, lines: Lines, trust: Trust) -> Finding:
+    known = trust.of(lines.manifest)
+    if known is None:
+        return Finding(source, BUNDLE, Level.NOT_CHECKED, "NoEnrolment", _NEEDS_ENROLMENT)
+    keys, license_ = known
     try:
-        # The licence inside was valid when the installation enrolled; it may have expired since.
-        _, claims = decode(statements[0])
-        at_s = claims.get("iat")
-        keys = verify_keys(
-            statements,
-            evidence.vendor_keys,
-            now_s=evidence.now_s,
-            enrolled_s=at_s if isinstance(at_s, int) else None,
-        )
-        token = evidence.license or claims.get("license")
-        license_ = read_license(token, evidence.vendor_keys)
-    except UsageError as error:
-        return None, [_bad("enrolment", "keys", error)]
-    words = f"{len(keys)} key(s) of {next(iter(keys.values())).installation}"
-    return Installation(keys, license_), [Finding("enrolment", "keys", Level.GOOD, "Valid", words)]
+        verify_manifest(lines, license_, keys)
+    except Refused as refusal:
+        return bad(source, BUNDLE, refusal)
+    count = len(lines.key_statements) + len(lines.reports)
+    return Finding(source, BUNDLE, Level.GOOD, "Valid", f"{count} document(s), as they were packed")
 
 
-def _signature(
-    document: Document, installation: Installation | None, evidence: Evidence
-) -> Finding:
-    if installation is None:
-        message = "needs --enrolment (and --vendor-keys)"
-        return Finding(document.source, SIGNATURE, Level.NOT_CHECKED, "NoEnrolment", message)
+def _report(
+    document: Document, trust: Trust, answers: Acknowledged, now_s: int
+) -> tuple[Finding, list[Held]]:
+    """Verify a report by itself; return what is known of its place, if it can be believed."""
+    source = document.source
     try:
-        envelope = authenticate_report(
-            document.token, license_=installation.license, keys=installation.keys
-        )
-        content = check_content(
-            envelope, license_=installation.license, now_s=evidence.now_s
-        ).content
-    except UsageError as error:
-        return _bad(document.source, SIGNATURE, error)
-    message = (
+        sent = _sent(document.token)
+    except Refused as refusal:
+        return _unreadable(document, trust, refusal), []
+    known = trust.of(document.token)
+    if known is None:
+        finding = Finding(source, SIGNATURE, Level.NOT_CHECKED, "NoEnrolment", _NEEDS_ENROLMENT)
+        return finding, [Held(source, document.token, sent, authentic=False)]
+    keys, license_ = known
+    try:
+        envelope = authenticate_report(document.token, license_=license_, keys=keys)
+    except Refused as refusal:
+        return bad(source, SIGNATURE, refusal), []
+    held = [Held(source, document.token, sent, authentic=True)]
+    if envelope.digest in answers.refused:
+        words = f"report {envelope.sequence}, which the vendor refused, only holds its place"
+        return Finding(source, SIGNATURE, Level.GOOD, "Valid", words), held
+    try:
+        content = check_content(envelope, license_=license_, now_s=now_s).content
+    except Refused as refusal:
+        return bad(source, SIGNATURE, refusal), held
+    return Finding(source, SIGNATURE, Level.GOOD, "Valid", _words(envelope, content)), held
+
+
+def _unreadable(document: Document, trust: Trust, refusal: Refused) -> Finding:
+    """Return the class of a report that cannot even be read: the first step that fails names it."""
+    known = trust.of(document.token)
+    if known is not None:
+        try:
+            authenticate_report(document.token, license_=known[1], keys=known[0])
+        except Refused as first:
+            refusal = first
+    return bad(document.source, SIGNATURE, refusal)
+
+
+def _words(envelope: Envelope, content: Content) -> str:
+    return (
         f"{content.kind.value} {envelope.sequence} of {envelope.namespace}/{envelope.name}, "
         f"cycle {content.cycle.index}, {content.accuracy}"
     )
-    return Finding(document.source, SIGNATURE, Level.GOOD, "Valid", message)
-
-
-def _receipt(document: Document, evidence: Evidence) -> tuple[Finding, Receipt | None]:
-    try:
-        sent = _sent(document.token)
-        token = document.receipt or _receipt_for(sent, evidence.receipts)
-        if token is None:
-            words = "none given: whether the vendor has it is not known"
-            return _unchecked(document, "NoReceipt", words), None
-        if evidence.vendor_keys is None:
-            return _unchecked(document, "NoVendorKeys", "needs --vendor-keys"), None
-        receipt = verify_receipt(token, evidence.vendor_keys, sent)
-    except UsageError as error:
-        return _bad(document.source, "receipt", error), None
-    at = show_time(receipt.received_at_s)
-    if receipt.verdict is not Verdict.ACCEPTED:
-        words = f"the vendor signed {receipt.verdict} ({receipt.error}) at {at}"
-        return Finding(document.source, "receipt", Level.BAD, str(receipt.error), words), receipt
-    notes = f"; findings: {', '.join(receipt.findings)}" if receipt.findings else ""
-    words = f"receipt verified: Accepted by {receipt.vendor} at {at}{notes}"
-    return Finding(document.source, "receipt", Level.GOOD, "Accepted", words), receipt
 
 
 def _sent(token: str) -> Sent:
@@ -203,65 +165,8 @@ def _sent(token: str) -> Sent:
     return sent
 
 
-def _receipt_for(sent: Sent, receipts: Sequence[str]) -> str | None:
-    """Return the receipt that names this report, the newest last given; None if none was given."""
-    fitting = [token for token in receipts if _subject_of(token) == sent.subject.jti]
-    need(fitting or not receipts, "ReceiptMismatch", "no receipt given is for this report")
-    return fitting[-1] if fitting else None
-
-
-def _chains(
-    documents: Sequence[Document],
-    installation: Installation,
-    evidence: Evidence,
-    heads: Mapping[str, list[Link]],
-    rejected: set[str],
-) -> list[Finding]:
-    chains: dict[str, dict[int, str]] = {}
-    for document in documents:
-        try:
-            envelope = authenticate_report(
-                document.token, license_=installation.license, keys=installation.keys
-            )
-        except UsageError:
-            continue  # said already
-        chains.setdefault(envelope.chain_id, {})[envelope.sequence] = document.token
-    found = []
-    for chain_id, held in chains.items():
-        source = f"chain {chain_id[:8]}"
-        missing = sorted(set(range(1, max(held) + 1)) - set(held))
-        if missing:
-            words = f"{len(missing)} of {max(held)} reports are not here, from {missing[0]} on"
-            found.append(Finding(source, "chain", Level.NOT_CHECKED, "Incomplete", words))
-            continue
-        try:
-            chain = verify_chain(
-                held.values(),
-                license_=installation.license,
-                keys=installation.keys,
-                now_s=evidence.now_s,
-                heads=heads.get(chain_id, ()),
-                rejected=rejected,
-            )
-        except UsageError as error:
-            found.append(_bad(source, "chain", error))
-            continue
-        notes = f"; findings: {', '.join(chain.findings)}" if chain.findings else ""
-        words = f"{len(held)} report(s) without a hole{notes}"
-        found.append(Finding(source, "chain", Level.GOOD, "Valid", words))
-    return found
-
-
-def _subject_of(token: str) -> str:
-    _header, claims = decode(token)
-    subject: Any = claims.get("subject")
-    return str(subject.get("jti")) if isinstance(subject, dict) else ""
-
-
-def _bad(source: str, check: str, error: UsageError) -> Finding:
-    message = f"{error.reason}: {error.message}"
-    return Finding(source, check, Level.BAD, error.reason, message)
-
-
-def _unchecked(document: Document, reason: str, words: str) -> Finding:
-    return Finding(document.source, "receipt", Level.NOT_CHECKED, reason, words)
+def _typ(token: str) -> str:
+    try:
+        return typ_of(token)
+    except Refused:
+        return ""

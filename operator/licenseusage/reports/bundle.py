@@ -86,7 +86,7 @@ def verify_bundle(
     lines = read_lines(data)
     if lines.key_statements:
         keys = verify_keys(lines.key_statements, vendor_keys, now_s=now_s, license_=license_)
-    _check_manifest(lines, license_, keys)
+    verify_manifest(lines, license_, keys)
     chains: dict[str, list[str]] = {}
     for token in (*held, *lines.reports):
         report = verify_report(token, license_=license_, keys=keys, now_s=now_s)
@@ -123,7 +123,12 @@ def read_lines(data: str) -> Lines:
     )
 
 
-def _check_manifest(lines: Lines, license_: LicenseTerms, keys: InstallationKeys) -> None:
+def verify_manifest(lines: Lines, license_: LicenseTerms, keys: InstallationKeys) -> None:
+    """Verify the first line: who packed the file, for whom, and that it holds what was packed.
+
+    Raises:
+        Refused: a class of layers 1-2, of identity, or ``BundleInvalid``.
+    """
     opened = open_token(lines.manifest, BUNDLE, keys)
     check_table(_TABLE, opened.claims)
     claims: Mapping[str, Any] = opened.claims

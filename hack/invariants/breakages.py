@@ -437,4 +437,28 @@ BREAKAGES = (
         "            with suppress(BaseException), 1 / 0:  # the ledger's own trouble",
         ("controller/test_defects.py",),
     ),
+    Breakage(
+        OWN_PODS,
+        "pods and Secrets are read when a poll begins to wait for a worker",
+        "sources/worker.py",
+        "        async with self._free:\n            request = await prepare()\n",
+        "        request = await prepare()\n        async with self._free:\n",
+        ("sources/test_whereabouts.py",),
+    ),
+    Breakage(
+        OWN_PODS,
+        "a poll that lasts believes in the pods that it began with",
+        "sources/whereabouts.py",
+        "self._monotonic() - self._looked_at < self._seconds",
+        "True",
+        ("sources/test_whereabouts.py",),
+    ),
+    Breakage(
+        OWN_PODS,
+        "a page is asked of the address of a pod that is gone",
+        "sources/fetch.py",
+        "        self._whereabouts.confirm(self._target)\n",
+        "",
+        ("sources/test_whereabouts.py",),
+    ),
 )

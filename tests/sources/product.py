@@ -167,8 +167,8 @@ def request(port: int, read: EffectiveSource | None = None, **more: Any) -> Poll
 
 def poll(port: int, read: EffectiveSource | None = None, **more: Any) -> PollResult:
     """Perform a poll in this process, by a clock that stands at NOW."""
-    clock = more.pop("clock", FixedClock())
-    return collect(request(port, read, **more), clock)
+    clock, look = more.pop("clock", FixedClock()), more.pop("look", None)
+    return collect(request(port, read, **more), clock, look=look)
 
 
 def at(text: str) -> str:

@@ -30,6 +30,7 @@ from licenseusage.sources.notes import Companions
 from licenseusage.sources.poll import (
     CycleRequest,
     Limits,
+    Looked,
     PollRequest,
     PollResult,
 )
@@ -105,6 +106,23 @@ class Memory:
     companions: Companions = field(default_factory=Companions)
     clock_skew_ms: int = 0
     behind: frozenset[Cycle] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What a poll is made with, as of the moment when a worker was free for it."""
+
+    request: PollRequest
+    pseudonym: PseudonymKey
+    digest: str
+
+
+class _UnreadyError(Exception):
+    """Pods, Secrets or the key are not there: no worker is asked."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
 
 
 class Collector:
@@ -188,36 +206,50 @@ class Collector:
 
     async def _poll(self, job: Job) -> None:
         memory = self.memory(job.key, job.source.name)
-        now_ms = self._clock.now_ms()
+        ready: list[_Ready] = []
+
+        async def prepare() -> PollRequest:
+            ready.append(await self._ready(job, memory))
+            return ready[0].request
+
+        async def look() -> Looked:
+            return await self._finder.look(job.key.namespace, job.source, job.selector)
+
+        try:
+            result = await self._workers.poll_in_turn(prepare, look)
+        except _UnreadyError as error:
+            if job.due or error.problem != memory.problem:
+                await self._record_failure(job, error.problem, self._clock.now_ms())
+            self._fail(job, error.problem)
+            return
+        (made,) = ready
+        cycles = made.request.cycles
+        since = {one.cycle: one.since_ms for one in cycles if one.since_ms is not None}
+        await self._record(job, result, made.pseudonym, since)
+        self._remember(job, memory, result, made.digest)
+        memory.behind = await self._behind(job, result)
+
+    async def _ready(self, job: Job, memory: Memory) -> _Ready:
+        """Read keys, pods and Secrets: when a worker is free, so that they are still as read."""
         try:
             pseudonym = await self._keys.pseudonym_key(asyncio.get_running_loop().time())
             reach = await self._finder.reach(job.key.namespace, job.source, job.selector)
         except UsageError as error:
-            problem = Problem.of(error)
-            if job.due or problem != memory.problem:
-                await self._record_failure(job, problem, now_ms)
-            self._fail(job, problem)
-            return
-        cycles = await self._requests(job, now_ms)
-        result = await self._workers.poll(
-            PollRequest(
-                source=job.source,
-                targets=reach.targets,
-                credentials=reach.credentials,
-                product=job.product,
-                pseudonym_key=pseudonym.value,
-                cycles=cycles,
-                closing=job.closing,
-                limits=self._limits,
-                subject=str(job.key),
-                clock_offset_ms=1000 * self._clock.offset_seconds,
-                before=memory.companions.last,
-            )
+            raise _UnreadyError(Problem.of(error)) from None
+        request = PollRequest(
+            source=job.source,
+            targets=reach.targets,
+            credentials=reach.credentials,
+            product=job.product,
+            pseudonym_key=pseudonym.value,
+            cycles=await self._requests(job, self._clock.now_ms()),
+            closing=job.closing,
+            limits=self._limits,
+            subject=str(job.key),
+            clock_offset_ms=1000 * self._clock.offset_seconds,
+            before=memory.companions.last,
         )
-        since = {one.cycle: one.since_ms for one in cycles if one.since_ms is not None}
-        await self._record(job, result, pseudonym, since)
-        self._remember(job, memory, result, reach.digest)
-        memory.behind = await self._behind(job, result)
+        return _Ready(request, pseudonym, reach.digest)
 
     async def _requests(self, job: Job, now_ms: int) -> tuple[CycleRequest, ...]:
         """What is wanted of each cycle.

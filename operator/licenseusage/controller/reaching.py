@@ -12,8 +12,9 @@ from licenseusage.controller.kube import SECRETS, Kube
 from licenseusage.controller.pods import ready_pods
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.controller.services import service_address
+from licenseusage.errors import Stalled, UsageError
 from licenseusage.sources.definition import BasicAuth, EffectiveSource, Pods
-from licenseusage.sources.poll import Credentials, Target, credentials
+from licenseusage.sources.poll import Credentials, Failure, Looked, Target, credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,15 @@ class Finder:
             data = await self.reader.read(SECRETS, namespace, name, _now_s())
             found = credentials(source.auth, data.values, f"Secret {namespace}/{name}")
         return Reach(targets, found, await self.digest(namespace, source))
+
+    async def look(self, namespace: str, source: EffectiveSource, selector: str) -> Looked:
+        """Find out again where an object's source is asked, for a poll under way."""
+        try:
+            reach = await self.reach(namespace, source, selector)
+        except UsageError as error:
+            stalls = isinstance(error, Stalled)
+            return Looked(failure=Failure(error.reason, error.message, stalls))
+        return Looked(reach.targets, reach.credentials)
 
     async def _places(self, namespace: str, pods: Pods, selector: str) -> tuple[Target, ...]:
         allowed = self.loopback_allowed

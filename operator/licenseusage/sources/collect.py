@@ -4,7 +4,7 @@ Nothing raises out of here for what a product does: each way to fail becomes a `
 result, beside the facts that hold in spite of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -12,11 +12,11 @@ from licenseusage.clock import Clock
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.facts import Facts, merge
 from licenseusage.metering.pseudonym import Pseudonymiser
-from licenseusage.sources import doubts, replicas
+from licenseusage.sources import doubts
 from licenseusage.sources.columns import Columns, ItemColumns
 from licenseusage.sources.creation import CreationSought
 from licenseusage.sources.deadline import Deadline
-from licenseusage.sources.definition import SECOND_MS, EffectiveSource, OnePage
+from licenseusage.sources.definition import SECOND_MS, OnePage
 from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.fetch import Session
 from licenseusage.sources.logcollect import LogCollection
@@ -25,10 +25,19 @@ from licenseusage.sources.naming import Named
 from licenseusage.sources.notes import Watch, account_to_read, moved_with
 from licenseusage.sources.pages import PageDecoder, PageReader
 from licenseusage.sources.pagination import Pager
-from licenseusage.sources.poll import CycleRequest, Failure, PollRequest, PollResult, Target
+from licenseusage.sources.poll import (
+    CycleRequest,
+    Failure,
+    Looked,
+    PollRequest,
+    PollResult,
+    Target,
+)
+from licenseusage.sources.replicas import Replicas
 from licenseusage.sources.said import NOTHING, Said
 from licenseusage.sources.tally import Tally, bad_stamp, counted
 from licenseusage.sources.timestamps import BadStampError, Reader, reader
+from licenseusage.sources.whereabouts import Whereabouts
 from licenseusage.sources.wording import placed
 
 MOST_PASSES = 3  # MEASUREMENT §0, of listings that cannot overlap
@@ -72,10 +81,21 @@ class Collection:
         memory: Memory | None = None,
         *,
         alarm: bool = False,
+        look: Callable[[], Looked] | None = None,
     ) -> None:
-        """Prepare; ``alarm`` only in the main thread of a worker process."""
+        """Prepare.
+
+        Args:
+            request: What to read.
+            clock: Ours.
+            memory: Of the lists that were read before.
+            alarm: Interrupt by SIGALRM; only in the main thread of a worker process.
+            look: Asks where the source is now; None: the request's targets stay.
+        """
         self._memory = memory or Memory()
         self._request = request
+        self._whereabouts = Whereabouts(request, look)
+        self._replicas = Replicas(self._whereabouts)
         self._source = request.source
         self._clock = clock
         self._deadline = Deadline(request.limits.poll_seconds, alarm=alarm)
@@ -86,8 +106,6 @@ class Collection:
             self._decoder.look = self._creation.take
         self._pages = self._bytes = 0
         self._asked: _Asked | None = None
-        self._target: Target | None = None  # whom a failure is about; None: no single one
-        self._failed: list[tuple[Target, PollError]] = []
 
     def perform(self) -> PollResult:
         """Read the listing (one a cycle where the request names the cycle) and make facts."""
@@ -111,50 +129,38 @@ class Collection:
             incomplete=self._named(incomplete) if incomplete else None,
             pages=self._pages,
             bytes=self._bytes,
-            target=self._target.label if self._target else "",
+            target=self._replicas.label,
             failure=self._named(error.failure) if error else None,
         )
         if self._asked is not None and self._listings:
-            result = self._counts(
-                self._asked, result, facts_stand=error is None or error.facts_stand
-            )
-            newest = self._listings[-1]
-            if newest.ended:
+            stand = error is None or error.facts_stand
+            result = self._counts(self._asked, result, facts_stand=stand)
+            if (newest := self._listings[-1]).ended:
                 self._memory.keep(self._request, newest.tally.named())
         return replace(result, seconds=self._deadline.seconds)
 
     # -- reading --
 
     def _reach(self) -> None:
-        """Read from the first pod that gives the whole list.
+        """Read from the first pod that gives the whole list, never one list from two of them.
 
-        Pages of two pods never make one list: the next pod is asked from the first page on. Where
-        none gives it, the rows of the longest reading are those that count.
+        Where none gives it, the rows of the longest reading are those that count.
         """
-        if not self._request.targets:
-            raise PollError(Reason.NO_READY_PODS, "no ready pod to ask.")
         readings: list[_Asked] = []
-        for target in self._request.targets:
-            self._target = target
+        for target in self._replicas:
             try:
                 with self._open(target) as session:
                     readings.append(self._begin(session))
                     self._read_all(readings[-1])
             except PollError as error:
                 self._asked = max(readings, key=lambda one: one.rows, default=None)
-                if not replicas.of_one_pod(error):
-                    raise replicas.after(error, self._failed) from None
-                self._failed.append((target, error))
+                self._replicas.failed(error)
             else:
                 return
-        if len(self._failed) == 1:
-            raise self._failed[0][1]
-        self._target = None
-        raise replicas.none_answered(self._failed)
 
     def _begin(self, session: Session) -> _Asked:
         newest = next(one.cycle for one in reversed(self._request.cycles) if not one.coming)
-        watch = Watch(self._source, self._request.credentials, newest)
+        watch = Watch(self._source, self._whereabouts.credentials, newest)
         self._asked = _Asked(session, watch)
         return self._asked
 
@@ -167,14 +173,11 @@ class Collection:
 
     def _open(self, target: Target) -> Session:
         limits = self._request.limits
-        others = len(self._failed) + 1 < len(self._request.targets)
-        silence = replicas.silence_seconds(
-            limits.request_seconds, self._deadline.left, others=others
-        )
+        silence = self._replicas.silence_seconds(limits.request_seconds, self._deadline.left)
         return Session(
             target,
             self._source,
-            self._request.credentials,
+            self._whereabouts,
             replace(limits, request_seconds=silence),
             self._clock,
             self._deadline,
@@ -340,11 +343,7 @@ class Collection:
         if source.http.names("cycle"):
             return None
         if newest.listed == 0:
-            return _not_complete(
-                Reason.EMPTY_LISTING,
-                "the product lists nobody at all, as it does for an account that may not list "
-                f"users. That proves nothing; check the rights of {_account(source)}.",
-            )
+            return doubts.nobody_listed(source)
         if newest.plausible.stamped <= 0 and newest.included:
             return doubts.nobody_stamped(source, newest)
         return None
@@ -353,7 +352,7 @@ class Collection:
         """Return what is worth saying of the last list read, be it complete or not."""
         newest = self._listings[-1]
         found = [
-            replicas.note(self._failed, self._target),
+            self._replicas.note(),
             doubts.coarse(self._source, newest.tally.plausible.steps),
         ]
         if complete:
@@ -421,23 +420,24 @@ class Collection:
 
     def _named(self, failure: Failure) -> Failure:
         """Put the source and the pod before a message."""
-        pod = f", {self._target.label}" if self._target and self._target.label else ""
+        pod = f", {label}" if (label := self._replicas.label) else ""
         message = placed(failure.message, self._source)
         return replace(failure, message=f"Source {self._source.name}{pod}: {message}")
 
 
 def collect(
-    request: PollRequest, clock: Clock, memory: Memory | None = None, *, alarm: bool = False
+    request: PollRequest,
+    clock: Clock,
+    memory: Memory | None = None,
+    *,
+    alarm: bool = False,
+    look: Callable[[], Looked] | None = None,
 ) -> PollResult:
     """Perform one poll in this process; see ``Collection`` and ``LogCollection``."""
     if request.source.reads_log:
-        return LogCollection(request, clock).perform()
-    return Collection(request, clock, memory, alarm=alarm).perform()
+        return LogCollection(request, clock, look).perform()
+    return Collection(request, clock, memory, alarm=alarm, look=look).perform()
 
 
 def _not_complete(reason: Reason, message: str) -> Failure:
     return Failure(str(reason), message)
-
-
-def _account(source: EffectiveSource) -> str:
-    return "the account in its Secret" if source.auth else "anonymous requests"

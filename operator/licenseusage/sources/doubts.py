@@ -142,6 +142,16 @@ def coarse(source: EffectiveSource, steps: Steps) -> str | None:
     )
 
 
+def nobody_listed(source: EffectiveSource) -> Failure:
+    """The list is empty: as for an account that may not see it."""
+    account = "the account in its Secret" if source.auth else "anonymous requests"
+    return _doubt(
+        Reason.EMPTY_LISTING,
+        "the product lists nobody at all, as it does for an account that may not list users. That "
+        f"proves nothing; check the rights of {account}.",
+    )
+
+
 def nobody_stamped(source: EffectiveSource, tally: Tally) -> Failure:
     """Nobody has a last activity: it is not known whether that is how it is."""
     return _doubt(Reason.NOBODY_STAMPED, _nobody(source, tally))

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     UNREACHABLE = "Unreachable"
     CONNECTION_LOST = "ConnectionLost"
     NOT_HTTP = "NotHTTP"
+    POD_GONE = "PodGone"
     CA_INVALID = "CAInvalid"
     CERTIFICATE_INVALID = "CertificateInvalid"
     TLS_FAILED = "TLSFailed"
@@ -95,7 +96,7 @@ class PollError(Exception):
     """
 
     def __init__(
-        self, reason: Reason, message: str, *, stalls: bool = False, facts_stand: bool = True
+        self, reason: str, message: str, *, stalls: bool = False, facts_stand: bool = True
     ) -> None:
         """Keep the failure; ``stalls`` where only a person can mend it."""
         super().__init__(message)

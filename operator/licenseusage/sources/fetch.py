@@ -20,6 +20,7 @@ from licenseusage.sources.poll import Credentials, Limits, Target
 from licenseusage.sources.said import NOTHING, in_headers
 from licenseusage.sources.status import refuse_status
 from licenseusage.sources.trouble import cannot_connect, cannot_read, size_of
+from licenseusage.sources.whereabouts import Whereabouts
 from licenseusage.sources.wire import Wire, content
 
 CONNECT_SECONDS = 5.0
@@ -42,7 +43,7 @@ class Session:
         self,
         target: Target,
         source: EffectiveSource,
-        credentials: Credentials | None,
+        whereabouts: Whereabouts,
         limits: Limits,
         clock: Clock,
         deadline: Deadline,
@@ -54,7 +55,7 @@ class Session:
         Args:
             target: Whom to ask.
             source: What to ask for.
-            credentials: None: none are sent.
+            whereabouts: Says whether the target is still there, and what is sent.
             limits: Of one request, and of the whole poll.
             clock: Ours.
             deadline: The poll's.
@@ -70,7 +71,8 @@ class Session:
         self.said = NOTHING
         self.started_ms: int | None = None
         self.ended_ms = 0
-        self._headers = _headers(source, credentials, target)
+        self._whereabouts = whereabouts
+        self._headers = _headers(source, whereabouts.credentials, target)
         self._wire = Wire(target, trust(target))
 
     def __enter__(self) -> "Session":
@@ -133,10 +135,15 @@ class Session:
             return self._send(query, cycle, wait)
 
     def _connect(self, wait: float) -> bool:
+        """Have a connection; True if it was there, so that the pod may be leaving it."""
+        if self._wire.is_open:
+            return True
+        self._whereabouts.confirm(self._target)
         try:
-            return self._wire.connect(min(wait, CONNECT_SECONDS))
+            self._wire.open(min(wait, CONNECT_SECONDS))
         except (OSError, ValueError) as error:  # a ValueError is about a name
             raise cannot_connect(self._target, error) from None
+        return False
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -16,7 +16,6 @@ from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.events import Hole, LogReading, shown_until_ms
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.pseudonym import Pseudonymiser
-from licenseusage.sources import replicas
 from licenseusage.sources.clockskew import LARGEST_MS
 from licenseusage.sources.deadline import Deadline
 from licenseusage.sources.definition import SECOND_MS, EffectiveSource
@@ -27,13 +26,16 @@ from licenseusage.sources.natsconnection import NatsConnection
 from licenseusage.sources.poll import (
     CycleRequest,
     Failure,
+    Looked,
     PollRequest,
     PollResult,
     Skip,
     Target,
 )
+from licenseusage.sources.replicas import Replicas
 from licenseusage.sources.tally import counted
 from licenseusage.sources.trail import RestartError, Start, Trail, open_holes
+from licenseusage.sources.whereabouts import Whereabouts
 from licenseusage.sources.wording import placed
 
 _STOP_AFTER = 0.8
@@ -55,9 +57,13 @@ class _Pass:
 class LogCollection:
     """One poll of an event log under way."""
 
-    def __init__(self, request: PollRequest, clock: Clock) -> None:
-        """Prepare; nothing is sent yet."""
+    def __init__(
+        self, request: PollRequest, clock: Clock, look: Callable[[], Looked] | None = None
+    ) -> None:
+        """Prepare; nothing is sent yet. ``look`` as of ``Collection``."""
         self._request, self._clock = request, clock
+        self._whereabouts = Whereabouts(request, look)
+        self._replicas = Replicas(self._whereabouts)
         self._source: EffectiveSource = request.source
         self._deadline = Deadline(request.limits.poll_seconds)
         self._begun_ms = clock.now_ms()
@@ -65,8 +71,6 @@ class LogCollection:
         self._tally: EventTally | None = None
         self._passes: list[_Pass] = []
         self._session: LogSession | None = None
-        self._target: Target | None = None
-        self._failed: list[tuple[Target, PollError]] = []
         self._full = False  # a bound was reached
 
     def perform(self) -> PollResult:
@@ -91,7 +95,7 @@ class LogCollection:
             ids_stable=True,
             pages=session.batches if session else 0,
             bytes=session.bytes if session else 0,
-            target=self._target.label if self._target else "",
+            target=self._replicas.label,
         )
         tally = self._tally
         if tally is not None:
@@ -99,7 +103,7 @@ class LogCollection:
             result = self._told(result, tally, error)
         if error is not None:
             result = replace(result, failure=self._named(error.failure))
-        elif note := replicas.note(self._failed, self._target):
+        elif note := self._replicas.note():
             result = replace(result, notes=(f"Source {self._source.name}: {note}", *result.notes))
         return replace(result, seconds=self._deadline.seconds)
 
@@ -115,10 +119,7 @@ class LogCollection:
         Positions are the stream's, not a pod's. What one has shown of it is kept, and the next poll
         goes on from there; only where that is nothing the next pod is asked.
         """
-        if not self._request.targets:
-            raise PollError(Reason.NO_READY_PODS, "no ready pod to ask.")
-        for target in self._request.targets:
-            self._target = target
+        for target in self._replicas:
             self._asked, self._tally, self._passes = None, None, []
             try:
                 async with self._connection(target) as connection:
@@ -128,19 +129,13 @@ class LogCollection:
                     await self._read(session)
             except PollError as error:
                 moved = any(one.moved for one in self._passes)
-                if moved or not replicas.of_one_pod(error):
-                    raise replicas.after(error, self._failed) from None
-                self._failed.append((target, error))
+                self._replicas.failed(error, stop=moved)
             else:
                 return
-        if len(self._failed) == 1:
-            raise self._failed[0][1]
-        self._target = None
-        raise replicas.none_answered(self._failed)
 
     def _connection(self, target: Target) -> NatsConnection:
-        request = self._request
-        return NatsConnection(target, self._source, request.credentials, request.limits)
+        given, limits = self._whereabouts.credentials, self._request.limits
+        return NatsConnection(target, self._source, given, limits)
 
     async def _read(self, session: LogSession) -> None:
         asked = self._asked = await session.state()
@@ -368,7 +363,7 @@ class LogCollection:
 
     def _named(self, failure: Failure) -> Failure:
         """Put the source and the pod before a message."""
-        pod = f", {self._target.label}" if self._target and self._target.label else ""
+        pod = f", {label}" if (label := self._replicas.label) else ""
         message = placed(failure.message, self._source)
         return replace(failure, message=f"Source {self._source.name}{pod}: {message}")
 

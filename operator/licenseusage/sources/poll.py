@@ -64,6 +64,8 @@ class Limits:
         request_seconds: How long a product may send nothing in the middle of a request.
         poll_seconds: How long the whole poll may take, however steadily it sends.
         worker_bytes: Address space a worker may use (``RLIMIT_AS``); 0 = not limited.
+        look_seconds: How long it is believed that a target is there; no connection is opened later
+            without looking again.
     """
 
     request_seconds: float = 60
@@ -71,6 +73,20 @@ class Limits:
     poll_bytes: int = 256 * MIB
     poll_pages: int = 10_000
     worker_bytes: int = 1024 * MIB
+    look_seconds: float = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Where a source is asked now, and with what: the answer to a poll that looks again.
+
+    Attributes:
+        failure: It could not be found out, or nothing may be asked; then there is nothing else.
+    """
+
+    targets: tuple[Target, ...] = ()
+    credentials: Credentials | None = field(default=None, repr=False)
+    failure: "Failure | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +128,7 @@ class PollRequest:
     """One poll of one source.
 
     Attributes:
-        targets: Ready pods in the order to try; the first that can be reached answers all pages.
+        targets: Ready pods in the order to try; the first that gives the whole list is the last.
         product: The vendor's product id, part of every pseudonym.
         pseudonym_key: 32 bytes held by the customer (random ones in ``source check``).
         cycles: One to three cycles (also one that has ended, near a boundary or for later evidence,

@@ -6,13 +6,15 @@ is the same as another poll. Not so a refusal of the account or of more requests
 be repeated; nor what a list itself says, since people's times in it are those of every replica.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.poll import Target
+from licenseusage.sources.whereabouts import Whereabouts
 
 _OF_ONE_POD = frozenset(
     {
+        Reason.POD_GONE,
         Reason.UNREACHABLE,
         Reason.NOT_NATS,
         Reason.JETSTREAM_UNAVAILABLE,
@@ -36,64 +38,99 @@ _OF_ONE_POD = frozenset(
 _SHOWN = 3
 
 
-def of_one_pod(error: PollError) -> bool:
-    """Whether another pod may answer what this one could not."""
-    return error.failure.reason in _OF_ONE_POD
+class Replicas:
+    """The pods of one poll, asked one after the other until one gives the whole list."""
+
+    def __init__(self, whereabouts: Whereabouts) -> None:
+        """Begin with nobody asked."""
+        self._whereabouts = whereabouts
+        self._asked: Target | None = None
+        self._failed: list[tuple[Target, PollError]] = []
+
+    def __iter__(self) -> Iterator[Target]:
+        """Yield whom to ask next.
+
+        Raises:
+            PollError: Nobody is left, or it cannot be found out who is; with what was asked.
+        """
+        while (target := self._next()) is not None:
+            self._asked = target
+            yield target
+        if len(self._failed) != 1:
+            self._asked = None
+        raise _none_answered(self._failed)
+
+    def _next(self) -> Target | None:
+        try:
+            return self._whereabouts.next()
+        except PollError as error:
+            self._asked = None
+            raise _after(error, self._failed) from None
+
+    @property
+    def label(self) -> str:
+        """What messages call the pod that a failure or result is about; "": no single one."""
+        return self._asked.label if self._asked else ""
+
+    def failed(self, error: PollError, *, stop: bool = False) -> None:
+        """Note why the pod asked last has failed.
+
+        Args:
+            error: What it did.
+            stop: Nobody else is to be asked, whatever it was.
+
+        Raises:
+            PollError: Nobody else is asked after this.
+        """
+        if stop or error.failure.reason not in _OF_ONE_POD or self._asked is None:
+            raise _after(error, self._failed) from None
+        self._failed.append((self._asked, error))
+
+    def silence_seconds(self, declared: float, left: float) -> float:
+        """Return how long the pod asked last may send nothing.
+
+        Args:
+            declared: What one request may take of it.
+            left: Of the poll's time; half of it is kept for pods that are asked after this one.
+        """
+        return min(declared, left / 2) if self._whereabouts.others else declared
+
+    def note(self) -> str | None:
+        """Return what is said of pods that were asked in vain before one answered; None: nothing.
+
+        Another address of the same endpoint is no other pod.
+        """
+        if not self._failed or self.label in ("", self._failed[0][0].label):
+            return None
+        whose = "its log" if len(self._failed) == 1 else "their logs"
+        return f"{_those(self._failed)} did not answer as it should; {self.label} did. See {whose}."
 
 
-def silence_seconds(declared: float, left: float, *, others: bool) -> float:
-    """Return how long a pod may send nothing.
-
-    Args:
-        declared: What one request may take of it.
-        left: Of the poll's time.
-        others: There are pods to ask after this one, for which half of the time is kept.
-    """
-    return min(declared, left / 2) if others else declared
-
-
-def none_answered(failed: Sequence[tuple[Target, PollError]]) -> PollError:
-    """Return the failure of a poll that no pod has answered.
-
-    Args:
-        failed: The pods in the order asked, at least two, and why each did not answer.
-    """
+def _none_answered(failed: Sequence[tuple[Target, PollError]]) -> PollError:
+    """Return the failure of a poll that no pod has answered."""
+    if not failed:
+        return PollError(Reason.NO_READY_PODS, "no ready pod to ask.")
     last, error = failed[-1]
-    reason = Reason(error.failure.reason)
+    if len(failed) == 1:
+        return error
+    name = f", {last.label}" if last.label else ""
     return PollError(
-        reason,
-        f"none of {len(failed)} ready pods answered as it should; the last{_named(last)}: {error}",
+        error.failure.reason,
+        f"none of {len(failed)} ready pods answered as it should; the last{name}: {error}",
         stalls=all(one.failure.stalls for _, one in failed),
     )
 
 
-def after(error: PollError, failed: Sequence[tuple[Target, PollError]]) -> PollError:
+def _after(error: PollError, failed: Sequence[tuple[Target, PollError]]) -> PollError:
     """Return a failure that stopped the poll, with what was asked before it."""
     if not failed:
         return error
-    failure = error.failure
+    failure, stand = error.failure, error.facts_stand
     text = f"{failure.message} Before it {_those(failed)} did not answer as it should."
-    return PollError(
-        Reason(failure.reason), text, stalls=failure.stalls, facts_stand=error.facts_stand
-    )
-
-
-def note(failed: Sequence[tuple[Target, PollError]], answered: Target | None) -> str | None:
-    """Return what is said of pods that were asked in vain before one answered; None: nothing.
-
-    Another address of the same endpoint is no other pod.
-    """
-    if not failed or answered is None or answered.label == failed[0][0].label:
-        return None
-    whose = "its log" if len(failed) == 1 else "their logs"
-    return f"{_those(failed)} did not answer as it should; {answered.label} did. See {whose}."
+    return PollError(failure.reason, text, stalls=failure.stalls, facts_stand=stand)
 
 
 def _those(failed: Sequence[tuple[Target, PollError]]) -> str:
     shown = [f"{pod.label} ({error.failure.reason})" for pod, error in failed[:_SHOWN]]
     more = len(failed) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
-
-
-def _named(pod: Target) -> str:
-    return f", {pod.label}" if pod.label else ""

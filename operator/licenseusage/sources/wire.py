@@ -35,11 +35,13 @@ class Wire:
         self._target, self._trust = target, trust
         self._connection: HTTPConnection | None = None
 
-    def connect(self, seconds: float) -> bool:
-        """Open the connection unless it is open; True if it was, so the pod may be leaving it."""
-        if self._connection is not None and not _is_readable(self._connection):
-            self._connection.sock.settimeout(seconds)
-            return True
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, which the pod may be leaving all the same."""
+        return self._connection is not None and not _is_readable(self._connection)
+
+    def open(self, seconds: float) -> None:
+        """Open a connection; one that is there is closed."""
         self.close()
         target = self._target
         plain = socket.create_connection((target.host, target.port), timeout=seconds)
@@ -55,7 +57,6 @@ class Wire:
         self._connection = HTTPConnection(target.host, target.port)
         self._connection.auto_open = 0  # it would open without TLS
         self._connection.sock = opened
-        return False
 
     def send(
         self,

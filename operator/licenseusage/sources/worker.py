@@ -8,18 +8,26 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 from licenseusage.clock import Clock, SystemClock
 from licenseusage.sources.failures import Reason
-from licenseusage.sources.frames import LENGTH_BYTES, framed, result_of
+from licenseusage.sources.frames import LENGTH_BYTES, LOOK, framed, result_of
 from licenseusage.sources.memory import ListKey
-from licenseusage.sources.poll import MIB, Failure, PollRequest, PollResult
+from licenseusage.sources.poll import MIB, Failure, Looked, PollRequest, PollResult
 
 GRACE_SECONDS = 10.0
 """What a worker gets beyond the poll's own limit, to make facts and say why it stopped."""
+
+_LOOK_SECONDS = 5.0
+
+Look: TypeAlias = Callable[[], Awaitable[Looked]]
+"""Finds out where a source is asked now; never raises for what the cluster says."""
+
+Prepare: TypeAlias = Callable[[], Awaitable[PollRequest]]
 
 _ENVIRONMENT = (
     "PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR",
@@ -66,12 +74,27 @@ class Workers:
         """Process ids of the workers that run."""
         return [process.pid for process in self._all if process.returncode is None]
 
-    async def poll(self, request: PollRequest) -> PollResult:
+    async def poll(self, request: PollRequest, look: Look | None = None) -> PollResult:
         """Perform one poll; never raises for what the product or a worker does."""
+
+        async def prepared() -> PollRequest:
+            return request
+
+        return await self.poll_in_turn(prepared, look)
+
+    async def poll_in_turn(self, prepare: Prepare, look: Look | None = None) -> PollResult:
+        """Perform one poll, which is prepared when a worker is free for it.
+
+        Args:
+            prepare: Makes the request. What it knows of pods and Secrets is as old as the poll, and
+                not as its turn; what it raises ends the poll.
+            look: Tells where the source is now, for a poll that lasts; None: the targets stay.
+        """
         async with self._free:
+            request = await prepare()
             started_ms = self._clock.now_ms()
             try:
-                made = await self._tried(request)
+                made = await self._tried(request, look)
             except OSError as error:
                 made = Failure(
                     str(Reason.WORKER_FAILED),
@@ -83,22 +106,24 @@ class Workers:
                 return PollResult(started_ms=started_ms, ended_ms=ended_ms, failure=made)
             return made
 
-    async def _tried(self, request: PollRequest) -> PollResult | Failure:
+    async def _tried(self, request: PollRequest, look: Look | None) -> PollResult | Failure:
         """Ask a worker; another one if one that was idle turns out to be dead."""
         while (idle := self._take(ListKey.of(request))) is not None:
-            made = await self._served(idle, request)
+            made = await self._served(idle, request, look)
             if made is not None:
                 return made
         process = await self._started()
-        made = await self._served(process, request)
+        made = await self._served(process, request, look)
         return made if made is not None else self._died(request, process.returncode)
 
-    async def _served(self, process: Process, request: PollRequest) -> PollResult | Failure | None:
+    async def _served(
+        self, process: Process, request: PollRequest, look: Look | None
+    ) -> PollResult | Failure | None:
         """Return what one worker makes of a request; None if it died of it, or was dead."""
         seconds = request.limits.poll_seconds + GRACE_SECONDS
         try:
             async with asyncio.timeout(seconds):
-                result = await self._asked(process, request)
+                result = await self._asked(process, request, look)
         except TimeoutError:
             await self._end(process)
             return Failure(
@@ -144,12 +169,14 @@ class Workers:
         self._all.add(process)
         return process
 
-    async def _asked(self, process: Process, request: PollRequest) -> PollResult:
+    async def _asked(self, process: Process, request: PollRequest, look: Look | None) -> PollResult:
         assert process.stdin is not None  # noqa: S101
         assert process.stdout is not None  # noqa: S101
         process.stdin.write(framed(request))
         await process.stdin.drain()
-        length = await process.stdout.readexactly(LENGTH_BYTES)
+        while (length := await process.stdout.readexactly(LENGTH_BYTES)) == LOOK:
+            process.stdin.write(framed(await _looked(request, look)))
+            await process.stdin.drain()
         return result_of(await process.stdout.readexactly(int.from_bytes(length, "big")))
 
     async def _end(self, process: Process, *, by_itself: bool = False) -> None:
@@ -177,6 +204,17 @@ class Workers:
             f"{status}), most likely for lack of memory (limit {limit} MiB). Ask for smaller pages "
             "or fewer fields, or raise WORKER_BYTES and the pod's memory limit together.",
         )
+
+
+async def _looked(request: PollRequest, look: Look | None) -> Looked:
+    if look is None:
+        return Looked(request.targets, request.credentials)
+    try:
+        async with asyncio.timeout(_LOOK_SECONDS):
+            return await look()
+    except TimeoutError:
+        text = f"it was not found out within {_LOOK_SECONDS:g} s which pods are ready now."
+        return Looked(failure=Failure(str(Reason.UNREACHABLE), text))
 
 
 def _last_words(result: PollResult) -> bool:

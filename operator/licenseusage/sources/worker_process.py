@@ -12,15 +12,16 @@ import resource
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO
 
 from licenseusage.clock import SystemClock
 from licenseusage.sources.collect import collect
 from licenseusage.sources.failures import Reason
-from licenseusage.sources.frames import LENGTH_BYTES, framed, request_of
+from licenseusage.sources.frames import LENGTH_BYTES, LOOK, framed, looked_of, request_of
 from licenseusage.sources.memory import Memory
-from licenseusage.sources.poll import MIB, Failure, PollRequest, PollResult
+from licenseusage.sources.poll import MIB, Failure, Looked, PollRequest, PollResult
 
 _PR_SET_PDEATHSIG = 1
 
@@ -35,32 +36,53 @@ def main() -> None:
     gc.freeze()
     gc.disable()  # a poll makes no cycles worth a walk over a million rows
     memory = Memory()
-    while (request := _next(sys.stdin.buffer)) is not None:
-        result, alive = _performed(request, memory)
+    while (body := _next(sys.stdin.buffer)) is not None:
+        request = request_of(body)
+        result, alive = _performed(request, memory, lambda: _looked(sys.stdin.buffer, answers))
         answers.write(framed(result))
         answers.flush()
         if not alive:
             return
-        del request, result
+        del body, request, result
         gc.collect()
 
 
-def _next(requests: BinaryIO) -> PollRequest | None:
-    length = requests.read(LENGTH_BYTES)
+def _next(messages: BinaryIO) -> bytes | None:
+    """Return the next message; None: the operator has ended."""
+    length = messages.read(LENGTH_BYTES)
     if len(length) < LENGTH_BYTES:
         return None
     size = int.from_bytes(length, "big")
-    body = requests.read(size)
-    return request_of(body) if len(body) == size else None
+    body = messages.read(size)
+    return body if len(body) == size else None
 
 
-def _performed(request: PollRequest, memory: Memory) -> tuple[PollResult, bool]:
+def _looked(messages: BinaryIO, answers: BinaryIO) -> Looked:
+    """Ask the operator where the source is now.
+
+    The poll's alarm waits meanwhile: an answer that nobody has read would be the next request.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    try:
+        answers.write(LOOK)
+        answers.flush()
+        body = _next(messages)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if body is None:
+        sys.exit()
+    return looked_of(body)
+
+
+def _performed(
+    request: PollRequest, memory: Memory, look: Callable[[], Looked]
+) -> tuple[PollResult, bool]:
     """Perform one poll; False if this process should not perform another one."""
     clock = SystemClock(request.clock_offset_ms // 1000)
     started_ms = clock.now_ms()
     _limit_memory(request.limits.worker_bytes)
     try:
-        return collect(request, clock, memory, alarm=True), True
+        return collect(request, clock, memory, alarm=True, look=look), True
     except MemoryError:
         failure = Failure(
             str(Reason.WORKER_MEMORY),

@@ -1,0 +1,91 @@
+"""Whom the operator asks and sends credentials to: who lives when it is asked."""
+
+import threading
+
+import pytest
+
+from tests.controller.sample import Product, answers
+from tests.controller.stage import Operator, meter_secret, until, usage
+
+pytestmark = pytest.mark.controlplane
+
+
+@pytest.fixture(scope="module")
+def place(crds):
+    crds.create_namespace("reaching")
+    crds.apply(meter_secret("reaching"))
+    return "reaching"
+
+
+@pytest.fixture(scope="module")
+def operator(crds, place, tmp_path_factory):
+    """It has one worker, so that polls wait for each other."""
+    folder = tmp_path_factory.mktemp("operator")
+    operator = Operator(crds, place, folder, poll_workers=1).start()
+    yield operator
+    operator.stop()
+
+
+@pytest.fixture
+def product():
+    """Make products; they end with the test."""
+    made = []
+
+    def make(*users):
+        made.append(Product())
+        made[-1].users = {user: made[-1].now() - 3600 for user in users}
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def pod(crds, place):
+    def create(name, product):
+        labels, ports = {"app": name.rpartition("-")[0]}, {"http": product.port}
+        crds.create_pod(place, name, labels=labels, ports=ports)
+
+    return create
+
+
+def test_pods_are_looked_up_when_a_worker_is_free_and_not_before(
+    crds, operator, place, product, pod
+):
+    """A pod that went while its poll was waiting gets no credentials: its address may be used."""
+    busy, old, new = product("ann"), product("bob"), product("bob", "cid")
+    asked, release = threading.Event(), threading.Event()
+
+    def hold(_handler):
+        asked.set()
+        release.wait(50)
+        return False
+
+    busy.fault = hold
+    pod("busy-0", busy)
+    crds.apply(usage(place, "busy"))
+    assert asked.wait(60)
+    pod("late-0", old)
+    crds.apply(usage(place, "late"))
+    until(lambda: operator.status("late").get("conditions"))
+    crds.kubectl("delete", "pod", "late-0", "-n", place, "--grace-period=0", "--force")
+    pod("late-1", new)
+    release.set()
+    until(lambda: operator.status("late").get("activeUsers"), 60)
+    assert (operator.status("late")["activeUsers"], old.requests) == (2, 0)
+
+
+def test_one_replica_that_fails_does_not_stop_the_count_and_is_named(
+    crds, operator, place, product, pod
+):
+    failing, good = product("ann"), product("ann", "bob")
+    failing.fault = answers(503, b"starting")
+    pod("rep-0", failing)
+    pod("rep-1", good)
+    crds.apply(usage(place, "rep"))
+    until(lambda: operator.status("rep").get("activeUsers"), 60)
+    seen = operator.condition("rep", "Collected")
+    assert (seen["status"], operator.status("rep")["activeUsers"]) == ("True", 2)
+    assert "rep-0 (ServerError) did not answer as it should; rep-1 did." in seen["message"]
+    assert '"pod": "rep-1"' in operator.log.read_text()

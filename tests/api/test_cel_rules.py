@@ -336,7 +336,7 @@ TABLE: dict[str, tuple[list[Any], list[Any]]] = {
         ["next", "@odata.nextLink", "_pagination.next", "X-Total-Count", "größe"],
         ["a b", "next ", "a\tb", "a\nb"],
     ),
-    "offsetParam, limitParam and size belong": (
+    "offsetParam, limitParam, size and first belong": (
         [
             *({}, OFFSET, {"size": 5}, {"type": "None"}, {"type": "Cursor", "params": []}),
             *({"type": "None", "total": "t"}, {"type": "Cursor", "params": [], "total": "t"}),
@@ -345,6 +345,7 @@ TABLE: dict[str, tuple[list[Any], list[Any]]] = {
             {"type": "None", "size": 5},
             {"type": "Cursor", "offsetParam": "o"},
             {"type": "Cursor", "limitParam": "l"},
+            {"type": "Cursor", "first": 1},
         ],
     ),
     "params belongs to type Cursor": (

@@ -218,7 +218,7 @@ FILES = [
     [
         (
             {"http": {"path": "/people", "pagination": {"type": "None", "size": 5}}},
-            "http.pagination: offsetParam, limitParam and size belong to type Offset, not to type",
+            "http.pagination: offsetParam, limitParam, size and first belong to type Offset, not",
         ),
         ({"http": {"path": "//elsewhere/people"}}, "names another host"),
         ({"pods": {"port": 1}}, "has no pods.selector"),

@@ -54,19 +54,90 @@ def test_auto_reads_rfc3339_seconds_and_milliseconds(value, expected):
     assert (read and read.at_ms) == expected
 
 
+AS_WRITTEN = [
+    ("2026-11-01T12:00:00,5Z", NOON_MS + 500),  # ISO 8601
+    ("2026-11-01T12:00:00.123456789Z", NOON_MS + 123),  # Go
+    ("2026-11-01 12:00:00.123 +0000 UTC", NOON_MS + 123),  # Go, as text
+    ("2026-11-01 13:00:00 +0100 CET m=+0.004", NOON_MS),  # Go, of its own clock
+    ("2026-11-01T13:00:00.000+0100", NOON_MS),  # Java, and many others
+    ("2026-11-01T13:00:00+01:00[Europe/Berlin]", NOON_MS),  # Java, with its zone
+    ("2026-11-01T12:00:00Z[UTC]", NOON_MS),
+    ("2026-11-01 12:00:00 UTC", NOON_MS),  # Ruby
+    ("2026-11-01 13:00:00 +0100", NOON_MS),
+    ("2026-11-01 12:00:00+00", NOON_MS),  # PostgreSQL
+    ("2026-10-31T24:00:00Z", NOON_MS - 12 * 3_600_000),  # ISO 8601: the end of a day
+    ("20261101T120000Z", NOON_MS),  # ISO 8601 without signs
+    ("20261101120000Z", NOON_MS),  # LDAP
+    ("20261101120000.0Z", NOON_MS),  # Active Directory
+    ("20261101130000+0100", NOON_MS),
+    ("Sun, 01 Nov 2026 12:00:00 GMT", NOON_MS),  # Flask, Express
+    ("Sun, 1 Nov 2026 13:00:00 +0100", NOON_MS),  # mail
+    ("1 Nov 2026 12:00:00 UTC", NOON_MS),
+    (str(NOON_MS // 1000), NOON_MS),  # numbers as texts
+    (f"{NOON_MS // 1000}.25", NOON_MS + 250),
+    (str(NOON_MS), NOON_MS),
+    (NOON_MS * 1000 + 1, NOON_MS),  # microseconds
+    (str(NOON_MS * 1000), NOON_MS),
+    (NOON_MS * 1_000_000 + 1, NOON_MS),  # nanoseconds
+    (str(NOON_MS * 1_000_000), NOON_MS),
+    (NOON_MS * 10_000 + 116_444_736_000_000_000, NOON_MS),  # FILETIME
+    (str(NOON_MS * 10_000 + 116_444_736_000_000_000), NOON_MS),
+]
+
+
+@pytest.mark.parametrize(("value", "expected"), AS_WRITTEN)
+def test_auto_reads_what_libraries_write(value, expected):
+    assert reading().read(value) == Instant(expected)
+    found = reading().recent(["2026-10-01T12:00:00Z", value], NOON_MS - DAY_MS)
+    assert found == Recent([1], [expected])
+
+
+def test_a_time_without_minutes_is_refused_wherever_it_matters():
+    """Python reads it as the full hour, and it is some time of it."""
+    with pytest.raises(BadStampError):
+        reading().recent(["2026-11-01T12+01:00"], NOON_MS - DAY_MS)
+
+
+@pytest.mark.parametrize("value", ["2026-11-01T12:00Z", "2026-11-01T13:00+01:00"])
+def test_a_time_without_seconds_is_some_time_of_its_minute(value):
+    """Java leaves ``:00`` out; others write no seconds at all."""
+    assert reading().read(value) == Instant(NOON_MS, unsure_ms=59_999)
+    minutes = Stamp(path="x", format="Auto", naive_timezone="UTC", granularity_ms=60_000)
+    assert reader(minutes).read(value) == Instant(NOON_MS)
+
+
+@given(st.datetimes(datetime(1990, 1, 2), datetime(2262, 1, 1), timezones=st.just(UTC)))
+def test_a_number_is_read_in_the_one_unit_in_which_it_can_be_a_time(moment):
+    at_ms = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    for number in (
+        at_ms,
+        at_ms * 1000,
+        at_ms * 1_000_000,
+        at_ms * 10_000 + 116_444_736_000_000_000,
+    ):
+        if number != at_ms or at_ms >= 100_000_000_000:
+            assert reading().read(number) == Instant(at_ms)
+    assert reading().read(at_ms // 1000) == Instant(at_ms // 1000 * 1000)
+
+
 @pytest.mark.parametrize(
     "value",
     [
         "2026-11-01",
-        "20261101T120000Z",
-        "2026-11-01T12:00Z",
-        "2026-11-01T12:00+01:00",
         "2026-11-01T12Z",
+        "2026-11-01T24:00:01Z",
+        "2026-11-01T12:00:00+01:00 Europe/Berlin",
+        "2026-11-01T12:00:00[Europe/Berlin]",
+        "2026-11-01T12:00:00Z\n",
+        "20261101",
+        "202611011200",
+        "Sun, 31 Nov 2026 12:00:00 GMT",
+        "Son, 01 Nov 2026 12:00:00 GMT",
+        "01 Nov 26 12:00:00 GMT",
         "2026-13-01T12:00:00Z",
         "2026-11-01T12:00:61Z",
         "01/11/2026 12:00:00",
         "2126-11-01X12:00:00Z",
-        "Sun, 01 Nov 2026 12:00:00 GMT",
         "never",
         "17",
         True,
@@ -74,7 +145,7 @@ def test_auto_reads_rfc3339_seconds_and_milliseconds(value, expected):
         [],
         {},
         ["2026-11-01T12:00:00Z"],
-        1e18,
+        1e19,
     ],
 )
 def test_auto_refuses_what_is_no_time_at_every_way_in(value):

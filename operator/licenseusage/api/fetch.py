@@ -308,9 +308,9 @@ class Pagination(ApiModel):
         json_schema_extra=rules(
             Rule(
                 "!has(self.type) || self.type == 'Offset' || !(has(self.offsetParam) || "
-                "has(self.limitParam) || has(self.size))",
-                "offsetParam, limitParam and size belong to type Offset",
-                "'offsetParam, limitParam and size belong to type Offset, not to type ' + "
+                "has(self.limitParam) || has(self.size) || has(self.first))",
+                "offsetParam, limitParam, size and first belong to type Offset",
+                "'offsetParam, limitParam, size and first belong to type Offset, not to type ' + "
                 "self.type",
             ),
             Rule(
@@ -338,6 +338,11 @@ class Pagination(ApiModel):
     )
     size: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
         default=None, description="size is the number of items asked for per page (type Offset)."
+    )
+    first: Annotated[int, Field(ge=0, le=1)] | None = Field(
+        default=None,
+        description="first is the number of the first item, from which offsetParam counts: 0, or 1 "
+        "as in SCIM (type Offset). 0 if neither this nor the preset says.",
     )
     total: JMESPath | None = Field(
         default=None,

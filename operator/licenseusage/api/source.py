@@ -70,7 +70,7 @@ class WrittenTime(ApiModel):
 
     format: TimeFormat | None = Field(
         default=None,
-        description="format is Auto (RFC 3339, or a number of seconds or milliseconds since "
+        description="format is Auto (RFC 3339 and other spellings of libraries, or a number since "
         "1970), EpochSeconds, EpochMillis or a strptime pattern. Auto if neither this nor the "
         "preset says.",
     )

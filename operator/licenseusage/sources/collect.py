@@ -33,9 +33,10 @@ from licenseusage.sources.poll import (
     PollResult,
     Target,
 )
+from licenseusage.sources.refusals import bad_stamp
 from licenseusage.sources.replicas import Replicas
 from licenseusage.sources.said import NOTHING, Said
-from licenseusage.sources.tally import Tally, bad_stamp, counted
+from licenseusage.sources.tally import Tally, counted
 from licenseusage.sources.timestamps import BadStampError, Reader, reader
 from licenseusage.sources.whereabouts import Whereabouts
 from licenseusage.sources.wording import placed
@@ -230,6 +231,7 @@ class Collection:
                     "that the pages end, or raise POLL_PAGES of the operator.",
                 )
             listing.tally.start_page()
+            self._decoder.number = pager.pages + 1
             page = PageReader(self._decoder, partial(self._take, asked.watch, listing, pager))
             with session.get(pager.query, cycle) as content:
                 for data in content:
@@ -358,6 +360,7 @@ class Collection:
         if complete:
             rows = newest.tally.listed
             found.append(doubts.round_number(self._source, rows, newest.said))
+        found.append(doubts.spelled_twice(newest.tally.spellings.twice()))
         found.append(self._creation.note())
         return tuple(f"Source {self._source.name}: {note}" for note in found if note)
 

@@ -14,7 +14,14 @@ from typing import Any, TypeAlias
 import msgspec
 
 from licenseusage.sources.definition import Users
-from licenseusage.sources.expressions import Expression, Getter, Json, Path, expression, predicate
+from licenseusage.sources.expressions import (
+    Expression,
+    Getter,
+    Json,
+    Path,
+    expression,
+    predicate,
+)
 
 Rows: TypeAlias = Sequence[Any]
 """Instances of a struct made by ``struct_of``."""
@@ -179,7 +186,11 @@ class ItemColumns:
             return None, {}
 
     def of_rows(self, rows: Rows) -> Columns:
-        """Make columns of typed rows."""
+        """Make columns of typed rows.
+
+        Raises:
+            EvaluationError: ``exclude`` cannot be applied to a row.
+        """
         columns = Columns(self._from(rows, self._id), self._from(rows, self._stamp))
         if self._created:
             columns.created = self._from(rows, self._created)

@@ -77,16 +77,18 @@ class Offset(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag=
     """Pages by ``offset`` and ``limit``.
 
     Attributes:
-        offset_param: Query parameter of the first row's position, counted from 0.
+        offset_param: Query parameter of the first row's position.
         limit_param: Query parameter of the page size.
         size: Rows asked for per page.
         total: JMESPath to the number of rows in the whole list; None = ends at an empty page.
+        first: The position of the list's first row: 0, or 1 as in SCIM.
     """
 
     offset_param: str
     limit_param: str
     size: int
     total: str | None = None
+    first: int = 0
 
 
 class Cursor(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="Cursor"):

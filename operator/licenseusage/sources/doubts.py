@@ -7,6 +7,7 @@ being there. Pure decisions over what was read; ``collect`` asks them of every l
 
 from licenseusage.sources.definition import DAY_MS, Cursor, EffectiveSource, Offset, OnePage
 from licenseusage.sources.failures import Reason
+from licenseusage.sources.pagination import OFFSETS_FROM_1
 from licenseusage.sources.poll import Failure
 from licenseusage.sources.said import Said
 from licenseusage.sources.steps import HOUR_MS, Steps
@@ -45,6 +46,9 @@ def repeated(source: EffectiveSource, rows: int, different: int, pages: int) -> 
             f" So the total ({source.http.pagination.total}) counts rows, and {rows - different} "
             "users may be missing from them."
         )
+    match source.http.pagination:
+        case Offset(first=0) if pages > 1 and source.guarantees.order == "Unknown":
+            refuted += f" {OFFSETS_FROM_1}"
     return _doubt(
         Reason.ROWS_REPEATED,
         f"the list has {rows} rows, but only {different} different ids: each repeated row may "
@@ -177,6 +181,20 @@ def _nobody(source: EffectiveSource, tally: Tally) -> str:
         f"None of {tally.provisioned()} users has a last activity at {where}. Either nobody "
         "has used the product yet, or it does not record activity, or users.lastActive.path is "
         "wrong."
+    )
+
+
+def spelled_twice(ids: int) -> str | None:
+    """Return a hint where ids are the same but for the way in which Unicode writes a letter."""
+    if not ids:
+        return None
+    those = (
+        "1 id of those active lately is" if ids == 1 else f"{ids} ids of those active lately are"
+    )
+    return (
+        f"{those} there in two spellings: a letter with an accent is one sign in one and two in "
+        "the other, and each spelling counts as a person. If they are the same people, add NFC to "
+        "users.normalize."
     )
 
 

@@ -266,6 +266,7 @@ def _pagination(http: Http) -> model.Pagination:
                 offset_param=_given(given.offset_param, "http.pagination.offsetParam", needed),
                 limit_param=_given(given.limit_param, "http.pagination.limitParam", needed),
                 size=_given(given.size, "http.pagination.size", needed),
+                first=given.first or 0,
                 total=_path("http.pagination.total", given.total),
             )
         case "Cursor":

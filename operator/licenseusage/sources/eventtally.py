@@ -29,8 +29,8 @@ from licenseusage.sources.expressions import (
     expression,
     predicate,
 )
+from licenseusage.sources.ids import UUID, normalizer
 from licenseusage.sources.poll import Skip
-from licenseusage.sources.tally import UUID, normalizer
 
 _EXAMPLES = 3
 

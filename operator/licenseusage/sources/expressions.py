@@ -12,8 +12,8 @@ from operator import and_, not_, or_
 from typing import Any, TypeAlias, cast
 
 import jmespath
-from jmespath.exceptions import JMESPathError
-from jmespath.functions import Functions
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
+from jmespath.functions import Functions, signature
 
 Json: TypeAlias = Any
 """A value as decoded from JSON."""
@@ -59,7 +59,18 @@ class Expression:
 
 
 class EvaluationError(ValueError):
-    """An expression that cannot be applied to this answer (a function got the wrong type)."""
+    """An expression that cannot be applied to this answer (a function got the wrong type).
+
+    The text says why, in words and without a value.
+
+    Attributes:
+        expression: Which one, as written.
+    """
+
+    def __init__(self, why: str, expression: str = "") -> None:
+        """Keep both."""
+        super().__init__(why)
+        self.expression = expression
 
 
 def expression(text: str) -> Expression:
@@ -74,14 +85,19 @@ def expression(text: str) -> Expression:
         return Expression(text, path, lambda document: walk(document, path))
     paths: list[Path] = []
     simple = _condition(tree, paths)
-    return Expression(text, None, search if simple is None else _over_items(simple, paths, search))
+    return Expression(
+        text, None, search if simple is None else _over_items(text, simple, paths, search)
+    )
 
 
-def _over_items(simple: "_Condition", paths: list[Path], search: Getter) -> Getter:
+def _over_items(text: str, simple: "_Condition", paths: list[Path], search: Getter) -> Getter:
     def found(item: Json) -> Json:
         if item is None:
             return search(item)  # a list of literals is null there, as everything is
-        return simple(tuple([walk(item, path) for path in paths]))
+        try:
+            return simple(tuple([walk(item, path) for path in paths]))
+        except EvaluationError as error:
+            raise EvaluationError(str(error), text) from None
 
     return found
 
@@ -130,10 +146,17 @@ def predicate(text: str) -> Predicate:
 
     if simple is None:
         return Predicate(None, _never, lambda item: _truth(search(item)))
-    find = _over_items(simple, paths, search)
+    find = _over_items(text, simple, paths, search)
+
+    def holds_for(values: tuple[Any, ...]) -> bool:
+        try:
+            return _truth(simple(values))
+        except EvaluationError as error:
+            raise EvaluationError(str(error), text) from None
+
     return Predicate(
         tuple(paths),
-        lambda values: _truth(simple(values)),
+        holds_for,
         lambda item: _truth(find(item)),
         _over(tree, paths),
     )
@@ -155,11 +178,43 @@ def _compiled(text: str) -> tuple[dict[str, Any], Getter]:
 
     def search(document: Json) -> Json:
         try:
-            return compiled.search(document)
+            return compiled.search(document, _OPTIONS)
         except _CANNOT_APPLY as error:
-            raise EvaluationError(type(error).__name__) from None
+            raise EvaluationError(_why(error), text) from None
 
     return cast("dict[str, Any]", compiled.parsed), search
+
+
+class _Functions(Functions):
+    """JMESPath's functions, for documents of PHP as well.
+
+    PHP has one kind of array: what is a map of users on one page is a list where the keys happen to
+    be 0, 1, 2, and ``[]`` where it is empty. The values are the same.
+    """
+
+    @signature({"types": ["object", "array"]})
+    def _func_values(self, arg: Json) -> list[Json]:
+        return list(arg.values()) if isinstance(arg, dict) else arg
+
+
+_OPTIONS = jmespath.Options(custom_functions=_Functions())
+_KINDS = {
+    "array": "a list", "object": "an object", "string": "a text", "number": "a number",
+    "boolean": "true or false", "null": "nothing", "expref": "an expression",
+    "array-string": "a list of texts", "array-number": "a list of numbers",
+    "str": "a text", "int": "a number", "float": "a number", "bool": "true or false",
+    "list": "a list", "dict": "an object", "NoneType": "nothing",
+}  # fmt: skip
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, JMESPathTypeError):
+        seen = _KINDS.get(error.actual_type, error.actual_type)
+        taken = " or ".join(_KINDS.get(kind, kind) for kind in error.expected_types)
+        return f"{error.function_name}() got {seen} where it takes {taken}"
+    if isinstance(error, TypeError):
+        return "values of different kinds cannot be compared"
+    return "it cannot be computed"
 
 
 def _known_functions() -> set[str]:

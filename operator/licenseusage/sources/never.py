@@ -11,14 +11,14 @@ from datetime import datetime
 
 from licenseusage.sources.definition import DAY_MS, SECOND_MS, Stamp
 from licenseusage.sources.expressions import Json
+from licenseusage.sources.spelling import epoch_of, in_milliseconds
 
 FIRST_YEAR = 1990
 """No product that is asked recorded an activity before."""
 
 _FIRST_S = 631_152_000  # 1990-01-01T00:00:00Z
-_SECONDS_BELOW = 1e11  # Auto: a smaller number is seconds
 _TEXTS = {str, type(None)}
-_NUMBER = re.compile(r"-?\d{1,17}(?:\.\d{1,9})?", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,19}(?:\.\d{1,9})?", re.ASCII)
 _ZEROS = re.compile(r"[-+/:., TZtz]*0[-+/:., TZtz0]*", re.ASCII)
 _OLD = re.compile(r"(?:-\d{4,6}|0\d{3}|1[0-8]\d{2}|19[0-8]\d)-\d\d-\d\d(?:[Tt ].*)?", re.ASCII)
 _OLD_YEAR = re.compile(r"(?<!\d)(?:0\d{3}|1[0-8]\d{2}|19[0-8]\d)(?!\d)", re.ASCII)
@@ -61,7 +61,8 @@ class Never:
             case "EpochMillis":
                 return value < _FIRST_S * SECOND_MS
             case "Auto":
-                return value < (_FIRST_S if value < _SECONDS_BELOW else _FIRST_S * SECOND_MS)
+                at_ms = in_milliseconds(value)
+                return at_ms is not None and at_ms < _FIRST_S * SECOND_MS
         return False
 
     def _text(self, text: str) -> bool:
@@ -71,7 +72,11 @@ class Never:
             return True
         if _NUMBER.fullmatch(text):
             number = float(text)
-            return self._early(number) if self._format.startswith("Epoch") else number <= 0
+            if self._format.startswith("Epoch") or (
+                self._format == "Auto" and epoch_of(text) is not None
+            ):
+                return self._early(number)
+            return number <= 0
         if "%" not in self._format or not ("%y" in self._format or _OLD_YEAR.search(text)):
             return False
         try:
@@ -90,13 +95,14 @@ def before_creation(
     Args:
         stamps: Last activity, as shown.
         created: Creation, as shown.
-        texts_sort: Texts begin with year, month and day, and so sort as their days do.
+        texts_sort: Texts that have a sign behind the year sort as their days do.
     """
     for position, (stamp, made) in enumerate(zip(stamps, created, strict=True)):
         if not stamp or not made:
             continue
         if isinstance(stamp, str) and isinstance(made, str):
-            if not texts_sort or stamp[:10] <= made[:10]:
+            sort = texts_sort and stamp[4:5] == "-" == made[4:5]
+            if not sort or stamp[:10] <= made[:10]:
                 yield position
         elif isinstance(stamp, str) or isinstance(made, str):
             yield position

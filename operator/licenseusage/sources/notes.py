@@ -12,8 +12,8 @@ from licenseusage.metering.cycles import Cycle
 from licenseusage.sources.columns import Columns
 from licenseusage.sources.definition import BasicAuth, EffectiveSource
 from licenseusage.sources.expressions import Json, expression, predicate
+from licenseusage.sources.ids import normalizer
 from licenseusage.sources.poll import Credentials
-from licenseusage.sources.tally import normalizer
 from licenseusage.sources.timestamps import BadStampError, reader
 
 MOST_MOVED = 64

@@ -86,6 +86,7 @@ class PageDecoder:
         values: The page's values that paging needs, by name: ``total``, or cursor parameters.
         ignored: Members that do not mean for this product what they usually mean.
         look: Is shown the whole items of the first page, or of a piece of it; None: nobody is.
+        number: Of the page that is read, for messages.
     """
 
     items_columns: ItemColumns
@@ -93,9 +94,11 @@ class PageDecoder:
     values: dict[str, Expression]
     ignored: frozenset[str] = frozenset()
     look: Callable[[list[Json]], None] | None = None
+    number: int = 1
     _piece: msgspec.json.Decoder[Any] | None = None
     _page: msgspec.json.Decoder[Any] | None = None
     _names: dict[Path, str] = field(default_factory=dict)
+    _leading: Path = ()  # what http.items begins with
     _read: tuple[Path, ...] = ()  # where the list and the values stand, as far as paths lead
     _objects: tuple[Path, ...] = ()  # on the way to them
     _beside: tuple[Path, ...] = ()  # members to decode there, for what they say
@@ -126,6 +129,7 @@ class PageDecoder:
         read = [self.items, *self.values.values()]
         self._read = tuple(leading_path(one.text) for one in read if one is not None)
         self._objects = tuple(on_the_way(self._read))
+        self._leading = self._read[0] if self.items else ()
         if row is None or path is None:
             return
         self._piece = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
@@ -211,25 +215,30 @@ class PageDecoder:
             except msgspec.ValidationError:
                 pass  # as in _piece_of
             else:
-                return self._typed(page)
+                typed = self._typed(page)
+                if typed is not None:
+                    return typed
         document = msgspec.json.decode(data)
         try:
             items = self.items.search(document) if self.items else document
             values = {name: value.search(document) for name, value in self.values.items()}
         except EvaluationError as error:
-            raise _cannot_apply(error) from None
+            raise self._cannot_apply(error) from None
+        if items is None and self._is_empty_map(document):
+            items = []
         if not isinstance(items, list):
-            raise self._no_list(items)
+            raise self._no_list(items, document)
         said = in_document(document, self._objects, self._read, self.ignored)
         return self._of_items(items), PageEnd(values, said)
 
-    def _typed(self, page: Any) -> tuple[Columns, PageEnd]:  # noqa: ANN401
+    def _typed(self, page: Any) -> tuple[Columns, PageEnd] | None:  # noqa: ANN401
+        """Return what a page holds; None if there is no list where it should be."""
         if not self._names:
             return self._of_rows(page), PageEnd({})
         assert self.items is not None  # noqa: S101
         rows = _attribute(page, self._names[self.items.path or ()])
         if rows is None:
-            raise self._no_list(None)
+            return None
         values = {
             name: _attribute(page, self._names[value.path or ()])
             for name, value in self.values.items()
@@ -247,22 +256,48 @@ class PageDecoder:
         try:
             return self.items_columns.of_rows(rows)
         except EvaluationError as error:
-            raise _cannot_apply(error) from None
+            raise self._cannot_apply(error) from None
 
     def _of_items(self, items: list[Json]) -> Columns:
         try:
             return self.items_columns.of_items(items)
         except EvaluationError as error:
-            raise _cannot_apply(error) from None
+            raise self._cannot_apply(error) from None
 
-    def _no_list(self, found: Json) -> PollError:
+    def _is_empty_map(self, document: Json) -> bool:
+        """Whether ``http.items`` asks for the members of ``[]``, as PHP writes no members."""
+        more = self.items is not None and self.items.path is None
+        return more and bool(self._leading) and walk(document, self._leading) == []
+
+    def _no_list(self, found: Json, document: Json) -> PollError:
         where = f"http.items ({self.items.text})" if self.items else "the answer itself"
+        ends = f"; {_last_found(document, self._leading)}" if found is None and self.items else ""
         return PollError(
             Reason.ITEMS_NOT_A_LIST,
-            f"{where} gives {kind_of(found)} instead of a list. Check http.items against the "
-            "product's answer; an error message sent with status 200 looks like this as well.",
+            f"{where} gives {kind_of(found)} instead of a list{self._on_page}{ends}. Check "
+            "http.items against the product's answer; an error message sent with status 200 looks "
+            "like this as well.",
             stalls=True,
         )
+
+    @property
+    def _on_page(self) -> str:
+        return f" on page {self.number}" if self.number > 1 else ""
+
+    def _cannot_apply(self, error: EvaluationError) -> PollError:
+        return PollError(
+            Reason.EXPRESSION_FAILED,
+            f"the expression {error.expression} cannot be applied to the answer{self._on_page}: "
+            f"{error}. Correct it; try the source with `licenseusage source check`.",
+            stalls=True,
+        )
+
+
+def _last_found(document: Json, path: Path) -> str:
+    """Say how far a path leads, and what is there."""
+    while path and walk(document, path) is None:
+        path = path[:-1]
+    return f"{'.'.join(path) or 'the answer'} is {kind_of(walk(document, path))}"
 
 
 @dataclass(slots=True)
@@ -389,15 +424,6 @@ def not_json(data: bytes | bytearray, error: Exception) -> PollError:
         Reason.ANSWER_INVALID_JSON,
         f"the answer is not valid JSON: {what}. Check http.path; a proxy may "
         "have cut or changed the answer.",
-    )
-
-
-def _cannot_apply(error: EvaluationError) -> PollError:
-    return PollError(
-        Reason.EXPRESSION_FAILED,
-        f"an expression of the source cannot be applied to the answer ({error}): a function got a "
-        "value of the wrong type. Try the source with `licenseusage source check`.",
-        stalls=True,
     )
 
 

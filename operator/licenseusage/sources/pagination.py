@@ -26,6 +26,7 @@ from licenseusage.sources.timestamps import Reader, kind_of
 Order: TypeAlias = str
 
 _IDS = {str, int}
+OFFSETS_FROM_1 = "If the product counts its offsets from 1, set http.pagination.first to 1."
 
 
 @dataclass(slots=True)
@@ -50,6 +51,8 @@ class Pager:
     _first: Json = None  # id of its first row
     _last: Json = None  # id of the last row so far
     _last_stamp: Json = None
+    _last_but_one: Json = None
+    _one_early: bool = False  # a page began one row before where it should
     _page_ids: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     _before: tuple[int, Json, bytes] | None = None  # rows, first id and digest of the page before
     _cursors: set[bytes] = field(default_factory=set)
@@ -84,6 +87,8 @@ class Pager:
         fresh = columns
         if starts_page:
             self._first = ids[0]
+            expected = self._last_but_one if self._overlaps else self._last
+            self._one_early |= ids[0] is not None and ids[0] == expected
             if self._overlaps:
                 self._compare_overlap(ids[0], columns.stamps[0])
                 fresh = columns.without_first()
@@ -91,6 +96,7 @@ class Pager:
             self._must_ascend(fresh.ids)
         elif self.order == "Activity":
             self._must_not_descend(columns.stamps)
+        self._last_but_one = ids[-2] if len(ids) > 1 else self._last
         self._last, self._last_stamp = ids[-1], columns.stamps[-1]
         return fresh
 
@@ -141,11 +147,16 @@ class Pager:
             return
         if self._before is not None and first == self._before[1]:
             raise _paging_ignored(self.http)
+        if self._one_early and first is not None:
+            fix = f"it begins with the one before. {OFFSETS_FROM_1}"
+        else:
+            fix = (
+                "the list changed while it was read. It is read again; if this keeps happening, "
+                f"the list is not in the declared order (guarantees.order {self.order})."
+            )
         raise PollError(
             Reason.LIST_MOVED,
-            f"page {self.pages + 1} does not begin with the last user of page {self.pages}: the "
-            "list changed while it was read. It is read again; if this keeps happening, the list "
-            f"is not in the declared order (guarantees.order {self.order}).",
+            f"page {self.pages + 1} does not begin with the last user of page {self.pages}: {fix}",
         )
 
     def _end_offset(self, offset: Offset, values: dict[str, Json]) -> None:
@@ -180,7 +191,7 @@ class Pager:
             return PollError(
                 Reason.LIST_MOVED,
                 f"the product's total fell to {total} while {seen} users were read. It is read "
-                "again.",
+                f"again.{f' {OFFSETS_FROM_1}' if self._one_early else ''}",
             )
         return PollError(
             Reason.TOTAL_INVALID,
@@ -191,7 +202,10 @@ class Pager:
 
     @staticmethod
     def _offset_query(offset: Offset, at: int) -> tuple[Pair, ...]:
-        return ((offset.offset_param, str(at)), (offset.limit_param, str(offset.size)))
+        return (
+            (offset.offset_param, str(at + offset.first)),
+            (offset.limit_param, str(offset.size)),
+        )
 
     # -- cursors --
 

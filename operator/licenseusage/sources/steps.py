@@ -61,7 +61,7 @@ class Steps:
     def found_ms(self) -> int:
         """Return how coarse the times are, at least as declared: ``v`` is in ``[v, v + found)``."""
         declared = self._stamp.granularity_ms
-        if not self._on_grid or self.times < LEAST_TIMES:
+        if not self._on_grid or not self._of_day or self.times < LEAST_TIMES:
             return declared
         if self._of_day == {0} and self._at_utc():
             return DAY_MS
@@ -85,7 +85,11 @@ class Steps:
         return self._stamp.naive_timezone == "UTC"
 
     def _times_of_day(self, stamps: Sequence[Json]) -> Iterable[int]:
-        if self._stamp.format == "Auto" and set(map(type, stamps)) <= _TEXT:
+        if (
+            self._stamp.format == "Auto"
+            and set(map(type, stamps)) <= _TEXT
+            and all(text[4:5] == "-" == text[7:8] for text in stamps)
+        ):
             # Few different ones in a coarse list: each is read once, on any day.
             tails = {text[10:] for text in stamps}
             self._written.update(tail[1:9] for tail in tails)

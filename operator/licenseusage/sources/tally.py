@@ -5,13 +5,10 @@ cycle and a time. Values are thrown away by time before any id is hashed (MEASUR
 ``metering.facts.horizon_ms``).
 """
 
-import re
-import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import compress, islice, repeat
 from operator import add, not_
 from typing import cast
@@ -27,13 +24,13 @@ from licenseusage.sources.definition import EffectiveSource, OnePage
 from licenseusage.sources.distinct import Distinct
 from licenseusage.sources.everybody import Everybody
 from licenseusage.sources.expressions import Json
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.ids import UUID, Spellings, normalizer
 from licenseusage.sources.naming import Named, Naming
 from licenseusage.sources.plausible import Plausible
 from licenseusage.sources.poll import CycleRequest, Skip
+from licenseusage.sources.refusals import bad_ids, bad_stamp
 from licenseusage.sources.steps import LONGEST_DAY_MS
 
-UUID = re.compile(r"\{?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\}?", re.IGNORECASE)
 _NO_CREATION = -(1 << 62)  # in the column of creation times: not known
 
 
@@ -55,6 +52,7 @@ class Tally:
         listed: Items seen, overlap rows not counted again.
         skipped: Items not counted in the newest cycle, by reason.
         plausible: What the last activities of these items can be.
+        spellings: Ids of those active lately that may be one, written in two ways.
         ids: Ids in the newest cycle; only where they are asked for.
         unnamed: Items that were active lately and have no id: nobody can count them.
         unreadable: Likewise with an id that is no text.
@@ -99,6 +97,7 @@ class Tally:
         self._normalize = normalizer(users.normalize)
         self._excluded_ids = {self._normalize(one) for one in users.exclude_ids}
         self._tolerance_ms = users.created_at.tolerance_ms if users.created_at else 0
+        self.spellings = Spellings()
         self._telling_ids = source.guarantees.ids == "Unknown"
         self._show_ids = show_ids
         self.unnamed = self.unreadable = 0
@@ -136,7 +135,7 @@ class Tally:
         columns = self.plausible.take(self._with_ids(columns))
         try:
             recent = self._reader.recent(columns.stamps, min(self._horizons))
-            created = self._created(columns, recent.positions)
+            created = self._created(columns, recent)
         except timestamps.BadStampError as error:
             raise bad_stamp(self._source, error) from None
 
@@ -280,7 +279,7 @@ class Tally:
         """Drop items without an id; those that were active lately are told of at the poll's end."""
         kinds = set(map(type, columns.ids))
         if not kinds <= {str, int, type(None)}:
-            self._refuse_ids(columns.ids)
+            raise bad_ids(self._source, columns.ids)
         if type(None) not in kinds and "" not in columns.ids and not self._source.users.normalize:
             return columns
         named = [one is not None and self._id(one) != "" for one in columns.ids]
@@ -293,16 +292,6 @@ class Tally:
         self.unreadable += sum(broken[position] for position in lately) if broken else 0
         self.unnamed += sum(not (broken and broken[position]) for position in lately)
         return _only(columns, named)
-
-    def _refuse_ids(self, ids: Sequence[Json]) -> None:
-        wrong = [one for one in ids if not (one is None or type(one) in (str, int))]
-        raise PollError(
-            Reason.ID_INVALID,
-            f"users.id ({self._source.users.id}) gives {timestamps.kind_of(wrong[0])} for "
-            f"{len(wrong)} of {len(ids)} items; it must give a text or an integer. Correct "
-            "users.id.",
-            stalls=True,
-        )
 
     def _told_apart(self, ids: list[Json]) -> list[Json]:
         """Return ids as they are told apart; what is no id stays what it is."""
@@ -320,17 +309,32 @@ class Tally:
     def _names(self, shown: list[Json]) -> list[str]:
         """Return ids as texts, normalised; notes whether they can be renamed."""
         names = self._normal(shown)
+        self.spellings.add(names)
         if self._telling_ids:
             pairs = zip(shown, names, strict=True)
             if not all(type(one) is int or UUID.fullmatch(name) for one, name in pairs):
                 self.ids_stable = False
         return names
 
-    def _created(self, columns: Columns, positions: list[int]) -> list[int] | None:
+    def _created(self, columns: Columns, recent: timestamps.Recent) -> list[int] | None:
         if columns.created is None:
             return None
-        read = (self._reader.read(columns.created[index]) for index in positions)
-        return [_NO_CREATION if instant is None else instant.at_ms for instant in read]
+        read = (self._reader.read(columns.created[index]) for index in recent.positions)
+        spans = repeat(0) if recent.unsure_ms is None else recent.unsure_ms
+        return [
+            _NO_CREATION if made is None or self._may_be(made, at_ms, span) else made.at_ms
+            for made, at_ms, span in zip(read, recent.at_ms, spans, strict=False)
+        ]
+
+    def _may_be(self, made: timestamps.Instant, at_ms: int, span_ms: int) -> bool:
+        """Whether an activity is not known to be another time than the creation.
+
+        Only where one of them can be read as more than one time: else the rules of metering tell.
+        """
+        if not (span_ms or made.unsure_ms):
+            return False
+        earliest = made.at_ms - self._tolerance_ms - span_ms
+        return earliest <= at_ms <= made.at_ms + made.unsure_ms + self._tolerance_ms
 
     def _keep(
         self,
@@ -378,41 +382,11 @@ class Tally:
             self.ids.extend(compress(names, inside))
 
 
-def bad_stamp(source: EffectiveSource, error: timestamps.BadStampError) -> PollError:
-    """Say that a last activity, or a creation, is no time."""
-    return PollError(
-        Reason.TIMESTAMP_INVALID,
-        f"users.lastActive.path ({source.users.last_active.path}), or createdAt: {error}. Correct "
-        "the path, set users.lastActive.format, or name what means never in "
-        "users.lastActive.never.",
-        stalls=True,
-    )
-
-
 def counted(facts: Facts) -> int:
     """Return how many users a poll alone proves active in the cycle."""
     if CYCLE_BIT in facts.low:
         return facts.low[CYCLE_BIT]
     return sum(1 for word in facts.sure.values() if word)
-
-
-def normalizer(steps: Sequence[str]) -> Callable[[str], str]:
-    """Return what is done to an id before it is compared."""
-    done = [_STEPS[step] for step in steps]
-
-    def normalize(name: str) -> str:
-        for step in done:
-            name = step(name)
-        return name
-
-    return normalize
-
-
-_STEPS: dict[str, Callable[[str], str]] = {
-    "Trim": str.strip,
-    "Lowercase": str.lower,
-    "NFC": partial(unicodedata.normalize, "NFC"),
-}
 
 
 def _only(columns: Columns, wanted: list[bool]) -> Columns:

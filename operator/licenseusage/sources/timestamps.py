@@ -14,17 +14,23 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from licenseusage.sources.definition import DAY_MS, SECOND_MS, Stamp
 from licenseusage.sources.never import Never
+from licenseusage.sources.spelling import (
+    LAST_MS,
+    MINUTE_MS,
+    Spelled,
+    epoch_of,
+    in_milliseconds,
+    spelled,
+)
 
 Value = object
 """A value as decoded from JSON; anything may come."""
 
 _TEXT_OR_NULL = {str, type(None)}
+_EXPECTED = "RFC 3339, such as 2026-01-31T12:00:00Z, or a number since 1970"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_SECONDS_BELOW = 1e11  # Auto: a smaller number is seconds (1e11 s is the year 5138)
-_LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 _NUMBER = re.compile(r"\d{1,17}(?:\.\d{1,9})?", re.ASCII)
-_LEAP_SECOND = re.compile(r"(:\d\d):60")
 
 
 class Instant(NamedTuple):
@@ -86,7 +92,7 @@ def reader(stamp: Stamp) -> Reader:
     never = Never(stamp)
     match stamp.format:
         case "Auto":
-            return _Auto(never, zone)
+            return _Auto(never, zone, stamp.granularity_ms)
         case "EpochSeconds":
             return _Exact(never, _seconds)
         case "EpochMillis":
@@ -151,11 +157,11 @@ class _Exact:
 
 
 class _Auto(_Exact):
-    """RFC 3339, or a number of seconds or milliseconds since the epoch."""
+    """RFC 3339 and its relatives (``spelling``), or a number since the epoch."""
 
-    def __init__(self, never: Never, zone: ZoneInfo) -> None:
+    def __init__(self, never: Never, zone: ZoneInfo, granularity_ms: int) -> None:
         super().__init__(never, self._any)
-        self._zone = zone
+        self._zone, self._granularity_ms = zone, granularity_ms
 
     def recent(self, values: Sequence[Value], horizon_ms: int) -> Recent:
         # The usual list holds nothing but null and RFC 3339 with an offset: 0.2 us a value.
@@ -169,40 +175,43 @@ class _Auto(_Exact):
                 (index, moment)
                 for index, text in enumerate(texts)
                 if text
-                and (text[16] == ":" or _no_seconds(text))
+                and (text[16] == ":" or _spelled_otherwise())
                 and (moment := read(text)) >= horizon
             ]
-        except (TypeError, ValueError, IndexError):  # no offset, "t" or "z", a leap second, garbage
+        except (TypeError, ValueError, IndexError):  # no offset, another spelling, garbage
             return super().recent(values, horizon_ms)
         positions = [index for index, _ in found]
-        if any(texts[index][10] not in "T " for index in positions):  # type: ignore[index]
+        # Only those found: of a time that is thrown away it does not matter that it has no minutes.
+        found_texts = cast("list[str]", [texts[index] for index in positions])
+        if any(text[13] != ":" or text[10] not in "T " for text in found_texts):
             return super().recent(values, horizon_ms)
         return Recent(positions, [(moment - _EPOCH) // _MILLISECOND for _, moment in found])
 
     def _any(self, value: Value) -> Instant:
+        number: Value = value
         if isinstance(value, str):
-            return self._rfc3339(value)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return _number(value, SECOND_MS if abs(value) < _SECONDS_BELOW else 1)
-        raise _bad(value, "RFC 3339 or a number")
+            found = spelled(value)
+            if found is not None:
+                return self._written(value, found)
+            number = epoch_of(value)
+        if isinstance(number, int | float) and not isinstance(number, bool):
+            at_ms = in_milliseconds(number)
+            if at_ms is not None:
+                return Instant(at_ms)
+        raise _bad(value, _EXPECTED)
 
-    def _rfc3339(self, text: str) -> Instant:
-        # fromisoformat reads more than RFC 3339: a bare date or "…T12:30" would pass for a second.
-        if len(text) < 19 or text[10] not in "Tt " or text[16] != ":":
-            _no_seconds(text)
-        later = 0
-        normal = text[:10] + "T" + text[11:].replace("z", "Z")
-        if _LEAP_SECOND.search(normal):
-            normal, later = _LEAP_SECOND.sub(r"\1:59", normal), SECOND_MS
+    def _written(self, text: str, found: Spelled) -> Instant:
         try:
-            instant = _instant(datetime.fromisoformat(normal), self._zone)
+            instant = _instant(datetime.fromisoformat(found.iso), self._zone)
         except (ValueError, OverflowError):
-            raise _bad(text, "RFC 3339, such as 2026-01-31T12:00:00Z") from None
-        return Instant(instant.at_ms + later, instant.unsure_ms)
+            raise _bad(text, _EXPECTED) from None
+        # Without seconds it is some time of that minute, unless times are no finer anyway.
+        unsure = found.unsure_ms if self._granularity_ms < MINUTE_MS else 0
+        return Instant(instant.at_ms + found.later_ms, instant.unsure_ms + unsure)
 
 
-def _no_seconds(text: str) -> bool:
-    raise _bad(text, "RFC 3339 with seconds, such as 2026-01-31T12:00:00Z")
+def _spelled_otherwise() -> bool:
+    raise ValueError
 
 
 def _instant(parsed: datetime, zone: ZoneInfo) -> Instant:
@@ -218,7 +227,7 @@ def _instant(parsed: datetime, zone: ZoneInfo) -> Instant:
 
 def _number(value: float, unit_ms: int) -> Instant:
     # Compared before it is calculated with: an integer of 400 digits becomes no float.
-    if not 0 <= value <= _LAST_MS // unit_ms:
+    if not 0 <= value <= LAST_MS // unit_ms:
         raise _bad(value, "a time since 1970")
     whole = math.floor(value)
     return Instant(whole * unit_ms + math.floor((value - whole) * unit_ms))

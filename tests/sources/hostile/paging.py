@@ -92,6 +92,8 @@ OFFSETS = [
          {**BY_RANK, "http": {"pagination": {**_OFFSET, "size": 3}}}),
     Case("offsets that begin at 1 without an order", _offsets(PEOPLE, 1, total=4),
          AtLeast(2, "RowsRepeated"), BY_OFFSET),
+    Case("offsets that begin at 1, as declared", _offsets(PEOPLE, 1), Complete(2),
+         {**BY_RANK, "http": {"pagination": {**_OFFSET, "first": 1}}}),
 ]  # fmt: skip
 
 TOTALS = [

@@ -77,7 +77,7 @@ def start_product(cp: ControlPlane, children: Children, plan: Plan, database: Pa
         await_http(f"http://127.0.0.1:{port}/healthz", children)
         labels = {"app.kubernetes.io/name": PRODUCT}
         cp.create_pod(NAMESPACE, f"{PRODUCT}-{number}", labels=labels, ports={"http": port})
-    cp.apply(secret(NAMESPACE, "sample-meter", {"token": token}))
+    cp.apply(credentials(NAMESPACE, "sample-meter", {"token": token}))
     return [f"http://127.0.0.1:{port}" for port in ports]
 
 
@@ -132,6 +132,11 @@ def secret(namespace: str, name: str, data: dict[str, str]) -> dict[str, Any]:
     """Return a Secret as an object."""
     metadata = {"namespace": namespace, "name": name}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+
+
+def credentials(namespace: str, name: str, data: dict[str, str]) -> dict[str, Any]:
+    """Return a Secret that the operator may send to a product."""
+    return {**secret(namespace, name, data), "type": "licenseusage.dev/credentials"}
 
 
 def await_http(url: str, children: Children, ca: Path | None = None) -> None:

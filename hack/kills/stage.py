@@ -71,7 +71,7 @@ def set_up(cp: ControlPlane, vendor: Vendor, subjects: Sequence[Subject]) -> Non
         demo.secret(NAMESPACE, f"{one.name}-license", {"license.jwt": one.license})
         for one in subjects
     ]
-    meter = demo.secret(NAMESPACE, "meter", {"token": TOKEN})
+    meter = demo.credentials(NAMESPACE, "meter", {"token": TOKEN})
     cp.apply([keys, meter, *licenses, *(usage(one) for one in subjects)])
 
 

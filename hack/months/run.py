@@ -24,7 +24,7 @@ from hack.soak.process import Estate
 from hack.soak.tally import Tally
 from hack.soak.timeline import Timeline, World, WrongClock
 from licenseusage.controller.key import Key
-from licenseusage.controller.kube import PODS, SECRETS, USAGES
+from licenseusage.controller.kube import PODS, USAGES
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.cycles import Cycle, Terms
@@ -129,7 +129,7 @@ def _install(
     vendor = vendors.Vendor(world, folder, clock, random_, (), tally)
     line.vendor = vendor
     cluster.put(PODS, OBJECTS, "months-0", pod("months-0", ready=True, labels={"app": _NAME}))
-    cluster.secret(SECRETS, OBJECTS, shop.CREDENTIALS, username="meter", password="pw", token="pw")  # noqa: S106
+    cluster.credentials(OBJECTS, shop.CREDENTIALS, username="meter", password="pw", token="pw")  # noqa: S106
     cluster.put(
         USAGES,
         OBJECTS,

@@ -12,12 +12,14 @@ from typing import Any
 from hack.soak.timeline import World
 from licenseusage.controller.kube import (
     EVENTS,
+    SECRETS,
     ConflictError,
     Kube,
     NotFoundError,
     Resource,
     UnavailableError,
 )
+from licenseusage.controller.secrets import CREDENTIALS
 
 
 class Cluster:
@@ -54,6 +56,11 @@ class Cluster:
         if resource.plural == "secrets":
             values = {k: base64.b64encode(v.encode()).decode() for k, v in data.items()}
         self.put(resource, namespace, name, {"data": values})
+
+    def credentials(self, namespace: str, name: str, **data: str) -> None:
+        """Put a Secret that the operator may send to a product."""
+        self.secret(SECRETS, namespace, name, **data)
+        self.objects[SECRETS.plural, namespace, name]["type"] = CREDENTIALS
 
     def remove(self, resource: Resource, namespace: str, name: str) -> None:
         """Delete an object."""

@@ -374,5 +374,10 @@ def vendor_keys(namespace, jwks):
     }
 
 
+def credentials(namespace, name, **values):
+    """A Secret that may be sent to a product."""
+    return {**secret(namespace, name, **values), "type": "licenseusage.dev/credentials"}
+
+
 def meter_secret(namespace):
-    return secret(namespace, "meter", token=TOKEN)
+    return credentials(namespace, "meter", token=TOKEN)

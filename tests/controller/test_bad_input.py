@@ -8,7 +8,15 @@ import pytest
 
 from tests.controller import sample
 from tests.controller.sample import Product, answers
-from tests.controller.stage import Operator, create_pods, meter_secret, secret, until, usage
+from tests.controller.stage import (
+    Operator,
+    create_pods,
+    credentials,
+    meter_secret,
+    secret,
+    until,
+    usage,
+)
 
 pytestmark = pytest.mark.controlplane
 
@@ -49,6 +57,11 @@ CASES = {
         "SecretKeyMissing",
         ("bad-input/meter", "other"),
         source={"auth": {"header": {"secretRef": {"name": "meter", "key": "other"}}}},
+    ),
+    "somebody-elses-secret": Case(
+        "SecretNotCredentials",
+        ("bad-input/database", "kubectl label secret database", "=true"),
+        source={"auth": {"header": {"secretRef": {"name": "database", "key": "password"}}}},
     ),
     "wrong-credentials": Case(
         "Unauthorized",
@@ -128,7 +141,10 @@ def stage(crds, tmp_path_factory):
         if case.pods:
             pods[name] = (product.port, case.ready)
         objects.append(usage(NAMESPACE, name, source=case.source))
-    crds.apply([meter_secret(NAMESPACE), secret(NAMESPACE, "wrong", token="wrong"), *objects])
+    other = secret(NAMESPACE, "database", password="private-password")
+    crds.apply(
+        [meter_secret(NAMESPACE), credentials(NAMESPACE, "wrong", token="wrong"), other, *objects]
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECONFIG", str(crds.kubeconfig))
         create_pods(NAMESPACE, pods)
@@ -153,7 +169,14 @@ def test_bad_input_gives_a_condition_with_reason_what_was_seen_and_the_fix(stage
     seen = operator.wait_condition(name, "Collected", "False", case.reason or None)
     for word in case.words:
         assert word in seen["message"], seen
-    for private in ("Traceback", 'File "', "secret stack trace", "ann", sample.TOKEN):
+    for private in (
+        "Traceback",
+        'File "',
+        "secret stack trace",
+        "ann",
+        "private-pass",
+        sample.TOKEN,
+    ):
         assert private not in seen["message"].replace("cannot", "")
     status = operator.status(name)
     assert "activeUsers" not in status
@@ -224,7 +247,7 @@ def test_a_doubt_about_an_answer_is_told_although_the_poll_succeeded(stage, crds
 def test_a_created_secret_is_noticed_without_a_word(stage, crds):
     operator, _ = stage
     operator.wait_condition("no-secret", "Collected", "False", "SecretNotFound")
-    crds.apply(secret(NAMESPACE, "absent", token=sample.TOKEN))
+    crds.apply(credentials(NAMESPACE, "absent", token=sample.TOKEN))
     operator.wait_condition("no-secret", "Ready", "True", seconds=100)
 
 

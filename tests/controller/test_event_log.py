@@ -10,7 +10,7 @@ import pytest
 from hack.nats import NatsServer
 from tests.controller import sample
 from tests.controller.sample import Product
-from tests.controller.stage import Authority, Operator, secret, until, usage
+from tests.controller.stage import Authority, Operator, credentials, secret, until, usage
 from tests.sources.broker import Broker, message, now_ms
 
 pytestmark = pytest.mark.controlplane
@@ -164,7 +164,7 @@ def test_tls_user_and_password_come_from_secrets_of_the_namespace(
         other.publish(message("a", now_ms()))
         crds.create_pod(place, "safe-0", labels={"app": "safe"}, ports={"nats": server.port})
         crds.apply(secret(place, "nats-ca", **{"ca.crt": authority.ca_file.read_text()}))
-        crds.apply(secret(place, "nats-meter", username="meter", password="wrong"))
+        crds.apply(credentials(place, "nats-meter", username="meter", password="wrong"))
         made = log_usage("safe")
         made["spec"]["sources"][0] |= {"auth": {"basic": {"secretRef": {"name": "nats-meter"}}}}
         made["spec"]["sources"][0]["pods"] |= {
@@ -174,7 +174,7 @@ def test_tls_user_and_password_come_from_secrets_of_the_namespace(
         crds.apply(made)
         seen = operator.wait_condition("safe", "Ready", "False", "Unauthorized", 60)
         assert "Check Secret nats-meter" in seen["message"]
-        crds.apply(secret(place, "nats-meter", username="meter", password="s3cret"))
+        crds.apply(credentials(place, "nats-meter", username="meter", password="s3cret"))
         operator.wait_condition("safe", "Ready", "True", seconds=60)
         assert operator.status("safe")["activeUsers"] == 1
         assert "s3cret" not in json.dumps(operator.get("safe")) + operator.log.read_text()
@@ -208,7 +208,7 @@ def test_an_endpoint_of_the_operators_settings_is_read_over_tls_with_its_name_an
             "data": {"nats": json.dumps(entry)},
         }
         crds.apply(book)
-        crds.apply(secret(place, "nats-far", username="meter", password="s3cret"))
+        crds.apply(credentials(place, "nats-far", username="meter", password="s3cret"))
         made = log_usage("far")
         (source,) = made["spec"]["sources"]
         del source["pods"]
@@ -230,7 +230,7 @@ def test_the_list_without_any_sign_in_points_to_the_event_log(crds, place, opera
     product.fault = sample.answers(200, json.dumps({"value": users}).encode())
     try:
         crds.create_pod(place, "graph-0", labels={"app": "graph"}, ports={"http": product.port})
-        crds.apply(secret(place, "graph", username="admin", password="admin"))
+        crds.apply(credentials(place, "graph", username="admin", password="admin"))
         made = usage(place, "graph", product="opencloud")
         made["spec"]["sources"] = [
             {

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.controller.sample import Product, answers, stamp
-from tests.controller.stage import Operator, secret, usage
+from tests.controller.stage import Operator, credentials, usage
 
 pytestmark = pytest.mark.controlplane
 
@@ -41,7 +41,7 @@ def test_who_counts_the_collector_is_told_and_who_follows_the_readme_does_not(
     listed = {"value": [account("ada", 1), account("license-meter", 2)]}
     product.fault = answers(200, json.dumps(listed).encode())
     crds.create_pod(place, "cloud-0", labels={"app": "cloud"}, ports={"http": product.port})
-    crds.apply(secret(place, "meter", username="license-meter", password="t0ken"))
+    crds.apply(credentials(place, "meter", username="license-meter", password="t0ken"))
     source = {
         "name": "graph",
         "preset": "OpenCloud",

@@ -89,7 +89,12 @@ def counted(
         jupyterhub.call_api_as(name)
     labels = {"app": "jupyterhub", "component": "hub"}
     crds.create_pod(namespace, "hub-0", labels=labels, ports={"http": jupyterhub.port})
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hub-meter"}}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "licenseusage.dev/credentials",
+        "metadata": {"name": "hub-meter"},
+    }
     crds.kubectl(
         *("apply", "-n", namespace, "-f", "-"),
         stdin=json.dumps(secret | {"stringData": {"token": jupyterhub.meter_token}}),

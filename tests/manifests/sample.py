@@ -62,6 +62,7 @@ def deploy(control_plane: ControlPlane, namespace: str, product: Product) -> Non
     control_plane.create_pod(namespace, "product-0", labels=_LABELS, ports={"http": product.port})
     control_plane.kubectl(
         *("create", "secret", "generic", "sample-meter", "-n", namespace),
+        "--type=licenseusage.dev/credentials",
         f"--from-literal=token={product.token}",
     )
 

@@ -73,6 +73,9 @@ class Reason(StrEnum):
     """Stalled=True: a Secret that the spec names does not exist."""
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105
     """Stalled=True: a Secret that the spec names lacks a key."""
+    SECRET_NOT_CREDENTIALS = "SecretNotCredentials"  # noqa: S105
+    """Stalled=True: a Secret was not made to be sent to a product; the message shows how its owner
+    permits it."""
     FORBIDDEN_BY_CLUSTER = "ForbiddenByCluster"
     """Stalled=True: the operator may not read pods or Secrets here; the message shows the
     RoleBinding."""

@@ -121,8 +121,8 @@ class Tls(ApiModel):
     ca_secret_ref: SecretKeyRef | None = Field(
         default=None,
         description="caSecretRef is a key of a Secret that holds the PEM certificates of the "
-        "authority that signed the pods' certificates. Without it the operator's own trust store "
-        "is used. There is no way to switch verification off.",
+        "authority that signed the pods' certificates; nothing else of it is used. Without it the "
+        "operator's own trust store is used. There is no way to switch verification off.",
     )
     server_name: HostName | None = Field(
         default=None,
@@ -207,8 +207,9 @@ class BasicAuth(ApiModel):
     """A user name and a password."""
 
     secret_ref: SecretRef = Field(
-        description="secretRef names the Secret whose keys username and password are sent (the "
-        "keys of type kubernetes.io/basic-auth)."
+        description="secretRef names the Secret whose keys username and password are sent. It must "
+        "be of type licenseusage.dev/credentials, or have the label licenseusage.dev/credentials: "
+        "'true'."
     )
 
 
@@ -229,7 +230,8 @@ class HeaderAuth(ApiModel):
     )
     secret_ref: SecretKeyRef = Field(
         description="secretRef names the Secret and the key whose value is sent, without "
-        "surrounding white space."
+        "surrounding white space. It must be of type licenseusage.dev/credentials, or have the "
+        "label licenseusage.dev/credentials: 'true'."
     )
 
 

@@ -54,7 +54,7 @@ class Finder:
         found = None
         if source.auth is not None:
             name = _secret_of(source)
-            data = await self.reader.read(SECRETS, namespace, name, _now_s())
+            data = await self.reader.credentials(namespace, name, _now_s())
             found = credentials(source.auth, data.values, f"Secret {namespace}/{name}")
         return Reach(targets, found, await self.digest(namespace, source))
 
@@ -81,8 +81,7 @@ class Finder:
             )
         ca = None
         if pods.ca is not None:
-            raw = await self.reader.secret(namespace, pods.ca.name, pods.ca.key, _now_s())
-            ca = raw.decode("utf-8", "replace")
+            ca = await self.reader.certificates(namespace, pods.ca.name, pods.ca.key, _now_s())
         name = pods.server_name
         if pods.service is not None and name is None:
             name = f"{pods.service}.{namespace}.svc"

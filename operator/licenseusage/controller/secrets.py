@@ -2,6 +2,10 @@
 
 Never listed, never watched, never from another namespace than the one the caller names; values
 never appear in a message.
+
+Whoever may create a LicenseUsage must not be able to read Secrets by it. So a Secret is sent to a
+product only if it was made for that (`SecretReader.credentials`). A licence is used if the vendor's
+signature verifies, and of an authority's Secret only certificates are, which are public.
 """
 
 import base64
@@ -9,7 +13,8 @@ import binascii
 import hashlib
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from licenseusage.controller.kube import (
     CONFIGMAPS,
@@ -24,14 +29,25 @@ from licenseusage.errors import Retryable, Stalled
 
 KEEP_SECONDS = 25.0
 """Shorter than the time between two looks, so that a change is noticed within a minute."""
+CREDENTIALS = "licenseusage.dev/credentials"
+"""Type of a Secret that may be sent to a product; as a label, ``"true"`` for Secrets of others."""
+_CERTIFICATE = re.compile(
+    rb"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[A-Za-z0-9+/=\s]*-----END \1-----"
+)
 _ACCOUNT = re.compile(r"system:serviceaccount:(?P<namespace>[-a-z0-9]+):(?P<name>[-a-z0-9.]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The bytes of one Secret or ConfigMap, by key."""
+    """The bytes of one Secret or ConfigMap, by key.
 
-    values: Mapping[str, bytes]
+    Attributes:
+        values: The bytes.
+        credentials: Whether it is a Secret that was made to be sent to a product.
+    """
+
+    values: Mapping[str, bytes] = field(repr=False)
+    credentials: bool = False
 
     def digest(self) -> str:
         """Identify the content: a changed credential makes retries due at once."""
@@ -68,6 +84,34 @@ class SecretReader:
         data = await self.read(SECRETS, namespace, name, now_s)
         return _key_of("Secret", namespace, name, key, data)
 
+    async def credentials(self, namespace: str, name: str, now_s: float) -> Data:
+        """Return a Secret that was made to be sent to a product, by its type or its label.
+
+        Raises:
+            Stalled: ``SecretNotCredentials``: it was not; else as `secret`.
+            Retryable: ``APIUnavailable``.
+        """
+        data = await self.read(SECRETS, namespace, name, now_s)
+        if not data.credentials:
+            raise Stalled(
+                "SecretNotCredentials",
+                f"Secret {namespace}/{name} was not made for this, so it is not sent to the "
+                f"product. Whoever it belongs to permits it: kubectl label secret {name} "
+                f"--namespace={namespace} {CREDENTIALS}=true",
+            )
+        return data
+
+    async def certificates(self, namespace: str, name: str, key: str, now_s: float) -> str:
+        """Return the PEM certificates in one key of a Secret and nothing else of it; "": none.
+
+        Raises:
+            Stalled: As `secret`.
+            Retryable: ``APIUnavailable``.
+        """
+        raw = await self.secret(namespace, name, key, now_s)
+        found = (one.group() for one in _CERTIFICATE.finditer(raw))
+        return "".join(f"{one.decode('ascii')}\n" for one in found)
+
     async def configmap(self, namespace: str, name: str, key: str, now_s: float) -> bytes:
         """Return one key of a ConfigMap; raises as `secret`, reasons ``ConfigMap…``."""
         data = await self.read(CONFIGMAPS, namespace, name, now_s)
@@ -100,7 +144,7 @@ class SecretReader:
             values = {k: _decoded(v) for k, v in (found.get("data") or {}).items()}
         else:
             values = {k: v.encode() for k, v in (found.get("data") or {}).items()}
-        data = Data(values)
+        data = Data(values, resource is SECRETS and _made_to_be_sent(found))
         self._kept[resource, namespace, name] = (now_s, data)
         return data
 
@@ -148,12 +192,14 @@ def forbidden_kinds(error: KubeError) -> Stalled:
 def _key_of(kind: str, namespace: str, name: str, key: str, data: Data) -> bytes:
     value = data.values.get(key)
     if value is None:
-        keys = ", ".join(sorted(data.values)[:8]) or "none"
-        raise Stalled(
-            f"{kind}KeyMissing",
-            f"{kind} {namespace}/{name} has no key {key!r} (its keys: {keys}); add it.",
-        )
+        # Which keys it has is not told: it may be anybody's.
+        raise Stalled(f"{kind}KeyMissing", f"{kind} {namespace}/{name} has no key {key!r}; add it.")
     return value
+
+
+def _made_to_be_sent(secret: Mapping[str, Any]) -> bool:
+    labels = secret["metadata"].get("labels") or {}
+    return secret.get("type") == CREDENTIALS or labels.get(CREDENTIALS) == "true"
 
 
 def _decoded(text: str) -> bytes:

@@ -190,6 +190,16 @@ async def test_a_repeated_event_is_counted_not_posted_again(kube, namespace):
     assert listed[0]["reportingController"] == "licenseusage.dev/operator"
 
 
+async def test_a_note_of_many_bytes_is_cut_as_the_api_server_counts_them(kube, namespace):
+    made = await kube.create(USAGES, namespace, usage(namespace))
+    events = Events(kube, "operator-0")
+    for note in ("ü" * 1024, "a" + "é" * 511 + "x", "€" * 341 + "xy", "x" * 1024):
+        await events.post(made, Event(Kind.WARNING, "Timeout", "Collect", note), 1_780_000_000)
+    notes = sorted(one["note"] for one in await kube.items(EVENTS, namespace))
+    assert [len(note.encode()) for note in notes] == [1024, 1024, 1023, 1023]
+    assert notes[2:] == ["ü" * 510 + "…", "€" * 340 + "…"]
+
+
 @pytest.fixture
 def keys(kube, namespace):
     seeds = iter((b"1" * 32, b"2" * 32))

@@ -83,7 +83,14 @@ def test_of_the_path_of_a_redirect_only_plain_words_are_shown(serve):
     failed(poll(product.port), "Redirected", "(to /oauth2/sign_in/…/…)")
 
 
-@pytest.mark.parametrize("host", ["a" * 254, "a\x01b", "caf\u00e9.example.org", "["])
+NO_NAMES = [
+    *("a" * 254, "a\x01b", "caf\u00e9.example.org", "[", "ann smith.example.org"),
+    *("a" * 64 + ".org", "-ann.example.org", "ann..example.org", "x\x1b[31m.example.org"),
+    ".".join(["a" * 63] * 3 + ["b" * 62]),
+]
+
+
+@pytest.mark.parametrize("host", NO_NAMES)
 def test_a_redirect_to_a_host_that_is_no_name_does_not_show_it(serve, host):
     product = serve(answer(b"", "302 Found", headers={"Location": f"http://{host}/login"}))
     result = poll(product.port)

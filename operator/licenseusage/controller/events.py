@@ -16,7 +16,8 @@ import structlog
 from licenseusage.controller.kube import EVENTS, ConflictError, Kube, KubeError
 
 CONTROLLER = "licenseusage.dev/operator"
-NOTE_LIMIT = 1024
+NOTE_BYTES = 1024
+"""The API server counts bytes, not characters."""
 _log = structlog.get_logger(__name__)
 
 
@@ -34,7 +35,7 @@ class Event:
     Attributes:
         reason: CamelCase, at most 128; equal to the condition reason where there is one.
         action: What the operator did or tried: ``Collect``, ``CloseCycle``, ``Deliver``, ….
-        note: For people; cut at 1,024 characters.
+        note: For people; cut at 1,024 bytes.
     """
 
     kind: Kind
@@ -72,7 +73,7 @@ class Events:
             "type": str(event.kind),
             "reason": event.reason[:128],
             "action": event.action[:128],
-            "note": event.note[:NOTE_LIMIT],
+            "note": _cut(event.note),
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance[:128],
             "regarding": {
@@ -100,6 +101,14 @@ class Events:
             "series": {"count": max(2, self._counts.get(name, 0) + 1), "lastObservedTime": at}
         }
         await self.kube.merge(EVENTS, namespace, name, series)
+
+
+def _cut(note: str) -> str:
+    """Return the note, shortened with an ellipsis where it is longer than an event takes."""
+    raw = note.encode("utf-8", "replace")
+    if len(raw) <= NOTE_BYTES:
+        return raw.decode()
+    return raw[: NOTE_BYTES - len("…".encode())].decode("utf-8", "ignore") + "…"
 
 
 def _newest(counts: dict[str, int], most: int = 1000) -> dict[str, int]:

@@ -8,7 +8,9 @@ from licenseusage.sources.definition import BasicAuth, EffectiveSource
 from licenseusage.sources.failures import PollError, Reason
 
 _OK = 200
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([-a-z0-9_.]*[a-z0-9])?|[0-9a-f:.]{2,45}", re.ASCII)
+_LABEL = "[a-z0-9_](?:[-a-z0-9_]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)*{_LABEL}|[0-9a-f:.]{{2,45}}")
+"""A DNS name, or an IP address; what else a product writes into ``Location`` is not shown."""
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z_.-]{0,23}\d{0,2}", re.ASCII)
 _SEGMENTS_SHOWN = 8
 
@@ -76,11 +78,11 @@ def _meaning(status: int, source: EffectiveSource) -> tuple[Reason, str, bool]:
         return Reason.SERVER_ERROR, f"See the product's log; it is asked again.{likely}", False
     if status == 400 and source.pods is not None and source.pods.scheme == "HTTP":
         fix = (
-            "Check http.method, http.path and http.query; a port that speaks TLS answers so to "
+            "Check http.path and http.query; a port that speaks TLS answers so to "
             "plain HTTP: then set pods.scheme to HTTPS."
         )
         return Reason.UNEXPECTED_STATUS, fix, True
-    return Reason.UNEXPECTED_STATUS, "Check http.method, http.path and http.query.", 400 <= status
+    return Reason.UNEXPECTED_STATUS, "Check http.path and http.query.", 400 <= status
 
 
 def _secret(source: EffectiveSource) -> str:

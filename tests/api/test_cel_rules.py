@@ -328,9 +328,10 @@ TABLE: dict[str, tuple[list[Any], list[Any]]] = {
         ["", "a", "/a?b", "/a#b", "/a b", "/a\\b", "/a\n", "https://x"],
     ),
     "must not begin with '//'": (["/", "/a//b"], ["//", "//elsewhere/a"]),
-    "body is given, but method is GET": (
-        [{}, {"body": "{}"}, {"body": "{}", "method": "POST"}, {"method": "GET"}],
-        [{"body": "{}", "method": "GET"}],
+    "POST may change something": (["GET"], ["POST"]),
+    "http.body goes with a preset": (
+        [{}, {"http": {}}, {"preset": "X", "http": {"body": "{}"}}, {"preset": "X"}],
+        [{"http": {"body": "{}"}}],
     ),
     "holds white space or a control": (
         ["next", "@odata.nextLink", "_pagination.next", "X-Total-Count", "größe"],

@@ -137,7 +137,12 @@ class Product:
 
 def source(**fields: Any) -> EffectiveSource:
     """A source of users in ``{"value": [{"id", "seen"}]}``; fields as a user would write them."""
-    written: dict[str, Any] = {
+    return effective(written(**fields))
+
+
+def written(**fields: Any) -> Source:
+    """That source as a user would write it."""
+    given: dict[str, Any] = {
         "name": "people",
         "pods": {"selector": {"matchLabels": {"app": "x"}}, "port": 80, "scheme": "HTTP"},
         "auth": {"header": {"prefix": "Bearer ", "secretRef": {"name": "meter", "key": "token"}}},
@@ -146,9 +151,9 @@ def source(**fields: Any) -> EffectiveSource:
         "guarantees": {"removal": "Never", "ids": "Stable"},
     }
     for name, value in fields.items():
-        merged = isinstance(value, dict) and isinstance(written.get(name), dict)
-        written[name] = {**written[name], **value} if merged else value
-    return effective(Source.model_validate(written))
+        merged = isinstance(value, dict) and isinstance(given.get(name), dict)
+        given[name] = {**given[name], **value} if merged else value
+    return Source.model_validate(given)
 
 
 def request(port: int, read: EffectiveSource | None = None, **more: Any) -> PollRequest:

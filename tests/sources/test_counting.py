@@ -7,8 +7,20 @@ import pytest
 
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle
 from licenseusage.metering.pseudonym import Pseudonymiser
+from licenseusage.sources.effective import effective_of
 from licenseusage.sources.poll import CycleRequest
-from tests.sources.product import ADMIN, CYCLE, SECRET, USERS, FixedClock, answer, at, poll, source
+from tests.sources.product import (
+    ADMIN,
+    CYCLE,
+    SECRET,
+    USERS,
+    FixedClock,
+    answer,
+    at,
+    poll,
+    source,
+    written,
+)
 
 UUIDS = [f"0b5f6c9e-1d2c-4e2a-9a51-0000000000{n:02}" for n in range(3)]
 ACTIVE = at("05T10:00:00")
@@ -227,9 +239,10 @@ def test_a_paging_parameter_replaces_one_of_the_query(serve):
     assert product.requests[0].query == [("x", "1"), ("from", "0"), ("limit", "9")]
 
 
-def test_a_body_is_posted_as_json(serve):
+def test_the_body_of_a_preset_is_posted_as_json(serve):
     product = serve(answer({"value": USERS}))
-    read = source(http={"method": "POST", "body": '{"since": "{{cycle.start}}"}'})
+    preset = {"http": {"method": "POST", "body": '{"since": "{{cycle.start}}"}'}}
+    read = effective_of(written(), preset)
     assert poll(product.port, read).counted == 2
     (asked,) = product.requests
     assert (asked.method, asked.headers["content-type"]) == ("POST", "application/json")

@@ -25,7 +25,19 @@ from licenseusage.api.selector import LabelSelector
 
 Scheme = Literal["HTTP", "HTTPS", "NATS", "TLS"]
 PodsMode = Literal["AnyReady"]
-Method = Literal["GET", "POST"]
+Method = Annotated[
+    Literal["GET", "POST"],
+    Field(
+        json_schema_extra=rules(
+            Rule(
+                "self == 'GET'",
+                "POST may change something at the product, so only a preset whose product lists "
+                "its users by it brings it: remove method",
+                reason="FieldValueForbidden",
+            )
+        )
+    ),
+]
 BodyFormat = Literal["JSON"]
 PaginationType = Literal["None", "Offset", "Cursor"]
 
@@ -364,19 +376,10 @@ class Pagination(ApiModel):
 class Http(ApiModel):
     """An HTTP request that lists users."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            Rule(
-                "!has(self.body) || !has(self.method) || self.method == 'POST'",
-                "body is given, but method is GET: use method: POST, or remove body",
-                field_path=".body",
-            )
-        )
-    )
-
     method: Method | None = Field(
         default=None,
-        description="method is GET or POST. GET if neither this nor the preset says.",
+        description="method is GET. Only presets bring POST, for products that list their users by "
+        "it.",
     )
     path: (
         Annotated[
@@ -417,8 +420,8 @@ class Http(ApiModel):
     )
     body: Annotated[str, Field(min_length=1, max_length=16384)] | None = Field(
         default=None,
-        description="body is the JSON text sent with method POST. Templates are replaced as in "
-        "query.",
+        description="body is the JSON text sent instead of the preset's, where that has method "
+        "POST. Templates are replaced as in query.",
     )
     format: BodyFormat | None = Field(
         default=None, description="format is the format of the answer: JSON (the default)."

@@ -276,6 +276,12 @@ class Source(ApiModel):
                 field_path=".jetstream",
             ),
             Rule(
+                "has(self.preset) || !has(self.http) || !has(self.http.body)",
+                "http.body goes with a preset whose product lists its users by POST: remove body",
+                reason="FieldValueForbidden",
+                field_path=".http.body",
+            ),
+            Rule(
                 "has(self.preset) || has(self.jetstream) || (has(self.http) && "
                 "has(self.http.path))",
                 "http.path is missing: say what to request, give jetstream instead, or name a "

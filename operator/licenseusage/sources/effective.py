@@ -62,6 +62,7 @@ def effective_of(
     try:
         if source.service is not None or source.endpoint is not None:
             preset = {name: value for name, value in preset.items() if name != "pods"}
+        _only_asks(source.http, preset)
         whole = api.Source.model_validate(merged(preset, source.to_object()))
         made = _effective(whole)
     except ValidationError as error:
@@ -87,6 +88,23 @@ def merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
             below = {}  # another kind: nothing of the preset's kind applies
         result[name] = merged(below, value)
     return result
+
+
+def _only_asks(given: Http | None, preset: Mapping[str, Any]) -> None:
+    """Refuse what may change something at the product, unless the preset's product asks for it.
+
+    Whoever may create a LicenseUsage must not be able to act by it.
+    """
+    posted = preset.get("http", {}).get("method") == "POST"
+    if given is None or posted:
+        return
+    if given.method == "POST":
+        raise _InvalidError(
+            "http.method is POST, which may change something at the product: only a preset brings "
+            "it, where a product lists its users by it. Remove http.method"
+        )
+    if given.body is not None:
+        raise _InvalidError("http.body is given, but the request is a GET: remove http.body")
 
 
 def _effective(source: api.Source) -> model.EffectiveSource:
@@ -239,13 +257,8 @@ def _http(http: Http) -> model.Http:
             )
         if name.lower() in _OF_THE_CONNECTION:
             raise _InvalidError(f"http.headers: {name} belongs to the connection and cannot be set")
-    method = http.method or ("POST" if http.body is not None else "GET")
-    if http.body is not None and method == "GET":
-        raise _InvalidError(
-            "http.body is given, but http.method is GET: use POST, or remove the body"
-        )
     return model.Http(
-        method=method,
+        method=http.method or "GET",
         path=path,
         query=query,
         headers=headers,

@@ -140,7 +140,7 @@ def test_a_missing_role_binding_is_shown_and_its_command_mends_it(
         {
             "apiGroups": ["licenseusage.dev"],
             "resources": ["licenseusages/status", "usagereports/status"],
-            "verbs": ["get", "patch"],
+            "verbs": ["patch"],
         },
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
     ]
@@ -156,7 +156,7 @@ def test_a_missing_role_binding_is_shown_and_its_command_mends_it(
     ]
     collector = [
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
-        {"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
     ]
     crds.apply([_role(namespace, "own", [*rules, *own]), _cluster_role(collector)])
     crds.kubectl("create", "serviceaccount", "operator", "-n", namespace)

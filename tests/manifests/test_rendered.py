@@ -105,12 +105,11 @@ def test_no_role_grants_a_wildcard_or_secrets_everywhere(kustomize):
     assert not {r for r in everywhere if r[0] in ("secrets", "configmaps", "pods", "services")}
 
 
-def test_the_collector_lists_pods_and_reads_services_secrets_and_configmaps_by_name(kustomize):
+def test_the_collector_lists_pods_and_reads_services_and_secrets_by_name(kustomize):
     assert rules(kustomize("base"), "ClusterRole", "licenseusage-collector") == {
         ("pods", "list", None),
         ("services", "get", None),
         ("secrets", "get", None),
-        ("configmaps", "get", None),
     }
 
 
@@ -118,11 +117,17 @@ def test_the_operators_own_secrets_are_read_by_name(kustomize):
     granted = rules(kustomize("base"), "Role", "licenseusage-operator")
     assert {(verb, name) for resource, verb, name in granted if resource == "secrets"} == {
         ("create", None),
-        *(
-            (verb, name)
-            for verb in ("get", "update")
-            for name in (Settings().identity_secret, Settings().pseudonym_secret)
-        ),
+        ("get", Settings().identity_secret),
+        ("get", Settings().pseudonym_secret),
+        ("update", Settings().identity_secret),
+    }
+
+
+def test_of_configmaps_the_operator_reads_its_own_two_by_name(kustomize):
+    granted = rules(kustomize("base"), "Role", "licenseusage-operator")
+    assert {(verb, name) for resource, verb, name in granted if resource == "configmaps"} == {
+        ("get", Settings().vendor_keys_configmap),
+        ("get", Settings().endpoints_configmap),
     }
 
 

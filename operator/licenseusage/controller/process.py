@@ -114,6 +114,7 @@ class _Operator:
             settings.identity_secret,
             settings.pseudonym_secret,
             settings.vendor_keys_configmap,
+            settings.endpoints_configmap,
         )
         reader = SecretReader(kube, {(settings.operator_namespace, name) for name in own})
         keys = Keys(

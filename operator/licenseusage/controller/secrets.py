@@ -174,8 +174,8 @@ def forbidden_own(namespace: str, error: KubeError) -> Stalled:
     return Stalled(
         "ForbiddenByCluster",
         f"The operator may not {error.what}. Role and RoleBinding licenseusage-operator in its own "
-        f"namespace {namespace} permit it (manifests/base/rbac-operator.yaml): kubectl apply -k "
-        f"manifests/base",
+        f"namespace {namespace} permit it by name (manifests/base/rbac-operator.yaml; a name that "
+        f"your settings give has to be added there): kubectl apply -k manifests/base",
     )
 
 

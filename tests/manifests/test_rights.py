@@ -1,0 +1,217 @@
+"""Each right of the operator is used, and no other is missing: by what the API server allowed it.
+
+A run that comes to everything the operator ever asks for, under its own service account. The API
+server's audit says of each request which Role allowed it.
+"""
+
+import datetime as dt
+import re
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.controller.sample import TOKEN, Product
+from tests.controller.stage import (
+    Operator,
+    Vendor,
+    credentials,
+    secret,
+    until,
+    usage,
+    vendor_keys,
+)
+from tests.manifests.conftest import Installed
+
+pytestmark = pytest.mark.controlplane
+
+OPERATORS = "licenseusage-system"
+SHOP = "rights"
+HOUR = 3600
+_ALLOWED_BY = re.compile(r'of (?:Cluster)?Role "([a-z-]+)(?:/[a-z-]+)?" to ServiceAccount')
+
+
+class Right(NamedTuple):
+    """One thing that a role permits, or that was done under it; ``name`` None: any object."""
+
+    role: str
+    verb: str
+    resource: str
+    name: str | None = None
+
+
+def granted(objects: list[dict[str, Any]]) -> set[Right]:
+    """Every right of the roles that the operator is bound to."""
+    return {
+        Right(role["metadata"]["name"], verb, f"{group}/{resource}".lstrip("/"), name)
+        for role in objects
+        if role["kind"] in ("Role", "ClusterRole")
+        and role["metadata"]["name"] in ("licenseusage-operator", "licenseusage-collector")
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        for name in rule.get("resourceNames", [None])
+    }
+
+
+def unused(rights: set[Right], asked: list[dict[str, Any]]) -> set[Right]:
+    """The rights that no request was allowed by."""
+    used = set()
+    for event in asked:
+        notes, ref = event.get("annotations", {}), event.get("objectRef", {})
+        role = _ALLOWED_BY.search(notes.get("authorization.k8s.io/reason", ""))
+        if role is None or notes["authorization.k8s.io/decision"] != "allow":
+            continue
+        resource = f"{ref.get('apiGroup', '')}/{ref['resource']}".lstrip("/")
+        resource += f"/{ref['subresource']}" if "subresource" in ref else ""
+        one = Right(role[1], event["verb"], resource)
+        used |= {one, one._replace(name=ref.get("name"))}
+    return rights - used
+
+
+@pytest.fixture(scope="module")
+def run(
+    installed: Installed, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[dict[str, Any]]]:
+    """What the operator asked for in a run that needs every right."""
+    stage = Stage(installed, tmp_path_factory.mktemp("rights"))
+    try:
+        stage.set_up()
+        # Four interims, of as many hours: the oldest one's object goes.
+        for hour in range(4, -1, -1):
+            stage.live_at(-hour * HOUR)
+            until(lambda count=5 - hour: stage.newest() >= count, 30)
+        until(lambda: len(stage.reports()) == 3)
+        stage.repeat_an_event()
+        stage.find_a_report_that_lost_its_label()
+        yield installed.requests()
+    finally:
+        stage.close()
+
+
+class Stage:
+    """A licensed object, one that names a Service and one that names an endpoint."""
+
+    def __init__(self, installed: Installed, folder):
+        self.installed, self.cp, self.folder = installed, installed.control_plane, folder
+        self.vendor, self.product, self.operator = Vendor(folder / "vendor"), Product(), None
+
+    def set_up(self):
+        self.cp.create_namespace(SHOP)
+        binding = ("create", "rolebinding", "collector", "-n", SHOP)
+        self.cp.kubectl(
+            *binding,
+            "--clusterrole=licenseusage-collector",
+            f"--serviceaccount={OPERATORS}:licenseusage-operator",
+        )
+        ports = {"http": self.product.port}
+        self.cp.create_pod(SHOP, "shop-0", labels={"app": "shop"}, ports=ports)
+        self.vendor.offset = -6 * HOUR
+        begin = dt.datetime.fromtimestamp(time.time() - 6 * HOUR, dt.UTC).date()
+        self.license = self.vendor.license(
+            anchor=begin - dt.timedelta(days=1), days=30, endpoint=None, interval_hours=1
+        )
+        licensed = {"license": {"secretRef": {"name": "license"}}}
+        elsewhere = {"pods": None, "service": {"name": "absent", "port": 80, "scheme": "HTTP"}}
+        self.cp.apply(
+            [
+                credentials(SHOP, "meter", token=TOKEN),
+                secret(SHOP, "license", **{"license.jwt": self.license}),
+                vendor_keys(OPERATORS, self.vendor.jwks),
+                usage(SHOP, spec=licensed, source={"intervalMinutes": 1}),
+                _at(SHOP, "by-service", **elsewhere),
+                _at(SHOP, "by-endpoint", pods=None, endpoint="absent"),
+            ]
+        )
+
+    def live_at(self, offset: int):
+        if self.operator is not None:
+            self.operator.stop()
+        self.product.offset = offset
+        self.product.users = {"ann": self.product.now() - 60}
+        self.operator = Operator(
+            self.cp,
+            SHOP,
+            self.folder / "operator",
+            offset=offset,
+            kubeconfig=self.installed.operator_kubeconfig,
+            namespaces="",
+            operator_namespace=OPERATORS,
+        ).start()
+
+    def reports(self):
+        return self.operator.reports()
+
+    def newest(self):
+        return max((one["spec"]["sequence"] for one in self.reports()), default=0)
+
+    def repeat_an_event(self):
+        """The licence breaks in the same way twice within an hour (three times, if one is new)."""
+
+        def repeated():
+            for token, status in (("broken", "False"), (self.license, "True")):
+                self.cp.apply(secret(SHOP, "license", **{"license.jwt": token}))
+                self.ask()
+                self.operator.wait_condition("shop", "Licensed", status)
+            return self.asked("patch", "events")
+
+        until(repeated, 30)
+
+    def find_a_report_that_lost_its_label(self):
+        name = self.reports()[0]["metadata"]["name"]
+        self.cp.kubectl("label", "ur", name, "-n", SHOP, "licenseusage.dev/usage-")
+        self.ask()
+        until(lambda: self.asked("get", "usagereports"))
+
+    def asked(self, verb, resource):
+        return any(
+            one["verb"] == verb and one.get("objectRef", {}).get("resource") == resource
+            for one in self.installed.requests()
+        )
+
+    def ask(self):
+        stamp = f"licenseusage.dev/requested-at={time.time_ns()}"
+        self.cp.kubectl("annotate", "--overwrite", "lu/shop", "-n", SHOP, stamp)
+
+    def close(self):
+        if self.operator is not None:
+            self.operator.stop()
+        self.product.close()
+
+
+def _at(namespace, name, **place):
+    made = usage(namespace, name)
+    source = {**made["spec"]["sources"][0], **place}
+    made["spec"]["sources"] = [{k: v for k, v in source.items() if v is not None}]
+    return made
+
+
+def test_every_right_of_the_operator_is_used(run, kustomize):
+    assert unused(granted(kustomize("base")), run) == set()
+
+
+def test_no_right_is_missing(run):
+    refused = [
+        f"{one['verb']} {one['requestURI']}"
+        for one in run
+        if one["responseStatus"]["code"] in (401, 403) and f"/{SHOP}/" in one["requestURI"]
+    ]
+    assert refused == []
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        Right("licenseusage-operator", "get", "coordination.k8s.io/leases"),
+        Right("licenseusage-operator", "get", "licenseusage.dev/licenseusages/status"),
+        Right("licenseusage-operator", "list", "licenseusage.dev/usagereceipts"),
+        Right("licenseusage-operator", "update", "secrets", "licenseusage-pseudonym"),
+        Right("licenseusage-operator", "get", "configmaps", "another"),
+        Right("licenseusage-collector", "get", "configmaps"),
+        Right("licenseusage-collector", "watch", "pods"),
+    ],
+)
+def test_a_right_that_nobody_needs_is_found(run, right):
+    assert unused({right}, run) == {right}

@@ -14,6 +14,7 @@ STAYS = "6. a counted user stays counted until the cycle's end"
 CRASH = "8. a kill at any instruction loses no committed fact and repeats no effect"
 OWN_PODS = "10. nothing is sent to an address that is not a living pod's, or named by an admin"
 SAID = "11. a defect is never silent, and what was begun of its object ends all the same"
+OWN_SECRETS = "10. no Secret is sent that was not made to be sent, and no request but a question"
 
 _PRODUCT = "operator/licenseusage/"
 
@@ -460,5 +461,29 @@ BREAKAGES = (
         "        self._whereabouts.confirm(self._target)\n",
         "",
         ("sources/test_whereabouts.py",),
+    ),
+    Breakage(
+        OWN_SECRETS,
+        "any Secret of the namespace is sent to the product",
+        "controller/reaching.py",
+        "await self.reader.credentials(namespace, name, _now_s())",
+        "await self.reader.read(SECRETS, namespace, name, _now_s())",
+        ("controller/test_bad_input.py::test_a_secret_that_was_not_made_for_it_is_not_sent",),
+    ),
+    Breakage(
+        OWN_SECRETS,
+        "a label permits it whatever it says",
+        "controller/secrets.py",
+        'labels.get(CREDENTIALS) == "true"',
+        "CREDENTIALS in labels",
+        ("controller/test_secrets.py",),
+    ),
+    Breakage(
+        OWN_SECRETS,
+        "an object that a tenant writes may POST",
+        "sources/effective.py",
+        "    if given is None or posted:",
+        "    if given is None or not posted:",
+        ("sources/test_presets.py",),
     ),
 )

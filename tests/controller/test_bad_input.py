@@ -188,6 +188,12 @@ def test_bad_input_gives_a_condition_with_reason_what_was_seen_and_the_fix(stage
     assert status["sources"][0]["reason"] == seen["reason"]
 
 
+def test_a_secret_that_was_not_made_for_it_is_not_sent(stage):
+    operator, products = stage
+    operator.wait_condition("somebody-elses-secret", "Collected", "False", "SecretNotCredentials")
+    assert products["somebody-elses-secret"].requests == 0
+
+
 def test_the_operator_goes_on_with_the_others(stage):
     operator, _ = stage
     operator.wait_condition("healthy", "Ready", "True")

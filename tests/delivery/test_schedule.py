@@ -9,9 +9,9 @@ from licenseusage.delivery.schedule import (
     after_restart_ms,
     delay_seconds,
     first_delay_seconds,
-    retry_after_seconds,
     warning_due,
 )
+from licenseusage.retryafter import retry_after_seconds
 
 DAY = 86400
 permilles = st.integers(0, 999)

@@ -3,8 +3,6 @@
 ``permille`` is always a uniform draw from 0 to 999.
 """
 
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 DAY_SECONDS = 86400
@@ -68,19 +66,6 @@ def after_restart_ms(next_attempt_ms: int, now_ms: int, permille: int) -> int:
     """
     spread = now_ms + _RESTART_SPREAD_MS * permille // 1000
     return min(max(next_attempt_ms, spread), now_ms + DAY_SECONDS * 1000)
-
-
-def retry_after_seconds(header: str | None, now_s: int) -> int | None:
-    """Read a ``Retry-After`` header: seconds, or an HTTP date; None if absent or unreadable."""
-    text = (header or "").strip()
-    if text.isascii() and text.isdigit():
-        return min(int(text[:10]), DAY_SECONDS)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, IndexError, TypeError):
-        return None
-    at_s = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
-    return max(0, min(at_s - now_s, DAY_SECONDS))
 
 
 def warning_due(schedule: Schedule, first_failure_ms: int | None, now_ms: int) -> bool:

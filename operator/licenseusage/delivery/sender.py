@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from licenseusage.clock import Clock
 from licenseusage.delivery.outbox import DeliveryState, Outbox, Queued, Settlement
 from licenseusage.delivery.outcome import Answer, NoAnswer, Outcome, classify, explain
-from licenseusage.delivery.schedule import retry_after_seconds
 from licenseusage.delivery.settle import settle
 from licenseusage.reports.keys import VendorKey
 from licenseusage.reports.receipt import Sent
+from licenseusage.retryafter import retry_after_seconds
 
 T = TypeVar("T")
 _KEY_UNKNOWN = "KeyUnknown"

@@ -18,14 +18,21 @@ from licenseusage.sources.failures import PollError, Reason
 class Deadline:
     """The end of one poll, and of each silence of the product in it."""
 
-    def __init__(self, poll_seconds: float, *, alarm: bool = False) -> None:
+    def __init__(
+        self,
+        poll_seconds: float,
+        *,
+        alarm: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         """Start now.
 
         Args:
             poll_seconds: What the whole poll may take.
             alarm: Interrupt by SIGALRM; only in the main thread of a process of one's own.
+            sleep: Waits so many seconds.
         """
-        self._alarm = alarm
+        self._alarm, self._sleep = alarm, sleep
         self._poll_seconds = self._silence_seconds = poll_seconds
         self._started = time.monotonic()
         self._ends = self._started + poll_seconds
@@ -60,6 +67,15 @@ class Deadline:
             return
         with _alarm(left, self._poll_is_over):
             yield wait
+
+    def pause(self, seconds: float) -> None:
+        """Wait, within a request; the caller has seen that there is time for it.
+
+        Raises:
+            PollError: ``PollTimeout``: there was not.
+        """
+        self._sleep(seconds)
+        self.check()
 
     def check(self) -> None:
         """Raise if the poll's time is over."""

@@ -1,6 +1,7 @@
 """One request after the other to one pod, bounded in time and bytes."""
 
 import base64
+import itertools
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from licenseusage.sources.clockskew import skew_ms
 from licenseusage.sources.deadline import Deadline
 from licenseusage.sources.definition import EffectiveSource, HeaderAuth, Pair
 from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.patience import pause_seconds, told_seconds
 from licenseusage.sources.poll import Credentials, Limits, Target
 from licenseusage.sources.said import NOTHING, in_headers
 from licenseusage.sources.status import refuse_status
@@ -95,13 +97,10 @@ class Session:
             PollError: Whatever went wrong.
         """
         with self._deadline.request(self._limits.request_seconds) as wait:
-            sent_ms = self._clock.now_ms()
-            if self.started_ms is None:
-                self.started_ms = sent_ms
-            response = self._answered(query, cycle, wait)
+            response, sent_ms = self._accepted(query, cycle, wait)
             try:
                 received_ms = self._clock.now_ms()
-                refuse_status(response, self._source)
+                refuse_status(response, self._source, self._told_seconds(response))
                 # Of several Date headers the one that is further from our clock counts.
                 for date in response.headers.get_all("date", [None]):
                     skew = skew_ms(
@@ -119,6 +118,29 @@ class Session:
                     self._wire.close()  # something is left to read: no use for another request
                 self.ended_ms = max(self.ended_ms, self._clock.now_ms())
             self.requests += 1
+
+    def _accepted(
+        self, query: tuple[Pair, ...], cycle: Cycle, wait: float
+    ) -> tuple[HTTPResponse, int]:
+        """Return the answer after the waits that the product asks for, and when it was asked."""
+        for waits in itertools.count():
+            sent_ms = self._clock.now_ms()
+            if self.started_ms is None:
+                self.started_ms = sent_ms
+            left = self._deadline.left
+            response = self._answered(query, cycle, min(wait, left))
+            told, others = self._told_seconds(response), self._whereabouts.others
+            begun = self.requests > 0
+            pause = pause_seconds(response.status, told, waits, left, others=others and not begun)
+            if pause is None:
+                break
+            self._wire.close()  # what else it says is not read
+            self._deadline.pause(pause)
+        return response, sent_ms
+
+    def _told_seconds(self, response: HTTPResponse) -> int | None:
+        told, date = response.getheader("retry-after"), response.getheader("date")
+        return told_seconds(told, date, self._clock.now_ms() // 1000)
 
     def _answered(self, query: tuple[Pair, ...], cycle: Cycle, wait: float) -> HTTPResponse:
         kept = self._connect(wait)

@@ -4,7 +4,7 @@ import re
 from http.client import HTTPResponse
 from urllib.parse import urlsplit
 
-from licenseusage.sources.definition import BasicAuth, EffectiveSource
+from licenseusage.sources.definition import BasicAuth, Cursor, EffectiveSource, Offset
 from licenseusage.sources.failures import PollError, Reason
 
 _OK = 200
@@ -15,8 +15,15 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z_.-]{0,23}\d{0,2}", re.ASCII)
 _SEGMENTS_SHOWN = 8
 
 
-def refuse_status(response: HTTPResponse, source: EffectiveSource) -> None:
+def refuse_status(
+    response: HTTPResponse, source: EffectiveSource, told_seconds: int | None = None
+) -> None:
     """Refuse everything but a 200, whatever it says that it holds: the content is judged itself.
+
+    Args:
+        response: Its head.
+        source: What was asked for.
+        told_seconds: How long it asks to wait, where that was too long; None: it does not say.
 
     Raises:
         PollError: With the status and the fix; never with anything of the content.
@@ -32,6 +39,8 @@ def refuse_status(response: HTTPResponse, source: EffectiveSource) -> None:
         seen += f" (to {host or ''}{leads_to})" if host or leads_to else ""
         if leads_to.rstrip("/") == path.rstrip("/") and leads_to != path:
             fix = f"Set http.path to {leads_to}: redirects are not followed."
+    if status in (429, 503) and told_seconds is not None:
+        seen += f" and asks to wait {told_seconds} s, for which the poll has no time left"
     raise PollError(reason, f"{seen}. {fix}", stalls=stalls)
 
 
@@ -72,7 +81,7 @@ def _meaning(status: int, source: EffectiveSource) -> tuple[Reason, str, bool]:
     if status == 404:
         return Reason.PATH_NOT_FOUND, "Check http.path, pods.port and the product's version.", True
     if status == 429:
-        return Reason.TOO_MANY_REQUESTS, "Raise intervalMinutes, or the product's limit.", False
+        return Reason.TOO_MANY_REQUESTS, _fewer_requests(source), False
     if status >= 500:
         likely = f" {source.when_500}" if status == 500 and source.when_500 else ""
         return Reason.SERVER_ERROR, f"See the product's log; it is asked again.{likely}", False
@@ -83,6 +92,17 @@ def _meaning(status: int, source: EffectiveSource) -> tuple[Reason, str, bool]:
         )
         return Reason.UNEXPECTED_STATUS, fix, True
     return Reason.UNEXPECTED_STATUS, "Check http.path and http.query.", 400 <= status
+
+
+def _fewer_requests(source: EffectiveSource) -> str:
+    match source.http.pagination:
+        case Offset():
+            pages = "Ask for larger pages (http.pagination.size)"
+        case Cursor():
+            pages = "Ask for larger pages (in http.query)"
+        case _:
+            return "Raise intervalMinutes, or the product's limit."
+    return f"{pages}, so that a list takes fewer requests, or raise the product's limit."
 
 
 def _secret(source: EffectiveSource) -> str:

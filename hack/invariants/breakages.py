@@ -13,6 +13,7 @@ NOT_DROPPED = "4. a final report is delivered or visibly pending, never dropped"
 STAYS = "6. a counted user stays counted until the cycle's end"
 CRASH = "8. a kill at any instruction loses no committed fact and repeats no effect"
 OWN_PODS = "10. nothing is sent to an address that is not a living pod's, or named by an admin"
+FAIR = "12. no product and no tenant stops the count of another"
 SAID = "11. a defect is never silent, and what was begun of its object ends all the same"
 OWN_SECRETS = "10. no Secret is sent that was not made to be sent, and no request but a question"
 
@@ -413,6 +414,38 @@ BREAKAGES = (
         'if one.restart_policy == "Always"]',
         "]",
         ("controller/test_pods.py",),
+    ),
+    Breakage(
+        FAIR,
+        "one namespace may have every worker",
+        "controller/turns.py",
+        "        if taken >= spare:",
+        "        if taken >= self.size:",
+        ("controller/test_turns.py",),
+    ),
+    Breakage(
+        FAIR,
+        "what hangs in many namespaces takes the last worker",
+        "controller/turns.py",
+        " and len(self.slow) < spare",
+        "",
+        ("controller/test_turns.py",),
+    ),
+    Breakage(
+        FAIR,
+        "workers go to who asked first, and a namespace with many sources has them all",
+        "controller/turns.py",
+        "key=lambda one: self._turns.get(one.key.namespace, 0)",
+        "key=lambda one: 0",
+        ("controller/test_turns.py",),
+    ),
+    Breakage(
+        FAIR,
+        "a poll that hung for longer than its interval is due again at once",
+        "metering/lifecycle.py",
+        "ended + PAUSE_FACTOR * schedule.took_ms",
+        "ended",
+        ("metering/test_lifecycle.py",),
     ),
     Breakage(
         SAID,

@@ -4,9 +4,15 @@ An object named after a point below meets an exception there that nothing in the
 every other object is served as always. Nothing of this is known to the product's code.
 """
 
+# ruff: noqa: E402 - the path comes first
+
 import asyncio
 import functools
 import sys
+from pathlib import Path
+
+# The product that stands beside these tests, wherever another one is installed.
+sys.path[:0] = [str(Path(__file__).parents[2] / "operator")]
 
 from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.cli import main

@@ -155,8 +155,30 @@ class TestPolls:
     def test_a_failure_that_took_long_is_not_repeated_at_once(self):
         slow = schedule(START, failures=1, last_ended_ms=START + 30 * SECOND)
         assert next_poll_ms(slow, START) == START + 330 * SECOND
-        dense = schedule(END - MINUTE, failures=1, last_ended_ms=END - MINUTE + 40 * SECOND)
-        assert next_poll_ms(dense, START) == END - MINUTE + 55 * SECOND
+        dense = schedule(END - MINUTE, failures=1, last_ended_ms=END - MINUTE + 4 * SECOND)
+        assert next_poll_ms(dense, START) == END - MINUTE + 19 * SECOND
+
+    @pytest.mark.parametrize("failures", [0, 1, 9])
+    @pytest.mark.parametrize("took", [6 * MINUTE, HOUR])
+    def test_what_took_longer_than_its_interval_rests_three_times_as_long_whatever_came_of_it(
+        self, took, failures
+    ):
+        hung = schedule(START, failures=failures, duration_ms=None, last_ended_ms=START + took)
+        assert next_poll_ms(hung, START + took) == START + 4 * took
+        again = schedule(END - MINUTE, failures=failures, last_ended_ms=END - MINUTE + took)
+        assert next_poll_ms(again, START) >= END - MINUTE + 4 * took
+
+    def test_a_log_that_takes_long_keeps_to_its_interval_unless_it_failed(self):
+        long = schedule(START, log=True, duration_ms=None, last_ended_ms=START + 10 * MINUTE)
+        assert next_poll_ms(long, START) <= START + INTERVAL + INTERVAL // 20
+        assert next_poll_ms(replace(long, failures=1), START) == START + 40 * MINUTE
+        dense = replace(long, last_started_ms=END - MINUTE, last_ended_ms=END - 20 * SECOND)
+        assert next_poll_ms(dense, START) == END - 45 * SECOND
+
+    def test_a_source_is_quick_only_after_an_attempt_of_seconds(self):
+        assert not schedule(None).quick
+        assert schedule(START, last_ended_ms=START + 5 * SECOND).quick
+        assert not schedule(START, last_ended_ms=START + 5 * SECOND + 1).quick
 
     @given(
         st.integers(END - 2 * HOUR, END + 2 * HOUR),

@@ -128,6 +128,30 @@ class CycleHistory(ApiModel):
         "if there is none.",
     )
     accuracy: Accuracy = Field(description="accuracy says what the two numbers mean.")
+    words: Message | None = Field(
+        default=None,
+        description="words is the number in a sentence, with the reason why it is not exact.",
+    )
+    provisioned_users: Count | None = Field(
+        default=None,
+        description="provisionedUsers is how many different users the product listed, less the "
+        "excluded; absent if unknown.",
+    )
+    maximum_active_users: Count | None = Field(
+        default=None,
+        description="maximumActiveUsers is the number of users that was paid for; absent if there "
+        "was no maximum.",
+    )
+    maximum_exceeded: bool | None = Field(
+        default=None,
+        description="maximumExceeded is whether certainly more users were active than were paid "
+        "for; absent if there was no maximum.",
+    )
+    coverage: CoverageStatus | None = Field(
+        default=None,
+        description="coverage says how much of the cycle was observed; of the gaps the longest "
+        "eight, the report has all of them.",
+    )
     report: Annotated[str, Field(min_length=1, max_length=253)] | None = Field(
         default=None, description="report is the name of the UsageReport that states this cycle."
     )

@@ -66,6 +66,11 @@ class UsageReportSpec(ApiModel):
     active_text: ActiveText = Field(
         description="activeText is the number of active users in words, such as 398 or 412–419."  # noqa: RUF001
     )
+    words: Message | None = Field(
+        default=None,
+        description="words is the number in a sentence, with the reason why it is not exact, as "
+        "the token says it.",
+    )
     supersedes: SupersededReport | None = Field(
         default=None,
         description="supersedes is, for an Amendment, the report that it takes the place of.",

@@ -21,6 +21,7 @@ from licenseusage.cli.times import show_time
 from licenseusage.cli.verification import Evidence, verify_documents
 from licenseusage.clock import clock_from
 from licenseusage.reports.content import Content
+from licenseusage.reports.inwords import in_words
 from licenseusage.reports.report import Report, read_report
 from licenseusage.reports.tokens import decode
 
@@ -200,6 +201,7 @@ def _fields(report: Report) -> list[tuple[str, Any]]:
         ("product", content.product),
         ("active users", counts_in_words(content)),
         ("accuracy", content.accuracy),
+        ("in words", in_words(content)),
         ("provisioned users", content.provisioned_users),
         ("daily active users", _daily(content)),
         ("cycle", f"{cycle.index}: {show_time(cycle.start_s)} to {show_time(cycle.end_s)}"),

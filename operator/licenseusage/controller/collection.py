@@ -21,6 +21,7 @@ from licenseusage.controller.metrics import Metrics
 from licenseusage.controller.reaching import Finder
 from licenseusage.controller.segments import segment_ms
 from licenseusage.controller.settings import Settings
+from licenseusage.controller.turns import Turns
 from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import PollFailure, PollRecord, StoreKey, StoreState
@@ -57,6 +58,7 @@ class Job:
             only whether pods and Secrets have come back.
         fingerprint: What the poll depends on beside the product: a change makes it due at once.
         proven: The source has been read by this definition before.
+        quick: Its last attempt was quick, so that it need not wait behind slow ones.
     """
 
     key: Key
@@ -72,6 +74,7 @@ class Job:
     due: bool
     fingerprint: str
     proven: bool
+    quick: bool = False
     earlier: Cycle | None = None
     coming: Cycle | None = None
 
@@ -151,7 +154,9 @@ class Collector:
             poll_pages=settings.poll_pages,
             worker_bytes=settings.worker_bytes,
         )
+        self._turns = Turns(settings.poll_workers)
         self._running: dict[tuple[Key, str], asyncio.Task[None]] = {}
+        self._waiting: dict[tuple[Key, str], Job] = {}
         self._memory: dict[tuple[Key, str], Memory] = {}
 
     def memory(self, key: Key, source: str) -> Memory:
@@ -159,8 +164,13 @@ class Collector:
         return self._memory.setdefault((key, source), Memory())
 
     def running(self, key: Key, source: str) -> bool:
-        """Whether a poll of this source is under way."""
+        """Whether a poll of this source is under way, or waits for its turn."""
         return (key, source) in self._running
+
+    def waits_outdated(self, key: Key, source: str, fingerprint: str) -> bool:
+        """Whether a poll waits for its turn that the definition has changed for."""
+        job = self._waiting.get((key, source))
+        return job is not None and job.fingerprint != fingerprint
 
     def forget(self, key: Key, sources: set[str]) -> None:
         """Forget sources of an object that are no longer declared."""
@@ -179,15 +189,20 @@ class Collector:
             return False
 
     def start(self, job: Job) -> None:
-        """Begin a poll unless one of this source is under way."""
+        """Begin a poll, or take the place of one that waits for its turn; not beside another."""
         name = (job.key, job.source.name)
+        if name in self._waiting or name not in self._running:
+            self._waiting[name] = job
         if name not in self._running:
             task = asyncio.create_task(self._run(job), name=f"poll {job.key} {job.source.name}")
             self._running[name] = task
 
     async def _run(self, job: Job) -> None:
+        name = (job.key, job.source.name)
         try:
-            await self._poll(job)
+            async with self._turns.one(job.key, quick=job.quick):
+                job = self._waiting.pop(name)
+                await self._poll(job)
         except UsageError as error:  # what was read could not be made durable
             _log.warning(
                 "poll not recorded",
@@ -201,10 +216,15 @@ class Collector:
             doing = f"it polled source {job.source.name}"
             await self._defect(job, problem_of(error, self._metrics, job.key, doing))
         finally:
-            del self._running[job.key, job.source.name]
+            self._waiting.pop(name, None)
+            del self._running[name]
             self._nudge(job.key)
 
     async def _poll(self, job: Job) -> None:
+        """Poll, now that there is a worker.
+
+        Pods and Secrets are looked at only now: while others were served they may have changed.
+        """
         memory = self.memory(job.key, job.source.name)
         ready: list[_Ready] = []
 

@@ -105,6 +105,8 @@ async def step(
     digest = rules_digest(sources, usage.spec.combine)
     key_id = "" if isinstance(pseudonym, UsageError) else pseudonym.id
     named = stores(sources, key_id)
+    lost = None if isinstance(pseudonym, UsageError) else pseudonym.replaces
+    former = stores(sources, lost) if lost else {}
     statuses = await world.books.do(lambda ledger: ledger.source_statuses(meter.id))
     wanting = [one.cycle for one in unfinished if one.intent is None]
     states = await _states(world, meter, wanting)
@@ -149,6 +151,7 @@ async def step(
                 due=look.next_ms is not None and look.next_ms <= now_ms,
                 fingerprint=look.fingerprint,
                 proven=look.health.proven and look.health.last_success_ms is not None,
+                quick=look.schedule.quick,
                 earlier=None if earlier is None else earlier.cycle,
                 coming=coming,
             )
@@ -176,7 +179,7 @@ async def step(
     return Counting(
         sources=sources,
         counted=Counted(
-            declared=tuple(look.declared for look in looks),
+            declared=tuple(replace(look.declared, former=former.get(look.name)) for look in looks),
             unusable=frozenset(one.name for one in sources if one.source is None),
             combine=Combine(usage.spec.combine),
             grace_ms=grace_ms,
@@ -266,6 +269,7 @@ def _look(
         duration_ms=duration,
         failures=polls.failures if polls else 0,
         boundaries=boundaries,
+        log=one.source.reads_log,
         catching_up=_catching_up(memory, [words.get(store.store) for words in states]),
     )
     fingerprint = _fingerprint(one)
@@ -310,7 +314,9 @@ async def _due(
     requested: bool,
 ) -> bool:
     """Whether to poll (or to probe) now: the schedule, a change, a request, a new credential."""
-    if look.next_ms is None or look.running:
+    if look.running:
+        return world.collector.waits_outdated(subject.key, look.name, look.fingerprint)
+    if look.next_ms is None:
         return False
     if look.next_ms <= now_ms or requested or look.health.outdated:
         return True

@@ -15,7 +15,7 @@ from licenseusage.controller.conditions import Problem, Status, Verdict
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.errors import Stalled, UsageError
 from licenseusage.ledger.records import Meter, Subscribed
-from licenseusage.metering.cycles import Terms, cycle_at
+from licenseusage.metering.cycles import Cycle, Terms, cycle_at
 from licenseusage.reports.keys import VendorKeys
 from licenseusage.reports.licence import (
     License,
@@ -45,6 +45,13 @@ class Licensing:
     license: License | None
     verdict: Verdict | None
     maximum: int | None
+
+    def maximum_in(self, cycle: Cycle) -> int | None:
+        """Return the contracted maximum of a cycle, which may have begun under another licence."""
+        token = self.meter.license_of(cycle)
+        if token is not None:
+            return stored_license(token).maximum_active_users
+        return self.maximum if self.license is None else self.license.maximum_active_users
 
 
 @dataclass(frozen=True, slots=True)

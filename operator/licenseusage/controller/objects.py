@@ -28,6 +28,8 @@ from licenseusage.controller.kube import (
 from licenseusage.controller.secrets import forbidden_kinds
 from licenseusage.errors import Retryable, Stalled
 from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
+from licenseusage.reports.content import Content
+from licenseusage.reports.inwords import in_words
 from licenseusage.reports.report import read_report
 
 INTERIMS = 3
@@ -49,21 +51,21 @@ def kept(reports: Sequence[OutboxItem]) -> tuple[OutboxItem, ...]:
 def spec(usage: str, item: OutboxItem) -> dict[str, Any]:
     """Return the immutable spec of a report's object."""
     assert item.cycle is not None  # noqa: S101 - reports have a cycle, key statements none
+    content = read_report(item.token).content
     return UsageReportSpec(
         usage_name=usage,
         kind=_kind(item),
         sequence=item.sequence,
         cycle=CyclePeriod.of(item.cycle.index, item.cycle.start_ms, item.cycle.end_ms),
         active_text=item.active_text,
-        supersedes=_supersedes(item),
+        words=cut(in_words(content)),
+        supersedes=_supersedes(content),
         token=item.token,
     ).to_object()
 
 
-def _supersedes(item: OutboxItem) -> SupersededReport | None:
-    if item.kind is not ReportKind.AMENDMENT:
-        return None
-    named = read_report(item.token).content.supersedes
+def _supersedes(content: Content) -> SupersededReport | None:
+    named = content.supersedes
     if named is None:
         return None
     return SupersededReport(sequence=named.link.sequence, reason=named.reason, note=named.note)

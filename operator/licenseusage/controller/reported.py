@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from licenseusage.api.conditions import Reason
+from licenseusage.api.model import rfc3339
 from licenseusage.controller.conditions import Problem, Status, Verdict
+from licenseusage.controller.status import Ended
 from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
 from licenseusage.metering.statement import CycleStatement
 
@@ -77,18 +79,25 @@ def reported(seen: Reporting) -> Verdict:
     )
 
 
-def within_entitlement(maximum: int | None, statement: CycleStatement | None) -> Verdict | None:
+def within_entitlement(
+    maximum: int | None, statement: CycleStatement | None, before: Ended | None = None
+) -> Verdict | None:
     """Return the condition ``WithinEntitlement``; None without a maximum.
 
     Args:
         maximum: Contracted maximum of active users.
         statement: About the running cycle; None while there is no number.
+        before: The cycle that ended last: that it exceeded its maximum is said in the next one,
+            too.
     """
+    exceeded = "" if before is None or not before.exceeded else _exceeded(before)
     if maximum is None:
         return None
     if statement is None:
         return Verdict(
-            Status.UNKNOWN, Reason.COUNT_UNKNOWN, "Nothing is known about the running cycle yet."
+            Status.UNKNOWN,
+            Reason.COUNT_UNKNOWN,
+            f"Nothing is known about the running cycle yet.{exceeded}",
         )
     lower = statement.bounds.lower
     if lower > maximum:
@@ -96,12 +105,19 @@ def within_entitlement(maximum: int | None, statement: CycleStatement | None) ->
             Status.FALSE,
             Reason.MAXIMUM_EXCEEDED,
             f"At least {lower} users were active in this cycle, {maximum} are paid for; talk to "
-            f"the vendor. Nothing is switched off.",
+            f"the vendor. Nothing is switched off.{exceeded}",
         )
     return Verdict(
         Status.TRUE,
         Reason.WITHIN_MAXIMUM,
-        f"{lower} of {maximum} users have been seen active in this cycle so far.",
+        f"{lower} of {maximum} users have been seen active in this cycle so far.{exceeded}",
+    )
+
+
+def _exceeded(ended: Ended) -> str:
+    return (
+        f" In the cycle that ended on {rfc3339(ended.record.cycle.end_ms)[:10]} at least "
+        f"{ended.statement.bounds.lower} were active, {ended.maximum} were paid for."
     )
 
 

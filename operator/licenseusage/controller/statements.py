@@ -129,7 +129,7 @@ class Issuer:
             daily_active_users=said.daily,
             uncertainty=fit_uncertainty(
                 [Uncertainty(one.reason, one.users) for one in said.uncertainty]
-                + [Uncertainty(reason, 0) for reason in said.unbounded]
+                + [Uncertainty(reason, 0) for reason in said.no_bound]
             ),
             pseudonym_key_id=record.pseudonym_key_id or self.key_id,
             supersedes=_supersedes(draft.superseded),

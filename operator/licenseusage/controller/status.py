@@ -31,6 +31,7 @@ from licenseusage.metering.statement import CycleStatement
 HISTORY = 13
 _SKIPPED = 16
 _GAPS = 32
+_GAPS_OF_ENDED = 8
 UNKNOWN = "unknown"
 
 
@@ -50,10 +51,20 @@ class SourceView:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An ended cycle: its record and what is, or for now can be, stated about it."""
+    """An ended cycle: its record and what is, or for now can be, stated about it.
+
+    Attributes:
+        maximum: How many users were paid for; None: no maximum.
+    """
 
     record: records.CycleRecord
     statement: CycleStatement
+    maximum: int | None = None
+
+    @property
+    def exceeded(self) -> bool | None:
+        """Whether certainly more were active than were paid for; None without a maximum."""
+        return None if self.maximum is None else self.statement.bounds.lower > self.maximum
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +217,21 @@ def _history(view: View, ended: Ended) -> CycleHistory:
         active_users=said.bounds.active_users,
         active_users_upper_bound=said.bounds.active_users_upper_bound,
         accuracy=_stated(said),
+        words=cut(said.words),
+        provisioned_users=said.provisioned,
+        maximum_active_users=ended.maximum,
+        maximum_exceeded=ended.exceeded,
+        coverage=_coverage(_longest(said.coverage)),
         report=_report_name(view.name, stated[0]) if stated else None,
         reason=reason,
         message=cut(message) if message else None,
     )
+
+
+def _longest(seen: Coverage) -> Coverage:
+    """Return the coverage with its longest gaps, in order of time."""
+    longest = sorted(seen.gaps, key=lambda gap: gap.start_s - gap.end_s)[:_GAPS_OF_ENDED]
+    return Coverage(seen.observed_seconds, tuple(sorted(longest, key=lambda gap: gap.start_s)))
 
 
 def _later(ended: Ended) -> tuple[str | None, str | None]:

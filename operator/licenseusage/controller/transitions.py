@@ -59,7 +59,7 @@ def of_status(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event
             "CycleClosed",
             "CloseCycle",
             f"The cycle from {one['startTime'][:10]} to {one['endTime'][:10]} ended with "
-            f"{one['activeText']} active users ({one['accuracy']}).",
+            f"{_number(one)} active users ({one['accuracy']}).{_exceeded(one)}",
         )
         for one in after.get("history") or ()
         if _final(one) and one["startTime"] not in closed
@@ -104,6 +104,19 @@ def _verdict(attempt: Attempt) -> Event:
         "Deliver",
         f"{what}: {settlement.message}",
     )
+
+
+def _number(one: Mapping[str, Any]) -> str:
+    """The number, with why it is not exact."""
+    words = str(one.get("words") or one["activeText"])
+    number, _, why = words.partition(": ")
+    return f"{number} ({why})" if why else number
+
+
+def _exceeded(one: Mapping[str, Any]) -> str:
+    if not one.get("maximumExceeded"):
+        return ""
+    return f" {one['maximumActiveUsers']} were paid for; talk to the vendor."
 
 
 def _final(one: Mapping[str, Any]) -> bool:

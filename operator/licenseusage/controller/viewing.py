@@ -47,7 +47,7 @@ async def view_of(
         and one.polls.last_success_ms >= cycle.start_ms
         for one in counted.views
     )
-    ended = await _ended(world, subject, meter, counted.counted, records, counting_ms)
+    ended = await _ended(world, subject, licensed, counted.counted, records, counting_ms)
     found = await world.books.do(lambda ledger: ledger.refuted(meter.id))
     refuted = standing(found, counted.counted.declared)
     verdict = None
@@ -72,7 +72,9 @@ async def view_of(
             sources=counted.health,
             licensed=licensed.verdict,
             reported=verdict,
-            within_entitlement=within_entitlement(licensed.maximum, said if informed else None),
+            within_entitlement=within_entitlement(
+                licensed.maximum, said if informed else None, ended[0] if ended else None
+            ),
         ),
         cycle=cycle,
         statement=said,
@@ -112,7 +114,7 @@ def _idle(licensed: Licensing, cycle: Cycle | None) -> Verdict | None:
 async def _ended(
     world: World,
     subject: Subject,
-    meter: Meter,
+    licensed: Licensing,
     counted: Counted,
     records: Sequence[CycleRecord],
     counting_ms: int,
@@ -125,8 +127,8 @@ async def _ended(
         said = record.stated
         if said is None:
             end = record.cycle.end_ms
-            said = await _statement(world, subject, meter, record.cycle, counted, end)
-        found.append(Ended(record, said))
+            said = await _statement(world, subject, licensed.meter, record.cycle, counted, end)
+        found.append(Ended(record, said, licensed.maximum_in(record.cycle)))
     return tuple(found[:HISTORY])
 
 

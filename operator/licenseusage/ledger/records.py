@@ -335,6 +335,7 @@ class DeclaredSource:
     Attributes:
         selection: Digest of what decides who counts; None: not told.
         declaration: Digest of what is declared of it, as in `PollRecord`.
+        former: Its store under the pseudonym key that was lost; None: none was.
     """
 
     store: StoreKey
@@ -342,6 +343,7 @@ class DeclaredSource:
     interval_ms: int
     selection: str | None = None
     declaration: str = ""
+    former: StoreKey | None = None
 
 
 @dataclass(frozen=True, slots=True)

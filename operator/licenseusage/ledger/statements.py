@@ -32,6 +32,8 @@ from licenseusage.metering.statement import (
     ACTIVITY_LOST,
     LOG_HOLE,
     NO_CLOSING_POLL,
+    OBJECT_GONE,
+    PSEUDONYM_KEY_CHANGED,
     REMOVED_USERS,
     ROSTER_MISSING,
     RULES_CHANGED,
@@ -55,6 +57,7 @@ class _Held:
     ) -> None:
         self.row = row
         self.gone = declared is None
+        self.why_gone = SOURCE_GONE
         self.source = declared.store.source if declared else str(row.source) if row else ""
         self.domain = declared.store.domain if declared else str(row.domain) if row else ""
         # Nothing is declared any more about a source that is gone: it proves nothing. What was
@@ -202,11 +205,20 @@ def _held(
     of_cycle = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
     query = select(stores).join(cycles).where(of_cycle).order_by(stores.c.id)
     declared = {source.store: source for source in sources}
+    former = {source.former for source in sources}
+    names = {source.store.source for source in sources}
     rosters = rosters_of(connection, meter_id, cycle)
     held = []
     for row in connection.execute(query):
         key = StoreKey(row.source, row.domain)
-        held.append(_Held(row, declared.pop(key, None), against, rosters.get(key)))
+        store = _Held(row, declared.pop(key, None), against, rosters.get(key))
+        if not sources:
+            store.why_gone = OBJECT_GONE
+        elif key in former:
+            store.why_gone = PSEUDONYM_KEY_CHANGED
+        elif key.source in names:
+            store.why_gone = RULES_CHANGED  # its ids are read otherwise since
+        held.append(store)
     return held + [_Held(None, source, against) for source in declared.values()]
 
 
@@ -281,7 +293,7 @@ def _unbounded(bounds: Bounds, held: Sequence[_Held]) -> tuple[str, ...]:
         reasons.append(RULES_CHANGED)
     for store in held:
         if store.gone:
-            reasons.append(SOURCE_GONE)
+            reasons.append(store.why_gone)
         elif not store.properties.keeps_activity or store.word("refuted"):
             reasons.append(ACTIVITY_LOST)
         elif store.properties.keeps_roster and store.roster is None:

@@ -22,6 +22,10 @@ DENSE_STEP_MS = 15_000
 # Of a log each message is read once, so that less polling would be no less load.
 LOAD_FACTOR = 100
 DENSE_LOAD_FACTOR = 10
+# What fails or brings only a part may last for minutes, and then the next attempt is no better: at
+# most a quarter of the time, wherever the interval would allow more.
+PAUSE_FACTOR = 3
+QUICK_MS = 5_000
 _RETRY_MS = 30_000
 _CLOSING_SPREAD_MS = 5_000
 
@@ -74,6 +78,7 @@ class PollSchedule:
         duration_ms: Duration of the last complete poll, None before the first and for a log.
         failures: Attempts that failed in a row.
         boundaries: Ends of the running cycle and of those that are closing.
+        log: Each message is read once; a list is read again as a whole by every poll.
         catching_up: A log: the last poll read on, and stopped at its bounds before the end.
     """
 
@@ -86,7 +91,20 @@ class PollSchedule:
     duration_ms: int | None
     failures: int
     boundaries: Sequence[Boundary]
+    log: bool = False
     catching_up: bool = False
+
+    @property
+    def took_ms(self) -> int:
+        """How long the last attempt lasted, whatever came of it; 0 before the first."""
+        if self.last_started_ms is None or self.last_ended_ms is None:
+            return 0
+        return max(0, self.last_ended_ms - self.last_started_ms)
+
+    @property
+    def quick(self) -> bool:
+        """Whether there was an attempt, and it lasted for seconds only, whatever came of it."""
+        return self.last_started_ms is not None and self.took_ms <= QUICK_MS
 
 
 def next_poll_ms(schedule: PollSchedule, now_ms: int) -> int:
@@ -96,6 +114,9 @@ def next_poll_ms(schedule: PollSchedule, now_ms: int) -> int:
     before a cycle's end until 10 min after everything of it must be visible every 15 s or 10 x the
     duration of a poll, and exactly when the first poll can close the cycle. At once while a log is
     being caught up with: what is left of it was to be read by now.
+
+    Whatever an attempt came to, three times as long as it lasted passes before the next one: what
+    hangs must not keep a worker busy.
     """
     started = schedule.last_started_ms
     if started is None or (schedule.catching_up and not schedule.failures):
@@ -294,20 +315,27 @@ def next_interim(
 def _regular_ms(schedule: PollSchedule, started: int) -> int:
     period = schedule.interval_ms + spread_ms(schedule.key, schedule.interval_ms // 20 + 1)
     if not schedule.failures:
-        return started + period
+        # A part of a list may take as long as it likes; of all of it the interval knows.
+        return started + period if schedule.log else max(started + period, _rested_ms(schedule))
     ended = schedule.last_ended_ms if schedule.last_ended_ms is not None else started
     backoff = _RETRY_MS << min(schedule.failures - 1, 16)
     # A poll that fails late is as much of a load as a good one.
     calm = DENSE_LOAD_FACTOR * (ended - started)
-    return min(started + period, ended + max(backoff, calm))
+    return max(min(started + period, ended + max(backoff, calm)), _rested_ms(schedule))
+
+
+def _rested_ms(schedule: PollSchedule) -> int:
+    """Return until when nothing is due after the last attempt, for how long that lasted."""
+    ended = schedule.last_ended_ms
+    return 0 if ended is None else ended + PAUSE_FACTOR * schedule.took_ms
 
 
 def _step_ms(schedule: PollSchedule, started: int) -> int:
     """Return how far apart polls are where they are dense."""
     step = max(DENSE_STEP_MS, DENSE_LOAD_FACTOR * (schedule.duration_ms or 0))
-    if schedule.failures and schedule.last_ended_ms is not None:
-        step = max(step, schedule.last_ended_ms - started + DENSE_STEP_MS)
-    return step
+    if schedule.failures:
+        step = max(step, schedule.took_ms + DENSE_STEP_MS)
+    return step if schedule.log else max(step, (1 + PAUSE_FACTOR) * schedule.took_ms)
 
 
 def _dense_ms(schedule: PollSchedule, started: int, boundary: Boundary) -> int:

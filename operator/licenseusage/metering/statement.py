@@ -28,6 +28,9 @@ ROSTER_GAP = str(Missing.GAP)
 UNLISTED_USERS = "UnlistedUsers"
 RULES_CHANGED = "RulesChanged"
 SOURCE_GONE = "SourceGone"
+OBJECT_GONE = "ObjectGone"
+PSEUDONYM_KEY_CHANGED = "PseudonymKeyChanged"
+GUARANTEE_REFUTED = "GuaranteeRefuted"
 STORE_GONE = "StoreGone"
 LOG_HOLE = "LogHole"
 PROOF_GAP = "ProofGap"
@@ -49,6 +52,14 @@ _WHY_BOUNDED = {
 
 # In the order in which a person is told; the first that applies is what to look at.
 _WHY_UNBOUNDED = {
+    GUARANTEE_REFUTED: "the product's answers contradict a guarantee that is declared of it",
+    PSEUDONYM_KEY_CHANGED: (
+        "the pseudonym key was lost and another one took its place in mid-cycle, so that people "
+        "counted before cannot be recognised among those counted since"
+    ),
+    OBJECT_GONE: (
+        "the LicenseUsage was deleted before the product could be read after the cycle's end"
+    ),
     RULES_CHANGED: (
         "the definition of who counts changed before the cycle was closed, and what was counted "
         "before cannot be completed"
@@ -123,6 +134,12 @@ class CycleStatement:
     def active_text(self) -> str:
         """The number as a column shows it: ``412 so far``, ``398``, ``≥412``, ``unknown``."""
         return active_text(self.bounds, running=self.running)
+
+    @property
+    def no_bound(self) -> tuple[str, ...]:
+        """Why there is no upper bound, as a report says it: a contradiction is a reason, too."""
+        conflict = self.bounds.accuracy is Accuracy.CONFLICT
+        return self.unbounded or ((GUARANTEE_REFUTED,) if conflict else ())
 
     @property
     def words(self) -> str:

@@ -1,0 +1,33 @@
+"""What a report says about its number, in a sentence: why it is not exact, for whoever reads it."""
+
+from licenseusage.metering.bounds import Accuracy, Bounds
+from licenseusage.metering.coverage import Coverage
+from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.statement import CycleStatement, Uncertainty
+from licenseusage.reports.content import Content
+
+
+def in_words(content: Content) -> str:
+    """Return the number in words, as the sender's own status says it (MEASUREMENT §0).
+
+    The report says less than the ledger knows: of the span that was not read around the cycle's
+    end it holds the part within the cycle.
+    """
+    cycle = content.cycle
+    low, high = content.active_users, content.active_users_upper_bound
+    estimate = low if content.accuracy == Accuracy.ESTIMATE else None
+    reasons = content.uncertainty
+    last = content.coverage.gaps[-1] if content.coverage.gaps else None
+    at_the_end = last is not None and last.end_s == cycle.end_s
+    return CycleStatement(
+        cycle=Cycle(cycle.index, cycle.start_s * 1000, cycle.end_s * 1000),
+        as_of_ms=cycle.as_of_s * 1000,
+        bounds=Bounds(0 if estimate is not None else low or 0, high, estimate),
+        daily=(),
+        coverage=Coverage(content.coverage.observed_seconds, ()),
+        uncertainty=tuple(
+            Uncertainty(one.reason, one.users) for one in reasons if high is not None
+        ),
+        unbounded=tuple(one.reason for one in reasons if high is None),
+        boundary_gap_ms=(last.start_s * 1000, last.end_s * 1000) if last and at_the_end else None,
+    ).words

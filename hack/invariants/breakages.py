@@ -195,8 +195,8 @@ BREAKAGES = (
         BOUNDS,
         "days that are written as instants are taken for instants",
         "sources/steps.py",
-        "if not self._on_grid or self.times < LEAST_TIMES:",
-        "if not self._on_grid or self.times >= LEAST_TIMES:",
+        "not self._of_day or self.times < LEAST_TIMES:",
+        "not self._of_day or self.times >= LEAST_TIMES:",
         ("sources/test_steps.py", "sources/test_lying_products.py"),
     ),
     Breakage(

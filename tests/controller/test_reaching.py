@@ -89,3 +89,18 @@ def test_one_replica_that_fails_does_not_stop_the_count_and_is_named(
     assert (seen["status"], operator.status("rep")["activeUsers"]) == ("True", 2)
     assert "rep-0 (ServerError) did not answer as it should; rep-1 did." in seen["message"]
     assert '"pod": "rep-1"' in operator.log.read_text()
+
+
+def test_the_pod_that_answered_is_asked_first_by_the_next_poll(crds, operator, place, product, pod):
+    """One that hangs costs its silence once, and each list is compared with one of its own pod."""
+    failing, good = product("ann"), product("ann", "bob")
+    failing.fault = answers(503, b"starting")
+    pod("next-0", failing)
+    pod("next-1", good)
+    crds.apply(usage(place, "next"))
+    until(lambda: operator.status("next").get("activeUsers"), 60)
+    before = failing.requests, good.requests
+    now = "licenseusage.dev/requested-at=now"
+    crds.kubectl("annotate", "licenseusage", "next", "-n", place, now)
+    until(lambda: good.requests > before[1], 60)
+    assert failing.requests == before[0] == 1

@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -162,3 +163,13 @@ def test_delete_returns_at_once_and_applying_again_continues_the_cycle(
     until(lambda: 'name="shop"' not in operator.http("/metrics")[1], 10)
     crds.apply(usage(place))
     until(lambda: operator.status("shop").get("activeUsers") == 13, 30)
+
+
+def test_before_its_first_cycle_an_object_names_the_day_on_which_that_begins(
+    crds, operator, place, counted
+):
+    day = (datetime.now(UTC) + timedelta(days=40)).date().isoformat()
+    cycle = {"anchorDate": day, "lengthDays": 30}
+    crds.apply(usage(place, "later", spec={"cycle": cycle, "product": "later"}))
+    seen = operator.wait_condition("later", "Collected", "Unknown", "NotCollectedYet")
+    assert f"The next cycle begins on {day} (UTC)" in seen["message"]

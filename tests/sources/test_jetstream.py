@@ -1,5 +1,6 @@
 """Event logs read from a real NATS server with JetStream: what is counted, what is proved."""
 
+import base64
 import json
 import os
 import random
@@ -442,6 +443,34 @@ def test_an_unreadable_message_is_a_hole_and_stops_nothing(broker, reader):
     assert result.skipped == {"Unreadable": 1}
     assert "EventsUnreadable" in lost(reader)
     assert "sequence 2" in result.hint
+
+
+def rewritten(data: bytes, old: bytes, new: bytes) -> bytes:
+    """The message with something else in its payload."""
+    envelope = json.loads(data)
+    payload = base64.b64decode(envelope["Payload"])
+    assert old in payload
+    envelope["Payload"] = base64.b64encode(payload.replace(old, new)).decode()
+    return json.dumps(envelope).encode()
+
+
+@pytest.mark.parametrize("name", [b"\\ud83d", b"caf\xe9"])
+def test_broken_letters_in_what_nobody_reads_of_an_event_cost_nothing(broker, reader, name):
+    broken = rewritten(message("a", ago(9), Filename="XX"), b"XX", name)
+    envelope = message("b", ago(8)).replace(b'"eventid": "x"', b'"eventid": "' + name + b'"')
+    broker.publish(broken, envelope)
+    assert reader.poll().skipped == {}
+    assert reader.counted() == {"a", "b"}
+    assert "EventsUnreadable" not in lost(reader)
+
+
+def test_an_event_of_somebody_whose_id_is_no_text_is_a_hole(broker, reader):
+    whom = person("a").encode()
+    broker.publish(rewritten(message("a", ago(9)), whom, b"\\ud83d"), message("b", ago(5)))
+    result = reader.poll()
+    assert reader.counted() == {"b"}
+    assert result.skipped == {"Unreadable": 1}
+    assert "EventsUnreadable" in lost(reader)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from licenseusage.api.conditions import Reason
+from licenseusage.api.model import rfc3339
 from licenseusage.controller.clockwatch import Judgement
 from licenseusage.controller.closing import Counted
 from licenseusage.controller.conditions import Findings, Problem, Status, Verdict
@@ -17,7 +18,7 @@ from licenseusage.controller.subject import Subject
 from licenseusage.controller.world import World
 from licenseusage.errors import UsageError
 from licenseusage.ledger.records import CycleRecord, CycleState, Meter
-from licenseusage.metering.cycles import Cycle, cycle_at
+from licenseusage.metering.cycles import Cycle, cycle_at, next_cycle
 from licenseusage.metering.statement import CycleStatement
 
 
@@ -65,7 +66,7 @@ async def view_of(
             product=meter.key.product,
             spec=counted.spec,
             halted=halted,
-            idle=_idle(licensed, cycle),
+            idle=_idle(licensed, cycle, counting_ms),
             clock=None if clock.problem is None else Problem.of(clock.problem),
             hint=clock.hint,
             refuted=contradicted(refuted, said, ended, counted.rules_digest),
@@ -94,11 +95,12 @@ def counting_time(clock: Judgement, records: Sequence[CycleRecord]) -> int:
     return max((clock.counting_ms, *ends))
 
 
-def _idle(licensed: Licensing, cycle: Cycle | None) -> Verdict | None:
+def _idle(licensed: Licensing, cycle: Cycle | None, now_ms: int) -> Verdict | None:
     """Why nothing is collected although nothing is wrong with the sources."""
     if cycle is not None:
         return None
-    if not licensed.meter.grids:
+    coming = next_cycle(licensed.meter.grids, now_ms)
+    if coming is None:
         return Verdict(
             Status.UNKNOWN,
             Reason.NOT_COLLECTED_YET,
@@ -107,7 +109,8 @@ def _idle(licensed: Licensing, cycle: Cycle | None) -> Verdict | None:
     return Verdict(
         Status.UNKNOWN,
         Reason.NOT_COLLECTED_YET,
-        "The next cycle has not begun; nothing is counted before its first day.",
+        f"The next cycle begins on {rfc3339(coming.start_ms)[:10]} (UTC): nothing is counted "
+        "before that day, and nothing is to be done.",
     )
 
 

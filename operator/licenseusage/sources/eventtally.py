@@ -30,6 +30,7 @@ from licenseusage.sources.expressions import (
     predicate,
 )
 from licenseusage.sources.ids import UUID, normalizer
+from licenseusage.sources.mending import NO_JSON, decoded, is_broken
 from licenseusage.sources.poll import Skip
 
 _EXAMPLES = 3
@@ -125,14 +126,14 @@ class MessageReader:
         """
         try:
             if self._row is not None:
-                return self._from_struct(self._row, self._row.decoder.decode(data))
+                return self._from_struct(self._row, decoded(self._row.decoder.decode, data))
         except msgspec.ValidationError:
             pass  # fits no struct: decode as a whole, which says what is wrong if anything is
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        except (*NO_JSON, RecursionError):
             raise _UnreadableError("the message is not JSON") from None
         try:
-            document = msgspec.json.decode(data)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            document = decoded(msgspec.json.decode, data)
+        except (*NO_JSON, RecursionError):
             raise _UnreadableError("the message is not JSON") from None
         if self._type is not None and not self._counts(self._found(self._type, document)):
             return None
@@ -164,11 +165,11 @@ class MessageReader:
         """
         if isinstance(payload, msgspec.Raw):
             try:
-                payload = msgspec.json.decode(payload)
-            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+                payload = decoded(msgspec.json.decode, bytes(payload))
+            except (*NO_JSON, RecursionError):
                 raise _UnreadableError("the payload is not JSON") from None
         if self._payload is not None and self._base64:
-            payload = _decoded(payload)
+            payload = _from_base64(payload)
         if self._exclude is not None:
             try:
                 if self._exclude.holds(payload):
@@ -209,13 +210,13 @@ class Message:
     payload: Json
 
 
-def _decoded(payload: Json) -> Json:
+def _from_base64(payload: Json) -> Json:
     if payload is None:
         return None
     if not isinstance(payload, str):
         raise _UnreadableError("the payload is not base64 of JSON")
     try:
-        return msgspec.json.decode(base64.b64decode(payload, validate=True))
+        return decoded(msgspec.json.decode, base64.b64decode(payload, validate=True))
     except (binascii.Error, ValueError, RecursionError):
         raise _UnreadableError("the payload is not base64 of JSON") from None
 
@@ -303,6 +304,8 @@ class EventTally:
         self.listed += 1
         if not (excluded or shown is None or type(shown) in (str, int)):
             raise _UnreadableError(f"users.id gives {timestamps.kind_of(shown)}")
+        if is_broken(shown):
+            raise _UnreadableError("users.id gives a text with broken letters")
         name = "" if shown is None else self._normalize(str(shown))
         if excluded or (name and name in self._excluded_ids):
             self.skipped[Skip.EXCLUDED_EVENT] += 1

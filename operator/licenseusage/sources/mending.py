@@ -8,6 +8,15 @@ that is read for an id is known to be broken.
 """
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+_T = TypeVar("_T")
+
+NO_JSON = (msgspec.DecodeError, UnicodeDecodeError)
+"""What decoding raises for a document that is no JSON; fits no struct: ``ValidationError``."""
 
 MARK = "\ufdd0"
 """Stands where a text was broken: a noncharacter, made for use inside a program (Unicode §23.7)."""
@@ -36,6 +45,17 @@ def mended(document: bytes | bytearray) -> bytes | None:
 
 def _without_half(found: re.Match[bytes]) -> bytes:
     return _MARK_ESCAPED if found[1] else found[0]
+
+
+def decoded(decode: Callable[[bytes], _T], document: bytes) -> _T:
+    """Decode a document, mended if it has to be; raises what ``decode`` does."""
+    try:
+        return decode(document)
+    except NO_JSON:
+        better = mended(document)
+        if better is None:
+            raise
+    return decode(better)
 
 
 def is_broken(value: object) -> bool:

@@ -35,7 +35,7 @@ from licenseusage.sources.expressions import (
     walk,
 )
 from licenseusage.sources.failures import PollError, Reason
-from licenseusage.sources.mending import is_broken, mended
+from licenseusage.sources.mending import NO_JSON, is_broken, mended
 from licenseusage.sources.repeated import repeated_member
 from licenseusage.sources.said import (
     MEMBERS,
@@ -59,7 +59,6 @@ PIECE_BYTES = 256 * 1024
 _CUTS_TRIED = 8
 _STARTS_TRIED = 16
 _BOM = b"\xef\xbb\xbf"
-_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError)
 _FIRST_NAME = re.compile(rb'\s*(\{\s*"[^"\\]{1,128}"\s*:)')
 TOTAL = "total"
 
@@ -155,11 +154,11 @@ class PageDecoder:
             return self._piece_of(data)
         except RecursionError:
             return None
-        except _NO_JSON:
+        except NO_JSON:
             better = mended(data)
         try:
             return None if better is None else _without_broken_ids(self._piece_of(better))
-        except _NO_JSON:
+        except NO_JSON:
             return None
 
     def _piece_of(self, data: bytes) -> Columns:
@@ -186,13 +185,13 @@ class PageDecoder:
             return self._page_of(data)
         except RecursionError as error:
             raise not_json(data, error) from None
-        except _NO_JSON as error:
+        except NO_JSON as error:
             better = mended(data)
             if better is None:
                 raise not_json(data, error) from None
         try:
             columns, end = self._page_of(better)
-        except (*_NO_JSON, RecursionError) as error:
+        except (*NO_JSON, RecursionError) as error:
             raise not_json(data, error) from None
         return _without_broken_ids(columns), end
 

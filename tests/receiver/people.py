@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -122,6 +123,10 @@ class Receiver:
     def put_key(self, token: str) -> httpx.Response:
         return self.put("keys", jti(token), token)
 
+    def put_license(self, license_: License | str) -> httpx.Response:
+        token = license_ if isinstance(license_, str) else license_.token
+        return self.put("licenses", quote(jti(token), safe=""), token)
+
     def put_report(self, token: str) -> httpx.Response:
         return self.put("reports", jti(token), token)
 
@@ -224,7 +229,7 @@ class Customer:
         content = Content(
             kind=Kind(kind),
             product="acme",
-            license_id="lic-1",
+            license_id=self.license.license_id,
             cycle=ReportCycle(cycle, start, start + CYCLE, as_of),
             active_users=users,
             active_users_upper_bound=users,

@@ -190,10 +190,10 @@ def test_database_of_another_version_is_refused(tmp_path):
     url = f"sqlite:///{tmp_path / 'receiver.sqlite'}"
     Store.open(url).close()
     database = sqlite3.connect(tmp_path / "receiver.sqlite")
-    database.execute("UPDATE receiver_schema SET version = 2")
+    database.execute("UPDATE receiver_schema SET version = 3")
     database.commit()
     database.close()
-    with pytest.raises(Stalled, match="schema version 2") as caught:
+    with pytest.raises(Stalled, match="schema version 3") as caught:
         Store.open(url)
     assert caught.value.reason == "SchemaUnsupported"
 

@@ -41,7 +41,11 @@ def application(tmp_path_factory):
     store.close()
 
 
-PUTS = [("PUT", "/v1/keys/{jti}"), ("PUT", "/v1/reports/{jti}")]
+PUTS = [
+    ("PUT", "/v1/keys/{jti}"),
+    ("PUT", "/v1/reports/{jti}"),
+    ("PUT", "/v1/licenses/{license_id}"),
+]
 OPERATIONS = [*PUTS, ("GET", "/v1/problems/{error}"), ("GET", "/healthz")]
 
 

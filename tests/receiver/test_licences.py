@@ -13,7 +13,7 @@ SELF_CONTAINED = [
 ]
 
 
-def enrolment_of(licence: str) -> str:
+def enrolment_of(licence: str, issued_at_s: int) -> str:
     """Sign an enrolment that carries any text as its licence."""
     signer = seed_key("installation1")
     try:
@@ -30,7 +30,7 @@ def enrolment_of(licence: str) -> str:
             "sub": subscription,
             "aud": vendor,
             "jti": jti_of(chain, 1),
-            "iat": 1767226200,
+            "iat": issued_at_s,
             "chain": {"id": chain, "sequence": 1, "previous": None},
             "license": licence,
         },
@@ -42,7 +42,7 @@ def enrolment_of(licence: str) -> str:
 def test_licence_vector(start, clock, case):
     clock.now_s = context_of(case)["now"]
     receiver = start(**KEYS)
-    token = enrolment_of(TOKENS[case["input"]])
+    token = enrolment_of(TOKENS[case["input"]], clock.now_s)
     answer = receiver.put("keys", jti(token), token)
     if case["expect"] == "Valid":
         assert answer.status_code == 201, answer.text

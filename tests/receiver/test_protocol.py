@@ -3,6 +3,7 @@
 import pytest
 
 from licenseusage.delivery.outcome import Answer, classify
+from licenseusage.reports.enrolment import build_enrolment
 from licenseusage.reports.names import digest
 from licenseusage.reports.receipt import Sent
 from tests.receiver.people import ANCHOR, DAY, Customer, error_of, jti, key, licence
@@ -165,10 +166,21 @@ def test_key_statement_is_not_taken_for_a_report(receiver, customer):
     assert answer.status_code == 200 or error_of(answer) == "UnsupportedType"
 
 
-def test_expired_licence_does_not_enrol(receiver, clock):
+def test_an_enrolment_signed_after_the_licence_expired_does_not_enrol(receiver, clock):
     clock.now_s = ANCHOR + 400 * DAY
-    answer = receiver.put_key(Customer().enrolment)
+    customer = Customer()
+    late = build_enrolment(customer.license, customer.first, issued_at_s=clock.now_s)
+    answer = receiver.put_key(late)
     assert (answer.status_code, error_of(answer)) == (403, "LicenseExpired")
+
+
+def test_an_enrolment_that_arrives_after_the_licence_expired_is_judged_at_its_own_time(
+    receiver, clock
+):
+    clock.now_s = ANCHOR + 500 * DAY
+    customer = Customer()
+    assert receiver.put_key(customer.enrolment).status_code == 201
+    assert receiver.put_report(customer.report()).status_code == 201
 
 
 def test_reports_are_taken_after_the_licence_has_expired(receiver, customer, clock):

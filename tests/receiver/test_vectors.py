@@ -158,6 +158,25 @@ def test_succession_vector(vendor, case):
         assert error_of(answer) == case["expect"]
 
 
+@pytest.mark.parametrize("case", cases("register"))
+def test_register_vector(vendor, case):
+    """The licences arrive one after the other, then the report."""
+    receiver = vendor(context_of(case), rotated=True)
+    *licences, report = (TOKENS[name] for name in case["input"])
+    answers = [receiver.put_license(token) for token in licences]
+    refused = [error_of(answer) for answer in answers if answer.status_code >= 400]
+    answer = receiver.put_report(report)
+    if case["expect"] == "Valid":
+        assert refused == []
+        findings = receiver.receipt(report, answer).findings
+        assert [one for one in findings if one.startswith("License")] == case["findings"]
+    elif refused:
+        assert refused == [case["expect"]]
+        assert "LicenseUnknown" in receiver.receipt(report, answer).findings
+    else:
+        assert (answer.status_code, error_of(answer)) == (422, case["expect"])
+
+
 @pytest.mark.parametrize("case", cases("keys"))
 def test_key_chain_vector(start, clock, case):
     receiver = start(**KEYS)

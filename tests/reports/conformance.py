@@ -1,23 +1,31 @@
 """How a case of vectors.json is put to this package; the tables are REPORT_FORMAT §15's."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from licenseusage.receiver.inforce import Register
 from licenseusage.reports.bundle import verify_bundle
 from licenseusage.reports.chain import verify_chain
 from licenseusage.reports.enrolment import verify_enrolment
 from licenseusage.reports.keychain import verify_keys
 from licenseusage.reports.keys import InstallationKey, PublicKey, VendorKeys
-from licenseusage.reports.licence import License, Subscription, read_license, verify_license
+from licenseusage.reports.licence import (
+    License,
+    Subscription,
+    read_license,
+    verify_any_license,
+    verify_license,
+)
 from licenseusage.reports.names import Link
 from licenseusage.reports.receipt import Sent, Subject, head_notes, verify_receipt
 from licenseusage.reports.refused import Refused
 from licenseusage.reports.report import verify_report
 from licenseusage.reports.succession import verify_succession
 from licenseusage.reports.terms import CycleTerms
+from licenseusage.reports.tokens import decode
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).parent / "vectors" / "vectors.json").read_text()
@@ -120,6 +128,22 @@ def _keys(tokens: list[str], ctx: Context, case: dict[str, Any]) -> None:
     verify_keys(tokens, VENDOR_KEYS, now_s=ctx.now_s, license_=ctx.license)
 
 
+def _register(tokens: list[str], ctx: Context, case: dict[str, Any]) -> list[str]:
+    *licences, report = tokens
+    settled = Subscription(ctx.license.subscription, ctx.license.cycle)
+    known: dict[str, License] = {}
+    for token in licences:
+        one = verify_any_license(token, VENDOR_KEYS, now_s=ctx.now_s, previous=settled)
+        if one.license_id not in known or one.issued_at_s > known[one.license_id].issued_at_s:
+            known[one.license_id] = one
+    claims: Any = decode(report)[1]
+    ours = [one for one in known.values() if one.subscription == claims["sub"]]
+    named = Register(claims["iss"], ctx.license, ours).named(claims["licenseId"])
+    judged_by = named or replace(ctx.license, product=claims["product"])
+    verify_report(report, license_=judged_by, keys=ctx.keys, now_s=ctx.now_s)
+    return [] if named else ["LicenseUnknown"]
+
+
 def _report(token: str, ctx: Context, case: dict[str, Any]) -> None:
     verify_report(token, license_=ctx.license, keys=ctx.keys, now_s=ctx.now_s)
 
@@ -155,6 +179,7 @@ def _bundle(data: str, ctx: Context, case: dict[str, Any]) -> None:
 
 _VERIFY = {
     "license": _license,
+    "register": _register,
     "enrolment": _enrolment,
     "succession": _succession,
     "keys": _keys,

@@ -26,7 +26,7 @@ def test_vector(case):
 
 
 def test_vectors_are_all_there():
-    assert (len(VECTORS["valid"]), len(VECTORS["invalid"])) == (103, 245)
+    assert (len(VECTORS["valid"]), len(VECTORS["invalid"])) == (112, 253)
 
 
 def test_vectors_are_what_their_reference_says():

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from licenseusage.receiver.inforce import Register
 from licenseusage.receiver.store import Installation, KeyRow, Reading
 from licenseusage.reports.enrolment import Enrolment, verify_enrolment
 from licenseusage.reports.keys import InstallationKey, PublicKey, VendorKeys
@@ -84,9 +85,24 @@ def authentic_enrolment(
     Raises:
         Refused: a class of layers 1-3, of the enrolment or of its licence.
     """
-    first = reading.first_of_subscription(_claimed_subscription(token))
-    previous = None if first is None else Subscription(first.subscription, first.terms.cycle)
+    previous = settled_terms(reading, _claimed_subscription(token))
     return verify_enrolment(token, vendor_keys, now_s=now_s, previous=previous)
+
+
+def settled_terms(reading: Reading, subscription: str) -> Subscription | None:
+    """Return the cycles of a subscription, if an enrolment has settled them: they never change."""
+    first = reading.first_of_subscription(subscription)
+    return None if first is None else Subscription(first.subscription, first.terms.cycle)
+
+
+def register_of(reading: Reading, installation: Installation) -> Register:
+    """Return what is known of an installation's licences."""
+    terms = installation.terms
+    return Register(
+        installation=installation.installation,
+        enrolled=terms,
+        known=reading.licenses_of(terms.vendor, terms.subscription),
+    )
 
 
 def authentic_succession(token: str, reading: Reading, now_s: int) -> Succession:

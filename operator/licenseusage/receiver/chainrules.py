@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from licenseusage.receiver.inforce import LICENSE_UNKNOWN
 from licenseusage.receiver.store import Document
 from licenseusage.reports.chain import ChainState, Reported
 from licenseusage.reports.content import Kind
@@ -74,7 +75,13 @@ def amendment_late(report: Report, *, received_s: int) -> bool:
 
 
 def report_findings(
-    report: Report, before: Report | None, *, linked: bool, overdue: bool, received_s: int
+    report: Report,
+    before: Report | None,
+    *,
+    linked: bool,
+    overdue: bool,
+    received_s: int,
+    licensed: bool = True,
 ) -> tuple[str, ...]:
     """Return everything that a receipt says about a report beyond its verdict, ascending.
 
@@ -84,12 +91,15 @@ def report_findings(
         linked: Whether the unbroken run from sequence 1 reaches it.
         overdue: Whether it ends a silence that was too long.
         received_s: When it arrived.
+        licensed: Whether the licence that it names is known.
     """
     found = set(findings_of(report, before if linked else None))
     if not linked:
         found.add("ChainGap")
     if overdue:
         found.add("ReportOverdue")
+    if not licensed:
+        found.add(LICENSE_UNKNOWN)
     if amendment_late(report, received_s=received_s):
         found.add("AmendmentLate")
     return tuple(sorted(found)[:MAX_FINDINGS])

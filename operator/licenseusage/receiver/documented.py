@@ -7,6 +7,7 @@ from licenseusage.receiver.problems import Problem, SignedProblem
 from licenseusage.receiver.requestbody import MEDIA_TYPE
 
 TOKEN_PATTERN = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$"  # noqa: S105 - no secret
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$"
 JTI_PATTERN = "^[0-9a-f]{32}-[0-9]{10}$"
 
 _CACHE = {
@@ -83,6 +84,22 @@ def put_responses(conflict: str, *, rejected: str | None) -> dict[int | str, dic
     if rejected is not None:
         answers[422] = problem(rejected, signed=True)
     return dict(sorted(answers.items()))
+
+
+def register_responses() -> dict[int | str, dict[str, Any]]:
+    """Return the answers of the register of licences: nothing is signed for a licence."""
+    answers = put_responses("", rejected=None)
+    del answers[409], answers[429]
+    stored = {"description": "It was known before.", "headers": _CACHE}
+    return answers | {
+        200: stored,
+        201: stored | {"description": "Registered now."},
+        401: problem("`KeyUnknown`: no key of this vendor signed it. Nothing was stored."),
+        403: problem(
+            "Signed by this vendor, and not a licence it may have meant: `KeyNotPermitted`, "
+            "`LicenseTermsChanged`, `IssuedInFuture`, …. Nothing was stored."
+        ),
+    }
 
 
 def components() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The protocol's two requests: ``PUT /v1/keys/{jti}`` and ``PUT /v1/reports/{jti}`` (§9)."""
+"""The protocol's requests: ``PUT`` of ``/v1/keys``, ``/v1/licenses`` and ``/v1/reports`` (§9)."""
 
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from licenseusage.receiver.intake import Intake
 from licenseusage.receiver.receipts import Answer
 from licenseusage.receiver.requestbody import MEDIA_TYPE, read_token
 from licenseusage.reports.receipt import Verdict
-from licenseusage.reports.typs import ENROLMENT, MAX_CHARACTERS, REPORT
+from licenseusage.reports.typs import ENROLMENT, LICENSE, MAX_CHARACTERS, REPORT
 
 log = structlog.get_logger("licenseusage.receiver")
 
@@ -26,6 +26,16 @@ Jti = Annotated[
         pattern=documented.JTI_PATTERN,
         description="Id of the document: its chain's id and its position. The payload's `jti`.",
         examples=["b1ac80118ccb379a38bb30ffa6c9c9c7-0000000001"],
+    ),
+]
+
+LicenseId = Annotated[
+    str,
+    Path(
+        pattern=documented.NAME_PATTERN,
+        max_length=128,
+        description="Id of the licence, percent-encoded where it has a `/`. The payload's `jti`.",
+        examples=["lic-2027-0001"],
     ),
 ]
 
@@ -68,6 +78,21 @@ def routes(intake: Intake, threads: CapacityLimiter) -> APIRouter:
     async def put_report(request: Request, jti: Jti) -> Response:
         """Reports may arrive in any order and any number of times."""
         return await _answer(request, jti, MAX_CHARACTERS[REPORT], intake.put_report)
+
+    @router.put(
+        "/licenses/{license_id:path}",
+        summary="Take a licence into the register",
+        status_code=201,
+        response_class=Response,
+        responses=documented.register_responses(),
+        openapi_extra=documented.token_body(MAX_CHARACTERS[LICENSE], "`usage-license+jwt`."),
+    )
+    async def put_license(request: Request, license_id: LicenseId) -> Response:
+        """A renewed licence of this vendor, before the first report under it; harmless again."""
+        token = await read_token(request, limit=MAX_CHARACTERS[LICENSE])
+        known = await to_thread.run_sync(intake.put_license, license_id, token, limiter=threads)
+        log.info("licence registered", license=license_id[:128], known=known)
+        return Response(status_code=200 if known else 201)
 
     async def _answer(
         request: Request, jti: str, limit: int, take: Callable[[str, str], Answer]

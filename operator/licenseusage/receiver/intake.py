@@ -14,13 +14,18 @@ from licenseusage.receiver.authentication import (
     authentic_enrolment,
     authentic_report,
     authentic_succession,
+    register_of,
+    settled_terms,
 )
+from licenseusage.receiver.inforce import Register
 from licenseusage.receiver.keychains import place_statement
 from licenseusage.receiver.receipts import Answer, ReceiptSigner
+from licenseusage.receiver.registering import register
 from licenseusage.receiver.reportchains import place_report
 from licenseusage.receiver.store import Document, Reading, Store
 from licenseusage.reports.enrolment import Enrolment
 from licenseusage.reports.keys import VendorKeys
+from licenseusage.reports.licence import verify_any_license
 from licenseusage.reports.names import digest
 from licenseusage.reports.refused import Refused, need
 from licenseusage.reports.report import Report, check_content
@@ -61,11 +66,13 @@ class Intake:
         if authentic is None or known is not None:
             return self._known(jti, known, now_s)
         _check_path(jti, authentic.envelope.jti)
-        judged = _judge(authentic, now_s)
         with self._store.write() as writing:
             known = writing.document(authentic.envelope.digest)
             if known is None:
-                return place_report(writing, self._signer, authentic, judged, now_s=now_s)
+                # Under the lock: the licence that it names may arrive at the same time.
+                register = register_of(writing, authentic.installation)
+                judged = _judge(authentic, register, now_s)
+                return place_report(writing, self._signer, authentic, judged, register, now_s=now_s)
         return self._known(jti, known, now_s)
 
     def put_key_statement(self, jti: str, token: str) -> Answer:
@@ -90,6 +97,32 @@ class Intake:
                 return place_statement(writing, self._signer, statement, now_s=now_s)
         return self._known(jti, known, now_s)
 
+    def put_license(self, license_id: str, token: str) -> bool:
+        """Take a licence into the register, in force or not; return whether it was known before.
+
+        It is the vendor's own document, so that it does not matter who sends it; nothing is
+        signed for it.
+
+        Args:
+            license_id: The id in the request's path.
+            token: The body, ASCII.
+
+        Raises:
+            Refused: it is not a licence of this vendor, or changes its subscription's cycles.
+            Retryable: it could not be stored.
+        """
+        now_s = self._clock.now_ms() // 1000
+        license_ = verify_any_license(token, self._vendor_keys, now_s=now_s)
+        _check_path(license_id, license_.license_id)
+        with self._store.read() as reading:
+            known = reading.licenses_of(license_.vendor, license_.subscription)
+        if any(one.digest == license_.digest for one in known):
+            return True
+        with self._store.write() as writing:
+            previous = settled_terms(writing, license_.subscription)
+            verify_any_license(token, self._vendor_keys, now_s=now_s, previous=previous)
+            return not register(writing, license_, now_s=now_s)
+
     def _authentic_statement(
         self, token: str, reading: Reading, now_s: int
     ) -> Enrolment | Succession:
@@ -113,8 +146,17 @@ def _check_path(jti: str, named: str) -> None:
     need(jti == named, "IdentifierMismatch", "the address names another document than the body")
 
 
-def _judge(authentic: AuthenticReport, now_s: int) -> Report | Refused:
+def _judge(authentic: AuthenticReport, register: Register, now_s: int) -> Report | Refused:
+    """Judge a report's content by the licence that it names.
+
+    If that is not known, by the subscription's cycles, which no licence may change; the product
+    is judged once the licence arrives.
+    """
+    claims = authentic.envelope.claims
+    terms = register.named(str(claims.get("licenseId")))
+    if terms is None:
+        terms = replace(authentic.installation.terms, product=str(claims.get("product")))
     try:
-        return check_content(authentic.envelope, license_=authentic.installation.terms, now_s=now_s)
+        return check_content(authentic.envelope, license_=terms, now_s=now_s)
     except Refused as refusal:
         return refusal

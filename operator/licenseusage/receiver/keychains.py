@@ -2,6 +2,7 @@
 
 from licenseusage.receiver.evidence import keep_evidence
 from licenseusage.receiver.receipts import Answer, ReceiptSigner
+from licenseusage.receiver.registering import register
 from licenseusage.receiver.store import Chain, Document, Installation, KeyRow, Writing
 from licenseusage.reports.enrolment import Enrolment
 from licenseusage.reports.keys import PublicKey
@@ -63,6 +64,7 @@ def _new_key(writing: Writing, statement: Enrolment | Succession, now_s: int) ->
     """Return the key that a statement brings; an enrolment brings its installation as well."""
     if isinstance(statement, Succession):
         return statement.new
+    register(writing, statement.license, now_s=now_s)
     writing.add_installation(
         Installation(
             key_chain_id=statement.chain_id,

@@ -31,6 +31,8 @@ FINDINGS = {
     "ChainGap": "Reports before it have not arrived.",
     "ClockRollback": "The sender's clock went back, or is behind this receiver's.",
     "CoverageIncomplete": "Its sources were not observed all the time.",
+    "LicenseMismatch": "It is of another product than the licence that it names.",
+    "LicenseUnknown": "The licence that it names has not arrived: put it to /v1/licenses.",
     "InstallationCloned": "The cluster changed: the identity may exist twice.",
     "PseudonymKeyChanged": "Users cannot be matched with those of the report before.",
     "ReportOverdue": "Nothing arrived for longer than agreed.",

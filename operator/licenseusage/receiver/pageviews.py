@@ -1,10 +1,13 @@
 """What the pages say, gathered from the store in one consistent read: plain values, no HTML."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from licenseusage.metering.bounds import Accuracy, Bounds
 from licenseusage.metering.statement import active_text
-from licenseusage.receiver.overdue import overdue_at_s
+from licenseusage.receiver.authentication import register_of
+from licenseusage.receiver.inforce import Register
+from licenseusage.receiver.openness import Finding, Found, Stated, findings_of_chain, names_of
 from licenseusage.receiver.store import (
     Chain,
     ChainSummary,
@@ -15,6 +18,9 @@ from licenseusage.receiver.store import (
     ReportRow,
     Views,
 )
+from licenseusage.reports.licence import LicenseTerms
+from licenseusage.reports.report import read_report
+from licenseusage.reports.tokens import decode
 
 INSTALLATIONS_PER_PAGE = 50
 CHAINS_PER_INSTALLATION = 100
@@ -26,27 +32,48 @@ GAPS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class CycleLine:
-    """One cycle of a chain, as its value stands."""
+    """One cycle of a chain, as its value stands.
+
+    Attributes:
+        license_id: The licence that the report names.
+        license: That licence, which entitles the cycle; None: it is unknown here.
+        findings: Of all its documents, open or closed.
+    """
 
     report: ReportRow
     text: str
-    over: bool
-    findings: tuple[str, ...]
-    error: str | None
+    license_id: str
+    license: LicenseTerms | None
+    findings: tuple[Finding, ...]
 
     @property
     def state(self) -> str:
         """Final, Amended, or Open: only interim reports so far."""
         return {"final": "Final", "amendment": "Amended"}.get(self.report.kind, "Open")
 
+    @property
+    def maximum(self) -> int | None:
+        """The contracted maximum; None: there is none, or the licence is unknown."""
+        return self.license.maximum_active_users if self.license else None
+
+    @property
+    def over(self) -> bool:
+        """Whether more users are proved than are contracted."""
+        return self.maximum is not None and (self.report.active_users or 0) > self.maximum
+
 
 @dataclass(frozen=True, slots=True)
 class ChainLine:
-    """One usage object: where its chain stands."""
+    """One usage object: where its chain stands.
+
+    Attributes:
+        findings: Open and closed, those of the chain as it is now first, then by cycle.
+        overdue_at_s: From when on silence is too long; None: not known, or nothing is expected.
+    """
 
     summary: ChainSummary
-    findings: tuple[str, ...]
-    overdue_at_s: int
+    findings: tuple[Finding, ...]
+    overdue_at_s: int | None
     overdue: bool
     cycles: list[CycleLine]
 
@@ -56,24 +83,47 @@ class ChainLine:
         return self.summary.chain
 
     @property
+    def open(self) -> tuple[str, ...]:
+        """The names of what is open, each once."""
+        return names_of(self.findings)
+
+    @property
     def state(self) -> str:
-        """The worst thing to say about it, in a word: ok, late, gap, or conflict."""
-        if self.summary.conflicts or "ChainForked" in self.findings:
+        """The worst thing to say about it, in a word: conflict, gap, late, open, or ok."""
+        if _CONTRADICTIONS.intersection(self.open):
             return "conflict"
         if self.summary.missing:
             return "gap"
-        return "late" if self.overdue else "ok"
+        if self.overdue:
+            return "late"
+        return "open" if self.open else "ok"
+
+
+_CONTRADICTIONS = frozenset({"ReportConflict", "ChainForked", "KeyRetired"})
 
 
 @dataclass(frozen=True, slots=True)
 class InstallationCard:
-    """An enrolment with its chains."""
+    """An enrolment with its chains.
+
+    Attributes:
+        terms: The licence that the vendor agreed to last, of those that have begun.
+        replaced: Another installation has taken its place: nothing more is expected of it.
+        siblings: Other installations of its subscription.
+    """
 
     installation: Installation
+    terms: LicenseTerms
     keys: list[KeyRow]
     chains: list[ChainLine]
     overdue: bool
+    replaced: bool
     siblings: int
+
+    @property
+    def open(self) -> int:
+        """How many of its chains have something open; itself, if it is silent from the start."""
+        return self.overdue + sum(bool(line.open) for line in self.chains)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +133,11 @@ class Overview:
     cards: list[InstallationCard]
     page: int
     more: bool
+
+    @property
+    def open(self) -> int:
+        """In how many places of this page something is open."""
+        return sum(card.open for card in self.cards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +154,7 @@ class ChainPage:
     """Everything about one chain; ``before`` pages on to older documents."""
 
     installation: Installation
+    terms: LicenseTerms
     line: ChainLine
     gaps: list[tuple[int, int]]
     documents: list[DocumentLine]
@@ -122,9 +178,16 @@ def chain_page(views: Views, chain_id: str, *, before: int | None, now_s: int) -
     installation = views.enrolment_of(chain)
     found = views.documents(chain_id, limit=DOCUMENTS_PER_PAGE + 1, before=before)
     shown, older_than = _whole_positions(found)
+    register = register_of(views, installation)
+    replaced = views.replaced(installation)
     return ChainPage(
         installation=installation,
-        line=_line(views, chain, installation, now_s, cycles=CYCLES_PER_CHAIN),
+        terms=register.newest(now_s),
+        line=_line(
+            *(views, chain, installation, register, now_s),
+            replaced=replaced,
+            cycles=CYCLES_PER_CHAIN,
+        ),
         gaps=views.gaps(chain_id, limit=GAPS_SHOWN),
         documents=[
             DocumentLine(document, report, count_text(report) if report else "")
@@ -162,52 +225,104 @@ def _whole_positions(
 
 def _card(views: Views, installation: Installation, now_s: int) -> InstallationCard:
     chains = views.chains_of(installation, limit=CHAINS_PER_INSTALLATION)
-    silent_at_s = overdue_at_s(
-        installation.terms,
+    register = register_of(views, installation)
+    replaced = views.replaced(installation)
+    silent_at_s = register.silence_ends_s(
+        None,
         enrolled_s=installation.enrolled_ms // 1000,
         last_received_s=None,
         last_final=None,
     )
+    silent = silent_at_s is not None and now_s >= silent_at_s
     return InstallationCard(
         installation=installation,
+        terms=register.newest(now_s),
         keys=views.keys(installation.key_chain_id),
         chains=[
-            _line(views, chain, installation, now_s, cycles=CYCLES_AT_A_GLANCE) for chain in chains
+            _line(
+                *(views, chain, installation, register, now_s),
+                replaced=replaced,
+                cycles=CYCLES_AT_A_GLANCE,
+            )
+            for chain in chains
         ],
-        overdue=not chains and now_s >= silent_at_s,
+        overdue=not chains and silent and not replaced,
+        replaced=replaced,
         siblings=views.installations_of(installation.subscription) - 1,
     )
 
 
 def _line(
-    views: Views, chain: Chain, installation: Installation, now_s: int, *, cycles: int
+    views: Views,
+    chain: Chain,
+    installation: Installation,
+    register: Register,
+    now_s: int,
+    *,
+    replaced: bool,
+    cycles: int,
 ) -> ChainLine:
     summary = views.summary(chain)
+    newest = views.newest_counted(chain.id)
     received_ms = summary.last_received_ms
-    due_s = overdue_at_s(
-        installation.terms,
+    due_s = register.silence_ends_s(
+        None if newest is None else _license_id(newest),
         enrolled_s=installation.enrolled_ms // 1000,
         last_received_s=None if received_ms is None else received_ms // 1000,
         last_final=summary.last_final,
     )
-    overdue = now_s >= due_s
-    found = {*summary.findings, *({"ReportOverdue"} if overdue else ())}
-    maximum = installation.terms.maximum_active_users
+    overdue = due_s is not None and now_s >= due_s and not replaced
+    values = views.cycles(chain.id, limit=cycles)
+    findings = findings_of_chain(
+        [one for document, row in views.found(chain.id) for one in _found(document, row)],
+        {value.report.cycle_index: _stated(value) for value in values},
+        missing=bool(summary.missing),
+        overdue=overdue,
+    )
     return ChainLine(
         summary=summary,
-        findings=tuple(sorted(found | ({"ChainGap"} if summary.missing else set()))),
-        overdue_at_s=due_s,
+        findings=findings,
+        overdue_at_s=None if replaced else due_s,
         overdue=overdue,
-        cycles=[_cycle(value, maximum) for value in views.cycles(chain.id, limit=cycles)],
+        cycles=[_cycle(value, register, findings) for value in values],
     )
 
 
-def _cycle(value: CycleValue, maximum: int | None) -> CycleLine:
-    report = value.report
+def _cycle(value: CycleValue, register: Register, findings: Sequence[Finding]) -> CycleLine:
+    report, license_id = value.report, _license_id(value.document)
     return CycleLine(
         report=report,
         text=count_text(report),
-        over=maximum is not None and (report.active_users or 0) > maximum,
-        findings=value.document.findings,
-        error=value.document.error,
+        license_id=license_id,
+        license=register.named(license_id),
+        findings=tuple(one for one in findings if one.cycle == report.cycle_index),
     )
+
+
+def _stated(value: CycleValue) -> Stated:
+    document = value.document
+    return Stated(value.report.kind, document.sequence, document.received_ms, document.findings)
+
+
+def _found(document: Document, row: ReportRow | None) -> list[Found]:
+    cycle, kind = (row.cycle_index, row.kind) if row else _claimed(document.token)
+    names = document.findings if document.error is None else (*document.findings, document.error)
+    return [
+        Found(name, cycle, kind, document.sequence, document.received_ms, document.verdict.value)
+        for name in names
+    ]
+
+
+def _claimed(token: str) -> tuple[int | None, str | None]:
+    """Return cycle and kind of a report that was refused, as far as it says them."""
+    _, claims = decode(token)
+    cycle, kind = claims.get("cycle"), claims.get("kind")
+    index = cycle.get("index") if isinstance(cycle, dict) else None
+    return (
+        index if isinstance(index, int) and not isinstance(index, bool) else None,
+        kind if isinstance(kind, str) else None,
+    )
+
+
+def _license_id(document: Document) -> str:
+    return read_report(document.token).content.license_id

@@ -6,7 +6,7 @@ from dataclasses import replace
 from licenseusage.receiver.authentication import AuthenticReport
 from licenseusage.receiver.chainrules import breach, contradiction, report_findings
 from licenseusage.receiver.evidence import keep_evidence
-from licenseusage.receiver.overdue import overdue_at_s
+from licenseusage.receiver.inforce import Register
 from licenseusage.receiver.receipts import Answer, ReceiptSigner
 from licenseusage.receiver.store import Chain, Document, Installation, ReportRow, Writing
 from licenseusage.reports.names import Link
@@ -21,6 +21,7 @@ def place_report(
     signer: ReceiptSigner,
     authentic: AuthenticReport,
     judged: Report | Refused,
+    register: Register,
     *,
     now_s: int,
 ) -> Answer:
@@ -31,6 +32,7 @@ def place_report(
         signer: Signs the receipt.
         authentic: The report's envelope, and whose it is.
         judged: Its content, or why that is refused.
+        register: Its installation's licences.
         now_s: When it arrived, seconds since 1970 UTC.
 
     Raises:
@@ -50,7 +52,7 @@ def place_report(
     if conflict is not None:
         return keep_evidence(writing, signer, chain, document, conflict, now_s=now_s)
     linked = envelope.sequence == (chain.head.sequence + 1 if chain.head else 1)
-    stored = _judged(writing, document, authentic.installation, judged, linked=linked)
+    stored = _judged(writing, document, authentic.installation, judged, register, linked=linked)
     writing.add(stored, _row(judged) if stored.verdict == Verdict.ACCEPTED else None)
     head = _advance(writing, chain.id, envelope.link) if linked else chain.head
     return signer.issue(writing, stored, chain, head, now_s=now_s)
@@ -61,6 +63,7 @@ def _judged(
     document: Document,
     installation: Installation,
     judged: Report | Refused,
+    register: Register,
     *,
     linked: bool,
 ) -> Document:
@@ -73,12 +76,15 @@ def _judged(
     if error is not None or isinstance(judged, Refused):
         gap = () if linked else ("ChainGap",)
         return replace(document, verdict=Verdict.REJECTED, error=error, findings=gap)
+    licensed = register.named(judged.content.license_id) is not None
     found = report_findings(
         judged,
         _counted_before(writing, document),
         linked=linked,
-        overdue=_overdue(writing, installation, document),
+        # Under a licence that is not known, nobody knows when it was due.
+        overdue=licensed and _overdue(writing, installation, document, register),
         received_s=document.received_ms // 1000,
+        licensed=licensed,
     )
     return replace(document, findings=found)
 
@@ -136,18 +142,24 @@ def _breach(writing: Writing, report: Report, rank: int) -> str | None:
     )
 
 
-def _overdue(writing: Writing, installation: Installation, document: Document) -> bool:
-    """Whether a report ends a silence that was too long.
+def _overdue(
+    writing: Writing, installation: Installation, document: Document, register: Register
+) -> bool:
+    """Whether it ends a silence that was too long.
 
-    The first report of a chain ends none: its usage object may be as new as it is.
+    A chain's first report ends none of its own: the usage object may be as new as it is.
     """
     last_ms = writing.last_received_ms(document.chain_id)
-    return last_ms is not None and document.received_ms // 1000 >= overdue_at_s(
-        installation.terms,
+    newest = writing.newest_counted(document.chain_id)
+    if last_ms is None:
+        return False
+    due_s = register.silence_ends_s(
+        None if newest is None else read_report(newest.token).content.license_id,
         enrolled_s=installation.enrolled_ms // 1000,
         last_received_s=last_ms // 1000,
         last_final=writing.last_final(document.chain_id),
     )
+    return due_s is not None and document.received_ms // 1000 >= due_s
 
 
 def _counted_before(writing: Writing, document: Document) -> Report | None:

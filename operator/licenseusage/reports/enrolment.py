@@ -120,6 +120,9 @@ def verify_enrolment(
 ) -> Enrolment:
     """Verify an enrolment and the licence in it; see ``verify_license`` for the arguments.
 
+    The licence had to be in force when the enrolment was signed: one that arrives late, because
+    the way to the vendor was closed, must not lock a customer out for good (REPORT_FORMAT §4).
+
     Raises:
         Refused: a class of layers 1-3, of the licence or of the enrolment.
     """
@@ -130,7 +133,7 @@ def verify_enrolment(
     license_ = verify_license(
         claims["license"],
         vendor_keys,
-        now_s=now_s,
+        now_s=min(claims["iat"], now_s),
         product=product,
         installation=own,
         previous=previous,

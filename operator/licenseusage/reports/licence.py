@@ -186,15 +186,40 @@ def verify_license(
         or THUMBPRINT_URI + license_.first_key == installation,
         "LicenseKeyMismatch",
     )
+    _check_terms(license_, previous)
+    need(license_.not_before_s <= now_s + SKEW_SECONDS, "LicenseNotYetValid")
+    need(now_s < license_.expires_s, "LicenseExpired")
+    return license_
+
+
+def verify_any_license(
+    token: object,
+    vendor_keys: Mapping[str, VendorKey],
+    *,
+    now_s: int,
+    previous: Subscription | None = None,
+) -> License:
+    """Verify that a licence is one of the vendor's, in force or not: for who keeps a register.
+
+    A report may be judged by a licence that has expired since, or that begins tomorrow
+    (REPORT_FORMAT §9). Arguments as in ``verify_license``.
+
+    Raises:
+        Refused: a class of layers 1-3.
+    """
+    license_ = read_license(token, vendor_keys)
+    need(license_.issued_at_s <= now_s + SKEW_SECONDS, "IssuedInFuture")
+    _check_terms(license_, previous)
+    return license_
+
+
+def _check_terms(license_: License, previous: Subscription | None) -> None:
     need(
         previous is None
         or previous.subscription != license_.subscription
         or previous.cycle == license_.cycle,
         "LicenseTermsChanged",
     )
-    need(license_.not_before_s <= now_s + SKEW_SECONDS, "LicenseNotYetValid")
-    need(now_s < license_.expires_s, "LicenseExpired")
-    return license_
 
 
 def check_for_operator(license_: LicenseTerms) -> Terms:

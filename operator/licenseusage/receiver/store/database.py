@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, event, insert, make_url, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, insert, make_url, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from licenseusage.errors import Retryable, Stalled
 from licenseusage.receiver.store.schema import SCHEMA_VERSION, metadata, schema_version
+from licenseusage.receiver.store.upgrading import OLDEST, upgrade
 from licenseusage.receiver.store.views import Views
 from licenseusage.receiver.store.writing import Writing
 
@@ -41,15 +42,18 @@ class Store:
         """
         engine = _engine(url)
         try:
-            with engine.begin() as connection:
+            with engine.connect() as connection, _writing(connection).begin():
                 metadata.create_all(connection)
-                found = connection.execute(select(schema_version.c.version)).scalars().all()
+                found = list(connection.execute(select(schema_version.c.version)).scalars())
                 if not found:
                     connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+                elif OLDEST <= max(found) < SCHEMA_VERSION:
+                    upgrade(connection, max(found))
+                    found = [SCHEMA_VERSION]
         except SQLAlchemyError as error:
             engine.dispose()
             raise Retryable("DatabaseUnavailable", _unavailable(error)) from None
-        if found and list(found) != [SCHEMA_VERSION]:
+        if found and found != [SCHEMA_VERSION]:
             engine.dispose()
             raise Stalled(
                 "SchemaUnsupported",
@@ -68,8 +72,7 @@ class Store:
         """
         try:
             with self._engine.connect() as connection:
-                connection = connection.execution_options(licenseusage_writes=True)
-                with connection.begin():
+                with _writing(connection).begin():
                     yield Writing(connection)
         except SQLAlchemyError as error:
             raise Retryable("DatabaseUnavailable", _unavailable(error)) from error
@@ -90,6 +93,11 @@ class Store:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+
+def _writing(connection: Connection) -> Connection:
+    """Return the connection for a transaction that holds the write lock from its beginning on."""
+    return connection.execution_options(licenseusage_writes=True)
 
 
 def _engine(url: str) -> Engine:

@@ -13,8 +13,19 @@ from licenseusage.receiver.store.rows import (
     document_of,
     installation_of,
 )
-from licenseusage.receiver.store.schema import chains, documents, installations, keys, reports
+from licenseusage.receiver.store.schema import (
+    chains,
+    documents,
+    installations,
+    keys,
+    licenses,
+    reports,
+)
+from licenseusage.reports.licence import License, stored_license
 from licenseusage.reports.receipt import Verdict
+
+_BEYOND = 2**31
+"""Higher than any position."""
 
 
 class Reading:
@@ -136,6 +147,38 @@ class Reading:
             .limit(1)
         ).one_or_none()
         return None if row is None else installation_of(row._asdict())
+
+    def licenses_of(self, vendor: str, subscription: str) -> list[License]:
+        """Return the licences of a subscription that have arrived, in the order of their issue."""
+        rows = self._connection.execute(
+            select(licenses.c.token)
+            .where(licenses.c.vendor == vendor, licenses.c.subscription == subscription)
+            .order_by(licenses.c.issued_at_s, licenses.c.license_id)
+        ).scalars()
+        return [stored_license(token) for token in rows]
+
+    def holding(self, finding: str, subscription: str) -> list[Document]:
+        """Return the documents under a subscription that have a finding."""
+        rows = self._connection.execute(
+            select(documents)
+            .join(chains, chains.c.id == documents.c.chain_id)
+            .where(
+                chains.c.subscription == subscription,
+                documents.c.findings.contains(f'"{finding}"', autoescape=True),
+            )
+        )
+        return [document_of(row._asdict()) for row in rows]
+
+    def stands(self, digest: str) -> bool:
+        """Whether an accepted report may state its cycle's value."""
+        found: int | None = self._connection.execute(
+            select(reports.c.stands).where(reports.c.digest == digest)
+        ).scalar_one_or_none()
+        return bool(found)
+
+    def newest_counted(self, chain_id: str) -> Document | None:
+        """Return the accepted report with the highest position."""
+        return self.counted_before(chain_id, _BEYOND)
 
     def owners(self, kid: str) -> list[tuple[KeyRow, Installation]]:
         """Return every enrolment that knows this key: one per subscription of its installation."""

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -141,6 +141,20 @@ reports = Table(
     Column("stands", Integer, nullable=False),
     UniqueConstraint("chain_id", "sequence"),
     Index("reports_by_cycle", "chain_id", "cycle_index", "sequence"),
+)
+
+# Every licence of the vendor's that has arrived: by itself, or inside an enrolment. The token is
+# what was verified then; its key may have been withdrawn since.
+licenses = Table(
+    "licenses",
+    metadata,
+    Column("vendor", String(128), primary_key=True),
+    Column("license_id", String(128), primary_key=True),
+    Column("subscription", String(128), nullable=False),
+    Column("issued_at_s", BigInteger, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Index("licenses_by_subscription", "subscription"),
 )
 
 # Written to find out whether anything can be stored; one row, as large as a document and its

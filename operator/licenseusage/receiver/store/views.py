@@ -1,9 +1,9 @@
 """What the pages show: plain rows, newest first, always a bounded number of them."""
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, or_, select
 
 from licenseusage.receiver.store.reading import Reading
 from licenseusage.receiver.store.rows import (
@@ -19,6 +19,8 @@ from licenseusage.receiver.store.rows import (
 from licenseusage.receiver.store.schema import chains, documents, installations, reports
 from licenseusage.reports.receipt import Verdict
 
+_FOUND_AT_MOST = 500
+
 
 @dataclass(frozen=True, slots=True)
 class ChainSummary:
@@ -30,8 +32,6 @@ class ChainSummary:
         conflicts: How many documents contradicted the chain and are kept as evidence.
         last_received_ms: When the newest report arrived.
         last_final: Index of the last cycle with a final report.
-        findings: Of all its reports, and of the chain; ascending.
-        newest_report: The accepted report with the highest position.
     """
 
     chain: Chain
@@ -40,8 +40,6 @@ class ChainSummary:
     conflicts: int
     last_received_ms: int | None
     last_final: int | None
-    findings: tuple[str, ...]
-    newest_report: ReportRow | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +122,6 @@ class Views(Reading):
             conflicts=conflicts,
             last_received_ms=received,
             last_final=self.last_final(chain.id),
-            findings=self._findings(chain.id),
-            newest_report=self._newest_report(chain.id),
         )
 
     def cycles(self, chain_id: str, *, limit: int) -> list[CycleValue]:
@@ -176,11 +172,7 @@ class Views(Reading):
         if before is not None:
             statement = statement.where(documents.c.sequence < before)
         found = [document_of(row._asdict()) for row in self._connection.execute(statement)]
-        said = self._connection.execute(
-            select(reports).where(reports.c.digest.in_([document.digest for document in found]))
-        )
-        by_digest = {report.digest: report for report in (report_of(r._asdict()) for r in said)}
-        return [(document, by_digest.get(document.digest)) for document in found]
+        return self._with_reports(found)
 
     def gaps(self, chain_id: str, *, limit: int) -> list[tuple[int, int]]:
         """Return the missing positions as ``(first, last)``, both missing, lowest first."""
@@ -202,17 +194,42 @@ class Views(Reading):
         )
         return [(before + 1, sequence - 1) for before, sequence in rows]
 
-    def _findings(self, chain_id: str) -> tuple[str, ...]:
-        texts = self._connection.execute(
-            select(documents.c.findings).where(documents.c.chain_id == chain_id).distinct()
-        ).scalars()
-        return tuple(sorted({finding for text in texts for finding in json.loads(text)}))
+    def found(self, chain_id: str) -> list[tuple[Document, ReportRow | None]]:
+        """Return the newest documents of a chain that have something to say beyond their count.
 
-    def _newest_report(self, chain_id: str) -> ReportRow | None:
-        row = self._connection.execute(
-            select(reports)
-            .where(reports.c.chain_id == chain_id)
-            .order_by(reports.c.sequence.desc())
-            .limit(1)
-        ).one_or_none()
-        return None if row is None else report_of(row._asdict())
+        Of accepted reports with the same findings in the same cycle the last one stands for all.
+        """
+        plain = documents.c.verdict == Verdict.ACCEPTED
+        same = (reports.c.cycle_index, documents.c.findings)
+        last = (
+            select(func.max(documents.c.sequence))
+            .select_from(documents.join(reports, reports.c.digest == documents.c.digest))
+            .where(documents.c.chain_id == chain_id, plain, documents.c.findings != "[]")
+            .group_by(*same)
+        )
+        wanted = select(documents).where(
+            documents.c.chain_id == chain_id,
+            or_(~plain, documents.c.sequence.in_(last)),
+        )
+        rows = self._connection.execute(
+            wanted.order_by(documents.c.received_ms.desc()).limit(_FOUND_AT_MOST)
+        )
+        return self._with_reports([document_of(row._asdict()) for row in rows])
+
+    def _with_reports(self, found: Sequence[Document]) -> list[tuple[Document, ReportRow | None]]:
+        said = self._connection.execute(
+            select(reports).where(reports.c.digest.in_([document.digest for document in found]))
+        )
+        by_digest = {report.digest: report for report in (report_of(r._asdict()) for r in said)}
+        return [(document, by_digest.get(document.digest)) for document in found]
+
+    def replaced(self, installation: Installation) -> bool:
+        """Whether another installation of its subscription has taken its place."""
+        replaced: bool = self._connection.execute(
+            select(
+                exists()
+                .where(installations.c.subscription == installation.subscription)
+                .where(installations.c.replaces == installation.installation)
+            )
+        ).scalar_one()
+        return replaced

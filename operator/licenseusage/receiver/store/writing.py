@@ -21,9 +21,11 @@ from licenseusage.receiver.store.schema import (
     documents,
     installations,
     keys,
+    licenses,
     probes,
     reports,
 )
+from licenseusage.reports.licence import License
 from licenseusage.reports.names import Link
 
 _PROBE_BYTES = 80 * 1024
@@ -99,6 +101,30 @@ class Writing(Reading):
                 **license_columns(installation.terms),
             )
         )
+
+    def keep_license(self, license_: License, received_ms: int) -> bool:
+        """Keep a licence; return whether it is new. Of two of one id the later issued one is kept.
+
+        Both were signed by the vendor, who corrected the first by the second.
+        """
+        same = (licenses.c.vendor == license_.vendor) & (
+            licenses.c.license_id == license_.license_id
+        )
+        held = self._connection.execute(select(licenses.c.issued_at_s).where(same)).scalar()
+        if held is not None and held >= license_.issued_at_s:
+            return False
+        self._connection.execute(delete(licenses).where(same))
+        self._connection.execute(
+            insert(licenses).values(
+                vendor=license_.vendor,
+                license_id=license_.license_id,
+                subscription=license_.subscription,
+                issued_at_s=license_.issued_at_s,
+                token=license_.token,
+                received_ms=received_ms,
+            )
+        )
+        return True
 
     def add_key(self, key: KeyRow) -> None:
         """Store a key."""

@@ -1,0 +1,26 @@
+"""Taking a licence into the register, and what it says about reports that named it before."""
+
+from licenseusage.receiver.inforce import LICENSE_UNKNOWN
+from licenseusage.receiver.store import Writing
+from licenseusage.reports.licence import License
+from licenseusage.reports.report import read_report
+
+
+def register(writing: Writing, license_: License, *, now_s: int) -> bool:
+    """Keep a licence that was verified; return whether it is new.
+
+    Reports that named it while it was unknown are judged by it now. Their verdicts are signed and
+    stay; the finding ends, or becomes ``LicenseMismatch`` if they are of another product.
+    """
+    new = writing.keep_license(license_, now_s * 1000)
+    if not new:
+        return False
+    for document in writing.holding(LICENSE_UNKNOWN, license_.subscription):
+        content = read_report(document.token).content
+        if content.license_id != license_.license_id:
+            continue
+        found = set(document.findings) - {LICENSE_UNKNOWN}
+        if content.product != license_.product:
+            found.add("LicenseMismatch")
+        writing.set_findings(document.digest, found, stands=writing.stands(document.digest))
+    return True

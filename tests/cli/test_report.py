@@ -1,9 +1,11 @@
 """``report show`` and ``report verify``: with the evidence there is, and never more than it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from licenseusage.reports.content import Kind, ReportCoverage, Uncertainty
 from licenseusage.reports.names import Link
 from licenseusage.reports.receipt import Sent, Verdict
 from licenseusage.reports.report import ReportInput, build_report, read_report
@@ -18,6 +20,7 @@ from tests.delivery.people import (
 )
 
 TOKENS = reports(3)
+CONTENT = read_report(TOKENS[1]).content
 
 
 @pytest.fixture
@@ -67,6 +70,19 @@ def test_show_leaves_no_value_of_the_claims_out(run, desk):
     out = run("report", "show", "amendment.jwt", "full.jwt").out
     for value in ("two days re-read", "NewEvidence", "Standby", "steps back 0", "offset -1 s"):
         assert value in out
+
+
+def test_show_says_why_the_number_is_not_exact(run, desk):
+    changes = {
+        "kind": Kind.FINAL,
+        "cycle": replace(CONTENT.cycle, as_of_s=CONTENT.cycle.end_s),
+        "uncertainty": (Uncertainty("NoClosingPoll", 0),),
+        "coverage": ReportCoverage(CONTENT.cycle.end_s - CONTENT.cycle.start_s),
+    }
+    (desk / "final.jwt").write_text(another(2, **changes))
+    out = run("report", "show", "final.jwt").out
+    assert "in words" in out
+    assert "at least 2: nothing could be read completely after the cycle's end" in out
 
 
 def test_show_as_json_is_the_claims(run, desk):
@@ -245,10 +261,10 @@ def test_a_report_that_only_a_receipt_knows_of_is_missing(run, desk):
     assert "ChainTruncated" in done.out
 
 
-def another(sequence):
+def another(sequence, **changes):
     """Another report that claims a position of the chain, signed by the same installation."""
     envelope = read_report(TOKENS[sequence - 1]).envelope
-    content = read_report(TOKENS[sequence - 1]).content
+    content = replace(read_report(TOKENS[sequence - 1]).content, **changes)
     return build_report(
         ReportInput(
             installation=envelope.installation,
@@ -256,7 +272,7 @@ def another(sequence):
             subscription=envelope.subscription,
             namespace=envelope.namespace,
             name=envelope.name,
-            issued_at_s=envelope.issued_at_s + 1,
+            issued_at_s=max(envelope.issued_at_s, content.cycle.as_of_s) + 1,
             content=content,
             previous=Link(sequence - 1, envelope.previous),
         ),

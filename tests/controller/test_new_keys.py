@@ -134,4 +134,7 @@ def test_a_lost_pseudonym_key_neither_unites_people_nor_counts_them_twice(counte
     content = read_report(final["spec"]["token"]).content
     assert (content.active_users, content.active_users_upper_bound) == (3, None)
     assert content.pseudonym_key_id != lost
+    (ended, *_) = operator.status("shop")["history"]
+    assert ended["words"].startswith("at least 3: the pseudonym key was lost")
+    assert final["spec"]["words"] == ended["words"]
     assert "PseudonymKeyChanged" in final["status"]["findings"]  # the vendor is told

@@ -2,12 +2,15 @@
 
 import pytest
 
+from licenseusage.api.model import rfc3339
 from licenseusage.controller.conditions import Consequence, Problem
 from licenseusage.controller.reported import Reporting, reported, within_entitlement
+from licenseusage.controller.status import Ended
 from licenseusage.controller.transitions import of_deliveries, of_status
 from licenseusage.delivery.outbox import DeliveryState, Queued, Settlement
 from licenseusage.delivery.sender import Attempt
 from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
+from licenseusage.ledger.records import CycleRecord, CycleState
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.coverage import Coverage
 from licenseusage.metering.cycles import DAY_MS, Cycle
@@ -83,6 +86,18 @@ def test_within_entitlement_compares_what_is_proved(maximum, lower, status, reas
     assert (verdict.status, verdict.reason) == (status, reason)
 
 
+def test_an_ended_cycles_overage_is_said_in_the_next_one_too():
+    def ended(lower, maximum):
+        said = CycleStatement(CYCLE, CYCLE.end_ms, Bounds(lower, None), (), Coverage(0, ()))
+        return Ended(CycleRecord(1, CYCLE, CycleState.FINAL), said, maximum)
+
+    day = rfc3339(CYCLE.end_ms)[:10]
+    told = f"In the cycle that ended on {day} at least 512 were active, 500 were paid for."
+    assert within_entitlement(500, None, ended(512, 500)).message.endswith(told)
+    assert "were paid for" not in within_entitlement(500, None, ended(500, 500)).message
+    assert "were paid for" not in within_entitlement(500, None, ended(512, None)).message
+
+
 def test_without_a_maximum_the_condition_is_absent():
     assert within_entitlement(None, None) is None
 
@@ -127,6 +142,41 @@ def test_a_cycle_that_became_final_is_told_once():
     assert event.reason == "CycleClosed"
     assert "398" in event.note
     assert not of_status({"history": [final]}, {"history": [final]})
+
+
+@pytest.mark.parametrize(
+    ("more", "note"),
+    [
+        ({"words": "398"}, "ended with 398 active users (LowerBound)."),
+        (
+            {"words": "at least 398: the product forgets removed users"},
+            "ended with at least 398 active users (LowerBound): the product forgets removed users.",
+        ),
+        (
+            {"words": "unknown: nothing was proved"},
+            "ended with an unknown number of active users (LowerBound): nothing was proved.",
+        ),
+        (
+            {"words": "398", "maximumActiveUsers": 390, "entitlement": "Exceeded"},
+            "ended with 398 active users (LowerBound). 390 were paid for; talk to the vendor.",
+        ),
+        (
+            {"words": "398", "maximumActiveUsers": 398, "entitlement": "Within"},
+            "ended with 398 active users (LowerBound).",
+        ),
+    ],
+)
+def test_the_event_of_the_close_says_why_and_whether_more_were_active_than_paid_for(more, note):
+    final = {
+        "startTime": "2026-01-01T00:00:00Z",
+        "endTime": "2026-02-01T00:00:00Z",
+        "activeText": "398",
+        "accuracy": "LowerBound",
+        "state": "Final",
+        **more,
+    }
+    (event,) = of_status({}, {"history": [final]})
+    assert event.note == f"The cycle from 2026-01-01 to 2026-02-01 {note}"
 
 
 def attempt(token, state=DeliveryState.ACCEPTED, *, receipt="receipt", warning=None):

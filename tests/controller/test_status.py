@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from licenseusage.api.licenseusage import LicenseUsageStatus
 from licenseusage.controller.conditions import Findings, Problem, SourceHealth
 from licenseusage.controller.status import (
@@ -107,6 +109,42 @@ def test_ended_cycles_are_history_with_the_name_of_their_report():
     (ended,) = status["history"]
     assert (ended["state"], ended["activeText"], ended["accuracy"]) == ("Final", "398", "Exact")
     assert ended["report"] == "shop-8ee9a1f2-000007"
+
+
+def test_history_says_why_a_number_is_not_exact_and_what_was_observed():
+    gaps = tuple(Gap(at, at + 60 + at, "NoPoll") for at in range(0, 2400, 200))
+    said = CycleStatement(
+        BEFORE,
+        BEFORE.end_ms,
+        Bounds(398, None),
+        (),
+        Coverage(2_000_000, gaps),
+        unbounded=("NoClosingPoll",),
+        provisioned=900,
+    )
+    (ended,) = compose(view(ended=[Ended(CycleRecord(1, BEFORE, CycleState.FINAL), said)]))[
+        "history"
+    ]
+    assert ended["words"] == (
+        "at least 398: nothing could be read completely after the cycle's end"
+    )
+    assert ended["provisionedUsers"] == 900
+    assert ended["coverage"]["observedSeconds"] == 2_000_000
+    starts = [gap["startTime"][11:] for gap in ended["coverage"]["gaps"]]
+    assert len(starts) == 8  # the longest ones, in order of time
+    assert starts == sorted(starts)
+    assert starts[0] == "00:13:20Z"
+
+
+@pytest.mark.parametrize(
+    ("lower", "maximum", "entitlement"),
+    [(401, 400, "Exceeded"), (400, 400, "Within"), (401, None, None)],
+)
+def test_history_keeps_the_maximum_and_whether_it_was_exceeded(lower, maximum, entitlement):
+    said = statement(lower, cycle=BEFORE, as_of=BEFORE.end_ms)
+    record = CycleRecord(1, BEFORE, CycleState.FINAL)
+    (ended,) = compose(view(ended=[Ended(record, said, maximum)]))["history"]
+    assert (ended.get("maximumActiveUsers"), ended.get("entitlement")) == (maximum, entitlement)
 
 
 def test_a_closing_cycle_is_not_final():

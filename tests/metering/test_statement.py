@@ -114,6 +114,16 @@ def test_the_column_of_a_running_cycle(bounds, text):
             said(Bounds(0, None), unbounded=("RemovedUsers", "NoClosingPoll")),
             "unknown: this product forgets removed users",
         ),
+        (
+            said(Bounds(412, None), unbounded=("PseudonymKeyChanged", "NoClosingPoll")),
+            "at least 412: the pseudonym key was lost and another one took its place in mid-cycle, "
+            "so that people counted before cannot be recognised among those counted since",
+        ),
+        (
+            said(Bounds(412, None), unbounded=("ObjectGone", "NoClosingPoll")),
+            "at least 412: the LicenseUsage was deleted before the product could be read after the "
+            "cycle's end",
+        ),
         (said(Bounds(0, None)), "unknown: nothing was proved"),
         (said(Bounds(0, None, 400)), "about 400, an estimate: nothing is proved"),
         (said(Bounds(412, None), as_of_ms=CYCLE.end_ms - 1000), "412 so far"),

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from licenseusage.receiver.problems import CLASSES
+from licenseusage.reports.content import Uncertainty
 from tests.receiver.people import ANCHOR, CYCLE, DAY, Customer, chain_id, licence
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -48,6 +49,18 @@ def read(answer):
         for name in ("src", "href"):
             assert attributes.get(name, "/").startswith(("/", "data:,"))
     return re.sub(r"\s+", " ", page.text)
+
+
+def test_a_cycle_says_why_its_number_is_not_exact(receiver, customer):
+    changes = {
+        "active_users_upper_bound": None,
+        "accuracy": "LowerBound",
+        "uncertainty": (Uncertainty("RemovedUsers", 0),),
+    }
+    token = customer.report(kind="final", users=41, **changes)
+    receiver.put_report(token)
+    for path in ("/", f"/chains/{chain_id(token)}"):
+        assert "at least 41: this product forgets removed users" in read(receiver.get(path))
 
 
 def test_empty_receiver_says_what_will_appear(receiver):

@@ -24,6 +24,7 @@ from licenseusage.api.model import (
 from licenseusage.api.usagereport import Delivery, ReportKind
 
 CycleState = Literal["Closing", "Final", "Amended"]
+Entitlement = Literal["Within", "Exceeded"]
 
 
 class CoverageGap(ApiModel):
@@ -142,10 +143,10 @@ class CycleHistory(ApiModel):
         description="maximumActiveUsers is the number of users that was paid for; absent if there "
         "was no maximum.",
     )
-    maximum_exceeded: bool | None = Field(
+    entitlement: Entitlement | None = Field(
         default=None,
-        description="maximumExceeded is whether certainly more users were active than were paid "
-        "for; absent if there was no maximum.",
+        description="entitlement is Exceeded if certainly more users were active than were paid "
+        "for, else Within; absent if there was no maximum.",
     )
     coverage: CoverageStatus | None = Field(
         default=None,

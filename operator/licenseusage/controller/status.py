@@ -14,6 +14,7 @@ from licenseusage.api.status import (
     CoverageGap,
     CoverageStatus,
     CycleHistory,
+    Entitlement,
     LastReport,
     LicenseUsageStatus,
     SkippedItems,
@@ -62,9 +63,9 @@ class Ended:
     maximum: int | None = None
 
     @property
-    def exceeded(self) -> bool | None:
-        """Whether certainly more were active than were paid for; None without a maximum."""
-        return None if self.maximum is None else self.statement.bounds.lower > self.maximum
+    def exceeded(self) -> bool:
+        """Whether certainly more were active than were paid for."""
+        return self.maximum is not None and self.statement.bounds.lower > self.maximum
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +221,18 @@ def _history(view: View, ended: Ended) -> CycleHistory:
         words=cut(said.words),
         provisioned_users=said.provisioned,
         maximum_active_users=ended.maximum,
-        maximum_exceeded=ended.exceeded,
+        entitlement=_entitlement(ended),
         coverage=_coverage(_longest(said.coverage)),
         report=_report_name(view.name, stated[0]) if stated else None,
         reason=reason,
         message=cut(message) if message else None,
     )
+
+
+def _entitlement(ended: Ended) -> Entitlement | None:
+    if ended.maximum is None:
+        return None
+    return "Exceeded" if ended.exceeded else "Within"
 
 
 def _longest(seen: Coverage) -> Coverage:

@@ -59,7 +59,7 @@ def of_status(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event
             "CycleClosed",
             "CloseCycle",
             f"The cycle from {one['startTime'][:10]} to {one['endTime'][:10]} ended with "
-            f"{_number(one)} active users ({one['accuracy']}).{_exceeded(one)}",
+            f"{_number(one)}.{_exceeded(one)}",
         )
         for one in after.get("history") or ()
         if _final(one) and one["startTime"] not in closed
@@ -107,14 +107,15 @@ def _verdict(attempt: Attempt) -> Event:
 
 
 def _number(one: Mapping[str, Any]) -> str:
-    """The number, with why it is not exact."""
+    """The number, what it means, and why it is not exact."""
     words = str(one.get("words") or one["activeText"])
-    number, _, why = words.partition(": ")
-    return f"{number} ({why})" if why else number
+    number, colon, why = words.partition(": ")
+    number = "an unknown number of" if number == "unknown" else number
+    return f"{number} active users ({one['accuracy']}){colon}{why}"
 
 
 def _exceeded(one: Mapping[str, Any]) -> str:
-    if not one.get("maximumExceeded"):
+    if one.get("entitlement") != "Exceeded":
         return ""
     return f" {one['maximumActiveUsers']} were paid for; talk to the vendor."
 

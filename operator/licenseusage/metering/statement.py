@@ -182,9 +182,10 @@ def words(statement: CycleStatement) -> str:
         case Accuracy.EXACT:
             return str(bounds.lower)
         case Accuracy.BOUNDED:
-            return f"at least {bounds.lower}, at most {bounds.upper}: {_why_bounded(statement)}"
+            number = f"at least {bounds.lower}, at most {bounds.upper}"
+            return f"{number}{_why_bounded(statement)}"
         case Accuracy.UPPER_BOUND:
-            return f"at most {bounds.upper}: {_why_bounded(statement)}"
+            return f"at most {bounds.upper}{_why_bounded(statement)}"
         case Accuracy.LOWER_BOUND:
             return f"at least {bounds.lower}: {_why_unbounded(statement)}"
         case Accuracy.ESTIMATE:
@@ -239,15 +240,19 @@ def uncertainty_of(
 
 
 def _why_bounded(statement: CycleStatement) -> str:
-    return "; ".join(_why(each, statement.boundary_gap_ms) for each in statement.uncertainty)
+    """Return the reasons, behind a colon; nothing where none is told (another program's report)."""
+    told = "; ".join(_why(each, statement.boundary_gap_ms) for each in statement.uncertainty)
+    return f": {told}" if told else ""
 
 
 def _why(uncertainty: Uncertainty, boundary_gap_ms: tuple[int, int] | None) -> str:
     """Return the sentence for one reason of an upper bound that exceeds the lower."""
     users = uncertainty.users
     people = "1 person" if users == 1 else f"{users} people"
-    if uncertainty.reason not in _WHY_BOUNDED:
+    if uncertainty.reason == BOUNDARY_GAP:
         return _why_at_the_end(people, boundary_gap_ms)
+    if uncertainty.reason not in _WHY_BOUNDED:
+        return f"{uncertainty.reason}; this concerns {people}"  # another version's report says it
     were = "was" if users == 1 else "were"
     return _WHY_BOUNDED[uncertainty.reason].format(people=people, were=were)
 
@@ -268,4 +273,4 @@ def _why_unbounded(statement: CycleStatement) -> str:
         if reason in statement.unbounded:
             doubted = reason == NO_CLOSING_POLL and doubts
             return f"{sentence} ({', '.join(doubts)})" if doubted else sentence
-    return "nothing was proved"
+    return ", ".join(doubts) or "nothing was proved"

@@ -18,6 +18,7 @@ from licenseusage.receiver.store import (
     ReportRow,
     Views,
 )
+from licenseusage.reports.inwords import in_words
 from licenseusage.reports.licence import LicenseTerms
 from licenseusage.reports.report import read_report
 from licenseusage.reports.tokens import decode
@@ -38,10 +39,12 @@ class CycleLine:
         license_id: The licence that the report names.
         license: That licence, which entitles the cycle; None: it is unknown here.
         findings: Of all its documents, open or closed.
+        words: The number in a sentence, with the reason why it is not exact.
     """
 
     report: ReportRow
     text: str
+    words: str
     license_id: str
     license: LicenseTerms | None
     findings: tuple[Finding, ...]
@@ -293,6 +296,7 @@ def _cycle(value: CycleValue, register: Register, findings: Sequence[Finding]) -
     return CycleLine(
         report=report,
         text=count_text(report),
+        words=in_words(read_report(value.document.token).content),
         license_id=license_id,
         license=register.named(license_id),
         findings=tuple(one for one in findings if one.cycle == report.cycle_index),

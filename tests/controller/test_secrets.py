@@ -2,10 +2,14 @@
 
 import pytest
 
+from licenseusage.api.source import Source
+from licenseusage.controller.endpoints import EndpointBook
 from licenseusage.controller.kube import SECRETS
+from licenseusage.controller.reaching import Finder
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.errors import Stalled
-from tests.controller.stage import Authority, credentials, secret
+from licenseusage.sources.presets import effective
+from tests.controller.stage import Authority, credentials, secret, usage
 
 pytestmark = pytest.mark.controlplane
 
@@ -82,6 +86,20 @@ async def test_the_keys_of_a_secret_are_not_told(kube, reader, namespace):
         assert caught.value.reason == "SecretKeyMissing"
         assert "hush" not in caught.value.message
         assert "password" not in caught.value.message
+
+
+async def test_a_product_is_not_asked_with_a_secret_that_was_not_made_for_it(
+    crds, kube, reader, namespace
+):
+    crds.create_pod(namespace, "shop-0", labels={"app": "shop"}, ports={"http": 80}, ip="10.1.2.3")
+    await kube.create(SECRETS, namespace, made(namespace))
+    (written,) = usage(namespace)["spec"]["sources"]
+    written["auth"] = {"basic": {"secretRef": {"name": "meter"}}}
+    source = effective(Source.model_validate(written))
+    finder = Finder(kube, reader, EndpointBook(namespace, "endpoints"), loopback_allowed=False)
+    with pytest.raises(Stalled) as caught:
+        await finder.reach(namespace, source, "app=shop")
+    assert caught.value.reason == "SecretNotCredentials"
 
 
 async def test_of_an_authoritys_secret_only_certificates_are_taken(

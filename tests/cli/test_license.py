@@ -1,9 +1,14 @@
 """``license issue``, ``show``, ``verify``: what one side signs, the other accepts."""
 
 import json
+from base64 import b64encode
 
 import pytest
 import yaml
+
+from tests.cli.test_vectors import At
+from tests.delivery.people import NOW_S, VENDOR_KEYS
+from tests.reports.test_intake import AS_BROUGHT
 
 
 @pytest.fixture
@@ -85,8 +90,6 @@ def test_a_secret_as_kubectl_prints_it_is_read(run, keys, license_file):
         (["--product", "other"], "LicenseMismatch"),
         (["--expires", "2020-01-02", "--not-before", "2020-01-01"], "LicenseExpired"),
         (["--not-before", "2199-01-01", "--expires", "2199-01-02"], "LicenseNotYetValid"),
-        (["--length-days", 63], "CycleUnsupported"),
-        (["--length-months", 3, "--anchor-date", "2026-01-01"], "CycleUnsupported"),
     ],
 )
 def test_a_licence_that_cannot_be_used_is_not_ok(run, keys, issue, tmp_path, arguments, error):
@@ -194,3 +197,67 @@ def test_vendor_keys_with_a_private_key_are_refused_loudly(run, keys, license_fi
     assert done.code == 3
     assert "PRIVATE" in done.err
     assert json.loads((keys / "offline" / "license.jwk").read_text())["d"] not in done.err
+
+
+@pytest.mark.parametrize("length", [("--length-days", 63), ("--length-months", 3)])
+def test_cycles_that_no_operator_takes_are_not_issued(issue, length):
+    done = issue(*length, "--anchor-date", "2026-01-01")
+    assert done.code == 2
+    assert "62 days" in done.err
+    assert issue("--length-days", 62).code == 0
+
+
+def test_a_licence_without_an_endpoint_is_issued_with_a_warning(issue):
+    done = issue()
+    assert done.code == 0
+    assert done.err.startswith("warning: without --endpoint")
+    assert done.out.count(".") == 2  # the token and nothing else
+    assert issue("--endpoint", "https://usage.vendor.example").err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option", "words"),
+    [
+        (["--vendor", "acme corp"], "--vendor", "letters, digits and . _ : / -"),
+        (["--subscription", "n\u00ba 5"], "--subscription", "letters, digits"),
+        (["--product", "-x"], "--product", "a letter or digit first"),
+        (["--id", "a" * 129], "--id", "at most 128"),
+        (["--endpoint", "http://usage.example"], "--endpoint", "https://HOST"),
+        (["--endpoint", "https://u:p@usage.example"], "--endpoint", "no user, query"),
+        (["--first-key", "abc"], "--first-key", "43 letters"),
+        (["--interval-hours", "0"], "--interval-hours", "from 1 to 744"),
+        (["--purpose", "Test"], "--purpose", "NonProduction"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_told_with_its_option_and_what_fits(
+    issue, arguments, option, words
+):
+    done = issue(*arguments)
+    assert done.code == 2
+    said = " ".join(done.err.replace("\u2502", " ").split())
+    assert option in said
+    assert words in said
+
+
+@pytest.mark.parametrize("variant", AS_BROUGHT)
+def test_license_verify_reads_a_licence_as_the_operator_does(run, tmp_path, variant, monkeypatch):
+    from licenseusage.cli import license as command
+
+    monkeypatch.setattr(command, "clock_from", lambda _env: At(NOW_S))
+    (tmp_path / "license.jwt").write_bytes(AS_BROUGHT[variant])
+    (tmp_path / "jwks.json").write_text(VENDOR_KEYS.to_jwks())
+    done = run("license", "verify", "license.jwt", "--vendor-keys", "jwks.json")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "VALID")
+    data = {"license.jwt": b64encode(AS_BROUGHT[variant]).decode()}
+    secret = json.dumps({"kind": "Secret", "metadata": {"name": "x"}, "data": data})
+    done = run("license", "verify", "-", "--vendor-keys", "jwks.json", stdin=secret)
+    assert done.code == 0
+
+
+def test_what_is_no_licence_is_not_ok_and_says_why(run, tmp_path):
+    (tmp_path / "jwks.json").write_text(VENDOR_KEYS.to_jwks())
+    for text in ("see the attachment", "<html>", ""):
+        (tmp_path / "license.jwt").write_text(text)
+        done = run("license", "verify", "license.jwt", "--vendor-keys", "jwks.json")
+        assert done.code == 1
+        assert done.out.startswith("NOT VALID  MalformedToken: it is ")

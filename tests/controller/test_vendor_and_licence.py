@@ -56,11 +56,11 @@ BAD_LICENCES = {
     # name -> the licence (None: no Secret), reason, words
     "absent": (lambda v, s: None, "LicenseNotFound", "create it"),
     "garbage": (lambda v, s: "not a licence", "MalformedToken", "token"),
-    "stranger": (lambda v, s: s.license(anchor=TODAY), "KeyUnknown", "trusted"),
+    "stranger": (lambda v, s: s.license(anchor=TODAY), "KeyUnknown", "of keys for licences"),
     "other-product": (
         lambda v, s: v.license(anchor=TODAY, product="else"),
         "LicenseMismatch",
-        "product",
+        "is for product else; spec.product is",
     ),
     "expired": (
         lambda v, s: v.license(
@@ -70,7 +70,7 @@ BAD_LICENCES = {
             expires_s=int(time.time()) - DAY,
         ),
         "LicenseExpired",
-        "ask the vendor",
+        "expired on",
     ),
     "quarterly": (lambda v, s: v.license(anchor=TODAY, days=90), "CycleUnsupported", "62"),
 }
@@ -194,17 +194,20 @@ def test_a_licence_that_turns_bad_later_never_stops_counting(stage, crds):
     ask = f"licenseusage.dev/requested-at={time.time_ns()}"
     crds.kubectl("annotate", "--overwrite", "lu/good", "-n", NAMESPACE, ask)
     seen = operator.wait_condition("good", "Licensed", "False", "MalformedToken")
-    assert "last verified terms" in seen["message"]
+    assert "Until then licence lic-" in seen["message"]
+    assert "counting and reporting go on" in seen["message"]
     status = operator.status("good")
     assert status["activeUsers"] == 2
     assert status["maximumActiveUsers"] == 500
     assert operator.condition("good", "Collected")["status"] == "True"
 
 
-def test_a_first_licence_that_arrives_starts_counting(stage, crds):
+def test_a_first_licence_that_arrives_by_mail_starts_counting(stage, crds):
     operator, vendor = stage
     licence = vendor.license(anchor=TODAY, subscription="sub-8")
-    crds.apply(secret(NAMESPACE, "absent-license", **{"license.jwt": licence}))
+    folded = "\r\n".join(licence[at : at + 76] for at in range(0, len(licence), 76))
+    by_mail = f'\ufeff# as it came\r\n"{folded}"\r\n'
+    crds.apply(secret(NAMESPACE, "absent-license", **{"license.jwt": by_mail}))
     ask = f"licenseusage.dev/requested-at={time.time_ns()}"
     crds.kubectl("annotate", "--overwrite", "lu/absent", "-n", NAMESPACE, ask)
     until(lambda: operator.status("absent").get("activeUsers") == 2, 30)

@@ -21,6 +21,8 @@ from licenseusage.reports.tokens import typ_of
 from licenseusage.reports.typs import BUNDLE
 
 MAX_BYTES = 16 * 2**20
+LICENSE_MEMBER = "license.jwt"
+"""Where a Secret carries a licence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,18 @@ def read_text(path: str) -> str:
         Stalled: ``Unreadable``.
     """
     try:
+        return read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Stalled("Unreadable", f"{path}: not text") from None
+
+
+def read_bytes(path: str) -> bytes:
+    """Return what a file holds, or standard input for ``-``.
+
+    Raises:
+        Stalled: ``Unreadable``.
+    """
+    try:
         if path == "-":
             raw = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:
@@ -54,10 +68,7 @@ def read_text(path: str) -> str:
         raise Stalled("Unreadable", f"{path}: {error.strerror or error}") from None
     if len(raw) > MAX_BYTES:
         raise Stalled("Unreadable", f"{path}: longer than {MAX_BYTES // 2**20} MiB")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Stalled("Unreadable", f"{path}: not text") from None
+    return raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +104,39 @@ def read_given(path: str) -> list[Document] | Bundle:
     return _documents(text, source)
 
 
-def read_one(path: str) -> Document:
-    """Return the only token of a file.
+def read_license_file(path: str) -> bytes:
+    """Return a licence as it was brought: what the file holds, or the Secret that it is.
 
     Raises:
-        Stalled: as ``read_documents``; ``NoDocument`` also if there are several.
+        Stalled: ``Unreadable``; ``NoDocument``: a Secret whose licence cannot be told.
     """
-    found = read_documents(path)
-    if len(found) > 1:
-        raise Stalled("NoDocument", f"{path} holds {len(found)} documents; expected one.")
-    return found[0]
+    raw = read_bytes(path)
+    try:
+        items = list(_objects(raw.decode("utf-8-sig"), path))
+    except (UnicodeDecodeError, Stalled):
+        return raw
+    secrets = [item for item in items if item.get("kind") == "Secret"]
+    if not secrets:
+        return raw
+    values = [one for secret in secrets for one in _values(secret)]
+    named = [value for name, value in values if name == LICENSE_MEMBER] or [v for _, v in values]
+    if len(named) != 1:
+        raise Stalled(
+            "NoDocument",
+            f"{path} holds {len(named)} values, none of them or several named {LICENSE_MEMBER}; "
+            f"expected one licence.",
+        )
+    return named[0]
+
+
+def _values(secret: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+    for name, value in (secret.get("stringData") or {}).items():
+        yield str(name), str(value).encode()
+    for name, value in (secret.get("data") or {}).items():
+        try:
+            yield str(name), b64decode(str(value), validate=True)
+        except ValueError:
+            yield str(name), b""
 
 
 def read_vendor_keys(path: str) -> VendorKeys:

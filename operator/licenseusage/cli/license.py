@@ -9,29 +9,48 @@ from typing import Annotated
 import typer
 import yaml
 
-from licenseusage.cli.documents import read_one, read_vendor_keys
+from licenseusage.cli.documents import LICENSE_MEMBER, read_license_file, read_vendor_keys
 from licenseusage.cli.exits import NOT_OK
 from licenseusage.cli.output import Output, OutputOption, print_fields, print_json
 from licenseusage.cli.times import parse_day, parse_time, show_time
 from licenseusage.cli.vendor import license_key_in, read_private_key
 from licenseusage.clock import clock_from
 from licenseusage.errors import UsageError
+from licenseusage.reports.intake import Asked, accept_license, unpacked
 from licenseusage.reports.licence import (
+    LONGEST_DAYS,
+    LONGEST_MONTHS,
     License,
     LicenseTerms,
     Subscription,
     build_license,
-    check_for_operator,
     read_license,
-    verify_license,
 )
 from licenseusage.reports.refused import Refused
 from licenseusage.reports.terms import CycleTerms
 from licenseusage.reports.tokens import decode
 from licenseusage.reports.typs import DAY_SECONDS
 
-SECRET_KEY = "license.jwt"  # noqa: S105 - the name of a member
 _DEFAULT_CYCLE_DAYS = 30
+_OPTIONS = {
+    "iss": "--vendor",
+    "sub": "--subscription",
+    "jti": "--id",
+    "product": "--product",
+    "maximumActiveUsers": "--maximum-active-users",
+    "purpose": "--purpose",
+    "cycle.anchorDate": "--anchor-date",
+    "cycle.lengthDays": "--length-days",
+    "cycle.lengthMonths": "--length-months",
+    "reporting.endpoint": "--endpoint",
+    "reporting.intervalHours": "--interval-hours",
+    "reporting.interim": "--interim",
+    "reporting.exportDays": "--export-days",
+    "cnf.jkt": "--first-key",
+    "nbf": "--not-before",
+    "exp": "--expires",
+}
+"""Claim -> the option that it is made of."""
 _DEFAULT_VALIDITY_DAYS = 366
 
 app = typer.Typer(help="Issue, show and verify licences.", no_args_is_help=True)
@@ -77,10 +96,10 @@ def issue(
         typer.Option(metavar="YYYY-MM-DD", help="Day 1 of the first cycle. [default: today, UTC]"),
     ] = None,
     length_days: Annotated[
-        int | None, typer.Option(help="Days per cycle, 1-366. [default: 30]")
+        int | None, typer.Option(help="Days per cycle, 1-62. [default: 30]")
     ] = None,
     length_months: Annotated[
-        int | None, typer.Option(help="Or months per cycle, 1-12, from a day 1-28.")
+        int | None, typer.Option(help="Or months per cycle, 1-2, from a day 1-28.")
     ] = None,
     endpoint: Annotated[
         str | None, typer.Option(metavar="URL", help="https address. [default: off line only]")
@@ -125,6 +144,10 @@ def issue(
         raise typer.BadParameter("give one of --keys DIR and --key FILE")
     if length_days is not None and length_months is not None:
         raise typer.BadParameter("give one of --length-days and --length-months")
+    if (length_days or 0) > LONGEST_DAYS or (length_months or 0) > LONGEST_MONTHS:
+        raise typer.BadParameter(
+            f"no operator takes cycles of more than {LONGEST_DAYS} days or {LONGEST_MONTHS} months"
+        )
     if (secret is None) != (namespace is None):
         raise typer.BadParameter("--secret and --namespace belong together")
     signing_key = read_private_key(key or license_key_in(Path(str(keys))))
@@ -157,7 +180,13 @@ def issue(
         )
         token = build_license(terms, signing_key)
     except Refused as refusal:
-        raise typer.BadParameter(f"this is no licence: {refusal.message}") from None
+        raise typer.BadParameter(f"this is no licence: {_named(refusal.message)}") from None
+    if endpoint is None:
+        typer.echo(
+            "warning: without --endpoint this licence is for use off line only: reports are made "
+            "and kept, and none reaches you by itself",
+            err=True,
+        )
     typer.echo(_manifest(token, secret, str(namespace)) if secret else token, nl=not secret)
 
 
@@ -170,7 +199,7 @@ def show(file: LicenseFile, output: OutputOption = Output.TABLE) -> None:
 
         kubectl get secret opencloud-license -o yaml | licenseusage license show -
     """
-    _header, claims = decode(read_one(file).token)
+    _header, claims = decode(unpacked(read_license_file(file)))
     if output is Output.JSON:
         print_json(claims)
         return
@@ -208,19 +237,18 @@ def verify(
         licenseusage license verify license.jwt --vendor-keys jwks.json --product opencloud
     """
     keys = read_vendor_keys(vendor_keys)
-    token = read_one(file).token
-    now_s = clock_from(os.environ).now_ms() // 1000
+    raw = read_license_file(file)
     try:
-        before = read_license(read_one(renews).token, keys) if renews else None
-        found = verify_license(
-            token,
-            keys,
-            now_s=now_s,
+        before = read_license(unpacked(read_license_file(renews)), keys) if renews else None
+        asked = Asked(
+            now_s=clock_from(os.environ).now_ms() // 1000,
+            keys_from=vendor_keys,
             product=product,
+            product_from="--product",
             installation=installation,
             previous=Subscription(before.subscription, before.cycle) if before else None,
         )
-        check_for_operator(found)
+        found, _terms = accept_license(raw, keys, asked)
     except UsageError as error:
         if output is Output.JSON:
             print_json({"valid": False, "error": error.reason, "message": error.message})
@@ -232,6 +260,13 @@ def verify(
         return
     print_fields(_fields(found))
     typer.echo("VALID")
+
+
+def _named(message: str) -> str:
+    """Name the option beside the claim that it becomes."""
+    for claim, option in _OPTIONS.items():
+        message = message.replace(f"({claim}", f"({option}, {claim}")
+    return message
 
 
 def _fields(found: License) -> list[tuple[str, object]]:
@@ -276,7 +311,7 @@ def _manifest(token: str, name: str, namespace: str) -> str:
         "kind": "Secret",
         "metadata": {"name": name, "namespace": namespace},
         "type": "Opaque",
-        "stringData": {SECRET_KEY: token},
+        "stringData": {LICENSE_MEMBER: token},
     }
     return yaml.safe_dump(manifest, sort_keys=False, width=2**20)
 

@@ -11,7 +11,7 @@ from licenseusage.cli.documents import (
     Document,
     read_documents,
     read_given,
-    read_one,
+    read_license_file,
     read_vendor_keys,
 )
 from licenseusage.cli.exits import NOT_OK, UNDETERMINED
@@ -21,6 +21,7 @@ from licenseusage.cli.times import show_time
 from licenseusage.cli.verification import Evidence, verify_documents
 from licenseusage.clock import clock_from
 from licenseusage.reports.content import Content
+from licenseusage.reports.intake import unpacked
 from licenseusage.reports.inwords import in_words
 from licenseusage.reports.report import Report, read_report
 from licenseusage.reports.tokens import decode
@@ -139,7 +140,7 @@ def verify(
         vendor_keys=read_vendor_keys(vendor_keys) if vendor_keys else None,
         receipts=tuple(one for path in receipt or () for one in _all(str(path))),
         key_statements=tuple(one for path in enrolment or () for one in _all(path)),
-        license=read_one(license_file) if license_file else None,
+        license=_license(license_file) if license_file else None,
         now_s=clock_from(os.environ).now_ms() // 1000,
         complete=complete,
     )
@@ -147,6 +148,10 @@ def verify(
     _print(found, output)
     if answer(found) is not Answer.OK:
         raise typer.Exit(NOT_OK if answer(found) is Answer.NOT_OK else UNDETERMINED)
+
+
+def _license(path: str) -> Document:
+    return Document(path, unpacked(read_license_file(path)))
 
 
 def _all(path: str) -> list[Document]:

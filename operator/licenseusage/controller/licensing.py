@@ -16,14 +16,9 @@ from licenseusage.controller.secrets import SecretReader
 from licenseusage.errors import Stalled, UsageError
 from licenseusage.ledger.records import Meter, Subscribed
 from licenseusage.metering.cycles import Cycle, Terms, cycle_at
+from licenseusage.reports.intake import Asked, accept_license, still_applies
 from licenseusage.reports.keys import VendorKeys
-from licenseusage.reports.licence import (
-    License,
-    Subscription,
-    check_for_operator,
-    stored_license,
-    verify_license,
-)
+from licenseusage.reports.licence import License, Subscription, stored_license
 from licenseusage.reports.refused import Refused
 
 VENDOR_KEYS = "jwks.json"
@@ -61,6 +56,11 @@ class VendorKeysRef:
     namespace: str
     name: str
 
+    @property
+    def named(self) -> str:
+        """The ConfigMap, for messages."""
+        return f"ConfigMap {self.namespace}/{self.name}"
+
     async def read(self, reader: SecretReader, now_s: float) -> VendorKeys:
         """Return the pinned keys.
 
@@ -75,10 +75,10 @@ class VendorKeysRef:
                 raise
             raise Stalled(
                 "VendorKeysNotFound",
-                f"ConfigMap {self.namespace}/{self.name} with the vendor's public keys "
+                f"{self.named} with the vendor's public keys "
                 f"({VENDOR_KEYS}) does not exist; install it from the vendor's manifests.",
             ) from None
-        source = f"ConfigMap {self.namespace}/{self.name}, key {VENDOR_KEYS}"
+        source = f"{self.named}, key {VENDOR_KEYS}"
         return VendorKeys.from_jwks(raw.decode("utf-8", "replace"), source=source)
 
 
@@ -119,17 +119,16 @@ async def step(
     where = f"the licence in Secret {usage.metadata.namespace}/{ref.name}, key {ref.key}"
     try:
         raw = await _token(reader, usage.metadata.namespace, ref.name, ref.key, monotonic_s)
-        found = verify_license(
-            raw.decode("ascii", "replace").strip(),
-            await vendor.read(reader, monotonic_s),
+        asked = Asked(
             now_s=now_ms // 1000,
+            keys_from=vendor.named,
             product=usage.spec.product,
             installation=installation,
             previous=Subscription(known.subscription, known.cycle) if known else None,
         )
-        terms = check_for_operator(found)
+        found, terms = accept_license(raw, await vendor.read(reader, monotonic_s), asked)
     except UsageError as error:
-        verdict = _refusal(error, where, counting=bool(meter.grids))
+        verdict = _refusal(error, where, meter)
         return unread(meter, verdict, now_ms)
     if known is None or known.digest != found.digest:
         meter = await books.do(
@@ -212,10 +211,10 @@ async def _token(reader: SecretReader, namespace: str, name: str, key: str, now_
         ) from None
 
 
-def _refusal(error: UsageError, where: str, *, counting: bool) -> Verdict:
-    effect = (
-        " The last verified terms apply until then; counting goes on."
-        if counting
+def _refusal(error: UsageError, where: str, meter: Meter) -> Verdict:
+    effect = still_applies(meter.license_token) or (
+        " The cycles until now apply until then; counting goes on."
+        if meter.grids
         else " Nothing can be counted before a first licence is valid."
     )
     if isinstance(error, Refused):

@@ -52,11 +52,18 @@ def integer(low: int, high: int) -> Check:
     )
 
 
-def pattern(regex: str, longest: int = 253) -> Check:
-    """Check a string against a regular expression that must fit as a whole."""
+def pattern(regex: str, longest: int = 253, *, words: str = "") -> Check:
+    """Check a string against a regular expression that must fit as a whole.
+
+    Args:
+        regex: The expression.
+        longest: Most characters.
+        words: What fits, for people.
+    """
     compiled = re.compile(regex)
     return lambda value, path: _valid(
-        isinstance(value, str) and len(value) <= longest and compiled.fullmatch(value), path
+        isinstance(value, str) and len(value) <= longest and compiled.fullmatch(value),
+        f"{path}: {words}" if words else path,
     )
 
 
@@ -138,9 +145,13 @@ SEQUENCE = integer(1, MAX_SEQUENCE)
 TOKEN = pattern("[A-Z][A-Za-z0-9]{0,63}")
 DIGEST = pattern("sha256:[0-9a-f]{64}")
 HEX32 = pattern("[0-9a-f]{32}")
-NAME = pattern("[A-Za-z0-9][A-Za-z0-9._:/-]*", 128)
+NAME = pattern(
+    "[A-Za-z0-9][A-Za-z0-9._:/-]*",
+    128,
+    words="letters, digits and . _ : / - only (no space), a letter or digit first, at most 128",
+)
 JTI = pattern("[0-9a-f]{32}-[0-9]{10}")
-THUMBPRINT = pattern("[A-Za-z0-9_-]{43}")
+THUMBPRINT = pattern("[A-Za-z0-9_-]{43}", words="a thumbprint: 43 letters, digits, - and _")
 INSTALLATION = pattern(re.escape(THUMBPRINT_URI) + "[A-Za-z0-9_-]{43}")
 _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 DNS_LABEL = pattern(_LABEL, 63)

@@ -34,6 +34,9 @@ from licenseusage.reports.terms import CycleTerms
 from licenseusage.reports.tokens import decode, open_token, sign
 from licenseusage.reports.typs import LICENSE, SKEW_SECONDS, THUMBPRINT_URI, VERSION
 
+LONGEST_DAYS, LONGEST_MONTHS = 62, 2
+"""Of the cycles that an operator can meter; the format has longer ones."""
+
 _TABLE: Table = {
     "iss": NAME,
     "sub": NAME,
@@ -54,7 +57,9 @@ _TABLE: Table = {
     "reporting": members(
         {
             "endpoint?": pattern(
-                "https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*", longest=512
+                "https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*",
+                longest=512,
+                words="https://HOST, perhaps with :PORT and /PATH; no user, query or fragment",
             ),
             "intervalHours": integer(1, 744),
             "required": boolean,
@@ -233,8 +238,8 @@ def check_for_operator(license_: LicenseTerms) -> Terms:
     """
     need(VERSION in license_.versions, "UnsupportedVersion", "reporting.versions")
     cycle = license_.cycle
-    longest = ((cycle.length_days or 0) <= 62) and ((cycle.length_months or 0) <= 2)
-    need(longest, "CycleUnsupported")
+    days, months = cycle.length_days or 0, cycle.length_months or 0
+    need(days <= LONGEST_DAYS and months <= LONGEST_MONTHS, "CycleUnsupported")
     return Terms(
         anchor=cycle.anchor, length_days=cycle.length_days, length_months=cycle.length_months
     )

@@ -80,10 +80,16 @@ class Refused(UsageError):
         error: The error class, a Token: usable as a condition's reason (the same as ``reason``).
     """
 
-    def __init__(self, error: str, detail: str = "") -> None:
-        """Keep the class; ``detail`` names the claim or limit, never a value from the document."""
+    def __init__(self, error: str, detail: str = "", *, words: str = "") -> None:
+        """Keep the class and say what it means.
+
+        Args:
+            error: The class.
+            detail: Names the claim or limit, never a value from the document.
+            words: The whole sentence instead, where more is known than the class.
+        """
         meaning = MEANING.get(error, "the document was refused")
-        super().__init__(error, f"{meaning} ({detail})" if detail else meaning)
+        super().__init__(error, words or (f"{meaning} ({detail})" if detail else meaning))
         self.error = error
 
 

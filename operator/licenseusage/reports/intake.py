@@ -1,0 +1,226 @@
+"""A licence on its way in: by mail, by clipboard, in a Secret. One function for whoever reads one.
+
+What mail programs, editors and shells put around a token is taken away, since the signature proves
+what is left. A refusal says what was seen and what to do.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from licenseusage.metering.cycles import Terms
+from licenseusage.reports.keys import VendorKey
+from licenseusage.reports.licence import (
+    License,
+    Subscription,
+    check_for_operator,
+    read_license,
+    stored_license,
+    verify_license,
+)
+from licenseusage.reports.refused import Refused
+from licenseusage.reports.terms import CycleTerms
+from licenseusage.reports.tokens import decode
+from licenseusage.reports.typs import LICENSE, THUMBPRINT_URI
+
+_BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_KEYS_NAMED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a licence must fit.
+
+    Attributes:
+        now_s: The time, seconds since 1970 UTC.
+        keys_from: Where the pinned keys are from, for messages.
+        product: The product that is metered; None: not compared.
+        product_from: What says so, for messages.
+        installation: Our installation id; None: not compared.
+        previous: The terms in force until now, if any.
+    """
+
+    now_s: int
+    keys_from: str
+    product: str | None = None
+    product_from: str = "spec.product"
+    installation: str | None = None
+    previous: Subscription | None = None
+
+
+def unpacked(raw: bytes) -> str:
+    """Return the token that a file or the member of a Secret carries.
+
+    A byte order mark, UTF-16 (a shell's ``>``), white space and line ends anywhere (mail folds
+    lines), quotes around and lines that begin with ``#`` are no part of it. Anything else is.
+
+    Raises:
+        Refused: ``MalformedToken``: it is not text, or there is nothing.
+    """
+    encoding = _BYTE_ORDER_MARKS.get(raw[:2], "utf-8-sig")
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError:
+        raise Refused("MalformedToken", words=f"it is not text but {len(raw)} bytes") from None
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    token = "".join("".join(lines).split()).strip("\"'")
+    if not token:
+        raise Refused("MalformedToken", words="it is empty")
+    return token
+
+
+def accept_license(
+    raw: bytes, vendor_keys: Mapping[str, VendorKey], asked: Asked
+) -> tuple[License, Terms]:
+    """Verify a licence as it was brought, and that this operator can meter its cycles.
+
+    Raises:
+        Refused: as ``verify_license`` and ``check_for_operator``, with what was seen and the fix.
+    """
+    token = unpacked(raw)
+    try:
+        license_ = verify_license(
+            token,
+            vendor_keys,
+            now_s=asked.now_s,
+            product=asked.product,
+            installation=asked.installation,
+            previous=asked.previous,
+        )
+        return license_, check_for_operator(license_)
+    except Refused as refusal:
+        words = _words(refusal, token, vendor_keys, asked)
+        raise Refused(refusal.error, words=words) from None
+
+
+def _words(refusal: Refused, token: str, vendor_keys: Mapping[str, VendorKey], asked: Asked) -> str:
+    """Say what was seen and what to do. What is not signed is not repeated, but a key's name."""
+    error = refusal.error
+    if error in ("MalformedToken", "MalformedJSON", "TooLarge", "UnsupportedType"):
+        return (
+            f"{_form(error, token)}. A licence is one line that begins with eyJ and has two dots "
+            f"in it: put it there as the vendor sent it"
+        )
+    if error == "SignatureInvalid":
+        return (
+            "its signature does not fit: the text was cut or altered on its way. Take it anew from "
+            "what the vendor sent"
+        )
+    if error in ("KeyUnknown", "KeyNotPermitted", "KeyRevoked"):
+        return _about_key(error, token, vendor_keys, asked)
+    try:
+        license_ = read_license(token, vendor_keys)
+    except Refused:
+        return refusal.message
+    return _about(error, license_, asked) or refusal.message
+
+
+def _form(error: str, token: str) -> str:
+    if error == "UnsupportedType":
+        return f"it is another document than a licence ({LICENSE})"
+    if error == "TooLarge":
+        return f"it has {len(token)} characters, which no licence has"
+    if token.rstrip("=") != token:
+        return "it ends with '=', which no token does"
+    return f"it is no token: it has {len(token)} characters and, of dots, {token.count('.')}"
+
+
+def _about_key(error: str, token: str, vendor_keys: Mapping[str, VendorKey], asked: Asked) -> str:
+    kid = str(decode(token)[0].get("kid"))
+    named = f"key {kid}" if re.fullmatch("[A-Za-z0-9_-]{43}", kid) else "a key without a name"
+    if error == "KeyUnknown":
+        held = [name for name, key in vendor_keys.items() if key.permits(LICENSE)]
+        shown = ", ".join(held[:_KEYS_NAMED]) or "none"
+        more = f" and {len(held) - _KEYS_NAMED} more" if len(held) > _KEYS_NAMED else ""
+        return (
+            f"it is signed with {named}, and {asked.keys_from} holds of keys for licences "
+            f"{shown}{more}. Install the vendor's current keys, or ask whose licence this is"
+        )
+    if error == "KeyRevoked":
+        return f"it is signed with {named}, which was revoked. Ask the vendor for a new licence"
+    return (
+        f"it is signed with {named}, which may not sign licences. Tell the vendor: it is not the "
+        f"licence key"
+    )
+
+
+def _about(error: str, found: License, asked: Asked) -> str | None:
+    """Say what a licence whose signature is right says, and why it cannot apply."""
+    name = f"licence {found.license_id}"
+    ask = f"Ask {found.vendor} for"
+    match error:
+        case "LicenseMismatch":
+            return (
+                f"{name} is for product {found.product}; {asked.product_from} is {asked.product}. "
+                f"{ask} a licence of {asked.product}"
+            )
+        case "LicenseExpired":
+            return f"{name} expired on {_time(found.expires_s)}. {ask} a new one"
+        case "LicenseNotYetValid":
+            return (
+                f"{name} is valid from {_time(found.not_before_s)} on, in "
+                f"{_roughly(found.not_before_s - asked.now_s)} by this cluster's clock; it applies "
+                f"by itself then"
+            )
+        case "IssuedInFuture":
+            return (
+                f"{name} was issued at {_time(found.issued_at_s)}, which is "
+                f"{_roughly(found.issued_at_s - asked.now_s)} ahead of this cluster's clock. If "
+                f"that clock is right, the one at {found.vendor} is ahead; it applies by itself "
+                f"once the time has come"
+            )
+        case "LicenseKeyMismatch":
+            return (
+                f"{name} is bound to installation {THUMBPRINT_URI}{found.first_key}; this one is "
+                f"{asked.installation}. Tell {found.vendor} this id, or restore the identity's "
+                f"Secret that belongs to the licence"
+            )
+        case "LicenseTermsChanged":
+            before = asked.previous.cycle if asked.previous else found.cycle
+            return (
+                f"{name} has cycles of {_length(found.cycle)}, subscription {found.subscription} "
+                f"has {_length(before)}; other cycles need another subscription. {ask} a licence "
+                f"with the same cycles, or of a new subscription"
+            )
+        case "CycleUnsupported":
+            return (
+                f"{name} has cycles of {_length(found.cycle)}; cycles of at most 62 days, or two "
+                f"months, can be metered. {ask} a licence with shorter ones"
+            )
+        case "UnsupportedVersion":
+            versions = ", ".join(str(one) for one in found.versions) or "none"
+            return (
+                f"{name} asks for reports of version {versions}; this operator writes version 1. "
+                f"Install the operator that the vendor names"
+            )
+    return None
+
+
+def still_applies(token: str | None) -> str:
+    """Say which licence applies while another one is refused; empty without one."""
+    if token is None:
+        return ""
+    known = stored_license(token)
+    return (
+        f" Until then licence {known.license_id} applies, also after it expires "
+        f"({_time(known.expires_s)}): counting and reporting go on."
+    )
+
+
+def _length(cycle: CycleTerms) -> str:
+    length = f"{cycle.length_days} days" if cycle.length_days else f"{cycle.length_months} months"
+    return f"{length} from {cycle.anchor.isoformat()}"
+
+
+def _time(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _roughly(seconds: int) -> str:
+    """Return a span in its largest whole unit: it stands in a condition, and turns seldom."""
+    for name, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = seconds // length
+            return f"{count} {name}{'s' if count != 1 else ''}"
+    return "less than a minute"

@@ -128,7 +128,9 @@ def _install(
     client, line = vendors.connect()
     vendor = vendors.Vendor(world, folder, clock, random_, (), tally)
     line.vendor = vendor
-    cluster.put(PODS, OBJECTS, "months-0", pod("months-0", ready=True, labels={"app": _NAME}))
+    cluster.put(
+        PODS, OBJECTS, "months-0", pod("months-0", "10.1.2.3", ready=True, labels={"app": _NAME})
+    )
     cluster.credentials(OBJECTS, shop.CREDENTIALS, username="meter", password="pw", token="pw")  # noqa: S106
     cluster.put(
         USAGES,

@@ -173,13 +173,13 @@ class SimulatedKube(Kube):
         return [one for one in found if wanted.items() <= _labels(one).items()]
 
 
-def pod(name: str, *, ready: bool, labels: Mapping[str, str]) -> dict[str, Any]:
+def pod(name: str, ip: str, *, ready: bool, labels: Mapping[str, str]) -> dict[str, Any]:
     """Return a pod that the operator may ask."""
     status = "True" if ready else "False"
     return {
         "metadata": {"labels": dict(labels), "name": name},
         "spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8080}]}]},
-        "status": {"podIP": "10.1.2.3", "conditions": [{"type": "Ready", "status": status}]},
+        "status": {"podIP": ip, "conditions": [{"type": "Ready", "status": status}]},
     }
 
 

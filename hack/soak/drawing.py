@@ -104,7 +104,8 @@ def _usage(
         }
     days = (boundaries[1] - boundaries[0]) // DAY_MS
     interval_hours = random_.choice((1, 24, 24, max(1, 8 * days), 744))
-    return Usage(name, spec, licensed, timeline, shops, boundaries, interval_hours)
+    pods = random_.choice((1, 1, 2))
+    return Usage(name, spec, licensed, timeline, shops, boundaries, interval_hours, pods)
 
 
 def _terms(random_: random.Random, length: dict[str, int], at_ms: int) -> Terms:

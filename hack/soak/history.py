@@ -360,8 +360,10 @@ class History:
         self.cluster.put(USAGES, OBJECTS, usage.name, body)
 
     def _pods(self, usage: Usage, *, ready: bool) -> None:
-        name = f"{usage.name}-0"
-        self.cluster.put(PODS, OBJECTS, name, pod(name, ready=ready, labels={"app": usage.name}))
+        for number in range(usage.pods):
+            name, ip = f"{usage.name}-{number}", f"10.1.2.{number + 1}"
+            body = pod(name, ip, ready=ready, labels={"app": usage.name})
+            self.cluster.put(PODS, OBJECTS, name, body)
 
     def _license(self, usage: Usage) -> None:
         if not usage.licensed:

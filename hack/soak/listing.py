@@ -174,7 +174,7 @@ class Pods:
         self.skew_ms = self.bytes = 0
         self.said = NOTHING
         self.started_ms: int | None = None
-        self.heard = Heard(true_ms)
+        self.heard = Heard(true_ms + clock.passed_ms)
         self.fault = shop.fault(random_, true_ms)
         quick = random_.random() < 0.5
         self._most_ms = min(shop.slowness_ms, 50) if quick else shop.slowness_ms
@@ -254,14 +254,26 @@ class Pods:
 
 
 class _Collection(Collection):
-    """A poll of simulated pods."""
+    """A poll of simulated pods.
 
-    def __init__(self, request: PollRequest, clock: Clock, pods: Pods) -> None:
+    Attributes:
+        pods: Those that were asked, each with its own trouble.
+    """
+
+    def __init__(self, request: PollRequest, clock: Clock, made: Callable[[], Pods]) -> None:
         super().__init__(request, clock)
-        self._pods = pods
+        self._made = made
+        self.pods: list[Pods] = []
 
-    def _open(self, target: Target) -> Session:
-        return cast(Session, self._pods)
+    def _open(self, _target: Target) -> Session:
+        self.pods.append(self._made())
+        return cast(Session, self.pods[-1])
+
+    @property
+    def used(self) -> Pods:
+        """The pod whose rows count."""
+        assert self._asked is not None  # noqa: S101
+        return cast(Pods, self._asked.session)
 
 
 class SimulatedWorkers:
@@ -290,9 +302,11 @@ class SimulatedWorkers:
         self._boundary("poll begins")
         clock, true_ms = PollClock(self._clock), self._world.now_ms()
         shop = self._shops[request.product, request.source.name]
-        pods = Pods(shop, request.source, self._random, clock, true_ms)
-        result = _Collection(request, clock, pods).perform()
-        heard, asked = pods.heard, (request.product, request.source.name)
+        poll = _Collection(
+            request, clock, lambda: Pods(shop, request.source, self._random, clock, true_ms)
+        )
+        result = poll.perform()
+        heard, asked = poll.used.heard, (request.product, request.source.name)
         heard.ended_ms = true_ms + clock.passed_ms
         heard.whole = result.complete
         self._heard(asked, result, heard)
@@ -303,8 +317,11 @@ class SimulatedWorkers:
         )
         for lie in shop.lies:
             self._tally.lies[lie.kind] += lie.now(true_ms)
-        if pods.fault is not None:
-            self._tally.faults[f"poll {pods.fault}"] += 1
+        for pod in poll.pods:
+            if pod.fault is not None:
+                self._tally.faults[f"poll {pod.fault}"] += 1
+        if len(poll.pods) > 1 and result.failure is None:
+            self._tally.faults["one pod of several"] += 1
         outcome = "failed" if result.failure else "complete" if result.complete else "incomplete"
         self._tally.polls[outcome] += 1
         await self._world.until(true_ms + clock.passed_ms)

@@ -30,6 +30,7 @@ class Usage:
         stores: Source -> its store.
         combine: ``Union`` or ``Same``.
         boundaries: Ends of cycles, those that may be as well, ascending.
+        pods: Replicas that serve it, each with troubles of its own.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Usage:
     shops: dict[str, Shop]
     boundaries: list[int]
     interval_hours: int
+    pods: int = 1
 
     @property
     def product(self) -> str:

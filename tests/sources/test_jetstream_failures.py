@@ -164,6 +164,28 @@ def test_another_pod_is_asked_if_one_cannot_be_reached(broker):
     assert reader.poll(targets=()).failure.reason == "NoReadyPods"
 
 
+def test_a_server_without_the_stream_leads_to_the_next(broker, nats_program, tmp_path):
+    reader = Reader(broker.server)
+    broker.publish(message("a", ago(5)))
+    with NatsServer(tmp_path / "fresh", program=nats_program) as fresh:
+        empty = Target("127.0.0.1", fresh.port, "NATS", "pod-fresh")
+        result = reader.poll(targets=(empty, reader.target))
+    assert (result.failure, result.target, result.users_listed) == (None, "pod-0", 1)
+    assert result.notes == (
+        "Source events: pod-fresh (StreamNotFound) did not answer as it should; pod-0 did. See its "
+        "log.",
+    )
+
+
+def test_a_server_that_is_silent_leads_to_the_next(broker, serve):
+    reader = Reader(broker.server)
+    broker.publish(message("a", ago(5)))
+    silent = serve(b"")
+    held = Target("127.0.0.1", silent.port, "NATS", "pod-silent")
+    result = reader.poll(targets=(held, reader.target))
+    assert (result.failure, result.target) == (None, "pod-0")
+
+
 def test_a_web_server_is_no_nats_server(serve):
     product = serve(b"{}")
     result = Reader(product).poll()

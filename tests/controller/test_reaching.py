@@ -4,8 +4,12 @@ import threading
 
 import pytest
 
+from licenseusage.controller.endpoints import EndpointBook
+from licenseusage.controller.reaching import Finder
+from licenseusage.controller.secrets import SecretReader
 from tests.controller.sample import Product, answers
 from tests.controller.stage import Operator, meter_secret, until, usage
+from tests.sources.product import source
 
 pytestmark = pytest.mark.controlplane
 
@@ -50,6 +54,23 @@ def pod(crds, place):
     return create
 
 
+async def test_a_poll_takes_the_secret_of_now_and_not_one_that_is_remembered(crds, kube, namespace):
+    """Whoever takes a Secret back must not find it sent afterwards."""
+    crds.apply(meter_secret(namespace))
+    crds.create_pod(namespace, "x-0", labels={"app": "x"}, ports={"http": 80}, ip="10.1.2.3")
+    finder = Finder(
+        kube, SecretReader(kube), EndpointBook(namespace, "none"), loopback_allowed=False
+    )
+    before = await finder.reach(namespace, source(), "app=x")
+    crds.apply(meter_secret(namespace) | {"stringData": {"token": "of-now"}})
+    now = await finder.reach(namespace, source(), "app=x")
+    assert now.credentials.header_value == "Bearer of-now"
+    assert now.digest != before.digest
+    crds.kubectl("delete", "secret", "meter", "-n", namespace)
+    looked = await finder.look(namespace, source(), "app=x")
+    assert (looked.credentials, looked.failure.reason) == (None, "SecretNotFound")
+
+
 def test_pods_are_looked_up_when_a_worker_is_free_and_not_before(
     crds, operator, place, product, pod
 ):
@@ -89,18 +110,3 @@ def test_one_replica_that_fails_does_not_stop_the_count_and_is_named(
     assert (seen["status"], operator.status("rep")["activeUsers"]) == ("True", 2)
     assert "rep-0 (ServerError) did not answer as it should; rep-1 did." in seen["message"]
     assert '"pod": "rep-1"' in operator.log.read_text()
-
-
-def test_the_pod_that_answered_is_asked_first_by_the_next_poll(crds, operator, place, product, pod):
-    """One that hangs costs its silence once, and each list is compared with one of its own pod."""
-    failing, good = product("ann"), product("ann", "bob")
-    failing.fault = answers(503, b"starting")
-    pod("next-0", failing)
-    pod("next-1", good)
-    crds.apply(usage(place, "next"))
-    until(lambda: operator.status("next").get("activeUsers"), 60)
-    before = failing.requests, good.requests
-    now = "licenseusage.dev/requested-at=now"
-    crds.kubectl("annotate", "licenseusage", "next", "-n", place, now)
-    until(lambda: good.requests > before[1], 60)
-    assert failing.requests == before[0] == 1

@@ -5,7 +5,7 @@ puts the key back into the queue. So a slow product delays nothing but itself.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -34,7 +34,6 @@ from licenseusage.sources.poll import (
     Looked,
     PollRequest,
     PollResult,
-    Target,
 )
 from licenseusage.sources.worker import Workers
 
@@ -90,7 +89,6 @@ class Memory:
         probe_at_s: The loop's time of the next probe; None: only the schedule asks.
         fingerprint: What the last finished attempt depended on.
         succeeded: What the last successful poll depended on; None before one.
-        answered: The pod that gave the last list; "": none.
         credentials: Digest of the Secret that a refused poll used.
         ids_stable: What the last poll found about its ids.
         hint: What the last poll found worth saying.
@@ -105,7 +103,6 @@ class Memory:
     probe_at_s: float | None = None
     fingerprint: str | None = None
     succeeded: str | None = None
-    answered: str = ""
     credentials: str = ""
     ids_stable: bool | None = None
     hint: str | None = None
@@ -261,7 +258,7 @@ class Collector:
             raise _UnreadyError(Problem.of(error)) from None
         request = PollRequest(
             source=job.source,
-            targets=_asked_first(memory.answered, reach.targets),
+            targets=reach.targets,
             credentials=reach.credentials,
             product=job.product,
             pseudonym_key=pseudonym.value,
@@ -413,7 +410,6 @@ class Collector:
         memory.fingerprint = job.fingerprint
         memory.probes, memory.probe_at_s = 0, None
         if failure is None:
-            memory.answered = result.target
             poll = result.started_ms, result.ended_ms
             memory.companions = memory.companions.after(result.moved, poll, job.interval_ms)
         memory.ids_stable = result.ids_stable
@@ -438,11 +434,6 @@ class Collector:
         memory.problem, memory.fingerprint = problem, job.fingerprint
         memory.behind = frozenset()
         memory.probe_at_s = asyncio.get_running_loop().time() + delay
-
-
-def _asked_first(label: str, targets: Sequence[Target]) -> tuple[Target, ...]:
-    """Put the pod that answered before the others: it has the list, and nobody waits in vain."""
-    return tuple(sorted(targets, key=lambda one: one.label != label))
 
 
 def _hint(result: PollResult, companion: str | None) -> str | None:

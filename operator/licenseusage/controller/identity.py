@@ -18,7 +18,8 @@ from licenseusage.controller.kube import (
     Kube,
     KubeError,
 )
-from licenseusage.controller.secrets import SecretReader, forbidden_own
+from licenseusage.controller.refusals import explained, forbidden_own
+from licenseusage.controller.secrets import SecretReader
 from licenseusage.errors import Retryable, Stalled
 from licenseusage.metering.pseudonym import KEY_BYTES, key_id
 from licenseusage.reports.keys import SigningKey
@@ -213,14 +214,11 @@ class Keys:
             "type": "Opaque",
             "data": {key: base64.b64encode(make()).decode()},
         }
-        try:
-            await self._kube.create(SECRETS, namespace, body)
-        except ConflictError:
-            return  # somebody else was first; theirs counts
-        except ForbiddenError as error:
-            raise forbidden_own(namespace, error) from None
-        except KubeError as error:
-            raise Retryable("APIUnavailable", f"{error}; it is tried again.") from None
+        with explained(namespace, f"Secret {namespace}/{name}", own=True):
+            try:
+                await self._kube.create(SECRETS, namespace, body)
+            except ConflictError:
+                return  # somebody else was first; theirs counts
         _log.info("key created on first start", secret=f"{namespace}/{name}")
 
 

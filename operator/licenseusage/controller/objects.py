@@ -25,7 +25,7 @@ from licenseusage.controller.kube import (
     NotFoundError,
     TerminatingError,
 )
-from licenseusage.controller.secrets import forbidden_kinds
+from licenseusage.controller.refusals import forbidden_kinds
 from licenseusage.errors import Retryable, Stalled
 from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
 from licenseusage.reports.content import Content

@@ -42,11 +42,12 @@ class Finder:
     loopback_allowed: bool
 
     async def reach(self, namespace: str, source: EffectiveSource, selector: str) -> Reach:
-        """Find out where an object's source is asked.
+        """Find out where an object's source is asked, and with what: as it is now.
 
         Raises:
             UsageError: What is missing, and the fix.
         """
+        self.reader.forget(namespace)
         if source.pods is None:
             targets = await self._endpoint(namespace, source)
         else:

@@ -16,16 +16,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from licenseusage.controller.kube import (
-    CONFIGMAPS,
-    SECRETS,
-    ForbiddenError,
-    Kube,
-    KubeError,
-    NotFoundError,
-    Resource,
-)
-from licenseusage.errors import Retryable, Stalled
+from licenseusage.controller.kube import CONFIGMAPS, SECRETS, Kube, Resource
+from licenseusage.controller.refusals import explained
+from licenseusage.errors import Stalled
 
 KEEP_SECONDS = 25.0
 """Shorter than the time between two looks, so that a change is noticed within a minute."""
@@ -34,7 +27,6 @@ CREDENTIALS = "licenseusage.dev/credentials"
 _CERTIFICATE = re.compile(
     rb"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[A-Za-z0-9+/=\s]*-----END \1-----"
 )
-_ACCOUNT = re.compile(r"system:serviceaccount:(?P<namespace>[-a-z0-9]+):(?P<name>[-a-z0-9.]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +119,13 @@ class SecretReader:
         if kept is not None and now_s - kept[0] < KEEP_SECONDS:
             return kept[1]
         kind = "Secret" if resource is SECRETS else "ConfigMap"
-        try:
+        gone = Stalled(
+            f"{kind}NotFound",
+            f"{kind} {namespace}/{name} does not exist; create it in namespace {namespace}.",
+        )
+        own = (namespace, name) in self._own
+        with explained(namespace, f"{kind} {namespace}/{name}", missing=gone, own=own):
             found = await self._kube.get(resource, namespace, name)
-        except NotFoundError:
-            self._kept.pop((resource, namespace, name), None)
-            raise Stalled(
-                f"{kind}NotFound",
-                f"{kind} {namespace}/{name} does not exist; create it in namespace {namespace}.",
-            ) from None
-        except ForbiddenError as error:
-            refused = forbidden_own if (namespace, name) in self._own else forbidden
-            raise refused(namespace, error) from None
-        except KubeError as error:
-            raise Retryable("APIUnavailable", f"{error}; it is tried again.") from None
         if resource is SECRETS:
             values = {k: _decoded(v) for k, v in (found.get("data") or {}).items()}
         else:
@@ -147,46 +133,6 @@ class SecretReader:
         data = Data(values, resource is SECRETS and _made_to_be_sent(found))
         self._kept[resource, namespace, name] = (now_s, data)
         return data
-
-
-def forbidden(namespace: str, error: KubeError) -> Stalled:
-    """Return the failure of a 403, with the RoleBinding to apply (DESIGN §9).
-
-    The API server's sentence names who was refused; the command is for exactly that account, and
-    is a kubectl line rather than YAML because a condition's message is one line.
-    """
-    account = _ACCOUNT.search(error.message)
-    subject = (
-        f"--serviceaccount={account['namespace']}:{account['name']}"
-        if account
-        else "--serviceaccount=licenseusage-system:licenseusage-operator"
-    )
-    return Stalled(
-        "ForbiddenByCluster",
-        f"The operator may not {error.what}. Apply this RoleBinding: kubectl create rolebinding "
-        f"licenseusage-collector --namespace={namespace} --clusterrole=licenseusage-collector "
-        f"{subject}",
-    )
-
-
-def forbidden_own(namespace: str, error: KubeError) -> Stalled:
-    """Return the failure of a 403 about what is the operator's own, with the Role to apply."""
-    return Stalled(
-        "ForbiddenByCluster",
-        f"The operator may not {error.what}. Role and RoleBinding licenseusage-operator in its own "
-        f"namespace {namespace} permit it by name (manifests/base/rbac-operator.yaml; a name that "
-        f"your settings give has to be added there): kubectl apply -k manifests/base",
-    )
-
-
-def forbidden_kinds(error: KubeError) -> Stalled:
-    """Return the failure of a 403 about objects of our own kinds, with the ClusterRole to apply."""
-    return Stalled(
-        "ForbiddenByCluster",
-        f"The operator may not {error.what}. ClusterRole and ClusterRoleBinding "
-        f"licenseusage-operator permit it (manifests/base/rbac-operator.yaml): kubectl apply -k "
-        f"manifests/base",
-    )
 
 
 def _key_of(kind: str, namespace: str, name: str, key: str, data: Data) -> bytes:

@@ -1,11 +1,14 @@
 """Which conditions hold: kstatus's three, the details, and when a transition time moves."""
 
+import pytest
+
 from licenseusage.controller.conditions import (
     Consequence,
     Findings,
     Problem,
     SourceHealth,
     Status,
+    Underway,
     Verdict,
     conditions,
 )
@@ -119,6 +122,29 @@ def test_a_success_two_intervals_old_is_stale():
     assert shown(Findings("p", sources=[SourceHealth("l", NOW - 30 * MINUTE, 15 * MINUTE)]))[
         "Ready"
     ]["status"] == ("True")
+
+
+@pytest.mark.parametrize(
+    ("underway", "why"),
+    [
+        (None, "it was stopped, or is busy"),
+        (Underway.RUNS, "One runs and has not ended"),
+        (Underway.WAITS, "One waits for a free worker"),
+    ],
+)
+def test_a_stale_number_says_how_old_it_is_how_often_it_is_due_and_why(underway, why):
+    ended = 20_000 * 86_400_000
+    old = SourceHealth("list", ended, 15 * MINUTE, underway=underway)
+    seen = {
+        one["type"]: one
+        for one in conditions(Findings("p", sources=[old]), [], 1, ended + 31 * MINUTE)
+    }
+    message = seen["Collected"]["message"]
+    assert message.startswith(
+        "The last complete poll of source list ended on 2024-10-04 at 00:00 UTC; one is due every "
+        "15 minutes. "
+    )
+    assert why in message
 
 
 def test_a_bad_licence_makes_ready_false_while_collection_goes_on():

@@ -4,6 +4,7 @@ import pytest
 
 from licenseusage.api.model import rfc3339
 from licenseusage.controller.conditions import Consequence, Problem
+from licenseusage.controller.key import Key
 from licenseusage.controller.reported import Reporting, reported, within_entitlement
 from licenseusage.controller.status import Ended
 from licenseusage.controller.transitions import of_deliveries, of_status
@@ -27,7 +28,14 @@ def item(sequence=1, state=Delivery.ACCEPTED, kind=ReportKind.INTERIM, **changes
 
 
 def told(*reports, statements=(), **changes):
-    defaults = {"suspended": False, "offline": False, "problem": None, "waiting_final": False}
+    defaults = {
+        "suspended": False,
+        "offline": False,
+        "problem": None,
+        "waiting_final": False,
+        "usage": Key("shop", "meter"),
+        "host": "usage.vendor.example",
+    }
     return reported(Reporting(**{**defaults, **changes}, statements=statements, reports=reports))
 
 
@@ -62,6 +70,73 @@ FAILING = {"reason": "VendorUnavailable", "message": "503", "first_failure_ms": 
 )
 def test_reported_says_the_worst_that_a_person_should_know(verdict, status, reason):
     assert (verdict.status, verdict.reason) == (status, reason)
+
+
+def test_an_accepted_final_is_named_with_its_cycle_and_the_host():
+    verdict = told(item(9, kind=ReportKind.FINAL))
+    assert verdict.message == (
+        "Final report 9 (cycle 1970-01-01 to 1970-01-02) accepted by usage.vendor.example; receipt "
+        "verified."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "next_ms", "message"),
+    [
+        (
+            ReportKind.FINAL,
+            DAY_MS + 29 * 60_000 + 1,
+            "Final report 9 (cycle 1970-01-01 to 1970-01-02) is sent to usage.vendor.example by "
+            "00:30 UTC (spread over an hour, as many cycles end at one midnight); nothing is "
+            "wrong.",
+        ),
+        (
+            ReportKind.INTERIM,
+            4 * 60_000,
+            "Interim report 9 (cycle 1970-01-01 to 1970-01-02) is sent to usage.vendor.example by "
+            "00:04 UTC (spread over five minutes); nothing is wrong.",
+        ),
+        (
+            ReportKind.FINAL,
+            0,
+            "Final report 9 (cycle 1970-01-01 to 1970-01-02) is being sent to "
+            "usage.vendor.example.",
+        ),
+    ],
+)
+def test_a_report_that_waits_for_its_turn_says_until_when_and_that_nothing_is_wrong(
+    kind, next_ms, message
+):
+    verdict = told(item(9, Delivery.PENDING, kind, next_attempt_ms=next_ms))
+    assert (verdict.reason, verdict.message) == ("DeliveryPending", message)
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "goes_on"),
+    [
+        (
+            Delivery.REJECTED,
+            ReportKind.FINAL,
+            "Counting goes on, and another one takes its place by itself once the cause is gone; "
+            "until then later cycles wait",
+        ),
+        (Delivery.REJECTED, ReportKind.INTERIM, "Counting and reporting go on"),
+        (Delivery.CONFLICT, ReportKind.FINAL, "nothing more of this chain is sent"),
+    ],
+)
+def test_a_refusal_says_what_goes_on_and_whom_to_send_what(state, kind, goes_on):
+    refused = item(9, state, kind, reason="CycleMismatch", message="v signed the verdict Rejected.")
+    message = told(refused).message
+    assert "v signed the verdict Rejected." in message
+    assert goes_on in message
+    assert "send the vendor kubectl get usagereport -n shop meter-c-000009 -o yaml" in message
+
+
+def test_a_refused_enrolment_says_that_counting_goes_on():
+    refused = item(1, Delivery.REJECTED, ReportKind.ENROLMENT, reason="X", message="no.")
+    message = told(statements=(refused,)).message
+    assert message.startswith("Enrolment: no. Counting goes on")
+    assert "licenseusage ledger enrolment" in message
 
 
 def test_only_a_loss_needs_a_person_never_a_vendor():
@@ -181,7 +256,7 @@ def test_the_event_of_the_close_says_why_and_whether_more_were_active_than_paid_
 
 def attempt(token, state=DeliveryState.ACCEPTED, *, receipt="receipt", warning=None):
     settlement = Settlement(state, "R", "said", None, receipt=receipt, warning=warning)
-    return Attempt(Queued("c-1", "c", 1, token, 1), settlement)
+    return Attempt(Queued("c-1", "c", 1, token, 1), settlement, "usage.vendor.example")
 
 
 @pytest.mark.parametrize(
@@ -194,6 +269,27 @@ def attempt(token, state=DeliveryState.ACCEPTED, *, receipt="receipt", warning=N
 )
 def test_a_signed_verdict_is_an_event_that_names_what_it_is_about(settled, reasons):
     assert [event.reason for event in of_deliveries([attempt(*settled)])] == reasons
+
+
+@pytest.mark.parametrize(
+    ("settled", "note"),
+    [
+        ((people.enrolment(),), "Enrolled with usage.vendor.example; receipt verified."),
+        (
+            (people.reports(1)[0],),
+            "Interim report 1 (cycle 2026-01-01 to 2026-01-31) accepted by usage.vendor.example; "
+            "receipt verified.",
+        ),
+        (
+            (people.reports(1)[0], DeliveryState.REJECTED),
+            "Interim report 1 (cycle 2026-01-01 to 2026-01-31): said",
+        ),
+        ((people.enrolment(), DeliveryState.CONFLICT), "Enrolment: said"),
+    ],
+)
+def test_the_event_of_a_verdict_says_what_happened_with_whom(settled, note):
+    (event,) = of_deliveries([attempt(*settled)])
+    assert event.note == note
 
 
 def test_a_temporary_failure_is_none():

@@ -167,6 +167,10 @@ class Collector:
         """Whether a poll of this source is under way, or waits for its turn."""
         return (key, source) in self._running
 
+    def waits(self, key: Key, source: str) -> bool:
+        """Whether a poll of this source waits for a worker."""
+        return (key, source) in self._waiting
+
     def waits_outdated(self, key: Key, source: str, fingerprint: str) -> bool:
         """Whether a poll waits for its turn that the definition has changed for."""
         job = self._waiting.get((key, source))

@@ -79,6 +79,13 @@ class Verdict:
         return cls(Status.FALSE, problem.reason, problem.message, needs_a_person=person)
 
 
+class Underway(StrEnum):
+    """What a poll that has begun does."""
+
+    RUNS = "Runs"
+    WAITS = "Waits"
+
+
 @dataclass(frozen=True, slots=True)
 class SourceHealth:
     """How one source's collection goes.
@@ -90,6 +97,7 @@ class SourceHealth:
         outdated: The definition changed and has not been polled yet.
         proven: The last successful poll was made by this definition.
         hint: A thing worth saying although the last poll succeeded.
+        underway: What the poll does that is due: runs, or waits for a worker; None: there is none.
     """
 
     name: str
@@ -99,6 +107,7 @@ class SourceHealth:
     outdated: bool = False
     proven: bool = True
     hint: str | None = None
+    underway: Underway | None = None
 
     def passes(self, now_ms: int) -> bool:
         """Whether its failure may pass by itself, as while the product is rolled out.
@@ -235,7 +244,7 @@ def _collected(found: Findings, now_ms: int) -> Verdict:
             f"The first poll of {_named(waiting)} has not ended yet.",
         )
     stale = [
-        s.name
+        s
         for s in found.sources
         if s.last_success_ms is not None and now_ms - s.last_success_ms > 2 * s.interval_ms
     ]
@@ -243,8 +252,7 @@ def _collected(found: Findings, now_ms: int) -> Verdict:
         return Verdict(
             Status.FALSE,
             Reason.STALE,
-            f"The last successful poll of {_named(stale)} is more than two intervals old; see the "
-            f"operator's log and /metrics.",
+            _stale(stale),
         )
     hints = "".join(f" {s.hint}" for s in found.sources if s.hint)
     return Verdict(
@@ -252,6 +260,35 @@ def _collected(found: Findings, now_ms: int) -> Verdict:
         Reason.POLL_SUCCEEDED,
         f"The last poll of {_named([s.name for s in found.sources])} succeeded.{hints}",
     )
+
+
+def _stale(sources: Sequence[SourceHealth]) -> str:
+    """Say how old the number is, how often it should be read, and why it was not."""
+    first = sources[0]
+    ended = rfc3339(first.last_success_ms or 0)
+    others = f" ({len(sources) - 1} more sources likewise.)" if len(sources) > 1 else ""
+    return (
+        f"The last complete poll of source {first.name} ended on {ended[:10]} at {ended[11:16]} "
+        f"UTC; one is due every {_every(first.interval_ms)}. {_WHY_STALE[first.underway]}{others}"
+    )
+
+
+_WHY_STALE = {
+    None: "The next one begins when the operator comes to it: it was stopped, or is busy.",
+    Underway.RUNS: (
+        "One runs and has not ended: the product answers slowly, or its list is long "
+        "(lastPollSeconds in status.sources)."
+    ),
+    Underway.WAITS: (
+        "One waits for a free worker: they are busy with slow sources. Find those in "
+        "licenseusage_collection_duration_seconds of /metrics, or raise LICENSEUSAGE_POLL_WORKERS."
+    ),
+}
+
+
+def _every(interval_ms: int) -> str:
+    minutes = -(-interval_ms // 60_000)
+    return f"{minutes} minutes" if minutes != 1 else "minute"
 
 
 def _guarantees_hold(found: Findings) -> Verdict | None:

@@ -12,7 +12,7 @@ from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.controller import defects
 from licenseusage.controller.closing import Counted
 from licenseusage.controller.collection import Job, Memory
-from licenseusage.controller.conditions import Consequence, Problem, SourceHealth
+from licenseusage.controller.conditions import Consequence, Problem, SourceHealth, Underway
 from licenseusage.controller.declared import Declared, declared, rules_digest, stores
 from licenseusage.controller.identity import PseudonymKey
 from licenseusage.controller.lookback import LookBack, earlier_cycle
@@ -292,9 +292,15 @@ def _look(
             outdated=outdated,
             proven=_proven(subject, memory, fingerprint),
             hint=memory.hint,
+            underway=_underway(world, subject, one.name) if running else None,
         ),
         view=SourceView(one.name, polls, problem),
     )
+
+
+def _underway(world: World, subject: Subject, name: str) -> Underway:
+    waits = world.collector.waits(subject.key, name)
+    return Underway.WAITS if waits else Underway.RUNS
 
 
 def _catching_up(memory: Memory, states: Sequence[StoreState | None]) -> bool:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from licenseusage.api.conditions import Reason
 from licenseusage.api.model import rfc3339
+from licenseusage.api.usagereport import report_name
 from licenseusage.controller.conditions import Problem, Status, Verdict
+from licenseusage.controller.key import Key
 from licenseusage.controller.status import Ended
 from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
 from licenseusage.metering.statement import CycleStatement
@@ -22,6 +24,8 @@ class Reporting:
         waiting_final: A cycle has ended and been decided on, but its report could not be made.
         statements: Key statements, which go first.
         reports: Reports, newest first.
+        usage: Namespace and name of the object.
+        host: Of the endpoint; "": none.
     """
 
     suspended: bool
@@ -30,6 +34,8 @@ class Reporting:
     waiting_final: bool
     statements: Sequence[OutboxItem]
     reports: Sequence[OutboxItem]
+    usage: Key
+    host: str
 
 
 def reported(seen: Reporting) -> Verdict:
@@ -54,7 +60,8 @@ def reported(seen: Reporting) -> Verdict:
     for state in (Delivery.CONFLICT, Delivery.REJECTED):
         for item in (*seen.statements, *seen.reports):
             if item.state is state and not _replaced(item, seen.reports):
-                return Verdict(Status.FALSE, item.reason or str(state), _told(item))
+                told = f"{_told(item)} {_what_goes_on(item, seen)}"
+                return Verdict(Status.FALSE, item.reason or str(state), told)
     for item in (*seen.statements, *reversed(seen.reports)):
         if item.state in (Delivery.PENDING, Delivery.SENDING) and item.first_failure_ms is not None:
             return Verdict(Status.FALSE, item.reason or Reason.DELIVERY_PENDING, _told(item))
@@ -67,15 +74,14 @@ def reported(seen: Reporting) -> Verdict:
         return Verdict(
             Status.FALSE,
             Reason.DELIVERY_PENDING,
-            f"{item.kind} report {item.sequence} is waiting to be sent.",
+            _on_its_way(item, seen.host),
         )
     if not seen.reports:
         return Verdict(Status.TRUE, Reason.NOTHING_DUE, "No report has been due yet.")
     return Verdict(
         Status.TRUE,
         Reason.REPORT_ACCEPTED,
-        f"The vendor has accepted {accepted[0].kind.lower()} report {accepted[0].sequence}; its "
-        f"receipt was verified.",
+        f"{_named(accepted[0])} accepted by {seen.host}; receipt verified.",
     )
 
 
@@ -125,8 +131,50 @@ _UNDER_WAY = (Delivery.PENDING, Delivery.SENDING, Delivery.AWAITING_APPROVAL)
 
 
 def _told(item: OutboxItem) -> str:
-    what = f"{item.kind} report {item.sequence}" if item.kind.is_report else str(item.kind)
-    return f"{what}: {item.message or item.reason or item.state}"
+    return f"{_named(item)}: {item.message or item.reason or item.state}"
+
+
+def _named(item: OutboxItem) -> str:
+    if not item.kind.is_report:
+        return str(item.kind)
+    what = f"{item.kind} report {item.sequence}"
+    if item.cycle is None:
+        return what
+    start, end = (rfc3339(at_ms)[:10] for at_ms in (item.cycle.start_ms, item.cycle.end_ms))
+    return f"{what} (cycle {start} to {end})"
+
+
+def _on_its_way(item: OutboxItem, host: str) -> str:
+    """Say by when a report is sent that waits for its turn, and that nothing is wrong."""
+    at_ms = item.next_attempt_ms
+    if item.state is Delivery.SENDING or at_ms is None or at_ms - item.created_ms < _MINUTE_MS:
+        return f"{_named(item)} is being sent to {host}."
+    by = rfc3339(-(-at_ms // _MINUTE_MS) * _MINUTE_MS)[11:16]
+    interim = item.kind is ReportKind.INTERIM
+    spread = "five minutes" if interim else "an hour, as many cycles end at one midnight"
+    return f"{_named(item)} is sent to {host} by {by} UTC (spread over {spread}); nothing is wrong."
+
+
+def _what_goes_on(item: OutboxItem, seen: Reporting) -> str:
+    """Say of a refused document what goes on, what does not, and whom to send what."""
+    if not item.kind.is_report:
+        return (
+            "Counting goes on, reports are made and wait. Send the vendor what licenseusage ledger "
+            "enrolment prints (docs/operations.md)."
+        )
+    name = report_name(seen.usage.name, item.chain_id, item.sequence)
+    send = f"send the vendor kubectl get usagereport -n {seen.usage.namespace} {name} -o yaml"
+    if item.state is Delivery.CONFLICT:
+        return f"Counting goes on, nothing more of this chain is sent: {send}."
+    if item.kind is ReportKind.INTERIM:
+        return f"Counting and reporting go on; if the next report is refused, too, {send}."
+    return (
+        f"Counting goes on, and another one takes its place by itself once the cause is gone; "
+        f"until then later cycles wait: {send}."
+    )
+
+
+_MINUTE_MS = 60_000
 
 
 def _replaced(item: OutboxItem, reports: Sequence[OutboxItem]) -> bool:

@@ -7,6 +7,7 @@ how it is sent `delivery`'s. This joins them for one object.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from licenseusage.controller import amending, closing, defects, history
 from licenseusage.controller.conditions import Problem
@@ -103,6 +104,8 @@ async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Ou
         waiting_final=held,
         statements=statements,
         reports=reports,
+        usage=context.key,
+        host=urlsplit(endpoint or "").hostname or "",
     )
     return Outcome(reporting, reports, trouble.problem, _earliest(*times))
 

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from licenseusage.api.conditions import ConditionType, Reason
+from licenseusage.api.model import rfc3339
 from licenseusage.controller.events import Event, Kind
-from licenseusage.delivery.outbox import DeliveryState
+from licenseusage.delivery.outbox import DeliveryState, Queued
 from licenseusage.delivery.sender import Attempt
 from licenseusage.reports.receipt import Sent
 from licenseusage.reports.refused import MEANING
-from licenseusage.reports.typs import REPORT
+from licenseusage.reports.report import read_report
+from licenseusage.reports.typs import ENROLMENT, REPORT
 
 _ACTIONS = {
     ConditionType.COLLECTED: "Collect",
@@ -95,15 +97,29 @@ def of_deliveries(attempts: Sequence[Attempt]) -> list[Event]:
 
 
 def _verdict(attempt: Attempt) -> Event:
-    queued, settlement = attempt.queued, attempt.settlement
-    is_report = Sent.from_token(queued.token).subject.typ == REPORT
-    what = f"Report {queued.sequence}" if is_report else "The keys of this installation"
+    queued, settlement, host = attempt.queued, attempt.settlement, attempt.host
+    typ = Sent.from_token(queued.token).subject.typ
+    accepted = settlement.state is DeliveryState.ACCEPTED
+    if typ == REPORT:
+        what = _report(queued)
+        note = f"{what} accepted by {host}" if accepted else f"{what}: {settlement.message}"
+    elif typ == ENROLMENT:
+        note = f"Enrolled with {host}" if accepted else f"Enrolment: {settlement.message}"
+    else:
+        note = f"New key known to {host}" if accepted else f"New key: {settlement.message}"
     return Event(
         _VERDICTS[settlement.state],
-        f"{'Report' if is_report else 'Keys'}{settlement.state}",
+        f"{'Report' if typ == REPORT else 'Keys'}{settlement.state}",
         "Deliver",
-        f"{what}: {settlement.message}",
+        f"{note}; receipt verified." if accepted else note,
     )
+
+
+def _report(queued: Queued) -> str:
+    content = read_report(queued.token).content
+    cycle, kind = content.cycle, content.kind.value.capitalize()
+    start, end = (rfc3339(1000 * at_s)[:10] for at_s in (cycle.start_s, cycle.end_s))
+    return f"{kind} report {queued.sequence} (cycle {start} to {end})"
 
 
 def _number(one: Mapping[str, Any]) -> str:

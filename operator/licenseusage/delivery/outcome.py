@@ -108,7 +108,7 @@ def explain(outcome: Outcome, answer: Answer | NoAnswer, host: str) -> str:
     if outcome.receipt is not None:
         verdict = outcome.receipt.verdict
         if verdict is Verdict.ACCEPTED:
-            return f"{host} has signed for it."
+            return f"{host} accepted it; receipt verified."
         return f"{host} signed the verdict {verdict}: {MEANING.get(reason, reason)}."
     if reason in _FIX:
         return f"{seen}. {_FIX[reason]}"

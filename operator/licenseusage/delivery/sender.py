@@ -61,10 +61,11 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A document that was sent, and what came of it."""
+    """A document that was sent, what came of it, and the host it went to."""
 
     queued: Queued
     settlement: Settlement
+    host: str
 
 
 class Sender:
@@ -164,4 +165,4 @@ class Sender:
             self._outbox.settle(queued, settlement, now_ms)
             return settlement
 
-        return Attempt(queued, await self._in_thread(write))
+        return Attempt(queued, await self._in_thread(write), route.host)

@@ -315,6 +315,10 @@ TABLE: dict[str, tuple[list[Any], list[Any]]] = {
         ["Accept", "X-Host", "Hosts"],
         ["Host", "host", "HOST", "Content-Length", "Transfer-Encoding", "TE", "Upgrade"],
     ),
+    "this header asks for another method": (
+        ["Accept", "X-Methods", "Method"],
+        ["X-HTTP-Method-Override", "x-http-method", "X-Method-Override"],
+    ),
     "this header carries a secret": (
         [{"name": "Accept"}, {"name": "X-Authorization"}],
         [{"name": "Authorization"}, {"name": "cookie"}, {"name": "PROXY-Authorization"}],

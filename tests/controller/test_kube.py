@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from licenseusage.controller import listing
+from licenseusage.controller.endpoints import EndpointBook
 from licenseusage.controller.events import Event, Events, Kind
 from licenseusage.controller.identity import Keys, Names
 from licenseusage.controller.key import Key
@@ -108,6 +109,7 @@ async def test_what_is_the_operators_own_names_the_role_of_its_own_namespace(kub
     refused = await kube_as(namespace)
     names = Names(namespace, "licenseusage-identity", "licenseusage-pseudonym")
     own = {(namespace, names.identity), (namespace, names.pseudonym), (namespace, "vendor")}
+    own.add((namespace, "endpoints"))
     reader = SecretReader(refused, own)
     keys = Keys(
         refused,
@@ -121,6 +123,7 @@ async def test_what_is_the_operators_own_names_the_role_of_its_own_namespace(kub
         keys.pseudonym_key(0),
         keys.create_if_absent(0),
         VendorKeysRef(namespace, "vendor").read(reader, 0),
+        EndpointBook(namespace, "endpoints").find(reader, namespace, "nats", log=True, now_s=0),
     ):
         with pytest.raises(Stalled) as caught:
             await failing

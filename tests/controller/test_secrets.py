@@ -6,7 +6,7 @@ from licenseusage.api.source import Source
 from licenseusage.controller.endpoints import EndpointBook
 from licenseusage.controller.kube import SECRETS
 from licenseusage.controller.reaching import Finder
-from licenseusage.controller.secrets import SecretReader
+from licenseusage.controller.secrets import KEEP_BYTES, KEEP_SECONDS, SecretReader
 from licenseusage.errors import Stalled
 from licenseusage.sources.presets import effective
 from tests.controller.stage import Authority, credentials, secret, usage
@@ -112,6 +112,19 @@ async def test_of_an_authoritys_secret_only_certificates_are_taken(
     await kube.create(SECRETS, namespace, bundle)
     assert await reader.certificates(namespace, "ca", "both", 0) == certificate
     assert await reader.certificates(namespace, "ca", "none", 0) == ""
+
+
+async def test_what_is_remembered_of_all_secrets_together_is_bounded(kube, reader, namespace):
+    """An author of objects can name each of a namespace's Secrets, of a mebibyte each."""
+    for number in range(10):
+        large = secret(namespace, f"large-{number}", value="x" * 1_000_000)
+        await kube.create(SECRETS, namespace, large)
+        await reader.secret(namespace, f"large-{number}", "value", number)
+        assert reader.kept_bytes <= KEEP_BYTES
+    assert reader.kept_bytes >= KEEP_BYTES - 1_000_000
+    await kube.create(SECRETS, namespace, secret(namespace, "small", value="x"))
+    await reader.secret(namespace, "small", "value", 10 + KEEP_SECONDS)
+    assert reader.kept_bytes == 1
 
 
 async def test_what_was_read_shows_no_value(kube, reader, namespace):

@@ -144,6 +144,19 @@ def test_every_command_of_ours_exists_with_its_options(where: str, words: list[s
         assert re.search(rf"(?<![-\w]){re.escape(option)}(?![-\w])", done.stdout), (where, option)
 
 
+def test_each_secret_that_is_shown_for_a_product_is_made_to_be_sent() -> None:
+    shown = [words for _, words in commands() if ["create", "secret"] == _verbs(words)]
+    for_products = [words for words in shown if not any("license.jwt" in one for one in words)]
+    assert len(for_products) >= 2
+    for words in for_products:
+        assert "--type=licenseusage.dev/credentials" in words, words
+
+
+def _verbs(words: list[str]) -> list[str]:
+    plain = [one for one in words if not one.startswith("-")]
+    return [one for one in plain if one in ("create", "secret")]
+
+
 def test_the_documents_show_commands_of_ours() -> None:
     assert len(OURS) >= 5
 

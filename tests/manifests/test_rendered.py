@@ -265,7 +265,9 @@ def test_a_sample_says_how_to_make_each_secret_it_names(sample):
         for auth in source["auth"].values():
             name = auth["secretRef"]["name"]
             namespace = usage["metadata"]["namespace"]
-            assert f"kubectl -n {namespace} create secret generic {name}" in text
+            command = f"kubectl -n {namespace} create secret generic {name}"
+            assert command in text
+            assert "--type=licenseusage.dev/credentials" in text.partition(command)[2][:80]
             assert f"--from-literal={auth['secretRef'].get('key', 'password')}=" in text
 
 

@@ -149,6 +149,7 @@ INVALID = [
     ({"preset": "Standard", "http": {"body": "{}"}}, "http.body"),
     ({"http": {"path": "/u", "headers": [{"name": "Cookie", "value": "a"}]}}, "secret"),
     ({"http": {"path": "/u", "headers": [{"name": "Host", "value": "a"}]}}, "connection"),
+    ({"http": {"path": "/u", "headers": [{"name": "X-Method", "value": "a"}]}}, "another method"),
     ({"http": {"path": "/u", "pagination": {"type": "Offset", "size": 5}}}, "offsetParam"),
     ({"http": {"path": "/u", "pagination": {"type": "Cursor"}}}, "params"),
     ({"http": {"path": "/u", "pagination": {"type": "Next"}}}, "pagination.type"),

@@ -81,6 +81,12 @@ HeaderName = Annotated[
                 "'header \"' + self + '\" belongs to the connection and cannot be set'",
                 reason="FieldValueForbidden",
             ),
+            Rule(
+                "!self.matches('(?i)^x-(http-)?method(-override)?$')",
+                "this header asks for another method than the request's, which may change "
+                "something at the product: remove it",
+                reason="FieldValueForbidden",
+            ),
         ),
     ),
 ]

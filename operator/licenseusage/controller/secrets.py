@@ -22,6 +22,8 @@ from licenseusage.errors import Stalled
 
 KEEP_SECONDS = 25.0
 """Shorter than the time between two looks, so that a change is noticed within a minute."""
+KEEP_BYTES = 8 * 1024 * 1024
+"""Of all values together: whoever may create objects can name each Secret of a namespace."""
 CREDENTIALS = "licenseusage.dev/credentials"
 """Type of a Secret that may be sent to a product; as a label, ``"true"`` for Secrets of others."""
 _CERTIFICATE = re.compile(
@@ -40,6 +42,11 @@ class Data:
 
     values: Mapping[str, bytes] = field(repr=False)
     credentials: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of all values."""
+        return sum(map(len, self.values.values()))
 
     def digest(self) -> str:
         """Identify the content: a changed credential makes retries due at once."""
@@ -131,8 +138,23 @@ class SecretReader:
         else:
             values = {k: v.encode() for k, v in (found.get("data") or {}).items()}
         data = Data(values, resource is SECRETS and _made_to_be_sent(found))
-        self._kept[resource, namespace, name] = (now_s, data)
+        self._keep((resource, namespace, name), data, now_s)
         return data
+
+    @property
+    def kept_bytes(self) -> int:
+        """How much is remembered now."""
+        return sum(data.size for _, data in self._kept.values())
+
+    def _keep(self, name: tuple[Resource, str, str], data: Data, now_s: float) -> None:
+        """Remember what was read; forget what is over, and the oldest while it is too much."""
+        self._kept.pop(name, None)
+        fresh = {k: v for k, v in self._kept.items() if now_s - v[0] < KEEP_SECONDS}
+        self._kept = {**fresh, name: (now_s, data)}
+        total = self.kept_bytes
+        while total > KEEP_BYTES:
+            oldest = next(iter(self._kept))
+            total -= self._kept.pop(oldest)[1].size
 
 
 def _key_of(kind: str, namespace: str, name: str, key: str, data: Data) -> bytes:

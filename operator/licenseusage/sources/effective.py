@@ -39,6 +39,7 @@ _PATH = re.compile(r"/[^?#\\\s\x00-\x1f\x7f]*")
 _OF_THE_CONNECTION = {
     "host", "connection", "content-length", "transfer-encoding", "te", "upgrade",
 }  # fmt: skip
+_OF_METHOD = {"x-method", "x-method-override", "x-http-method", "x-http-method-override"}
 _OF_AUTH = {"authorization", "proxy-authorization", "cookie"}
 
 
@@ -257,6 +258,8 @@ def _http(http: Http) -> model.Http:
             )
         if name.lower() in _OF_THE_CONNECTION:
             raise _InvalidError(f"http.headers: {name} belongs to the connection and cannot be set")
+        if name.lower() in _OF_METHOD:
+            raise _InvalidError(f"http.headers: {name} asks for another method: remove it")
     return model.Http(
         method=http.method or "GET",
         path=path,

@@ -41,6 +41,11 @@ CASES = [
         header("meter", "token", name="Content-Length"),
     ),
     Case(
+        "a request that deletes, by a header",
+        Refused("asks for another method"),
+        asks(headers=[{"name": "X-HTTP-Method-Override", "value": "DELETE"}]),
+    ),
+    Case(
         "a header with a line break",
         Refused("control character"),
         asks(headers=[{"name": "X-A", "value": "a\r\nX-B: c"}]),

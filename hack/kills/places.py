@@ -29,8 +29,7 @@ from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import PollRecord
 from licenseusage.metering.cycles import Cycle
 from licenseusage.reports.report import read_report
-from licenseusage.reports.tokens import typ_of
-from licenseusage.reports.typs import REPORT
+from licenseusage.reports.typs import LICENSE, REPORT
 from licenseusage.sources.worker import Workers
 
 LEDGER_WRITES: Final = tuple(
@@ -81,7 +80,7 @@ def _all() -> tuple[str, ...]:
         if name == "record_poll":
             names.append("record_poll closing")
         found += [f"{when} ledger {one}" for one in names for when in ("before", "within", "after")]
-    puts = [f"put {kind}" for kind in _DOCUMENTS]
+    puts = [f"put {kind}" for kind in (*_DOCUMENTS, "Licence")]
     found += [f"{when} {effect}" for effect in (*_KUBE, *puts) for when in ("before", "after")]
     return tuple(found)
 
@@ -261,6 +260,8 @@ def _kube_effect(
 
 
 def _put_effect(endpoint: str, typ: str, jti: str, token: str) -> str:
-    if typ_of(token) != REPORT:
+    if typ == LICENSE:
+        return "put Licence"
+    if typ != REPORT:
         return "put Enrolment"
     return f"put {read_report(token).content.kind.value.capitalize()}"

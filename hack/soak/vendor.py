@@ -76,7 +76,7 @@ def licence(
             cycle=terms,
             interval_hours=interval_hours,
             reporting_required=True,
-            maximum_active_users=20,
+            maximum_active_users=20 + serial,
             endpoint=ENDPOINT,
         ),
         LICENCE_KEY,
@@ -200,7 +200,7 @@ class Vendor:
                 return _response(kept.status_code, body, dict(kept.headers))
         response = await self.direct(request)
         body = await response.aread()
-        if response.status_code in (200, 201):
+        if response.status_code in (200, 201) and body:  # there is no receipt for a licence
             self._seen = [*self._seen[-20:], body.decode()]
         return _response(response.status_code, body, dict(response.headers))
 

@@ -1,5 +1,6 @@
 """Unreadable licences, absent and lying vendors: said in conditions, and counting goes on."""
 
+import sqlite3
 import ssl
 import threading
 import time
@@ -168,6 +169,26 @@ def test_an_overage_is_said_and_never_makes_ready_false(stage):
     operator, _ = stage
     operator.wait_condition("exceeded", "WithinEntitlement", "False", "MaximumExceeded")
     assert operator.condition("exceeded", "Ready")["status"] == "True"
+
+
+def known_licences(vendor):
+    """The ids of the licences that the receiver has registered."""
+    with sqlite3.connect(f"file:{vendor.folder}/receiver.sqlite?mode=ro", uri=True) as database:
+        return {id_ for (id_,) in database.execute("select license_id from licenses")}
+
+
+def test_a_renewed_licence_reaches_the_vendor_before_any_report_is_due(stage, crds):
+    operator, vendor = stage
+    operator.wait_condition("exceeded", "Reported", "True", "ReportAccepted")
+    held = vendor.documents()
+    renewed = vendor.license(
+        anchor=TODAY, subscription="sub-7", license_id="of/second:year", maximum_active_users=2
+    )
+    crds.apply(secret(NAMESPACE, "exceeded-license", **{"license.jwt": renewed}))
+    until(lambda: "of/second:year" in known_licences(vendor), 150)
+    assert operator.status("exceeded")["maximumActiveUsers"] == 2
+    operator.wait_condition("exceeded", "WithinEntitlement", "True")
+    assert vendor.documents() == held
 
 
 def test_while_suspended_no_report_is_made_and_afterwards_it_is(stage, crds):

@@ -65,7 +65,7 @@ def enrolment() -> str:
     return build_enrolment(licence(), INSTALLATION_KEY, issued_at_s=ANCHOR)
 
 
-def reports(count: int) -> list[str]:
+def reports(count: int, license_id: str = "lic-1") -> list[str]:
     """Interims of the first cycle, one a day, linked."""
     tokens: list[str] = []
     previous = None
@@ -74,7 +74,7 @@ def reports(count: int) -> list[str]:
         content = Content(
             kind=Kind.INTERIM,
             product="acme",
-            license_id="lic-1",
+            license_id=license_id,
             cycle=ReportCycle(0, ANCHOR, ANCHOR + 30 * DAY, as_of),
             active_users=day,
             active_users_upper_bound=None,

@@ -35,6 +35,7 @@ from licenseusage.reports.licence import License, stored_license
 
 _OBJECTS_SECONDS = 600.0
 _AGAIN_MS = 30_000
+_OFFER_SPREAD_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,21 +252,40 @@ async def _deliver(
             continue
         older = await authorised(world.books, item.key_chain_id)
         if older is not None:
-            chains[item.chain_id] = (item.key_chain_id, older)
+            renewed = context.meter.licenses.get(older.contract)
+            of = older if renewed is None else stored_license(renewed)
+            chains[item.chain_id] = (item.key_chain_id, of)
     due = [at for item in documents if _waits(item) and (at := _when(item)) is not None]
     for chain_id, (key_chain_id, of) in chains.items():
         endpoint = world.settings.vendor_endpoint or of.endpoint
         if context.suspended or endpoint is None:
             world.deliveries.stop(chain_id)
-        elif context.requested or min(due, default=now_ms + 1) <= now_ms:
-            route = Route(endpoint, context.vendor_keys, chain_id, key_chain_id)
-            world.deliveries.due(Errand(context.key, route), 0.0)
+            continue
+        after_seconds = _offer_seconds(world, context, license_) if of is license_ else None
+        if context.requested or min(due, default=now_ms + 1) <= now_ms:
+            after_seconds = 0.0
+        if after_seconds is not None:
+            route = Route(endpoint, context.vendor_keys, chain_id, key_chain_id, (of.token,))
+            world.deliveries.due(Errand(context.key, route), after_seconds)
     halted = await history.halted(world, context.key, chain)
     if halted is not None:
         raise halted
     # What is due now is being sent, and its verdict wakes the object; or it waits behind another.
     later = [at if at > now_ms else now_ms + _AGAIN_MS for at in due]
     return None if context.suspended else min(later, default=None)
+
+
+def _offer_seconds(world: World, context: Context, license_: License) -> float | None:
+    """Return after what time the vendor is offered a licence; None: it has been.
+
+    A renewed one at once: its terms say when the next report is due. After a restart somewhat
+    later, so that a fleet that restarts does not offer all at the same moment.
+    """
+    memory = world.memory(context.key)
+    before, memory.offered = memory.offered, license_.digest
+    if before == license_.digest:
+        return None
+    return _OFFER_SPREAD_SECONDS * world.permille() / 1000 if before is None else 0.0
 
 
 def _waits(item: OutboxItem) -> bool:

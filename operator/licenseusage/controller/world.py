@@ -51,6 +51,7 @@ class Remembered:
         statements: Cached statements, by cycle, beside what they were made from.
         judged: What later evidence came to, by cycle.
         asked_ms: When an administrator asked last; None: not yet.
+        offered: Digest of the licence that the vendor was last offered; None: none.
     """
 
     requested: str | None = ""
@@ -62,6 +63,7 @@ class Remembered:
     statements: dict[int, tuple[object, CycleStatement]] = field(default_factory=dict)
     judged: dict[int, Judged] = field(default_factory=dict)
     asked_ms: int | None = None
+    offered: str | None = None
 
 
 @dataclass(slots=True)

@@ -10,11 +10,14 @@ from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from licenseusage.clock import Clock
+from licenseusage.delivery.offers import Offers
 from licenseusage.delivery.outbox import DeliveryState, Outbox, Queued, Settlement
 from licenseusage.delivery.outcome import Answer, NoAnswer, Outcome, classify, explain
 from licenseusage.delivery.settle import settle
 from licenseusage.reports.keys import VendorKey
+from licenseusage.reports.licence import stored_license
 from licenseusage.reports.receipt import Sent
+from licenseusage.reports.typs import LICENSE
 from licenseusage.retryafter import retry_after_seconds
 
 T = TypeVar("T")
@@ -46,12 +49,19 @@ class Route:
         vendor_keys: The pinned keys.
         chain_id: The chain of reports.
         key_chain_id: The chain of key statements, which go first.
+        licenses: Licences that its reports are, or will be, made under; exactly as signed.
     """
 
     endpoint: str
     vendor_keys: Mapping[str, VendorKey]
     chain_id: str
     key_chain_id: str
+    licenses: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """The endpoint and the chain: what has been told there is known there."""
+        return f"{self.endpoint} {self.chain_id}"
 
     @property
     def host(self) -> str:
@@ -94,9 +104,10 @@ class Sender:
         self._clock = clock
         self._permille = permille
         self._in_thread = in_thread
+        self._offers = Offers()
 
     async def step(self, route: Route) -> tuple[Attempt, ...]:
-        """Send the key statements that are due, then at most one report.
+        """Send the key statements that are due, licences that are new, then at most one report.
 
         Call it again while it returns something: then more may be due.
 
@@ -107,9 +118,12 @@ class Sender:
             UsageError: the outbox cannot be read or written.
         """
         attempts = await self._send_key_statements(route)
+        self._offers.learn(route.place, route.licenses)
+        await self._offer_licenses(route, reporting=False)
         queued = await self._claim(route.chain_id)
         if queued is None:
             return tuple(attempts)
+        await self._offer_licenses(route, reporting=True)
         outcome, answer = await self._put(route, queued)
         if outcome.reason == _KEY_UNKNOWN:
             # The vendor does not know us (any more). Once per attempt, or the two of us would go on
@@ -122,7 +136,18 @@ class Sender:
             if again and all(one.settlement.state is DeliveryState.ACCEPTED for one in again):
                 outcome, answer = await self._put(route, queued)
         attempts.append(await self._settle(route, queued, outcome, answer))
+        if self._offers.unknown(route.place, queued.token, outcome.receipt):
+            await self._offer_licenses(route, reporting=True)
         return tuple(attempts)
+
+    async def _offer_licenses(self, route: Route, *, reporting: bool) -> None:
+        """Put licences into the vendor's register; whatever comes of it, the reports go on."""
+        for token in self._offers.due(route.place, reporting=reporting):
+            license_id = stored_license(token).license_id
+            answer = await self._client.put(route.endpoint, LICENSE, license_id, token)
+            self._offers.answered(route.place, token, answer)
+            if isinstance(answer, NoAnswer):
+                break
 
     async def _send_key_statements(self, route: Route) -> list[Attempt]:
         """Send what is due, in order, up to the first that is not accepted."""

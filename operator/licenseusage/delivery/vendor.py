@@ -11,17 +11,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
 from licenseusage.delivery.outcome import RECEIPT_TYPE, Answer, NoAnswer
 from licenseusage.errors import Stalled
-from licenseusage.reports.typs import REPORT
+from licenseusage.reports.typs import LICENSE, REPORT
 
 CONNECT_SECONDS = 10.0
 TOTAL_SECONDS = 30.0
 MAX_ANSWER_BYTES = 64 * 1024
+_COLLECTIONS = {REPORT: "reports", LICENSE: "licenses"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +107,16 @@ class VendorClient:
 
         Args:
             endpoint: The https URL of the licence or of the settings.
-            typ: Type of the document; it decides between ``/v1/reports`` and ``/v1/keys``.
+            typ: Type of the document; it decides between ``/v1/reports``, ``/v1/licenses`` and
+                ``/v1/keys``.
             jti: Id of the document.
             token: The document, exactly as signed.
 
         Raises:
             Stalled: the endpoint is not https.
         """
-        collection = "reports" if typ == REPORT else "keys"
-        url = f"{check_endpoint(endpoint)}/v1/{collection}/{jti}"
+        collection = _COLLECTIONS.get(typ, "keys")
+        url = f"{check_endpoint(endpoint)}/v1/{collection}/{quote(jti, safe='')}"
         host = urlsplit(url).hostname or ""
         client = self._proxied if self._proxy and self._proxy.serves(host) else self._direct
         try:

@@ -1,0 +1,75 @@
+"""Licences for the vendor's register: what it has been told, as far as this process knows (§9).
+
+A licence is the vendor's own document. Nothing is signed for it, so that no answer proves anything:
+it is offered again whenever a receipt says that it is unknown. Forgetting all this costs a request.
+"""
+
+from collections.abc import Iterable
+
+from licenseusage.delivery.outcome import Answer, NoAnswer
+from licenseusage.reports.licence import stored_license
+from licenseusage.reports.names import digest
+from licenseusage.reports.receipt import Receipt
+from licenseusage.reports.tokens import decode
+
+LICENSE_UNKNOWN = "LicenseUnknown"
+_TAKEN = (200, 201, 204)
+_NO_REGISTER = (404, 405, 410)
+
+
+class Offers:
+    """By place (endpoint and chain): licences that were told, and those that wait."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._known: dict[str, dict[str, str]] = {}
+        self._waiting: dict[str, dict[str, str]] = {}
+        self._tried: set[tuple[str, str]] = set()
+
+    def learn(self, place: str, tokens: Iterable[str]) -> None:
+        """Take note of licences that reports of a chain are, or will be, made under."""
+        known = self._known.setdefault(place, {})
+        for token in tokens:
+            if digest(token) not in known:
+                known[digest(token)] = token
+                self._waiting.setdefault(place, {})[digest(token)] = token
+
+    def due(self, place: str, *, reporting: bool) -> tuple[str, ...]:
+        """Return what to offer now.
+
+        Args:
+            place: Where to.
+            reporting: A report goes out now: what failed before is tried again with it.
+        """
+        waiting = self._waiting.get(place, {})
+        return tuple(
+            token for key, token in waiting.items() if reporting or (place, key) not in self._tried
+        )
+
+    def answered(self, place: str, token: str, answer: Answer | NoAnswer) -> None:
+        """Note what came of an offer."""
+        self._tried.add((place, digest(token)))
+        if isinstance(answer, Answer) and _settled(answer):
+            self._waiting.get(place, {}).pop(digest(token), None)
+
+    def unknown(self, place: str, report: str, receipt: Receipt | None) -> bool:
+        """Whether a receipt says that the licence of its report is unknown, and we have it.
+
+        It waits again then.
+        """
+        if receipt is None or LICENSE_UNKNOWN not in receipt.findings:
+            return False
+        _, claims = decode(report)
+        named = claims.get("licenseId")
+        for key, token in self._known.get(place, {}).items():
+            if stored_license(token).license_id == named:
+                self._waiting.setdefault(place, {})[key] = token
+                return True
+        return False
+
+
+def _settled(answer: Answer) -> bool:
+    if answer.status in _NO_REGISTER:
+        return True
+    # A page of a portal has a body and a type.
+    return answer.status in _TAKEN and not answer.body and not answer.content_type

@@ -371,7 +371,7 @@ class History:
         number, terms = self.terms[usage.name]
         serial = self.serials[usage.name] = self.serials.get(usage.name, 0) + 1
         subscription, now_s = f"subscription-{usage.name}-{number}", self.world.now_ms() // 1000
-        # An enrolment that has not arrived before its licence expires can never be accepted.
+        # A first licence that expires before anybody has seen it would begin no cycle.
         expires = subscription in self.arrivals.enrolled and self.random.random() < 0.3
         token = vendors.licence(
             usage.product,

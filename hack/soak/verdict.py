@@ -42,6 +42,7 @@ async def examine(history: "History") -> None:
         for document in held:
             _receipt(document)
         _verify(history, chain_id, held)
+        _licences(history, held)
         for token in stored:
             claims = decode(token)[1]
             history.tally.documents[str(claims.get("kind", "enrolment"))] += 1
@@ -63,6 +64,21 @@ def _receipt(document: Document) -> None:
     need(document.verdict == "Accepted", f"document {document.jti} is {document.verdict}")
     receipt = verify_receipt(document.receipt, vendors.KEYS, Sent.from_token(document.token))
     need(receipt.subject.digest == document.digest, "a receipt for another document")
+
+
+def _licences(history: "History", documents: list[Document]) -> None:
+    """The vendor knows the licence that each report names, unless it was renewed on the way."""
+    for document in documents:
+        if document.typ != REPORT:
+            continue
+        claims: Any = decode(document.token)[1]
+        serial = int(claims["licenseId"].rpartition("-")[2])
+        history.tally.notes["reports under a renewed licence"] += serial > 1
+        if "LicenseUnknown" in document.findings:
+            history.tally.notes["reports under a licence lost on its way"] += 1
+            newest = history.serials[claims["usage"]["name"]]
+            told = f"document {document.jti}: the vendor does not know licence {serial} of {newest}"
+            need(serial < newest, told)
 
 
 def _verify(history: "History", chain_id: str, documents: list[Document]) -> None:

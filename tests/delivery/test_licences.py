@@ -33,7 +33,7 @@ EMPTY = Answer(201, "", b"")
 
 @dataclass
 class Register(Desk):
-    """A vendor with a register; ``offer`` is its answer to a licence, ``findings`` its receipts'."""
+    """A vendor with a register; `offer` answers a licence, `findings` are those of its receipts."""
 
     offered: list[str] = field(default_factory=list)
     order: list[str] = field(default_factory=list)

@@ -14,6 +14,7 @@ from tests.receiver.people import (
     DAY,
     LICENCE_KEY,
     RECEIPT_KEY,
+    Customer,
     chain_id,
     error_of,
     key,
@@ -72,6 +73,14 @@ def test_a_report_under_an_unknown_licence_is_accepted_with_a_finding(receiver, 
     text = read(receiver.get("/"))
     assert "LicenseUnknown" in text
     assert "licence unknown" in text
+
+
+def test_two_subscriptions_may_use_the_same_id(receiver, customer):
+    other = Customer("other", license=licence(subscription="sub-2", maximum_active_users=9))
+    receiver.put_key(other.enrolment)
+    assert receiver.report(customer.report()).findings == ()
+    assert receiver.report(other.report()).findings == ()
+    assert "40 so far over 9" in read(receiver.get("/"))
 
 
 def test_the_finding_ends_when_the_licence_arrives(receiver, customer):

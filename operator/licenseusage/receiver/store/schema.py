@@ -149,12 +149,11 @@ licenses = Table(
     "licenses",
     metadata,
     Column("vendor", String(128), primary_key=True),
+    Column("subscription", String(128), primary_key=True),
     Column("license_id", String(128), primary_key=True),
-    Column("subscription", String(128), nullable=False),
     Column("issued_at_s", BigInteger, nullable=False),
     Column("token", Text, nullable=False),
     Column("received_ms", BigInteger, nullable=False),
-    Index("licenses_by_subscription", "subscription"),
 )
 
 # Written to find out whether anything can be stored; one row, as large as a document and its

@@ -105,10 +105,13 @@ class Writing(Reading):
     def keep_license(self, license_: License, received_ms: int) -> bool:
         """Keep a licence; return whether it is new. Of two of one id the later issued one is kept.
 
-        Both were signed by the vendor, who corrected the first by the second.
+        An id is a subscription's. Both were signed by the vendor, who corrected the first by the
+        second.
         """
-        same = (licenses.c.vendor == license_.vendor) & (
-            licenses.c.license_id == license_.license_id
+        same = (
+            (licenses.c.vendor == license_.vendor)
+            & (licenses.c.subscription == license_.subscription)
+            & (licenses.c.license_id == license_.license_id)
         )
         held = self._connection.execute(select(licenses.c.issued_at_s).where(same)).scalar()
         if held is not None and held >= license_.issued_at_s:

@@ -174,10 +174,32 @@ async def test_a_look_that_takes_too_long_ends_the_poll_and_not_the_worker(serve
     async with Workers(1) as workers:
         result = await workers.poll(asked, lambda: asyncio.Event().wait())
         assert result.failure is not None
-        assert "which pods are ready now" in result.failure.message
+        assert result.failure.reason == "APIUnavailable"
         assert (await workers.poll(asked)).counted == 2
         assert len(workers.processes) == 1
     assert len(product.requests) == 2
+
+
+async def test_a_poll_whose_time_ends_while_it_looks_leaves_a_worker_that_works(serve):
+    """The answer to its look is not taken for the next request."""
+    product = serve(pages)
+    asked = request(0, PAGED, targets=(target(product),), limits=replace(ALWAYS, poll_seconds=0.3))
+
+    looks = []
+
+    async def slow():
+        looks.append(1)
+        if len(looks) == 2:  # the one before the connection, when the poll's alarm is set
+            await asyncio.sleep(0.6)
+        return there(target(product))
+
+    async with Workers(1) as workers:
+        working = workers.processes
+        result = await workers.poll(asked, slow)
+        assert result.failure is not None
+        assert result.failure.reason == "PollTimeout"
+        assert (await workers.poll(replace(asked, limits=ALWAYS))).counted == 2
+        assert workers.processes == working
 
 
 async def test_a_poll_is_prepared_when_a_worker_is_free_for_it(serve):

@@ -213,8 +213,8 @@ async def _looked(request: PollRequest, look: Look | None) -> Looked:
         async with asyncio.timeout(_LOOK_SECONDS):
             return await look()
     except TimeoutError:
-        text = f"it was not found out within {_LOOK_SECONDS:g} s which pods are ready now."
-        return Looked(failure=Failure(str(Reason.UNREACHABLE), text))
+        text = f"the API server did not say within {_LOOK_SECONDS:g} s which pods are ready now."
+        return Looked(failure=Failure("APIUnavailable", text))
 
 
 def _last_words(result: PollResult) -> bool:

@@ -299,7 +299,9 @@ def test_a_temporary_failure_is_none():
 
 def test_a_vendors_head_that_went_back_is_told():
     lost = attempt(people.reports(1)[0], warning="VendorHeadRegressed")
-    assert [event.reason for event in of_deliveries([lost])] == [
-        "ReportAccepted",
-        "VendorHeadRegressed",
-    ]
+    events = of_deliveries([lost])
+    assert [event.reason for event in events] == ["ReportAccepted", "VendorHeadRegressed"]
+    assert events[1].note == (
+        "usage.vendor.example: the vendor lost reports that it had acknowledged. What it lost is "
+        "sent again by itself."
+    )

@@ -23,6 +23,8 @@ from tests.delivery.people import (
     key,
     licence,
 )
+from tests.reports import conformance
+from tests.reports.conformance import TOKENS
 
 TOKEN = licence().token
 FOLDED = "\r\n".join(TOKEN[at : at + 76] for at in range(0, len(TOKEN), 76)) + "\r\n"
@@ -165,6 +167,17 @@ def test_a_refusal_names_what_was_seen_and_the_fix(error):
     assert len(refused.value.message) < 600  # with the object's name, a condition holds it
 
 
+@pytest.mark.parametrize(
+    ("vector", "error"),
+    [("alg-eddsa", "UnsupportedAlgorithm"), ("license-bad-date", "ClaimInvalid")],
+)
+def test_what_only_the_vendor_can_mend_says_so(vector, error):
+    with pytest.raises(Refused) as refused:
+        accept_license(TOKENS[vector].encode(), conformance.VENDOR_KEYS, asked())
+    assert refused.value.reason == error
+    assert refused.value.message.endswith(". Ask the vendor to issue it anew")
+
+
 def test_a_revoked_key_is_named():
     revoked = VendorKeys(
         [
@@ -185,6 +198,6 @@ def test_a_clock_that_is_a_little_behind_costs_nothing(late_s):
 def test_what_applies_meanwhile_is_named_with_its_end():
     assert still_applies(None) == ""
     assert still_applies(replace(licence()).token) == (
-        " Until then licence lic-1 applies, also after it expires (2027-02-05 00:00 UTC): counting "
-        "and reporting go on."
+        " Until then licence lic-1 applies (valid until 2027-02-05 00:00 UTC, its terms also "
+        "beyond): counting and reporting go on."
     )

@@ -55,7 +55,8 @@ def reported(seen: Reporting) -> Verdict:
         return Verdict(
             Status.FALSE,
             Reason.OFFLINE,
-            f"The licence names no endpoint: reports are made and kept, {waiting} wait for export.",
+            f"The licence names no endpoint: reports are made and kept, {waiting} wait. Ask the "
+            f"vendor for a licence with an endpoint, or set LICENSEUSAGE_VENDOR_ENDPOINT.",
         )
     for state in (Delivery.CONFLICT, Delivery.REJECTED):
         for item in (*seen.statements, *seen.reports):

@@ -27,6 +27,7 @@ _VERDICTS = {
     DeliveryState.REJECTED: Kind.WARNING,
     DeliveryState.CONFLICT: Kind.WARNING,
 }
+_WHAT_NEXT = {"VendorHeadRegressed": " What it lost is sent again by itself."}
 
 
 def of_status(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
@@ -91,7 +92,8 @@ def of_deliveries(attempts: Sequence[Attempt]) -> list[Event]:
         if settlement.receipt is not None and settlement.state in _VERDICTS:
             events.append(_verdict(attempt))
         if settlement.warning is not None:
-            note = f"{MEANING.get(settlement.warning, settlement.warning)}."
+            note = f"{attempt.host}: {MEANING.get(settlement.warning, settlement.warning)}."
+            note += _WHAT_NEXT.get(settlement.warning, "")
             events.append(Event(Kind.WARNING, settlement.warning, "Deliver", note))
     return events
 

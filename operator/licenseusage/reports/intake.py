@@ -112,7 +112,7 @@ def _words(refusal: Refused, token: str, vendor_keys: Mapping[str, VendorKey], a
     try:
         license_ = read_license(token, vendor_keys)
     except Refused:
-        return refusal.message
+        return f"{refusal.message}. Ask the vendor to issue it anew"
     return _about(error, license_, asked) or refusal.message
 
 
@@ -203,8 +203,8 @@ def still_applies(token: str | None) -> str:
         return ""
     known = stored_license(token)
     return (
-        f" Until then licence {known.license_id} applies, also after it expires "
-        f"({_time(known.expires_s)}): counting and reporting go on."
+        f" Until then licence {known.license_id} applies (valid until "
+        f"{_time(known.expires_s)}, its terms also beyond): counting and reporting go on."
     )
 
 

@@ -151,7 +151,7 @@ def _install(
         signing_key=vendors.key("months"),
         spread_seconds=0,
         asked=lambda _: None,
-        kept=lambda _: None,
+        kept=lambda _, __: None,
         heard=lambda *_: None,
         api_down=lambda: False,
     )

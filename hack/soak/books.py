@@ -47,17 +47,21 @@ class Books:
             joined = [merge_rosters(one, facts.roster) for one in found.rosters]
             found.rosters = _different([*found.rosters, *joined])
 
-    def kept(self, poll: PollRecord) -> None:
-        """A poll was kept: its facts must be in the ledger from now on."""
+    def kept(self, poll: PollRecord, *, decides: bool) -> None:
+        """A poll was kept: its facts must be in the ledger from now on.
+
+        Of one that decides nothing yet only who it names.
+        """
         for cycle, facts in poll.facts.items():
             found = self._found[poll.meter_id, cycle.start_ms, *poll.store]
-            joined = [merge_rosters(one, facts.roster) for one in found.rosters]
-            found.rosters = _different(joined)
+            if decides:
+                joined = [merge_rosters(one, facts.roster) for one in found.rosters]
+                found.rosters = _different(joined)
             if cycle.start_ms > poll.ended_ms:
                 continue  # by the operator's clock it has not begun: only the roster is kept
             for user, word in facts.sure.items():
                 found.must[user] = found.must.get(user, 0) | word
-            found.closed |= facts.closed
+            found.closed |= facts.closed if decides else 0
             for window, count in facts.low.items():
                 found.low[window] = max(found.low.get(window, 0), count)
 

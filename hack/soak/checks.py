@@ -56,9 +56,9 @@ class Checker:
         }
         self._judged: set[tuple[str, str]] = set()
 
-    def kept(self, poll: PollRecord) -> None:
-        """The ledger has kept a poll."""
-        self.books.kept(poll)
+    def kept(self, poll: PollRecord, decides: bool) -> None:
+        """The ledger has kept a poll; False: it is to be repeated before it decides anything."""
+        self.books.kept(poll, decides=decides)
         self.doubt.kept(poll)
 
     # --- what the ledger holds -------------------------------------------------------------------

@@ -112,13 +112,13 @@ class SoakLedger(Ledger):
     """The ledger, which tells what it has been asked to keep and what it has kept."""
 
     asked: Callable[[PollRecord], None]
-    kept: Callable[[PollRecord], None]
+    kept: Callable[[PollRecord, bool], None]
 
     def record_poll(self, poll: PollRecord, now_ms: int) -> bool:
         """Keep a poll."""
         self.asked(poll)
         decides = super().record_poll(poll, now_ms)
-        self.kept(poll)
+        self.kept(poll, decides)
         return decides
 
 
@@ -170,7 +170,7 @@ class Estate:
     signing_key: SigningKey
     spread_seconds: int
     asked: Callable[[PollRecord], None]
-    kept: Callable[[PollRecord], None]
+    kept: Callable[[PollRecord, bool], None]
     heard: Callable[[tuple[str, str], PollResult, Heard], None]
     api_down: Callable[[], bool]
 

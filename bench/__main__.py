@@ -22,7 +22,7 @@ from bench.contenders import (
     missing,
 )
 from bench.events import active_people, fill
-from bench.listing import CYCLE_DAYS, Form, active_users, cycle_start
+from bench.listing import ACTIVE_EVERY, CYCLE_DAYS, Form, active_users, cycle_start
 from bench.logs import NAIVE, POLLS, Read
 from hack.nats import NatsServer
 
@@ -142,10 +142,10 @@ def measure(name: str, form: Form, ports: Sequence[int], users: int) -> list[Mea
 
 
 @contextmanager
-def serving(form: Form, users: int) -> Iterator[list[int]]:
+def serving(form: Form, users: int, active_every: int = ACTIVE_EVERY) -> Iterator[list[int]]:
     """Render and serve both states of a listing for the length of a block; yields two ports."""
     print(f"\nrendering {users:,} users …", flush=True)
-    command = [sys.executable, "-m", "bench.server", form, str(users)]
+    command = [sys.executable, "-m", "bench.server", form, str(users), str(active_every)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
         ports = server.stdout.readline().split() if server.stdout else []
         try:

@@ -60,24 +60,28 @@ def user_id(number: int, *, later: bool = False) -> str:
     return f"{number:08x}-{maker}-4f6b-9d3a-{number * 2_654_435_761 % 2**48:012x}"
 
 
-def pages(form: Form, count: int, now: datetime, *, later: bool = False) -> Iterator[bytes]:
-    """Yield the rows of each page, rendered and joined by commas."""
+def pages(
+    form: Form, count: int, now: datetime, *, later: bool = False, every: int = ACTIVE_EVERY
+) -> Iterator[bytes]:
+    """Yield the rows of each page, rendered and joined by commas; ``every`` n-th user is active."""
     start = cycle_start(now)
     render = _opencloud if form is Form.OPENCLOUD else _standard
     for first in range(0, count, PAGE_ROWS):
         numbers = range(first, min(first + PAGE_ROWS, count))
         rows = (
-            render(number, user_id(number, later=later), _seen(number, start, later=later))
+            render(
+                number, user_id(number, later=later), _seen(number, start, later=later, every=every)
+            )
             for number in numbers
         )
         yield ",".join(rows).encode()
 
 
-def _seen(number: int, start: datetime, *, later: bool) -> str | None:
+def _seen(number: int, start: datetime, *, later: bool, every: int) -> str | None:
     spread = timedelta(seconds=number * 7_919 % 86_400, days=number % 25)
     if later and number % SIGNED_IN_EVERY == 7:
         seen = start + timedelta(days=26) + spread / 25
-    elif number % ACTIVE_EVERY == 0:
+    elif number % every == 0:
         seen = start + spread
     elif number % NEVER_EVERY:
         seen = start - timedelta(days=26) - spread

@@ -1,4 +1,4 @@
-"""Serves a listing on two free ports: ``python -m bench.server FORM USERS``; prints the ports.
+"""Serves a listing on two ports: ``python -m bench.server FORM USERS EVERY``; prints them.
 
 The second port serves the later state of the same list. Without ``limit`` an answer has all users;
 with it a page, found by ``after`` (the id before it) or ``offset`` (a multiple of the page), that
@@ -18,11 +18,11 @@ from bench.listing import PAGE_ROWS, Form, pages, user_id
 class Listing:
     """All answers of one state, rendered before the first request."""
 
-    def __init__(self, form: Form, count: int, *, later: bool) -> None:
-        """Render ``count`` users."""
+    def __init__(self, form: Form, count: int, active_every: int, *, later: bool) -> None:
+        """Render ``count`` users, every so many of them active."""
         self._head = f'{{"{form.items}":['.encode()
         self._later = later
-        self._pages = list(pages(form, count, datetime.now(UTC), later=later))
+        self._pages = list(pages(form, count, datetime.now(UTC), later=later, every=active_every))
 
     def answer(self, target: str) -> list[bytes]:
         """Return the parts of an answer, head first; nothing is joined or copied."""
@@ -50,9 +50,11 @@ class Listing:
         return [*parts, tail]
 
 
-async def serve(form: Form, count: int) -> None:
+async def serve(form: Form, count: int, active_every: int) -> None:
     """Serve until the process is ended."""
-    ports = [await _port(Listing(form, count, later=later)) for later in (False, True)]
+    ports = [
+        await _port(Listing(form, count, active_every, later=later)) for later in (False, True)
+    ]
     print(*ports, flush=True)
     await asyncio.Event().wait()
 
@@ -73,4 +75,4 @@ async def _port(listing: Listing) -> int:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Form(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(serve(Form(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))

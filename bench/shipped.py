@@ -61,27 +61,30 @@ async def _collections(form: Form, ports: Sequence[int]) -> list[Collected]:
     clock = SystemClock()
     start_ms = int(cycle_start(datetime.now(UTC)).timestamp()) * 1000
     cycle = Cycle(0, start_ms, start_ms + CYCLE_DAYS * DAY_MS)
-    source = _source(form)
+    source = source_of(form)
     collected = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         url = f"sqlite:///{Path(folder) / 'ledger.db'}"
         with Ledger.open(url, now_ms=clock.now_ms(), ledger_id="bench") as ledger:
             meter = ledger.ensure_meter(MeterKey("bench", "bench", "bench"), clock.now_ms())
             async with Workers(1) as workers:
-                await workers.poll(_request(source, unused_port(), cycle, StoreState()))  # imports
+                await workers.poll(
+                    request_of(source, unused_port(), cycle, StoreState())
+                )  # imports
                 for port in ports:
                     began = time.perf_counter()
                     state = ledger.store_states(meter.id, cycle).get(STORE, StoreState())
-                    result = await workers.poll(_request(source, port, cycle, state))
+                    result = await workers.poll(request_of(source, port, cycle, state))
                     if result.failure is not None or not result.complete:
                         raise SystemExit(f"it failed: {result.failure or result.incomplete}")
-                    ledger.record_poll(_record(meter.id, source, cycle, result), clock.now_ms())
+                    ledger.record_poll(record_of(meter.id, source, cycle, result), clock.now_ms())
                     seconds = time.perf_counter() - began
                     collected.append(Collected(active(folder), seconds))
     return collected
 
 
-def _source(form: Form) -> EffectiveSource:
+def source_of(form: Form) -> EffectiveSource:
+    """Return a source with a preset as shipped, without options."""
     fields: dict[str, Any] = {
         "name": "list",
         "preset": form,
@@ -95,7 +98,16 @@ def _source(form: Form) -> EffectiveSource:
     return effective(Source.model_validate(fields))
 
 
-def _request(source: EffectiveSource, port: int, cycle: Cycle, state: StoreState) -> PollRequest:
+def request_of(
+    source: EffectiveSource,
+    port: int,
+    cycle: Cycle,
+    state: StoreState,
+    *,
+    subject: str = "",
+    worker_bytes: int = GIB,
+) -> PollRequest:
+    """Return a poll of a port of this machine that wants everybody."""
     return PollRequest(
         source=source,
         targets=(Target("127.0.0.1", port),),
@@ -103,14 +115,22 @@ def _request(source: EffectiveSource, port: int, cycle: Cycle, state: StoreState
         pseudonym_key=b"k" * 32,
         cycles=(CycleRequest(cycle, state.closed, roster=True),),
         credentials=Credentials("admin", "password", "Bearer token"),
-        limits=Limits(request_seconds=300, poll_bytes=GIB),
+        limits=Limits(request_seconds=300, poll_bytes=GIB, worker_bytes=worker_bytes),
+        subject=subject,
     )
 
 
-def _record(meter_id: int, source: EffectiveSource, cycle: Cycle, result: PollResult) -> PollRecord:
+def record_of(
+    meter_id: int,
+    source: EffectiveSource,
+    cycle: Cycle,
+    result: PollResult,
+    store: StoreKey = STORE,
+) -> PollRecord:
+    """Return what is made durable of a poll."""
     return PollRecord(
         meter_id=meter_id,
-        store=STORE,
+        store=store,
         properties=source.properties_given(ids_stable=result.ids_stable),
         interval_ms=900_000,
         started_ms=result.started_ms,

@@ -162,9 +162,9 @@ def test_what_polls_of_coarse_times_say_together_holds(activities, polls, zone, 
         tally = Tally(read, (CycleRequest(CYCLE),), lambda _: PSEUDONYMS)
         tally.add(Columns([name for name, _ in rows], [shown for _, shown in rows]))
         now_ms = int(now.timestamp() * 1000)
-        made = tally.facts(
+        (made,) = tally.facts(
             started_ms=now_ms, ended_ms=now_ms, clock_skew_ms=0, complete=True, one_page=False
-        )[CYCLE.index]
+        )
         # Fewer than twenty are believed: only polls that could see the grid are judged.
         if len(rows) >= 20:
             together = made if together is None else merge(together, made)

@@ -4,10 +4,10 @@ Functions of an open transaction.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from licenseusage.ledger import unsettled
 from licenseusage.ledger.bulk import insert_users
@@ -15,8 +15,10 @@ from licenseusage.ledger.rosters import BEFORE, EVER, INACTIVE, LISTED, OPEN, wo
 from licenseusage.ledger.schema import facts
 from licenseusage.metering.facts import Facts, join_maybe
 from licenseusage.metering.roster import counts_for
+from licenseusage.metering.words import PackedWords
 
 _BATCH = 10_000
+_AT_ONCE = 100_000  # users as objects, about 400 bytes each
 _FEW = 16  # users with the same words, for whom a statement of their own costs too much
 
 
@@ -41,56 +43,118 @@ def join_users(
         Whether anything changed; the windows that this join refutes; and whether somebody was
         active in a closed window who had been on no list.
     """
-    against: dict[bytes, int] = {}  # by this poll, of those held
-    shown: dict[bytes, int] = {}  # now, in windows closed before
-    changed: list[dict[str, Any]] = []
-    added: list[tuple[bytes, int, int]] = []
-    gone: list[dict[str, Any]] = []  # ruled out everywhere: nobody is kept without a bit
-    new = found.sure.keys() | found.maybe.keys()
-    held = select(facts.c.pseudonym, facts.c.sure, facts.c.maybe).filter_by(store_id=store.id)
-    with connection.execution_options(yield_per=_BATCH).execute(held) as rows:
-        for user, sure, maybe in rows:
-            new.discard(user)
-            now_sure = found.sure.get(user, 0)
-            if not found.closed and not now_sure & ~sure:
-                continue  # nearly everybody: known to have been active then
-            now_maybe = found.maybe.get(user, 0)
-            if bits := sure & found.closed & ~(now_sure | now_maybe):
-                against[user] = bits
-            if bits := now_sure & store.closed & ~(sure | maybe):
-                shown[user] = bits
-            joined = sure | now_sure
-            if late is not None and joined != sure:
-                late.update(unsettled.windows(joined & ~sure, first=not sure))
-            possible = join_maybe(maybe, store.closed, now_maybe, found.closed) & ~joined
-            if not joined and not possible:
-                gone.append({"user": user})
-            elif (joined, possible) != (sure, maybe):
-                changed.append({"user": user, "now_sure": joined, "now_maybe": possible})
-    for user in sorted(new):  # in the order of the key: each page of the table is written once
-        now_sure = found.sure.get(user, 0)
+    most = max(len(found.sure) + len(found.maybe), _count(connection, store.id, found))
+    all_sure, all_maybe = PackedWords.of(found.sure), PackedWords.of(found.maybe)
+    changed, refuted, unlisted = False, 0, False
+    for first, end in _spans(most):
+        span = _Span(all_sure.between(first, end), all_maybe.between(first, end), found.closed)
+        span.join(connection, store, (first, end), late)
+        changed |= span.write(connection, store.id)
+        for user, bits in span.against.items():
+            if bits & ~refuted and (found.roster is None or counts_for(found.roster, user)):
+                refuted |= bits
+        afterwards, nowhere = _shown_late(connection, span.shown, roster)
+        refuted |= afterwards
+        unlisted |= nowhere
+    return changed, refuted, unlisted
+
+
+def _count(connection: Connection, store_id: int, found: Facts) -> int:
+    """Return how many users a poll that rules people out is held against."""
+    if not found.closed:
+        return 0
+    held = select(func.count()).select_from(facts).filter_by(store_id=store_id)
+    return int(connection.execute(held).scalar_one())
+
+
+def _spans(users: int) -> Iterator[tuple[bytes, bytes | None]]:
+    """Yield spans of pseudonyms that cover all of them: hashes, hence evenly spread."""
+    parts = 1
+    while parts < 256 and parts * _AT_ONCE < users:
+        parts *= 2
+    for first in range(0, 256, 256 // parts):
+        after = first + 256 // parts
+        yield bytes([first]), bytes([after]) if after < 256 else None
+
+
+class _Span:
+    """The users of a poll within a span of pseudonyms, and what they change in the ledger.
+
+    Attributes:
+        against: Windows in which this poll rules out somebody held.
+        shown: Windows closed before in which it proves somebody active whom nothing had named.
+    """
+
+    def __init__(self, sure: dict[bytes, int], maybe: dict[bytes, int], closed: int) -> None:
+        self._sure, self._maybe, self._closed = sure, maybe, closed
+        self.against: dict[bytes, int] = {}
+        self.shown: dict[bytes, int] = {}
+        self._changed: list[dict[str, Any]] = []
+        self._added: list[tuple[bytes, int, int]] = []
+        self._gone: list[dict[str, Any]] = []  # ruled out everywhere: nobody is kept without a bit
+
+    def join(
+        self,
+        connection: Connection,
+        store: Row[Any],
+        span: tuple[bytes, bytes | None],
+        late: Counter[int] | None,
+    ) -> None:
+        """Find what changes; raises ``late``."""
+        new = self._sure.keys() | self._maybe.keys()
+        held = select(facts.c.pseudonym, facts.c.sure, facts.c.maybe).filter_by(store_id=store.id)
+        held = held.where(facts.c.pseudonym >= span[0])
+        held = held if span[1] is None else held.where(facts.c.pseudonym < span[1])
+        with connection.execution_options(yield_per=_BATCH).execute(held) as rows:
+            for user, sure, maybe in rows:
+                new.discard(user)
+                self._held(store, user, sure, maybe, late)
+        for user in sorted(new):  # in the order of the key: each page of the table is written once
+            self._new(store, user, late)
+
+    def _held(
+        self, store: Row[Any], user: bytes, sure: int, maybe: int, late: Counter[int] | None
+    ) -> None:
+        now_sure = self._sure.get(user, 0)
+        if not self._closed and not now_sure & ~sure:
+            return  # nearly everybody: known to have been active then
+        now_maybe = self._maybe.get(user, 0)
+        if bits := sure & self._closed & ~(now_sure | now_maybe):
+            self.against[user] = bits
+        if bits := now_sure & store.closed & ~(sure | maybe):
+            self.shown[user] = bits
+        joined = sure | now_sure
+        if late is not None and joined != sure:
+            late.update(unsettled.windows(joined & ~sure, first=not sure))
+        possible = join_maybe(maybe, store.closed, now_maybe, self._closed) & ~joined
+        if not joined and not possible:
+            self._gone.append({"user": user})
+        elif (joined, possible) != (sure, maybe):
+            self._changed.append({"user": user, "now_sure": joined, "now_maybe": possible})
+
+    def _new(self, store: Row[Any], user: bytes, late: Counter[int] | None) -> None:
+        now_sure, now_maybe = self._sure.get(user, 0), self._maybe.get(user, 0)
         if bits := now_sure & store.closed:
-            shown[user] = bits
-        possible = join_maybe(0, store.closed, found.maybe.get(user, 0), found.closed) & ~now_sure
+            self.shown[user] = bits
+        possible = join_maybe(0, store.closed, now_maybe, self._closed) & ~now_sure
         if late is not None and now_sure:
             late.update(unsettled.windows(now_sure, first=True))
         if now_sure or possible:
-            added.append((user, now_sure, possible))
-    same = (facts.c.store_id == store.id) & (facts.c.pseudonym == bindparam("user"))
-    if gone:
-        connection.execute(delete(facts).where(same), gone)
-    if changed:
-        write = update(facts).where(same)
-        connection.execute(
-            write.values(sure=bindparam("now_sure"), maybe=bindparam("now_maybe")), changed
-        )
-    _insert(connection, store.id, added)
-    refuted = 0
-    for user, bits in against.items():
-        if bits & ~refuted and (found.roster is None or counts_for(found.roster, user)):
-            refuted |= bits
-    afterwards, unlisted = _shown_late(connection, shown, roster)
-    return bool(gone or changed or added), refuted | afterwards, unlisted
+            self._added.append((user, now_sure, possible))
+
+    def write(self, connection: Connection, store_id: int) -> bool:
+        """Write it; return whether anything has changed."""
+        same = (facts.c.store_id == store_id) & (facts.c.pseudonym == bindparam("user"))
+        if self._gone:
+            connection.execute(delete(facts).where(same), self._gone)
+        if self._changed:
+            write = update(facts).where(same)
+            connection.execute(
+                write.values(sure=bindparam("now_sure"), maybe=bindparam("now_maybe")),
+                self._changed,
+            )
+        _insert(connection, store_id, self._added)
+        return bool(self._gone or self._changed or self._added)
 
 
 def _insert(connection: Connection, store_id: int, added: list[tuple[bytes, int, int]]) -> None:

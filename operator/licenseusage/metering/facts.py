@@ -7,7 +7,7 @@ monotone, so replays, replicas and restored backups can only agree (MEASUREMENT 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from licenseusage.metering.cycles import CYCLE_MASK, DAY_MS, Cycle, Segment
@@ -21,6 +21,7 @@ from licenseusage.metering.roster import (
     merge_rosters,
     roster_of,
 )
+from licenseusage.metering.words import PackedWords
 
 
 class Row(NamedTuple):
@@ -56,8 +57,8 @@ class Facts:
         roster: Stable ids only: who was listed; None where nobody kept one.
     """
 
-    sure: dict[bytes, int] = field(default_factory=dict)
-    maybe: dict[bytes, int] = field(default_factory=dict)
+    sure: Mapping[bytes, int] = field(default_factory=dict)
+    maybe: Mapping[bytes, int] = field(default_factory=dict)
     closed: int = 0
     ended: int = 0
     refuted: int = 0
@@ -141,6 +142,7 @@ def list_facts(
     start, end, grid = cycle.start_ms, cycle.end_ms, cycle.grid_ms
     sure: dict[bytes, int] = {}
     maybe: dict[bytes, int] = {}
+    words: dict[int, int] = {}  # one number for each word: a million of them are 40 MB
     for user, value, created in rows:
         first, widest = value - skew, value + width
         if first > read:
@@ -154,7 +156,8 @@ def list_facts(
         ):
             day = (first - grid) // DAY_MS
             bits = CYCLE_MASK | 1 << day if (last - grid) // DAY_MS == day else CYCLE_MASK
-            sure[user] = sure.get(user, 0) | bits
+            bits |= sure.get(user, 0)
+            sure[user] = words.setdefault(bits, bits)
         if closed and widest + hidden >= start:
             # Not ruled out: windows that begin by the latest time this value leaves open, and that
             # do not end before the account existed.
@@ -162,7 +165,8 @@ def list_facts(
             if created is not None:
                 open_bits &= ~cycle.ended_by(created - skew)
             if open_bits:
-                maybe[user] = maybe.get(user, 0) | open_bits
+                open_bits |= maybe.get(user, 0)
+                maybe[user] = words.setdefault(open_bits, open_bits)
 
     if not properties.ids_stable:
         counts = _counts_only(cycle, sure, maybe, closed, ended)
@@ -174,14 +178,20 @@ def list_facts(
     return Facts(sure, without_sure(maybe, sure), closed, ended, roster=roster)
 
 
+def packed_facts(facts: Facts) -> Facts:
+    """Return the same facts in less memory, to be handed over or kept."""
+    return replace(facts, sure=PackedWords.of(facts.sure), maybe=PackedWords.of(facts.maybe))
+
+
 def merge(a: Facts, b: Facts) -> Facts:
     """Return the join of two sets of facts about one cycle, domain and store (MEASUREMENT §8)."""
-    sure = dict(a.sure)
+    sure = dict(a.sure.items())
     for user, bits in b.sure.items():
         sure[user] = sure.get(user, 0) | bits
     maybe: dict[bytes, int] = {}
-    for user in a.maybe.keys() | b.maybe.keys():
-        bits = join_maybe(a.maybe.get(user, 0), a.closed, b.maybe.get(user, 0), b.closed)
+    in_a, in_b = dict(a.maybe.items()), dict(b.maybe.items())
+    for user in in_a.keys() | in_b.keys():
+        bits = join_maybe(in_a.get(user, 0), a.closed, in_b.get(user, 0), b.closed)
         if bits:
             maybe[user] = bits
     refuted = a.refuted | b.refuted | refutes(a.sure, b) | refutes(b.sure, a)

@@ -6,11 +6,11 @@ result, beside the facts that hold in spite of it.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import partial, reduce
 
 from licenseusage.clock import Clock
 from licenseusage.metering.cycles import Cycle
-from licenseusage.metering.facts import Facts, merge
+from licenseusage.metering.facts import Facts, merge, packed_facts
 from licenseusage.metering.pseudonym import Pseudonymiser
 from licenseusage.sources import doubts
 from licenseusage.sources.columns import Columns, ItemColumns
@@ -401,7 +401,11 @@ class Collection:
         return moved_with(polls, *tally.lately(), apart_ms)
 
     def _facts(self, listing: _Listing, result: PollResult) -> dict[int, Facts]:
-        """Join the passes: rows of each are true, only the last may prove more."""
+        """Join the passes: rows of each are true, only the last may prove more.
+
+        One cycle after the other, packed at once: of a large list as dictionaries they would not
+        fit into a worker together.
+        """
         made = [
             tally.facts(
                 started_ms=result.started_ms,
@@ -412,10 +416,11 @@ class Collection:
             )
             for tally in (*listing.earlier, listing.tally)
         ]
-        joined = made[-1]
-        for earlier in made[:-1]:
-            joined = {index: merge(earlier[index], facts) for index, facts in joined.items()}
-        return joined
+        indices = [request.cycle.index for request in listing.cycles]
+        return {
+            index: packed_facts(reduce(merge, passes))
+            for index, passes in zip(indices, zip(*made, strict=True), strict=True)
+        }
 
     def _one_page_only(self, tally: Tally) -> bool:
         paged = not isinstance(self._source.http.pagination, OnePage)

@@ -30,10 +30,10 @@ class Everybody:
         self._aside: list[bytes] = []
         self._quiet: list[bytes] = []
 
-    def take(
-        self, names: Sequence[str], stamps: Sequence[Json], later: Sequence[int]
-    ) -> list[bytes]:
+    def take(self, names: Sequence[str], stamps: Sequence[Json], later: Sequence[int]) -> bytes:
         """Take users in the order of the listing; return the pseudonyms of those in ``later``.
+
+        They are packed, in this order.
 
         Args:
             names: Normalised ids.
@@ -45,7 +45,9 @@ class Everybody:
         for position in later:
             kinds[position] = _LATER
         self._kinds += kinds
-        return [users[position * SIZE : (position + 1) * SIZE] for position in later]
+        if len(later) == len(names):
+            return users
+        return b"".join([users[position * SIZE : (position + 1) * SIZE] for position in later])
 
     def set_aside(self, lately: Iterable[bytes], others: Iterable[bytes]) -> None:
         """Take users who are excluded: those who may have been active lately, and the others."""

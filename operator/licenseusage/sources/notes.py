@@ -192,7 +192,7 @@ class Companions:
 
 
 def moved_with(
-    polls: Iterable[tuple[int, int]], users: Sequence[bytes], values: Sequence[int], within_ms: int
+    polls: Iterable[tuple[int, int]], users: Iterable[bytes], values: Sequence[int], within_ms: int
 ) -> tuple[bytes, ...]:
     """Return the users whose stamp lies in one of the polls; none where they are too many.
 

@@ -15,6 +15,7 @@ from typing import cast
 
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle
 from licenseusage.metering.facts import Facts, Row, horizon_ms, latest_value_ms, list_facts
+from licenseusage.metering.packing import unpacked
 from licenseusage.metering.properties import Properties
 from licenseusage.metering.pseudonym import Pseudonymiser
 from licenseusage.metering.roster import Listed
@@ -36,9 +37,9 @@ _NO_CREATION = -(1 << 62)  # in the column of creation times: not known
 
 @dataclass(slots=True)
 class _Kept:
-    """Rows that may matter to one cycle, as parallel columns (about 100 bytes a row)."""
+    """Rows that may matter to one cycle, as parallel columns (about 30 bytes a row)."""
 
-    users: list[bytes] = field(default_factory=list)
+    users: bytearray = field(default_factory=bytearray)  # pseudonyms, one after the other
     values: "array[int]" = field(default_factory=lambda: array("q"))
     created: "array[int]" = field(default_factory=lambda: array("q"))  # empty without createdAt
     unsure: dict[int, int] = field(default_factory=dict)  # by position; few have any
@@ -117,7 +118,7 @@ class Tally:
     def start_page(self) -> None:
         """Note that the rows to come are from another page."""
         for kept in self._kept:
-            kept.page_starts.append(len(kept.users))
+            kept.page_starts.append(len(kept.values))
 
     def add(self, columns: Columns) -> None:
         """Take items in the order of the listing.
@@ -172,10 +173,10 @@ class Tally:
             return self._roster.different() + self.skipped[Skip.NO_ID]
         return self._people.different()
 
-    def lately(self) -> tuple[Sequence[bytes], Sequence[int]]:
+    def lately(self) -> tuple[Iterable[bytes], Sequence[int]]:
         """Return who may matter to the newest cycle: pseudonyms, and when they were active."""
         kept = self._kept[[one.cycle for one in self._cycles].index(self._newest)]
-        return kept.users, kept.values
+        return unpacked(kept.users), kept.values
 
     def future(self, ended_ms: int, clock_skew_ms: int) -> tuple[int, int]:
         """Return how many rows lie after anything the poll could have seen, and how far, in ms."""
@@ -185,8 +186,8 @@ class Tally:
 
     def facts(
         self, *, started_ms: int, ended_ms: int, clock_skew_ms: int, complete: bool, one_page: bool
-    ) -> dict[int, Facts]:
-        """Return the facts by cycle index.
+    ) -> Iterator[Facts]:
+        """Yield the facts of each cycle, one after the other: those of a large list are large.
 
         Args:
             started_ms: Poll's start, ms since the epoch.
@@ -218,9 +219,8 @@ class Tally:
                 everybody=not self._source.http.names("cycle"),
             )
 
-        result: dict[int, Facts] = {}
         for request, kept, everybody in zip(self._cycles, self._kept, self._everybody, strict=True):
-            first, last = _largest_page(kept) if one_page else (0, len(kept.users))
+            first, last = _largest_page(kept) if one_page else (0, len(kept.values))
             horizon = horizon_ms(request.part, properties)
             listed = _listed(everybody, kept, horizon) if everybody else None
             plain = made(request, _rows(kept, first, last, 0), properties, listed)
@@ -228,8 +228,7 @@ class Tally:
                 # A local time that happened twice: the stamp is somewhere in a wider span.
                 wide = replace(properties, granularity_ms=properties.granularity_ms + unsure)
                 plain = _united(plain, made(request, _rows(kept, first, last, unsure), wide))
-            result[request.cycle.index] = plain
-        return result
+            yield plain
 
     @staticmethod
     def _as_coarse_as(properties: Properties, found_ms: int) -> Properties:
@@ -356,13 +355,13 @@ class Tally:
             positions = list(compress(positions, wanted))
             unsure = None if unsure is None else list(compress(unsure, wanted))
             created = None if created is None else list(compress(created, wanted))
-        for position, span in enumerate(unsure or (), len(kept.users)):
+        for position, span in enumerate(unsure or (), len(kept.values)):
             if span:
                 kept.unsure[position] = span
         if everybody is not None:
-            kept.users.extend(everybody.take(listed, stamps, positions))
+            kept.users += everybody.take(listed, stamps, positions)
         else:
-            kept.users.extend(self._pseudonyms[cycle].each(names))
+            kept.users += b"".join(self._pseudonyms[cycle].each(names))
         kept.values.extend(values)
         kept.created.extend(created or ())
 
@@ -402,7 +401,7 @@ def _listed(everybody: Everybody, kept: _Kept, horizon: int) -> Listed:
     """Return everybody listed; of the rows kept, those before the horizon are early after all."""
     latest = [value + kept.unsure.get(index, 0) for index, value in enumerate(kept.values)]
     lately = [value >= horizon for value in latest]
-    early = compress(kept.users, map(not_, lately))
+    early = compress(unpacked(kept.users), map(not_, lately))
     return everybody.listed(early, compress(_all_rows(kept), lately))
 
 
@@ -410,7 +409,7 @@ def _all_rows(kept: _Kept) -> Iterator[Row]:
     created: Iterable[int | None] = repeat(None)
     if kept.created:
         created = (None if one == _NO_CREATION else one for one in kept.created)
-    columns = zip(kept.users, kept.values, created, strict=False)  # repeat() never ends
+    columns = zip(unpacked(kept.users), kept.values, created, strict=False)  # repeat() never ends
     return cast("Iterator[Row]", columns)  # plain tuples: a third of the time
 
 
@@ -424,7 +423,7 @@ def _rows(kept: _Kept, first: int, last: int, unsure: int) -> Iterator[Row]:
 
 
 def _largest_page(kept: _Kept) -> tuple[int, int]:
-    ends = [*kept.page_starts[1:], len(kept.users)]
+    ends = [*kept.page_starts[1:], len(kept.values)]
     pages = list(zip(kept.page_starts, ends, strict=True))
     return max(pages, key=lambda page: page[1] - page[0], default=(0, 0))
 

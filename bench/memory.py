@@ -29,6 +29,8 @@ from bench.listing import CYCLE_DAYS, Form, cycle_start
 from bench.shipped import active, record_of, request_of, source_of
 from licenseusage.clock import SystemClock
 from licenseusage.controller.books import Books
+from licenseusage.controller.key import Key
+from licenseusage.controller.turns import Turns
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import MeterKey, StoreKey, StoreState
 from licenseusage.metering.cycles import DAY_MS, Cycle
@@ -67,6 +69,7 @@ async def _collect(
             f"sqlite:///{Path(folder) / 'ledger.db'}", now_ms=clock.now_ms, ledger_id="bench"
         )
         await books.open(lambda _: None)
+        turns = Turns(size)
         async with Workers(size) as workers:
 
             async def poll(number: int, port: int) -> None:
@@ -79,12 +82,13 @@ async def _collect(
 
                 state = await books.do(known)
                 asked = request_of(source, port, cycle, state, subject=key.name, worker_bytes=most)
-                result = await workers.poll(asked)
-                if result.failure is not None:
-                    print(f"  {key.name}: {result.failure.reason}: {result.failure.message}")
-                    return
-                made = record_of(meter.id, source, cycle, result, store)
-                await books.do(lambda ledger: ledger.record_poll(made, clock.now_ms()))
+                async with turns.one(Key(f"shop-{number}", "usage"), quick=True):
+                    result = await workers.poll(asked)
+                    if result.failure is not None:
+                        print(f"  {key.name}: {result.failure.reason}: {result.failure.message}")
+                        return
+                    made = record_of(meter.id, source, cycle, result, store)
+                    await books.do(lambda ledger: ledger.record_poll(made, clock.now_ms()))
 
             found = 0
             for name, port in zip(("first", "again"), ports, strict=True):

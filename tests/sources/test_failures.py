@@ -425,6 +425,14 @@ def test_a_cap_on_pages_fails_the_poll(serve):
     assert len(product.requests) == 7
 
 
+def test_a_cap_on_users_fails_the_poll_and_says_so(serve):
+    product = serve(answer({"value": [{"id": f"u{number}"} for number in range(4)]}))
+    failed(
+        poll(product.port, source(), limits=Limits(poll_users=3)), "TooManyUsers", "than 3 users"
+    )
+    assert poll(product.port, source(), limits=Limits(poll_users=4)).failure is None
+
+
 # -- what is not a failure, and proves nothing --
 
 

@@ -284,7 +284,14 @@ def test_the_limits_of_a_poll_are_those_of_the_operator_and_its_options(run, fil
 
 @pytest.mark.parametrize(
     "name",
-    ["poll_request_seconds", "poll_seconds", "poll_bytes", "poll_pages", "worker_bytes"],
+    [
+        "poll_request_seconds",
+        "poll_seconds",
+        "poll_bytes",
+        "poll_pages",
+        "poll_users",
+        "worker_bytes",
+    ],
 )
 def test_each_limit_of_a_poll_has_an_option_named_as_the_operators(run, name):
     shown = run("source", "check", "--help").out

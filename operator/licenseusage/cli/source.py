@@ -131,6 +131,7 @@ def check(
     poll_seconds: Annotated[int, _limit("poll_seconds")] = _LIMITS.poll_seconds,
     poll_bytes: Annotated[int, _limit("poll_bytes")] = _LIMITS.poll_bytes,
     poll_pages: Annotated[int, _limit("poll_pages")] = _LIMITS.poll_pages,
+    poll_users: Annotated[int, _limit("poll_users")] = _LIMITS.poll_users,
     worker_bytes: Annotated[int, _limit("worker_bytes")] = _LIMITS.worker_bytes,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -177,6 +178,7 @@ def check(
             poll_seconds=poll_seconds,
             poll_bytes=poll_bytes,
             poll_pages=poll_pages,
+            poll_users=poll_users,
             worker_bytes=worker_bytes,
         ),
         clock_offset_ms=clock.offset_seconds * 1000,

@@ -152,6 +152,7 @@ class Collector:
             poll_seconds=settings.poll_seconds,
             poll_bytes=settings.poll_bytes,
             poll_pages=settings.poll_pages,
+            poll_users=settings.poll_users,
             worker_bytes=settings.worker_bytes,
         )
         self._turns = Turns(settings.poll_workers)

@@ -82,6 +82,7 @@ class Settings:
     poll_seconds: int = _setting(300, "Time limit of one poll (all its pages).", 1, 3600)
     poll_bytes: int = _setting(256 * MIB, "Most bytes of answers in one poll.", 1024)
     poll_pages: int = _setting(10_000, "Most pages in one poll.", 1, 1_000_000)
+    poll_users: int = _setting(2_000_000, "Most users that one list may have.", 1)
     worker_bytes: int = _setting(
         384 * MIB, "Memory limit of one worker process; keep it below the pod's.", 64 * MIB
     )

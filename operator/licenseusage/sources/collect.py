@@ -249,6 +249,14 @@ class Collection:
             raise bad_stamp(self._source, error) from None
         watch.see(new)
         listing.tally.add(new)
+        most = self._request.limits.poll_users
+        if listing.tally.listed > most:
+            raise PollError(
+                Reason.TOO_MANY_USERS,
+                f"the list has more than {most:,} users, the most of one poll. If the product "
+                "really has so many, raise POLL_USERS of the operator, and its memory with it "
+                "(docs/operations.md).",
+            )
 
     def _reader(self) -> Reader:
         return reader(self._source.users.last_active)

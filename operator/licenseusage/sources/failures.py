@@ -65,6 +65,7 @@ class Reason(StrEnum):
     POLL_TIMEOUT = "PollTimeout"
     POLL_TOO_LARGE = "PollTooLarge"
     TOO_MANY_PAGES = "TooManyPages"
+    TOO_MANY_USERS = "TooManyUsers"
     WORKER_MEMORY = "WorkerMemory"
     WORKER_FAILED = "WorkerFailed"
     # no failure, but no proof either

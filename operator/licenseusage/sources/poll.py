@@ -72,6 +72,7 @@ class Limits:
     poll_seconds: float = 300
     poll_bytes: int = 256 * MIB
     poll_pages: int = 10_000
+    poll_users: int = 2_000_000
     worker_bytes: int = 1024 * MIB
     look_seconds: float = 5
 

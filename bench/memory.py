@@ -1,9 +1,10 @@
 """``python -m bench.memory``: what four lists of 900,000 active users take, process by process.
 
 Four sources are polled at once, as the operator does it: workers read, facts are handed over and
-made durable in one ledger; then once more, after one user in a hundred signed in. Where the machine
-lets a group of processes be bounded (cgroups), they are held to the memory limit of
-``manifests/base``, and what exceeds it is killed there.
+made durable in one ledger; then once more, after one user in a hundred signed in, and as before a
+cycle's end, when the coming one's first roster is wanted as well. Where the machine lets a group of
+processes be bounded (cgroups), they are held to the memory limit of ``manifests/base``, and what
+exceeds it is killed there.
 """
 
 import argparse
@@ -63,6 +64,7 @@ async def _collect(
     clock = SystemClock()
     start_ms = int(cycle_start(datetime.now(UTC)).timestamp()) * 1000
     cycle = Cycle(0, start_ms, start_ms + CYCLE_DAYS * DAY_MS)
+    coming = Cycle(1, cycle.end_ms, cycle.end_ms + CYCLE_DAYS * DAY_MS)
     source = source_of(Form.STANDARD)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         books = Books(
@@ -72,7 +74,7 @@ async def _collect(
         turns = Turns(size)
         async with Workers(size) as workers:
 
-            async def poll(number: int, port: int) -> None:
+            async def poll(number: int, port: int, *, at_end: bool) -> None:
                 key = MeterKey("bench", f"usage-{number}", "bench")
                 meter = await books.do(lambda ledger: ledger.ensure_meter(key, clock.now_ms()))
                 store = StoreKey("list", f"bench-{number}")
@@ -81,20 +83,34 @@ async def _collect(
                     return ledger.store_states(meter.id, cycle).get(store, StoreState())
 
                 state = await books.do(known)
-                asked = request_of(source, port, cycle, state, subject=key.name, worker_bytes=most)
+                asked = request_of(
+                    source,
+                    port,
+                    cycle,
+                    state,
+                    subject=key.name,
+                    worker_bytes=most,
+                    coming=coming if at_end else None,
+                )
                 async with turns.one(Key(f"shop-{number}", "usage"), quick=True):
                     result = await workers.poll(asked)
                     if result.failure is not None:
                         print(f"  {key.name}: {result.failure.reason}: {result.failure.message}")
                         return
-                    made = record_of(meter.id, source, cycle, result, store)
+                    made = record_of(meter.id, source, (cycle, coming), result, store)
                     await books.do(lambda ledger: ledger.record_poll(made, clock.now_ms()))
 
             found = 0
-            for name, port in zip(("first", "again"), ports, strict=True):
+            rounds = {"first": ports[0], "again": ports[1], "at the end": ports[1]}
+            for name, port in rounds.items():
                 began = time.perf_counter()
                 with Watch(workers) as watch:
-                    await asyncio.gather(*(poll(n, port) for n in range(options.sources)))
+                    await asyncio.gather(
+                        *(
+                            poll(n, port, at_end=name == "at the end")
+                            for n in range(options.sources)
+                        )
+                    )
                 found = active(folder)
                 print(f"  {name}: {found:,} users in {time.perf_counter() - began:.0f} s")
                 watch.show()

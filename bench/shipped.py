@@ -77,7 +77,7 @@ async def _collections(form: Form, ports: Sequence[int]) -> list[Collected]:
                     result = await workers.poll(request_of(source, port, cycle, state))
                     if result.failure is not None or not result.complete:
                         raise SystemExit(f"it failed: {result.failure or result.incomplete}")
-                    ledger.record_poll(record_of(meter.id, source, cycle, result), clock.now_ms())
+                    ledger.record_poll(record_of(meter.id, source, [cycle], result), clock.now_ms())
                     seconds = time.perf_counter() - began
                     collected.append(Collected(active(folder), seconds))
     return collected
@@ -106,14 +106,19 @@ def request_of(
     *,
     subject: str = "",
     worker_bytes: int = GIB,
+    coming: Cycle | None = None,
 ) -> PollRequest:
-    """Return a poll of a port of this machine that wants everybody."""
+    """Return a poll of a port of this machine that wants everybody.
+
+    For a cycle; before its end also for the first roster of the ``coming`` one.
+    """
+    following = () if coming is None else (CycleRequest(coming, roster=True, coming=True),)
     return PollRequest(
         source=source,
         targets=(Target("127.0.0.1", port),),
         product="bench",
         pseudonym_key=b"k" * 32,
-        cycles=(CycleRequest(cycle, state.closed, roster=True),),
+        cycles=(CycleRequest(cycle, state.closed, roster=True), *following),
         credentials=Credentials("admin", "password", "Bearer token"),
         limits=Limits(request_seconds=300, poll_bytes=GIB, worker_bytes=worker_bytes),
         subject=subject,
@@ -123,7 +128,7 @@ def request_of(
 def record_of(
     meter_id: int,
     source: EffectiveSource,
-    cycle: Cycle,
+    cycles: Sequence[Cycle],
     result: PollResult,
     store: StoreKey = STORE,
 ) -> PollRecord:
@@ -137,7 +142,7 @@ def record_of(
         ended_ms=result.ended_ms,
         clock_skew_ms=result.clock_skew_ms,
         complete=result.complete,
-        facts={cycle: result.facts[cycle.index]},
+        facts={one: result.facts[one.index] for one in cycles if one.index in result.facts},
         pseudonym_key_id="bench",
         selection=source.selection,
         declaration=source.declaration,

@@ -6,7 +6,8 @@ ruled out; see ``cycles`` for the words. Joining facts is commutative, associati
 monotone, so replays, replicas and restored backups can only agree (MEASUREMENT §3, §8).
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -181,6 +182,31 @@ def list_facts(
 def packed_facts(facts: Facts) -> Facts:
     """Return the same facts in less memory, to be handed over or kept."""
     return replace(facts, sure=PackedWords.of(facts.sure), maybe=PackedWords.of(facts.maybe))
+
+
+def side_by_side(parts: Sequence[Facts]) -> Facts:
+    """Return the facts of a poll that were made of some of its users at a time, packed.
+
+    Args:
+        parts: By ascending users, nobody in two of them; the first says what is said of the whole.
+    """
+    first, *others = parts
+    if not others:
+        return packed_facts(first)
+    return replace(
+        first,
+        sure=PackedWords.side_by_side([one.sure for one in parts]),
+        maybe=PackedWords.side_by_side([one.maybe for one in parts]),
+        low=_sums([one.low for one in parts]),
+        full=_sums([one.full for one in parts]),
+    )
+
+
+def _sums(counts: Sequence[Mapping[int, int]]) -> dict[int, int]:
+    total: Counter[int] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(total)
 
 
 def merge(a: Facts, b: Facts) -> Facts:

@@ -5,7 +5,7 @@ of pseudonyms (``packing``).
 """
 
 from bisect import bisect_left
-from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
 from itertools import repeat
 
 from licenseusage.metering.packing import packed, unpacked
@@ -34,6 +34,15 @@ class PackedWords(Mapping[bytes, int]):
         for user, word in words.items():
             alike.setdefault(word, bytearray()).extend(user)
         return cls({word: packed(unpacked(users)) for word, users in alike.items()})
+
+    @classmethod
+    def side_by_side(cls, parts: Iterable[Mapping[bytes, int]]) -> "PackedWords":
+        """Join users that are in ascending order from part to part, nobody in two of them."""
+        joined: dict[int, list[bytes]] = {}
+        for part in parts:
+            for word, users in cls.of(part).parts.items():
+                joined.setdefault(word, []).append(users)
+        return cls({word: b"".join(each) for word, each in joined.items()})
 
     def between(self, first: bytes, end: bytes | None) -> dict[bytes, int]:
         """Return the users from ``first`` on and before ``end``; None: to the last."""

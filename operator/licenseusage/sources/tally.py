@@ -5,16 +5,22 @@ cycle and a time. Values are thrown away by time before any id is hashed (MEASUR
 ``metering.facts.horizon_ms``).
 """
 
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import compress, islice, repeat
+from dataclasses import replace
+from itertools import compress, repeat
 from operator import add, not_
-from typing import cast
 
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle
-from licenseusage.metering.facts import Facts, Row, horizon_ms, latest_value_ms, list_facts
+from licenseusage.metering.facts import (
+    Facts,
+    Row,
+    horizon_ms,
+    latest_value_ms,
+    list_facts,
+    packed_facts,
+    side_by_side,
+)
 from licenseusage.metering.packing import unpacked
 from licenseusage.metering.properties import Properties
 from licenseusage.metering.pseudonym import Pseudonymiser
@@ -26,24 +32,12 @@ from licenseusage.sources.distinct import Distinct
 from licenseusage.sources.everybody import Everybody
 from licenseusage.sources.expressions import Json
 from licenseusage.sources.ids import UUID, Spellings, normalizer
+from licenseusage.sources.kept import NO_CREATION, Kept
 from licenseusage.sources.naming import Named, Naming
 from licenseusage.sources.plausible import Plausible
 from licenseusage.sources.poll import CycleRequest, Skip
 from licenseusage.sources.refusals import bad_ids, bad_stamp
 from licenseusage.sources.steps import LONGEST_DAY_MS
-
-_NO_CREATION = -(1 << 62)  # in the column of creation times: not known
-
-
-@dataclass(slots=True)
-class _Kept:
-    """Rows that may matter to one cycle, as parallel columns (about 30 bytes a row)."""
-
-    users: bytearray = field(default_factory=bytearray)  # pseudonyms, one after the other
-    values: "array[int]" = field(default_factory=lambda: array("q"))
-    created: "array[int]" = field(default_factory=lambda: array("q"))  # empty without createdAt
-    unsure: dict[int, int] = field(default_factory=dict)  # by position; few have any
-    page_starts: list[int] = field(default_factory=list)
 
 
 class Tally:
@@ -86,7 +80,7 @@ class Tally:
         # matter if each were a whole day (``steps``).
         wide = self._as_coarse_as(self._properties, LONGEST_DAY_MS)
         self._horizons = [horizon_ms(one.part, wide) for one in cycles]
-        self._kept = [_Kept() for _ in cycles]
+        self._kept = [Kept() for _ in cycles]
         self._everybody = [
             Everybody(Naming(pseudonym, known(one.cycle))) if one.roster else None
             for one, pseudonym in zip(cycles, self._pseudonyms, strict=True)
@@ -118,7 +112,7 @@ class Tally:
     def start_page(self) -> None:
         """Note that the rows to come are from another page."""
         for kept in self._kept:
-            kept.page_starts.append(len(kept.values))
+            kept.page_starts.append(len(kept))
 
     def add(self, columns: Columns) -> None:
         """Take items in the order of the listing.
@@ -220,15 +214,19 @@ class Tally:
             )
 
         for request, kept, everybody in zip(self._cycles, self._kept, self._everybody, strict=True):
-            first, last = _largest_page(kept) if one_page else (0, len(kept.values))
+            positions = kept.largest_page() if one_page else range(len(kept))
             horizon = horizon_ms(request.part, properties)
             listed = _listed(everybody, kept, horizon) if everybody else None
-            plain = made(request, _rows(kept, first, last, 0), properties, listed)
-            for unsure in sorted(set(kept.unsure.values())):
-                # A local time that happened twice: the stamp is somewhere in a wider span.
-                wide = replace(properties, granularity_ms=properties.granularity_ms + unsure)
-                plain = _united(plain, made(request, _rows(kept, first, last, unsure), wide))
-            yield plain
+            parts = []
+            for portion in kept.portions(positions):
+                plain = made(request, kept.as_sure(portion, 0), properties, listed)
+                for unsure in sorted(set(kept.unsure.values())):
+                    # A local time that happened twice: the stamp is somewhere in a wider span.
+                    wide = replace(properties, granularity_ms=properties.granularity_ms + unsure)
+                    plain = _united(plain, made(request, kept.as_sure(portion, unsure), wide))
+                parts.append(packed_facts(plain))
+                listed = None  # a roster is made once
+            yield side_by_side(parts)
 
     @staticmethod
     def _as_coarse_as(properties: Properties, found_ms: int) -> Properties:
@@ -321,7 +319,7 @@ class Tally:
         read = (self._reader.read(columns.created[index]) for index in recent.positions)
         spans = repeat(0) if recent.unsure_ms is None else recent.unsure_ms
         return [
-            _NO_CREATION if made is None or self._may_be(made, at_ms, span) else made.at_ms
+            NO_CREATION if made is None or self._may_be(made, at_ms, span) else made.at_ms
             for made, at_ms, span in zip(read, recent.at_ms, spans, strict=False)
         ]
 
@@ -355,7 +353,7 @@ class Tally:
             positions = list(compress(positions, wanted))
             unsure = None if unsure is None else list(compress(unsure, wanted))
             created = None if created is None else list(compress(created, wanted))
-        for position, span in enumerate(unsure or (), len(kept.values)):
+        for position, span in enumerate(unsure or (), len(kept)):
             if span:
                 kept.unsure[position] = span
         if everybody is not None:
@@ -397,35 +395,12 @@ def _only(columns: Columns, wanted: list[bool]) -> Columns:
     )
 
 
-def _listed(everybody: Everybody, kept: _Kept, horizon: int) -> Listed:
+def _listed(everybody: Everybody, kept: Kept, horizon: int) -> Listed:
     """Return everybody listed; of the rows kept, those before the horizon are early after all."""
-    latest = [value + kept.unsure.get(index, 0) for index, value in enumerate(kept.values)]
-    lately = [value >= horizon for value in latest]
+    latest = (value + kept.unsure.get(index, 0) for index, value in enumerate(kept.values))
+    lately = bytearray(value >= horizon for value in latest)
     early = compress(unpacked(kept.users), map(not_, lately))
-    return everybody.listed(early, compress(_all_rows(kept), lately))
-
-
-def _all_rows(kept: _Kept) -> Iterator[Row]:
-    created: Iterable[int | None] = repeat(None)
-    if kept.created:
-        created = (None if one == _NO_CREATION else one for one in kept.created)
-    columns = zip(unpacked(kept.users), kept.values, created, strict=False)  # repeat() never ends
-    return cast("Iterator[Row]", columns)  # plain tuples: a third of the time
-
-
-def _rows(kept: _Kept, first: int, last: int, unsure: int) -> Iterator[Row]:
-    """Yield the rows whose time is unsure by so much."""
-    rows = islice(_all_rows(kept), first, last)
-    if not kept.unsure:
-        return rows
-    wanted = (kept.unsure.get(index, 0) == unsure for index in range(first, last))
-    return compress(rows, wanted)
-
-
-def _largest_page(kept: _Kept) -> tuple[int, int]:
-    ends = [*kept.page_starts[1:], len(kept.values)]
-    pages = list(zip(kept.page_starts, ends, strict=True))
-    return max(pages, key=lambda page: page[1] - page[0], default=(0, 0))
+    return everybody.listed(early, compress(kept.all(), lately))
 
 
 def _united(a: Facts, b: Facts) -> Facts:

@@ -278,6 +278,53 @@ def test_a_list_that_stands_twice_is_found_across_the_pieces_of_a_large_answer(s
     assert result.users_listed > 3
 
 
+def rows_of(*rows: bytes) -> bytes:
+    return answer(b'{"value": [' + b", ".join(rows) + b"]}")
+
+
+def written(count: int) -> list[bytes]:
+    return [json.dumps(row).encode() for row in people(count)]
+
+
+@pytest.mark.parametrize(
+    ("row", "member"),
+    [
+        (b'{"id": "bob", "id": "bea"}', "id"),
+        (b'{"id": "bob", "seen": null, "x": {"id": 1}, "seen": null}', "seen"),
+        (b'{"id": "bob", "user": {"name": "a"}, "user": {"kind": "bot"}}', "user"),
+        (b'{"id": "bob", "user": {"kind": "bot", "kind": null}}', "user.kind"),
+    ],
+)
+def test_a_member_that_stands_twice_in_one_row_is_not_complete(serve, row, member):
+    served = serve(rows_of(*written(5), row))
+    result = poll(served.port, source(users={"exclude": "user.kind == 'bot'"}))
+    assert reason(result) == "AnswerAmbiguous"
+    assert f"a user's row holds the member {member} twice" in result.incomplete.message
+    assert result.provisioned is None
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        b'{"id": "bob", "name": 1, "name": 2}',
+        b'{"id": "bob", "groups": [{"id": 1}, {"id": 2}], "manager": {"id": "x", "seen": 1}}',
+        b'{"id": "id", "kind": "seen", "note": "\\"id\\": \\"id\\""}',
+    ],
+)
+def test_what_stands_twice_elsewhere_in_a_row_is_no_doubt(serve, row):
+    assert poll(serve(rows_of(*written(5), row)).port).complete
+
+
+def test_in_a_closing_poll_a_row_far_behind_in_a_long_list_is_found(serve):
+    """The whole answer is some pieces long, and the row is in one of the last."""
+    row = b'{"id": "bob", "id": "bea", "seen": null}'
+    many = [
+        json.dumps({"id": f"u{n}", "seen": None, "pad": "x" * 200}).encode() for n in range(9000)
+    ]
+    served = serve(rows_of(*written(5), *many[:-500], row, *many[-500:]))
+    assert reason(poll(served.port, closing=True)) == "AnswerAmbiguous"
+
+
 def ahead(seconds: float) -> str:
     return format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
 

@@ -34,6 +34,7 @@ from licenseusage.sources.poll import (
     Target,
 )
 from licenseusage.sources.refusals import bad_stamp
+from licenseusage.sources.repeated import Twice
 from licenseusage.sources.replicas import Replicas
 from licenseusage.sources.said import NOTHING, Said
 from licenseusage.sources.tally import Tally, counted
@@ -55,7 +56,7 @@ class _Listing:
     ended: bool = False  # the last pass came to its end
     proves: bool = False
     said: Said = NOTHING  # of its last page
-    twice: str | None = None  # a member on the way to the list of some page
+    twice: Twice | None = None  # a member that stands twice on some page
 
 
 @dataclass(slots=True)
@@ -101,7 +102,7 @@ class Collection:
         self._clock = clock
         self._deadline = Deadline(request.limits.poll_seconds, alarm=alarm)
         columns = ItemColumns(self._source.users, account_to_read(self._source))
-        self._decoder = PageDecoder.of(self._source.http, columns)
+        self._decoder = PageDecoder.of(self._source.http, columns, thorough=request.closing)
         self._creation = CreationSought(self._source)
         if request.advise and self._source.users.created_at is None:
             self._decoder.look = self._creation.take

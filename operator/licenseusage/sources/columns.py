@@ -20,6 +20,7 @@ from licenseusage.sources.expressions import (
     Json,
     Path,
     expression,
+    leading_path,
     predicate,
 )
 
@@ -143,9 +144,11 @@ class ItemColumns:
 
     Attributes:
         struct: The struct for typed decoding; None where the expressions need whole items.
+        paths: What is read of an item, as far as field paths lead.
     """
 
     struct: type[msgspec.Struct] | None
+    paths: tuple[Path, ...]
 
     def __init__(self, users: Users, account: str | None = None) -> None:
         """Compile the expressions; they have been checked before.
@@ -160,6 +163,16 @@ class ItemColumns:
         self._exclude = predicate(users.exclude) if users.exclude is not None else None
         self._account = expression(account) if account else None
         self.struct, self._names = self._typed()
+        read = [self._id, self._stamp, self._created]
+        found = [leading_path(one.text) for one in read if one is not None]
+        if self._exclude is not None:
+            found += self._exclude.paths or [leading_path(users.exclude or "")]
+        self.paths = tuple(dict.fromkeys(found))
+        read = [self._id, self._stamp, self._created]
+        found = [leading_path(one.text) for one in read if one is not None]
+        if self._exclude is not None:
+            found += self._exclude.paths or [leading_path(users.exclude or "")]
+        self.paths = tuple(dict.fromkeys(found))
 
     def _typed(self) -> tuple[type[msgspec.Struct] | None, dict[Path, str]]:
         wanted: list[tuple[Path | None, Any]] = [

@@ -9,6 +9,7 @@ from licenseusage.sources.definition import DAY_MS, Cursor, EffectiveSource, Off
 from licenseusage.sources.failures import Reason
 from licenseusage.sources.pagination import OFFSETS_FROM_1
 from licenseusage.sources.poll import Failure
+from licenseusage.sources.repeated import Twice
 from licenseusage.sources.said import Said
 from licenseusage.sources.steps import HOUR_MS, Steps
 from licenseusage.sources.tally import Tally
@@ -20,10 +21,17 @@ HIDING = frozenset({Reason.LIST_CUT, Reason.ANSWER_AMBIGUOUS})
 """Doubts that say that more users are there than were listed: how many is not known then."""
 
 
-def ambiguous(member: str | None) -> Failure | None:
-    """A member on the way to the list stands twice: another list may hide behind it."""
-    if member is None:
+def ambiguous(twice: Twice | None) -> Failure | None:
+    """A member stands twice: another list, or another user, may hide behind it."""
+    if twice is None:
         return None
+    member = twice.member
+    if twice.in_row:
+        return _doubt(
+            Reason.ANSWER_AMBIGUOUS,
+            f"a user's row holds the member {member} twice, so that it is not known which of them "
+            "counts. Correct the product, or name another member in users.",
+        )
     return _doubt(
         Reason.ANSWER_AMBIGUOUS,
         f"the answer holds the member {member} twice in one object, so that it is not known which "

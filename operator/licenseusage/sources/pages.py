@@ -36,7 +36,7 @@ from licenseusage.sources.expressions import (
 )
 from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.mending import NO_JSON, is_broken, mended
-from licenseusage.sources.repeated import repeated_member
+from licenseusage.sources.repeated import RowsSearch, Twice, repeated_member
 from licenseusage.sources.said import (
     MEMBERS,
     NOTHING,
@@ -69,12 +69,13 @@ class PageEnd(NamedTuple):
     Attributes:
         values: What paging needs, by name: ``total``, or cursor parameters.
         said: What the answer says of its own size, beside what the source reads.
-        twice: A member on the way to the list or to a value stands twice in its object; None: none.
+        twice: A member on the way to the list, to a value or in a row stands twice in its object;
+            None: none.
     """
 
     values: dict[str, Json]
     said: Said = NOTHING
-    twice: str | None = None
+    twice: Twice | None = None
 
 
 @dataclass(slots=True)
@@ -83,6 +84,8 @@ class PageDecoder:
 
     Attributes:
         values: The page's values that paging needs, by name: ``total``, or cursor parameters.
+        rows_search: Looks for members that stand twice in a row.
+        rows_search: Looks for members that stand twice in a row.
         ignored: Members that do not mean for this product what they usually mean.
         look: Is shown the whole items of the first page, or of a piece of it; None: nobody is.
         number: Of the page that is read, for messages.
@@ -91,6 +94,7 @@ class PageDecoder:
     items_columns: ItemColumns
     items: Expression | None
     values: dict[str, Expression]
+    rows_search: RowsSearch
     ignored: frozenset[str] = frozenset()
     look: Callable[[list[Json]], None] | None = None
     number: int = 1
@@ -103,8 +107,8 @@ class PageDecoder:
     _beside: tuple[Path, ...] = ()  # members to decode there, for what they say
 
     @classmethod
-    def of(cls, http: Http, columns: ItemColumns) -> "PageDecoder":
-        """Build the decoder of a source."""
+    def of(cls, http: Http, columns: ItemColumns, *, thorough: bool = False) -> "PageDecoder":
+        """Build the decoder of a source; ``thorough`` as for `RowsSearch`."""
         values: dict[str, Expression] = {}
         match http.pagination:
             case Cursor(params=params):
@@ -112,7 +116,8 @@ class PageDecoder:
         if http.pagination.total is not None:
             values[TOTAL] = expression(http.pagination.total)
         items = expression(http.items) if http.items else None
-        decoder = cls(columns, items, values, frozenset(http.ignore_members))
+        search = RowsSearch(columns.paths, thorough=thorough)
+        decoder = cls(columns, items, values, search, frozenset(http.ignore_members))
         decoder._prepare()
         return decoder
 
@@ -172,6 +177,7 @@ class PageDecoder:
             columns = self._of_items(msgspec.json.decode(data))
         if self.look is not None:
             self._show(msgspec.json.decode(data))
+        self.rows_search.look(data, len(columns), ())
         return columns
 
     def page(self, data: bytes | bytearray) -> tuple[Columns, PageEnd]:
@@ -200,7 +206,9 @@ class PageDecoder:
         if self.look is not None:
             document = msgspec.json.decode(data)
             self._show(self.items.search(document) if self.items else document)
-        return columns, end._replace(twice=repeated_member(data, self._read))
+        self.rows_search.look(data, len(columns), self._leading)
+        twice = repeated_member(data, self._read) or self.rows_search.found
+        return columns, end._replace(twice=twice)
 
     def _show(self, items: list[Json]) -> None:
         if self.look is not None:

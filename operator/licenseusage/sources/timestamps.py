@@ -182,8 +182,8 @@ class _Auto(_Exact):
             return super().recent(values, horizon_ms)
         positions = [index for index, _ in found]
         # Only those found: of a time that is thrown away it does not matter that it has no minutes.
-        found_texts = cast("list[str]", [texts[index] for index in positions])
-        if any(text[13] != ":" or text[10] not in "T " for text in found_texts):
+        every = cast("Sequence[str]", texts)
+        if any((text := every[index])[13] != ":" or text[10] not in "T " for index in positions):
             return super().recent(values, horizon_ms)
         return Recent(positions, [(moment - _EPOCH) // _MILLISECOND for _, moment in found])
 

@@ -194,6 +194,13 @@ EXPRESSIONS = [
 TWICE = [
     Case("a list that stands twice", answer(b'{"value": [], "value": [' + WRITTEN + b"]}"),
          AtLeast(1, "AnswerAmbiguous")),
+    Case("an id that stands twice in a row", text(b'{"id": "bob", "id": "bea"}'),
+         AtLeast(1, "AnswerAmbiguous")),
+    Case("a time that stands twice in a row", text(
+        b'{"id": "bob", "seen": null, "seen": "2026-11-19T23:59:59Z"}'),
+        AtLeast(2, "AnswerAmbiguous")),
+    Case("a member that nobody reads twice in a row", text(
+        b'{"id": "bob", "a": 1, "a": 2, "seen": null, "b": {"id": 1, "seen": 2}}'), Complete(1)),
 ]  # fmt: skip
 
 CASES = [*IDS, *TIMES, *EXPRESSIONS, *TWICE]

@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import uvicorn
 
-from licenseusage.receiver.connections import Connection, Limits
+from licenseusage.receiver.connections import Connection, Limits, Loop
+from tests.receiver.tls import write_certificate
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 HELD = b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -104,6 +105,19 @@ def test_a_head_that_comes_drop_by_drop_is_given_up_all_the_same():
                 break
         else:
             pytest.fail("it goes on")
+
+
+def test_a_handshake_that_does_not_come_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("licenseusage.receiver.connections.HEAD_SECONDS", 0.2)
+    certificate, private = write_certificate(tmp_path)
+    tls = {
+        "ssl_certfile": str(certificate),
+        "ssl_keyfile": str(private),
+        "loop": f"{Loop.__module__}:{Loop.__qualname__}",
+    }
+    with served(Limits(50, 50), **tls) as server, connect(server) as client:
+        client.sendall(b"\x16\x03\x01")
+        assert closed(client)
 
 
 def test_the_next_head_on_a_connection_has_its_own_time():

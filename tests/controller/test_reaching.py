@@ -1,5 +1,6 @@
 """Whom the operator asks and sends credentials to: who lives when it is asked."""
 
+import json
 import threading
 
 import pytest
@@ -69,6 +70,28 @@ async def test_a_poll_takes_the_secret_of_now_and_not_one_that_is_remembered(crd
     crds.kubectl("delete", "secret", "meter", "-n", namespace)
     looked = await finder.look(namespace, source(), "app=x")
     assert (looked.credentials, looked.failure.reason) == (None, "SecretNotFound")
+
+
+async def test_an_endpoint_that_its_administrator_took_back_is_not_called_any_more(
+    crds, kube, namespace
+):
+    operators = f"{namespace}-operator"
+    crds.create_namespace(operators)
+
+    def book(*allowed):
+        entry = {"address": "10.1.2.3:80", "scheme": "HTTP", "namespaces": allowed}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"wiki": json.dumps(entry)}}
+        return body | {"metadata": {"name": "endpoints", "namespace": operators}}
+
+    crds.apply(meter_secret(namespace))
+    crds.apply(book(namespace))
+    endpoints = EndpointBook(operators, "endpoints")
+    finder = Finder(kube, SecretReader(kube), endpoints, loopback_allowed=False)
+    read = source(pods=None, endpoint="wiki")
+    (found,) = (await finder.reach(namespace, read, "")).targets
+    assert (found.host, found.port) == ("10.1.2.3", 80)
+    crds.apply(book("elsewhere"))
+    assert (await finder.look(namespace, read, "")).failure.reason == "EndpointNotAllowed"
 
 
 def test_pods_are_looked_up_when_a_worker_is_free_and_not_before(

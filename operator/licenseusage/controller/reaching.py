@@ -100,6 +100,7 @@ class Finder:
 
     async def _endpoint(self, namespace: str, source: EffectiveSource) -> tuple[Target, ...]:
         name = source.endpoint or ""
+        self.reader.forget(self.endpoints.namespace)
         found = await self.endpoints.find(
             self.reader, namespace, name, log=source.reads_log, now_s=_now_s()
         )

@@ -141,7 +141,7 @@ def stage(crds, tmp_path_factory):
         if case.pods:
             pods[name] = (product.port, case.ready)
         objects.append(usage(NAMESPACE, name, source=case.source))
-    other = secret(NAMESPACE, "database", password="private-password")
+    other = secret(NAMESPACE, "database", password=sample.TOKEN)
     crds.apply(
         [meter_secret(NAMESPACE), credentials(NAMESPACE, "wrong", token="wrong"), other, *objects]
     )
@@ -174,7 +174,6 @@ def test_bad_input_gives_a_condition_with_reason_what_was_seen_and_the_fix(stage
         'File "',
         "secret stack trace",
         "ann",
-        "private-pass",
         sample.TOKEN,
     ):
         assert private not in seen["message"].replace("cannot", "")
@@ -192,6 +191,13 @@ def test_a_secret_that_was_not_made_for_it_is_not_sent(stage):
     operator, products = stage
     operator.wait_condition("somebody-elses-secret", "Collected", "False", "SecretNotCredentials")
     assert products["somebody-elses-secret"].requests == 0
+
+
+def test_the_command_of_the_message_lets_a_secret_be_used(stage, crds):
+    operator, _ = stage
+    seen = operator.wait_condition("somebody-elses-secret", "Collected", "False")
+    crds.kubectl(*seen["message"].partition("kubectl ")[2].split())
+    operator.wait_condition("somebody-elses-secret", "Ready", "True", seconds=100)
 
 
 def test_the_operator_goes_on_with_the_others(stage):

@@ -78,11 +78,14 @@ def test_a_pod_that_hangs_leads_to_the_next(serve):
     assert (result.failure, result.counted, result.target) == (None, 2, "pod-1")
 
 
-def test_pods_that_hang_leave_time_for_the_last_one(serve):
-    slow, good = [hanging(serve(b"")) for _ in range(3)], serve(WHOLE)
-    limits = Limits(request_seconds=2, poll_seconds=2)
-    result = poll(0, targets=asked(*slow, good), limits=limits)
-    assert (result.failure, result.counted, result.target) == (None, 2, "pod-3")
+def test_pods_that_hang_cost_their_silence_each_and_the_poll_ends_in_time(serve):
+    slow = [hanging(serve(b"")) for _ in range(4)]
+    limits = Limits(request_seconds=0.3, poll_seconds=0.8)
+    result = poll(0, targets=asked(*slow), limits=limits)
+    assert result.failure is not None
+    assert result.failure.reason == "PollTimeout"
+    assert "Before it pod-0 (RequestTimeout), pod-1 (RequestTimeout) did" in result.failure.message
+    assert result.seconds < 3
 
 
 def test_the_pod_that_failed_and_the_one_that_answered_are_said(serve):

@@ -174,13 +174,11 @@ class Collection:
             self._bytes = asked.session.bytes
 
     def _open(self, target: Target) -> Session:
-        limits = self._request.limits
-        silence = self._replicas.silence_seconds(limits.request_seconds, self._deadline.left)
         return Session(
             target,
             self._source,
             self._whereabouts,
-            replace(limits, request_seconds=silence),
+            self._request.limits,
             self._clock,
             self._deadline,
             bytes_before=self._bytes,

@@ -86,15 +86,6 @@ class Replicas:
             raise _after(error, self._failed) from None
         self._failed.append((self._asked, error))
 
-    def silence_seconds(self, declared: float, left: float) -> float:
-        """Return how long the pod asked last may send nothing.
-
-        Args:
-            declared: What one request may take of it.
-            left: Of the poll's time; half of it is kept for pods that are asked after this one.
-        """
-        return min(declared, left / 2) if self._whereabouts.others else declared
-
     def note(self) -> str | None:
         """Return what is said of pods that were asked in vain before one answered; None: nothing.
 

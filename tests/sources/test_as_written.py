@@ -1,5 +1,6 @@
 """Answers as products write them: offsets from 1, maps of PHP, letters in two spellings."""
 
+import json
 from typing import Any
 
 import pytest
@@ -190,3 +191,37 @@ def test_normalized_to_one_form_she_counts_once_and_there_is_no_hint(serve):
     read = source(users={"normalize": ["NFC"]})
     result = poll(serve(answer({"value": RENE})).port, read)
     assert (result.counted, result.notes) == (2, ())
+
+
+# -- broken letters --
+
+HALF_AN_EMOJI = b'"\\ud83d"'
+LATIN_1 = b'"andr\xe9"'
+
+
+def with_text(text: bytes, member: str) -> bytes:
+    """Two users, of whom one has this text, as it stands, as a member."""
+    rows = [
+        {"id": "ann", "seen": at("05T10:00:00")},
+        {"id": "bob", "seen": at("06T10:00:00"), member: "X"},
+    ]
+    return answer(json.dumps({"value": rows}).encode().replace(b'"X"', text.ljust(3)))
+
+
+@pytest.mark.parametrize("text", [HALF_AN_EMOJI, LATIN_1])
+@pytest.mark.parametrize("path", ["id", "to_string(id)"])
+def test_broken_letters_that_nobody_reads_cost_nothing(serve, text, path):
+    result = poll(serve(with_text(text, "name")).port, source(users={"id": path}))
+    assert (result.failure, result.complete, result.counted) == (None, True, 2)
+
+
+@pytest.mark.parametrize("text", [HALF_AN_EMOJI, LATIN_1])
+@pytest.mark.parametrize("path", ["id", "to_string(id)"])
+def test_broken_letters_in_an_id_cost_that_row_and_the_proof_about_others(serve, text, path):
+    result = poll(serve(with_text(text, "id")).port, source(users={"id": path}))
+    assert result.failure is None
+    assert (result.counted, result.skipped) == (1, {"NoId": 1})
+    assert result.incomplete is not None
+    assert result.incomplete.reason == "IdUnreadable"
+    assert "1 of 2 users were active lately" in result.incomplete.message
+    assert not result.facts[CYCLE.index].closed

@@ -1,16 +1,18 @@
 """``report show`` and ``report verify``: with the evidence there is, and never more than it."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from licenseusage.reports.content import Kind, ReportCoverage, Uncertainty
+from licenseusage.reports.licence import LicenseTerms, build_license
 from licenseusage.reports.names import Link
 from licenseusage.reports.receipt import Sent, Verdict
 from licenseusage.reports.report import ReportInput, build_report, read_report
 from tests.delivery.people import (
     INSTALLATION_KEY,
+    LICENCE_KEY,
     VENDOR_KEYS,
     VendorDesk,
     enrolment,
@@ -45,6 +47,11 @@ def usage_report(token, receipt=None, name="production-8ee9a1f2-000001"):
         "spec": {"token": token},
         "status": status,
     }
+
+
+def terms():
+    """The terms of the licence that the installation enrolled with."""
+    return LicenseTerms(**{one.name: getattr(licence(), one.name) for one in fields(LicenseTerms)})
 
 
 def checks(done):
@@ -408,6 +415,35 @@ def test_a_file_that_cannot_be_read_is_undetermined(run, desk, file):
     done = run("report", "verify", file)
     assert done.code == 3
     assert done.err.startswith("error: Unreadable: ")
+
+
+def test_each_report_is_judged_by_the_licence_that_it_names(run, desk):
+    renewed = build_license(replace(terms(), license_id="lic-2", product="acme-plus"), LICENCE_KEY)
+    (desk / "renewed.jwt").write_text(renewed)
+    of_renewed = another(2, license_id="lic-2", product="acme-plus")
+    (desk / "plus.jwt").write_text(of_renewed)
+    files = ("report", "verify", "1.jwt", "plus.jwt", "--vendor-keys", "jwks.json", "--complete")
+    done = run(*files, "--enrolment", "enrolment.jwt", "--license", "renewed.jwt")
+    assert done.code == 0, done.out
+    (desk / "other.jwt").write_text(another(2, license_id="lic-2"))
+    done = run(
+        *("report", "verify", "other.jwt", "--vendor-keys", "jwks.json"),
+        *("--enrolment", "enrolment.jwt", "--license", "renewed.jwt"),
+    )
+    assert done.code == 1
+    assert "LicenseMismatch" in done.out
+
+
+def test_a_report_of_a_licence_that_is_not_here_is_verified_and_told(run, desk):
+    (desk / "later.jwt").write_text(another(2, license_id="lic-9", product="acme-plus"))
+    done = run(
+        *("report", "verify", "1.jwt", "later.jwt", "--vendor-keys", "jwks.json"),
+        *("--enrolment", "enrolment.jwt", "--output", "json"),
+    )
+    assert done.code == 0
+    (told,) = [one for one in json.loads(done.out)["checks"] if "LicenseUnknown" in one["findings"]]
+    assert told["document"] == "later.jwt"
+    assert "licence lic-9 is not here (--license)" in told["message"]
 
 
 def test_a_licence_is_no_report(run, desk):

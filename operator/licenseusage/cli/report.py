@@ -95,10 +95,12 @@ def verify(
             "Repeatable.",
         ),
     ] = None,
-    license_file: Annotated[
-        str | None,
+    license_files: Annotated[
+        list[str] | None,
         typer.Option(
-            "--license", metavar="FILE", help="Licence in force. [default: the enrolment's]"
+            "--license",
+            metavar="FILE",
+            help="Licences that reports name, besides the enrolment's. Repeatable.",
         ),
     ] = None,
     complete: Annotated[
@@ -140,7 +142,7 @@ def verify(
         vendor_keys=read_vendor_keys(vendor_keys) if vendor_keys else None,
         receipts=tuple(one for path in receipt or () for one in _all(str(path))),
         key_statements=tuple(one for path in enrolment or () for one in _all(path)),
-        license=_license(license_file) if license_file else None,
+        licenses=tuple(_license(path) for path in license_files or ()),
         now_s=clock_from(os.environ).now_ms() // 1000,
         complete=complete,
     )

@@ -1,20 +1,22 @@
 """Whose signatures count: the keys of installations, out of their key statements."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from licenseusage.cli.documents import Document
-from licenseusage.cli.findings import KEYS, Finding, Level, bad
+from licenseusage.cli.findings import KEYS, LICENSE, Finding, Level, bad
 from licenseusage.reports.keychain import verify_keys
 from licenseusage.reports.keys import InstallationKey, InstallationKeys, VendorKeys
-from licenseusage.reports.licence import LicenseTerms, read_license
+from licenseusage.reports.licence import (
+    LicenseTerms,
+    Subscription,
+    read_license,
+    verify_any_license,
+)
 from licenseusage.reports.receipt import Sent
 from licenseusage.reports.refused import Refused, need
 from licenseusage.reports.tokens import decode
-from licenseusage.reports.typs import ENROLMENT
-
-Contract = tuple[str, str]
-"""Vendor and subscription."""
+from licenseusage.reports.typs import ENROLMENT, THUMBPRINT_URI
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,34 +28,63 @@ class Installation:
 
 
 @dataclass(frozen=True, slots=True)
+class Means:
+    """What a document is verified with.
+
+    Attributes:
+        keys: Of the installations under its contract.
+        license: By which it is judged.
+        unknown: The licence that it names, where that one is not here; "": it is.
+    """
+
+    keys: InstallationKeys
+    license: LicenseTerms
+    unknown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Trust:
-    """Every installation that is known, and the licence that was named, if one was."""
+    """Every installation that is known, and the licences that were given besides theirs."""
 
     installations: tuple[Installation, ...]
-    license: LicenseTerms | None
+    licenses: tuple[LicenseTerms, ...]
 
-    def of(self, token: str) -> tuple[InstallationKeys, LicenseTerms] | None:
-        """Return what a report has to be verified with; None: no installation is known.
+    def of(self, token: str) -> Means | None:
+        """Return what a document has to be verified with; None: no installation is known.
 
-        A report of a contract that nothing is known of is held against the others, and so refused
-        with the class that says what is different.
+        A report is judged by the licence that it names (REPORT_FORMAT §9). One of a contract that
+        nothing is known of is held against the others, and so refused with the class that says what
+        is different.
         """
         if not self.installations:
             return None
-        asked = _contract_in(token)
-        known = [one.license for one in self.installations]
-        licenses = [*([self.license] if self.license else []), *known]
+        claims = _claims(token)
+        asked = claims.get("aud"), claims.get("sub")
+        licenses = [*self.licenses, *(one.license for one in self.installations)]
         same = [one for one in self.installations if _contract(one.license) == asked]
         keys: dict[str, InstallationKey] = {}
         for one in same or self.installations:
             keys |= one.keys
-        license_ = next((one for one in licenses if _contract(one) == asked), licenses[0])
-        return keys, license_
+        ours = [one for one in licenses if _contract(one) == asked]
+        if not ours:
+            return Means(keys, licenses[0])
+        if "licenseId" not in claims:
+            return Means(keys, ours[0])
+        named = [
+            one
+            for one in ours
+            if one.license_id == claims["licenseId"]
+            and (one.first_key is None or THUMBPRINT_URI + one.first_key == claims.get("iss"))
+        ]
+        if named:
+            return Means(keys, max(named, key=lambda one: one.issued_at_s))
+        product = str(claims.get("product"))
+        return Means(keys, replace(ours[0], product=product), str(claims["licenseId"]))
 
 
 def trusted(
     statements: Sequence[Document],
-    license_: Document | None,
+    licenses: Sequence[Document],
     vendor_keys: VendorKeys | None,
     now_s: int,
 ) -> tuple[Trust, list[Finding]]:
@@ -61,7 +92,7 @@ def trusted(
 
     Args:
         statements: Enrolments and successions, in any order.
-        license_: The licence in force, where it is not the enrolment's.
+        licenses: Licences besides the enrolments': renewed ones.
         vendor_keys: The pinned keys; None: not given.
         now_s: The time, seconds since 1970 UTC.
     """
@@ -71,13 +102,8 @@ def trusted(
         found = [
             Finding(source, KEYS, Level.NOT_CHECKED, "NoVendorKeys", words) for source in given
         ]
-        return Trust((), None), found
-    found, installations, in_force = [], [], None
-    if license_ is not None:
-        try:
-            in_force = read_license(license_.token, vendor_keys)
-        except Refused as refusal:
-            found.append(bad(license_.source, KEYS, refusal))
+        return Trust((), ()), found
+    found, installations = [], []
     for chain in _chains(statements):
         source = ", ".join(dict.fromkeys(one.source for one in chain))
         try:
@@ -93,7 +119,29 @@ def trusted(
         keys = installation.keys
         words = f"{len(keys)} key(s) of {next(iter(keys.values())).installation}"
         found.append(Finding(source, KEYS, Level.GOOD, "Valid", words))
-    return Trust(tuple(installations), in_force), found
+    registered, about_licenses = _registered(licenses, installations, vendor_keys, now_s)
+    return Trust(tuple(installations), registered), about_licenses + found
+
+
+def _registered(
+    licenses: Sequence[Document],
+    installations: Sequence[Installation],
+    vendor_keys: VendorKeys,
+    now_s: int,
+) -> tuple[tuple[LicenseTerms, ...], list[Finding]]:
+    """Verify licences as the vendor's register does, whatever their dates."""
+    settled = {_contract(one.license): one.license for one in installations}
+    good: list[LicenseTerms] = []
+    found = []
+    for one in licenses:
+        try:
+            license_ = read_license(one.token, vendor_keys)
+            before = settled.get(_contract(license_))
+            previous = Subscription(before.subscription, before.cycle) if before else None
+            good.append(verify_any_license(one.token, vendor_keys, now_s=now_s, previous=previous))
+        except Refused as refusal:
+            found.append(bad(one.source, LICENSE, refusal))
+    return tuple(good), found
 
 
 def _verified(tokens: Sequence[str], vendor_keys: VendorKeys, now_s: int) -> Installation | None:
@@ -138,14 +186,15 @@ def _is_own(token: str) -> bool:
     return True
 
 
-def _contract(license_: LicenseTerms) -> Contract:
+def _contract(license_: LicenseTerms) -> tuple[str, str]:
+    """Return vendor and subscription."""
     return license_.vendor, license_.subscription
 
 
-def _contract_in(token: str) -> Contract | None:
+def _claims(token: str) -> Mapping[str, object]:
+    """Return what a document says, unverified; nothing if it cannot be read."""
     try:
         need(token.isascii(), "MalformedToken")
-        sent = Sent.from_token(token)
+        return decode(token)[1]
     except Refused:
-        return None
-    return sent.vendor, sent.subscription
+        return {}

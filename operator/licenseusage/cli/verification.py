@@ -1,7 +1,7 @@
 """Verifying documents with whatever evidence is at hand, and saying what could not be checked."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from licenseusage.cli.acknowledged import Acknowledged, acknowledged
 from licenseusage.cli.documents import Bundle, Document
@@ -28,7 +28,7 @@ class Evidence:
         vendor_keys: The pinned keys; None: not given.
         receipts: Given as the receipts of these documents, and of no others.
         key_statements: Enrolments and successions.
-        license: The licence in force; None: the enrolment's.
+        licenses: Licences besides the enrolments'.
         now_s: The time, seconds since 1970 UTC.
         complete: Whether every report must be there, up to the newest one that is known.
     """
@@ -36,7 +36,7 @@ class Evidence:
     vendor_keys: VendorKeys | None
     receipts: tuple[Document, ...]
     key_statements: tuple[Document, ...]
-    license: Document | None
+    licenses: tuple[Document, ...]
     now_s: int
     complete: bool = False
 
@@ -83,7 +83,7 @@ def verify_documents(files: Iterable[Document | Bundle], evidence: Evidence) -> 
         except Refused as refusal:
             found.append(bad(one.source, BUNDLE, refusal))
     statements = [*evidence.key_statements, *given.statements]
-    trust, about_keys = trusted(statements, evidence.license, evidence.vendor_keys, evidence.now_s)
+    trust, about_keys = trusted(statements, evidence.licenses, evidence.vendor_keys, evidence.now_s)
     found += about_keys
     found += [_manifest(source, lines, trust) for source, lines in given.bundles]
     answers = acknowledged(
@@ -95,16 +95,15 @@ def verify_documents(files: Iterable[Document | Bundle], evidence: Evidence) -> 
         found += [signature, *answers.about(document)]
         held += seen
     found += answers.others([one.token for one in given.reports])
-    return found + whole(held, answers, trust, evidence.now_s, complete=evidence.complete)
+    return found + whole(held, answers, trust, complete=evidence.complete)
 
 
 def _manifest(source: str, lines: Lines, trust: Trust) -> Finding:
     known = trust.of(lines.manifest)
     if known is None:
         return Finding(source, BUNDLE, Level.NOT_CHECKED, "NoEnrolment", _NEEDS_ENROLMENT)
-    keys, license_ = known
     try:
-        verify_manifest(lines, license_, keys)
+        verify_manifest(lines, known.license, known.keys)
     except Refused as refusal:
         return bad(source, BUNDLE, refusal)
     count = len(lines.key_statements) + len(lines.reports)
@@ -123,21 +122,25 @@ def _report(
     known = trust.of(document.token)
     if known is None:
         finding = Finding(source, SIGNATURE, Level.NOT_CHECKED, "NoEnrolment", _NEEDS_ENROLMENT)
-        return finding, [Held(source, document.token, sent, authentic=False)]
-    keys, license_ = known
+        return finding, [Held(source, document.token, sent)]
     try:
-        envelope = authenticate_report(document.token, license_=license_, keys=keys)
+        envelope = authenticate_report(document.token, license_=known.license, keys=known.keys)
     except Refused as refusal:
         return bad(source, SIGNATURE, refusal), []
-    held = [Held(source, document.token, sent, authentic=True)]
+    held = Held(source, document.token, sent, envelope)
     if envelope.digest in answers.refused:
         words = f"report {envelope.sequence}, which the vendor refused, only holds its place"
-        return Finding(source, SIGNATURE, Level.GOOD, "Valid", words), held
+        return Finding(source, SIGNATURE, Level.GOOD, "Valid", words), [held]
     try:
-        content = check_content(envelope, license_=license_, now_s=now_s).content
+        report = check_content(envelope, license_=known.license, now_s=now_s)
     except Refused as refusal:
-        return bad(source, SIGNATURE, refusal), held
-    return Finding(source, SIGNATURE, Level.GOOD, "Valid", _words(envelope, content)), held
+        return bad(source, SIGNATURE, refusal), [held]
+    words = _words(envelope, report.content)
+    if known.unknown:
+        words = f"{words}; licence {known.unknown} is not here (--license)"
+    notes = ("LicenseUnknown",) if known.unknown else ()
+    finding = Finding(source, SIGNATURE, Level.GOOD, "Valid", words, notes)
+    return finding, [replace(held, report=report)]
 
 
 def _unreadable(document: Document, trust: Trust, refusal: Refused) -> Finding:
@@ -145,7 +148,7 @@ def _unreadable(document: Document, trust: Trust, refusal: Refused) -> Finding:
     known = trust.of(document.token)
     if known is not None:
         try:
-            authenticate_report(document.token, license_=known[1], keys=known[0])
+            authenticate_report(document.token, license_=known.license, keys=known.keys)
         except Refused as first:
             refusal = first
     return bad(document.source, SIGNATURE, refusal)

@@ -7,11 +7,11 @@ from itertools import pairwise
 from licenseusage.cli.acknowledged import Acknowledged
 from licenseusage.cli.findings import CHAIN, Finding, Level, bad
 from licenseusage.cli.trust import Trust
-from licenseusage.reports.chain import verify_chain
+from licenseusage.reports.chain import fold_chain
 from licenseusage.reports.names import Link
 from licenseusage.reports.receipt import Receipt, Sent, Verdict
 from licenseusage.reports.refused import Refused, need
-from licenseusage.reports.report import read_report
+from licenseusage.reports.report import Envelope, Report
 from licenseusage.reports.typs import REPORT
 
 
@@ -22,13 +22,16 @@ class Held:
     Attributes:
         source: Where it was found.
         sent: What it says of its place.
-        authentic: Whether its signature was verified; else nothing but its place is judged.
+        envelope: Its signed part; None: its signature was not verified, so that nothing but its
+            place is judged.
+        report: What it says; None: it only holds its place.
     """
 
     source: str
     token: str
     sent: Sent
-    authentic: bool
+    envelope: Envelope | None = None
+    report: Report | None = None
 
 
 @dataclass(slots=True)
@@ -57,7 +60,7 @@ class _Chain:
 
 
 def whole(
-    held: Sequence[Held], answers: Acknowledged, trust: Trust, now_s: int, *, complete: bool
+    held: Sequence[Held], answers: Acknowledged, trust: Trust, *, complete: bool
 ) -> list[Finding]:
     """Judge each chain: conflicts, holes, links, the vendor's heads.
 
@@ -65,7 +68,6 @@ def whole(
         held: The reports that are here.
         answers: What the vendor has signed.
         trust: Whose signatures count.
-        now_s: The time, seconds since 1970 UTC.
         complete: Whether a report that is missing is a fault.
     """
     chains: dict[str, _Chain] = {}
@@ -79,15 +81,13 @@ def whole(
     found = []
     for chain in chains.values():
         try:
-            found += _judged(chain, answers, trust, now_s, complete=complete)
+            found += _judged(chain, trust, complete=complete)
         except Refused as refusal:
             found.append(bad(chain.source, CHAIN, refusal))
     return found
 
 
-def _judged(
-    chain: _Chain, answers: Acknowledged, trust: Trust, now_s: int, *, complete: bool
-) -> list[Finding]:
+def _judged(chain: _Chain, trust: Trust, *, complete: bool) -> list[Finding]:
     """Judge one chain.
 
     Raises:
@@ -96,27 +96,21 @@ def _judged(
     for at, documents in chain.held.items():
         names = " and ".join(one.source for one in documents.values())
         need(len(documents) == 1, "ReportConflict", f"sequence {at}: {names}")
-    authentic = all(one.authentic for one in chain.documents)
+    envelopes = [one.envelope for one in chain.documents if one.envelope is not None]
     newest, last = max(chain.held, default=0), max((h.sequence for h in chain.heads), default=0)
     missing = [at for at in range(1, newest + 1) if at not in chain.held]
     words = f"{len(missing)} of {newest} reports are not here, from {min(missing, default=0)} on"
     need(not missing or not complete, "ChainGap", words)
-    if not authentic or not chain.held:
+    if len(envelopes) < len(chain.held) or not chain.held:
         need(not complete or last <= newest, "ChainTruncated", f"sequence {last}")
         return []  # that the signatures were not checked is said of each document
     if missing:
         _check_parts(chain)
         return [Finding(chain.source, CHAIN, Level.NOT_CHECKED, "Incomplete", words)]
-    keys, license_ = trust.of(chain.documents[0].token) or ({}, None)
-    assert license_ is not None  # noqa: S101 - something of it was verified
-    verified = verify_chain(
-        [one.token for one in chain.documents],
-        license_=license_,
-        keys=keys,
-        now_s=now_s,
-        heads=chain.heads,
-        rejected=answers.refused,
-    )
+    means = trust.of(chain.documents[0].token)
+    assert means is not None  # noqa: S101 - something of it was verified
+    reports = zip(envelopes, (one.report for one in chain.documents), strict=True)
+    verified = fold_chain(reports, keys=means.keys, heads=chain.heads)
     notes = (*verified.findings, *_regressed(chain.receipts))
     said = f"; findings: {', '.join(notes)}" if notes else ""
     words = f"{len(chain.held)} report(s) without a hole{said}"
@@ -131,7 +125,7 @@ def _check_parts(chain: _Chain) -> None:
     """
     for before, after in pairwise(chain.documents):
         if after.sent.subject.sequence == before.sent.subject.sequence + 1:
-            previous = read_report(after.token).envelope.previous
+            previous = after.envelope.previous if after.envelope else None
             need(previous == before.sent.subject.digest, "ChainForked", after.source)
     for head in chain.heads:
         need(head.sequence <= max(chain.held), "ChainTruncated", f"sequence {head.sequence}")

@@ -130,7 +130,27 @@ def verify_chain(
         report = check_content(envelope, license_=license_, now_s=now_s) if counts else None
         known, _ = held.setdefault(envelope.sequence, (envelope, report))
         need(known.digest == envelope.digest, "ReportConflict", f"sequence {envelope.sequence}")
-    chain = [held[sequence] for sequence in sorted(held)]
+    return fold_chain(held.values(), keys=keys, heads=heads)
+
+
+def fold_chain(
+    reports: Iterable[tuple[Envelope, Report | None]],
+    *,
+    keys: InstallationKeys,
+    heads: Sequence[Link] = (),
+) -> VerifiedChain:
+    """Verify what reports say together that were verified by themselves; as ``verify_chain``.
+
+    Args:
+        reports: One of each position, in any order; without its content: it only holds its place.
+        keys: The installation's keys.
+        heads: As in ``verify_chain``.
+
+    Raises:
+        Refused: a class of the chain.
+    """
+    chain = sorted(reports, key=lambda one: one[0].sequence)
+    held = {envelope.sequence: envelope for envelope, _ in chain}
     need(len({envelope.chain_id for envelope, _ in chain}) <= 1, "IdentifierMismatch", "chain.id")
     state = ChainState()
     for envelope, report in chain:
@@ -138,7 +158,7 @@ def verify_chain(
         state = state.after(report, rank) if report else state.linked(envelope, rank)
     for head in heads:
         need(head.sequence in held, "ChainTruncated", f"sequence {head.sequence}")
-        need(held[head.sequence][0].digest == head.digest, "ChainForked")
+        need(held[head.sequence].digest == head.digest, "ChainForked")
     counted = tuple(report for _, report in chain if report)
     envelopes = tuple(envelope for envelope, _ in chain)
     return VerifiedChain(envelopes, counted, tuple(findings(counted)))

@@ -12,6 +12,7 @@ from licenseusage.receiver.app import create_app
 from licenseusage.receiver.store import Store
 from licenseusage.reports.licence import build_license
 from licenseusage.reports.typs import ENROLMENT, LICENSE, REPORT
+from tests.delivery.memory import LEASE_MS
 from tests.delivery.people import (
     ANCHOR,
     DAY,
@@ -95,10 +96,12 @@ async def test_reports_go_on_whatever_comes_of_it_and_it_is_offered_again_with_t
     world.desk.offer = offer
     await drain(world)
     assert set(world.outbox.states(CHAIN)) == {"Accepted"}
-    assert len(world.desk.offered) == 4  # by itself, and with each report
+    assert len(world.desk.offered) == 1  # three reports one after the other do not repeat it
     world.desk.offer = EMPTY
+    world.later(15_000)  # sooner than what has failed once is sent again
     await drain(world)
-    assert len(world.desk.offered) == 4
+    await drain(world)
+    assert len(world.desk.offered) == 2
 
 
 @pytest.mark.parametrize("status", [404, 405, 410])
@@ -116,10 +119,24 @@ async def test_a_licence_that_a_receipt_calls_unknown_is_offered_again_at_once(w
     assert setting.desk.order == [ENROLMENT, LICENSE, REPORT, LICENSE]
 
 
+async def test_the_lease_of_a_report_is_for_the_report_alone(world):
+    async def slow(endpoint, typ, jti, token):
+        world.clock.ms += 29_000
+        return NoAnswer("Timeout", "30 s")
+
+    world.outbox.rows[0].state = "Accepted"  # enrolled long ago
+    world.desk.put = slow
+    (attempt,) = await world.sender.step(RENEWED_ROUTE)
+    assert attempt.settlement.state == "Pending"
+    claimed_ms = world.outbox.rows[1].lease_ms - LEASE_MS
+    assert world.clock.ms - claimed_ms == 29_000
+
+
 async def test_a_licence_that_was_replaced_before_it_arrived_is_offered_all_the_same(world):
     world.desk.offer = NoAnswer("Timeout", "30 s")
     await world.sender.step(RENEWED_ROUTE)
     world.desk.offer = EMPTY
+    world.later(15_000)
     newest = build_license(
         replace(licence(), license_id="of/2027", issued_at_s=ANCHOR + 2 * DAY), LICENCE_KEY
     )

@@ -15,6 +15,9 @@ from licenseusage.reports.tokens import decode
 LICENSE_UNKNOWN = "LicenseUnknown"
 _TAKEN = (200, 201, 204)
 _NO_REGISTER = (404, 405, 410)
+_PAUSE_MS = 10_000
+"""Shorter than the first pause after a report that failed, and longer than a chain's reports take
+one after the other."""
 
 
 class Offers:
@@ -24,7 +27,7 @@ class Offers:
         """Know nothing yet."""
         self._known: dict[str, dict[str, str]] = {}
         self._waiting: dict[str, dict[str, str]] = {}
-        self._tried: set[tuple[str, str]] = set()
+        self._tried_ms: dict[tuple[str, str], int] = {}
 
     def learn(self, place: str, tokens: Iterable[str]) -> None:
         """Take note of licences that reports of a chain are, or will be, made under."""
@@ -34,21 +37,19 @@ class Offers:
                 known[digest(token)] = token
                 self._waiting.setdefault(place, {})[digest(token)] = token
 
-    def due(self, place: str, *, reporting: bool) -> tuple[str, ...]:
-        """Return what to offer now.
+    def due(self, place: str, now_ms: int) -> tuple[str, ...]:
+        """Return what to offer before the next report; not what has just failed."""
 
-        Args:
-            place: Where to.
-            reporting: A report goes out now: what failed before is tried again with it.
-        """
+        def just_tried(key: str) -> bool:
+            tried_ms = self._tried_ms.get((place, key))
+            return tried_ms is not None and 0 <= now_ms - tried_ms < _PAUSE_MS
+
         waiting = self._waiting.get(place, {})
-        return tuple(
-            token for key, token in waiting.items() if reporting or (place, key) not in self._tried
-        )
+        return tuple(token for key, token in waiting.items() if not just_tried(key))
 
-    def answered(self, place: str, token: str, answer: Answer | NoAnswer) -> None:
+    def answered(self, place: str, token: str, answer: Answer | NoAnswer, now_ms: int) -> None:
         """Note what came of an offer."""
-        self._tried.add((place, digest(token)))
+        self._tried_ms[place, digest(token)] = now_ms
         if isinstance(answer, Answer) and _settled(answer):
             self._waiting.get(place, {}).pop(digest(token), None)
 
@@ -64,6 +65,7 @@ class Offers:
         for key, token in self._known.get(place, {}).items():
             if stored_license(token).license_id == named:
                 self._waiting.setdefault(place, {})[key] = token
+                self._tried_ms.pop((place, key), None)
                 return True
         return False
 

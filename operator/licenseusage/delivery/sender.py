@@ -119,11 +119,11 @@ class Sender:
         """
         attempts = await self._send_key_statements(route)
         self._offers.learn(route.place, route.licenses)
-        await self._offer_licenses(route, reporting=False)
+        # Before the claim, whose lease is for the report alone.
+        await self._offer_licenses(route)
         queued = await self._claim(route.chain_id)
         if queued is None:
             return tuple(attempts)
-        await self._offer_licenses(route, reporting=True)
         outcome, answer = await self._put(route, queued)
         if outcome.reason == _KEY_UNKNOWN:
             # The vendor does not know us (any more). Once per attempt, or the two of us would go on
@@ -137,15 +137,15 @@ class Sender:
                 outcome, answer = await self._put(route, queued)
         attempts.append(await self._settle(route, queued, outcome, answer))
         if self._offers.unknown(route.place, queued.token, outcome.receipt):
-            await self._offer_licenses(route, reporting=True)
+            await self._offer_licenses(route)
         return tuple(attempts)
 
-    async def _offer_licenses(self, route: Route, *, reporting: bool) -> None:
+    async def _offer_licenses(self, route: Route) -> None:
         """Put licences into the vendor's register; whatever comes of it, the reports go on."""
-        for token in self._offers.due(route.place, reporting=reporting):
+        for token in self._offers.due(route.place, self._clock.now_ms()):
             license_id = stored_license(token).license_id
             answer = await self._client.put(route.endpoint, LICENSE, license_id, token)
-            self._offers.answered(route.place, token, answer)
+            self._offers.answered(route.place, token, answer, self._clock.now_ms())
             if isinstance(answer, NoAnswer):
                 break
 

@@ -132,6 +132,13 @@ def test_a_refusal_says_what_goes_on_and_whom_to_send_what(state, kind, goes_on)
     assert "send the vendor kubectl get usagereport -n shop meter-c-000009 -o yaml" in message
 
 
+def test_before_a_first_report_it_is_said_with_whom_this_is_enrolled():
+    assert told().message == "No report has been due yet."
+    assert told(statements=(item(kind=ReportKind.ENROLMENT),)).message == (
+        "Enrolled with usage.vendor.example; receipt verified. No report has been due yet."
+    )
+
+
 def test_a_refused_enrolment_says_that_counting_goes_on():
     refused = item(1, Delivery.REJECTED, ReportKind.ENROLMENT, reason="X", message="no.")
     message = told(statements=(refused,)).message

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+from licenseusage.metering.bounds import Bounds
 from licenseusage.reports.content import Uncertainty
+from licenseusage.reports.inwords import in_words
 from licenseusage.reports.report import read_report
 from tests.ledger import book
 from tests.ledger.conftest import CYCLE, END, MINUTE_MS, START, declared, failed, poll
@@ -43,6 +45,22 @@ def test_a_complete_poll_heals_the_doubt(ledger):
     ledger.record_poll(doubted(CLOSING, "ListCut"), CLOSING)
     ledger.record_poll(poll(CLOSING + MINUTE_MS, {"ada": START}), CLOSING)
     assert (stated(ledger).unbounded, stated(ledger).active_text) == ((), "1")
+
+
+def test_the_report_of_a_contradicted_cycle_tells_that_a_guarantee_is_refuted(tmp_path):
+    with book.opened(tmp_path / "ledger.sqlite") as ledger:
+        book.begin(ledger)
+        book.count(ledger, CLOSING, "ada")
+        contradicted = replace(stated(ledger), bounds=Bounds(2, 1, conflict=True))
+        ledger.begin_close(1, CYCLE, reason="Test", statement=contradicted, now_ms=CLOSING)
+        ledger.close_cycle(1, CYCLE, CLOSING, chain=book.CHAIN, sign=book.ISSUER.sign)
+        (final,) = [item for item in ledger.reports(1) if item.kind == "Final"]
+        content = read_report(final.token).content
+    assert content.accuracy == "Unknown"
+    assert content.uncertainty == (Uncertainty("GuaranteeRefuted", 0),)
+    assert in_words(content) == (
+        "unknown: the product's answers contradict a guarantee that is declared of it"
+    )
 
 
 def test_the_report_tells_why_there_is_no_upper_bound(tmp_path):

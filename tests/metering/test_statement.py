@@ -125,6 +125,15 @@ def test_the_column_of_a_running_cycle(bounds, text):
             "cycle's end",
         ),
         (said(Bounds(0, None)), "unknown: nothing was proved"),
+        (said(Bounds(412, 414)), "at least 412, at most 414"),
+        (
+            said(Bounds(412, 414), uncertainty=(Uncertainty("MoonPhase", 2),)),
+            "at least 412, at most 414: MoonPhase; this concerns 2 people",
+        ),
+        (
+            said(Bounds(412, None), unbounded=("MoonPhase", "Tide")),
+            "at least 412: MoonPhase, Tide",
+        ),
         (said(Bounds(0, None, 400)), "about 400, an estimate: nothing is proved"),
         (said(Bounds(412, None), as_of_ms=CYCLE.end_ms - 1000), "412 so far"),
         (
@@ -136,6 +145,12 @@ def test_the_column_of_a_running_cycle(bounds, text):
 )
 def test_the_sentence_says_why_something_is_not_known(statement, sentence):
     assert statement.words == sentence
+
+
+def test_a_report_says_of_a_contradiction_that_a_guarantee_is_refuted():
+    assert said(Bounds(5, 4, conflict=True)).no_bound == ("GuaranteeRefuted",)
+    assert said(Bounds(5, None), unbounded=("RemovedUsers",)).no_bound == ("RemovedUsers",)
+    assert said(Bounds(5, 5)).no_bound == ()
 
 
 def test_activity_that_was_gone_later_rules_nobody_out():

@@ -78,7 +78,9 @@ def reported(seen: Reporting) -> Verdict:
             _on_its_way(item, seen.host),
         )
     if not seen.reports:
-        return Verdict(Status.TRUE, Reason.NOTHING_DUE, "No report has been due yet.")
+        enrolled = any(item.state is Delivery.ACCEPTED for item in seen.statements)
+        told = f"Enrolled with {seen.host}; receipt verified. " if enrolled else ""
+        return Verdict(Status.TRUE, Reason.NOTHING_DUE, f"{told}No report has been due yet.")
     return Verdict(
         Status.TRUE,
         Reason.REPORT_ACCEPTED,

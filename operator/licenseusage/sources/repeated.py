@@ -7,6 +7,7 @@ where its name stands more than once in the text, so that it costs one search in
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -73,8 +74,7 @@ class RowsSearch:
         self._paths = [path for path in paths if path]
         self._every = 1 if thorough else SEARCHED_OF
         self._left = PARTS_READ_THOROUGHLY if thorough else PARTS_READ
-        names = {name for path in self._paths for name in path}
-        self._names = [msgspec.json.encode(name) + b":" for name in sorted(names)]
+        self._names = [msgspec.json.encode(one) for one in sorted(set(chain(*self._paths)))]
         self._parts = self._rows = 0
 
     def look(self, part: bytes | bytearray, rows: int, path: Path) -> None:
@@ -91,15 +91,17 @@ class RowsSearch:
         if first > 0:
             self._take_apart(_rows_at(bytes(part), path)[:first])
         if rows > first and self._left and self._parts % self._every == 0:
-            if any(part.count(name) > rows for name in self._names):
+            if any(part.count(name + b":") > rows for name in self._names):
                 self._left -= 1
                 self._take_apart(_rows_at(bytes(part), path))
         self._parts += 1
         self._rows += rows
 
     def _take_apart(self, rows: Sequence[msgspec.Raw]) -> None:
-        for row in rows:
-            twice = repeated_member(bytes(row), self._paths)
+        for row in map(bytes, rows):
+            if all(row.count(name) <= 1 for name in self._names):
+                continue
+            twice = repeated_member(row, self._paths)
             if twice is not None:
                 self.found = twice._replace(in_row=True)
                 return

@@ -77,8 +77,9 @@ def receiver(
             "--host",
             envvar=f"{_ENV}HOSTS",
             metavar="NAME",
-            help="A name that people open the pages by, behind a proxy; may be given again. Known "
-            "are those of loopback and of the certificate; pages asked for by another are refused.",
+            help="A name that people open the pages by, behind a proxy; may be given again (in the "
+            "variable: separated by spaces). Known are those of loopback and of the certificate; "
+            "pages asked for by another are refused.",
         ),
     ] = None,
 ) -> None:

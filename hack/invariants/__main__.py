@@ -1,7 +1,8 @@
 """``python -m hack.invariants``: break each invariant in a copy of the sources: is it noticed?
 
 Each breakage is one edit of the product. The tests named beside it run against the copy, and must
-fail; before that they run against an unbroken one, and must pass.
+fail; before that they run against an unbroken one, and must pass. The copy has an environment of
+its own, so that operators and workers that a test starts are made of it, too.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +20,9 @@ from hack.invariants.breakages import BREAKAGES, Breakage
 ROOT = Path(__file__).resolve().parents[2]
 _COPIED = ("operator", "tests", "hack", "examples", "crds", "manifests", "docs", "bench")
 _FILES = ("pyproject.toml", "README.md")
+_PYTHON = Path(".venv/bin/python")
+_EDITABLE = "_editable_impl_licenseusage.pth"
+"""Names the folder of the product in an environment."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,11 +56,11 @@ def _noticed(tree: Path, one: Breakage) -> bool:
 
 def _passes(tree: Path, tests: Sequence[str]) -> bool:
     """Whether the tests pass; an error of pytest itself is none of the tests' verdicts."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    command = [str(tree / _PYTHON), "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, *(f"tests/{test}" for test in tests)],
         cwd=tree,
-        env={**os.environ, "PYTHONPATH": f"{tree}/operator{os.pathsep}{tree}"},
+        env={**os.environ, "PYTHONPATH": str(tree)},
         capture_output=True,
         text=True,
         check=False,
@@ -71,6 +76,29 @@ def _copy(tree: Path) -> None:
         shutil.copytree(ROOT / name, tree / name, ignore=ignore)
     for name in _FILES:
         shutil.copy(ROOT / name, tree / name)
+    _make_environment(tree)
+
+
+def _make_environment(tree: Path) -> None:
+    """Make a virtual environment with the packages of this one, and the product of the copy."""
+    there, packages = Path(sys.prefix), Path(sysconfig.get_path("purelib"))
+    copied = tree / ".venv" / packages.relative_to(there)
+    copied.mkdir(parents=True)
+    shutil.copy(there / "pyvenv.cfg", tree / ".venv")
+    for package in packages.iterdir():
+        if package.name != _EDITABLE:
+            (copied / package.name).symlink_to(package)
+    (copied / _EDITABLE).write_text(f"{tree / 'operator'}\n")
+    python = tree / _PYTHON
+    python.parent.mkdir()
+    for program in (there / "bin").iterdir():
+        (python.parent / program.name).symlink_to(program)
+    for name in ("licenseusage", "kubectl-licenseusage"):
+        script = python.parent / name
+        _, code = script.read_text().split("\n", 1)
+        script.unlink()
+        script.write_text(f"#!{python}\n{code}")
+        script.chmod(0o755)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -77,6 +77,12 @@ FIRST = {row["id"]: row for row in USERS[:3]}
 SECOND = [{"id": "0", "seen": at("06T10:00:00")}, {"id": "1", "seen": at("07T10:00:00")}]
 
 
+def test_an_empty_map_is_nobody_also_where_advice_is_asked_for(serve):
+    result = poll(serve(php()).port, php_source("ocs.data.users.*"), advise=True)
+    assert result.incomplete is not None
+    assert result.incomplete.reason == "EmptyListing"
+
+
 def test_the_values_of_a_map_are_read_also_where_php_writes_it_as_a_list(serve):
     product = serve(php((0, FIRST), (3, SECOND)))
     result = poll(product.port, php_source("values(ocs.data.users)"))
@@ -84,8 +90,10 @@ def test_the_values_of_a_map_are_read_also_where_php_writes_it_as_a_list(serve):
     assert (result.users_listed, result.counted) == (5, 4)
 
 
-def test_all_members_of_a_map_that_php_writes_as_an_empty_list_are_nobody(serve):
-    result = poll(serve(php((0, FIRST))).port, php_source("ocs.data.users.*"))
+@pytest.mark.parametrize("advise", [False, True])
+def test_all_members_of_a_map_that_php_writes_as_an_empty_list_are_nobody(serve, advise):
+    product = serve(php((0, FIRST)))
+    result = poll(product.port, php_source("ocs.data.users.*"), advise=advise)
     assert result.failure is None
     assert (result.users_listed, result.counted) == (3, 2)
 

@@ -210,8 +210,8 @@ class PageDecoder:
         twice = repeated_member(data, self._read) or self.rows_search.found
         return columns, end._replace(twice=twice)
 
-    def _show(self, items: list[Json]) -> None:
-        if self.look is not None:
+    def _show(self, items: Json) -> None:
+        if self.look is not None and isinstance(items, list):
             self.look(items)
             self.look = None
 

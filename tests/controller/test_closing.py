@@ -1,11 +1,18 @@
 """Which cycles get a record, and when clocks have stepped."""
 
+import asyncio
 from datetime import date
 
+import pytest
+
 from licenseusage.controller.clockwatch import Reading, step_between, step_since_restart
-from licenseusage.controller.closing import Counted, missing_cycles, next_close_ms
+from licenseusage.controller.closing import Counted, close, missing_cycles, next_close_ms
 from licenseusage.ledger.records import Meter, MeterKey
 from licenseusage.metering.cycles import DAY_MS, Cycle, Terms, first_grid
+from licenseusage.reports.report import read_report
+from tests.ledger import book
+from tests.ledger.conftest import CYCLE, HOUR_MS, declared, failed
+from tests.ledger.conftest import START as START_MS
 
 TERMS = Terms(date(2026, 1, 1), length_days=10)
 METER = Meter(1, MeterKey("n", "u", "p"), (first_grid(TERMS),))
@@ -35,6 +42,52 @@ def test_a_running_cycle_is_looked_at_when_it_ends():
     assert next_close_ms(cycle, Counted(), START + 1) == cycle.end_ms
     late = next_close_ms(cycle, Counted(), cycle.end_ms + DAY_MS * 3)
     assert late == cycle.end_ms + DAY_MS * 3 + 30_000
+
+
+class Interrupted:
+    """The ledger's thread, which does something for another task after a number of works."""
+
+    def __init__(self, ledger, after, interruption):
+        self.ledger, self.left, self.interruption = ledger, after, interruption
+
+    async def do(self, work):
+        result = work(self.ledger)
+        self.left -= 1
+        if self.left == 0:
+            self.interruption(self.ledger)
+        return result
+
+
+@pytest.mark.parametrize("works", [1, 2, 3, 4])
+def test_a_final_holds_what_was_committed_before_it_was_decided(tmp_path, works):
+    """A poll may be committed between any two works: then it is in the decision, or after it."""
+    with book.opened(tmp_path / "ledger.sqlite") as ledger:
+        book.begin(ledger)
+        record = ledger.ensure_cycle(1, CYCLE, START_MS)
+        at_ms = CYCLE.end_ms + 2 * HOUR_MS
+        before = []
+
+        def poll(_):
+            before.append(ledger.cycles(1, 1)[0].intent is None)
+            book.count(ledger, at_ms - 1000, "ada", "ben")
+
+        ledger.record_poll(failed(at_ms - 60_000), at_ms)
+        statuses = ledger.source_statuses(1)
+        counted = Counted(declared=(declared(),), grace_ms=HOUR_MS, statuses=statuses)
+        books = Interrupted(ledger, works, poll)
+        closing = close(
+            books,
+            record,
+            counted,
+            at_ms,
+            rules_digest=book.RULES,
+            issuer=book.ISSUER,
+            first_delay_ms=lambda: 0,
+        )
+        assert asyncio.run(closing)
+        (final,) = [item for item in ledger.reports(1) if item.kind == "Final"]
+        users = read_report(final.token).content.active_users
+        assert (users or 0) == (2 if before == [True] else 0)
 
 
 def test_only_a_set_clock_is_a_step():

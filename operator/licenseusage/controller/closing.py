@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from licenseusage.controller.books import Books
 from licenseusage.controller.statements import Issuer
 from licenseusage.errors import UsageError
+from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import (
     CycleRecord,
     CycleState,
@@ -29,6 +30,7 @@ from licenseusage.metering.lifecycle import (
     closing_poll_ms,
     next_interim,
 )
+from licenseusage.metering.statement import CycleStatement
 
 _AGAIN_MS = 30_000
 
@@ -168,24 +170,33 @@ async def _decide(
     now_ms: int,
 ) -> None:
     meter_id, cycle = record.meter_id, record.cycle
-    statement = await books.do(
-        lambda ledger: ledger.statement(
-            meter_id,
-            cycle,
-            sources=counted.declared,
-            combine=counted.combine,
-            as_of_ms=cycle.end_ms,
-        )
-    )
-    await books.do(
-        lambda ledger: ledger.begin_close(
+
+    def stated(ledger: Ledger) -> CycleStatement:
+        return _statement(ledger, record, counted, cycle.end_ms)
+
+    def decide(ledger: Ledger) -> None:
+        # One work: a poll that was committed in between would be missing from the final.
+        ledger.begin_close(
             meter_id,
             cycle,
             reason=str(reason),
-            statement=statement,
+            statement=stated(ledger),
             now_ms=now_ms,
             rules_digest=rules_digest,
         )
+
+    await books.do(decide)
+
+
+def _statement(
+    ledger: Ledger, record: CycleRecord, counted: Counted, as_of_ms: int
+) -> CycleStatement:
+    return ledger.statement(
+        record.meter_id,
+        record.cycle,
+        sources=counted.declared,
+        combine=counted.combine,
+        as_of_ms=as_of_ms,
     )
 
 
@@ -237,22 +248,12 @@ async def make_interim(
     Raises:
         UsageError: The ledger cannot be written.
     """
-    meter_id, cycle = record.meter_id, record.cycle
-    statement = await books.do(
-        lambda ledger: ledger.statement(
-            meter_id,
-            cycle,
-            sources=counted.declared,
-            combine=counted.combine,
-            as_of_ms=plan.as_of_ms,
-        )
-    )
     chain, sign = issuer.chain, issuer.sign
     await books.do(
         lambda ledger: ledger.add_interim(
-            meter_id,
+            record.meter_id,
             plan.slot,
-            statement,
+            _statement(ledger, record, counted, plan.as_of_ms),
             now_ms,
             chain=chain,
             sign=sign,

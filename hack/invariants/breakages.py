@@ -15,6 +15,7 @@ CRASH = "8. a kill at any instruction loses no committed fact and repeats no eff
 OWN_PODS = "10. nothing is sent to an address that is not a living pod's, or named by an admin"
 FAIR = "12. no product and no tenant stops the count of another"
 SAID = "11. a defect is never silent, and what was begun of its object ends all the same"
+JUDGED = "13. a report is judged by the licence that it names; an unknown one is a finding"
 OWN_SECRETS = "10. no Secret is sent that was not made to be sent, and no request but a question"
 
 _PRODUCT = "operator/licenseusage/"
@@ -577,5 +578,38 @@ BREAKAGES = (
         "if not (span_ms or made.unsure_ms):",
         "if not span_ms or made:",
         ("sources/test_as_written.py",),
+    ),
+    Breakage(
+        JUDGED,
+        "a report is judged by the licence that its installation enrolled with",
+        "receiver/intake.py",
+        'terms = register.named(str(claims.get("licenseId")))',
+        "terms = authentic.installation.terms",
+        ("receiver/test_register.py",),
+    ),
+    Breakage(
+        JUDGED,
+        "silence under an unknown licence is held against the one of the enrolment",
+        "receiver/inforce.py",
+        "under = self.enrolled if reported_under is None else self.named(reported_under)",
+        'under = self.named(reported_under or "") or self.enrolled',
+        ("receiver/test_register.py",),
+    ),
+    Breakage(
+        JUDGED,
+        "an enrolment that arrives late is judged at the time of its arrival",
+        "reports/enrolment.py",
+        'now_s=min(claims["iat"], now_s),',
+        "now_s=now_s,",
+        ("reports/test_vectors.py",),
+    ),
+    Breakage(
+        NOT_DROPPED,
+        "reports wait for a licence that the vendor does not take",
+        "delivery/sender.py",
+        "            if isinstance(answer, NoAnswer):\n                break\n",
+        "            if isinstance(answer, NoAnswer):\n"
+        "                raise TimeoutError(answer.cause)\n",
+        ("delivery/test_licences.py",),
     ),
 )

@@ -30,9 +30,11 @@ from licenseusage.sources.said import NOTHING, in_headers
 
 FAULTS = (
     "refused", "timeout", "error500", "throttled", "unauthorized", "signInPage", "cutOff",
-    "notJson", "emptyList", "noDate", "cached", "clockFarOff", "stuckPage", "cutOffLater",
+    "notJson", "emptyList", "noDate", "cached", "clockFarOff", "hangs",
+    "stuckPage", "cutOffLater", "hangsLater",
 )  # fmt: skip
-"""Ways in which a poll fails; the last two after pages that were good."""
+"""Ways in which a poll fails; the last three after pages that were good."""
+_LATER = ("stuckPage", "cutOffLater", "hangsLater")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +168,10 @@ class Pods:
         random_: random.Random,
         clock: PollClock,
         true_ms: int,
+        longest_s: float,
     ) -> None:
-        """Answer from ``true_ms`` on."""
+        """Answer from ``true_ms`` on, for ``longest_s`` seconds at most."""
+        self._longest_ms = round(longest_s * SECOND_MS)
         self._shop, self._source, self._random = shop, source, random_
         self._clock, self._true_ms = clock, true_ms
         self._pages = 0
@@ -193,7 +197,7 @@ class Pods:
         self.started_ms = sent_ms if self.started_ms is None else self.started_ms
         self._pages += 1
         self._pass_time()
-        later = self.fault in ("stuckPage", "cutOffLater") and self._pages == 1
+        later = self.fault in _LATER and self._pages == 1
         fault = None if later else self.fault
         self._refuse(fault)
         asked = dict(query)
@@ -225,6 +229,10 @@ class Pods:
             body = body[: len(body) // 2]
         if fault == "signInPage":
             body = b"<html>Who are you?</html>"
+        if fault in ("hangs", "hangsLater"):  # byte after byte, as slowly as it may
+            yield body[: len(body) // 2]
+            self._clock.passed_ms = max(self._clock.passed_ms, self._longest_ms)
+            raise PollError(Reason.POLL_TIMEOUT, "the poll's time is over.")
         if fault in ("cutOff", "cutOffLater"):
             yield body[: len(body) // 2]
             raise PollError(Reason.ANSWER_TRUNCATED, "the connection was closed.")
@@ -302,8 +310,11 @@ class SimulatedWorkers:
         self._boundary("poll begins")
         clock, true_ms = PollClock(self._clock), self._world.now_ms()
         shop = self._shops[request.product, request.source.name]
+        longest_s = request.limits.poll_seconds
         poll = _Collection(
-            request, clock, lambda: Pods(shop, request.source, self._random, clock, true_ms)
+            request,
+            clock,
+            lambda: Pods(shop, request.source, self._random, clock, true_ms, longest_s),
         )
         result = poll.perform()
         heard, asked = poll.used.heard, (request.product, request.source.name)

@@ -9,7 +9,10 @@ from unittest import mock
 
 import pytest
 
+from hack.soak.drawing import draw
 from hack.soak.histories import one
+from hack.soak.history import play
+from hack.soak.listing import Fault
 from licenseusage.delivery.outbox import DeliveryState
 from licenseusage.delivery.outcome import Outcome, classify
 from licenseusage.delivery.schedule import Schedule
@@ -40,6 +43,17 @@ def test_histories_hold_whatever_happens_in_them():
     assert told["cycles"]["Exact"] > 0
     assert sum(told["kills"].values()) > 0
     assert sum(told["faults"].values()) > 0
+
+
+def test_products_that_hang_cost_no_truth():
+    plan = draw("products that hang", 2)
+    for shop in (shop for usage in plan.usages for shop in usage.shops.values()):
+        faults = (Fault(0, plan.end_ms, kind, 0.3) for kind in ("hangs", "hangsLater"))
+        shop.faults = (*faults, *shop.faults)
+    tally = play(plan)
+    assert tally.faults["poll hangs"] > 0
+    assert tally.faults["poll hangsLater"] > 0
+    assert tally.polls["complete"] > 0
 
 
 def test_a_history_is_repeated_by_seed_and_number():

@@ -172,6 +172,21 @@ async def test_where_no_worker_can_be_started_the_poll_fails(serve, monkeypatch)
     assert result.failure.reason == "WorkerFailed"
 
 
+async def test_a_worker_that_cannot_start_is_told_with_what_it_said(serve, monkeypatch, tmp_path):
+    (tmp_path / "msgspec.py").write_text("raise ImportError('libfoo.so.1: no such file')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    product = serve(answer({"value": USERS}))
+    async with Workers(1) as workers:
+        result = await workers.poll(asked(product.port))
+        assert result.failure is not None
+        assert result.failure.reason == "WorkerFailed"
+        assert "status 1 before it had read anything" in result.failure.message
+        assert "ImportError: libfoo.so.1: no such file" in result.failure.message
+        assert not product.requests
+        monkeypatch.delenv("PYTHONPATH")
+        assert (await workers.poll(asked(product.port))).counted == 2
+
+
 async def test_an_idle_worker_that_died_is_not_used(serve):
     product = serve(answer({"value": USERS}))
     async with Workers(1) as workers:

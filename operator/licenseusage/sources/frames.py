@@ -17,6 +17,8 @@ from licenseusage.sources.poll import Looked, PollRequest, PollResult
 LENGTH_BYTES = 4
 LOOK = bytes(LENGTH_BYTES)
 """A worker's question where the source is now: a message without content."""
+READY = bytes(LENGTH_BYTES)
+"""A worker's first message, without content as well: it has started, and may be asked."""
 
 _Words = dict[int, bytes]
 

@@ -7,7 +7,7 @@ serves one poll at a time, and is killed and replaced when it exceeds its time o
 import asyncio
 import os
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
@@ -28,6 +28,8 @@ Look: TypeAlias = Callable[[], Awaitable[Looked]]
 """Finds out where a source is asked now; never raises for what the cluster says."""
 
 Prepare: TypeAlias = Callable[[], Awaitable[PollRequest]]
+
+_MOST_SAID = 300
 
 _ENVIRONMENT = (
     "PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR",
@@ -52,6 +54,7 @@ class Workers:
         self._clock = clock or SystemClock()
         self._idle: list[Process] = []
         self._all: set[Process] = set()
+        self._unready: set[Process] = set()  # started, and nothing was heard of them yet
         self._readers: dict[ListKey, Process] = {}  # by what each has read last
 
     async def __aenter__(self) -> Self:
@@ -112,9 +115,10 @@ class Workers:
             made = await self._served(idle, request, look)
             if made is not None:
                 return made
+            self._unready.discard(idle)
         process = await self._started()
         made = await self._served(process, request, look)
-        return made if made is not None else self._died(request, process.returncode)
+        return made if made is not None else await self._died(request, process)
 
     async def _served(
         self, process: Process, request: PollRequest, look: Look | None
@@ -153,6 +157,7 @@ class Workers:
             if process.returncode is None:
                 return process
             self._all.discard(process)
+            self._unready.discard(process)
         return None
 
     async def _started(self) -> Process:
@@ -162,16 +167,20 @@ class Workers:
             "licenseusage.sources.worker_process",
             stdin=PIPE,
             stdout=PIPE,
-            stderr=DEVNULL,  # a traceback could quote what a product answered
+            stderr=PIPE,  # until it is ready: later a traceback could quote a product's answer
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
             start_new_session=True,
         )
         self._all.add(process)
+        self._unready.add(process)
         return process
 
     async def _asked(self, process: Process, request: PollRequest, look: Look | None) -> PollResult:
         assert process.stdin is not None  # noqa: S101
         assert process.stdout is not None  # noqa: S101
+        if process in self._unready:
+            await process.stdout.readexactly(LENGTH_BYTES)
+            self._unready.discard(process)
         process.stdin.write(framed(request))
         await process.stdin.drain()
         while (length := await process.stdout.readexactly(LENGTH_BYTES)) == LOOK:
@@ -196,14 +205,31 @@ class Workers:
         self._all.discard(process)
         self._readers = {key: one for key, one in self._readers.items() if one is not process}
 
-    def _died(self, request: PollRequest, status: int | None) -> Failure:
-        limit = request.limits.worker_bytes // MIB
+    async def _died(self, request: PollRequest, process: Process) -> Failure:
+        status, limit = process.returncode, request.limits.worker_bytes // MIB
+        if process in self._unready:
+            self._unready.discard(process)
+            return Failure(
+                str(Reason.WORKER_FAILED),
+                f"Source {request.source.name}: no worker could be started: it ended with status "
+                f"{status} before it had read anything, and said {await _last_line(process)}. "
+                "Check the operator's image, its volumes, and its limits of memory and processes.",
+            )
         return Failure(
             str(Reason.WORKER_MEMORY),
             f"Source {request.source.name}: the worker died while it read the answer (status "
             f"{status}), most likely for lack of memory (limit {limit} MiB). Ask for smaller pages "
             "or fewer fields, or raise WORKER_BYTES and the pod's memory limit together.",
         )
+
+
+async def _last_line(process: Process) -> str:
+    """Return what a worker said that never was ready: no product has told it anything yet."""
+    assert process.stderr is not None  # noqa: S101
+    said = (await process.stderr.read(64 * 1024)).decode("utf-8", "replace").split("\n")
+    line = next((one.strip() for one in reversed(said) if one.strip()), "")
+    told = "".join(sign if sign.isprintable() else "?" for sign in line)[:_MOST_SAID]
+    return repr(told) if told else "nothing"
 
 
 async def _looked(request: PollRequest, look: Look | None) -> Looked:

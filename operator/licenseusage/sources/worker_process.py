@@ -19,7 +19,7 @@ from typing import BinaryIO
 from licenseusage.clock import SystemClock
 from licenseusage.sources.collect import collect
 from licenseusage.sources.failures import Reason
-from licenseusage.sources.frames import LENGTH_BYTES, LOOK, framed, looked_of, request_of
+from licenseusage.sources.frames import LENGTH_BYTES, LOOK, READY, framed, looked_of, request_of
 from licenseusage.sources.memory import Memory
 from licenseusage.sources.poll import MIB, Failure, Looked, PollRequest, PollResult
 
@@ -30,9 +30,13 @@ def main() -> None:
     """Serve requests until standard input ends."""
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
-    # Whatever a library prints must not get between the messages.
+    # Whatever a library prints must not get between the messages; and from now on nobody hears it.
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for file in (1, 2):
+        os.dup2(nowhere, file)
+    answers.write(READY)
+    answers.flush()
     gc.freeze()
     gc.disable()  # a poll makes no cycles worth a walk over a million rows
     memory = Memory()

@@ -87,6 +87,24 @@ async def test_failures_back_off_exponentially_up_to_the_cap_and_success_resets(
     assert loop.time() - before == pytest.approx(1)
 
 
+async def test_many_waiting_keys_cost_nothing_until_they_are_due():
+    """What one turn looks at does not grow with what waits for later."""
+    queue, hashed = WorkQueue(), []
+
+    class Key(str):
+        def __hash__(self):
+            hashed.append(self)
+            return super().__hash__()
+
+    for number in range(2000):
+        queue.add(Key(f"later-{number}"), 500 + number)
+    queue.add("now")
+    hashed.clear()
+    queue.done(await soon(queue))
+    assert len(hashed) < 20
+    assert [await soon(queue) for _ in range(3)] == ["later-0", "later-1", "later-2"]
+
+
 async def test_overdue_is_the_wait_of_the_longest_waiting_due_key():
     queue = WorkQueue()
     queue.add("a")

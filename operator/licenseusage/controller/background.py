@@ -6,6 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from licenseusage.controller import clockwatch
+from licenseusage.controller.dependencies import FIRST_SECONDS
 from licenseusage.controller.key import Key
 from licenseusage.controller.world import World
 from licenseusage.delivery.schedule import after_restart_ms
@@ -42,10 +43,11 @@ async def resume(world: World, nudge: Callable[[Key], None]) -> None:
         )
 
     # What was remembered came from another file, perhaps: everything is looked at anew.
+    waiting = set(world.remembered)
     world.forget()
     await world.books.open(take_up)
     world.known.update(known)
-    for key in known:
+    for key in known | waiting:
         nudge(key)
 
 
@@ -83,6 +85,25 @@ async def watch_clock(world: World) -> None:
         if step is not None:
             _log.warning("the clock was set", step_seconds=round(step / 1000))
             await _quietly(world, _noting(step, after.wall_ms))
+
+
+async def watch_dependencies(world: World, nudge: Callable[[Key], None]) -> None:
+    """Look for ever, once a minute, at what objects wait for; have those looked at that it mends.
+
+    Spread over the minute: what thousands wait for is no load at any moment.
+    """
+    while True:
+        wanted = world.dependencies.wanted()
+        pause = FIRST_SECONDS / max(1, len(wanted))
+        for one, keys in wanted.items():
+            await asyncio.sleep(pause)
+            if world.dependencies.changed(one, await one.version(world.kube)):
+                world.reader.forget(one.namespace)
+                for key in keys:
+                    world.collector.mended(key)
+                    nudge(key)
+        if not wanted:
+            await asyncio.sleep(pause)
 
 
 async def delete_expired(world: World) -> None:

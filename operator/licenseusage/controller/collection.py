@@ -15,6 +15,7 @@ from licenseusage.clock import SystemClock
 from licenseusage.controller.books import Books
 from licenseusage.controller.conditions import Consequence, Problem
 from licenseusage.controller.defects import problem_of
+from licenseusage.controller.dependencies import Dependency
 from licenseusage.controller.identity import Keys, PseudonymKey
 from licenseusage.controller.key import Key
 from licenseusage.controller.metrics import Metrics
@@ -37,7 +38,9 @@ from licenseusage.sources.poll import (
 )
 from licenseusage.sources.worker import Workers
 
-_PROBE_SECONDS = (10.0, 20.0, 30.0)
+# Products are rolled out within minutes; after that what would mend it is looked at instead.
+# The last is below the longest wait of an object, whose look makes the probe.
+_PROBE_SECONDS = (10.0, 20.0, 30.0, 60.0, 120.0, 240.0, 590.0)
 _log = structlog.get_logger(__name__)
 
 
@@ -90,6 +93,7 @@ class Memory:
         fingerprint: What the last finished attempt depended on.
         succeeded: What the last successful poll depended on; None before one.
         credentials: Digest of the Secret that a refused poll used.
+        depends: What would have to change for a poll that was not possible, or was refused.
         ids_stable: What the last poll found about its ids.
         hint: What the last poll found worth saying.
         companions: Who was active at each of the last polls.
@@ -104,6 +108,7 @@ class Memory:
     fingerprint: str | None = None
     succeeded: str | None = None
     credentials: str = ""
+    depends: frozenset[Dependency] = frozenset()
     ids_stable: bool | None = None
     hint: str | None = None
     companions: Companions = field(default_factory=Companions)
@@ -183,6 +188,18 @@ class Collector:
         for one in gone:
             del self._memory[one]
 
+    def depends(self, key: Key) -> frozenset[Dependency]:
+        """Return what the sources of an object wait for."""
+        waits = [memory.depends for (of, _), memory in self._memory.items() if of == key]
+        return frozenset().union(*waits)
+
+    def mended(self, key: Key) -> None:
+        """Try at once what was not possible: something that it depends on has changed."""
+        now_s = asyncio.get_running_loop().time()
+        for (of, _), memory in self._memory.items():
+            if of == key and memory.probe_at_s is not None:
+                memory.probes, memory.probe_at_s = 0, now_s
+
     async def credentials_changed(self, key: Key, source: EffectiveSource) -> bool:
         """Whether the Secret that the product refused has another content now."""
         memory = self.memory(key, source.name)
@@ -203,11 +220,11 @@ class Collector:
             self._running[name] = task
 
     async def _run(self, job: Job) -> None:
-        name = (job.key, job.source.name)
+        name, news = (job.key, job.source.name), True
         try:
             async with self._turns.one(job.key, quick=job.quick):
                 job = self._waiting.pop(name)
-                await self._poll(job)
+                news = await self._poll(job)
         except UsageError as error:  # what was read could not be made durable
             _log.warning(
                 "poll not recorded",
@@ -223,10 +240,11 @@ class Collector:
         finally:
             self._waiting.pop(name, None)
             del self._running[name]
-            self._nudge(job.key)
+            if news:
+                self._nudge(job.key)
 
-    async def _poll(self, job: Job) -> None:
-        """Poll, now that there is a worker.
+    async def _poll(self, job: Job) -> bool:
+        """Poll, now that there is a worker; return whether its object has anything new to say.
 
         Pods and Secrets are looked at only now: while others were served they may have changed.
         """
@@ -243,16 +261,20 @@ class Collector:
         try:
             result = await self._workers.poll_in_turn(prepare, look)
         except _UnreadyError as error:
+            news = error.problem != memory.problem or memory.probes < len(_PROBE_SECONDS)
             if job.due or error.problem != memory.problem:
                 await self._record_failure(job, error.problem, self._clock.now_ms())
             self._fail(job, error.problem)
-            return
+            finder, namespace = self._finder, job.key.namespace
+            memory.depends = finder.depends(namespace, job.source, job.selector, error.problem)
+            return news
         (made,) = ready
         cycles = made.request.cycles
         since = {one.cycle: one.since_ms for one in cycles if one.since_ms is not None}
         await self._record(job, result, made.pseudonym, since)
         self._remember(job, memory, result, made.digest)
         memory.behind = await self._behind(job, result)
+        return True
 
     async def _ready(self, job: Job, memory: Memory) -> _Ready:
         """Read keys, pods and Secrets: when a worker is free, so that they are still as read."""
@@ -423,6 +445,7 @@ class Collector:
         memory.credentials = digest if failure is not None and failure.stalls else ""
         if failure is None:
             memory.problem, memory.succeeded = None, job.fingerprint
+            memory.depends = frozenset()
             return
         # A product that starts may refuse what it accepts a minute later: where this definition has
         # worked, an answer that only a person could mend is believed the second time.
@@ -430,6 +453,9 @@ class Collector:
         person = failure.stalls and (again or not job.proven)
         consequence = Consequence.NEEDS_A_PERSON if person else Consequence.RETRIES
         memory.problem = Problem(failure.reason, failure.message, consequence)
+        memory.depends = self._finder.depends(
+            job.key.namespace, job.source, job.selector, memory.problem
+        )
 
     def _fail(self, job: Job, problem: Problem) -> None:
         """Remember a failure before the poll; look again soon, which is cheap and polls nobody."""

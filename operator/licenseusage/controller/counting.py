@@ -212,8 +212,9 @@ class _Look:
         """When this source is worth another look, if no poll was started now."""
         times = [self.stale_ms(now_ms)]
         if not self.running:
-            times.append(self.next_ms)
-            if self.memory.probe_at_s is not None:
+            if self.memory.probe_at_s is None:
+                times.append(self.next_ms)
+            else:  # nobody can be asked: looked for ever more rarely, whatever the schedule says
                 wait_s = self.memory.probe_at_s - asyncio.get_running_loop().time()
                 times.append(now_ms + max(0, round(1000 * wait_s)))
         return min((at for at in times if at is not None), default=None)

@@ -63,8 +63,14 @@ class Deliveries:
         )
 
     def due(self, errand: Errand, after_seconds: float) -> None:
-        """Have a chain looked at; what is really due the outbox decides."""
+        """Have a chain looked at; what is really due the outbox decides.
+
+        One that met a defect is tried again by its back-off alone: telling of it wakes the object,
+        which asks for delivery at once.
+        """
         self._errands[errand.route.chain_id] = errand
+        if errand.route.chain_id in self._defects:
+            return
         self._queue.add(errand.route.chain_id, min(after_seconds, _MAX_WAIT_SECONDS))
 
     def stop(self, chain_id: str) -> None:

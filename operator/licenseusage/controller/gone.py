@@ -19,6 +19,7 @@ async def reconcile_gone(world: World, key: Key, now_ms: int) -> float | None:
     cycle as if nothing had happened.
     """
     world.metrics.forget(key)
+    world.dependencies.set(key)
     world.collector.forget(key, set())
     world.remembered.pop(key, None)
     try:

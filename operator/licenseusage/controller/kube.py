@@ -25,6 +25,8 @@ PAGE = 500
 _SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105
 _MERGE = "application/merge-patch+json"
 _APPLY = "application/apply-patch+yaml"
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 
 
@@ -166,6 +168,25 @@ class Kube:
         raw = await self._call("GET", resource.path(namespace, name), what)
         return _object(raw, what)
 
+    async def version(self, resource: Resource, namespace: str, name: str) -> str:
+        """Return a text that changes with one object; its content is not transferred.
+
+        Raises:
+            NotFoundError, ForbiddenError, UnavailableError: As the server says.
+        """
+        what = f"get {resource.plural} {_named(namespace, name)}"
+        raw = await self._call("GET", resource.path(namespace, name), what, accept=_METADATA)
+        return _version(_object(raw, what))
+
+    async def versions(self, resource: Resource, namespace: str, selector: str) -> str:
+        """Return a text that changes with any object of a LIST; raises as `version`."""
+        what = f"list {resource.plural} in namespace {namespace}"
+        query = [("labelSelector", selector)] if selector else []
+        path = resource.path(namespace)
+        raw = await self._call("GET", path, what, query=query, accept=_METADATA_LIST)
+        items = _object(raw, what).get("items") or []
+        return " ".join(sorted(_version(one) for one in items))
+
     async def pages(
         self, resource: Resource, namespace: str | None, selector: str = ""
     ) -> AsyncIterator[bytes]:
@@ -284,8 +305,9 @@ class Kube:
         query: list[tuple[str, str]] | None = None,
         body: Mapping[str, Any] | None = None,
         content: str = "application/json",
+        accept: str = "application/json",
     ) -> bytes:
-        headers: dict[str, str] = {"Accept": "application/json", "User-Agent": FIELD_MANAGER}
+        headers: dict[str, str] = {"Accept": accept, "User-Agent": FIELD_MANAGER}
         if body is not None:
             headers["Content-Type"] = content
         try:
@@ -342,6 +364,11 @@ def _continuation(raw: bytes, what: str) -> str:
 
 def _named(namespace: str | None, name: str) -> str:
     return f"{namespace}/{name}" if namespace else name
+
+
+def _version(found: Mapping[str, Any]) -> str:
+    meta = found["metadata"]
+    return f"{meta['uid']}/{meta['resourceVersion']}"
 
 
 def _object(raw: bytes, what: str) -> dict[str, Any]:

@@ -7,8 +7,10 @@ anything else is an endpoint that the operator's own settings name. Nothing else
 import asyncio
 from dataclasses import dataclass
 
+from licenseusage.controller.conditions import Problem
+from licenseusage.controller.dependencies import Dependency
 from licenseusage.controller.endpoints import EndpointBook, resolve
-from licenseusage.controller.kube import SECRETS, Kube
+from licenseusage.controller.kube import CONFIGMAPS, PODS, SECRETS, SERVICES, Kube
 from licenseusage.controller.pods import ready_pods
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.controller.services import service_address
@@ -30,6 +32,12 @@ class Reach:
     targets: tuple[Target, ...]
     credentials: Credentials | None
     digest: str
+
+
+_OF_PLACES = frozenset(
+    {"NoPods", "NoReadyPods", "PortNotFound", "AddressRefused", "ServiceNotFound"}
+)
+"""Reasons of failures before any Secret was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,24 @@ class Finder:
             stalls = isinstance(error, Stalled)
             return Looked(failure=Failure(error.reason, error.message, stalls))
         return Looked(reach.targets, reach.credentials)
+
+    def depends(
+        self, namespace: str, source: EffectiveSource, selector: str, problem: Problem
+    ) -> frozenset[Dependency]:
+        """Return what would have to change for a source that could not be reached."""
+        if problem.reason in _OF_PLACES:
+            if source.pods is None:
+                return frozenset()
+            if source.pods.service is not None:
+                return frozenset({Dependency(SERVICES, namespace, source.pods.service)})
+            return frozenset({Dependency(PODS, namespace, selector=selector)})
+        if source.pods is None:
+            book = Dependency(CONFIGMAPS, self.endpoints.namespace, self.endpoints.configmap)
+            return frozenset({book})
+        names = {_secret_of(source)} if source.auth is not None else set()
+        if source.pods.ca is not None:
+            names.add(source.pods.ca.name)
+        return frozenset(Dependency(SECRETS, namespace, name) for name in names)
 
     async def _places(self, namespace: str, pods: Pods, selector: str) -> tuple[Target, ...]:
         allowed = self.loopback_allowed

@@ -22,12 +22,18 @@ from licenseusage.controller import (
 from licenseusage.controller.clockwatch import Judgement
 from licenseusage.controller.closing import Counted
 from licenseusage.controller.conditions import Consequence, Findings, Problem, Verdict
+from licenseusage.controller.dependencies import (
+    FIRST_SECONDS,
+    LONGEST_SECONDS,
+    Dependency,
+    patience_seconds,
+)
 from licenseusage.controller.finishing import finish, meters_of
 from licenseusage.controller.gone import reconcile_gone
 from licenseusage.controller.identity import PseudonymKey
 from licenseusage.controller.issuing import Context
 from licenseusage.controller.key import Key
-from licenseusage.controller.kube import USAGES, KubeError, NotFoundError
+from licenseusage.controller.kube import CONFIGMAPS, SECRETS, USAGES, KubeError, NotFoundError
 from licenseusage.controller.meters import (
     clock_of,
     cycles_of,
@@ -43,9 +49,6 @@ from licenseusage.controller.world import World
 from licenseusage.errors import Stalled, UsageError
 from licenseusage.metering.lifecycle import HOUR_MS
 
-LOOK_AGAIN_SECONDS = 55.0
-"""Secrets and ConfigMaps are noticed at most 60 s after they changed."""
-IDLE_SECONDS = 600.0
 _SUSPENDED = "Reporting"
 _log = structlog.get_logger(__name__)
 
@@ -64,7 +67,7 @@ async def reconcile(world: World, key: Key) -> float | None:
     except NotFoundError:
         return await reconcile_gone(world, key, now_ms)
     if "deletionTimestamp" in raw["metadata"]:
-        return LOOK_AGAIN_SECONDS
+        return FIRST_SECONDS
     try:
         subject = Subject.read(key, raw)
         world.metrics.look(key, subject.waits_since_s(world.clock.offset_seconds))
@@ -174,11 +177,34 @@ async def _show(world: World, subject: Subject, taken: _Taken, now_ms: int) -> f
     )
     world.metrics.show(subject.key, status.gauges(view, outcome.reports))
     await _write(world, subject, status.compose(view))
-    found = view.findings
-    calm = taken.usage.spec.license is None and found.spec is None and found.halted is None
-    calm = calm and all(one.problem is None for one in found.sources)
-    limit = IDLE_SECONDS if calm else LOOK_AGAIN_SECONDS
+    limit = _patience(world, subject, view.findings, taken.usage)
     return _seconds_until(now_ms, limit, counted.next_ms, outcome.next_ms)
+
+
+def _patience(
+    world: World, subject: Subject, found: Findings, usage: LicenseUsage | None = None
+) -> float:
+    """Return in how many seconds to look again, whatever is due; note what to look at until then.
+
+    Nothing is wrong with an object that is calm, and nothing but its own spec can change it. Others
+    are looked at ever more rarely as long as the same is found.
+    """
+    key, settings, on = subject.key, world.settings, set(world.collector.depends(subject.key))
+    own = settings.operator_namespace
+    if usage is not None and usage.spec.license is not None:
+        on.add(Dependency(SECRETS, key.namespace, usage.spec.license.secret_ref.name))
+        on.add(Dependency(CONFIGMAPS, own, settings.vendor_keys_configmap))
+    if found.halted is not None:
+        on |= {
+            Dependency(SECRETS, own, name)
+            for name in (settings.identity_secret, settings.pseudonym_secret)
+        }
+    world.dependencies.set(key, on)
+    if not on and found.spec is None and all(one.problem is None for one in found.sources):
+        return LONGEST_SECONDS
+    said = [(one.name, one.problem) for one in found.sources]
+    said_of_all = (found.spec, found.halted, found.licensed, found.reported)
+    return patience_seconds(world.memory(key).same((subject.generation, said, said_of_all)))
 
 
 async def _without(world: World, subject: Subject, problem: Problem, now_ms: int) -> float:
@@ -186,6 +212,7 @@ async def _without(world: World, subject: Subject, problem: Problem, now_ms: int
 
     What is tried again by itself is not taken for the end: with the sources more can be stated.
     """
+    times: list[int | None] = []
     if problem.consequence is Consequence.NEEDS_A_PERSON or problem.ours:
         spec = subject.raw.get("spec") or {}
         hours, counted = spec.get("closeGraceHours"), Counted()
@@ -195,14 +222,16 @@ async def _without(world: World, subject: Subject, problem: Problem, now_ms: int
         try:
             for meter in await meters_of(world, subject.key):
                 if meter.deleted_ms is None:
-                    await finish(
+                    outcome = await finish(
                         world, subject.key, meter, now_ms, counted=counted, suspended=suspended
                     )
+                    times.append(outcome.next_ms)
         except UsageError as error:
             _log.warning("not finished", object=str(subject.key), reason=error.reason)
         except Exception as error:
             _defect(world, subject.key, error, "it finished what was begun")
-    return await _say(world, subject, problem, now_ms)
+    limit = await _say(world, subject, problem, now_ms)
+    return _seconds_until(now_ms, limit, *times)
 
 
 def _defect(world: World, key: Key, error: Exception, doing: str) -> Problem:
@@ -217,7 +246,7 @@ async def _say(world: World, subject: Subject, halted: Problem, now_ms: int) -> 
         subject.status, findings, subject.conditions, subject.generation, now_ms
     )
     await _write(world, subject, desired)
-    return LOOK_AGAIN_SECONDS
+    return _patience(world, subject, findings)
 
 
 async def _write(world: World, subject: Subject, desired: dict[str, object]) -> None:

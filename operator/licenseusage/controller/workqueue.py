@@ -5,6 +5,9 @@ waits are one piece of work; an addition while it is being worked on makes one m
 """
 
 import asyncio
+import heapq
+import itertools
+import math
 from collections.abc import Hashable
 from contextlib import suppress
 from typing import Generic, TypeVar
@@ -18,6 +21,9 @@ class WorkQueue(Generic[K]):
     def __init__(self, first_seconds: float = 1.0, cap_seconds: float = 300.0) -> None:
         """Set the back-off of failing keys: ``first * 2**n``, at most ``cap``."""
         self._due: dict[K, float] = {}
+        # By due time, each with its number; those that do not fit `_due` any more are passed over.
+        self._row: list[tuple[float, int, K]] = []
+        self._number = itertools.count()
         self._active: set[K] = set()
         self._failures: dict[K, int] = {}
         self._first, self._cap = first_seconds, cap_seconds
@@ -30,23 +36,23 @@ class WorkQueue(Generic[K]):
     def add(self, key: K, after_seconds: float = 0.0) -> None:
         """Have the key worked on ``after_seconds`` from now; an earlier due time stands."""
         due = asyncio.get_running_loop().time() + after_seconds
-        self._due[key] = min(due, self._due.get(key, due))
-        self._wake.set()
+        if due < self._due.get(key, math.inf):
+            self._due[key] = due
+            self._queue(key)
 
     async def get(self) -> K:
         """Wait for the next due key that nobody works on; the caller must call `done` for it."""
         loop = asyncio.get_running_loop()
         while True:
-            now = loop.time()
-            waiting = {k: d for k, d in self._due.items() if k not in self._active}
-            key = min(waiting, key=waiting.__getitem__, default=None)
-            if key is not None and waiting[key] <= now:
-                del self._due[key]
-                self._active.add(key)
-                return key
+            now, first = loop.time(), self._first_of_row()
+            if first is not None and self._due[first] <= now:
+                heapq.heappop(self._row)
+                del self._due[first]
+                self._active.add(first)
+                return first
             self._wake.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(None if key is None else waiting[key] - now):
+                async with asyncio.timeout(None if first is None else self._due[first] - now):
                     await self._wake.wait()
 
     def done(self, key: K, *, failed: bool = False) -> None:
@@ -57,7 +63,22 @@ class WorkQueue(Generic[K]):
             self.add(key, min(self._first * 2.0 ** min(n, 30), self._cap))
         else:
             self._failures.pop(key, None)
-        self._wake.set()
+        if key in self._due:
+            self._queue(key)
+
+    def _queue(self, key: K) -> None:
+        """Take a waiting key into the row; one that is worked on comes into it when that ends."""
+        if key not in self._active:
+            heapq.heappush(self._row, (self._due[key], next(self._number), key))
+            self._wake.set()
+
+    def _first_of_row(self) -> K | None:
+        while self._row:
+            due, _, key = self._row[0]
+            if key not in self._active and self._due.get(key) == due:
+                return key
+            heapq.heappop(self._row)
+        return None
 
     def overdue_seconds(self) -> float:
         """How long the longest-waiting due key has waited: 0 in a healthy operator (`/healthz`)."""

@@ -8,6 +8,7 @@ from licenseusage.clock import SystemClock
 from licenseusage.controller.books import Books
 from licenseusage.controller.collection import Collector
 from licenseusage.controller.deliveries import Deliveries
+from licenseusage.controller.dependencies import Dependencies
 from licenseusage.controller.events import Events
 from licenseusage.controller.identity import Keys
 from licenseusage.controller.key import Key
@@ -52,6 +53,8 @@ class Remembered:
         judged: What later evidence came to, by cycle.
         asked_ms: When an administrator asked last; None: not yet.
         offered: Digest of the licence that the vendor was last offered; None: none.
+        told: What the last look found.
+        looks: How many looks before it found the same.
     """
 
     requested: str | None = ""
@@ -64,6 +67,14 @@ class Remembered:
     judged: dict[int, Judged] = field(default_factory=dict)
     asked_ms: int | None = None
     offered: str | None = None
+    told: object = None
+    looks: int = 0
+
+    def same(self, told: object) -> int:
+        """Note what a look found; return how many looks in a row have found the same before."""
+        self.looks = self.looks + 1 if told == self.told else 0
+        self.told = told
+        return self.looks
 
 
 @dataclass(slots=True)
@@ -81,6 +92,7 @@ class World:
     Attributes:
         permille: A uniform draw from 0 to 999, new at each call.
         known: Objects that the ledger has a meter for.
+        dependencies: What objects wait for.
         started_ms: When this process began to look after objects.
         operator: Version and cluster, as reports state them.
     """
@@ -103,6 +115,7 @@ class World:
     remembered: dict[Key, Remembered] = field(default_factory=dict)
     known: set[Key] = field(default_factory=set)
     first_start: FirstStart = field(default_factory=FirstStart)
+    dependencies: Dependencies = field(default_factory=Dependencies)
 
     def memory(self, key: Key) -> Remembered:
         """Return what is remembered of an object."""

@@ -125,6 +125,14 @@ def test_the_column_of_a_running_cycle(bounds, text):
             "cycle's end",
         ),
         (said(Bounds(0, None)), "unknown: nothing was proved"),
+        (
+            said(Bounds(412, None), unbounded=("ListCut", "NoClosingPoll")),
+            "at least 412: nothing could be read completely after the cycle's end (ListCut)",
+        ),
+        (
+            said(Bounds(412, None), unbounded=("ListCut", "RemovedUsers")),
+            "at least 412: this product forgets removed users",
+        ),
         (said(Bounds(412, 414)), "at least 412, at most 414"),
         (
             said(Bounds(412, 414), uncertainty=(Uncertainty("MoonPhase", 2),)),

@@ -190,12 +190,16 @@ def test_database_of_another_version_is_refused(tmp_path):
     url = f"sqlite:///{tmp_path / 'receiver.sqlite'}"
     Store.open(url).close()
     database = sqlite3.connect(tmp_path / "receiver.sqlite")
-    database.execute("UPDATE receiver_schema SET version = 3")
-    database.commit()
+    database.executescript("UPDATE receiver_schema SET version = 3; DROP TABLE licenses;")
     database.close()
     with pytest.raises(Stalled, match="schema version 3") as caught:
         Store.open(url)
     assert caught.value.reason == "SchemaUnsupported"
+    with (
+        sqlite3.connect(tmp_path / "receiver.sqlite") as untouched,
+        pytest.raises(sqlite3.OperationalError, match="no such table"),
+    ):
+        untouched.execute("SELECT * FROM licenses")
 
 
 @pytest.mark.parametrize(

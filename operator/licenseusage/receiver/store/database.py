@@ -5,7 +5,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, make_url, select, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    func,
+    insert,
+    inspect,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -43,21 +54,22 @@ class Store:
         engine = _engine(url)
         try:
             with engine.connect() as connection, _writing(connection).begin():
-                metadata.create_all(connection)
-                found = list(connection.execute(select(schema_version.c.version)).scalars())
-                if not found:
+                found = _version(connection)
+                if found is None:
+                    metadata.create_all(connection)
                     connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
-                elif OLDEST <= max(found) < SCHEMA_VERSION:
-                    upgrade(connection, max(found))
-                    found = [SCHEMA_VERSION]
+                elif OLDEST <= found < SCHEMA_VERSION:
+                    metadata.create_all(connection)
+                    upgrade(connection, found)
+                    found = SCHEMA_VERSION
         except SQLAlchemyError as error:
             engine.dispose()
             raise Retryable("DatabaseUnavailable", _unavailable(error)) from None
-        if found and found != [SCHEMA_VERSION]:
+        if found not in (None, SCHEMA_VERSION):
             engine.dispose()
             raise Stalled(
                 "SchemaUnsupported",
-                f"The receiver's database has schema version {max(found)}, this build reads "
+                f"The receiver's database has schema version {found}, this build reads "
                 f"{SCHEMA_VERSION}. Run the build that wrote it, or give another --database-url.",
             )
         return cls(engine)
@@ -93,6 +105,14 @@ class Store:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+
+def _version(connection: Connection) -> int | None:
+    """Return the schema's version; None: the database is new."""
+    if not inspect(connection).has_table(schema_version.name):
+        return None
+    newest: int | None = connection.execute(select(func.max(schema_version.c.version))).scalar()
+    return newest
 
 
 def _writing(connection: Connection) -> Connection:

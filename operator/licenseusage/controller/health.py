@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from licenseusage.controller.listing import RELIST_SECONDS
+from licenseusage.controller.watched import DEAF_SECONDS
+
 LOOP_LAG_SECONDS = 10.0
 QUEUE_OVERDUE_SECONDS = 600.0
 LIST_AGE_SECONDS = 1800.0
@@ -24,12 +27,26 @@ class Health:
         queue_overdue: How long the longest-waiting due key has waited, in seconds.
         ready: The first LIST succeeded and the workers run.
         listed_at: The loop's time of the last successful LIST.
+        deaf: For how long the watch has not told of a change, in seconds.
     """
 
     queue_overdue: Callable[[], float]
     ready: bool = False
     listed_at: float | None = None
     lag: float = 0.0
+    deaf: Callable[[], float] = lambda: 0.0
+
+    def unready(self) -> str | None:
+        """Say why what is asked of this process may take long, or None."""
+        if not self.ready:
+            return "waiting for the first LIST"
+        if self.deaf() > DEAF_SECONDS:
+            return (
+                f"the watch of LicenseUsages has not told of a change for {self.deaf():.0f} s: see "
+                "the log, and the right to watch them (manifests/base); changes are noticed every "
+                f"{RELIST_SECONDS / 60:.0f} minutes"
+            )
+        return None
 
     def problem(self, now: float) -> str | None:
         """Say why the process should be restarted, or None; ``now`` is the loop's time."""
@@ -64,8 +81,8 @@ async def serve(
         return web.Response(text=f"{problem or 'ok'}\n", status=503 if problem else 200)
 
     async def readyz(_: web.Request) -> web.Response:
-        text = "ok" if health.ready else "waiting for the first LIST"
-        return web.Response(text=f"{text}\n", status=200 if health.ready else 503)
+        problem = health.unready()
+        return web.Response(text=f"{problem or 'ok'}\n", status=503 if problem else 200)
 
     async def metrics(_: web.Request) -> web.Response:
         headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}

@@ -156,6 +156,7 @@ class _Operator:
             permille=_permille,
             started_ms=clock.now_ms(),
         )
+        state.deaf = world.watched.deaf_seconds
         return cls(world, queue, state)
 
     async def run(self) -> int:
@@ -185,7 +186,7 @@ class _Operator:
         )
         watching = asyncio.create_task(
             kopf.operator(
-                registry=watch.registry(self._queue.add, world.kube.host),
+                registry=watch.registry(self._queue.add, world.watched.told, world.kube.host),
                 settings=watch.settings(),
                 ready_flag=ready,
                 identity=cast(Any, identity),

@@ -65,7 +65,9 @@ async def reconcile(world: World, key: Key) -> float | None:
     try:
         raw = await world.kube.get(USAGES, key.namespace, key.name)
     except NotFoundError:
+        world.watched.gone(key)
         return await reconcile_gone(world, key, now_ms)
+    world.watched.seen(key, raw["metadata"]["resourceVersion"])
     if "deletionTimestamp" in raw["metadata"]:
         return FIRST_SECONDS
     try:

@@ -17,13 +17,16 @@ from licenseusage.controller.kube import USAGES
 LOGIN_MINUTES = 10
 
 
-def registry(add: Callable[[Key], None], api_server: str) -> kopf.OperatorRegistry:
+def registry(
+    add: Callable[[Key], None], told: Callable[[Key, str], None], api_server: str
+) -> kopf.OperatorRegistry:
     """Return the handlers: a login that expires, and one that puts keys into the queue.
 
     An explicit registry, so that importing this module has no effect.
 
     Args:
         add: Takes the key of each object that changed.
+        told: Takes its key and the version that the watch told.
         api_server: Address of the API server. In a pod kopf would look it up by a name of the
             cluster's DNS, and watch nothing for as long as that does not answer.
     """
@@ -39,8 +42,10 @@ def registry(add: Callable[[Key], None], api_server: str) -> kopf.OperatorRegist
     @kopf.on.event(
         USAGES.group, USAGES.version, USAGES.plural, id="licenseusage", registry=handlers
     )
-    async def nudge(namespace: str | None, name: str, **_: object) -> None:
-        add(Key(namespace or "", name))
+    async def nudge(namespace: str | None, name: str, meta: kopf.Meta, **_: object) -> None:
+        key = Key(namespace or "", name)
+        told(key, str(meta.get("resourceVersion")))
+        add(key)
 
     return handlers
 

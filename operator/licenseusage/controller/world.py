@@ -18,6 +18,7 @@ from licenseusage.controller.metrics import Metrics
 from licenseusage.controller.objects import ReportObjects
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.controller.settings import Settings
+from licenseusage.controller.watched import Watched
 from licenseusage.metering.amendment import Narrowed, Refuted
 from licenseusage.metering.statement import CycleStatement
 from licenseusage.reports.content import OperatorInfo
@@ -93,6 +94,7 @@ class World:
         permille: A uniform draw from 0 to 999, new at each call.
         known: Objects that the ledger has a meter for.
         dependencies: What objects wait for.
+        watched: What the watch has told of objects.
         started_ms: When this process began to look after objects.
         operator: Version and cluster, as reports state them.
     """
@@ -116,6 +118,7 @@ class World:
     known: set[Key] = field(default_factory=set)
     first_start: FirstStart = field(default_factory=FirstStart)
     dependencies: Dependencies = field(default_factory=Dependencies)
+    watched: Watched = field(default_factory=Watched)
 
     def memory(self, key: Key) -> Remembered:
         """Return what is remembered of an object."""

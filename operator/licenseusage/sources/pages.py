@@ -35,7 +35,7 @@ from licenseusage.sources.expressions import (
     walk,
 )
 from licenseusage.sources.failures import PollError, Reason
-from licenseusage.sources.mending import NO_JSON, is_broken, mended
+from licenseusage.sources.mending import NO_JSON, decoded, is_broken, mended
 from licenseusage.sources.repeated import RowsSearch, Twice, repeated_member
 from licenseusage.sources.said import (
     MEMBERS,
@@ -388,8 +388,8 @@ class PageReader:
                 break
             head = bytes(self._body[: found.end()])
             try:
-                document = msgspec.json.decode(head + b'"here"]' + b"}" * len(path))
-            except (msgspec.DecodeError, RecursionError):
+                document = decoded(msgspec.json.decode, head + b'"here"]' + b"}" * len(path))
+            except (*NO_JSON, RecursionError):
                 continue
             if walk(document, path) == ["here"]:
                 return head

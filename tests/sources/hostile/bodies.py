@@ -196,6 +196,12 @@ LARGE = [
     Case("20,000 users, each with Latin-1, in whole items", answer(
         json.dumps({"value": _MANY}).encode().replace(b"x" * 40, b"\xe9\xe9")), Complete(20_000),
         WHOLE),
+    Case("20,000 users behind a note in Latin-1", answer(
+        b'{"note": "caf\xe9", ' + json.dumps({"value": _MANY}).encode()[1:]), Complete(20_000)),
+    Case("20,000 users behind half an emoji", answer(
+        b'{"note": "\\ud83d", ' + json.dumps({"value": _MANY}).encode()[1:]), Complete(20_000)),
+    Case("20,000 users before a note in Latin-1", answer(
+        json.dumps({"value": _MANY}).encode()[:-1] + b', "note": "caf\xe9"}'), Complete(20_000)),
     Case("20,000 users and garbage", answer(json.dumps({"value": _MANY}).encode()[:-2] + b"!]}"),
          Fails("AnswerInvalidJSON")),
     Case("20,000 users, cut", answer(json.dumps({"value": _MANY}).encode()[:-100]),

@@ -4,6 +4,7 @@ What it must be is told elsewhere (``hostile/``); here it is only asked that the
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licenseusage.errors import Stalled
+from licenseusage.sources import collect
 from licenseusage.sources.frames import framed
+from licenseusage.sources.pages import PageReader
 from licenseusage.sources.poll import CycleRequest, PollResult
 from tests.sources.product import CYCLE, Product, answer, poll, source
 
@@ -112,6 +115,17 @@ def told() -> Iterator[dict[str, Any]]:
     product.close()
 
 
+@pytest.fixture(scope="module", params=["at once", "in pieces"])
+def decoded(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Also as a large answer is read: these are small, so the pieces are."""
+    small = partial(PageReader, large_bytes=50, piece_bytes=40)
+    made = PageReader if request.param == "at once" else small
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collect, "PageReader", made)
+        yield
+
+
+@pytest.mark.usefixtures("decoded")
 @given(bodies(), sources(), st.booleans(), st.booleans(), st.booleans())
 def test_whatever_rows_hold_a_poll_has_a_result(told, body, fields, closing, advise, roster):
     try:

@@ -11,10 +11,10 @@ from licenseusage.api.conditions import ConditionType
 from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.controller import defects
 from licenseusage.controller.closing import Counted
-from licenseusage.controller.collection import Job, Memory
 from licenseusage.controller.conditions import Consequence, Problem, SourceHealth, Underway
 from licenseusage.controller.declared import Declared, declared, rules_digest, stores
 from licenseusage.controller.identity import PseudonymKey
+from licenseusage.controller.jobs import Job, Memory
 from licenseusage.controller.lookback import LookBack, earlier_cycle
 from licenseusage.controller.status import SourceView
 from licenseusage.controller.subject import Subject

@@ -105,6 +105,17 @@ async def test_many_waiting_keys_cost_nothing_until_they_are_due():
     assert [await soon(queue) for _ in range(3)] == ["later-0", "later-1", "later-2"]
 
 
+async def test_a_key_is_known_while_it_waits_or_is_worked_on():
+    queue = WorkQueue()
+    assert "a" not in queue
+    queue.add("a", 100)
+    assert "a" in queue
+    await soon(queue)
+    assert "a" in queue
+    queue.done("a")
+    assert "a" not in queue
+
+
 async def test_overdue_is_the_wait_of_the_longest_waiting_due_key():
     queue = WorkQueue()
     queue.add("a")

@@ -48,12 +48,13 @@ async def finish(
     """
     loop_s = asyncio.get_running_loop().time()
     pseudonym, signing = await keys_of(world, loop_s)
+    license_ = stored_license(meter.license_token) if meter.license_token else None
     context = Context(
         key=key,
         meter=meter,
-        license=stored_license(meter.license_token) if meter.license_token else None,
+        license=license_,
         signing=signing,
-        vendor_keys=await vendor_keys_of(world, loop_s),
+        vendor_keys=await vendor_keys_of(world, license_, loop_s),
         suspended=suspended,
         counted=counted,
         sources=(),

@@ -10,10 +10,11 @@ from licenseusage.controller.kube import ForbiddenError, KubeError
 from licenseusage.controller.listing import evidence
 from licenseusage.controller.subject import Subject
 from licenseusage.controller.world import World
-from licenseusage.errors import Retryable, Stalled, UsageError
+from licenseusage.errors import Retryable, Stalled, UsageError, Waiting
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import CycleRecord, Meter, MeterKey
 from licenseusage.reports.keys import SigningKey, VendorKeys
+from licenseusage.reports.licence import License
 
 
 async def keys_pending(world: World, now_s: float) -> None:
@@ -130,8 +131,18 @@ def naming_the_lost_key(
     return Stalled(pseudonym.reason, f"{pseudonym.message} The lost key's id is {ids[-1]}.")
 
 
-async def vendor_keys_of(world: World, now_s: float) -> VendorKeys | UsageError:
-    """Return the vendor's pinned keys, or why they cannot be had."""
+async def vendor_keys_of(
+    world: World, license_: License | None, now_s: float
+) -> VendorKeys | UsageError:
+    """Return the vendor's pinned keys, or why they cannot be had; not read where none are needed.
+
+    Args:
+        world: The surroundings.
+        license_: The object's licence; None: nothing is sent.
+        now_s: Monotonic seconds.
+    """
+    if license_ is None:
+        return Waiting("NoLicense", "Nothing is reported without a licence.", 600)
     try:
         return await world.vendor.read(world.reader, now_s)
     except UsageError as error:

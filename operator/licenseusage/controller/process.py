@@ -252,14 +252,17 @@ class _Operator:
                 self._queue.done(key, failed=failed)
 
     async def _relist(self) -> None:
-        """Add every key now and every ten minutes; never rely on the watch alone."""
+        """Add unknown keys now and every ten minutes; never rely on the watch alone.
+
+        One that is known is looked at within ten minutes anyhow.
+        """
         world = self._world
         while True:
             try:
-                for key in await listing.keys(world.kube, world.settings.namespaces):
-                    self._queue.add(key)
-                for key in world.known:
-                    self._queue.add(key)
+                listed = await listing.keys(world.kube, world.settings.namespaces)
+                for key in listed | world.known:
+                    if key not in self._queue:
+                        self._queue.add(key)
                 self._health.listed_at = asyncio.get_running_loop().time()
             except KubeError as error:
                 _log.warning("LIST failed", error=str(error))

@@ -153,7 +153,7 @@ async def _steps(world: World, subject: Subject, usage: LicenseUsage, now_ms: in
         meter=licensed.meter,
         license=licensed.license,
         signing=signing,
-        vendor_keys=await vendor_keys_of(world, loop_s),
+        vendor_keys=await vendor_keys_of(world, licensed.license, loop_s),
         suspended=usage.spec.suspend == _SUSPENDED,
         counted=counted.counted,
         sources=counted.sources,

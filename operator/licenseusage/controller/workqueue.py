@@ -33,6 +33,10 @@ class WorkQueue(Generic[K]):
         """Keys waiting or being worked on."""
         return len(self._due.keys() | self._active)
 
+    def __contains__(self, key: object) -> bool:
+        """Whether a key waits, however long, or is being worked on."""
+        return key in self._due or key in self._active
+
     def add(self, key: K, after_seconds: float = 0.0) -> None:
         """Have the key worked on ``after_seconds`` from now; an earlier due time stands."""
         due = asyncio.get_running_loop().time() + after_seconds

@@ -28,7 +28,12 @@ class Cluster:
     def __init__(self) -> None:
         """Begin empty."""
         self.objects: dict[tuple[str, str, str], dict[str, Any]] = {}
-        self._uids = 0
+        self._uids = self._versions = 0
+
+    def version(self) -> str:
+        """Return what tells a changed object from what it was."""
+        self._versions += 1
+        return str(self._versions)
 
     def put(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> None:
         """Create or replace an object as somebody else than the operator would."""
@@ -43,6 +48,7 @@ class Cluster:
             **body.get("metadata", {}),
             "name": name,
             "namespace": namespace,
+            "resourceVersion": self.version(),
         }
         kept = self.objects.get((resource.plural, namespace, name), {}).get("status")
         stored = {**body, "metadata": meta}
@@ -141,6 +147,7 @@ class SimulatedKube(Kube):
         found = self._object("apply status", resource, namespace, name)
         self._boundary(f"status of {resource.plural}")
         found["status"] = json.loads(json.dumps(status))
+        found["metadata"]["resourceVersion"] = self._cluster.version()
         self._boundary(f"status of {resource.plural} written")
 
     async def delete(self, resource: Resource, namespace: str, name: str) -> None:

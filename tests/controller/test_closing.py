@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from licenseusage.controller.clockwatch import Reading, step_between, step_since_restart
-from licenseusage.controller.closing import Counted, close, missing_cycles, next_close_ms
+from licenseusage.controller.closing import Counted, close, interim, missing_cycles, next_close_ms
 from licenseusage.ledger.records import Meter, MeterKey
 from licenseusage.metering.cycles import DAY_MS, Cycle, Terms, first_grid
 from licenseusage.reports.report import read_report
@@ -88,6 +88,27 @@ def test_a_final_holds_what_was_committed_before_it_was_decided(tmp_path, works)
         (final,) = [item for item in ledger.reports(1) if item.kind == "Final"]
         users = read_report(final.token).content.active_users
         assert (users or 0) == (2 if before == [True] else 0)
+
+
+@pytest.mark.parametrize("works", [1, 2, 3])
+def test_an_interim_counts_nobody_whom_a_poll_named_after_its_time(tmp_path, works):
+    """A poll may be committed between any two works: the time that is stated then holds it."""
+    with book.opened(tmp_path / "ledger.sqlite") as ledger:
+        book.begin(ledger)
+        ledger.ensure_cycle(1, CYCLE, START_MS)
+        at_ms = START_MS + 2 * HOUR_MS
+        book.count(ledger, at_ms - HOUR_MS, "ada")
+        counted = Counted(declared=(declared(),), statuses=ledger.source_statuses(1))
+
+        def poll(_):
+            book.count(ledger, at_ms - 10_000, "ada", "ben")
+
+        books = Interrupted(ledger, works, poll)
+        when = {"since_ms": START_MS, "now_ms": at_ms, "first_delay_ms": 0}
+        asyncio.run(interim(books, 1, CYCLE, counted, book.ISSUER, **when))
+        (made,) = [item for item in ledger.reports(1) if item.kind == "Interim"]
+        said = read_report(made.token).content
+        assert said.active_users == (1 if said.cycle.as_of_s * 1000 < at_ms - 10_000 else 2)
 
 
 def test_only_a_set_clock_is_a_step():

@@ -204,16 +204,8 @@ class World:
                 options = {"issuer": ISSUER, "first_delay_ms": lambda: 0}
                 options["rules_digest"] = ISSUER.rules_digest
                 await closing.close(self.books, record, COUNTED, self.now, **options)
-        unfinished = ledger.unfinished_cycles(1)
-        (record,) = [one for one in unfinished if one.cycle == NEXT]
-        states = tuple(ledger.store_states(1, NEXT).values())
-        when = {"interval_hours": 24, "since_ms": END, "now_ms": self.now + 2000}
-        when["chain_begun"] = ledger.chain(CHAIN.id).head is not None
-        plan = closing.interim_plan(record, unfinished, states, COUNTED, **when)
-        if plan is not None and plan.due_ms <= self.now + 2000:
-            await closing.make_interim(
-                self.books, record, COUNTED, plan, ISSUER, self.now + 2000, 0
-            )
+        when = {"since_ms": END, "now_ms": self.now + 2000, "first_delay_ms": 0}
+        await closing.interim(self.books, 1, NEXT, COUNTED, ISSUER, **when)
         await self.deliver()
 
     async def deliver(self):

@@ -234,32 +234,58 @@ def interim_plan(
     )
 
 
-async def make_interim(
+async def interim(
     books: Books,
-    record: CycleRecord,
+    meter_id: int,
+    cycle: Cycle,
     counted: Counted,
-    plan: InterimPlan,
     issuer: Issuer,
+    *,
+    since_ms: int,
     now_ms: int,
     first_delay_ms: int,
-) -> None:
-    """Sign and keep the interim report that is due.
+) -> int | None:
+    """Sign and keep the interim report of the running cycle if it is due.
+
+    Returns:
+        When to look again, ms since the epoch; None: nothing is planned.
 
     Raises:
         UsageError: The ledger cannot be written.
     """
-    chain, sign = issuer.chain, issuer.sign
-    await books.do(
-        lambda ledger: ledger.add_interim(
-            record.meter_id,
+
+    def made(ledger: Ledger) -> int | None:
+        # One work: a poll that was committed after the plan would be counted in a report whose time
+        # ends before it.
+        chain = issuer.chain
+        unfinished = ledger.unfinished_cycles(meter_id)
+        record = next((one for one in unfinished if one.cycle == cycle), None)
+        if record is None:
+            return None
+        plan = interim_plan(
+            record,
+            unfinished,
+            tuple(ledger.store_states(meter_id, cycle).values()),
+            counted,
+            interval_hours=issuer.license.interval_hours,
+            chain_begun=ledger.chain(chain.id).head is not None,
+            since_ms=since_ms,
+            now_ms=now_ms,
+        )
+        if plan is None or plan.due_ms > now_ms:
+            return None if plan is None else plan.due_ms
+        ledger.add_interim(
+            meter_id,
             plan.slot,
             _statement(ledger, record, counted, plan.as_of_ms),
             now_ms,
             chain=chain,
-            sign=sign,
+            sign=issuer.sign,
             first_attempt_ms=now_ms + first_delay_ms,
         )
-    )
+        return now_ms + 1000
+
+    return await books.do(made)
 
 
 def _in(store: object, counted: Counted) -> bool:

@@ -183,33 +183,21 @@ async def _close_ended(
 async def _interim(world: World, context: Context, now_ms: int) -> int | None:
     """Make the interim that is due; return when the next one is."""
     current = cycle_at(context.meter.grids, now_ms)
-    license_, meter_id = context.license, context.meter.id
-    if license_ is None or current is None or context.gone:
-        return None
-    unfinished = await world.books.do(lambda ledger: ledger.unfinished_cycles(meter_id))
-    record = next((one for one in unfinished if one.cycle == current), None)
-    if record is None:
+    if context.license is None or current is None or context.gone:
         return None
     issuer = await issuer_of(world, context, current)
     if not isinstance(issuer, Issuer):
         return None
-    states = await world.books.do(lambda ledger: ledger.store_states(meter_id, current))
-    chain = await world.books.do(lambda ledger: ledger.chain(issuer.chain.id))
-    plan = closing.interim_plan(
-        record,
-        unfinished,
-        tuple(states.values()),
+    return await closing.interim(
+        world.books,
+        context.meter.id,
+        current,
         context.counted,
-        interval_hours=issuer.license.interval_hours,
-        chain_begun=chain.head is not None,
+        issuer,
         since_ms=world.started_ms,
         now_ms=now_ms,
+        first_delay_ms=first_delay_ms(world, interim=True),
     )
-    if plan is None or plan.due_ms > now_ms:
-        return None if plan is None else plan.due_ms
-    delay_ms = first_delay_ms(world, interim=True)
-    await closing.make_interim(world.books, record, context.counted, plan, issuer, now_ms, delay_ms)
-    return now_ms + 1000
 
 
 async def _amend(world: World, context: Context, now_ms: int) -> int | None:

@@ -74,23 +74,23 @@ CYCLES ?= 2000
 .PHONY: soak
 soak: $(READY) ## property tests for long, then simulated years under fire [HISTORIES=20000] [CYCLES=2000] [ARGS="--seed S"]
 	HISTORIES=$(HISTORIES) $(BIN)/pytest --hypothesis-profile=soak --timeout=0 tests/metering tests/ledger tests/sources/test_lying_products.py
-	$(BIN)/python -m hack.soak --cycles $(CYCLES) $(ARGS)
+	$(BIN)/python -m trials.soak --cycles $(CYCLES) $(ARGS)
 
 .PHONY: months
 months: $(READY) ## which class of number ordinary months get: the table of docs/measurement.md [ARGS="--months 2 --only Never"]
-	$(BIN)/python -m hack.months $(ARGS)
+	$(BIN)/python -m trials.months $(ARGS)
 
 .PHONY: mutation
 mutation: $(READY) ## break each rule of the number once: do the tests notice? [ARGS="facts.py --sample 50"]
-	$(BIN)/python -m hack.mutation $(ARGS)
+	$(BIN)/python -m trials.mutation $(ARGS)
 
 .PHONY: invariants
 invariants: $(READY) ## break each invariant of docs/architecture.md on purpose: do the tests notice? [ARGS=1.]
-	$(BIN)/python -m hack.invariants $(ARGS)
+	$(BIN)/python -m trials.invariants $(ARGS)
 
 .PHONY: kills
 kills: $(READY) controlplane ## SIGKILL for the operator, 200 times while cycles end: is anything lost? [ARGS="--kills N --seed S"]
-	$(BIN)/python -m hack.kills $(ARGS)
+	$(BIN)/python -m trials.kills $(ARGS)
 
 .PHONY: e2e
 e2e: $(READY) controlplane ## the tests with real products only [ARGS=…]

@@ -1,1 +1,1 @@
-"""Tools of the repository: the control plane for demo and tests, and the demo itself."""
+"""Tools of the repository: control plane, NATS server, root file system of the tests; the demo."""

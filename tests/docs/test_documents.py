@@ -215,7 +215,7 @@ def test_every_relative_link_leads_to_a_file(document: Path) -> None:
 def test_every_section_that_the_code_cites_exists(name: str, document: Path) -> None:
     headings = set(re.findall(r"^## (\d+)\.", document.read_text(), re.MULTILINE))
     cited: set[str] = set()
-    for folder in ("operator", "tests", "hack", "examples"):
+    for folder in ("operator", "tests", "hack", "trials", "examples"):
         for path in (ROOT / folder).rglob("*.py"):
             cited |= set(re.findall(rf"{name}(?:\.md)? §(\d+)", path.read_text()))
     assert cited
@@ -226,7 +226,7 @@ def test_no_document_outside_the_repository_is_cited() -> None:
     strange = re.compile(r"\b(?:PRODUCTS|KUBERNETES|STYLE|PRIOR_ART)(?:\.md)? §")
     found = [
         f"{path.relative_to(ROOT)}: {match[0]}"
-        for folder in ("operator", "hack", "examples")
+        for folder in ("operator", "hack", "trials", "examples")
         for path in (ROOT / folder).rglob("*.py")
         if (match := strange.search(path.read_text()))
     ]

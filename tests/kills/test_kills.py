@@ -11,17 +11,17 @@ from dataclasses import replace
 
 import pytest
 
-from hack.kills import aftermath
-from hack.kills.journal import Committed, Decision
-from hack.kills.people import DAY, People
-from hack.kills.places import AT_THE_END, unlisted
-from hack.kills.plan import Plan
-from hack.kills.run import METERS, Run
-from hack.kills.verdict import judge
 from licenseusage.ledger.documents import Delivery
 from licenseusage.reports.content import Kind
 from licenseusage.reports.report import read_report
 from licenseusage.reports.typs import REPORT
+from trials.kills import aftermath
+from trials.kills.journal import Committed, Decision
+from trials.kills.people import DAY, People
+from trials.kills.places import AT_THE_END, unlisted
+from trials.kills.plan import Plan
+from trials.kills.run import METERS, Run
+from trials.kills.verdict import judge
 
 pytestmark = pytest.mark.controlplane
 

@@ -3,10 +3,10 @@
 import random
 from itertools import pairwise
 
-from hack.kills.people import DAY, People
-from hack.kills.places import LEDGER_WRITES, NOT_PLAYED, PLACES, only_at_the_beginning
-from hack.kills.plan import Move, Plan
 from licenseusage.ledger.ledger import Ledger
+from trials.kills.people import DAY, People
+from trials.kills.places import LEDGER_WRITES, NOT_PLAYED, PLACES, only_at_the_beginning
+from trials.kills.plan import Move, Plan
 
 BEGIN = 1_700_006_400 // DAY * DAY + DAY // 2
 

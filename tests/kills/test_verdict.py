@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from hack.kills import verdict
 from licenseusage.reports.content import Kind
+from trials.kills import verdict
 
 
 def report(sequence, kind, index, users):

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from hack.months.promises import broken
-from hack.months.run import Final, Size, finals
-from hack.months.scenario import OUTAGES, Scenario, scenarios
-from hack.months.table import markdown, mean_width, shares
 from licenseusage.metering.bounds import Accuracy
+from trials.months.promises import broken
+from trials.months.run import Final, Size, finals
+from trials.months.scenario import OUTAGES, Scenario, scenarios
+from trials.months.table import markdown, mean_width, shares
 
 ROOT = Path(__file__).resolve().parents[2]
 NONE, NIGHTLY = OUTAGES[:2]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hack.invariants.breakages import BREAKAGES
+from trials.invariants.breakages import BREAKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 

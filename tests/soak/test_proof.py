@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from hack.proof import contradiction
-from hack.soak.timeline import StuckError, Timeline, World
+from trials.proof import contradiction
+from trials.soak.timeline import StuckError, Timeline, World
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,6 @@ from unittest import mock
 
 import pytest
 
-from hack.soak.drawing import draw
-from hack.soak.histories import one
-from hack.soak.history import play
-from hack.soak.listing import Fault
 from licenseusage.delivery.outbox import DeliveryState
 from licenseusage.delivery.outcome import Outcome, classify
 from licenseusage.delivery.schedule import Schedule
@@ -20,13 +16,17 @@ from licenseusage.ledger.counting import count_domain
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.metering.facts import list_facts
 from licenseusage.reports.report import build_report
+from trials.soak.drawing import draw
+from trials.soak.histories import one
+from trials.soak.history import play
+from trials.soak.listing import Fault
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def soak(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", "hack.soak", "--output", "json", *map(str, arguments)],
+        [sys.executable, "-m", "trials.soak", "--output", "json", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,

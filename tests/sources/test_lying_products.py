@@ -1,6 +1,6 @@
 """Products that lie, read over HTTP and kept in a ledger: what is stated holds, or nothing is.
 
-The simulator's products (``hack.soak.lies``), polled by the real ``collect``: before the cycle's
+The simulator's products (``trials.soak.lies``), polled by the real ``collect``: before the cycle's
 start, within it and after its end. No answer that shows by itself that it is not whole is taken for
 complete, and no bound is stated that the truth escapes, unless no rule could see the lie.
 """
@@ -13,13 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hack.proof import contradiction
-from hack.soak.doubt import asked_of
-from hack.soak.heard import Heard
-from hack.soak.lies import KINDS, Lie
-from hack.soak.listing import Paging, Shop
-from hack.soak.lying import happen
-from hack.soak.people import Account, Names, Store, Traits
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import DeclaredSource, MeterKey, PollFailure, PollRecord, StoreKey
 from licenseusage.metering.bounds import Accuracy
@@ -27,6 +20,13 @@ from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.properties import Removal
 from licenseusage.sources.poll import CycleRequest
 from tests.sources.product import FixedClock, answer, poll, source
+from trials.proof import contradiction
+from trials.soak.doubt import asked_of
+from trials.soak.heard import Heard
+from trials.soak.lies import KINDS, Lie
+from trials.soak.listing import Paging, Shop
+from trials.soak.lying import happen
+from trials.soak.people import Account, Names, Store, Traits
 
 HOUR_MS = 3_600_000
 CYCLE = Cycle(0, 20_000 * DAY_MS, 20_004 * DAY_MS)

@@ -1,0 +1,1 @@
+"""The evidence: soak, kills, mutation, broken invariants, simulated months; `proof` is shared."""

@@ -1,0 +1,285 @@
+"""Whether what is left is what it has to be. Pure: evidence in, violations out."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from licenseusage.ledger.documents import Delivery, ReportKind
+from licenseusage.ledger.records import CycleState
+from licenseusage.metering.cycles import CYCLE_MASK
+from licenseusage.reports.content import Kind
+from licenseusage.reports.keychain import verify_keys
+from licenseusage.reports.keys import InstallationKeys
+from licenseusage.reports.licence import LicenseTerms, read_license
+from licenseusage.reports.receipt import Sent, Verdict
+from licenseusage.reports.refused import Refused
+from licenseusage.reports.report import Report
+from licenseusage.reports.tokens import decode
+from licenseusage.reports.typs import ENROLMENT, REPORT
+from trials.kills.evidence import Counted, Evidence
+from trials.kills.journal import Committed
+from trials.kills.people import DAY
+from trials.kills.vendor import Stored
+from trials.proof import contradiction, verified_chain
+
+_EXPECTED_FINDINGS: Final = frozenset({"CoverageIncomplete"})
+"""An operator that is dead half of the time has gaps, and says so; nothing else may be found."""
+_INTERIM_OBJECTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict.
+
+    Attributes:
+        cycles: Cycles that have ended, of all objects.
+        finals: Final reports that the vendor has accepted.
+        interims: Interim reports likewise.
+        amendments: Amendments likewise.
+        accuracies: Accuracy of the finals -> how many.
+        violations: What must not be; empty: everything holds.
+    """
+
+    cycles: int
+    finals: int
+    interims: int
+    amendments: int
+    accuracies: Counter[str]
+    violations: tuple[str, ...]
+
+
+def judge(evidence: Evidence, committed: Committed) -> Judged:
+    """Judge what is left against the truth and against what was committed."""
+    found = [f"logged as a defect: {one}" for one in evidence.defects]
+    for stored in evidence.stored:
+        if stored.verdict != Verdict.ACCEPTED:
+            found.append(f"the vendor answered {stored.verdict} to {stored.chain_id}")
+    chains, enrolled, bad = _verified(evidence)
+    found += bad
+    cycles, kinds, accuracies = 0, Counter[Kind](), Counter[str]()
+    for counted in evidence.counted:
+        reports = chains.get(counted.name, ())
+        ended = _ended(counted, evidence.now_s)
+        said = [r for r in reports if r.content.kind is Kind.FINAL]
+        cycles += len(ended)
+        kinds.update(r.content.kind for r in reports)
+        accuracies.update(r.content.accuracy for r in said)
+        for violation in (
+            *_one_final_each(counted, said, ended),
+            *_numbers(counted, reports),
+            *_kept(counted, reports, committed),
+            *_ledger_and_vendor(counted, reports),
+            *_objects(counted),
+            *_status(counted, reports),
+        ):
+            found.append(f"{counted.name}: {violation}")
+    found += _signed_once(evidence, committed)
+    if len(enrolled) > 1:
+        found.append(f"{len(enrolled)} installations have enrolled")
+    keys = {r.content.pseudonym_key_id for reports in chains.values() for r in reports}
+    if len(keys) > 1:
+        found.append(f"users were counted under {len(keys)} pseudonym keys")
+    return Judged(
+        cycles=cycles,
+        finals=kinds[Kind.FINAL],
+        interims=kinds[Kind.INTERIM],
+        amendments=kinds[Kind.AMENDMENT],
+        accuracies=accuracies,
+        violations=tuple(found),
+    )
+
+
+# -- the vendor's side
+
+
+def _verified(evidence: Evidence) -> tuple[dict[str, tuple[Report, ...]], set[str], list[str]]:
+    """Verify every document in the vendor's store; return the reports by object's name."""
+    found: list[str] = []
+    keys: dict[str, tuple[InstallationKeys, LicenseTerms]] = {}
+    for stored in evidence.stored:
+        if stored.typ == ENROLMENT:
+            _, claims = decode(stored.token)
+            subscription = str(claims["sub"])
+            if subscription in keys:
+                found.append(f"{subscription} was enrolled twice")
+            enrolled = verify_keys([stored.token], evidence.vendor_keys, now_s=evidence.now_s)
+            terms: LicenseTerms = read_license(claims["license"], evidence.vendor_keys)
+            keys[subscription] = enrolled, terms
+    chains: dict[str, list[Stored]] = {}
+    for stored in evidence.stored:
+        if stored.typ == REPORT:
+            chains.setdefault(stored.chain_id, []).append(stored)
+    reports: dict[str, tuple[Report, ...]] = {}
+    for chain_id, documents in chains.items():
+        sent = Sent.from_token(documents[0].token)
+        installation, license_ = keys[sent.subscription]
+        try:
+            chain = verified_chain(
+                documents,
+                license_=license_,
+                keys=installation,
+                vendor_keys=evidence.vendor_keys,
+                now_s=evidence.now_s,
+            )
+        except Refused as refused:
+            found.append(f"chain {chain_id} is broken: {refused.reason}: {refused.message}")
+            continue
+        name = chain.envelopes[0].name
+        if name in reports:
+            found.append(f"{name} has two chains")
+        reports[name] = chain.reports
+        for finding in sorted(set(chain.findings) - _EXPECTED_FINDINGS):
+            found.append(f"{name}: the chain has the finding {finding}")
+    installations = {key.installation for enrolled, _ in keys.values() for key in enrolled.values()}
+    return reports, installations, found
+
+
+# -- one object
+
+
+def _ended(counted: Counted, now_s: int) -> list[int]:
+    """Return the indices of the cycles that must have a final report."""
+    if not counted.cycles:
+        return []
+    first = counted.cycles[0].cycle
+    return list(range(first.index, first.index + (now_s - first.start_ms // 1000) // DAY))
+
+
+def _one_final_each(
+    counted: Counted, finals: Sequence[Report], ended: Sequence[int]
+) -> Iterator[str]:
+    told = Counter(final.content.cycle.index for final in finals)
+    for index in ended:
+        if told[index] != 1:
+            yield f"cycle {index} has {told[index]} accepted finals"
+    for index in told.keys() - set(ended):
+        yield f"cycle {index} has a final and has not ended"
+    states = {record.cycle.index: record.state for record in counted.cycles}
+    for index in ended:
+        if states.get(index) is not CycleState.FINAL:
+            yield f"cycle {index} is {states.get(index)} in the ledger"
+
+
+def _numbers(counted: Counted, reports: Sequence[Report]) -> Iterator[str]:
+    """Bounds hold the truth, Exact is the truth, and who was counted stays counted."""
+    lowest: dict[int, int] = {}
+    for report in reports:
+        content = report.content
+        cycle, lower, upper = (
+            content.cycle,
+            content.active_users,
+            content.active_users_upper_bound,
+        )
+        what = f"{content.kind} {report.envelope.sequence} of cycle {cycle.index}"
+        truth = counted.people.active(cycle.start_s, cycle.as_of_s)
+        wrong = contradiction(str(content.accuracy), lower, upper, truth)
+        if wrong is not None:
+            yield f"{what} {wrong}"
+        if (lower or 0) < lowest.get(cycle.index, 0):
+            yield f"{what} says {lower}, an earlier report said {lowest[cycle.index]}"
+        lowest[cycle.index] = max(lowest.get(cycle.index, 0), lower or 0)
+        for day, number in enumerate(content.daily_active_users or ()):
+            start = cycle.start_s + day * DAY
+            if number is not None and number > counted.people.active(start, start + DAY):
+                yield f"{what} says {number} for day {day}"
+
+
+def _kept(counted: Counted, reports: Sequence[Report], committed: Committed) -> Iterator[str]:
+    """A decision stands as it was committed, and holds every fact committed before it."""
+    finals = {r.content.cycle.start_s * 1000: r for r in reports if r.content.kind is Kind.FINAL}
+    for (meter, start_ms), decisions in committed.decided.items():
+        if meter != counted.meter_id:
+            continue
+        if len(decisions) != 1:
+            yield f"the cycle of {start_ms} was decided {len(decisions)} times, differently"
+        final, first = finals.get(start_ms), decisions[0]
+        if final is None:
+            continue  # told by others
+        numbers = (final.content.active_users, final.content.active_users_upper_bound)
+        if (final.envelope.issued_at_s, numbers) != (first.at_ms // 1000, tuple(first[1:])):
+            yield (
+                f"cycle {final.content.cycle.index} was decided as {first}, its final says "
+                f"{numbers} at {final.envelope.issued_at_s}"
+            )
+    for (meter, start_ms), users in committed.before.items():
+        final = finals.get(start_ms)
+        if meter != counted.meter_id or final is None:
+            continue
+        proved = sum(bool(word & CYCLE_MASK) for word in users.values())
+        if (final.content.active_users or 0) < proved:
+            yield (
+                f"cycle {final.content.cycle.index}: {proved} users were committed as active, its "
+                f"final says {final.content.active_users}"
+            )
+
+
+def _ledger_and_vendor(counted: Counted, reports: Sequence[Report]) -> Iterator[str]:
+    held = [(one.sequence, one.token) for one in counted.reports]
+    there = [(one.envelope.sequence, one.envelope.token) for one in reports]
+    if [sequence for sequence, _ in held] != list(range(1, len(held) + 1)):
+        yield "the ledger's chain has a gap"
+    if held != there:
+        yield f"the ledger holds {len(held)} reports and the vendor {len(there)}, or other bytes"
+    for one in counted.reports:
+        if one.state is not Delivery.ACCEPTED:
+            yield f"report {one.sequence} is {one.state} in the ledger: {one.reason}"
+
+
+def _objects(counted: Counted) -> Iterator[str]:
+    """UsageReports say what the ledger says: every final, and the newest interims."""
+    wanted = {one.sequence: one for one in counted.reports}
+    shown = {one["spec"]["sequence"]: one for one in counted.objects}
+    if len(shown) != len(counted.objects):
+        yield "two UsageReports have one sequence"
+    for sequence, item in wanted.items():
+        found = shown.get(sequence)
+        if found is None:
+            if item.kind is not ReportKind.INTERIM:
+                yield f"UsageReport {sequence} ({item.kind}) is missing"
+            continue
+        delivery = (found.get("status") or {}).get("delivery")
+        if (found["spec"]["token"], delivery) != (item.token, str(item.state)):
+            yield f"UsageReport {sequence} shows another token, or {delivery}"
+    interims = [one for one in counted.objects if one["spec"]["kind"] == "Interim"]
+    if len(interims) > _INTERIM_OBJECTS:
+        yield f"{len(interims)} interims are left as objects"
+    for sequence in shown.keys() - wanted.keys():
+        yield f"UsageReport {sequence} is unknown to the ledger"
+
+
+def _status(counted: Counted, reports: Sequence[Report]) -> Iterator[str]:
+    """The history in the status says what the finals say, or their last amendments.
+
+    A cycle with an amendment is ``Amended``, every other one ``Final``.
+    """
+    values = {
+        one.content.cycle.index: one.content
+        for one in sorted(reports, key=lambda one: one.envelope.sequence)
+        if one.content.kind is not Kind.INTERIM
+    }
+    told = {one["index"]: one for one in counted.status.get("history", ())}
+    if values and not told:
+        yield "the status has no history"
+    for content in [values[index] for index in sorted(values)[-len(told) :]] if told else []:
+        shown = told.get(content.cycle.index, {})
+        numbers = (shown.get("activeUsers"), shown.get("activeUsersUpperBound"))
+        if numbers != (content.active_users, content.active_users_upper_bound):
+            yield f"the status says {numbers} for cycle {content.cycle.index}"
+        state = "Amended" if content.kind is Kind.AMENDMENT else "Final"
+        if shown.get("state") != state:
+            yield (
+                f"the status says {shown.get('state')} for cycle {content.cycle.index}, which is "
+                f"{state}"
+            )
+
+
+def _signed_once(evidence: Evidence, committed: Committed) -> list[str]:
+    there = {Sent.from_token(one.token).subject.jti: one.token for one in evidence.stored}
+    found = []
+    for jti, tokens in committed.signed.items():
+        if len(tokens) != 1:
+            found.append(f"document {jti} was signed {len(tokens)} times, differently")
+        if tokens[0] != there.get(jti):
+            found.append(f"document {jti}: the vendor has other bytes than were committed first")
+    return found

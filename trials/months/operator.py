@@ -1,0 +1,75 @@
+"""The operator's process with its own schedule, but for what tells people and vendors of it.
+
+A month is 3,000 polls. What a reconcile does beside counting (statuses, reports, deliveries) takes
+most of its time and changes no number; ``trials.soak`` has all of it.
+"""
+
+import asyncio
+
+from licenseusage.api.licenseusage import LicenseUsage
+from licenseusage.controller import closing, counting
+from licenseusage.controller.key import Key
+from licenseusage.controller.kube import USAGES
+from licenseusage.controller.meters import cycles_of, keys_of
+from licenseusage.controller.reconcile import reconcile
+from licenseusage.controller.subject import Subject
+from licenseusage.ledger.records import Meter, MeterKey
+from trials.soak.cluster import SimulatedKube
+from trials.soak.process import Killed, Process
+
+
+class Counter(Process):
+    """Counts one object: when its polls are due and cycles end is the operator's own decision."""
+
+    async def _reconcile(self) -> None:
+        key: Key | None = None
+        while True:
+            try:
+                first, key = key is None, await self._queue.get()
+                # The first look makes keys, meter and terms, as on any installation.
+                seconds = (
+                    await reconcile(self.surroundings, key) if first else await self._count(key)
+                )
+                if seconds is not None:
+                    self._queue.add(key, seconds)
+            except (Killed, asyncio.CancelledError):
+                return
+            except Exception as error:
+                self.failure = self.failure or error
+                return
+            self._queue.done(key)
+
+    async def _count(self, key: Key) -> float:
+        """Start the polls that are due and close what has ended; return the seconds to wait."""
+        world = self.surroundings
+        assert isinstance(world.kube, SimulatedKube)  # noqa: S101
+        subject = Subject.read(key, await world.kube.get(USAGES, key.namespace, key.name))
+        usage = subject.usage
+        assert isinstance(usage, LicenseUsage)  # noqa: S101
+        meter = self._meter(key, usage)
+        now_ms = world.clock.now_ms()
+        pseudonym, _ = await keys_of(world, asyncio.get_running_loop().time())
+        unfinished = await cycles_of(world, meter, now_ms)
+        found = await counting.step(
+            world, subject, usage, meter, unfinished, pseudonym, now_ms, requested=False
+        )
+        times = [] if found.next_ms is None else [found.next_ms]
+        for record in unfinished:
+            final = record.cycle.end_ms <= now_ms and await closing.close(
+                world.books,
+                record,
+                found.counted,
+                now_ms,
+                rules_digest=found.rules_digest,
+                issuer=None,
+                first_delay_ms=lambda: 0,
+            )
+            if not final:
+                times.append(closing.next_close_ms(record.cycle, found.counted, now_ms))
+                break
+        return max(0.05, (min(times) - now_ms) / 1000)
+
+    def _meter(self, key: Key, usage: LicenseUsage) -> Meter:
+        meter = self.ledger.meter(MeterKey(key.namespace, key.name, usage.spec.product))
+        assert meter is not None  # noqa: S101 - made by the first look
+        return meter

@@ -1,0 +1,154 @@
+"""The ledger's facts: as its file holds them, and as the polls have found them."""
+
+import json
+import sqlite3
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from licenseusage.ledger.records import PollRecord
+from licenseusage.ledger.rosters import BEFORE, IDLE, INACTIVE, LISTED, OPEN, QUIET, START
+from licenseusage.metering.facts import Facts
+from licenseusage.metering.roster import Roster, Run, merge_rosters
+from trials.soak.need import need
+
+
+@dataclass(slots=True)
+class _Found:
+    """What polls have found of one store in one cycle.
+
+    Attributes:
+        must: User -> windows that must be in the ledger: their poll was kept.
+        may: User -> windows that may be: their poll was at least about to be kept.
+        closed: Windows that must be closed.
+        low: Window -> count that must not fall.
+        rosters: What the roster may be: with and without the polls whose keeping was cut short.
+    """
+
+    must: dict[bytes, int] = field(default_factory=dict)
+    may: dict[bytes, int] = field(default_factory=dict)
+    closed: int = 0
+    low: dict[int, int] = field(default_factory=dict)
+    rosters: list[Roster | None] = field(default_factory=lambda: [None])
+
+
+class Books:
+    """What was found, to be compared with what is held."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._found: dict[tuple[int, int, str, str], _Found] = defaultdict(_Found)
+
+    def asked(self, poll: PollRecord) -> None:
+        """A poll is about to be kept: its facts may be in the ledger from now on."""
+        for cycle, facts in poll.facts.items():
+            found = self._found[poll.meter_id, cycle.start_ms, *poll.store]
+            for user, word in facts.sure.items():
+                found.may[user] = found.may.get(user, 0) | word
+            joined = [merge_rosters(one, facts.roster) for one in found.rosters]
+            found.rosters = _different([*found.rosters, *joined])
+
+    def kept(self, poll: PollRecord, *, decides: bool) -> None:
+        """A poll was kept: its facts must be in the ledger from now on.
+
+        Of one that decides nothing yet only who it names.
+        """
+        for cycle, facts in poll.facts.items():
+            found = self._found[poll.meter_id, cycle.start_ms, *poll.store]
+            if decides:
+                joined = [merge_rosters(one, facts.roster) for one in found.rosters]
+                found.rosters = _different(joined)
+            if cycle.start_ms > poll.ended_ms:
+                continue  # by the operator's clock it has not begun: only the roster is kept
+            for user, word in facts.sure.items():
+                found.must[user] = found.must.get(user, 0) | word
+            found.closed |= facts.closed if decides else 0
+            for window, count in facts.low.items():
+                found.low[window] = max(found.low.get(window, 0), count)
+
+    def expired(self) -> None:
+        """Rosters of cycles that have not begun, and may never, can be gone from now on."""
+        for found in self._found.values():
+            if not found.must and None not in found.rosters:
+                found.rosters.append(None)
+
+    def compare(
+        self, what: str, at: tuple[int, int, str, str], held: Facts, *, honest: bool
+    ) -> None:
+        """Compare the facts of one store with what its polls have found.
+
+        Args:
+            what: The store, for people.
+            at: Meter, start of the cycle in ms, source, domain.
+            held: What the ledger holds.
+            honest: The product does not lie, so that nothing may be refuted.
+
+        Raises:
+            Violation: A fact is lost, or comes from nowhere.
+        """
+        found = self._found[at]
+        for user, word in found.must.items():
+            need(held.sure.get(user, 0) & word == word, f"{what}: a fact is lost")
+        for user, word in held.sure.items():
+            need(found.may.get(user, 0) & word == word, f"{what}: nobody has seen this")
+        need(held.closed & found.closed == found.closed, f"{what}: a closed window is open")
+        for window, count in found.low.items():
+            need(held.low.get(window, 0) >= count, f"{what}: a count has fallen")
+        need(not (honest and held.refuted), f"{what}: refuted, although all that is declared holds")
+        need(held.roster in found.rosters, f"{what}: the roster is another one")
+        found.rosters = [held.roster]
+
+
+def _different(rosters: list[Roster | None]) -> list[Roster | None]:
+    """Return each of them once: what may be would double with every poll otherwise."""
+    different: list[Roster | None] = []
+    for one in rosters:
+        if one not in different:
+            different.append(one)
+    return different
+
+
+def read_facts(connection: sqlite3.Connection, store: sqlite3.Row, at: tuple[int, int]) -> Facts:
+    """Read the facts of a row of ``stores``; ``at`` is the meter and the start of the cycle."""
+    query = "select pseudonym, sure, maybe from facts where store_id = ?"
+    rows = connection.execute(query, (store["id"],)).fetchall()
+    low, full = ({int(w): n for w, n in json.loads(store[c]).items()} for c in ("low", "full"))
+    return Facts(
+        sure={user: word for user, word, _ in rows if word},
+        maybe={user: word for user, _, word in rows if word},
+        closed=store["closed"],
+        ended=store["ended"],
+        refuted=store["refuted"],
+        low=low,
+        full=full,
+        roster=_roster(connection, (*at, store["source"], store["domain"])),
+    )
+
+
+def _roster(connection: sqlite3.Connection, at: tuple[int, int, str, str]) -> Roster | None:
+    query = """
+    select id, start_at_ms, open_at_ms, idle_at_ms, last_at_ms, runs from rosters
+    where meter_id = ? and cycle_start_ms = ? and source = ? and domain = ?
+    """
+    row = connection.execute(query, at).fetchone()
+    if row is None:
+        return None
+    query = "select pseudonym, word from roster_users where roster_id = ? order by pseudonym"
+    users = connection.execute(query, (row["id"],)).fetchall()
+
+    def with_bit(bit: int) -> bytes:
+        return b"".join(user for user, word in users if word & bit)
+
+    return Roster(
+        start_at_ms=row["start_at_ms"],
+        start=with_bit(START),
+        before=with_bit(BEFORE),
+        open_at_ms=row["open_at_ms"],
+        open=with_bit(OPEN),
+        inactive=with_bit(INACTIVE),
+        idle_at_ms=row["idle_at_ms"],
+        idle=with_bit(IDLE),
+        quiet=with_bit(QUIET),
+        last_at_ms=row["last_at_ms"],
+        last=with_bit(LISTED),
+        runs=tuple(Run(*run) for run in json.loads(row["runs"])),
+    )

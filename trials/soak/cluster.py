@@ -1,0 +1,195 @@
+"""The API server as a store of objects: the methods of ``controller.kube.Kube``, and nothing else.
+
+No HTTP, no admission, no watch: what the operator reads and writes through its own port. Each write
+is an effect, before and after which the process may be killed; each call may find no API server.
+"""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+from licenseusage.controller.kube import (
+    EVENTS,
+    SECRETS,
+    ConflictError,
+    Kube,
+    NotFoundError,
+    Resource,
+    UnavailableError,
+)
+from licenseusage.controller.secrets import CREDENTIALS
+from trials.soak.timeline import World
+
+
+class Cluster:
+    """Objects by kind, namespace and name; outlives every process."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.objects: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._uids = self._versions = 0
+
+    def version(self) -> str:
+        """Return what tells a changed object from what it was."""
+        self._versions += 1
+        return str(self._versions)
+
+    def put(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> None:
+        """Create or replace an object as somebody else than the operator would."""
+        self._uids += 1
+        before = self.objects.get((resource.plural, namespace, name), {}).get("metadata", {})
+        meta = {
+            "uid": f"00000000-0000-0000-0000-{self._uids:012d}",
+            "generation": 1,
+            # Always there in a cluster; only the age of a collection, a metric, is told by it.
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            **before,
+            **body.get("metadata", {}),
+            "name": name,
+            "namespace": namespace,
+            "resourceVersion": self.version(),
+        }
+        kept = self.objects.get((resource.plural, namespace, name), {}).get("status")
+        stored = {**body, "metadata": meta}
+        if kept is not None and "status" not in stored:
+            stored["status"] = kept
+        self.objects[resource.plural, namespace, name] = stored
+
+    def secret(self, resource: Resource, namespace: str, name: str, **data: str) -> None:
+        """Put a Secret or a ConfigMap."""
+        values = data
+        if resource.plural == "secrets":
+            values = {k: base64.b64encode(v.encode()).decode() for k, v in data.items()}
+        self.put(resource, namespace, name, {"data": values})
+
+    def credentials(self, namespace: str, name: str, **data: str) -> None:
+        """Put a Secret that the operator may send to a product."""
+        self.secret(SECRETS, namespace, name, **data)
+        self.objects[SECRETS.plural, namespace, name]["type"] = CREDENTIALS
+
+    def remove(self, resource: Resource, namespace: str, name: str) -> None:
+        """Delete an object."""
+        self.objects.pop((resource.plural, namespace, name), None)
+
+
+class SimulatedKube(Kube):
+    """One process's way to the cluster."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        world: World,
+        boundary: Callable[[str], None],
+        down: Callable[[], bool],
+    ) -> None:
+        """Ask ``down`` at each call whether the API server is away."""
+        self._cluster, self._world, self._boundary, self._down = cluster, world, boundary, down
+
+    def reference_seconds(self) -> float | None:
+        """The API server's clock is right."""
+        return self._world.now_ms() / 1000
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> dict[str, Any]:
+        """Return one object."""
+        found = self._object(f"get {resource.plural}", resource, namespace, name)
+        copy: dict[str, Any] = json.loads(json.dumps(found))
+        return copy
+
+    async def pages(
+        self, resource: Resource, namespace: str | None, selector: str = ""
+    ) -> AsyncIterator[bytes]:
+        """Yield the one page of a LIST."""
+        yield json.dumps(
+            {"metadata": {}, "items": self._list(resource, namespace, selector)}
+        ).encode()
+
+    async def items(
+        self, resource: Resource, namespace: str | None, selector: str = ""
+    ) -> list[dict[str, Any]]:
+        """Return every object of a LIST."""
+        copy: list[dict[str, Any]] = json.loads(
+            json.dumps(self._list(resource, namespace, selector))
+        )
+        return copy
+
+    async def create(
+        self, resource: Resource, namespace: str, body: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Create an object."""
+        name = body["metadata"]["name"]
+        self._reach(f"create {resource.plural}")
+        if (resource.plural, namespace, name) in self._cluster.objects:
+            raise ConflictError(409, f"create {resource.plural}", "exists")
+        self._boundary(f"create {resource.plural}")
+        if resource is not EVENTS:  # nobody reads them
+            self._cluster.put(resource, namespace, name, json.loads(json.dumps(body)))
+        self._boundary(f"created {resource.plural}")
+        return json.loads(json.dumps(body))  # type: ignore[no-any-return]
+
+    async def replace(self, resource: Resource, body: Mapping[str, Any]) -> None:
+        """Replace an object."""
+        meta = body["metadata"]
+        self._object("update", resource, meta["namespace"], meta["name"])
+        self._boundary(f"update {resource.plural}")
+        self._cluster.put(resource, meta["namespace"], meta["name"], json.loads(json.dumps(body)))
+        self._boundary(f"updated {resource.plural}")
+
+    async def merge(
+        self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]
+    ) -> None:
+        """Merge-patch an object; only events are patched."""
+
+    async def apply_status(
+        self, resource: Resource, namespace: str, name: str, kind: str, status: Mapping[str, Any]
+    ) -> None:
+        """Write a status."""
+        found = self._object("apply status", resource, namespace, name)
+        self._boundary(f"status of {resource.plural}")
+        found["status"] = json.loads(json.dumps(status))
+        found["metadata"]["resourceVersion"] = self._cluster.version()
+        self._boundary(f"status of {resource.plural} written")
+
+    async def delete(self, resource: Resource, namespace: str, name: str) -> None:
+        """Delete an object."""
+        self._reach("delete")
+        self._boundary(f"delete {resource.plural}")
+        self._cluster.remove(resource, namespace, name)
+
+    def _reach(self, what: str) -> None:
+        if self._down():
+            raise UnavailableError(0, what, "the API server does not answer")
+
+    def _object(
+        self, what: str, resource: Resource, namespace: str | None, name: str
+    ) -> dict[str, Any]:
+        self._reach(what)
+        found = self._cluster.objects.get((resource.plural, namespace or "", name))
+        if found is None:
+            raise NotFoundError(404, what, "not found")
+        return found
+
+    def _list(self, resource: Resource, namespace: str | None, selector: str) -> list[Any]:
+        self._reach(f"list {resource.plural}")
+        wanted = dict(part.split("=", 1) for part in selector.split(",") if "=" in part)
+        found = [
+            one
+            for (plural, where, _), one in sorted(self._cluster.objects.items())
+            if plural == resource.plural and namespace in (None, where)
+        ]
+        return [one for one in found if wanted.items() <= _labels(one).items()]
+
+
+def pod(name: str, ip: str, *, ready: bool, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Return a pod that the operator may ask."""
+    status = "True" if ready else "False"
+    return {
+        "metadata": {"labels": dict(labels), "name": name},
+        "spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8080}]}]},
+        "status": {"podIP": ip, "conditions": [{"type": "Ready", "status": status}]},
+    }
+
+
+def _labels(one: Mapping[str, Any]) -> dict[str, str]:
+    labels: dict[str, str] = one["metadata"].get("labels") or {}
+    return labels

@@ -1,0 +1,155 @@
+"""The verdict at a history's end: what the vendor holds, and what is missing of it."""
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from licenseusage.receiver.store import Document
+from licenseusage.reports.keys import InstallationKey
+from licenseusage.reports.licence import stored_license
+from licenseusage.reports.receipt import Sent, verify_receipt
+from licenseusage.reports.tokens import decode
+from licenseusage.reports.typs import ENROLMENT, REPORT
+from trials.proof import verified_chain
+from trials.soak import vendor as vendors
+from trials.soak.need import need
+from trials.soak.people import HOUR_MS
+
+if TYPE_CHECKING:
+    from trials.soak.history import History
+
+_DELIVERED_MS = 6 * HOUR_MS
+"""In peace a document is delivered within this: the spread of first sends, and a look."""
+
+
+async def examine(history: "History") -> None:
+    """Compare the vendor's books with the ledger's, and with what was due.
+
+    Raises:
+        Violation: A chain is broken, a receipt does not verify, a final is missing or twice there.
+    """
+    chains = _chains(history)
+    accepted: dict[tuple[str, int], int] = {}
+    for chain_id, tokens in chains.items():
+        held = history.vendor.documents(chain_id)
+        stored = {one.token for one in held}
+        need(stored <= set(tokens), f"chain {chain_id}: the vendor holds what the ledger does not")
+        for token in tokens:
+            claims: Any = decode(token)[1]
+            late = 1000 * int(claims["iat"]) < history.world.now_ms() - _DELIVERED_MS
+            told = f"document {claims['jti']} of {claims['iat']} has not arrived"
+            need(token in stored or not late, told)
+        for document in held:
+            _receipt(document)
+        _verify(history, chain_id, held)
+        _licences(history, held)
+        for token in stored:
+            claims = decode(token)[1]
+            history.tally.documents[str(claims.get("kind", "enrolment"))] += 1
+            if claims.get("kind") == "final":
+                at = (claims["usage"]["name"], 1000 * claims["cycle"]["start"])
+                accepted[at] = accepted.get(at, 0) + 1
+    _finals(history, accepted)
+    await _again(history, chains)
+
+
+def _chains(history: "History") -> dict[str, list[str]]:
+    chains: dict[str, list[str]] = {}
+    for token in history.checker.tokens.values():
+        chains.setdefault(Sent.from_token(token).chain_id, []).append(token)
+    return chains
+
+
+def _receipt(document: Document) -> None:
+    need(document.verdict == "Accepted", f"document {document.jti} is {document.verdict}")
+    receipt = verify_receipt(document.receipt, vendors.KEYS, Sent.from_token(document.token))
+    need(receipt.subject.digest == document.digest, "a receipt for another document")
+
+
+def _licences(history: "History", documents: list[Document]) -> None:
+    """The vendor knows the licence that each report names, unless it was renewed on the way."""
+    for document in documents:
+        if document.typ != REPORT:
+            continue
+        claims: Any = decode(document.token)[1]
+        serial = int(claims["licenseId"].rpartition("-")[2])
+        history.tally.notes["reports under a renewed licence"] += serial > 1
+        if "LicenseUnknown" in document.findings:
+            history.tally.notes["reports under a licence lost on its way"] += 1
+            newest = history.serials[claims["usage"]["name"]]
+            told = f"document {document.jti}: the vendor does not know licence {serial} of {newest}"
+            need(serial < newest, told)
+
+
+def _verify(history: "History", chain_id: str, documents: list[Document]) -> None:
+    reports = [one for one in documents if one.typ == REPORT]
+    if not reports:
+        return
+    key = history.estate.signing_key
+    keys = {key.kid: InstallationKey(key.public, key.installation)}
+    subscription = Sent.from_token(reports[0].token).subscription
+    licence = next(
+        stored_license(str(claims["license"]))
+        for claims in (decode(token)[1] for token in history.checker.tokens.values())
+        if "license" in claims and claims["sub"] == subscription
+    )
+    verified = verified_chain(
+        reports,
+        license_=licence,
+        keys=keys,
+        vendor_keys=vendors.KEYS,
+        now_s=history.vendor_clock.now_ms() // 1000,
+    )
+    need(len(verified.reports) == len(reports), f"chain {chain_id}: not every report counts")
+    last = max(reports, key=lambda one: one.sequence)
+    held = sorted(one.sequence for one in reports)
+    need(held == list(range(1, last.sequence + 1)), f"chain {chain_id} has a gap at the vendor")
+
+
+def _finals(history: "History", accepted: dict[tuple[str, int], int]) -> None:
+    """Every cycle that was begun and whose time is over has exactly one final."""
+    now_ms = history.world.now_ms()
+    for (name, start_ms), cycle in history.checker.cycles.items():
+        usage = history.usages[name]
+        due_ms = cycle.end_ms + usage.spec["closeGraceHours"] * HOUR_MS + 24 * HOUR_MS
+        count = accepted.get((name, start_ms), 0)
+        need(count <= 1, f"cycle {cycle.index} of {name} has {count} finals")
+        if due_ms > now_ms:
+            continue
+        state = history.checker.states(name)[start_ms]
+        need(state == "Final", f"cycle {cycle.index} of {name} is still {state}")
+        if usage.licensed:
+            need(count == 1, f"cycle {cycle.index} of {name} has no accepted final")
+        else:
+            history.tally.cycles["without licence"] += 1
+    for name, usage in history.usages.items():
+        if name not in history.ever_deleted and len(usage.terms) == 1:
+            starts = sorted(start for of, start in history.checker.cycles if of == name)
+            ends = sorted(c.end_ms for (of, _), c in history.checker.cycles.items() if of == name)
+            need(starts[1:] == ends[:-1], f"cycles of {name} have a gap")
+            need(ends[-1] > now_ms - 2 * HOUR_MS, f"the newest cycle of {name} is missing")
+
+
+async def _again(history: "History", chains: dict[str, list[str]]) -> None:
+    """Sending everything again changes nothing."""
+    before = {chain: history.vendor.documents(chain) for chain in chains}
+    for documents in before.values():
+        for token in [one.token for one in documents]:
+            sent = Sent.from_token(token)
+            where = "keys" if sent.subject.typ == ENROLMENT else "reports"
+            answer = await history.vendor.direct(
+                httpx.Request(
+                    "PUT",
+                    f"{vendors.ENDPOINT}/v1/{where}/{sent.subject.jti}",
+                    content=token.encode(),
+                    headers={"content-type": "application/jose"},
+                )
+            )
+            body = (await answer.aread()).decode()
+            need(answer.status_code == 200, f"sent again: {answer.status_code}")
+            need(
+                body == next(d.receipt for d in before[sent.chain_id] if d.token == token),
+                "sent again: another receipt",
+            )
+    for chain, documents in before.items():
+        need(history.vendor.documents(chain) == documents, "sending again changed the vendor")

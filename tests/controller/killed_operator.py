@@ -13,7 +13,7 @@ import sys
 from licenseusage.cli import main
 from licenseusage.clock import clock_from
 from licenseusage.delivery.vendor import VendorClient
-from licenseusage.ledger.documents import OutboxItem, ReportKind
+from licenseusage.ledger.documents.records import OutboxItem, ReportKind
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import PollRecord
 from licenseusage.reports.content import Kind

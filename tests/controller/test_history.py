@@ -5,7 +5,7 @@ import pytest
 from licenseusage.controller.enrolling import enrol
 from licenseusage.controller.history import contradictions, evidence
 from licenseusage.errors import Stalled
-from licenseusage.ledger.documents import FORKED, HISTORY_LOST, Delivery, ReportKind
+from licenseusage.ledger.documents.records import FORKED, HISTORY_LOST, Delivery, ReportKind
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.reports.names import Link, digest, key_chain_id
 from licenseusage.reports.receipt import Sent

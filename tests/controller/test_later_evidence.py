@@ -12,7 +12,7 @@ from licenseusage.controller.lookback import Earlier, LookBack, choose
 from licenseusage.controller.metrics import Metrics
 from licenseusage.controller.status import Ended, View, compose, gauges
 from licenseusage.controller.transitions import of_status
-from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
+from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
 from licenseusage.ledger.records import (
     Amendment,
     ClosingIntent,

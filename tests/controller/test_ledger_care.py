@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from licenseusage.ledger import schema
+from licenseusage.ledger.storage import schema
 from licenseusage.reports.report import read_report
 from tests.controller.sample import Product
 from tests.controller.stage import (

@@ -10,7 +10,7 @@ from licenseusage.controller.replacing import (
     renewed_since,
     replacement_due,
 )
-from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
+from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
 from licenseusage.metering.cycles import Cycle
 
 DAY_MS = 86_400_000

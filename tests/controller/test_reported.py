@@ -10,7 +10,7 @@ from licenseusage.controller.status import Ended
 from licenseusage.controller.transitions import of_deliveries, of_status
 from licenseusage.delivery.outbox import DeliveryState, Queued, Settlement
 from licenseusage.delivery.sender import Attempt
-from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
+from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
 from licenseusage.ledger.records import CycleRecord, CycleState
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.coverage import Coverage

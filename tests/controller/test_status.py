@@ -15,7 +15,7 @@ from licenseusage.controller.status import (
     gauges,
     with_conditions,
 )
-from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
+from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
 from licenseusage.ledger.records import CycleRecord, CycleState, SourceStatus
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.coverage import Coverage, Gap

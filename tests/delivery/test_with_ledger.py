@@ -9,7 +9,7 @@ import pytest
 from licenseusage.controller.outbox import LedgerOutbox
 from licenseusage.delivery.outcome import Answer
 from licenseusage.delivery.sender import Route, Sender
-from licenseusage.ledger.documents import (
+from licenseusage.ledger.documents.records import (
     Delivery,
     OutboxItem,
     ReportChain,

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from licenseusage.ledger.documents import Delivery
+from licenseusage.ledger.documents.records import Delivery
 from licenseusage.reports.content import Kind
 from licenseusage.reports.report import read_report
 from licenseusage.reports.typs import REPORT

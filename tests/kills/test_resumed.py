@@ -24,7 +24,7 @@ from licenseusage.controller.outbox import LedgerOutbox
 from licenseusage.controller.statements import Issuer
 from licenseusage.delivery.sender import Route, Sender
 from licenseusage.delivery.vendor import VendorClient
-from licenseusage.ledger.documents import Delivery
+from licenseusage.ledger.documents.records import Delivery
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import (
     CycleState,

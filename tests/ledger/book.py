@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from licenseusage.controller.statements import Issuer
-from licenseusage.ledger.documents import (
+from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
     Link,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from licenseusage.ledger.documents import ReportChain, ReportDraft, SignedDocument
+from licenseusage.ledger.documents.records import ReportChain, ReportDraft, SignedDocument
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import (
     DeclaredSource,

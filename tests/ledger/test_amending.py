@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from licenseusage.ledger.documents import (
+from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
     Link,

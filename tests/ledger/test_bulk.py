@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, select
 
-from licenseusage.ledger.bulk import insert_users, join_words
-from licenseusage.ledger.schema import facts, metadata, roster_users
+from licenseusage.ledger.storage.bulk import insert_users, join_words
+from licenseusage.ledger.storage.schema import facts, metadata, roster_users
 from licenseusage.metering.packing import packed
 
 

@@ -6,8 +6,8 @@ from contextlib import closing
 import pytest
 
 from licenseusage.errors import Retryable
-from licenseusage.ledger.checking import Level, check_ledger
-from licenseusage.ledger.snapshot import backup
+from licenseusage.ledger.upkeep.checking import Level, check_ledger
+from licenseusage.ledger.upkeep.snapshot import backup
 from tests.ledger import book
 from tests.ledger.conftest import DAY_MS, START, TERMS
 

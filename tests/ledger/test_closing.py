@@ -2,7 +2,7 @@
 
 import pytest
 
-from licenseusage.ledger.documents import (
+from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
     Link,
@@ -201,7 +201,7 @@ def test_a_report_may_wait_for_approval_and_for_its_first_attempt(counted, signe
 
 
 def signed(chain, sequence, text="enrolment"):
-    from licenseusage.ledger.documents import SignedDocument
+    from licenseusage.ledger.documents.records import SignedDocument
 
     return SignedDocument(f"{chain * 32}-{sequence:010d}", f"sha256:{text}", text)
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from licenseusage.ledger.facts.refutations import judged, refuted_of
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import DeclaredSource, MeterKey, StoreKey
-from licenseusage.ledger.refutations import judged, refuted_of
-from licenseusage.ledger.schema import cycles, facts, stores
+from licenseusage.ledger.storage.schema import cycles, facts, stores
 from licenseusage.metering.combine import Combine, Store, evaluate
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
 from licenseusage.metering.facts import Facts, merge
@@ -222,7 +222,7 @@ def test_a_source_whose_ids_are_read_anew_is_never_united_with_before(ledger):
 
 
 def test_statements_survive_storage(ledger):
-    from licenseusage.ledger.encoding import dump_statement, load_statement
+    from licenseusage.ledger.storage.encoding import dump_statement, load_statement
 
     ledger.record_poll(poll(START + HOUR_MS, {"ada": START}), START + HOUR_MS)
     stated = ledger.statement(1, CYCLE, sources=[declared()])

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from licenseusage.errors import Retryable, UsageError
-from licenseusage.ledger.faults import unusable
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import MeterKey
+from licenseusage.ledger.storage.faults import unusable
 from tests.ledger.conftest import CYCLE, HOUR_MS, START, TERMS, declared, poll
 
 NOBODY = 65_534

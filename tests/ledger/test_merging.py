@@ -15,13 +15,14 @@ from sqlalchemy import create_engine, insert, select, text, update
 from sqlalchemy.pool import StaticPool
 
 from licenseusage.errors import Stalled, Waiting
-from licenseusage.ledger import polls, registry, schema
-from licenseusage.ledger.checking import Level, check_ledger
-from licenseusage.ledger.joining import united
-from licenseusage.ledger.logs import log_states
-from licenseusage.ledger.merging import join_ledgers, merge_ledgers
+from licenseusage.ledger.facts import polls, registry
+from licenseusage.ledger.facts.logs import log_states
+from licenseusage.ledger.facts.rosters import LISTED, OPEN
 from licenseusage.ledger.records import CycleState, MeterKey, StoreKey, Subscribed
-from licenseusage.ledger.rosters import LISTED, OPEN
+from licenseusage.ledger.storage import schema
+from licenseusage.ledger.upkeep.checking import Level, check_ledger
+from licenseusage.ledger.upkeep.joining import united
+from licenseusage.ledger.upkeep.merging import join_ledgers, merge_ledgers
 from licenseusage.metering.coverage import Interval
 from licenseusage.metering.events import Hole, LogPosition, LogReading, Range
 from licenseusage.metering.properties import Removal

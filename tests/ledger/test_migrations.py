@@ -9,10 +9,10 @@ from sqlalchemy import text
 
 from licenseusage import __version__
 from licenseusage.errors import Retryable, Stalled
-from licenseusage.ledger import migrations, schema
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.migrations import Step
 from licenseusage.ledger.records import MeterKey
+from licenseusage.ledger.storage import migrations, schema
+from licenseusage.ledger.storage.migrations import Step
 from licenseusage.metering.cycles import DAY_MS, Terms
 from tests.ledger.conftest import START
 from tests.ledger.older import first_schema, third_schema

@@ -3,7 +3,7 @@
 import pytest
 
 from licenseusage.errors import Stalled
-from licenseusage.ledger.documents import (
+from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
     Link,

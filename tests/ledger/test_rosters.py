@@ -6,8 +6,8 @@ from itertools import permutations
 
 import pytest
 
+from licenseusage.ledger.facts.rosters import IDLE
 from licenseusage.ledger.records import PollFailure, StoreKey
-from licenseusage.ledger.rosters import IDLE
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.cycles import DAY_MS
 from licenseusage.metering.facts import Facts

@@ -8,9 +8,10 @@ from contextlib import closing
 import pytest
 
 from licenseusage.errors import Retryable, Stalled, Waiting
-from licenseusage.ledger import copying, migrations, schema, snapshot
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.snapshot import MovedOn, backup, restore
+from licenseusage.ledger.storage import copying, migrations, schema
+from licenseusage.ledger.upkeep import snapshot
+from licenseusage.ledger.upkeep.snapshot import MovedOn, backup, restore
 from tests.ledger import book
 from tests.ledger.conftest import CYCLE, HOUR_MS, START, TERMS
 

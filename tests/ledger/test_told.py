@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, select
 
-from licenseusage.ledger import told
-from licenseusage.ledger.records import StoreKey
-from licenseusage.ledger.rosters import (
+from licenseusage.ledger.facts import told
+from licenseusage.ledger.facts.rosters import (
     BEFORE,
     IDLE,
     INACTIVE,
@@ -21,7 +20,8 @@ from licenseusage.ledger.rosters import (
     START,
     join_roster,
 )
-from licenseusage.ledger.schema import metadata, roster_users, rosters
+from licenseusage.ledger.records import StoreKey
+from licenseusage.ledger.storage.schema import metadata, roster_users, rosters
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.packing import differences, packed, unpacked
 from licenseusage.metering.roster import Roster, Run, merge_rosters
@@ -116,7 +116,7 @@ def test_a_list_as_the_one_before_costs_what_has_changed(connection, monkeypatch
         written.append(real(before, now))
         return written[-1]
 
-    monkeypatch.setattr("licenseusage.ledger.rosters.differences", noted)
+    monkeypatch.setattr("licenseusage.ledger.facts.rosters.differences", noted)
     first, second = packed(PEOPLE[:30]), packed(PEOPLE[2:33])
     with connection.begin_nested() as whole:
         for at_ms, users in ((1, first), (2, first), (3, second)):

@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 from sqlalchemy import event
 
-from licenseusage.ledger.documents import (
+from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
     Link,

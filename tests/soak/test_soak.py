@@ -12,7 +12,7 @@ import pytest
 from licenseusage.delivery.outbox import DeliveryState
 from licenseusage.delivery.outcome import Outcome, classify
 from licenseusage.delivery.schedule import Schedule
-from licenseusage.ledger.counting import count_domain
+from licenseusage.ledger.facts.counting import count_domain
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.metering.facts import list_facts
 from licenseusage.reports.report import build_report
@@ -79,7 +79,7 @@ def one_store_is_enough():
         proving = [store for store in stores if store.proves] or list(stores)
         return count_domain(connection, proving, combine, days)
 
-    return mock.patch("licenseusage.ledger.statements.count_domain", wrong)
+    return mock.patch("licenseusage.ledger.facts.statements.count_domain", wrong)
 
 
 def facts_in_two_transactions():

@@ -91,7 +91,7 @@ BREAKAGES = (
     Breakage(
         BOUNDS,
         "an amendment widens what was stated",
-        "ledger/amending.py",
+        "ledger/documents/amending.py",
         "    if not narrows(stated.bounds, statement.bounds):\n        return None\n",
         "",
         ("ledger/test_amending.py",),
@@ -107,7 +107,7 @@ BREAKAGES = (
     Breakage(
         BOUNDS,
         "a new definition counts people for the time before it",
-        "ledger/polls.py",
+        "ledger/facts/polls.py",
         "found = Facts(ended=found.ended)",
         "pass",
         ("ledger/test_rosters.py",),
@@ -123,7 +123,7 @@ BREAKAGES = (
     Breakage(
         BOUNDS,
         "a cycle that was decided on takes evidence made by other rules",
-        "ledger/polls.py",
+        "ledger/facts/polls.py",
         "if row.wiped or _decided_by_other_rules(row, poll):",
         "if row.wiped:",
         ("ledger/test_amending.py",),
@@ -203,7 +203,7 @@ BREAKAGES = (
     Breakage(
         BOUNDS,
         "somebody whose activity was taken back still counts",
-        "ledger/counting.py",
+        "ledger/facts/counting.py",
         "part = part.where(not_(doubtful(store.doubt, facts.c.pseudonym)))",
         "pass",
         ("ledger/test_rosters.py",),
@@ -211,7 +211,7 @@ BREAKAGES = (
     Breakage(
         BOUNDS,
         "what was refuted carries again in the next cycle",
-        "ledger/statements.py",
+        "ledger/facts/statements.py",
         "self.properties = judged(claims, against)",
         "self.properties = claims",
         ("ledger/test_refutations.py",),
@@ -270,7 +270,7 @@ BREAKAGES = (
     Breakage(
         ONE_REPORT,
         "a cycle that is Final is closed and signed again",
-        "ledger/closing.py",
+        "ledger/documents/closing.py",
         "if record.state is CycleState.FINAL:",
         "if False:",
         ("ledger/test_closing.py",),
@@ -278,7 +278,7 @@ BREAKAGES = (
     Breakage(
         ONE_REPORT,
         "a slot of interims is reported twice",
-        "ledger/closing.py",
+        "ledger/documents/closing.py",
         "made = row.interim_slot is not None and row.interim_slot >= slot",
         "made = False",
         ("ledger/test_closing.py",),
@@ -286,7 +286,7 @@ BREAKAGES = (
     Breakage(
         ONE_REPORT,
         "an amendment is stated without its report",
-        "ledger/amending.py",
+        "ledger/documents/amending.py",
         "    if reports and _sign(connection, row, reports,",
         "    if reports and signing and _sign(connection, row, reports,",
         ("ledger/test_amending.py",),
@@ -294,7 +294,7 @@ BREAKAGES = (
     Breakage(
         ONE_REPORT,
         "an amendment supersedes a report that the vendor has refused",
-        "ledger/amending.py",
+        "ledger/documents/amending.py",
         "(item for item in reports if not item.refused)",
         "(item for item in reports)",
         ("ledger/test_amending.py",),
@@ -334,7 +334,7 @@ BREAKAGES = (
     Breakage(
         NOT_DROPPED,
         "what was being sent when the operator ended is never sent again",
-        "ledger/outbox.py",
+        "ledger/documents/outbox.py",
         ".values(state=Delivery.PENDING, lease_until_ms=None)",
         ".values(state=Delivery.SENDING, lease_until_ms=None)",
         ("ledger/test_outbox.py",),
@@ -374,7 +374,7 @@ BREAKAGES = (
     Breakage(
         STAYS,
         "a later poll decides alone who was active",
-        "ledger/users.py",
+        "ledger/facts/users.py",
         "joined = sure | now_sure",
         "joined = now_sure",
         ("ledger/test_polls.py",),
@@ -390,7 +390,7 @@ BREAKAGES = (
     Breakage(
         CRASH,
         "the decision to close is made anew after a crash, from later facts",
-        "ledger/closing.py",
+        "ledger/documents/closing.py",
         "    if intent is not None:\n        return intent\n",
         "",
         ("ledger/test_closing.py",),
@@ -398,7 +398,7 @@ BREAKAGES = (
     Breakage(
         CRASH,
         "each statement is durable by itself, so that a crash keeps half a step",
-        "ledger/database.py",
+        "ledger/storage/database.py",
         'connection.exec_driver_sql("BEGIN IMMEDIATE")',
         'connection.exec_driver_sql("SELECT 1")',
         ("ledger/test_transactions.py",),
@@ -406,7 +406,7 @@ BREAKAGES = (
     Breakage(
         CRASH,
         "what is committed may be lost when the power fails",
-        "ledger/database.py",
+        "ledger/storage/database.py",
         '"synchronous = FULL",',
         '"synchronous = OFF",',
         ("ledger/test_opening.py",),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hack.controlplane import ControlPlane
-from licenseusage.ledger.documents import OutboxItem
+from licenseusage.ledger.documents.records import OutboxItem
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import CycleRecord
 from licenseusage.reports.keys import VendorKeys

@@ -21,10 +21,10 @@ from sqlalchemy import Connection
 
 from licenseusage.controller.kube import Kube
 from licenseusage.delivery.vendor import VendorClient
-from licenseusage.ledger import database
-from licenseusage.ledger.documents import OutboxItem
+from licenseusage.ledger.documents.records import OutboxItem
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import PollRecord
+from licenseusage.ledger.storage import database
 from licenseusage.metering.cycles import Cycle
 from licenseusage.reports.report import read_report
 from licenseusage.reports.typs import LICENSE, REPORT

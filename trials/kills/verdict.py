@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from licenseusage.ledger.documents import Delivery, ReportKind
+from licenseusage.ledger.documents.records import Delivery, ReportKind
 from licenseusage.ledger.records import CycleState
 from licenseusage.metering.cycles import CYCLE_MASK
 from licenseusage.reports.content import Kind

@@ -5,8 +5,8 @@ import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from licenseusage.ledger.facts.rosters import BEFORE, IDLE, INACTIVE, LISTED, OPEN, QUIET, START
 from licenseusage.ledger.records import PollRecord
-from licenseusage.ledger.rosters import BEFORE, IDLE, INACTIVE, LISTED, OPEN, QUIET, START
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.roster import Roster, Run, merge_rosters
 from trials.soak.need import need

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from licenseusage.api.source import Source
-from licenseusage.ledger.encoding import load_statement
 from licenseusage.ledger.records import PollRecord
+from licenseusage.ledger.storage.encoding import load_statement
 from licenseusage.metering.bounds import Accuracy, Bounds
 from licenseusage.metering.combine import Combine, Store, evaluate
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle

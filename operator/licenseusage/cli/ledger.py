@@ -14,13 +14,13 @@ from licenseusage.cli.output import Output, OutputOption, print_fields, print_js
 from licenseusage.cli.times import show_time
 from licenseusage.clock import clock_from
 from licenseusage.errors import Stalled
-from licenseusage.ledger.checking import Finding, Level, check_ledger
-from licenseusage.ledger.copying import Progress, nothing_to_tell
-from licenseusage.ledger.enrolled import key_statements
-from licenseusage.ledger.merging import merge_ledgers
-from licenseusage.ledger.snapshot import Identity, Restored
-from licenseusage.ledger.snapshot import backup as back_up
-from licenseusage.ledger.snapshot import restore as put_back
+from licenseusage.ledger.documents.enrolled import key_statements
+from licenseusage.ledger.storage.copying import Progress, nothing_to_tell
+from licenseusage.ledger.upkeep.checking import Finding, Level, check_ledger
+from licenseusage.ledger.upkeep.merging import merge_ledgers
+from licenseusage.ledger.upkeep.snapshot import Identity, Restored
+from licenseusage.ledger.upkeep.snapshot import backup as back_up
+from licenseusage.ledger.upkeep.snapshot import restore as put_back
 
 app = typer.Typer(help="Check, back up, restore, merge and read ledgers.", no_args_is_help=True)
 

@@ -6,7 +6,7 @@ from licenseusage.controller.books import Books
 from licenseusage.controller.identity import Keys
 from licenseusage.controller.statements import chain_of
 from licenseusage.errors import Stalled
-from licenseusage.ledger.documents import (
+from licenseusage.ledger.documents.records import (
     HISTORY_LOST,
     OutboxItem,
     ReportKind,

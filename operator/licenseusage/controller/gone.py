@@ -5,7 +5,7 @@ from licenseusage.controller.finishing import finish, meters_of
 from licenseusage.controller.key import Key
 from licenseusage.controller.world import World
 from licenseusage.errors import UsageError
-from licenseusage.ledger.documents import Delivery
+from licenseusage.ledger.documents.records import Delivery
 from licenseusage.ledger.records import Meter
 
 _LONGEST_SECONDS = 600.0

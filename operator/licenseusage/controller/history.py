@@ -16,7 +16,7 @@ import structlog
 from licenseusage.controller.key import Key
 from licenseusage.controller.world import World
 from licenseusage.errors import Stalled, UsageError
-from licenseusage.ledger.documents import FORKED, HISTORY_LOST, ChainState, ReportChain
+from licenseusage.ledger.documents.records import FORKED, HISTORY_LOST, ChainState, ReportChain
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.reports.keys import InstallationKey, SigningKey, VendorKey, VendorKeys
 from licenseusage.reports.names import Link, jti_of, key_chain_id

@@ -21,7 +21,7 @@ from licenseusage.controller.statements import Issuer
 from licenseusage.controller.world import World
 from licenseusage.delivery.schedule import first_delay_seconds
 from licenseusage.errors import UsageError, Waiting
-from licenseusage.ledger.documents import OutboxItem, ReportKind
+from licenseusage.ledger.documents.records import OutboxItem, ReportKind
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import Meter
 from licenseusage.metering.cycles import Cycle

@@ -27,7 +27,7 @@ from licenseusage.controller.kube import (
 )
 from licenseusage.controller.refusals import forbidden_kinds
 from licenseusage.errors import Retryable, Stalled
-from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
+from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
 from licenseusage.reports.content import Content
 from licenseusage.reports.inwords import in_words
 from licenseusage.reports.report import read_report

@@ -6,7 +6,7 @@ Everything here runs on the ledger's thread.
 from collections.abc import Callable
 
 from licenseusage.delivery.outbox import ChainView, Queued, Settlement
-from licenseusage.ledger.documents import Delivery, DeliveryResult, Link, OutboxItem
+from licenseusage.ledger.documents.records import Delivery, DeliveryResult, Link, OutboxItem
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.reports.names import jti_of
 

@@ -42,7 +42,7 @@ from licenseusage.controller.workqueue import WorkQueue
 from licenseusage.controller.world import World
 from licenseusage.delivery.vendor import Proxy, VendorClient
 from licenseusage.errors import UNEXPECTED_FIX, Stalled, UsageError
-from licenseusage.ledger.database import path_of
+from licenseusage.ledger.storage.database import path_of
 from licenseusage.reports.content import OperatorInfo
 from licenseusage.reports.fitting import report_version
 from licenseusage.reports.keys import generate_key

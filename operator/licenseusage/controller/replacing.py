@@ -7,7 +7,7 @@ accepted, once what was refused has changed. Pure decisions.
 
 from collections.abc import Iterable, Mapping
 
-from licenseusage.ledger.documents import OutboxItem, ReportKind
+from licenseusage.ledger.documents.records import OutboxItem, ReportKind
 from licenseusage.metering.cycles import DAY_MS
 
 TOLERANCE_SECONDS = 300

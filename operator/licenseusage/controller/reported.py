@@ -9,7 +9,7 @@ from licenseusage.api.usagereport import report_name
 from licenseusage.controller.conditions import Problem, Status, Verdict
 from licenseusage.controller.key import Key
 from licenseusage.controller.status import Ended
-from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
+from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
 from licenseusage.metering.statement import CycleStatement
 
 

@@ -27,7 +27,7 @@ from licenseusage.controller.statements import Issuer, chain_of
 from licenseusage.controller.world import World
 from licenseusage.delivery.sender import Route
 from licenseusage.errors import Stalled, UsageError
-from licenseusage.ledger.documents import Delivery, OutboxItem
+from licenseusage.ledger.documents.records import Delivery, OutboxItem
 from licenseusage.ledger.records import Meter
 from licenseusage.metering.cycles import cycle_at
 from licenseusage.reports.keys import SigningKey

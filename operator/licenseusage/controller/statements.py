@@ -7,7 +7,7 @@ Pure but for the signature: the draft holds what the ledger knows (position, sta
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from licenseusage.ledger.documents import (
+from licenseusage.ledger.documents.records import (
     ReportChain,
     ReportDraft,
     ReportKind,

@@ -23,7 +23,8 @@ from licenseusage.api.status import (
 from licenseusage.api.usagereport import report_name
 from licenseusage.controller.conditions import Findings, Problem, conditions, cut
 from licenseusage.controller.metrics import UsageGauges
-from licenseusage.ledger import documents, records
+from licenseusage.ledger import records
+from licenseusage.ledger.documents import records as documents
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.coverage import Coverage
 from licenseusage.metering.cycles import Cycle

@@ -8,20 +8,9 @@ from typing import Self
 
 from sqlalchemy import Connection, select
 
-from licenseusage.ledger import (
-    amending,
-    chains,
-    closing,
-    issued,
-    outbox,
-    polls,
-    refutations,
-    registry,
-    schema,
-)
-from licenseusage.ledger.closing import Signing
-from licenseusage.ledger.database import Database, open_database
-from licenseusage.ledger.documents import (
+from licenseusage.ledger.documents import amending, chains, closing, issued, outbox
+from licenseusage.ledger.documents.closing import Signing
+from licenseusage.ledger.documents.records import (
     ChainState,
     DeliveryResult,
     OutboxItem,
@@ -30,6 +19,8 @@ from licenseusage.ledger.documents import (
     ReportKind,
     SignedDocument,
 )
+from licenseusage.ledger.facts import polls, refutations, registry
+from licenseusage.ledger.facts.statements import make_statement
 from licenseusage.ledger.records import (
     Amendment,
     ClosingIntent,
@@ -45,7 +36,8 @@ from licenseusage.ledger.records import (
     StoreState,
     Subscribed,
 )
-from licenseusage.ledger.statements import make_statement
+from licenseusage.ledger.storage import schema
+from licenseusage.ledger.storage.database import Database, open_database
 from licenseusage.metering.combine import Combine
 from licenseusage.metering.cycles import Cycle, Terms
 from licenseusage.metering.statement import CycleStatement

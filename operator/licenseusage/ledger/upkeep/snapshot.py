@@ -16,8 +16,9 @@ from pathlib import Path
 
 from licenseusage import __version__
 from licenseusage.errors import Stalled, UsageError
-from licenseusage.ledger import schema
-from licenseusage.ledger.copying import (
+from licenseusage.ledger.documents.records import HISTORY_LOST
+from licenseusage.ledger.storage import schema
+from licenseusage.ledger.storage.copying import (
     Progress,
     copy_into,
     log_of,
@@ -25,9 +26,8 @@ from licenseusage.ledger.copying import (
     nothing_to_tell,
     reading,
 )
-from licenseusage.ledger.database import hold, restoring
-from licenseusage.ledger.documents import HISTORY_LOST
-from licenseusage.ledger.faults import Corrupt, explained, unusable
+from licenseusage.ledger.storage.database import hold, restoring
+from licenseusage.ledger.storage.faults import Corrupt, explained, unusable
 
 PATIENCE_SECONDS = 2.0
 """An operator that found its ledger damaged looks at it now and then, for a moment."""

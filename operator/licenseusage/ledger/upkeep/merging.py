@@ -17,8 +17,13 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from licenseusage import __version__
 from licenseusage.errors import Stalled
-from licenseusage.ledger import schema, unsettled
-from licenseusage.ledger.copying import (
+from licenseusage.ledger.facts import unsettled
+from licenseusage.ledger.facts.logs import join_logs
+from licenseusage.ledger.facts.refutations import join_refutations, refute_joined
+from licenseusage.ledger.facts.registry import raise_high_water
+from licenseusage.ledger.records import CycleState
+from licenseusage.ledger.storage import schema
+from licenseusage.ledger.storage.copying import (
     Progress,
     connected,
     copy_into,
@@ -26,15 +31,11 @@ from licenseusage.ledger.copying import (
     reading,
     refuse_strangers,
 )
-from licenseusage.ledger.database import open_database, open_engine
-from licenseusage.ledger.joining import join_coverage, join_rosters, join_users, wipe
-from licenseusage.ledger.logs import join_logs
-from licenseusage.ledger.migrations import bring_up_to_date
-from licenseusage.ledger.records import CycleState
-from licenseusage.ledger.refutations import join_refutations, refute_joined
-from licenseusage.ledger.registry import raise_high_water
-from licenseusage.ledger.schema import cycles, grids, ledger, licenses, meters, stores
-from licenseusage.ledger.snapshot import PATIENCE_SECONDS, every_page, identity_of
+from licenseusage.ledger.storage.database import open_database, open_engine
+from licenseusage.ledger.storage.migrations import bring_up_to_date
+from licenseusage.ledger.storage.schema import cycles, grids, ledger, licenses, meters, stores
+from licenseusage.ledger.upkeep.joining import join_coverage, join_rosters, join_users, wipe
+from licenseusage.ledger.upkeep.snapshot import PATIENCE_SECONDS, every_page, identity_of
 
 
 @dataclass(slots=True)

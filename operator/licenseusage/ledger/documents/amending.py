@@ -11,10 +11,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, update
 
-from licenseusage.ledger.closing import Signing, sign_report
-from licenseusage.ledger.documents import Link, OutboxItem, ReportKind, Superseded
-from licenseusage.ledger.encoding import dump_statement
-from licenseusage.ledger.issued import statements_of
+from licenseusage.ledger.documents.closing import Signing, sign_report
+from licenseusage.ledger.documents.issued import statements_of
+from licenseusage.ledger.documents.records import Link, OutboxItem, ReportKind, Superseded
+from licenseusage.ledger.facts.registry import (
+    amendments_of,
+    cycle_record,
+    dated_ms,
+    ensure_cycle,
+    high_water_ms,
+)
 from licenseusage.ledger.records import (
     Amendment,
     ClosingIntent,
@@ -22,14 +28,8 @@ from licenseusage.ledger.records import (
     CycleRecord,
     CycleState,
 )
-from licenseusage.ledger.registry import (
-    amendments_of,
-    cycle_record,
-    dated_ms,
-    ensure_cycle,
-    high_water_ms,
-)
-from licenseusage.ledger.schema import amendments, cycles
+from licenseusage.ledger.storage.encoding import dump_statement
+from licenseusage.ledger.storage.schema import amendments, cycles
 from licenseusage.metering.amendment import NEW_EVIDENCE, narrows
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.statement import CycleStatement

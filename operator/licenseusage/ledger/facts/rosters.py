@@ -24,10 +24,10 @@ from sqlalchemy import (
     update,
 )
 
-from licenseusage.ledger.bulk import join_words
+from licenseusage.ledger.facts.told import Told, remember, told_last
 from licenseusage.ledger.records import StoreKey
-from licenseusage.ledger.schema import cycles, roster_users, rosters
-from licenseusage.ledger.told import Told, remember, told_last
+from licenseusage.ledger.storage.bulk import join_words
+from licenseusage.ledger.storage.schema import cycles, roster_users, rosters
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.packing import differences, unpacked
 from licenseusage.metering.pseudonym import SIZE

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from sqlalchemy import Connection, update
 
-from licenseusage.ledger.schema import stores
+from licenseusage.ledger.storage.schema import stores
 from licenseusage.metering.cycles import CYCLE_BIT
 
 NOBODY = "{}"

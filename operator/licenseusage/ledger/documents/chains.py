@@ -5,8 +5,8 @@ Functions of an open transaction.
 
 from sqlalchemy import Connection, insert, select, update
 
-from licenseusage.ledger.documents import ChainState, Delivery, Link, ReportChain
-from licenseusage.ledger.schema import chains, outbox
+from licenseusage.ledger.documents.records import ChainState, Delivery, Link, ReportChain
+from licenseusage.ledger.storage.schema import chains, outbox
 
 
 def ensure_chain(connection: Connection, chain: ReportChain) -> ChainState:

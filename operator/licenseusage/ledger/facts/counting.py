@@ -28,8 +28,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from licenseusage.ledger.schema import facts
-from licenseusage.ledger.vanished import (
+from licenseusage.ledger.facts.vanished import (
     Doubt,
     Users,
     count_common,
@@ -44,6 +43,7 @@ from licenseusage.ledger.vanished import (
     sure_users,
     vanished_users,
 )
+from licenseusage.ledger.storage.schema import facts
 from licenseusage.metering.combine import Combine
 from licenseusage.metering.cycles import CYCLE_MASK
 from licenseusage.metering.known import Tally

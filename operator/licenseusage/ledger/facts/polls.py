@@ -12,9 +12,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from licenseusage.errors import Stalled
-from licenseusage.ledger import unsettled
-from licenseusage.ledger.database import upsert
-from licenseusage.ledger.logs import log_states, record_reading
+from licenseusage.ledger.facts import unsettled
+from licenseusage.ledger.facts.logs import log_states, record_reading
+from licenseusage.ledger.facts.refutations import lift, refute, seen_in
+from licenseusage.ledger.facts.registry import ensure_cycle
+from licenseusage.ledger.facts.rosters import Joined, delete_rosters, join_roster, rosters_of
+from licenseusage.ledger.facts.users import join_users
 from licenseusage.ledger.records import (
     CycleState,
     PollFailure,
@@ -23,11 +26,8 @@ from licenseusage.ledger.records import (
     StoreKey,
     StoreState,
 )
-from licenseusage.ledger.refutations import lift, refute, seen_in
-from licenseusage.ledger.registry import ensure_cycle
-from licenseusage.ledger.rosters import Joined, delete_rosters, join_roster, rosters_of
-from licenseusage.ledger.schema import coverage, cycles, facts, source_status, stores
-from licenseusage.ledger.users import join_users
+from licenseusage.ledger.storage.database import upsert
+from licenseusage.ledger.storage.schema import coverage, cycles, facts, source_status, stores
 from licenseusage.metering.coverage import Interval, days_followed, extended
 from licenseusage.metering.cycles import CYCLE_MASK, Cycle
 from licenseusage.metering.facts import Facts

@@ -22,16 +22,16 @@ from sqlalchemy import (
 )
 
 from licenseusage.errors import Stalled
-from licenseusage.ledger.chains import know_chain
-from licenseusage.ledger.documents import (
+from licenseusage.ledger.documents.chains import know_chain
+from licenseusage.ledger.documents.issued import get, item, items, joined
+from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
     OutboxItem,
     ReportKind,
     SignedDocument,
 )
-from licenseusage.ledger.issued import get, item, items, joined
-from licenseusage.ledger.schema import chains, meters, outbox
+from licenseusage.ledger.storage.schema import chains, meters, outbox
 from licenseusage.metering.cycles import DAY_MS
 
 _UNDELIVERED = (Delivery.PENDING, Delivery.SENDING, Delivery.AWAITING_APPROVAL)

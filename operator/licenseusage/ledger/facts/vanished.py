@@ -22,8 +22,8 @@ from sqlalchemy import (
     union,
 )
 
-from licenseusage.ledger.rosters import EVER, IDLE, INACTIVE, LISTED, OPEN, QUIET
-from licenseusage.ledger.schema import facts, roster_users
+from licenseusage.ledger.facts.rosters import EVER, IDLE, INACTIVE, LISTED, OPEN, QUIET
+from licenseusage.ledger.storage.schema import facts, roster_users
 from licenseusage.metering.cycles import CYCLE_MASK
 
 Users = Select[tuple[bytes]] | CompoundSelect[Any]

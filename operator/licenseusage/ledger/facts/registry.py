@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from licenseusage.ledger.encoding import load_statement
 from licenseusage.ledger.records import (
     Amendment,
     ClosingIntent,
@@ -17,7 +16,8 @@ from licenseusage.ledger.records import (
     MeterKey,
     Subscribed,
 )
-from licenseusage.ledger.schema import amendments, cycles, grids, ledger, licenses, meters
+from licenseusage.ledger.storage.encoding import load_statement
+from licenseusage.ledger.storage.schema import amendments, cycles, grids, ledger, licenses, meters
 from licenseusage.metering.cycles import Cycle, Grid, Terms, with_terms
 
 _TURN_MS = 60_000

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from licenseusage.ledger.database import upsert
 from licenseusage.ledger.records import StoreKey
-from licenseusage.ledger.schema import cycles, log_holes, log_positions, log_ranges, stores
+from licenseusage.ledger.storage.database import upsert
+from licenseusage.ledger.storage.schema import cycles, log_holes, log_positions, log_ranges, stores
 from licenseusage.metering.cycles import CYCLE_MASK, Cycle
 from licenseusage.metering.events import (
     Hole,

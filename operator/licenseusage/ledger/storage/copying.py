@@ -11,7 +11,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import StaticPool
 
-from licenseusage.ledger.faults import Corrupt, explained, unusable
+from licenseusage.ledger.storage.faults import Corrupt, explained, unusable
 
 Progress = Callable[[int, int], None]
 """Called with how much is done and how much there is."""

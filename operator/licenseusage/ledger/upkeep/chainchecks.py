@@ -5,9 +5,9 @@ from itertools import pairwise
 
 from sqlalchemy import Connection, Row, select
 
-from licenseusage.ledger.documents import Delivery, ReportKind
-from licenseusage.ledger.encoding import load_statement
-from licenseusage.ledger.schema import chains, cycles, outbox
+from licenseusage.ledger.documents.records import Delivery, ReportKind
+from licenseusage.ledger.storage.encoding import load_statement
+from licenseusage.ledger.storage.schema import chains, cycles, outbox
 from licenseusage.reports.content import content_of
 from licenseusage.reports.keys import InstallationKey, InstallationKeys, PublicKey
 from licenseusage.reports.names import digest, jti_of

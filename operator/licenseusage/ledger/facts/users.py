@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
-from licenseusage.ledger import unsettled
-from licenseusage.ledger.bulk import insert_users
-from licenseusage.ledger.rosters import BEFORE, EVER, INACTIVE, LISTED, OPEN, word_of
-from licenseusage.ledger.schema import facts
+from licenseusage.ledger.facts import unsettled
+from licenseusage.ledger.facts.rosters import BEFORE, EVER, INACTIVE, LISTED, OPEN, word_of
+from licenseusage.ledger.storage.bulk import insert_users
+from licenseusage.ledger.storage.schema import facts
 from licenseusage.metering.facts import Facts, join_maybe
 from licenseusage.metering.roster import counts_for
 from licenseusage.metering.words import PackedWords

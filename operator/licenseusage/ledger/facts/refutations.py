@@ -10,10 +10,18 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, not_, select, update
 
-from licenseusage.ledger.database import upsert
+from licenseusage.ledger.facts.rosters import (
+    EVER,
+    IDLE,
+    INACTIVE,
+    LISTED,
+    OPEN,
+    rosters_of,
+    runs_of,
+)
 from licenseusage.ledger.records import Refutation, StoreKey
-from licenseusage.ledger.rosters import EVER, IDLE, INACTIVE, LISTED, OPEN, rosters_of, runs_of
-from licenseusage.ledger.schema import cycles, facts, refutations, roster_users, stores
+from licenseusage.ledger.storage.database import upsert
+from licenseusage.ledger.storage.schema import cycles, facts, refutations, roster_users, stores
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.properties import Guarantee, Properties, Removal
 from licenseusage.metering.refuting import Seen, refuted_by

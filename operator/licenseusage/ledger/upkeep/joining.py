@@ -11,9 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
 
-from licenseusage.ledger.polls import intervals
-from licenseusage.ledger.records import StoreKey
-from licenseusage.ledger.rosters import (
+from licenseusage.ledger.facts.polls import intervals
+from licenseusage.ledger.facts.rosters import (
     BEFORE,
     EVER,
     IDLE,
@@ -29,7 +28,8 @@ from licenseusage.ledger.rosters import (
     words_between,
     write_span,
 )
-from licenseusage.ledger.schema import (
+from licenseusage.ledger.records import StoreKey
+from licenseusage.ledger.storage.schema import (
     coverage,
     cycles,
     facts,

@@ -11,15 +11,22 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, text
 
 from licenseusage import __version__
-from licenseusage.ledger import schema
-from licenseusage.ledger.chainchecks import check_chains
-from licenseusage.ledger.copying import connected, nothing_to_tell, reading
-from licenseusage.ledger.encoding import load_statement
-from licenseusage.ledger.faults import Corrupt
+from licenseusage.ledger.facts.statements import make_statement
 from licenseusage.ledger.records import CycleState
-from licenseusage.ledger.schema import amendments, cycles, facts, meters, refutations, stores
-from licenseusage.ledger.snapshot import identity_of
-from licenseusage.ledger.statements import make_statement
+from licenseusage.ledger.storage import schema
+from licenseusage.ledger.storage.copying import connected, nothing_to_tell, reading
+from licenseusage.ledger.storage.encoding import load_statement
+from licenseusage.ledger.storage.faults import Corrupt
+from licenseusage.ledger.storage.schema import (
+    amendments,
+    cycles,
+    facts,
+    meters,
+    refutations,
+    stores,
+)
+from licenseusage.ledger.upkeep.chainchecks import check_chains
+from licenseusage.ledger.upkeep.snapshot import identity_of
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.combine import Combine
 from licenseusage.metering.cycles import Cycle

@@ -7,18 +7,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from licenseusage.ledger import logs, polls, unsettled
-from licenseusage.ledger.counting import CountedStore, DomainCount, count_domain
-from licenseusage.ledger.records import DeclaredSource, Refutation, SourceStatus, StoreKey
-from licenseusage.ledger.refutations import judged, refuted, refuted_of
-from licenseusage.ledger.rosters import rosters_of, runs_of
-from licenseusage.ledger.schema import cycles, stores
-from licenseusage.ledger.vanished import (
+from licenseusage.ledger.facts import logs, polls, unsettled
+from licenseusage.ledger.facts.counting import CountedStore, DomainCount, count_domain
+from licenseusage.ledger.facts.refutations import judged, refuted, refuted_of
+from licenseusage.ledger.facts.rosters import rosters_of, runs_of
+from licenseusage.ledger.facts.vanished import (
     Doubt,
     any_vanished,
     seen_but_idle,
     seen_but_unlisted,
 )
+from licenseusage.ledger.records import DeclaredSource, Refutation, SourceStatus, StoreKey
+from licenseusage.ledger.storage.schema import cycles, stores
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.combine import Combine, overlap_of, unstable_tally
 from licenseusage.metering.coverage import Observed, coverage, gap_around

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from licenseusage.ledger.copying import reading
-from licenseusage.ledger.documents import ReportKind
+from licenseusage.ledger.documents.records import ReportKind
+from licenseusage.ledger.storage.copying import reading
 
 _KINDS = tuple(kind.value for kind in ReportKind if not kind.is_report)
 

@@ -17,7 +17,7 @@ from sqlalchemy import (
     select,
 )
 
-from licenseusage.ledger.database import upsert
+from licenseusage.ledger.storage.database import upsert
 from licenseusage.metering.pseudonym import SIZE
 
 

@@ -19,9 +19,9 @@ from sqlalchemy.exc import DBAPIError
 
 from licenseusage import __version__
 from licenseusage.errors import Stalled
-from licenseusage.ledger import schema
-from licenseusage.ledger.copying import copy_into, make_durable
-from licenseusage.ledger.faults import Corrupt, explained, of_the_disk, unusable
+from licenseusage.ledger.storage import schema
+from licenseusage.ledger.storage.copying import copy_into, make_durable
+from licenseusage.ledger.storage.faults import Corrupt, explained, of_the_disk, unusable
 
 
 @dataclass(frozen=True, slots=True)

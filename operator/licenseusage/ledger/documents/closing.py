@@ -11,8 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from licenseusage.ledger.chains import ensure_chain
-from licenseusage.ledger.documents import (
+from licenseusage.ledger.documents.chains import ensure_chain
+from licenseusage.ledger.documents.issued import final_of
+from licenseusage.ledger.documents.outbox import add_document
+from licenseusage.ledger.documents.records import (
     Delivery,
     OutboxItem,
     ReportChain,
@@ -21,18 +23,16 @@ from licenseusage.ledger.documents import (
     SignedDocument,
     Superseded,
 )
-from licenseusage.ledger.encoding import dump_statement
-from licenseusage.ledger.issued import final_of
-from licenseusage.ledger.outbox import add_document
-from licenseusage.ledger.records import ClosingIntent, CycleRecord, CycleState
-from licenseusage.ledger.registry import (
+from licenseusage.ledger.facts.registry import (
     cycle_record,
     dated_ms,
     ensure_cycle,
     high_water_ms,
     older_unfinished,
 )
-from licenseusage.ledger.schema import cycles, outbox
+from licenseusage.ledger.records import ClosingIntent, CycleRecord, CycleState
+from licenseusage.ledger.storage.encoding import dump_statement
+from licenseusage.ledger.storage.schema import cycles, outbox
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.statement import CycleStatement
 

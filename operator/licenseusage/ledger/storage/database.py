@@ -20,16 +20,16 @@ from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
 from licenseusage import __version__
 from licenseusage.errors import Stalled, Waiting
-from licenseusage.ledger import schema
-from licenseusage.ledger.copying import (
+from licenseusage.ledger.storage import schema
+from licenseusage.ledger.storage.copying import (
     APPLICATION_ID,
     lock_of,
     log_of,
     make_durable,
     refuse_strangers,
 )
-from licenseusage.ledger.faults import Corrupt, explained, unusable
-from licenseusage.ledger.migrations import bring_up_to_date
+from licenseusage.ledger.storage.faults import Corrupt, explained, unusable
+from licenseusage.ledger.storage.migrations import bring_up_to_date
 
 _BUSY_MS = 10_000
 _LOCK_POLL_SECONDS = 0.2

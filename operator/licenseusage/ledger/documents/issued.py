@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, func, select
 
-from licenseusage.ledger.documents import Delivery, OutboxItem, ReportKind
-from licenseusage.ledger.schema import chains, cycles, outbox
+from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
+from licenseusage.ledger.storage.schema import chains, cycles, outbox
 from licenseusage.metering.cycles import Cycle
 
 

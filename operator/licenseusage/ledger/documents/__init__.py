@@ -1,0 +1,1 @@
+"""What was stated: cycles closed and amended, chains, the outbox."""

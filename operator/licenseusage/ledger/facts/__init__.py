@@ -1,0 +1,1 @@
+"""What was read: polls, rosters, logs and users, as rows, and sets of them counted."""

@@ -42,9 +42,9 @@ async def _polls(port: int, start_ms: int, end_ms: int) -> Read:
     from licenseusage.ledger.ledger import Ledger
     from licenseusage.ledger.records import MeterKey, PollRecord, StoreKey, StoreState
     from licenseusage.metering.cycles import Cycle
+    from licenseusage.sources.definition.presets import effective
     from licenseusage.sources.poll import CycleRequest, PollRequest, Target
-    from licenseusage.sources.presets import effective
-    from licenseusage.sources.worker import Workers
+    from licenseusage.sources.workers.workers import Workers
 
     clock, cycle, store = SystemClock(), Cycle(0, start_ms, end_ms), StoreKey("events", "bench")
     pods = {"selector": {"matchLabels": {"app": "bench"}}, "port": port, "scheme": "NATS"}

@@ -35,7 +35,7 @@ from licenseusage.controller.turns import Turns
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import MeterKey, StoreKey, StoreState
 from licenseusage.metering.cycles import DAY_MS, Cycle
-from licenseusage.sources.worker import Workers
+from licenseusage.sources.workers.workers import Workers
 
 _DEPLOYMENT = Path(__file__).resolve().parents[1] / "manifests/base/deployment.yaml"
 _GROUPS = Path("/sys/fs/cgroup")

@@ -22,7 +22,8 @@ from licenseusage.clock import SystemClock
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import MeterKey, PollRecord, StoreKey, StoreState
 from licenseusage.metering.cycles import DAY_MS, Cycle
-from licenseusage.sources.definition import EffectiveSource
+from licenseusage.sources.definition.model import EffectiveSource
+from licenseusage.sources.definition.presets import effective
 from licenseusage.sources.poll import (
     Credentials,
     CycleRequest,
@@ -31,8 +32,7 @@ from licenseusage.sources.poll import (
     PollResult,
     Target,
 )
-from licenseusage.sources.presets import effective
-from licenseusage.sources.worker import Workers
+from licenseusage.sources.workers.workers import Workers
 
 GIB = 1024**3
 STORE = StoreKey("list", "bench")

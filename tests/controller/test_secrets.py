@@ -8,7 +8,7 @@ from licenseusage.controller.kube import SECRETS
 from licenseusage.controller.reaching import Finder
 from licenseusage.controller.secrets import KEEP_BYTES, KEEP_SECONDS, SecretReader
 from licenseusage.errors import Stalled
-from licenseusage.sources.presets import effective
+from licenseusage.sources.definition.presets import effective
 from tests.controller.stage import Authority, credentials, secret, usage
 
 pytestmark = pytest.mark.controlplane

@@ -19,7 +19,7 @@ from licenseusage.clock import DEV, DEV_CLOCK_OFFSET_SECONDS
 from licenseusage.controller.key import Key
 from licenseusage.controller.metrics import Metrics, UsageGauges
 from licenseusage.controller.settings import PREFIX, Settings
-from licenseusage.sources.presets import effective
+from licenseusage.sources.definition.presets import effective
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md")]

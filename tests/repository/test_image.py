@@ -81,6 +81,6 @@ def test_the_wheel_holds_every_file_of_the_package(wheel):
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert files <= set(wheel.namelist())
-    assert {"licenseusage/py.typed", "licenseusage/sources/presets/opencloud.yaml"} <= {
+    assert {"licenseusage/py.typed", "licenseusage/sources/definition/presets/opencloud.yaml"} <= {
         name.lower() for name in files
     }

@@ -20,9 +20,9 @@ from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.events import LogReading, LogState, united
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.pseudonym import Pseudonymiser
-from licenseusage.sources.collect import collect
+from licenseusage.sources.definition.presets import effective
 from licenseusage.sources.poll import CycleRequest, Limits, PollRequest, PollResult, Target
-from licenseusage.sources.presets import effective
+from licenseusage.sources.workers.kinds import collect
 
 STREAM = "main-queue"
 KEY = b"k" * 32

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from licenseusage.api.source import Source
 from licenseusage.metering.cycles import DAY_MS, Cycle
-from licenseusage.sources.collect import collect
-from licenseusage.sources.definition import EffectiveSource
+from licenseusage.sources.definition.model import EffectiveSource
+from licenseusage.sources.definition.presets import effective
 from licenseusage.sources.poll import (
     Credentials,
     CycleRequest,
@@ -23,7 +23,7 @@ from licenseusage.sources.poll import (
     PollResult,
     Target,
 )
-from licenseusage.sources.presets import effective
+from licenseusage.sources.workers.kinds import collect
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp()) * 1000

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licenseusage.errors import Stalled
-from licenseusage.sources import collect
-from licenseusage.sources.frames import framed
-from licenseusage.sources.pages import PageReader
+from licenseusage.sources.lists import collect
+from licenseusage.sources.lists.pages import PageReader
 from licenseusage.sources.poll import CycleRequest, PollResult
+from licenseusage.sources.workers.frames import framed
 from tests.sources.product import CYCLE, Product, answer, poll, source
 
 VALUES = st.sampled_from(

@@ -2,10 +2,10 @@
 
 import pytest
 
-from licenseusage.sources.columns import Columns
+from licenseusage.sources.definition.timestamps import reader
 from licenseusage.sources.failures import PollError
-from licenseusage.sources.pagination import Pager
-from licenseusage.sources.timestamps import reader
+from licenseusage.sources.lists.columns import Columns
+from licenseusage.sources.lists.pagination import Pager
 from tests.sources.product import source
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle
 from licenseusage.metering.pseudonym import Pseudonymiser
-from licenseusage.sources.effective import effective_of
+from licenseusage.sources.definition.effective import effective_of
 from licenseusage.sources.poll import CycleRequest
 from tests.sources.product import (
     ADMIN,

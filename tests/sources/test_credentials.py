@@ -3,7 +3,7 @@
 import pytest
 
 from licenseusage.errors import Stalled
-from licenseusage.sources.definition import BasicAuth, HeaderAuth, SecretKey
+from licenseusage.sources.definition.model import BasicAuth, HeaderAuth, SecretKey
 from licenseusage.sources.poll import Credentials, credentials
 from tests.sources.product import SECRET
 

@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jmespath.exceptions import JMESPathError
 
-from licenseusage.sources.expressions import EvaluationError, ExpressionError, expression, predicate
+from licenseusage.sources.definition.expressions import (
+    EvaluationError,
+    ExpressionError,
+    expression,
+    predicate,
+)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from licenseusage.sources.poll import MIB, PollResult
-from licenseusage.sources.worker import Workers
+from licenseusage.sources.workers.workers import Workers
 from tests.sources.hostile import bodies, paging, rows, wire
 from tests.sources.hostile.case import LEAK, LIMITS, AtLeast, Case, Complete, Fails
 from tests.sources.product import ADMIN, NOW_MS, SECRET, Answer, Product, Request, request, source

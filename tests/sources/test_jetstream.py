@@ -14,11 +14,11 @@ from hack.nats import NatsServer
 from licenseusage.clock import SystemClock
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle
 from licenseusage.metering.events import LogState, closed_windows
-from licenseusage.sources.collect import collect
-from licenseusage.sources.jetstream import LogSession
+from licenseusage.sources.definition.presets import effective
+from licenseusage.sources.logs.jetstream import LogSession
 from licenseusage.sources.poll import CycleRequest, Limits, PollRequest
-from licenseusage.sources.presets import effective
-from licenseusage.sources.worker import Workers
+from licenseusage.sources.workers.kinds import collect
+from licenseusage.sources.workers.workers import Workers
 from tests.sources.broker import STREAM, Broker, Reader, ago, message, now_ms, person, source
 
 
@@ -270,7 +270,7 @@ def test_a_log_proves_the_same_however_it_is_cut_into_batches_and_polls(
     reader.request["source"] = known
     reader.poll()
     again = Reader(broker.server, reader.cycle, source=known, limits=limits)
-    monkeypatch.setattr("licenseusage.sources.jetstream.BATCH", batch)
+    monkeypatch.setattr("licenseusage.sources.logs.jetstream.BATCH", batch)
     polls = next(number for number in range(1, 100) if again.poll().complete)
     assert polls >= 26 / batch / pages
     assert again.sure == reader.sure

@@ -10,8 +10,8 @@ import pytest
 
 from hack.nats import NatsServer
 from licenseusage.api.source import Source
+from licenseusage.sources.definition.presets import effective
 from licenseusage.sources.poll import Credentials, Limits, Target
-from licenseusage.sources.presets import effective
 from tests.controller.stage import Authority
 from tests.sources.broker import STREAM, Broker, Reader, ago, message, source
 

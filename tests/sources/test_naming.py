@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.packing import changed, packed
 from licenseusage.metering.pseudonym import Pseudonymiser
-from licenseusage.sources.collect import collect
-from licenseusage.sources.memory import Memory
-from licenseusage.sources.naming import Naming
+from licenseusage.sources.lists.memory import Memory
+from licenseusage.sources.lists.naming import Naming
 from licenseusage.sources.poll import MIB, CycleRequest, Limits
-from licenseusage.sources.worker import Workers
+from licenseusage.sources.workers.kinds import collect
+from licenseusage.sources.workers.workers import Workers
 from tests.sources.product import CYCLE, FixedClock, answer, at, request, source
 
 HASHED = Pseudonymiser(b"k" * 32, "app", 0)

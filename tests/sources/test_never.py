@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licenseusage.metering.cycles import CYCLE_BIT
-from licenseusage.sources.definition import Stamp
-from licenseusage.sources.never import Never
+from licenseusage.sources.definition.model import Stamp
+from licenseusage.sources.definition.never import Never
+from licenseusage.sources.definition.timestamps import BadStampError, reader
 from licenseusage.sources.poll import CycleRequest, PollResult
-from licenseusage.sources.timestamps import BadStampError, reader
 from tests.sources.product import CYCLE, answer, poll, source
 
 SEEN = "2026-11-10T08:00:00Z"

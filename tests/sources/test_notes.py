@@ -4,8 +4,9 @@ import pytest
 
 from licenseusage.api.source import Source
 from licenseusage.metering.cycles import DAY_MS, Cycle
-from licenseusage.sources.columns import Columns
-from licenseusage.sources.notes import (
+from licenseusage.sources.definition.presets import effective
+from licenseusage.sources.lists.columns import Columns
+from licenseusage.sources.lists.notes import (
     MOST_MOVED,
     POLLS_ALIKE,
     Companions,
@@ -14,7 +15,6 @@ from licenseusage.sources.notes import (
     moved_with,
 )
 from licenseusage.sources.poll import Credentials
-from licenseusage.sources.presets import effective
 from tests.sources.product import ADMIN, NOW_MS, answer, at, poll
 
 START_MS = 20_400 * DAY_MS

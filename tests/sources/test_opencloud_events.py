@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from licenseusage.sources.presets import effective
+from licenseusage.sources.definition.presets import effective
 from tests.sources.broker import Reader, ago, message, source
 
 ROOT = Path(__file__).resolve().parents[2]

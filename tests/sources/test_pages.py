@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licenseusage.sources import expressions
-from licenseusage.sources.columns import Columns, ItemColumns
-from licenseusage.sources.definition import EffectiveSource
+from licenseusage.sources.definition import expressions
+from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.failures import PollError
-from licenseusage.sources.pages import PageDecoder, PageReader
+from licenseusage.sources.lists.columns import Columns, ItemColumns
+from licenseusage.sources.lists.pages import PageDecoder, PageReader
 from tests.sources.product import source
 
 CURSOR = {"type": "Cursor", "params": [{"name": "after", "path": "meta.next"}]}

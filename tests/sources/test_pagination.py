@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licenseusage.sources.columns import Columns
-from licenseusage.sources.definition import Stamp
+from licenseusage.sources.definition.model import Stamp
+from licenseusage.sources.definition.timestamps import reader
 from licenseusage.sources.failures import PollError
-from licenseusage.sources.pagination import Pager
-from licenseusage.sources.timestamps import reader
+from licenseusage.sources.lists.columns import Columns
+from licenseusage.sources.lists.pagination import Pager
 from tests.sources.product import CYCLE, answer, at, poll, source
 
 READER = reader(Stamp(path="seen", format="Auto", naive_timezone="UTC", granularity_ms=1000))

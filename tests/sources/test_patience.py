@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from licenseusage.sources.patience import pause_seconds, told_seconds
+from licenseusage.sources.lists.patience import pause_seconds, told_seconds
 from licenseusage.sources.poll import Limits, Target
-from licenseusage.sources.worker import Workers
+from licenseusage.sources.workers.workers import Workers
 from tests.sources.product import (
     DATE,
     NOW_MS,

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from licenseusage.metering.cycles import DAY_MS
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.pseudonym import Pseudonymiser
-from licenseusage.sources import kept
-from licenseusage.sources.columns import Columns
-from licenseusage.sources.kept import Kept
+from licenseusage.sources.lists import kept
+from licenseusage.sources.lists.columns import Columns
+from licenseusage.sources.lists.kept import Kept
+from licenseusage.sources.lists.tally import Tally
 from licenseusage.sources.poll import CycleRequest
-from licenseusage.sources.tally import Tally
 from tests.sources.product import CYCLE, source
 
 START = datetime.fromtimestamp(CYCLE.start_ms / 1000, UTC)

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from licenseusage.api.source import Source
 from licenseusage.errors import Stalled
-from licenseusage.sources.definition import (
+from licenseusage.sources.definition.effective import merged
+from licenseusage.sources.definition.model import (
     BasicAuth,
     Cursor,
     HeaderAuth,
@@ -15,8 +16,7 @@ from licenseusage.sources.definition import (
     OnePage,
     SecretKey,
 )
-from licenseusage.sources.effective import merged
-from licenseusage.sources.presets import effective, presets
+from licenseusage.sources.definition.presets import effective, presets
 
 PODS = {"selector": {"matchLabels": {"app": "x"}}, "port": 80}
 TOKEN = {"header": {"secretRef": {"name": "meter", "key": "token"}}}

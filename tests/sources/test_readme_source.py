@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from licenseusage.api.source import Source
-from licenseusage.sources.presets import effective
+from licenseusage.sources.definition.presets import effective
 from tests.sources.product import answer, at, poll
 
 ROOT = Path(__file__).resolve().parents[2]

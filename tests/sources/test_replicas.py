@@ -6,7 +6,7 @@ import pytest
 
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.sources.poll import CycleRequest, Limits, Target
-from licenseusage.sources.worker import Workers
+from licenseusage.sources.workers.workers import Workers
 from tests.sources.product import (
     CYCLE,
     NOW_MS,

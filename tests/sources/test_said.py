@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licenseusage.sources.columns import ItemColumns
-from licenseusage.sources.pages import PageDecoder, PageReader
-from licenseusage.sources.repeated import repeated_member
-from licenseusage.sources.said import in_headers, leads_on
+from licenseusage.sources.lists.columns import ItemColumns
+from licenseusage.sources.lists.pages import PageDecoder, PageReader
+from licenseusage.sources.lists.repeated import repeated_member
+from licenseusage.sources.lists.said import in_headers, leads_on
 from tests.sources.product import source
 
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
 from licenseusage.metering.facts import Facts, merge
 from licenseusage.metering.pseudonym import Pseudonymiser
-from licenseusage.sources.columns import Columns
-from licenseusage.sources.definition import Stamp
+from licenseusage.sources.definition.model import Stamp
+from licenseusage.sources.definition.timestamps import reader
+from licenseusage.sources.lists.columns import Columns
+from licenseusage.sources.lists.steps import HOUR_MS, LONGEST_DAY_MS, MINUTE_MS, Steps
+from licenseusage.sources.lists.tally import Tally
 from licenseusage.sources.poll import CycleRequest, PollResult
-from licenseusage.sources.steps import HOUR_MS, LONGEST_DAY_MS, MINUTE_MS, Steps
-from licenseusage.sources.tally import Tally
-from licenseusage.sources.timestamps import reader
 from tests.sources.product import CYCLE, answer, poll, source
 
 CLOSED_MS = CYCLE.end_ms + 2 * HOUR_MS

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licenseusage.sources.definition import DAY_MS, Stamp
-from licenseusage.sources.timestamps import (
+from licenseusage.sources.definition.model import DAY_MS, Stamp
+from licenseusage.sources.definition.timestamps import (
     BadStampError,
     Instant,
     Recent,

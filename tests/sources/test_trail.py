@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.events import LogPosition, Range, closed_windows, united
 from licenseusage.metering.properties import Properties, Removal
-from licenseusage.sources.trail import (
+from licenseusage.sources.logs.trail import (
     MARGIN_MS,
     RestartError,
     StreamState,

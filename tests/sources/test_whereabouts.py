@@ -8,7 +8,7 @@ import pytest
 from licenseusage.sources.failures import PollError
 from licenseusage.sources.poll import Credentials, Failure, Limits, Looked, Target
 from licenseusage.sources.whereabouts import Whereabouts
-from licenseusage.sources.worker import Workers
+from licenseusage.sources.workers.workers import Workers
 from tests.sources.product import USERS, answer, at, poll, request, source
 
 CURSOR = {"type": "Cursor", "params": [{"name": "after", "path": "next"}]}
@@ -168,7 +168,7 @@ async def test_a_worker_asks_the_operator_where_the_source_is_now(serve):
 
 
 async def test_a_look_that_takes_too_long_ends_the_poll_and_not_the_worker(serve, monkeypatch):
-    monkeypatch.setattr("licenseusage.sources.worker._LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("licenseusage.sources.workers.workers._LOOK_SECONDS", 0.05)
     product = serve(pages)
     asked = request(0, PAGED, targets=(target(product),), limits=ALWAYS)
     async with Workers(1) as workers:

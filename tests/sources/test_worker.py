@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from licenseusage.sources.collect import collect
 from licenseusage.sources.poll import MIB, Limits
-from licenseusage.sources.worker import Workers
+from licenseusage.sources.workers.kinds import collect
+from licenseusage.sources.workers.workers import Workers
 from tests.sources.product import (
     SECRET,
     USERS,
@@ -133,7 +133,7 @@ async def test_a_body_that_drips_for_ever_ends_at_the_polls_limit(serve):
 
 
 async def test_a_worker_that_hangs_is_killed_and_replaced(serve, monkeypatch):
-    monkeypatch.setattr("licenseusage.sources.worker.GRACE_SECONDS", 0.0)
+    monkeypatch.setattr("licenseusage.sources.workers.workers.GRACE_SECONDS", 0.0)
     product = serve(answer({"value": USERS}))
     async with Workers(1) as workers:
         (hung,) = workers.processes
@@ -144,7 +144,7 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(serve, monkeypatch):
         assert result.failure.reason == "PollTimeout"
         assert "killed" in result.failure.message
         assert not alive(hung)
-        monkeypatch.setattr("licenseusage.sources.worker.GRACE_SECONDS", 10.0)
+        monkeypatch.setattr("licenseusage.sources.workers.workers.GRACE_SECONDS", 10.0)
         assert (await workers.poll(asked(product.port))).counted == 2
         assert hung not in workers.processes
 
@@ -273,7 +273,7 @@ def test_workers_die_with_a_parent_that_is_killed(serve, tmp_path):
     script = f"""
 import asyncio, sys
 sys.path.insert(0, {str(Path.cwd())!r})
-from licenseusage.sources.worker import Workers
+from licenseusage.sources.workers.workers import Workers
 from tests.sources.test_worker import asked
 async def main():
     async with Workers(2) as workers:
@@ -307,7 +307,7 @@ def alive(process: int) -> bool:
 
 
 def test_requests_and_results_survive_the_frame(serve):
-    from licenseusage.sources.frames import framed, request_of, result_of
+    from licenseusage.sources.workers.frames import framed, request_of, result_of
 
     product = serve(answer({"value": USERS}))
     made = asked(product.port)

@@ -139,7 +139,7 @@ BREAKAGES = (
     Breakage(
         NO_GUESS,
         "a listing that moved between its pages is taken for complete",
-        "sources/collect.py",
+        "sources/lists/collect.py",
         "complete=error is None and incomplete is None,",
         "complete=error is None,",
         ("sources/test_pagination.py",),
@@ -155,7 +155,7 @@ BREAKAGES = (
     Breakage(
         NO_GUESS,
         "a list in which a row hides somebody is taken for complete",
-        "sources/doubts.py",
+        "sources/lists/doubts.py",
         "    if different >= rows:\n        return None",
         "    if True:\n        return None",
         ("sources/test_doubts.py", "sources/test_lying_products.py"),
@@ -163,7 +163,7 @@ BREAKAGES = (
     Breakage(
         NO_GUESS,
         "a list that says that more follows is taken for complete",
-        "sources/doubts.py",
+        "sources/lists/doubts.py",
         "if said.more is not None:",
         "if said.more is not None and rows == 0:",
         ("sources/test_doubts.py", "sources/test_lying_products.py"),
@@ -171,7 +171,7 @@ BREAKAGES = (
     Breakage(
         NO_GUESS,
         "a list that is shorter than the total beside it is taken for complete",
-        "sources/doubts.py",
+        "sources/lists/doubts.py",
         "said.total.users > rows:",
         "said.total.users > 2 * rows:",
         ("sources/test_doubts.py", "sources/test_lying_products.py"),
@@ -179,7 +179,7 @@ BREAKAGES = (
     Breakage(
         NO_GUESS,
         "a time that means never is taken for an activity of long ago",
-        "sources/plausible.py",
+        "sources/lists/plausible.py",
         "columns.stamps, self._never.cleaned(columns.stamps)",
         "columns.stamps, list(columns.stamps)",
         ("sources/test_never.py", "sources/test_lying_products.py"),
@@ -195,7 +195,7 @@ BREAKAGES = (
     Breakage(
         BOUNDS,
         "days that are written as instants are taken for instants",
-        "sources/steps.py",
+        "sources/lists/steps.py",
         "not self._of_day or self.times < LEAST_TIMES:",
         "not self._of_day or self.times >= LEAST_TIMES:",
         ("sources/test_steps.py", "sources/test_lying_products.py"),
@@ -254,7 +254,7 @@ BREAKAGES = (
     Breakage(
         BOUNDS,
         "a server's own account is counted as a person",
-        "sources/presets/OpenCloudEvents.yaml",
+        "sources/definition/presets/OpenCloudEvents.yaml",
         "      || (Executant != `null` && !contains(`[1, 5, 7]`, Executant.type))\n",
         "",
         ("sources/test_opencloud_events.py",),
@@ -494,7 +494,7 @@ BREAKAGES = (
     Breakage(
         OWN_PODS,
         "pods and Secrets are read when a poll begins to wait for a worker",
-        "sources/worker.py",
+        "sources/workers/workers.py",
         "        async with self._free:\n            request = await prepare()\n",
         "        request = await prepare()\n        async with self._free:\n",
         ("sources/test_whereabouts.py",),
@@ -510,7 +510,7 @@ BREAKAGES = (
     Breakage(
         OWN_PODS,
         "a page is asked of the address of a pod that is gone",
-        "sources/fetch.py",
+        "sources/lists/fetch.py",
         "        self._whereabouts.confirm(self._target)\n",
         "",
         ("sources/test_whereabouts.py",),
@@ -534,7 +534,7 @@ BREAKAGES = (
     Breakage(
         OWN_SECRETS,
         "an object that a tenant writes may POST",
-        "sources/effective.py",
+        "sources/definition/effective.py",
         "    if given is None or posted:",
         "    if given is None or not posted:",
         ("sources/test_presets.py",),
@@ -552,7 +552,7 @@ BREAKAGES = (
     Breakage(
         NO_GUESS,
         "an id that is no text is taken for a person",
-        "sources/pages.py",
+        "sources/lists/pages.py",
         "        columns.ids = [None if is_broken(one) else one for one in columns.ids]\n",
         "",
         ("sources/test_as_written.py",),
@@ -560,7 +560,7 @@ BREAKAGES = (
     Breakage(
         BOUNDS,
         "people whose id is no text are ruled out",
-        "sources/collect.py",
+        "sources/lists/collect.py",
         "or doubts.unreadable(source, one.tally.unreadable, rows)",
         "or doubts.unreadable(source, 0, rows)",
         ("sources/test_as_written.py",),
@@ -568,7 +568,7 @@ BREAKAGES = (
     Breakage(
         BOUNDS,
         "a user may hide behind an id that stands twice in a row",
-        "sources/pages.py",
+        "sources/lists/pages.py",
         "repeated_member(data, self._read) or self.rows_search.found",
         "repeated_member(data, self._read)",
         ("sources/test_doubts.py",),
@@ -576,7 +576,7 @@ BREAKAGES = (
     Breakage(
         BOUNDS,
         "a time without seconds is taken for the full minute",
-        "sources/spelling.py",
+        "sources/definition/spelling.py",
         'second, unsure = "00", MINUTE_MS - 1',
         'second, unsure = "00", 0',
         ("sources/test_timestamps.py",),
@@ -584,7 +584,7 @@ BREAKAGES = (
     Breakage(
         BOUNDS,
         "an activity in the minute of the creation counts",
-        "sources/tally.py",
+        "sources/lists/tally.py",
         "if not (span_ms or made.unsure_ms):",
         "if not span_ms or made:",
         ("sources/test_as_written.py",),

@@ -28,7 +28,7 @@ from licenseusage.ledger.storage import database
 from licenseusage.metering.cycles import Cycle
 from licenseusage.reports.report import read_report
 from licenseusage.reports.typs import LICENSE, REPORT
-from licenseusage.sources.worker import Workers
+from licenseusage.sources.workers.workers import Workers
 from trials.kills import journal
 from trials.kills.journal import Journal
 

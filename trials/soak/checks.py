@@ -21,7 +21,7 @@ from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.properties import Properties, Removal
 from licenseusage.reports.tokens import decode
-from licenseusage.sources.presets import effective
+from licenseusage.sources.definition.presets import effective
 from trials.proof import contradiction
 from trials.soak.books import Books, read_facts
 from trials.soak.doubt import Asked, Doubt

@@ -15,12 +15,12 @@ from typing import cast
 from licenseusage.clock import Clock
 from licenseusage.metering.cycles import Cycle
 from licenseusage.sources.clockskew import skew_ms
-from licenseusage.sources.collect import Collection
-from licenseusage.sources.definition import EffectiveSource, Pair
+from licenseusage.sources.definition.model import EffectiveSource, Pair
 from licenseusage.sources.failures import PollError, Reason
-from licenseusage.sources.fetch import Session
+from licenseusage.sources.lists.collect import Collection
+from licenseusage.sources.lists.fetch import Session
+from licenseusage.sources.lists.said import NOTHING, in_headers
 from licenseusage.sources.poll import PollRequest, PollResult, Target
-from licenseusage.sources.said import NOTHING, in_headers
 from trials.soak.heard import Heard
 from trials.soak.lies import GROUP, Lie, Told, tell
 from trials.soak.need import need

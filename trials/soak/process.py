@@ -43,7 +43,7 @@ from licenseusage.ledger.records import PollRecord
 from licenseusage.reports.content import OperatorInfo
 from licenseusage.reports.keys import SigningKey
 from licenseusage.sources.poll import PollResult
-from licenseusage.sources.worker import Workers
+from licenseusage.sources.workers.workers import Workers
 from trials.soak.cluster import Cluster, SimulatedKube
 from trials.soak.heard import Heard
 from trials.soak.listing import Shop, SimulatedWorkers

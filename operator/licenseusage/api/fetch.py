@@ -1,8 +1,8 @@
 """How a source is read: pods, credentials and the HTTP request, as the user writes them.
 
-No member has a default here: a preset may give it (``licenseusage.sources.presets`` merges), and a
-default inside a list item would show as drift in GitOps tools. What holds when neither says
-anything is written in the member's description.
+No member has a default here: a preset may give it (``licenseusage.sources.definition.presets``
+merges), and a default inside a list item would show as drift in GitOps tools. What holds when
+neither says anything is written in the member's description.
 """
 
 from typing import Annotated, Literal

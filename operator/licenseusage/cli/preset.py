@@ -8,7 +8,7 @@ import yaml
 
 from licenseusage.cli.exits import USAGE
 from licenseusage.cli.output import Output, OutputOption, print_fields, print_json, print_table
-from licenseusage.sources.presets import Preset, Way, presets
+from licenseusage.sources.definition.presets import Preset, Way, presets
 
 app = typer.Typer(help="List and show the presets of known products.", no_args_is_help=True)
 

@@ -25,7 +25,8 @@ from licenseusage.clock import SystemClock, clock_from
 from licenseusage.controller.settings import Settings
 from licenseusage.errors import Stalled
 from licenseusage.metering.cycles import Cycle, Terms
-from licenseusage.sources.definition import BasicAuth, EffectiveSource, Scheme
+from licenseusage.sources.definition.model import BasicAuth, EffectiveSource, Scheme
+from licenseusage.sources.definition.presets import effective
 from licenseusage.sources.failures import Reason
 from licenseusage.sources.poll import (
     Credentials,
@@ -36,9 +37,8 @@ from licenseusage.sources.poll import (
     Target,
     credentials,
 )
-from licenseusage.sources.presets import effective
 from licenseusage.sources.support import supported
-from licenseusage.sources.worker import Workers
+from licenseusage.sources.workers.workers import Workers
 
 DEFAULT_DAYS = 30
 _LIMITS: Final = Settings()

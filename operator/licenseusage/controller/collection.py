@@ -28,7 +28,7 @@ from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import PollFailure, PollRecord, StoreState
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle
-from licenseusage.sources.definition import EffectiveSource
+from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.poll import (
     CycleRequest,
     Limits,
@@ -36,7 +36,7 @@ from licenseusage.sources.poll import (
     PollRequest,
     PollResult,
 )
-from licenseusage.sources.worker import Workers
+from licenseusage.sources.workers.workers import Workers
 
 # Products are rolled out within minutes; after that what would mend it is looked at instead.
 # The last is below the longest wait of an object, whose look makes the probe.

@@ -43,7 +43,7 @@ from licenseusage.metering.lifecycle import (
     wants_passes,
 )
 from licenseusage.metering.properties import Properties
-from licenseusage.sources.definition import EffectiveSource
+from licenseusage.sources.definition.model import EffectiveSource
 
 _DEFAULT_INTERVAL_MS = 15 * MINUTE_MS
 _INVALID_DOMAIN = "invalid"

@@ -10,8 +10,8 @@ from licenseusage.controller.conditions import Problem
 from licenseusage.errors import UsageError
 from licenseusage.ledger.records import StoreKey
 from licenseusage.metering.pseudonym import identity_domain
-from licenseusage.sources.definition import EffectiveSource
-from licenseusage.sources.presets import effective
+from licenseusage.sources.definition.model import EffectiveSource
+from licenseusage.sources.definition.presets import effective
 
 _DEFINITION_LIMIT = 1024
 

@@ -19,7 +19,7 @@ from licenseusage.controller.addresses import never_called
 from licenseusage.controller.kube import CONFIGMAPS
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.errors import Retryable, Stalled
-from licenseusage.sources.definition import Scheme
+from licenseusage.sources.definition.model import Scheme
 
 _ADDRESS = re.compile(rf"(?P<host>\[[0-9a-fA-F:.]+\]|{HOST_NAME}):(?P<port>[0-9]{{1,5}})")
 _RESOLVE_SECONDS = 10.0

@@ -7,8 +7,8 @@ from licenseusage.controller.dependencies import Dependency
 from licenseusage.controller.key import Key
 from licenseusage.ledger.records import StoreKey
 from licenseusage.metering.cycles import Cycle
-from licenseusage.sources.definition import EffectiveSource
-from licenseusage.sources.notes import Companions
+from licenseusage.sources.definition.model import EffectiveSource
+from licenseusage.sources.lists.notes import Companions
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ from licenseusage.reports.content import OperatorInfo
 from licenseusage.reports.fitting import report_version
 from licenseusage.reports.keys import generate_key
 from licenseusage.reports.names import cluster_id
-from licenseusage.sources.worker import Workers
+from licenseusage.sources.workers.workers import Workers
 
 _OPEN_AGAIN_SECONDS = 10.0
 _log = structlog.get_logger(__name__)

@@ -15,7 +15,7 @@ from licenseusage.controller.pods import ready_pods
 from licenseusage.controller.secrets import SecretReader
 from licenseusage.controller.services import service_address
 from licenseusage.errors import Stalled, UsageError
-from licenseusage.sources.definition import BasicAuth, EffectiveSource, Pods
+from licenseusage.sources.definition.model import BasicAuth, EffectiveSource, Pods
 from licenseusage.sources.poll import Credentials, Failure, Looked, Target, credentials
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from licenseusage.metering.cycles import CYCLE_MASK, DAY_MS, Cycle, Segment
+from licenseusage.metering.cycles import CYCLE_BIT, CYCLE_MASK, DAY_MS, Cycle, Segment
 from licenseusage.metering.polled import Polled
 from licenseusage.metering.properties import Properties
 from licenseusage.metering.roster import (
@@ -285,3 +285,10 @@ def _counts_only(
                 1 for user, bits in maybe.items() if bits & mask & ~sure.get(user, 0)
             )
     return Facts(closed=closed, ended=ended, low=low, full=full)
+
+
+def counted(facts: Facts) -> int:
+    """Return how many users a poll alone proves active in the cycle."""
+    if CYCLE_BIT in facts.low:
+        return facts.low[CYCLE_BIT]
+    return sum(1 for word in facts.sure.values() if word)

@@ -2,7 +2,7 @@
 
 from email.utils import parsedate_to_datetime
 
-from licenseusage.sources.definition import SECOND_MS
+from licenseusage.sources.definition.model import SECOND_MS
 from licenseusage.sources.failures import PollError, Reason
 
 LARGEST_MS = 300 * SECOND_MS

@@ -15,7 +15,7 @@ from licenseusage.errors import Stalled
 from licenseusage.metering.cycles import Cycle, Segment
 from licenseusage.metering.events import LogPosition, LogReading, LogState
 from licenseusage.metering.facts import Facts
-from licenseusage.sources.definition import BasicAuth, EffectiveSource, HeaderAuth, Scheme
+from licenseusage.sources.definition.model import BasicAuth, EffectiveSource, HeaderAuth, Scheme
 
 MIB = 1024 * 1024
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from licenseusage.metering.bounds import Accuracy
-from licenseusage.sources.definition import EffectiveSource
+from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.failures import Reason
 from licenseusage.sources.poll import PollResult
 

@@ -1,6 +1,6 @@
 """Messages name a setting where it stands: with the pods, the Service or the endpoint."""
 
-from licenseusage.sources.definition import EffectiveSource
+from licenseusage.sources.definition.model import EffectiveSource
 
 _OF_ENDPOINTS = {
     "pods.port": "the endpoint's address",

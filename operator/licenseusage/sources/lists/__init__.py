@@ -1,0 +1,1 @@
+"""Lists of users with their times: pages fetched, read as columns, checked and tallied."""

@@ -1,0 +1,30 @@
+"""Rows that cannot be read, in words: which field of the source, what was seen, the fix."""
+
+from collections.abc import Sequence
+
+from licenseusage.sources.definition.expressions import Json
+from licenseusage.sources.definition.model import EffectiveSource
+from licenseusage.sources.definition.timestamps import BadStampError, kind_of
+from licenseusage.sources.failures import PollError, Reason
+
+
+def bad_stamp(source: EffectiveSource, error: BadStampError) -> PollError:
+    """Say that a last activity, or a creation, is no time."""
+    return PollError(
+        Reason.TIMESTAMP_INVALID,
+        f"users.lastActive.path ({source.users.last_active.path}), or createdAt: {error}. Correct "
+        "the path, set users.lastActive.format, or name what means never in "
+        "users.lastActive.never.",
+        stalls=True,
+    )
+
+
+def bad_ids(source: EffectiveSource, ids: Sequence[Json]) -> PollError:
+    """Say that some of these are no ids."""
+    wrong = [one for one in ids if not (one is None or type(one) in (str, int))]
+    return PollError(
+        Reason.ID_INVALID,
+        f"users.id ({source.users.id}) gives {kind_of(wrong[0])} for {len(wrong)} of {len(ids)} "
+        "items; it must give a text or an integer. Correct users.id.",
+        stalls=True,
+    )

@@ -1,0 +1,429 @@
+"""One poll of an event log, from the first question to the facts. Runs in a worker process.
+
+As ``collect`` for listings: nothing raises out of here for what a server does. A poll goes on where
+the last one stopped, for each cycle by itself, and stops at its bounds; what it read is true either
+way, and what it proves ends where it stopped.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from licenseusage.clock import Clock
+from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.events import Hole, LogReading, shown_until_ms
+from licenseusage.metering.facts import Facts, counted
+from licenseusage.metering.pseudonym import Pseudonymiser
+from licenseusage.sources.clockskew import LARGEST_MS
+from licenseusage.sources.deadline import Deadline
+from licenseusage.sources.definition.model import SECOND_MS, EffectiveSource
+from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.logs.jetstream import Asked, LogSession
+from licenseusage.sources.logs.natsconnection import NatsConnection
+from licenseusage.sources.logs.tally import EventTally, Finding
+from licenseusage.sources.logs.trail import RestartError, Start, Trail, open_holes
+from licenseusage.sources.poll import (
+    CycleRequest,
+    Failure,
+    Looked,
+    PollRequest,
+    PollResult,
+    Skip,
+    Target,
+)
+from licenseusage.sources.replicas import Replicas
+from licenseusage.sources.whereabouts import Whereabouts
+from licenseusage.sources.wording import placed
+
+_STOP_AFTER = 0.8
+"""Part of the poll's seconds after which no further batch is asked for."""
+
+_HOLES_SAID = 3
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One reading of the stream, for the cycles whose last readings stopped at the same place."""
+
+    requests: tuple[CycleRequest, ...]
+    trails: list[Trail]
+    moved: bool = False  # a message was read that the last reading had not
+    ended: bool = False
+
+
+class LogCollection:
+    """One poll of an event log under way."""
+
+    def __init__(
+        self, request: PollRequest, clock: Clock, look: Callable[[], Looked] | None = None
+    ) -> None:
+        """Prepare; nothing is sent yet. ``look`` as of ``Collection``."""
+        self._request, self._clock = request, clock
+        self._whereabouts = Whereabouts(request, look)
+        self._replicas = Replicas(self._whereabouts)
+        self._source: EffectiveSource = request.source
+        self._deadline = Deadline(request.limits.poll_seconds)
+        self._begun_ms = clock.now_ms()
+        self._asked: Asked | None = None
+        self._tally: EventTally | None = None
+        self._passes: list[_Pass] = []
+        self._session: LogSession | None = None
+        self._full = False  # a bound was reached
+
+    def perform(self) -> PollResult:
+        """Read on, and make facts."""
+        error: PollError | None = None
+        try:
+            asyncio.run(self._bounded())
+        except PollError as failed:
+            error = failed
+        except TimeoutError:
+            error = PollError(
+                Reason.POLL_TIMEOUT,
+                f"the stream was not read within {self._request.limits.poll_seconds:g} s. What was "
+                "read counts, and the next poll goes on from there; see how busy the server is.",
+            )
+        asked, session = self._asked, self._session
+        started_ms = asked.at_ms if asked else self._begun_ms
+        result = PollResult(
+            started_ms=started_ms,
+            ended_ms=max(self._clock.now_ms(), started_ms),
+            clock_skew_ms=asked.skew_ms if asked else 0,
+            ids_stable=True,
+            pages=session.batches if session else 0,
+            bytes=session.bytes if session else 0,
+            target=self._replicas.label,
+        )
+        tally = self._tally
+        if tally is not None:
+            error = self._unusable(tally) or error
+            result = self._told(result, tally, error)
+        if error is not None:
+            result = replace(result, failure=self._named(error.failure))
+        elif note := self._replicas.note():
+            result = replace(result, notes=(f"Source {self._source.name}: {note}", *result.notes))
+        return replace(result, seconds=self._deadline.seconds)
+
+    # -- reading --
+
+    async def _bounded(self) -> None:
+        async with asyncio.timeout(self._request.limits.poll_seconds):
+            await self._reach()
+
+    async def _reach(self) -> None:
+        """Read from the first pod that lets the log be read.
+
+        Positions are the stream's, not a pod's. What one has shown of it is kept, and the next poll
+        goes on from there; only where that is nothing the next pod is asked.
+        """
+        for target in self._replicas:
+            self._asked, self._tally, self._passes = None, None, []
+            try:
+                async with self._connection(target) as connection:
+                    limits, offset_ms = self._request.limits, self._request.clock_offset_ms
+                    session = LogSession(connection, self._source, limits, self._clock, offset_ms)
+                    self._session = session
+                    await self._read(session)
+            except PollError as error:
+                moved = any(one.moved for one in self._passes)
+                self._replicas.failed(error, stop=moved)
+            else:
+                return
+
+    def _connection(self, target: Target) -> NatsConnection:
+        given, limits = self._whereabouts.credentials, self._request.limits
+        return NatsConnection(target, self._source, given, limits)
+
+    async def _read(self, session: LogSession) -> None:
+        asked = self._asked = await session.state()
+        self._tally = EventTally(
+            self._source,
+            {one.cycle: one.part for one in self._request.cycles},
+            self._pseudonymiser,
+            skew_ms=asked.skew_ms,
+            show_ids=self._request.show_ids,
+        )
+        for requests in _together(self._request.cycles):
+            if self._full:
+                return
+            try:
+                await self._follow(session, self._pass(requests, asked))
+            except RestartError:
+                self._passes.pop()
+                await self._follow(session, self._pass(requests, asked, replaced=True))
+
+    def _pass(
+        self, requests: tuple[CycleRequest, ...], asked: Asked, *, replaced: bool = False
+    ) -> _Pass:
+        trails = [
+            Trail(
+                asked.state,
+                one.cycle,
+                self._source.properties,
+                one.position,
+                asked.at_ms,
+                asked.skew_ms,
+                replaced,
+            )
+            for one in requests
+        ]
+        self._passes.append(_Pass(requests, trails))
+        return self._passes[-1]
+
+    async def _follow(self, session: LogSession, one: _Pass) -> None:
+        """Read from where the trails begin to the stream's end, or to a bound of the poll."""
+        first = one.trails[0]
+        if first.idle:
+            one.ended = True
+            return
+        before = await self._read_from(session, one, first.start)
+        if before is not None:
+            await self._read_from(session, one, Start(sequence=before))
+
+    async def _read_from(self, session: LogSession, one: _Pass, start: Start) -> int | None:
+        """Read on from a start; return the number to begin at instead, nothing being read then."""
+        first = one.trails[0]
+        consumer = await session.open(start)
+        try:
+            async with aclosing(session.read(consumer)) as batches:
+                batch = await anext(batches, None)
+                if start.sequence is None:
+                    before = first.predecessor(batch[0].sequence if batch else None)
+                    if before is not None:
+                        return before
+                while batch:
+                    for message in batch:
+                        self._take(one, message.sequence, message.stored_ms, message.data)
+                    if self._stop(session, one):
+                        break
+                    batch = await anext(batches, None)
+            one.ended = session.ended
+        finally:
+            await session.close(consumer)
+        return None
+
+    def _take(self, one: _Pass, sequence: int, stored_ms: int, data: bytes) -> None:
+        assert self._tally is not None  # noqa: S101
+        new = [trail for trail in one.trails if trail.took(sequence, stored_ms)]
+        one.moved = one.moved or bool(new)
+        if new and not self._tally.add(
+            sequence, stored_ms, data, [trail.cycle for trail in new], self._clock.now_ms()
+        ):
+            for trail in new:
+                trail.unreadable(stored_ms)
+
+    def _stop(self, session: LogSession, one: _Pass) -> bool:
+        """Whether to stop here: everything was read, or a bound of the poll is reached.
+
+        The message at which the last reading stopped is read again; however large it is, one more
+        is read then, or no poll would ever come further.
+        """
+        limits = self._request.limits
+        large = session.bytes >= limits.poll_bytes or session.batches >= limits.poll_pages
+        late = self._deadline.seconds >= _STOP_AFTER * limits.poll_seconds
+        self._full = late or (large and one.moved)
+        return one.trails[0].reached or self._full
+
+    def _pseudonymiser(self, cycle: Cycle) -> Pseudonymiser:
+        request = self._request
+        return Pseudonymiser(request.pseudonym_key, request.product, cycle.start_ms // SECOND_MS)
+
+    # -- judging --
+
+    def _unusable(self, tally: EventTally) -> PollError | None:
+        """Say why nothing of what was read can be trusted."""
+        users = self._source.users
+        if tally.future.count:
+            return PollError(
+                Reason.STAMP_IN_FUTURE,
+                f"{tally.future.count} events are stamped up to {_span(tally.future.most_ms)} in "
+                f"the future ({tally.future.named}). If one stamp is wrong by its clock or time "
+                "zone, all may be, so nothing of this poll is used. Likely a wrong "
+                f"users.time.naiveTimezone (now {users.last_active.naive_timezone}), or a clock "
+                "that runs ahead. Events that are wrong for good can be left out by "
+                "users.exclude, or removed from the stream (a hole that is stated).",
+                stalls=True,
+                facts_stand=False,
+            )
+        if tally.ahead_ms > LARGEST_MS:
+            return PollError(
+                Reason.CLOCK_SKEW_TOO_LARGE,
+                f"events are stamped up to {_span(tally.ahead_ms)} later than the stream stored "
+                f"them; at most {LARGEST_MS // SECOND_MS} s can be allowed for. Set the clocks of "
+                "the product and of the NATS server by NTP, and see users.time.naiveTimezone.",
+                facts_stand=False,
+            )
+        if tally.unstable.count:
+            return PollError(
+                Reason.IDS_NOT_STABLE,
+                f"users.id ({users.id}) gives ids which are neither UUIDs nor integers, and "
+                "guarantees.ids does not say that they are Stable: somebody renamed would count "
+                "twice. Name an id that never changes, and declare guarantees.ids: Stable.",
+                stalls=True,
+                facts_stand=False,
+            )
+        if tally.unreadable.count and not tally.named:
+            return PollError(
+                Reason.EVENTS_UNREADABLE,
+                f"none of {tally.unreadable.count} messages could be read as an event "
+                f"({tally.unreadable.named}): {tally.unreadable.why}. Correct jetstream or users "
+                "of the source.",
+                stalls=True,
+                facts_stand=False,
+            )
+        if tally.skipped[Skip.NO_ID] and not tally.named and self._first_reading:
+            return PollError(
+                Reason.ID_MISSING,
+                f"none of {tally.skipped[Skip.NO_ID]} events names its user at users.id "
+                f"({users.id}). Correct users.id; if they are all anonymous, wait for the first "
+                "one that is not.",
+                stalls=True,
+                facts_stand=False,
+            )
+        return None
+
+    @property
+    def _first_reading(self) -> bool:
+        return all(one.position is None for one in self._request.cycles)
+
+    # -- results --
+
+    def _told(self, result: PollResult, tally: EventTally, error: PollError | None) -> PollResult:
+        facts_stand = error is None or error.facts_stand
+        facts: dict[int, Facts] = {}
+        readings: dict[int, LogReading] = {}
+        known: dict[int, tuple[Hole, ...]] = {}
+        for one in self._passes if facts_stand else ():
+            for request, trail in zip(one.requests, one.trails, strict=True):
+                reading = trail.reading(ahead_ms=tally.ahead_ms, ended=one.ended)
+                if reading is None:
+                    continue
+                index = request.cycle.index
+                readings[index] = reading
+                facts[index] = tally.facts(request.cycle)
+                if error is None and not reading.behind:
+                    shown_ms = shown_until_ms(
+                        self._source.properties, trail.asked_ms - trail.skew_ms
+                    )
+                    facts[index].ended = request.part.ended_by(shown_ms)
+                known[index] = _lost(request, reading)
+        newest = self._request.cycles[-1].cycle.index
+        whole = error is None and len(readings) == len(self._request.cycles)
+        behind = not whole or any(one.behind for one in readings.values())
+        return replace(
+            result,
+            complete=whole and not behind,
+            incomplete=self._behind() if error is None and behind else None,
+            facts=facts,
+            readings=readings,
+            users_listed=tally.listed,
+            counted=counted(facts[newest]) if newest in facts else 0,
+            skipped={str(reason): count for reason, count in tally.skipped.items() if count},
+            hint=self._hint(tally, known.get(newest, ()), behind=error is None and behind),
+            ids=tally.ids if facts_stand else (),
+        )
+
+    def _behind(self) -> Failure:
+        return Failure(
+            str(Reason.READING_BEHIND),
+            f"the stream {self._source.jetstream.stream} holds more than one poll may read; the "
+            "next poll begins at once and goes on from there. To read more at a time raise "
+            "POLL_BYTES, POLL_PAGES or POLL_SECONDS of the operator.",
+        )
+
+    def _hint(self, tally: EventTally, holes: Sequence[Hole], *, behind: bool) -> str | None:
+        """Say what is worth saying of a poll that succeeded; the holes of the newest cycle."""
+        said: list[str] = []
+        if behind:
+            said.append(_sentence(self._behind().message))
+        by_reason: dict[str, list[Hole]] = {}
+        for hole in holes:
+            by_reason.setdefault(hole.reason, []).append(hole)
+        stream = self._source.jetstream.stream
+        for reason, found in by_reason.items():
+            spans = ", ".join(map(_written, found[:_HOLES_SAID]))
+            more = f" and {len(found) - _HOLES_SAID} more" if len(found) > _HOLES_SAID else ""
+            limits = ", ".join(self._asked.state.limits) if self._asked else ""
+            what = _WHAT[Reason(reason)](stream, limits)
+            said.append(f"{reason}: {what} What happened in {spans}{more} is not known.")
+        if tally.late.count:
+            said.append(
+                f"{_events(tally.late)} stored up to {_span(tally.late.most_ms)} after the time "
+                f"they tell, later than guarantees.lagSeconds ({tally.late.named}): raise it."
+            )
+        if tally.unreadable.count:
+            said.append(
+                f"{_events(tally.unreadable)} not readable ({tally.unreadable.named}): "
+                f"{tally.unreadable.why}."
+            )
+        return " ".join(said) or None
+
+    def _named(self, failure: Failure) -> Failure:
+        """Put the source and the pod before a message."""
+        pod = f", {label}" if (label := self._replicas.label) else ""
+        message = placed(failure.message, self._source)
+        return replace(failure, message=f"Source {self._source.name}{pod}: {message}")
+
+
+_WHAT: dict[Reason, Callable[[str, str], str]] = {
+    Reason.STREAM_BEGAN: lambda stream, _: (
+        f"The stream {stream} was made only then, so the cycles after this one can be exact."
+    ),
+    Reason.STREAM_LIMITED: lambda stream, limits: (
+        f"The stream {stream} forgot messages before they were read ({limits or 'limited'}): "
+        "raise its limits, or lower intervalMinutes."
+    ),
+    Reason.STREAM_PURGED: lambda stream, _: (
+        f"Messages of the stream {stream} were purged before they were read."
+    ),
+    Reason.STREAM_RECREATED: lambda stream, _: f"The stream {stream} was removed and made anew.",
+    Reason.STREAM_WENT_BACK: lambda stream, _: (
+        f"The stream {stream} was set back, as by a restored backup."
+    ),
+    Reason.MESSAGES_DELETED: lambda stream, _: (
+        f"Messages of the stream {stream} were deleted before they were read."
+    ),
+    Reason.EVENTS_UNREADABLE: lambda stream, _: (
+        f"Messages of the stream {stream} cannot be read as events."
+    ),
+}
+
+
+def _together(cycles: Sequence[CycleRequest]) -> Iterator[tuple[CycleRequest, ...]]:
+    """Cycles that go on from the same place are read together; a new one begins by itself."""
+    groups: dict[object, list[CycleRequest]] = {}
+    for one in cycles:
+        key: object = one.position if one.position is not None else one.cycle
+        groups.setdefault(key, []).append(one)
+    return (tuple(group) for group in groups.values())
+
+
+def _lost(request: CycleRequest, reading: LogReading) -> tuple[Hole, ...]:
+    """What is lost of a log for a cycle, with what was found before."""
+    holes, ranges = reading.holes, reading.ranges
+    if request.log is not None:
+        holes, ranges = (*request.log.holes, *holes), (*request.log.ranges, *ranges)
+    return open_holes(holes, ranges)
+
+
+def _events(found: Finding) -> str:
+    return "1 event was" if found.count == 1 else f"{found.count} events were"
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _span(span_ms: int) -> str:
+    seconds = span_ms / SECOND_MS
+    return f"{seconds:.0f} s" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _written(hole: Hole) -> str:
+    start, end = (
+        datetime.fromtimestamp(ms // SECOND_MS, UTC) for ms in (hole.start_ms, hole.end_ms)
+    )
+    same_day = start.date() == end.date()
+    return f"{start:%Y-%m-%d %H:%M:%S} to {end:{'%H:%M:%S' if same_day else '%Y-%m-%d %H:%M:%S'}}Z"

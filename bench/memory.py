@@ -29,9 +29,9 @@ from bench.__main__ import MIB, serving
 from bench.listing import CYCLE_DAYS, Form, cycle_start
 from bench.shipped import active, record_of, request_of, source_of
 from licenseusage.clock import SystemClock
-from licenseusage.controller.books import Books
-from licenseusage.controller.key import Key
-from licenseusage.controller.turns import Turns
+from licenseusage.controller.effects.books import Books
+from licenseusage.controller.effects.turns import Turns
+from licenseusage.controller.rules.key import Key
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import MeterKey, StoreKey, StoreState
 from licenseusage.metering.cycles import DAY_MS, Cycle

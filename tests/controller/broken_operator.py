@@ -16,9 +16,10 @@ sys.path[:0] = [str(Path(__file__).parents[2] / "operator")]
 
 from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.cli import main
-from licenseusage.controller import counting, declared, licensing, reconcile, reporting, status
-from licenseusage.controller.collection import Collector
-from licenseusage.controller.deliveries import Deliveries
+from licenseusage.controller.effects.collection import Collector
+from licenseusage.controller.effects.deliveries import Deliveries
+from licenseusage.controller.rules import declared, status
+from licenseusage.controller.steps import counting, licensing, reconcile, reporting
 
 POINTS = {
     "in-the-model": (LicenseUsage, "model_validate"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from licenseusage.controller.kube import Kube
+from licenseusage.controller.effects.kube import Kube
 from tests.controller.ages import Ages
 from tests.controller.stage import create_pods
 

@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from hack.controlplane import pods as fake
-from licenseusage.controller.kube import PODS, Kube
+from licenseusage.controller.effects.kube import Kube
+from licenseusage.controller.rules.resources import PODS
 from licenseusage.reports.content import Kind
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys
 from licenseusage.reports.licence import LicenseTerms, build_license

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from licenseusage.controller.books import Books
+from licenseusage.controller.effects.books import Books
 from licenseusage.errors import Retryable, Stalled
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import MeterKey

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from licenseusage.controller.clockwatch import judge
-from licenseusage.controller.viewing import counting_time
+from licenseusage.controller.rules.clockwatch import judge
+from licenseusage.controller.steps.viewing import counting_time
 from licenseusage.ledger.records import CycleRecord, CycleState
 from licenseusage.metering.cycles import Cycle
 from tests.controller.stage import Operator, until

@@ -2,7 +2,7 @@
 
 import pytest
 
-from licenseusage.controller.conditions import (
+from licenseusage.controller.rules.conditions import (
     Consequence,
     Findings,
     Problem,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from licenseusage.controller.segments import segment_ms
+from licenseusage.controller.rules.segments import segment_ms
 from licenseusage.ledger.records import StoreKey, StoreState
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.reports.report import read_report

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from licenseusage.controller import background
-from licenseusage.controller.dependencies import Dependencies, Dependency, patience_seconds
-from licenseusage.controller.key import Key
-from licenseusage.controller.kube import PODS, SECRETS
-from licenseusage.controller.world import Remembered
+from licenseusage.controller.effects.dependencies import Dependencies, patience_seconds, version
+from licenseusage.controller.process import background
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.resources import PODS, SECRETS, Dependency
+from licenseusage.controller.steps.world import Remembered
 from tests.controller.stage import create_pods, secret
 
 
@@ -98,37 +98,37 @@ class TestVersions:
 
     async def test_a_secret_made_changed_and_deleted_shows(self, crds, kube, namespace):
         one, seen = Dependency(SECRETS, namespace, "meter"), []
-        seen.append(await one.version(kube))
+        seen.append(await version(kube, one))
         crds.apply(secret(namespace, "meter", token="first"))
-        seen.append(await one.version(kube))
+        seen.append(await version(kube, one))
         crds.apply(secret(namespace, "other", token="other"))
-        assert await one.version(kube) == seen[-1]
+        assert await version(kube, one) == seen[-1]
         crds.apply(secret(namespace, "meter", token="second"))
-        seen.append(await one.version(kube))
+        seen.append(await version(kube, one))
         assert len(set(seen)) == 3
         crds.kubectl("delete", "secret", "meter", "-n", namespace)
-        assert await one.version(kube) == seen[0] == "absent"
+        assert await version(kube, one) == seen[0] == "absent"
 
     async def test_a_pod_of_the_selector_that_becomes_ready_shows(self, crds, kube, namespace):
         one = Dependency(PODS, namespace, selector="app=shop")
-        nobody = await one.version(kube)
+        nobody = await version(kube, one)
         await asyncio.to_thread(create_pods, namespace, {"shop": (80, False), "other": (80, True)})
-        there = await one.version(kube)
+        there = await version(kube, one)
         await asyncio.to_thread(crds.set_pod_ready, namespace, "shop-0", True)
-        ready = await one.version(kube)
+        ready = await version(kube, one)
         await asyncio.to_thread(crds.set_pod_ready, namespace, "other-0", False)
-        assert await one.version(kube) == ready
+        assert await version(kube, one) == ready
         assert len({nobody, there, ready}) == 3
 
     async def test_what_may_not_be_read_shows_once_it_may(self, crds, kube_as, namespace):
         kube = await kube_as(namespace)
         one = Dependency(SECRETS, namespace, "meter")
-        assert await one.version(kube) == "forbidden"
+        assert await version(kube, one) == "forbidden"
         role = ("create", "role", "reads", "--verb=get", "--resource=secrets")
         crds.kubectl(*role, "-n", namespace)
         grant = ("create", "rolebinding", "reads", f"--serviceaccount={namespace}:default")
         crds.kubectl(*grant, "--role=reads", "-n", namespace)
         async with asyncio.timeout(30):
-            while await one.version(kube) == "forbidden":  # the authoriser hears of it by a watch
+            while await version(kube, one) == "forbidden":  # the authoriser hears of it by a watch
                 continue
-        assert await one.version(kube) == "absent"
+        assert await version(kube, one) == "absent"

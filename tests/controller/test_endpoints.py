@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from licenseusage.controller.endpoints import Endpoint, EndpointBook, resolve
-from licenseusage.controller.secrets import Data
+from licenseusage.controller.effects.endpoints import Endpoint, EndpointBook, resolve
+from licenseusage.controller.effects.secrets import Data
 from licenseusage.errors import Retryable, Stalled
 
 BOOK = EndpointBook("licenseusage-system", "licenseusage-endpoints")

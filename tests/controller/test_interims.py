@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from licenseusage.controller.closing import Counted, interim_plan
+from licenseusage.controller.steps.closing import Counted, interim_plan
 from licenseusage.ledger.records import CycleRecord, CycleState, StoreState
 from licenseusage.metering.cycles import Terms
 

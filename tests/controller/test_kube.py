@@ -4,23 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from licenseusage.controller import listing
-from licenseusage.controller.endpoints import EndpointBook
-from licenseusage.controller.events import Event, Events, Kind
-from licenseusage.controller.identity import Keys, Names
-from licenseusage.controller.key import Key
-from licenseusage.controller.kube import (
-    CONFIGMAPS,
-    EVENTS,
-    SECRETS,
-    USAGES,
-    ConflictError,
-    NotFoundError,
-)
-from licenseusage.controller.licensing import VendorKeysRef
-from licenseusage.controller.objects import ReportObjects
-from licenseusage.controller.pods import ready_pods
-from licenseusage.controller.secrets import SecretReader
+from licenseusage.controller.effects import listing
+from licenseusage.controller.effects.endpoints import EndpointBook
+from licenseusage.controller.effects.events import Events
+from licenseusage.controller.effects.identity import Keys, Names
+from licenseusage.controller.effects.kube import ConflictError, NotFoundError
+from licenseusage.controller.effects.pods import ready_pods
+from licenseusage.controller.effects.reportobjects import ReportObjects
+from licenseusage.controller.effects.secrets import SecretReader
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.resources import CONFIGMAPS, EVENTS, SECRETS, USAGES
+from licenseusage.controller.rules.transitions import Event, Kind
+from licenseusage.controller.steps.licensing import VendorKeysRef
 from licenseusage.errors import Stalled
 from licenseusage.reports.enrolment import build_enrolment
 from licenseusage.reports.keys import SigningKey

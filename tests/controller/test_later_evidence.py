@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from licenseusage.controller.amending import wants_judging
-from licenseusage.controller.conditions import Findings, SourceHealth, conditions
-from licenseusage.controller.contradictions import contradicted, standing
-from licenseusage.controller.key import Key
-from licenseusage.controller.lookback import Earlier, LookBack, choose
-from licenseusage.controller.metrics import Metrics
-from licenseusage.controller.status import Ended, View, compose, gauges
-from licenseusage.controller.transitions import of_status
+from licenseusage.controller.effects.metrics import Metrics
+from licenseusage.controller.rules.conditions import Findings, SourceHealth, conditions
+from licenseusage.controller.rules.contradictions import contradicted, standing
+from licenseusage.controller.rules.gauges import gauges
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.status import Ended, View, compose
+from licenseusage.controller.rules.transitions import of_status
+from licenseusage.controller.steps.amending import wants_judging
+from licenseusage.controller.steps.lookback import Earlier, LookBack, choose
 from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
 from licenseusage.ledger.records import (
     Amendment,

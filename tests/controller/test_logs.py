@@ -8,7 +8,7 @@ import sys
 import pytest
 import structlog
 
-from licenseusage.controller.logs import configure
+from licenseusage.controller.process.logs import configure
 
 
 @pytest.fixture

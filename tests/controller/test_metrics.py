@@ -4,9 +4,10 @@ import re
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from licenseusage.controller.key import Key
-from licenseusage.controller.metrics import Metrics, UsageGauges
-from licenseusage.controller.subject import Subject
+from licenseusage.controller.effects.metrics import Metrics
+from licenseusage.controller.rules.gauges import UsageGauges
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.subject import Subject
 
 KEY = Key("shop", "usage")
 NOW = 1_780_000_000

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from licenseusage.controller.identity import PseudonymKey
+from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.reports.content import Kind
 from licenseusage.reports.report import read_report
 from licenseusage.reports.tokens import decode

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from licenseusage.controller.pods import Pod, choose
+from licenseusage.controller.effects.pods import Pod, choose
 from licenseusage.errors import Retryable
 
 

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from licenseusage.controller.endpoints import EndpointBook
-from licenseusage.controller.reaching import Finder
-from licenseusage.controller.secrets import SecretReader
+from licenseusage.controller.effects.endpoints import EndpointBook
+from licenseusage.controller.effects.reaching import Finder
+from licenseusage.controller.effects.secrets import SecretReader
 from tests.controller.sample import Product, answers
 from tests.controller.stage import Operator, meter_secret, until, usage
 from tests.sources.product import source

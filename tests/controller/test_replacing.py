@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from licenseusage.controller.replacing import (
+from licenseusage.controller.rules.replacing import (
     refused_amendments,
     refused_finals,
     renewed_since,

@@ -3,13 +3,12 @@
 import pytest
 
 from licenseusage.api.model import rfc3339
-from licenseusage.controller.conditions import Consequence, Problem
-from licenseusage.controller.key import Key
-from licenseusage.controller.reported import Reporting, reported, within_entitlement
-from licenseusage.controller.status import Ended
-from licenseusage.controller.transitions import of_deliveries, of_status
-from licenseusage.delivery.outbox import DeliveryState, Queued, Settlement
-from licenseusage.delivery.sender import Attempt
+from licenseusage.controller.rules.conditions import Consequence, Problem
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.reported import Reporting, reported, within_entitlement
+from licenseusage.controller.rules.status import Ended
+from licenseusage.controller.rules.transitions import of_deliveries, of_status
+from licenseusage.delivery.outbox import Attempt, DeliveryState, Queued, Settlement
 from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
 from licenseusage.ledger.records import CycleRecord, CycleState
 from licenseusage.metering.bounds import Bounds

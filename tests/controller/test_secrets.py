@@ -3,10 +3,10 @@
 import pytest
 
 from licenseusage.api.source import Source
-from licenseusage.controller.endpoints import EndpointBook
-from licenseusage.controller.kube import SECRETS
-from licenseusage.controller.reaching import Finder
-from licenseusage.controller.secrets import KEEP_BYTES, KEEP_SECONDS, SecretReader
+from licenseusage.controller.effects.endpoints import EndpointBook
+from licenseusage.controller.effects.reaching import Finder
+from licenseusage.controller.effects.secrets import KEEP_BYTES, KEEP_SECONDS, SecretReader
+from licenseusage.controller.rules.resources import SECRETS
 from licenseusage.errors import Stalled
 from licenseusage.sources.definition.presets import effective
 from tests.controller.stage import Authority, credentials, secret, usage

@@ -2,7 +2,7 @@
 
 import pytest
 
-from licenseusage.controller.services import service_address
+from licenseusage.controller.effects.services import service_address
 from licenseusage.errors import Retryable, Stalled
 
 pytestmark = pytest.mark.controlplane

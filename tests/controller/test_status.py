@@ -5,14 +5,14 @@ import json
 import pytest
 
 from licenseusage.api.licenseusage import LicenseUsageStatus
-from licenseusage.controller.conditions import Findings, Problem, SourceHealth
-from licenseusage.controller.status import (
+from licenseusage.controller.rules.conditions import Findings, Problem, SourceHealth
+from licenseusage.controller.rules.gauges import gauges
+from licenseusage.controller.rules.status import (
     Ended,
     SourceView,
     View,
     changed,
     compose,
-    gauges,
     with_conditions,
 )
 from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind

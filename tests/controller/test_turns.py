@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from licenseusage.controller.key import Key
-from licenseusage.controller.turns import Turns
+from licenseusage.controller.effects.turns import Turns
+from licenseusage.controller.rules.key import Key
 
 pytestmark = [pytest.mark.looptime(start=0)]
 

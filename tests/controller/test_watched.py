@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from licenseusage.controller.key import Key
-from licenseusage.controller.watched import Watched
+from licenseusage.controller.effects.watched import Watched
+from licenseusage.controller.rules.key import Key
 from tests.controller.stage import Operator, until, usage
 
 SHOP = Key("default", "shop")

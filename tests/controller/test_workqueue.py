@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from licenseusage.controller.workqueue import WorkQueue
+from licenseusage.controller.effects.workqueue import WorkQueue
 
 pytestmark = [pytest.mark.looptime(start=0)]
 

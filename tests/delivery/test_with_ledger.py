@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from licenseusage.controller.outbox import LedgerOutbox
+from licenseusage.controller.effects.ledgeroutbox import LedgerOutbox
 from licenseusage.delivery.outcome import Answer
 from licenseusage.delivery.sender import Route, Sender
 from licenseusage.ledger.documents.records import (

@@ -16,8 +16,9 @@ import yaml
 from hack.controlplane import ControlPlane
 from licenseusage.api.source import Source
 from licenseusage.clock import DEV, DEV_CLOCK_OFFSET_SECONDS
-from licenseusage.controller.key import Key
-from licenseusage.controller.metrics import Metrics, UsageGauges
+from licenseusage.controller.effects.metrics import Metrics
+from licenseusage.controller.rules.gauges import UsageGauges
+from licenseusage.controller.rules.key import Key
 from licenseusage.controller.settings import PREFIX, Settings
 from licenseusage.sources.definition.presets import effective
 

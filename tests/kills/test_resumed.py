@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from licenseusage.controller import closing
-from licenseusage.controller.closing import Counted
-from licenseusage.controller.enrolling import enrol
-from licenseusage.controller.outbox import LedgerOutbox
-from licenseusage.controller.statements import Issuer
+from licenseusage.controller.effects.ledgeroutbox import LedgerOutbox
+from licenseusage.controller.rules.issuer import Issuer
+from licenseusage.controller.steps import closing
+from licenseusage.controller.steps.closing import Counted
+from licenseusage.controller.steps.enrolling import enrol
 from licenseusage.delivery.sender import Route, Sender
 from licenseusage.delivery.vendor import VendorClient
 from licenseusage.ledger.documents.records import Delivery

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from licenseusage.controller.statements import Issuer
+from licenseusage.controller.rules.issuer import Issuer
 from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,

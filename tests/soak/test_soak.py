@@ -106,7 +106,7 @@ def forgets_its_chain():
             given = dataclasses.replace(given, previous=other)
         return build_report(given, key)
 
-    return mock.patch("licenseusage.controller.statements.build_report", wrong)
+    return mock.patch("licenseusage.controller.rules.issuer.build_report", wrong)
 
 
 def any_answer_is_a_receipt():

@@ -115,7 +115,7 @@ BREAKAGES = (
     Breakage(
         BOUNDS,
         "a poll by a new definition is about the time before it as well",
-        "controller/segments.py",
+        "controller/rules/segments.py",
         "return since_ms if cycle.start_ms < since_ms < cycle.end_ms else None",
         "return None",
         ("controller/test_definition_changes.py::test_a_change_counts_from_now_on",),
@@ -219,7 +219,7 @@ BREAKAGES = (
     Breakage(
         BOUNDS,
         "an interim counts whom a poll named after the time that it states",
-        "controller/closing.py",
+        "controller/steps/closing.py",
         "    def made(ledger: Ledger) -> int | None:\n",
         "    states = await books.do(lambda ledger: ledger.store_states(meter_id, cycle))\n\n"
         "    def made(ledger: Ledger) -> int | None:\n"
@@ -229,7 +229,7 @@ BREAKAGES = (
     Breakage(
         STAYS,
         "a poll that is committed while a cycle is decided on is missing from its final",
-        "controller/closing.py",
+        "controller/steps/closing.py",
         "    await books.do(decide)\n",
         "    before = await books.do(stated)\n    stated = lambda _: before\n"
         "    await books.do(decide)\n",
@@ -366,7 +366,7 @@ BREAKAGES = (
     Breakage(
         NOT_DROPPED,
         "a final that waits is not shown",
-        "controller/reported.py",
+        "controller/rules/reported.py",
         "if waiting_final or (seen.reports and not accepted):",
         "if seen.reports and not accepted:",
         ("controller/test_reported.py",),
@@ -414,7 +414,7 @@ BREAKAGES = (
     Breakage(
         OWN_PODS,
         "credentials go to the address that a pod had before it ended",
-        "controller/pods.py",
+        "controller/effects/pods.py",
         "lives = pod.status.phase not in _ENDED and",
         "lives =",
         ("controller/test_pods.py",),
@@ -422,7 +422,7 @@ BREAKAGES = (
     Breakage(
         OWN_PODS,
         "of two containers with one port name another one is asked than by a Service",
-        "controller/pods.py",
+        "controller/effects/pods.py",
         "names.setdefault(port.name, port.container_port)",
         "names[port.name] = port.container_port",
         ("controller/test_pods.py",),
@@ -430,7 +430,7 @@ BREAKAGES = (
     Breakage(
         OWN_PODS,
         "the port of an init container that has ended is asked",
-        "controller/pods.py",
+        "controller/effects/pods.py",
         'if one.restart_policy == "Always"]',
         "]",
         ("controller/test_pods.py",),
@@ -438,7 +438,7 @@ BREAKAGES = (
     Breakage(
         FAIR,
         "one namespace may have every worker",
-        "controller/turns.py",
+        "controller/effects/turns.py",
         "        if taken >= spare:",
         "        if taken >= self.size:",
         ("controller/test_turns.py",),
@@ -446,7 +446,7 @@ BREAKAGES = (
     Breakage(
         FAIR,
         "what hangs in many namespaces takes the last worker",
-        "controller/turns.py",
+        "controller/effects/turns.py",
         " and len(self.slow) < spare",
         "",
         ("controller/test_turns.py",),
@@ -454,7 +454,7 @@ BREAKAGES = (
     Breakage(
         FAIR,
         "workers go to who asked first, and a namespace with many sources has them all",
-        "controller/turns.py",
+        "controller/effects/turns.py",
         "key=lambda one: self._turns.get(one.key.namespace, 0)",
         "key=lambda one: 0",
         ("controller/test_turns.py",),
@@ -470,7 +470,7 @@ BREAKAGES = (
     Breakage(
         SAID,
         "an unforeseen exception leaves the object as it was",
-        "controller/reconcile.py",
+        "controller/steps/reconcile.py",
         '        problem = _defect(world, key, error, "it counted")\n',
         "        raise\n",
         ("controller/test_defects.py",),
@@ -478,7 +478,7 @@ BREAKAGES = (
     Breakage(
         SAID,
         "an object that cannot be acted on is not closed, reported or delivered",
-        "controller/reconcile.py",
+        "controller/steps/reconcile.py",
         "    if problem.consequence is Consequence.NEEDS_A_PERSON or problem.ours:\n",
         "    if problem.consequence is Consequence.WAITS:\n",
         ("controller/test_defects.py",),
@@ -486,7 +486,7 @@ BREAKAGES = (
     Breakage(
         SAID,
         "a poll that meets a defect counts as no attempt, so that its cycle never closes",
-        "controller/collection.py",
+        "controller/effects/collection.py",
         "            with suppress(UsageError):  # the ledger's own trouble",
         "            with suppress(BaseException), 1 / 0:  # the ledger's own trouble",
         ("controller/test_defects.py",),
@@ -518,7 +518,7 @@ BREAKAGES = (
     Breakage(
         OWN_SECRETS,
         "any Secret of the namespace is sent to the product",
-        "controller/reaching.py",
+        "controller/effects/reaching.py",
         "await self.reader.credentials(namespace, name, _now_s())",
         "await self.reader.read(SECRETS, namespace, name, _now_s())",
         ("controller/test_secrets.py",),
@@ -526,7 +526,7 @@ BREAKAGES = (
     Breakage(
         OWN_SECRETS,
         "a label permits it whatever it says",
-        "controller/secrets.py",
+        "controller/effects/secrets.py",
         'labels.get(CREDENTIALS) == "true"',
         "CREDENTIALS in labels",
         ("controller/test_secrets.py",),
@@ -542,7 +542,7 @@ BREAKAGES = (
     Breakage(
         OWN_PODS,
         "a Secret that was taken back is sent for as long as it is remembered",
-        "controller/reaching.py",
+        "controller/effects/reaching.py",
         "        self.reader.forget(namespace)\n",
         "",
         (

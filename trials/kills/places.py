@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from licenseusage.controller.kube import Kube
+from licenseusage.controller.effects.kube import Kube
 from licenseusage.delivery.vendor import VendorClient
 from licenseusage.ledger.documents.records import OutboxItem
 from licenseusage.ledger.ledger import Ledger

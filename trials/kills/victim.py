@@ -16,7 +16,7 @@ from pathlib import Path
 # As `licenseusage.cli.operator` does, before what takes the time is imported.
 sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]
 
-import licenseusage.controller.process  # noqa: E402, F401
+import licenseusage.controller.process.start  # noqa: E402, F401
 from licenseusage.cli import main  # noqa: E402
 from trials.kills import journal, places  # noqa: E402
 from trials.kills.journal import Journal  # noqa: E402

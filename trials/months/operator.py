@@ -7,12 +7,12 @@ most of its time and changes no number; ``trials.soak`` has all of it.
 import asyncio
 
 from licenseusage.api.licenseusage import LicenseUsage
-from licenseusage.controller import closing, counting
-from licenseusage.controller.key import Key
-from licenseusage.controller.kube import USAGES
-from licenseusage.controller.meters import cycles_of, keys_of
-from licenseusage.controller.reconcile import reconcile
-from licenseusage.controller.subject import Subject
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.resources import USAGES
+from licenseusage.controller.rules.subject import Subject
+from licenseusage.controller.steps import closing, counting
+from licenseusage.controller.steps.meters import cycles_of, keys_of
+from licenseusage.controller.steps.reconcile import reconcile
 from licenseusage.ledger.records import Meter, MeterKey
 from trials.soak.cluster import SimulatedKube
 from trials.soak.process import Killed, Process

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from licenseusage.controller.key import Key
-from licenseusage.controller.kube import PODS, USAGES
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.resources import PODS, USAGES
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.cycles import Cycle, Terms

@@ -9,16 +9,14 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
-from licenseusage.controller.kube import (
-    EVENTS,
-    SECRETS,
+from licenseusage.controller.effects.kube import (
     ConflictError,
     Kube,
     NotFoundError,
-    Resource,
     UnavailableError,
 )
-from licenseusage.controller.secrets import CREDENTIALS
+from licenseusage.controller.effects.secrets import CREDENTIALS
+from licenseusage.controller.rules.resources import EVENTS, SECRETS, Resource
 from trials.soak.timeline import World
 
 

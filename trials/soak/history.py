@@ -12,8 +12,8 @@ from typing import Any
 
 import structlog
 
-from licenseusage.controller.key import Key
-from licenseusage.controller.kube import CONFIGMAPS, PODS, SECRETS, USAGES
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.resources import CONFIGMAPS, PODS, SECRETS, USAGES
 from licenseusage.metering.cycles import Terms
 from licenseusage.reports.terms import CycleTerms
 from trials.soak import vendor as vendors

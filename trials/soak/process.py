@@ -17,25 +17,26 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import event
 
-from licenseusage.controller import background, clockwatch
-from licenseusage.controller.books import Books
-from licenseusage.controller.collection import Collector
-from licenseusage.controller.deliveries import WORKERS, Deliveries
-from licenseusage.controller.endpoints import EndpointBook
-from licenseusage.controller.events import Events
-from licenseusage.controller.identity import Keys, Names
-from licenseusage.controller.key import Key
-from licenseusage.controller.kube import KubeError
-from licenseusage.controller.licensing import VendorKeysRef
-from licenseusage.controller.metrics import Metrics
-from licenseusage.controller.objects import ReportObjects
-from licenseusage.controller.reaching import Finder
-from licenseusage.controller.reconcile import reconcile
-from licenseusage.controller.secrets import SecretReader
+from licenseusage.controller.effects.books import Books
+from licenseusage.controller.effects.collection import Collector
+from licenseusage.controller.effects.deliveries import WORKERS, Deliveries
+from licenseusage.controller.effects.endpoints import EndpointBook
+from licenseusage.controller.effects.events import Events
+from licenseusage.controller.effects.identity import Keys, Names
+from licenseusage.controller.effects.kube import KubeError
+from licenseusage.controller.effects.metrics import Metrics
+from licenseusage.controller.effects.reaching import Finder
+from licenseusage.controller.effects.reportobjects import ReportObjects
+from licenseusage.controller.effects.secrets import SecretReader
+from licenseusage.controller.effects.verdicts import Verdicts
+from licenseusage.controller.effects.workqueue import WorkQueue
+from licenseusage.controller.process import background
+from licenseusage.controller.rules import clockwatch
+from licenseusage.controller.rules.key import Key
 from licenseusage.controller.settings import Settings
-from licenseusage.controller.verdicts import Verdicts
-from licenseusage.controller.workqueue import WorkQueue
-from licenseusage.controller.world import World as Surroundings
+from licenseusage.controller.steps.licensing import VendorKeysRef
+from licenseusage.controller.steps.reconcile import reconcile
+from licenseusage.controller.steps.world import World as Surroundings
 from licenseusage.delivery.vendor import VendorClient
 from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger

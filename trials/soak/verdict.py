@@ -1,6 +1,6 @@
 """The verdict at a history's end: what the vendor holds, and what is missing of it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -12,17 +12,33 @@ from licenseusage.reports.tokens import decode
 from licenseusage.reports.typs import ENROLMENT, REPORT
 from trials.proof import verified_chain
 from trials.soak import vendor as vendors
+from trials.soak.checks import Checker
 from trials.soak.need import need
 from trials.soak.people import HOUR_MS
-
-if TYPE_CHECKING:
-    from trials.soak.history import History
+from trials.soak.plan import Usage
+from trials.soak.process import Estate
+from trials.soak.tally import Tally
+from trials.soak.timeline import World, WrongClock
 
 _DELIVERED_MS = 6 * HOUR_MS
 """In peace a document is delivered within this: the spread of first sends, and a look."""
 
 
-async def examine(history: "History") -> None:
+class Lived(Protocol):
+    """A history that has come to its end, as far as it is judged here."""
+
+    world: World
+    checker: Checker
+    estate: Estate
+    vendor: vendors.Vendor
+    vendor_clock: WrongClock
+    usages: dict[str, Usage]
+    ever_deleted: set[str]
+    serials: dict[str, int]
+    tally: Tally
+
+
+async def examine(history: Lived) -> None:
     """Compare the vendor's books with the ledger's, and with what was due.
 
     Raises:
@@ -53,7 +69,7 @@ async def examine(history: "History") -> None:
     await _again(history, chains)
 
 
-def _chains(history: "History") -> dict[str, list[str]]:
+def _chains(history: Lived) -> dict[str, list[str]]:
     chains: dict[str, list[str]] = {}
     for token in history.checker.tokens.values():
         chains.setdefault(Sent.from_token(token).chain_id, []).append(token)
@@ -66,7 +82,7 @@ def _receipt(document: Document) -> None:
     need(receipt.subject.digest == document.digest, "a receipt for another document")
 
 
-def _licences(history: "History", documents: list[Document]) -> None:
+def _licences(history: Lived, documents: list[Document]) -> None:
     """The vendor knows the licence that each report names, unless it was renewed on the way."""
     for document in documents:
         if document.typ != REPORT:
@@ -81,7 +97,7 @@ def _licences(history: "History", documents: list[Document]) -> None:
             need(serial < newest, told)
 
 
-def _verify(history: "History", chain_id: str, documents: list[Document]) -> None:
+def _verify(history: Lived, chain_id: str, documents: list[Document]) -> None:
     reports = [one for one in documents if one.typ == REPORT]
     if not reports:
         return
@@ -106,7 +122,7 @@ def _verify(history: "History", chain_id: str, documents: list[Document]) -> Non
     need(held == list(range(1, last.sequence + 1)), f"chain {chain_id} has a gap at the vendor")
 
 
-def _finals(history: "History", accepted: dict[tuple[str, int], int]) -> None:
+def _finals(history: Lived, accepted: dict[tuple[str, int], int]) -> None:
     """Every cycle that was begun and whose time is over has exactly one final."""
     now_ms = history.world.now_ms()
     for (name, start_ms), cycle in history.checker.cycles.items():
@@ -130,7 +146,7 @@ def _finals(history: "History", accepted: dict[tuple[str, int], int]) -> None:
             need(ends[-1] > now_ms - 2 * HOUR_MS, f"the newest cycle of {name} is missing")
 
 
-async def _again(history: "History", chains: dict[str, list[str]]) -> None:
+async def _again(history: Lived, chains: dict[str, list[str]]) -> None:
     """Sending everything again changes nothing."""
     before = {chain: history.vendor.documents(chain) for chain in chains}
     for documents in before.values():

@@ -12,7 +12,7 @@ import structlog
 import typer
 
 from licenseusage.clock import clock_from, development
-from licenseusage.controller.logs import configure
+from licenseusage.controller.process.logs import configure
 from licenseusage.controller.settings import PREFIX, Settings, from_mapping
 from licenseusage.errors import UNEXPECTED_FIX, UsageError
 
@@ -37,7 +37,7 @@ def operator(**flags: str | None) -> None:
     sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]
     _have_a_home()
     try:
-        from licenseusage.controller.process import run
+        from licenseusage.controller.process.start import run
 
         code = asyncio.run(run(settings, clock, development=development(os.environ)))
     except UsageError:

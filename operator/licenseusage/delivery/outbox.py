@@ -91,6 +91,15 @@ class Settlement:
     warning: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A document that was sent, what came of it, and the host it went to."""
+
+    queued: Queued
+    settlement: Settlement
+    host: str
+
+
 class Outbox(Protocol):
     """The durable queue of key statements and reports, by chain."""
 

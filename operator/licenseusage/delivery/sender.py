@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from licenseusage.clock import Clock
 from licenseusage.delivery.offers import Offers
-from licenseusage.delivery.outbox import DeliveryState, Outbox, Queued, Settlement
+from licenseusage.delivery.outbox import Attempt, DeliveryState, Outbox, Queued, Settlement
 from licenseusage.delivery.outcome import Answer, NoAnswer, Outcome, classify, explain
 from licenseusage.delivery.settle import settle
 from licenseusage.reports.keys import VendorKey
@@ -67,15 +67,6 @@ class Route:
     def host(self) -> str:
         """The endpoint's host, for messages."""
         return urlsplit(self.endpoint).hostname or self.endpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A document that was sent, what came of it, and the host it went to."""
-
-    queued: Queued
-    settlement: Settlement
-    host: str
 
 
 class Sender:

@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from hack.controlplane import pods as fake
-from licenseusage.controller.kube import PODS, SERVICES, Kube
+from licenseusage.controller.effects.kube import Kube
+from licenseusage.controller.rules.resources import PODS, SERVICES
 from tests.controller.hostile.case import HUSH, NAMESPACE
 from tests.controller.sample import TOKEN, stamp
 from tests.controller.stage import Authority, Vendor, credentials, secret, vendor_keys

@@ -1,0 +1,1 @@
+"""What reaches out: the API server, the thread of the ledger, workers, the vendor."""

@@ -1,0 +1,403 @@
+"""The collection step: find pods and credentials, poll in a worker, make the facts durable.
+
+A reconcile only decides that a poll is due and starts it here; the poll runs beside it, and its end
+puts the key back into the queue. So a slow product delays nothing but itself.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import structlog
+
+from licenseusage.clock import SystemClock
+from licenseusage.controller.effects.books import Books
+from licenseusage.controller.effects.defects import problem_of
+from licenseusage.controller.effects.identity import Keys, PseudonymKey
+from licenseusage.controller.effects.metrics import Metrics
+from licenseusage.controller.effects.reaching import Finder
+from licenseusage.controller.effects.turns import Turns
+from licenseusage.controller.rules.conditions import Consequence, Problem
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.polls import Job, Memory
+from licenseusage.controller.rules.resources import Dependency
+from licenseusage.controller.rules.segments import segment_ms
+from licenseusage.controller.settings import Settings
+from licenseusage.errors import UsageError
+from licenseusage.ledger.ledger import Ledger
+from licenseusage.ledger.records import PollFailure, PollRecord, StoreState
+from licenseusage.metering.cycles import CYCLE_BIT, Cycle
+from licenseusage.sources.definition.model import EffectiveSource
+from licenseusage.sources.poll import (
+    CycleRequest,
+    Limits,
+    Looked,
+    PollRequest,
+    PollResult,
+)
+from licenseusage.sources.workers.workers import Workers
+
+# Products are rolled out within minutes; after that what would mend it is looked at instead.
+# The last is below the longest wait of an object, whose look makes the probe.
+_PROBE_SECONDS = (10.0, 20.0, 30.0, 60.0, 120.0, 240.0, 590.0)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What a poll is made with, as of the moment when a worker was free for it."""
+
+    request: PollRequest
+    pseudonym: PseudonymKey
+    digest: str
+
+
+class _UnreadyError(Exception):
+    """Pods, Secrets or the key are not there: no worker is asked."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+class Collector:
+    """Runs polls, at most one per source at a time."""
+
+    def __init__(
+        self,
+        finder: Finder,
+        keys: Keys,
+        books: Books,
+        workers: Workers,
+        metrics: Metrics,
+        settings: Settings,
+        clock: SystemClock,
+        *,
+        nudge: Callable[[Key], None],
+    ) -> None:
+        """Take the world; ``nudge`` puts an object's key into the queue."""
+        self._finder, self._keys, self._books = finder, keys, books
+        self._workers, self._metrics, self._clock = workers, metrics, clock
+        self._nudge = nudge
+        self._limits = Limits(
+            request_seconds=settings.poll_request_seconds,
+            poll_seconds=settings.poll_seconds,
+            poll_bytes=settings.poll_bytes,
+            poll_pages=settings.poll_pages,
+            poll_users=settings.poll_users,
+            worker_bytes=settings.worker_bytes,
+        )
+        self._turns = Turns(settings.poll_workers)
+        self._running: dict[tuple[Key, str], asyncio.Task[None]] = {}
+        self._waiting: dict[tuple[Key, str], Job] = {}
+        self._memory: dict[tuple[Key, str], Memory] = {}
+
+    def memory(self, key: Key, source: str) -> Memory:
+        """Return what is remembered of a source."""
+        return self._memory.setdefault((key, source), Memory())
+
+    def running(self, key: Key, source: str) -> bool:
+        """Whether a poll of this source is under way, or waits for its turn."""
+        return (key, source) in self._running
+
+    def waits(self, key: Key, source: str) -> bool:
+        """Whether a poll of this source waits for a worker."""
+        return (key, source) in self._waiting
+
+    def waits_outdated(self, key: Key, source: str, fingerprint: str) -> bool:
+        """Whether a poll waits for its turn that the definition has changed for."""
+        job = self._waiting.get((key, source))
+        return job is not None and job.fingerprint != fingerprint
+
+    def forget(self, key: Key, sources: set[str]) -> None:
+        """Forget sources of an object that are no longer declared."""
+        gone = [one for one in self._memory if one[0] == key and one[1] not in sources]
+        for one in gone:
+            del self._memory[one]
+
+    def depends(self, key: Key) -> frozenset[Dependency]:
+        """Return what the sources of an object wait for."""
+        waits = [memory.depends for (of, _), memory in self._memory.items() if of == key]
+        return frozenset().union(*waits)
+
+    def mended(self, key: Key) -> None:
+        """Try at once what was not possible: something that it depends on has changed."""
+        now_s = asyncio.get_running_loop().time()
+        for (of, _), memory in self._memory.items():
+            if of == key and memory.probe_at_s is not None:
+                memory.probes, memory.probe_at_s = 0, now_s
+
+    async def credentials_changed(self, key: Key, source: EffectiveSource) -> bool:
+        """Whether the Secret that the product refused has another content now."""
+        memory = self.memory(key, source.name)
+        if not memory.credentials:
+            return False
+        try:
+            return await self._finder.digest(key.namespace, source) != memory.credentials
+        except UsageError:
+            return False
+
+    def start(self, job: Job) -> None:
+        """Begin a poll, or take the place of one that waits for its turn; not beside another."""
+        name = (job.key, job.source.name)
+        if name in self._waiting or name not in self._running:
+            self._waiting[name] = job
+        if name not in self._running:
+            task = asyncio.create_task(self._run(job), name=f"poll {job.key} {job.source.name}")
+            self._running[name] = task
+
+    async def _run(self, job: Job) -> None:
+        name, news = (job.key, job.source.name), True
+        try:
+            async with self._turns.one(job.key, quick=job.quick):
+                job = self._waiting.pop(name)
+                news = await self._poll(job)
+        except UsageError as error:  # what was read could not be made durable
+            _log.warning(
+                "poll not recorded",
+                object=str(job.key),
+                source=job.source.name,
+                reason=error.reason,
+                error=error.message,
+            )
+            self._fail(job, replace(Problem.of(error), ours=True))
+        except Exception as error:
+            doing = f"it polled source {job.source.name}"
+            await self._defect(job, problem_of(error, self._metrics, job.key, doing))
+        finally:
+            self._waiting.pop(name, None)
+            del self._running[name]
+            if news:
+                self._nudge(job.key)
+
+    async def _poll(self, job: Job) -> bool:
+        """Poll, now that there is a worker; return whether its object has anything new to say.
+
+        Pods and Secrets are looked at only now: while others were served they may have changed.
+        """
+        memory = self.memory(job.key, job.source.name)
+        ready: list[_Ready] = []
+
+        async def prepare() -> PollRequest:
+            ready.append(await self._ready(job, memory))
+            return ready[0].request
+
+        async def look() -> Looked:
+            return await self._finder.look(job.key.namespace, job.source, job.selector)
+
+        try:
+            result = await self._workers.poll_in_turn(prepare, look)
+        except _UnreadyError as error:
+            news = error.problem != memory.problem or memory.probes < len(_PROBE_SECONDS)
+            if job.due or error.problem != memory.problem:
+                await self._record_failure(job, error.problem, self._clock.now_ms())
+            self._fail(job, error.problem)
+            finder, namespace = self._finder, job.key.namespace
+            memory.depends = finder.depends(namespace, job.source, job.selector, error.problem)
+            return news
+        (made,) = ready
+        cycles = made.request.cycles
+        since = {one.cycle: one.since_ms for one in cycles if one.since_ms is not None}
+        await self._record(job, result, made.pseudonym, since)
+        self._remember(job, memory, result, made.digest)
+        memory.behind = await self._behind(job, result)
+        return True
+
+    async def _ready(self, job: Job, memory: Memory) -> _Ready:
+        """Read keys, pods and Secrets: when a worker is free, so that they are still as read."""
+        try:
+            pseudonym = await self._keys.pseudonym_key(asyncio.get_running_loop().time())
+            reach = await self._finder.reach(job.key.namespace, job.source, job.selector)
+        except UsageError as error:
+            raise _UnreadyError(Problem.of(error)) from None
+        request = PollRequest(
+            source=job.source,
+            targets=reach.targets,
+            credentials=reach.credentials,
+            product=job.product,
+            pseudonym_key=pseudonym.value,
+            cycles=await self._requests(job, self._clock.now_ms()),
+            closing=job.closing,
+            limits=self._limits,
+            subject=str(job.key),
+            clock_offset_ms=1000 * self._clock.offset_seconds,
+            before=memory.companions.last,
+        )
+        return _Ready(request, pseudonym, reach.digest)
+
+    async def _requests(self, job: Job, now_ms: int) -> tuple[CycleRequest, ...]:
+        """What is wanted of each cycle.
+
+        No maybe set that is there, no roster that is over (but for a cycle that is looked back at:
+        who comes back or goes changes what is known of it), and of a log only what is new.
+        """
+        lists = not job.source.reads_log
+
+        def wanted(ledger: Ledger, cycle: Cycle) -> CycleRequest:
+            states = ledger.store_states(job.meter_id, cycle)
+            state = states.get(job.store, StoreState())
+            since_ms = segment_ms(cycle, job.store, job.source.selection, states, now_ms)
+            return CycleRequest(
+                cycle,
+                state.closed,
+                roster=lists and (cycle == job.earlier or not state.ended >> CYCLE_BIT & 1),
+                since_ms=since_ms,
+                log=state.log,
+            )
+
+        requests = await self._books.do(lambda ledger: [wanted(ledger, one) for one in job.cycles])
+        if job.coming is not None and lists:
+            requests.append(CycleRequest(job.coming, roster=True, coming=True))
+        return tuple(requests)
+
+    async def _behind(self, job: Job, result: PollResult) -> frozenset[Cycle]:
+        """Return for which cycles the next poll of a log can go on where this one stopped.
+
+        Only where what was read is new and durable: a poll that made no progress is repeated after
+        its interval, not at once.
+        """
+        if not job.source.reads_log or result.complete or result.failure is not None:
+            return frozenset()
+
+        def left(ledger: Ledger) -> frozenset[Cycle]:
+            unread, moved = set(), False
+            for cycle in job.cycles:
+                reading = result.readings.get(cycle.index)
+                if reading is None:  # its turn did not come
+                    unread.add(cycle)
+                    continue
+                log = ledger.store_states(job.meter_id, cycle).get(job.store, StoreState()).log
+                if reading.further and log is not None and log.position == reading.after:
+                    moved = True
+                    if reading.behind:
+                        unread.add(cycle)
+            return frozenset(unread) if moved else frozenset()
+
+        return await self._books.do(left)
+
+    async def _record(
+        self, job: Job, result: PollResult, key: PseudonymKey, since: Mapping[Cycle, int]
+    ) -> None:
+        stable = result.ids_stable
+        asked = job.cycles if job.coming is None else (*job.cycles, job.coming)
+        by_index = {cycle.index: cycle for cycle in asked}
+        failure = result.failure
+        record = PollRecord(
+            meter_id=job.meter_id,
+            store=job.store,
+            properties=job.source.properties_given(ids_stable=stable),
+            interval_ms=job.interval_ms,
+            started_ms=result.started_ms,
+            ended_ms=result.ended_ms,
+            clock_skew_ms=result.clock_skew_ms,
+            complete=result.complete,
+            facts={by_index[index]: facts for index, facts in result.facts.items()},
+            readings={by_index[index]: read for index, read in result.readings.items()},
+            pseudonym_key_id=key.id,
+            replaced_key_id=key.replaces,
+            rules_digest=job.rules_digest,
+            selection=job.source.selection,
+            since=since,
+            declaration=job.source.declaration,
+            listing=job.source.listed_by,
+            incomplete=result.incomplete.reason if result.incomplete else None,
+            failure=PollFailure(failure.reason, failure.message) if failure else None,
+            # A log has events, not users: how many are listed cannot be said.
+            listed=None if job.source.reads_log else result.users_listed,
+            counted=result.counted,
+            skipped=result.skipped,
+            provisioned=result.provisioned,
+            size_bytes=result.bytes,
+        )
+        now_ms = self._clock.now_ms()
+        await self._books.do(lambda ledger: ledger.record_poll(record, now_ms))
+        outcome = "Failed" if failure else "Success" if result.complete else "Partial"
+        reason = failure or (None if result.complete else result.incomplete)
+        self._metrics.collections.labels(outcome, reason.reason if reason else "").inc()
+        self._metrics.collection_seconds.observe(result.seconds)
+        _log.info(
+            "poll ended",
+            object=str(job.key),
+            source=job.source.name,
+            pod=result.target or None,
+            result=outcome,
+            reason=reason.reason if reason else None,
+            seconds=round(result.seconds, 3),
+            bytes=result.bytes,
+            pages=result.pages,
+        )
+
+    async def _record_failure(self, job: Job, problem: Problem, now_ms: int) -> None:
+        """Make an attempt that reached no product durable: it counts as one, and proves nothing."""
+        record = PollRecord(
+            meter_id=job.meter_id,
+            store=job.store,
+            properties=job.source.properties,
+            interval_ms=job.interval_ms,
+            started_ms=now_ms,
+            ended_ms=now_ms,
+            clock_skew_ms=0,
+            complete=False,
+            facts={},
+            pseudonym_key_id="",
+            failure=PollFailure(problem.reason, problem.message),
+        )
+        await self._books.do(lambda ledger: ledger.record_poll(record, now_ms))
+        self._metrics.collections.labels("Failed", problem.reason).inc()
+        _log.warning(
+            "poll not possible",
+            object=str(job.key),
+            source=job.source.name,
+            reason=problem.reason,
+            error=problem.message,
+        )
+
+    async def _defect(self, job: Job, problem: Problem) -> None:
+        """Count a poll that met a defect as an attempt: an ended cycle must not wait for it."""
+        if job.due:
+            with suppress(UsageError):  # the ledger's own trouble is told elsewhere
+                await self._record_failure(job, problem, self._clock.now_ms())
+        self._fail(job, problem)
+
+    def _remember(self, job: Job, memory: Memory, result: PollResult, digest: str) -> None:
+        failure = result.failure
+        memory.fingerprint = job.fingerprint
+        memory.probes, memory.probe_at_s = 0, None
+        if failure is None:
+            poll = result.started_ms, result.ended_ms
+            memory.companions = memory.companions.after(result.moved, poll, job.interval_ms)
+        memory.ids_stable = result.ids_stable
+        memory.hint = _hint(result, memory.companions.note(job.source.name))
+        memory.clock_skew_ms = result.clock_skew_ms
+        memory.credentials = digest if failure is not None and failure.stalls else ""
+        if failure is None:
+            memory.problem, memory.succeeded = None, job.fingerprint
+            memory.depends = frozenset()
+            return
+        # A product that starts may refuse what it accepts a minute later: where this definition has
+        # worked, an answer that only a person could mend is believed the second time.
+        again = memory.problem is not None and memory.problem.reason == failure.reason
+        person = failure.stalls and (again or not job.proven)
+        consequence = Consequence.NEEDS_A_PERSON if person else Consequence.RETRIES
+        memory.problem = Problem(failure.reason, failure.message, consequence)
+        memory.depends = self._finder.depends(
+            job.key.namespace, job.source, job.selector, memory.problem
+        )
+
+    def _fail(self, job: Job, problem: Problem) -> None:
+        """Remember a failure before the poll; look again soon, which is cheap and polls nobody."""
+        memory = self.memory(job.key, job.source.name)
+        delay = _PROBE_SECONDS[min(memory.probes, len(_PROBE_SECONDS) - 1)]
+        memory.probes += 1
+        memory.problem, memory.fingerprint = problem, job.fingerprint
+        memory.behind = frozenset()
+        memory.probe_at_s = asyncio.get_running_loop().time() + delay
+
+
+def _hint(result: PollResult, companion: str | None) -> str | None:
+    """What is worth saying although the poll succeeded: that it proves little, or found nobody."""
+    first = result.hint
+    if first is None and result.incomplete is not None:
+        first = result.incomplete.message
+    return " ".join(filter(None, [first, *result.notes, companion])) or None

@@ -1,0 +1,229 @@
+"""The installation's two keys: made on a first start, and never again (DESIGN §9).
+
+A missing Secret is either a first start or a loss, and they must not be confused: a new signing key
+is a new installation in the vendor's eyes, a new pseudonym key would count everybody twice. So they
+are created only while nothing in the ledger or in the cluster shows that there has been a start.
+"""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from licenseusage.controller.effects.kube import ConflictError, ForbiddenError, Kube, KubeError
+from licenseusage.controller.effects.refusals import explained, forbidden_own
+from licenseusage.controller.effects.secrets import SecretReader
+from licenseusage.controller.rules.resources import SECRETS
+from licenseusage.errors import Retryable, Stalled
+from licenseusage.metering.pseudonym import KEY_BYTES, key_id
+from licenseusage.reports.keys import SigningKey
+from licenseusage.reports.receipt import Sent
+from licenseusage.reports.refused import Refused
+
+PRIVATE_KEY = "private.jwk"
+STATEMENTS = "statements"
+REPLACES = "replaces"
+"""In either Secret: what the new key takes the place of, as an administrator decided."""
+PSEUDONYM_KEY = "key"
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PseudonymKey:
+    """The customer-held key of the pseudonyms, and its public name.
+
+    Attributes:
+        replaces: Id of the key that was lost, if an administrator put this one in its place.
+    """
+
+    value: bytes = field(repr=False)
+    replaces: str | None = None
+
+    @property
+    def id(self) -> str:
+        """First 32 hex digits of its keyed hash (REPORT_FORMAT §5)."""
+        return key_id(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Where the two Secrets are."""
+
+    namespace: str
+    identity: str
+    pseudonym: str
+
+
+class Keys:
+    """Reads the two Secrets, and makes them on a first start."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        reader: SecretReader,
+        names: Names,
+        *,
+        new_signing_key: Callable[[], SigningKey],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        """Take what is needed; randomness comes from the entry point."""
+        self._kube, self._reader, self._names = kube, reader, names
+        self._new_signing_key, self._random_bytes = new_signing_key, random_bytes
+
+    async def create_if_absent(self, now_s: float) -> None:
+        """Create what is absent; only ever called on a first start.
+
+        Raises:
+            UsageError: The API server refuses or does not answer.
+        """
+        self._reader.forget(self._names.namespace)
+        await self._create_unless_there(
+            self._names.identity,
+            PRIVATE_KEY,
+            lambda: self._new_signing_key().to_jwk().encode(),
+            now_s,
+        )
+        await self._create_unless_there(
+            self._names.pseudonym,
+            PSEUDONYM_KEY,
+            lambda: self._random_bytes(KEY_BYTES),
+            now_s,
+        )
+        self._reader.forget(self._names.namespace)
+
+    async def signing_key(self, now_s: float) -> SigningKey:
+        """Return the key that signs reports.
+
+        Raises:
+            Stalled: ``IdentityLost``: the Secret is gone; ``IdentityInvalid``: it holds no key.
+            UsageError: It cannot be read now.
+        """
+        raw = await self._read(self._names.identity, PRIVATE_KEY, "IdentityLost", now_s)
+        try:
+            return SigningKey.from_jwk(raw.decode("utf-8", "replace"))
+        except Refused as refusal:
+            raise Stalled(
+                "IdentityInvalid",
+                f"Secret {self._names.namespace}/{self._names.identity}, key {PRIVATE_KEY}: "
+                f"{refusal.message}. Restore it from a backup.",
+            ) from None
+
+    async def pseudonym_key(self, now_s: float) -> PseudonymKey:
+        """Return the key of the pseudonyms.
+
+        Raises:
+            Stalled: ``PseudonymKeyLost`` or ``PseudonymKeyInvalid``.
+            UsageError: It cannot be read now.
+        """
+        raw = await self._read(self._names.pseudonym, PSEUDONYM_KEY, "PseudonymKeyLost", now_s)
+        if len(raw) != KEY_BYTES:
+            raise Stalled(
+                "PseudonymKeyInvalid",
+                f"Secret {self._names.namespace}/{self._names.pseudonym}, key {PSEUDONYM_KEY}, has "
+                f"{len(raw)} bytes instead of {KEY_BYTES}. Restore it from a backup.",
+            )
+        return PseudonymKey(raw, await self._replaces(self._names.pseudonym, now_s))
+
+    async def replaces(self, now_s: float) -> str | None:
+        """Return the id of the installation that this one takes the place of; None: of none.
+
+        Raises:
+            UsageError: The Secret cannot be read.
+        """
+        return await self._replaces(self._names.identity, now_s)
+
+    async def statements(self, now_s: float) -> tuple[str, ...]:
+        """Return the key statements that are kept beside the key.
+
+        Raises:
+            UsageError: The Secret cannot be read.
+        """
+        names = self._names
+        kept = await self._reader.read(SECRETS, names.namespace, names.identity, now_s)
+        return _lines(kept.values.get(STATEMENTS, b""))
+
+    async def keep_statements(self, statements: tuple[str, ...], now_s: float) -> None:
+        """Keep the statements of one chain beside the key, one a line; those of others stay.
+
+        Who restores the one has the other.
+
+        Raises:
+            UsageError: The API server refuses or does not answer.
+        """
+        names = self._names
+        if set(statements) <= set(await self.statements(now_s)):
+            return
+        try:
+            secret = await self._kube.get(SECRETS, names.namespace, names.identity)
+            data = secret.setdefault("data", {})
+            held = _lines(base64.b64decode(data.get(STATEMENTS, "")))
+            chains = {_chain_of(token) for token in statements}
+            lines = [token for token in held if _chain_of(token) not in chains]
+            text = "".join(f"{token}\n" for token in (*lines, *statements))
+            data[STATEMENTS] = base64.b64encode(text.encode()).decode()
+            await self._kube.replace(SECRETS, secret)
+        except ForbiddenError as error:
+            raise forbidden_own(names.namespace, error) from None
+        except KubeError as error:
+            raise Retryable("StatementsNotKept", f"{error}; it is tried again.") from None
+        self._reader.forget(names.namespace)
+
+    async def _replaces(self, name: str, now_s: float) -> str | None:
+        kept = await self._reader.read(SECRETS, self._names.namespace, name, now_s)
+        return kept.values.get(REPLACES, b"").decode("ascii", "replace").strip() or None
+
+    async def _read(self, name: str, key: str, lost: str, now_s: float) -> bytes:
+        try:
+            return await self._reader.secret(self._names.namespace, name, key, now_s)
+        except Stalled as error:
+            if error.reason == "ForbiddenByCluster":
+                raise
+            raise Stalled(
+                lost,
+                f"{error.message.split(';')[0]}, although this is not a first start: restore it "
+                f"from a backup. It is never replaced silently: a new key would be a new "
+                f"installation for the vendor and new pseudonyms for everybody. If there is no "
+                f"backup, licenseusage keys new makes another one (docs/operations.md).",
+            ) from None
+
+    async def _create_unless_there(
+        self, name: str, key: str, make: Callable[[], bytes], now_s: float
+    ) -> None:
+        namespace = self._names.namespace
+        try:
+            await self._reader.secret(namespace, name, key, now_s)
+        except Stalled as error:
+            if error.reason != "SecretNotFound":
+                raise
+        else:
+            return
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "labels": {"app.kubernetes.io/managed-by": "licenseusage-operator"},
+            },
+            "type": "Opaque",
+            "data": {key: base64.b64encode(make()).decode()},
+        }
+        with explained(namespace, f"Secret {namespace}/{name}", own=True):
+            try:
+                await self._kube.create(SECRETS, namespace, body)
+            except ConflictError:
+                return  # somebody else was first; theirs counts
+        _log.info("key created on first start", secret=f"{namespace}/{name}")
+
+
+def _lines(text: bytes) -> tuple[str, ...]:
+    return tuple(text.decode("ascii", "replace").split())
+
+
+def _chain_of(token: str) -> str:
+    """Return the chain of a key statement; the text itself if it is none."""
+    try:
+        return Sent.from_token(token).chain_id
+    except Refused:
+        return token

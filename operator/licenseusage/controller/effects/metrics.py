@@ -1,0 +1,121 @@
+"""Prometheus metrics, named as DESIGN §9: counts of objects and work, nothing about a person."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from licenseusage.controller.rules.gauges import UsageGauges
+from licenseusage.controller.rules.key import Key
+
+
+class Metrics(Collector):
+    """The operator's registry: counters that grow, gauges computed when they are read."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        """Expose ages relative to ``now_s``, the operator's clock in epoch seconds."""
+        self._now_s = now_s
+        self._usages: dict[Key, UsageGauges] = {}
+        self._waits_since_s: dict[Key, Mapping[str, int]] = {}
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        self.collections = Counter(
+            "licenseusage_collections_total",
+            "Polls of sources by result (Success, Partial, Failed) and reason.",
+            ("result", "reason"),
+            registry=self.registry,
+        )
+        self.collection_seconds = Histogram(
+            "licenseusage_collection_duration_seconds",
+            "Duration of polls.",
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
+            registry=self.registry,
+        )
+        self.deliveries = Counter(
+            "licenseusage_deliveries_total",
+            "Attempts to deliver a document by result.",
+            ("result",),
+            registry=self.registry,
+        )
+        self.reconciles = Counter(
+            "licenseusage_reconciles_total", "Looks at an object.", registry=self.registry
+        )
+        self.reconcile_errors = Counter(
+            "licenseusage_reconcile_errors_total",
+            "Reconciliations that ended by an error nobody foresaw.",
+            registry=self.registry,
+        )
+
+    def look(self, key: Key, waits_since_s: Mapping[str, int]) -> None:
+        """Expose the age of an object's sources from the first look at it on.
+
+        A source that never worked would otherwise have no age, and no alert could see it.
+
+        Args:
+            key: The object.
+            waits_since_s: Declared source -> since when a success is waited for, epoch seconds.
+        """
+        self._waits_since_s[key] = waits_since_s
+
+    def show(self, key: Key, gauges: UsageGauges) -> None:
+        """Expose an object's gauges from now on."""
+        self._usages[key] = gauges
+
+    def forget(self, key: Key) -> None:
+        """Stop exposing a deleted object."""
+        self._usages.pop(key, None)
+        self._waits_since_s.pop(key, None)
+
+    def text(self) -> bytes:
+        """Return the exposition text."""
+        return generate_latest(self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges of every object (called by the registry)."""
+        labels = ("namespace", "name")
+        active = _gauge("active_users", "Distinct active users so far.", (*labels, "bound"))
+        provisioned = _gauge("provisioned_users", "Users that the product lists.", labels)
+        maximum = _gauge("maximum_active_users", "Contracted maximum.", labels)
+        ends = _gauge("cycle_end_timestamp_seconds", "End of the running cycle.", labels)
+        age = _gauge(
+            "collection_age_seconds",
+            "Since the last successful poll; before the first, since the object was created.",
+            (*labels, "source"),
+        )
+        refuted = _gauge(
+            "guarantees_refuted", "Guarantees of the sources that the answers refuted.", labels
+        )
+        outbox = _gauge("outbox_reports", "Reports by delivery state.", (*labels, "state"))
+        oldest = _gauge(
+            "outbox_oldest_age_seconds", "Age of the oldest report without a verdict.", labels
+        )
+        now = self._now_s()
+        for key, seen in self._usages.items():
+            names = (key.namespace, key.name)
+            for family, value in (
+                (provisioned, seen.provisioned),
+                (maximum, seen.maximum),
+                (ends, seen.cycle_end_s),
+            ):
+                if value is not None:
+                    family.add_metric(names, value)
+            refuted.add_metric(names, seen.refuted)
+            if seen.lower is not None:
+                active.add_metric((*names, "lower"), seen.lower)
+            if seen.upper is not None:
+                active.add_metric((*names, "upper"), seen.upper)
+            for state, count in seen.outbox.items():
+                outbox.add_metric((*names, state), count)
+            if seen.outbox_oldest_s is not None:
+                oldest.add_metric(names, max(0.0, now - seen.outbox_oldest_s))
+        for key, since in self._waits_since_s.items():
+            known = self._usages[key].last_success_s if key in self._usages else {}
+            for source, at in since.items():
+                waits = now - known.get(source, at)
+                age.add_metric((key.namespace, key.name, source), max(0.0, waits))
+        yield from (active, provisioned, maximum, ends, age, refuted, outbox, oldest)
+
+
+def _gauge(name: str, text: str, labels: tuple[str, ...]) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"licenseusage_{name}", text, labels=labels)

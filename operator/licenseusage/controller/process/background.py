@@ -1,0 +1,133 @@
+"""What runs beside the queue: taking up after a restart, steps of the clock, end of retention."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from licenseusage.controller.effects.dependencies import FIRST_SECONDS, version
+from licenseusage.controller.rules import clockwatch
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.steps.world import World
+from licenseusage.delivery.schedule import after_restart_ms
+from licenseusage.errors import UsageError
+from licenseusage.ledger.ledger import Ledger
+
+_CLOCK_SECONDS = 10.0
+_RETENTION_SECONDS = 3600.0
+_log = structlog.get_logger(__name__)
+
+
+async def resume(world: World, nudge: Callable[[Key], None]) -> None:
+    """Open the ledger and take up where the last process ended, whenever and however that was.
+
+    Raises:
+        UsageError: It cannot be opened.
+    """
+    spread = world.settings.first_send_spread_seconds > 0
+    known: set[Key] = set()
+
+    def take_up(ledger: Ledger) -> None:
+        now_ms = world.clock.now_ms()
+        step = clockwatch.step_since_restart(ledger.clock_high_water_ms(), now_ms)
+        if step is not None:
+            ledger.record_clock_step(step, now_ms)
+        ledger.restart_outbox(
+            now_ms, lambda _: after_restart_ms(0, 0, world.permille()) if spread else 0
+        )
+        # What the ledger remembers of other namespaces is another operator's, or a later one's.
+        known.update(
+            Key(meter.key.namespace, meter.key.name)
+            for meter in ledger.meters()
+            if world.settings.watches(meter.key.namespace)
+        )
+
+    # What was remembered came from another file, perhaps: everything is looked at anew.
+    waiting = set(world.remembered)
+    world.forget()
+    await world.books.open(take_up)
+    world.known.update(known)
+    for key in known | waiting:
+        nudge(key)
+
+
+async def keep_open(world: World, nudge: Callable[[Key], None], seconds: float) -> None:
+    """Try for ever to open a ledger that could not be opened, or turned out to be damaged."""
+    said = None
+    while True:
+        await asyncio.sleep(seconds)
+        if world.books.is_open:
+            said = None
+            continue
+        try:
+            await resume(world, nudge)
+        except UsageError as error:
+            if said != error.message:
+                said = error.message
+                _log.error("the ledger cannot be opened", reason=error.reason, error=said)
+        else:
+            _log.info("the ledger is open again")
+
+
+async def watch_clock(world: World) -> None:
+    """Count steps of the wall clock, for the reports."""
+    loop = asyncio.get_running_loop()
+
+    def reading() -> clockwatch.Reading:
+        return clockwatch.Reading(world.clock.now_ms(), round(1000 * loop.time()))
+
+    before = reading()
+    while True:
+        await asyncio.sleep(_CLOCK_SECONDS)
+        after = reading()
+        step = clockwatch.step_between(before, after)
+        before = after
+        if step is not None:
+            _log.warning("the clock was set", step_seconds=round(step / 1000))
+            await _quietly(world, _noting(step, after.wall_ms))
+
+
+async def watch_dependencies(world: World, nudge: Callable[[Key], None]) -> None:
+    """Look for ever, once a minute, at what objects wait for; have those looked at that it mends.
+
+    Spread over the minute: what thousands wait for is no load at any moment.
+    """
+    while True:
+        wanted = world.dependencies.wanted()
+        pause = FIRST_SECONDS / max(1, len(wanted))
+        for one, keys in wanted.items():
+            await asyncio.sleep(pause)
+            if world.dependencies.changed(one, await version(world.kube, one)):
+                world.reader.forget(one.namespace)
+                for key in keys:
+                    world.collector.mended(key)
+                    nudge(key)
+        if not wanted:
+            await asyncio.sleep(pause)
+
+
+async def delete_expired(world: World) -> None:
+    """Delete facts about users after their retention; counts, tokens and receipts stay."""
+    while True:
+        await _quietly(
+            world,
+            lambda ledger: ledger.delete_expired_facts(
+                world.clock.now_ms(), cycles=world.settings.keep_facts_cycles
+            ),
+        )
+        await asyncio.sleep(_RETENTION_SECONDS)
+
+
+def _noting(step_ms: int, now_ms: int) -> Callable[[Ledger], None]:
+    return lambda ledger: ledger.record_clock_step(step_ms, now_ms)
+
+
+async def _quietly(world: World, work: Callable[[Ledger], object]) -> None:
+    """Run work that can wait for its next turn if the ledger cannot be written."""
+    try:
+        await world.books.do(work)
+    except UsageError as error:
+        _log.warning("ledger", reason=error.reason, error=error.message)
+    except Exception:  # what can wait must not end the process for everybody
+        _log.exception("a task beside the queue failed")
+        world.metrics.reconcile_errors.inc()

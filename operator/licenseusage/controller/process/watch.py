@@ -1,0 +1,70 @@
+"""kopf, reduced to what it does best: a watch that survives, feeding a queue.
+
+One low-level event handler that writes nothing: no finalizers, no annotations, no timers, no index.
+Everything else is `reconcile`'s, level-based.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import kopf
+
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.resources import USAGES
+
+LOGIN_MINUTES = 10
+
+
+def registry(
+    add: Callable[[Key], None], told: Callable[[Key, str], None], api_server: str
+) -> kopf.OperatorRegistry:
+    """Return the handlers: a login that expires, and one that puts keys into the queue.
+
+    An explicit registry, so that importing this module has no effect.
+
+    Args:
+        add: Takes the key of each object that changed.
+        told: Takes its key and the version that the watch told.
+        api_server: Address of the API server. In a pod kopf would look it up by a name of the
+            cluster's DNS, and watch nothing for as long as that does not answer.
+    """
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.login(id="login", registry=handlers)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401 - kopf's protocol
+        # A bound token rotates hourly and is read only here, so the login expires well before that.
+        info = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        expiry = datetime.now(UTC) + timedelta(minutes=LOGIN_MINUTES)
+        return info and replace(info, server=api_server, expiration=expiry)
+
+    @kopf.on.event(
+        USAGES.group, USAGES.version, USAGES.plural, id="licenseusage", registry=handlers
+    )
+    async def nudge(namespace: str | None, name: str, meta: kopf.Meta, **_: object) -> None:
+        key = Key(namespace or "", name)
+        told(key, str(meta.get("resourceVersion")))
+        add(key)
+
+    return handlers
+
+
+def settings() -> kopf.OperatorSettings:
+    """Return kopf's settings; where a line differs from kopf's default, it says why."""
+    s = kopf.OperatorSettings()
+    s.peering.standalone = True  # peers pause each other; leadership is the ledger's lock
+    s.scanning.disabled = True  # neither cluster-wide rights nor a start that is 54 s late
+    s.posting.enabled = False  # our own events
+    s.persistence.finalizer = "licenseusage.dev/kopf"  # unused; never kopf's own brand
+    s.persistence.progress_storage = kopf.AnnotationsProgressStorage(
+        prefix="licenseusage.dev", v1=False
+    )
+    s.watching.chunk_size = 500
+    s.watching.server_timeout, s.watching.client_timeout = 290, 310
+    s.watching.connect_timeout, s.watching.reconnect_backoff = 30, 1.0
+    s.networking.request_timeout, s.networking.connect_timeout = 30, 10
+    # 10 minutes instead of 54 s before an API server's outage ends this process.
+    s.networking.error_backoffs = (1, 2, 4, 8, 16, *[30] * 19)
+    s.process.ultimate_exiting_timeout = 25  # below the pod's grace period of 30 s
+    return s

@@ -1,0 +1,69 @@
+"""What to say where a product's answers contradict what a source declares (MEASUREMENT §2).
+
+What rests on a refuted guarantee is not stated, the rest is. What was stated before stands:
+evidence against it changes no report by itself, it is shown, and a person judges.
+"""
+
+from collections.abc import Sequence
+
+from licenseusage.api.model import rfc3339
+from licenseusage.controller.rules.status import Ended
+from licenseusage.ledger.records import DeclaredSource, Refutation
+from licenseusage.metering.bounds import Accuracy
+from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.statement import CycleStatement
+
+_FIX = "Correct spec.sources[].guarantees, which counts from the next cycle on"
+
+
+def standing(
+    found: Sequence[Refutation], declared: Sequence[DeclaredSource]
+) -> tuple[Refutation, ...]:
+    """Return what is refuted of what the sources declare now."""
+    now = {(one.store.source, one.declaration) for one in declared}
+    return tuple(one for one in found if (one.source, one.declaration) in now)
+
+
+def contradicted(
+    refuted: Sequence[Refutation],
+    running: CycleStatement | None,
+    ended: Sequence[Ended],
+    rules_digest: str,
+) -> str | None:
+    """Return what a person is told, None if nothing is contradicted.
+
+    It is told as long as the guarantees stand that are false, and the facts are kept.
+
+    Args:
+        refuted: What stands refuted of the sources as declared now.
+        running: About the running cycle; None without one.
+        ended: Ended cycles, newest first.
+        rules_digest: Of the rules as declared now.
+    """
+    told = [f"Source {one.source}: {one.words}" for one in refuted]
+    known = {f"source {one.source}: {one.words}" for one in refuted}
+    others = [one for one in (running.refuted if running else ()) if one not in known]
+    if others:
+        told.append(f"This cycle: {'; '.join(others)}")
+    cycles = []
+    for one in ended:
+        record = one.record
+        if record.wiped or record.rules_digest not in {None, rules_digest}:
+            continue
+        if record.contradiction is not None:
+            cycles.append(
+                f"{_dates(record.cycle)}: {record.contradiction.words}. That statement stands. "
+                f"{_FIX}, and agree with the vendor on a restatement"
+            )
+        elif one.statement.bounds.accuracy is Accuracy.CONFLICT:
+            named = "; ".join(one.statement.refuted)
+            cycles.append(f"{_dates(record.cycle)}: no number can be stated: {named}. {_FIX}")
+    told += cycles[:1]
+    if not told:
+        return None
+    more = f" ({len(cycles) - 1} more cycles in status.history.)" if len(cycles) > 1 else ""
+    return f"{'. '.join(told)}.{more}"
+
+
+def _dates(cycle: Cycle) -> str:
+    return f"Cycle {rfc3339(cycle.start_ms)[:10]} to {rfc3339(cycle.end_ms)[:10]}"

@@ -1,0 +1,67 @@
+"""What one LicenseUsage shows in the metrics."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from licenseusage.controller.rules.status import View
+from licenseusage.ledger.documents import records as documents
+
+
+@dataclass(frozen=True, slots=True)
+class UsageGauges:
+    """What one LicenseUsage shows; None is unknown and then not exposed (never 0 or NaN).
+
+    Attributes:
+        lower, upper: Bounds of active users in the running cycle.
+        cycle_end_s: End of the running cycle, epoch seconds.
+        last_success_s: End of the last successful poll of each source, epoch seconds.
+        refuted: How many guarantees the product's answers refuted.
+        outbox: Reports per delivery state.
+        outbox_oldest_s: When the oldest report without a verdict was made, epoch seconds.
+    """
+
+    lower: int | None = None
+    upper: int | None = None
+    provisioned: int | None = None
+    maximum: int | None = None
+    cycle_end_s: int | None = None
+    last_success_s: dict[str, int] = field(default_factory=dict)
+    refuted: int = 0
+    outbox: dict[str, int] = field(default_factory=dict)
+    outbox_oldest_s: int | None = None
+
+
+def gauges(view: View, outbox: Sequence[documents.OutboxItem]) -> UsageGauges:
+    """Return the metrics of the object.
+
+    Args:
+        view: As for the status.
+        outbox: Documents of the object without a final verdict, and how many have one.
+    """
+    said = view.statement if view.informed else None
+    states: dict[str, int] = {}
+    for item in outbox:
+        states[str(item.state)] = states.get(str(item.state), 0) + 1
+    waiting = [i.created_ms // 1000 for i in outbox if i.state in _WAITING]
+    return UsageGauges(
+        lower=said.bounds.active_users if said else None,
+        upper=said.bounds.so_far().active_users_upper_bound if said else None,
+        provisioned=said.provisioned if said else None,
+        maximum=view.maximum,
+        cycle_end_s=view.cycle.end_ms // 1000 if view.cycle else None,
+        last_success_s={
+            one.name: one.polls.last_success_ms // 1000
+            for one in view.sources
+            if one.polls is not None and one.polls.last_success_ms is not None
+        },
+        refuted=view.refuted,
+        outbox=states,
+        outbox_oldest_s=min(waiting, default=None),
+    )
+
+
+_WAITING = (
+    documents.Delivery.AWAITING_APPROVAL,
+    documents.Delivery.PENDING,
+    documents.Delivery.SENDING,
+)

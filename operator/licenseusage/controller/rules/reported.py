@@ -1,0 +1,191 @@
+"""The conditions ``Reported`` and ``WithinEntitlement``: pure functions of outbox and statement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from licenseusage.api.conditions import Reason
+from licenseusage.api.model import rfc3339
+from licenseusage.api.usagereport import report_name
+from licenseusage.controller.rules.conditions import Problem, Status, Verdict
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.status import Ended
+from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
+from licenseusage.metering.statement import CycleStatement
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """What is known about the reports of a licensed object.
+
+    Attributes:
+        suspended: ``spec.suspend: Reporting``.
+        offline: The licence names no endpoint, and the settings neither.
+        problem: Why nothing can be signed (identity lost, …) or the vendor's keys are unusable.
+        waiting_final: A cycle has ended and been decided on, but its report could not be made.
+        statements: Key statements, which go first.
+        reports: Reports, newest first.
+        usage: Namespace and name of the object.
+        host: Of the endpoint; "": none.
+    """
+
+    suspended: bool
+    offline: bool
+    problem: Problem | None
+    waiting_final: bool
+    statements: Sequence[OutboxItem]
+    reports: Sequence[OutboxItem]
+    usage: Key
+    host: str
+
+
+def reported(seen: Reporting) -> Verdict:
+    """Return the condition ``Reported``; the worst that a person should know comes first."""
+    if seen.problem is not None:
+        return Verdict.failed(seen.problem)
+    if seen.suspended:
+        held = " A final report is held back." if seen.waiting_final else ""
+        return Verdict(
+            Status.FALSE,
+            "Suspended",
+            f"spec.suspend is Reporting: no report is made or sent, counting goes on.{held} Set it "
+            f"to None to report again.",
+        )
+    if seen.offline:
+        waiting = sum(1 for item in seen.reports if item.state is Delivery.PENDING)
+        return Verdict(
+            Status.FALSE,
+            Reason.OFFLINE,
+            f"The licence names no endpoint: reports are made and kept, {waiting} wait. Ask the "
+            f"vendor for a licence with an endpoint, or set LICENSEUSAGE_VENDOR_ENDPOINT.",
+        )
+    for state in (Delivery.CONFLICT, Delivery.REJECTED):
+        for item in (*seen.statements, *seen.reports):
+            if item.state is state and not _replaced(item, seen.reports):
+                told = f"{_told(item)} {_what_goes_on(item, seen)}"
+                return Verdict(Status.FALSE, item.reason or str(state), told)
+    for item in (*seen.statements, *reversed(seen.reports)):
+        if item.state in (Delivery.PENDING, Delivery.SENDING) and item.first_failure_ms is not None:
+            return Verdict(Status.FALSE, item.reason or Reason.DELIVERY_PENDING, _told(item))
+    waiting_final = [
+        i for i in seen.reports if i.kind is not ReportKind.INTERIM and i.state in _UNDER_WAY
+    ]
+    accepted = [i for i in seen.reports if i.state is Delivery.ACCEPTED]
+    if waiting_final or (seen.reports and not accepted):
+        item = (waiting_final or list(seen.reports))[-1]
+        return Verdict(
+            Status.FALSE,
+            Reason.DELIVERY_PENDING,
+            _on_its_way(item, seen.host),
+        )
+    if not seen.reports:
+        enrolled = any(item.state is Delivery.ACCEPTED for item in seen.statements)
+        told = f"Enrolled with {seen.host}; receipt verified. " if enrolled else ""
+        return Verdict(Status.TRUE, Reason.NOTHING_DUE, f"{told}No report has been due yet.")
+    return Verdict(
+        Status.TRUE,
+        Reason.REPORT_ACCEPTED,
+        f"{_named(accepted[0])} accepted by {seen.host}; receipt verified.",
+    )
+
+
+def within_entitlement(
+    maximum: int | None, statement: CycleStatement | None, before: Ended | None = None
+) -> Verdict | None:
+    """Return the condition ``WithinEntitlement``; None without a maximum.
+
+    Args:
+        maximum: Contracted maximum of active users.
+        statement: About the running cycle; None while there is no number.
+        before: The cycle that ended last: that it exceeded its maximum is said in the next one,
+            too.
+    """
+    exceeded = "" if before is None or not before.exceeded else _exceeded(before)
+    if maximum is None:
+        return None
+    if statement is None:
+        return Verdict(
+            Status.UNKNOWN,
+            Reason.COUNT_UNKNOWN,
+            f"Nothing is known about the running cycle yet.{exceeded}",
+        )
+    lower = statement.bounds.lower
+    if lower > maximum:
+        return Verdict(
+            Status.FALSE,
+            Reason.MAXIMUM_EXCEEDED,
+            f"At least {lower} users were active in this cycle, {maximum} are paid for; talk to "
+            f"the vendor. Nothing is switched off.{exceeded}",
+        )
+    return Verdict(
+        Status.TRUE,
+        Reason.WITHIN_MAXIMUM,
+        f"{lower} of {maximum} users have been seen active in this cycle so far.{exceeded}",
+    )
+
+
+def _exceeded(ended: Ended) -> str:
+    return (
+        f" In the cycle that ended on {rfc3339(ended.record.cycle.end_ms)[:10]} at least "
+        f"{ended.statement.bounds.lower} were active, {ended.maximum} were paid for."
+    )
+
+
+_UNDER_WAY = (Delivery.PENDING, Delivery.SENDING, Delivery.AWAITING_APPROVAL)
+
+
+def _told(item: OutboxItem) -> str:
+    return f"{_named(item)}: {item.message or item.reason or item.state}"
+
+
+def _named(item: OutboxItem) -> str:
+    if not item.kind.is_report:
+        return str(item.kind)
+    what = f"{item.kind} report {item.sequence}"
+    if item.cycle is None:
+        return what
+    start, end = (rfc3339(at_ms)[:10] for at_ms in (item.cycle.start_ms, item.cycle.end_ms))
+    return f"{what} (cycle {start} to {end})"
+
+
+def _on_its_way(item: OutboxItem, host: str) -> str:
+    """Say by when a report is sent that waits for its turn, and that nothing is wrong."""
+    at_ms = item.next_attempt_ms
+    if item.state is Delivery.SENDING or at_ms is None or at_ms - item.created_ms < _MINUTE_MS:
+        return f"{_named(item)} is being sent to {host}."
+    by = rfc3339(-(-at_ms // _MINUTE_MS) * _MINUTE_MS)[11:16]
+    interim = item.kind is ReportKind.INTERIM
+    spread = "five minutes" if interim else "an hour, as many cycles end at one midnight"
+    return f"{_named(item)} is sent to {host} by {by} UTC (spread over {spread}); nothing is wrong."
+
+
+def _what_goes_on(item: OutboxItem, seen: Reporting) -> str:
+    """Say of a refused document what goes on, what does not, and whom to send what."""
+    if not item.kind.is_report:
+        return (
+            "Counting goes on, reports are made and wait. Send the vendor what licenseusage ledger "
+            "enrolment prints (docs/operations.md)."
+        )
+    name = report_name(seen.usage.name, item.chain_id, item.sequence)
+    send = f"send the vendor kubectl get usagereport -n {seen.usage.namespace} {name} -o yaml"
+    if item.state is Delivery.CONFLICT:
+        return f"Counting goes on, nothing more of this chain is sent: {send}."
+    if item.kind is ReportKind.INTERIM:
+        return f"Counting and reporting go on; if the next report is refused, too, {send}."
+    return (
+        f"Counting goes on, and another one takes its place by itself once the cause is gone; "
+        f"until then later cycles wait: {send}."
+    )
+
+
+_MINUTE_MS = 60_000
+
+
+def _replaced(item: OutboxItem, reports: Sequence[OutboxItem]) -> bool:
+    """Whether a later report of the same cycle and kind was accepted in a rejected one's place."""
+    return item.state is Delivery.REJECTED and any(
+        other.sequence > item.sequence
+        and other.kind is item.kind
+        and (other.cycle == item.cycle or item.kind is ReportKind.INTERIM)
+        and other.state is Delivery.ACCEPTED
+        for other in reports
+    )

@@ -1,0 +1,282 @@
+"""``LicenseUsage.status`` from what is known: pure, and written only if it says something new.
+
+Unknown counts are left out, never 0. A number is shown once a poll of the running cycle succeeded:
+failed polls may have named people, and those count later, but they never make a number.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from licenseusage.api.conditions import Condition, Reason
+from licenseusage.api.model import CyclePeriod, rfc3339
+from licenseusage.api.status import (
+    CoverageGap,
+    CoverageStatus,
+    CycleHistory,
+    Entitlement,
+    LastReport,
+    LicenseUsageStatus,
+    SkippedItems,
+    SourceStatus,
+)
+from licenseusage.api.usagereport import report_name
+from licenseusage.controller.rules.conditions import Findings, Problem, conditions, cut
+from licenseusage.ledger import records
+from licenseusage.ledger.documents import records as documents
+from licenseusage.metering.bounds import Accuracy
+from licenseusage.metering.coverage import Coverage
+from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.statement import CycleStatement
+
+HISTORY = 13
+_SKIPPED = 16
+_GAPS = 32
+_GAPS_OF_ENDED = 8
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """One declared source and its last polls.
+
+    Attributes:
+        polls: What the ledger knows; None before the first attempt.
+        problem: Why the last attempt, or the definition, failed; None after a success.
+    """
+
+    name: str
+    polls: records.SourceStatus | None
+    problem: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An ended cycle: its record and what is, or for now can be, stated about it.
+
+    Attributes:
+        maximum: How many users were paid for; None: no maximum.
+    """
+
+    record: records.CycleRecord
+    statement: CycleStatement
+    maximum: int | None = None
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether certainly more were active than were paid for."""
+        return self.maximum is not None and self.statement.bounds.lower > self.maximum
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything that a status is made of.
+
+    Attributes:
+        cycle: The running cycle; None before the first, or without terms.
+        statement: About the running cycle; None without one.
+        informed: A poll of the running cycle has succeeded, so that there is a number.
+        refuted: How many guarantees of the sources as declared now are refuted.
+        ended: Ended cycles, newest first.
+        reports: Reports of the object, newest first.
+        previous: Conditions of the live object.
+    """
+
+    name: str
+    generation: int
+    now_ms: int
+    findings: Findings
+    cycle: Cycle | None = None
+    statement: CycleStatement | None = None
+    informed: bool = False
+    maximum: int | None = None
+    refuted: int = 0
+    ended: Sequence[Ended] = ()
+    sources: Sequence[SourceView] = ()
+    reports: Sequence[documents.OutboxItem] = ()
+    previous: Sequence[Mapping[str, Any]] = ()
+
+
+def compose(view: View) -> dict[str, Any]:
+    """Return the whole status as JSON."""
+    said = view.statement if view.informed else None
+    found = conditions(view.findings, view.previous, view.generation, view.now_ms)
+    return LicenseUsageStatus(
+        observed_generation=view.generation,
+        cycle=_period(view.cycle),
+        active_text=said.active_text if said else UNKNOWN,
+        active_users=said.bounds.active_users if said else None,
+        active_users_upper_bound=said.bounds.so_far().active_users_upper_bound if said else None,
+        accuracy=_accuracy(said),
+        as_of_time=rfc3339(said.as_of_ms) if said else None,
+        provisioned_users=said.provisioned if said else None,
+        maximum_active_users=view.maximum,
+        coverage=_coverage(said.coverage) if said else None,
+        history=tuple(_history(view, one) for one in view.ended[:HISTORY]) or None,
+        sources=tuple(_source(one) for one in view.sources) or None,
+        last_report=_last_report(view),
+        conditions=tuple(Condition.model_validate(one) for one in found),
+    ).to_object()
+
+
+def with_conditions(
+    live: Mapping[str, Any],
+    findings: Findings,
+    previous: Sequence[Mapping[str, Any]],
+    generation: int,
+    now_ms: int,
+) -> dict[str, Any]:
+    """Return the live status with other conditions: what it says about counts stands."""
+    return {
+        "activeText": UNKNOWN,
+        **live,
+        "observedGeneration": generation,
+        "conditions": conditions(findings, previous, generation, now_ms),
+    }
+
+
+def changed(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
+    """Whether the desired status says anything that the live one does not.
+
+    Transition times are copied while a condition stands, so the comparison can be plain.
+    """
+    return dict(live) != dict(desired)
+
+
+def _period(cycle: Cycle | None) -> CyclePeriod | None:
+    return CyclePeriod.of(cycle.index, cycle.start_ms, cycle.end_ms) if cycle else None
+
+
+def _accuracy(said: CycleStatement | None) -> Any:  # noqa: ANN401 - a Literal of the model
+    """The class of a running cycle: a lower bound, or nothing (MEASUREMENT §0)."""
+    return str(said.bounds.so_far().stated) if said else "Unknown"
+
+
+def _coverage(coverage: Coverage) -> CoverageStatus:
+    gaps = tuple(
+        CoverageGap(
+            start_time=rfc3339(gap.start_s * 1000),
+            end_time=rfc3339(gap.end_s * 1000),
+            reason=gap.reason,
+        )
+        for gap in coverage.gaps[:_GAPS]
+    )
+    return CoverageStatus(observed_seconds=coverage.observed_seconds, gaps=gaps or None)
+
+
+def _history(view: View, ended: Ended) -> CycleHistory:
+    record, said = ended.record, ended.statement
+    cycle, final = record.cycle, record.state is records.CycleState.FINAL
+    stated = [
+        i
+        for i in view.reports
+        if i.cycle == cycle and i.kind is not documents.ReportKind.INTERIM and not i.refused
+    ] or [i for i in view.reports if i.cycle == cycle and i.kind is documents.ReportKind.FINAL]
+    reason, message = _later(ended)
+    return CycleHistory(
+        index=cycle.index,
+        start_time=rfc3339(cycle.start_ms),
+        end_time=rfc3339(cycle.end_ms),
+        state="Amended" if record.amendments else "Final" if final else "Closing",
+        active_text=said.active_text,
+        active_users=said.bounds.active_users,
+        active_users_upper_bound=said.bounds.active_users_upper_bound,
+        accuracy=_stated(said),
+        words=cut(said.words),
+        provisioned_users=said.provisioned,
+        maximum_active_users=ended.maximum,
+        entitlement=_entitlement(ended),
+        coverage=_coverage(_longest(said.coverage)),
+        report=_report_name(view.name, stated[0]) if stated else None,
+        reason=reason,
+        message=cut(message) if message else None,
+    )
+
+
+def _entitlement(ended: Ended) -> Entitlement | None:
+    if ended.maximum is None:
+        return None
+    return "Exceeded" if ended.exceeded else "Within"
+
+
+def _longest(seen: Coverage) -> Coverage:
+    """Return the coverage with its longest gaps, in order of time."""
+    longest = sorted(seen.gaps, key=lambda gap: gap.start_s - gap.end_s)[:_GAPS_OF_ENDED]
+    return Coverage(seen.observed_seconds, tuple(sorted(longest, key=lambda gap: gap.start_s)))
+
+
+def _later(ended: Ended) -> tuple[str | None, str | None]:
+    """What came to be known after the first statement, or contradicts it: reason and words."""
+    record = ended.record
+    if record.contradiction is not None:
+        return Reason.GUARANTEE_REFUTED, record.contradiction.words
+    if record.amendments:
+        return record.amendments[-1].reason, record.amendments[-1].words
+    conflict = ended.statement.bounds.accuracy is Accuracy.CONFLICT
+    refuted = ended.statement.refuted if conflict else ()
+    return (Reason.GUARANTEE_REFUTED, "; ".join(refuted)) if refuted else (None, None)
+
+
+def _stated(said: CycleStatement) -> Any:  # noqa: ANN401 - a Literal of the model
+    return str(said.bounds.stated)
+
+
+def _source(view: SourceView) -> SourceStatus:
+    polls = view.polls
+    if polls is None:
+        return SourceStatus(name=view.name, **_said(view))
+    duration = polls.last_complete_duration_ms
+    if duration is None:
+        duration = polls.last_duration_ms
+    skipped = tuple(
+        SkippedItems(reason=reason, count=count)
+        for reason, count in sorted(polls.skipped.items())[:_SKIPPED]
+        if count
+    )
+    return SourceStatus(
+        name=view.name,
+        last_success_time=_time(polls.last_success_ms),
+        last_poll_seconds=None if duration is None else -(-duration // 1000),
+        last_poll_bytes=polls.size_bytes,
+        users_listed=polls.listed,
+        skipped=skipped or None,
+        **_said(view),
+    )
+
+
+def _said(view: SourceView) -> dict[str, Any]:
+    if view.problem is not None:
+        return {"reason": view.problem.reason, "message": cut(view.problem.message)}
+    return {}
+
+
+def _last_report(view: View) -> LastReport | None:
+    if not view.reports:
+        return None
+    newest = view.reports[0]
+    accepted = [i.accepted_ms for i in view.reports if i.accepted_ms is not None]
+    return LastReport(
+        name=_report_name(view.name, newest),
+        sequence=newest.sequence,
+        kind=_kind(newest),
+        delivery=_delivery(newest),
+        accepted_time=_time(max(accepted, default=None)),
+    )
+
+
+def _kind(item: documents.OutboxItem) -> Any:  # noqa: ANN401 - a Literal of the model
+    return str(item.kind)
+
+
+def _delivery(item: documents.OutboxItem) -> Any:  # noqa: ANN401 - a Literal of the model
+    """``Sending`` lasts seconds and would write the status twice per attempt: it is Pending."""
+    sending = item.state is documents.Delivery.SENDING
+    return str(documents.Delivery.PENDING if sending else item.state)
+
+
+def _report_name(usage: str, item: documents.OutboxItem) -> str:
+    return report_name(usage, item.chain_id, item.sequence)
+
+
+def _time(at_ms: int | None) -> str | None:
+    return None if at_ms is None else rfc3339(at_ms)

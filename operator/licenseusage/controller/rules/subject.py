@@ -1,0 +1,96 @@
+"""What one reconcile looks at: the object as read, its spec, and what can be said at once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from licenseusage.api.conditions import Reason
+from licenseusage.api.licenseusage import LicenseUsage
+from licenseusage.controller.rules.key import Key
+from licenseusage.errors import Stalled
+
+REQUESTED_AT = "licenseusage.dev/requested-at"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A LicenseUsage as the API server has it.
+
+    Attributes:
+        key: Namespace and name.
+        raw: The object as JSON: what events and the status comparison need.
+        usage: Its model; an error if the stored object does not fit it (an older or newer CRD).
+    """
+
+    key: Key
+    raw: dict[str, Any]
+    usage: LicenseUsage | Stalled
+
+    @classmethod
+    def read(cls, key: Key, raw: dict[str, Any]) -> "Subject":
+        """Validate an object; never raises, an invalid one is a condition."""
+        try:
+            return cls(key, raw, LicenseUsage.model_validate(raw))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            return cls(
+                key,
+                raw,
+                Stalled(
+                    Reason.INVALID_SPEC,
+                    f"LicenseUsage {key}: {where}: {first['msg']}. Correct it; kubectl explain "
+                    f"licenseusage.spec shows what is expected.",
+                ),
+            )
+
+    @property
+    def generation(self) -> int:
+        """Generation of the spec."""
+        return int(self.raw["metadata"].get("generation", 0))
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The live status; empty before the first write."""
+        return dict(self.raw.get("status") or {})
+
+    @property
+    def conditions(self) -> list[dict[str, Any]]:
+        """The live conditions."""
+        return list(self.status.get("conditions") or [])
+
+    @property
+    def counted_before(self) -> bool:
+        """Whether the status shows a cycle: evidence of an earlier start."""
+        return "cycle" in self.status or "history" in self.status
+
+    def waits_since_s(self, clock_offset_s: int) -> dict[str, int]:
+        """Return declared source -> since when a success is waited for, epoch seconds.
+
+        That of its last success as the status tells it, else the object's creation. Read from the
+        object as it is, so that there is an age also where its spec cannot be acted on.
+
+        Args:
+            clock_offset_s: Added to the creation, which the API server's clock dated.
+        """
+        declared = self.raw.get("spec", {}).get("sources") or ()
+        told = self.status.get("sources") or ()
+        last = {one["name"]: one["lastSuccessTime"] for one in told if "lastSuccessTime" in one}
+        created = _seconds(self.raw["metadata"]["creationTimestamp"]) + clock_offset_s
+        return {
+            str(one["name"]): _seconds(last[one["name"]]) if one["name"] in last else created
+            for one in declared
+            if "name" in one
+        }
+
+    @property
+    def requested(self) -> str | None:
+        """The administrator's request to collect and send now; any new value is a new request."""
+        annotations = self.raw["metadata"].get("annotations") or {}
+        return annotations.get(REQUESTED_AT)
+
+
+def _seconds(time: str) -> int:
+    return int(datetime.fromisoformat(time).timestamp())

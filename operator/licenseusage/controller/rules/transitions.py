@@ -1,0 +1,166 @@
+"""Which transitions are worth an event: a pure comparison of the status before and after."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from licenseusage.api.conditions import ConditionType, Reason
+from licenseusage.api.model import rfc3339
+from licenseusage.delivery.outbox import Attempt, DeliveryState, Queued
+from licenseusage.reports.receipt import Sent
+from licenseusage.reports.refused import MEANING
+from licenseusage.reports.report import read_report
+from licenseusage.reports.typs import ENROLMENT, REPORT
+
+
+class Kind(StrEnum):
+    """Type of an event."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A transition worth telling.
+
+    Attributes:
+        reason: CamelCase, at most 128; equal to the condition reason where there is one.
+        action: What the operator did or tried: ``Collect``, ``CloseCycle``, ``Deliver``, ….
+        note: For people; cut at 1,024 bytes.
+    """
+
+    kind: Kind
+    reason: str
+    action: str
+    note: str
+
+
+_ACTIONS = {
+    ConditionType.COLLECTED: "Collect",
+    ConditionType.GUARANTEES_HOLD: "Collect",
+    ConditionType.LICENSED: "VerifyLicense",
+    ConditionType.REPORTED: "Report",
+    ConditionType.WITHIN_ENTITLEMENT: "Count",
+}
+# On its way is no event, and that it has arrived is told by the delivery itself.
+_UNTOLD = {Reason.DELIVERY_PENDING, Reason.REPORT_ACCEPTED}
+_VERDICTS = {
+    DeliveryState.ACCEPTED: Kind.NORMAL,
+    DeliveryState.REJECTED: Kind.WARNING,
+    DeliveryState.CONFLICT: Kind.WARNING,
+}
+_WHAT_NEXT = {"VendorHeadRegressed": " What it lost is sent again by itself."}
+
+
+def of_status(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
+    """Return the events of a status write: conditions that turned, cycles that closed.
+
+    The first appearance of a condition is told only if it is False: nothing has turned before.
+    """
+    was = {c["type"]: c for c in before.get("conditions") or ()}
+    events = []
+    for condition in after.get("conditions") or ():
+        kind = condition["type"]
+        if kind not in _ACTIONS or condition["status"] == "Unknown":
+            continue
+        if condition["reason"] in _UNTOLD:
+            continue
+        bad = condition["status"] == "False"
+        previous = was.get(kind, {}).get("status")
+        if previous == condition["status"] or (previous in (None, "Unknown") and not bad):
+            continue
+        events.append(
+            Event(
+                Kind.WARNING if bad else Kind.NORMAL,
+                condition["reason"],
+                _ACTIONS[kind],
+                condition["message"],
+            )
+        )
+    closed = {one["startTime"] for one in before.get("history") or () if _final(one)}
+    events += [
+        Event(
+            Kind.NORMAL,
+            "CycleClosed",
+            "CloseCycle",
+            f"The cycle from {one['startTime'][:10]} to {one['endTime'][:10]} ended with "
+            f"{_number(one)}.{_exceeded(one)}",
+        )
+        for one in after.get("history") or ()
+        if _final(one) and one["startTime"] not in closed
+    ]
+    told = {one["startTime"]: one.get("message") for one in before.get("history") or ()}
+    events += [
+        Event(
+            Kind.NORMAL,
+            "CycleAmended",
+            "AmendCycle",
+            f"The cycle from {one['startTime'][:10]} to {one['endTime'][:10]}: {one['message']}.",
+        )
+        for one in after.get("history") or ()
+        if one["state"] == "Amended"
+        and one.get("reason") != Reason.GUARANTEE_REFUTED
+        and one["startTime"] in closed
+        and told.get(one["startTime"]) != one.get("message")
+    ]
+    return events
+
+
+def of_deliveries(attempts: Sequence[Attempt]) -> list[Event]:
+    """Return the events of signed verdicts; a temporary failure is a condition, not an event."""
+    events = []
+    for attempt in attempts:
+        settlement = attempt.settlement
+        if settlement.receipt is not None and settlement.state in _VERDICTS:
+            events.append(_verdict(attempt))
+        if settlement.warning is not None:
+            note = f"{attempt.host}: {MEANING.get(settlement.warning, settlement.warning)}."
+            note += _WHAT_NEXT.get(settlement.warning, "")
+            events.append(Event(Kind.WARNING, settlement.warning, "Deliver", note))
+    return events
+
+
+def _verdict(attempt: Attempt) -> Event:
+    queued, settlement, host = attempt.queued, attempt.settlement, attempt.host
+    typ = Sent.from_token(queued.token).subject.typ
+    accepted = settlement.state is DeliveryState.ACCEPTED
+    if typ == REPORT:
+        what = _report(queued)
+        note = f"{what} accepted by {host}" if accepted else f"{what}: {settlement.message}"
+    elif typ == ENROLMENT:
+        note = f"Enrolled with {host}" if accepted else f"Enrolment: {settlement.message}"
+    else:
+        note = f"New key known to {host}" if accepted else f"New key: {settlement.message}"
+    return Event(
+        _VERDICTS[settlement.state],
+        f"{'Report' if typ == REPORT else 'Keys'}{settlement.state}",
+        "Deliver",
+        f"{note}; receipt verified." if accepted else note,
+    )
+
+
+def _report(queued: Queued) -> str:
+    content = read_report(queued.token).content
+    cycle, kind = content.cycle, content.kind.value.capitalize()
+    start, end = (rfc3339(1000 * at_s)[:10] for at_s in (cycle.start_s, cycle.end_s))
+    return f"{kind} report {queued.sequence} (cycle {start} to {end})"
+
+
+def _number(one: Mapping[str, Any]) -> str:
+    """The number, what it means, and why it is not exact."""
+    words = str(one.get("words") or one["activeText"])
+    number, colon, why = words.partition(": ")
+    number = "an unknown number of" if number == "unknown" else number
+    return f"{number} active users ({one['accuracy']}){colon}{why}"
+
+
+def _exceeded(one: Mapping[str, Any]) -> str:
+    if one.get("entitlement") != "Exceeded":
+        return ""
+    return f" {one['maximumActiveUsers']} were paid for; talk to the vendor."
+
+
+def _final(one: Mapping[str, Any]) -> bool:
+    return one["state"] in ("Final", "Amended")

@@ -1,0 +1,140 @@
+"""The step after the final: evidence that came later narrows a statement, or contradicts it.
+
+The decision is `metering.amendment`'s. A cycle is compared only after something came to be known of
+it, under the rules that it was decided by: later ones say nothing about it, and a person restates.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from licenseusage.controller.rules.issuer import Issuer
+from licenseusage.controller.steps.closing import Counted
+from licenseusage.controller.steps.world import Judged, World
+from licenseusage.errors import UsageError
+from licenseusage.ledger.records import CycleRecord, CycleState
+from licenseusage.metering.amendment import Narrowed, Refuted, due_ms, judge
+from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.lifecycle import MINUTE_MS
+
+_ASKED_MS = 15 * MINUTE_MS
+_AGAIN_MS = 10 * MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Amending:
+    """What the step needs to know of an object.
+
+    Attributes:
+        counted: How its sources are counted.
+        rules_digest: Of the rules as declared now.
+        issuer: Who signs a report about a cycle; None: none is due; an error: it cannot be now.
+        first_delay_ms: Random time before the first send.
+    """
+
+    meter_id: int
+    counted: Counted
+    rules_digest: str
+    issuer: Callable[[Cycle], Awaitable[Issuer | UsageError | None]]
+    first_delay_ms: Callable[[], int]
+
+
+def wants_judging(record: CycleRecord, rules_digest: str) -> bool:
+    """Whether evidence about a cycle is compared with what was stated."""
+    final = record.state is CycleState.FINAL and record.evidence > 0
+    open_ = not record.wiped and record.contradiction is None
+    return final and open_ and record.rules_digest in {None, rules_digest}
+
+
+async def step(
+    world: World,
+    amending: Amending,
+    judged: dict[int, Judged],
+    asked_ms: int | None,
+    now_ms: int,
+) -> int | None:
+    """Amend what is to be amended, oldest cycle first; return when to look again, None: never.
+
+    Args:
+        world: The surroundings.
+        amending: The object.
+        judged: Memory of this process, by the start of the cycle.
+        asked_ms: When an administrator asked last; None: not lately.
+        now_ms: The time.
+
+    Raises:
+        UsageError: The ledger cannot be read or written.
+    """
+    kept = world.settings.keep_facts_cycles + 2
+    records = await world.books.do(lambda ledger: ledger.cycles(amending.meter_id, kept))
+    times: list[int] = []
+    for record in reversed(records):
+        if not wants_judging(record, amending.rules_digest):
+            continue
+        known = judged.get(record.cycle.start_ms)
+        if known is None or known.evidence != record.evidence:
+            known = Judged(record.evidence, await _judge(world, amending, record))
+            judged[record.cycle.start_ms] = known
+        if known.verdict is None:
+            continue
+        asked = asked_ms is not None and now_ms - asked_ms < _ASKED_MS
+        amended_ms = record.amendments[-1].at_ms if record.amendments else None
+        asked = asked and (amended_ms is None or amended_ms < (asked_ms or 0))
+        at_ms = max(due_ms(amended_ms, now_ms, asked=asked), 0 if asked else known.again_ms)
+        if isinstance(known.verdict, Refuted):
+            await _contradict(world, amending.meter_id, record.cycle, known.verdict, now_ms)
+        elif at_ms > now_ms:
+            times.append(at_ms)
+        elif await _amend(world, amending, record.cycle, known.verdict, now_ms):
+            known.verdict = None
+        else:
+            known.again_ms = now_ms + _AGAIN_MS
+            times.append(known.again_ms)
+    return min(times, default=None)
+
+
+async def _judge(
+    world: World, amending: Amending, record: CycleRecord
+) -> Narrowed | Refuted | None:
+    counted, stated = amending.counted, record.stated
+    if stated is None:
+        return None
+    found = await world.books.do(
+        lambda ledger: ledger.statement(
+            amending.meter_id,
+            record.cycle,
+            sources=counted.declared,
+            combine=counted.combine,
+            as_of_ms=record.cycle.end_ms,
+        )
+    )
+    return judge(stated, found, {one.store.source: one.properties for one in counted.declared})
+
+
+async def _contradict(
+    world: World, meter_id: int, cycle: Cycle, verdict: Refuted, now_ms: int
+) -> None:
+    await world.books.do(lambda ledger: ledger.contradict(meter_id, cycle, verdict.words, now_ms))
+
+
+async def _amend(
+    world: World, amending: Amending, cycle: Cycle, verdict: Narrowed, now_ms: int
+) -> bool:
+    """Make the amendment; False: it cannot be made now."""
+    issuer = await amending.issuer(cycle)
+    if isinstance(issuer, UsageError):
+        return False
+    chain, sign = (None, None) if issuer is None else (issuer.chain, issuer.sign)
+    first_attempt_ms = now_ms + amending.first_delay_ms()
+    made = await world.books.do(
+        lambda ledger: ledger.amend_cycle(
+            amending.meter_id,
+            cycle,
+            verdict.statement,
+            verdict.words,
+            now_ms,
+            chain=chain,
+            sign=sign,
+            first_attempt_ms=first_attempt_ms,
+        )
+    )
+    return made is not None

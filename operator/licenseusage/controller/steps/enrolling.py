@@ -1,0 +1,129 @@
+"""The enrolment: signed once per subscription, kept beside the key, sent before any report."""
+
+from collections.abc import Sequence
+
+from licenseusage.controller.effects.books import Books
+from licenseusage.controller.effects.identity import Keys
+from licenseusage.controller.rules.issuer import chain_of
+from licenseusage.errors import Stalled
+from licenseusage.ledger.documents.records import (
+    HISTORY_LOST,
+    OutboxItem,
+    ReportKind,
+    SignedDocument,
+)
+from licenseusage.ledger.ledger import Ledger
+from licenseusage.reports.enrolment import build_enrolment, is_another
+from licenseusage.reports.keys import SigningKey
+from licenseusage.reports.licence import License, stored_license
+from licenseusage.reports.names import digest, jti_of
+from licenseusage.reports.receipt import Sent
+from licenseusage.reports.refused import Refused
+from licenseusage.reports.tokens import decode
+from licenseusage.reports.typs import ENROLMENT, SUCCESSION
+
+_KINDS = {ENROLMENT: ReportKind.ENROLMENT, SUCCESSION: ReportKind.SUCCESSION}
+
+
+async def enrol(
+    books: Books,
+    keys: Keys,
+    license_: License,
+    key: SigningKey,
+    now_ms: int | None,
+    now_s: float,
+) -> tuple[OutboxItem, ...]:
+    """Return the key statements of a subscription; the enrolment is made if there is none.
+
+    Statements are kept beside the key as soon as they are made. If they are there and not in the
+    ledger, then the ledger was lost, or is from before them: they are taken over as they were
+    signed, and no chain of reports of this subscription may begin, since the vendor may hold a
+    history of it (REPORT_FORMAT §11).
+
+    Args:
+        books: The ledger.
+        keys: Where the statements are kept, too.
+        license_: The licence that authorises it.
+        key: The installation's key.
+        now_ms: The time; None: the clock cannot be trusted, so nothing is signed now.
+        now_s: Monotonic seconds.
+
+    Raises:
+        UsageError: The ledger cannot be written, or the Secret cannot be read.
+    """
+    chain = chain_of(license_, key.installation, "", "").key_chain_id
+    statements = await books.do(lambda ledger: ledger.key_statements(chain))
+    if statements or now_ms is None:
+        return statements
+    at_ms = now_ms
+    kept = _own(await keys.statements(now_s), chain)
+    if kept:
+        return await books.do(lambda ledger: _take_over(ledger, chain, kept, at_ms))
+    token = build_enrolment(
+        license_, key, issued_at_s=at_ms // 1000, replaces=await _given_up(keys, key, now_s)
+    )
+    document = SignedDocument(jti_of(chain, 1), digest(token), token)
+    made = await books.do(
+        lambda ledger: ledger.add_key_statement(chain, ReportKind.ENROLMENT, 1, document, at_ms)
+    )
+    return (made,)
+
+
+async def _given_up(keys: Keys, key: SigningKey, now_s: float) -> str | None:
+    """Return the id of the installation that was lost, if an administrator named it.
+
+    Never found out by ourselves: who copied an identity must not give up the one it is from.
+
+    Raises:
+        UsageError: ``IdentityInvalid``: it is no id of another installation.
+    """
+    named = await keys.replaces(now_s)
+    if named is not None and not is_another(named, key):
+        raise Stalled(
+            "IdentityInvalid",
+            "The identity's Secret says in its key 'replaces' what is not the id of another "
+            "installation (urn:ietf:params:oauth:jwk-thumbprint:sha-256:…). Correct or remove it.",
+        )
+    return named
+
+
+def _own(tokens: Sequence[str], chain: str) -> list[str]:
+    """Return the statements of one chain in order, as far as they follow each other."""
+    found: dict[int, str] = {}
+    for token in tokens:
+        try:
+            sent = Sent.from_token(token)
+        except Refused:
+            continue
+        if sent.chain_id == chain and sent.subject.typ in _KINDS:
+            found[sent.subject.sequence] = token
+    return [found[at] for at in range(1, len(found) + 1) if at in found]
+
+
+def _take_over(
+    ledger: Ledger, chain: str, tokens: Sequence[str], now_ms: int
+) -> tuple[OutboxItem, ...]:
+    ledger.stop_chain(chain, HISTORY_LOST, now_ms)
+    for sequence, token in enumerate(tokens, 1):
+        document = SignedDocument(jti_of(chain, sequence), digest(token), token)
+        kind = _KINDS[Sent.from_token(token).subject.typ]
+        ledger.add_key_statement(chain, kind, sequence, document, now_ms)
+    return ledger.key_statements(chain)
+
+
+async def keep_beside_key(keys: Keys, statements: tuple[OutboxItem, ...], now_s: float) -> None:
+    """Copy the statements into the identity's Secret, so that its backup is complete.
+
+    Raises:
+        UsageError: The API server refuses or does not answer.
+    """
+    await keys.keep_statements(tuple(one.token for one in statements), now_s)
+
+
+async def authorised(books: Books, key_chain: str) -> License | None:
+    """Return the licence that is inside a subscription's enrolment."""
+    for statement in await books.do(lambda ledger: ledger.key_statements(key_chain)):
+        if statement.kind is ReportKind.ENROLMENT:
+            _, claims = decode(statement.token)
+            return stored_license(str(claims["license"]))
+    return None

@@ -1,0 +1,66 @@
+"""What is left to do of an object that cannot be acted on: what was begun ends, and is reported.
+
+The object was deleted, its spec cannot be read, or a step before met a defect. Nothing new is
+begun: no poll, no interim. The ledger knows the cycles and the licence that they began under.
+"""
+
+import asyncio
+
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.steps import reporting
+from licenseusage.controller.steps.closing import Counted
+from licenseusage.controller.steps.issuing import Context
+from licenseusage.controller.steps.meters import clock_of, keys_of, vendor_keys_of
+from licenseusage.controller.steps.world import World
+from licenseusage.errors import UsageError
+from licenseusage.ledger.ledger import Ledger
+from licenseusage.ledger.records import Meter
+from licenseusage.reports.licence import stored_license
+
+_NO_RULES = "sha256:" + "0" * 64
+
+
+async def meters_of(world: World, key: Key) -> list[Meter]:
+    """Return what the ledger knows of an object: a meter for each product that it has had.
+
+    Raises:
+        UsageError: The ledger cannot be read.
+    """
+    meters = await world.books.do(Ledger.meters)
+    return [one for one in meters if (one.key.namespace, one.key.name) == key]
+
+
+async def finish(
+    world: World, key: Key, meter: Meter, now_ms: int, *, counted: Counted, suspended: bool
+) -> reporting.Outcome:
+    """Close what has ended once its grace is over, and send what there is to send.
+
+    Args:
+        world: The surroundings.
+        key: The object.
+        meter: One of its meters.
+        now_ms: The reconcile's one time.
+        counted: Without sources; its grace is what an ended cycle waits for.
+        suspended: ``spec.suspend: Reporting``.
+
+    Raises:
+        UsageError: The ledger cannot be read.
+    """
+    loop_s = asyncio.get_running_loop().time()
+    pseudonym, signing = await keys_of(world, loop_s)
+    license_ = stored_license(meter.license_token) if meter.license_token else None
+    context = Context(
+        key=key,
+        meter=meter,
+        license=license_,
+        signing=signing,
+        vendor_keys=await vendor_keys_of(world, license_, loop_s),
+        suspended=suspended,
+        counted=counted,
+        sources=(),
+        rules_digest=_NO_RULES,
+        key_id=None if isinstance(pseudonym, UsageError) else pseudonym.id,
+        clock=await clock_of(world, now_ms),
+        gone=True,
+    )
+    return await reporting.step(world, context, now_ms, loop_s)

@@ -1,0 +1,42 @@
+"""What is left to do for a deleted object: its cycle still ends, with a report of the gap."""
+
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.steps.closing import Counted
+from licenseusage.controller.steps.finishing import finish, meters_of
+from licenseusage.controller.steps.world import World
+from licenseusage.errors import UsageError
+from licenseusage.ledger.documents.records import Delivery
+from licenseusage.ledger.records import Meter
+
+_LONGEST_SECONDS = 600.0
+_RETRY_SECONDS = 55.0
+
+
+async def reconcile_gone(world: World, key: Key, now_ms: int) -> float | None:
+    """Do what is due for a deleted object; return when to look again, None: nothing is left.
+
+    The grace passes first, so that an object which GitOps deletes and applies again continues its
+    cycle as if nothing had happened.
+    """
+    world.metrics.forget(key)
+    world.dependencies.set(key)
+    world.collector.forget(key, set())
+    world.remembered.pop(key, None)
+    try:
+        waits = [await _finish(world, key, meter, now_ms) for meter in await meters_of(world, key)]
+    except UsageError:
+        return _RETRY_SECONDS  # the ledger's trouble is told by every object that exists
+    return min((wait for wait in waits if wait is not None), default=None)
+
+
+async def _finish(world: World, key: Key, meter: Meter, now_ms: int) -> float | None:
+    if meter.deleted_ms is None:
+        await world.books.do(lambda ledger: ledger.meter_deleted(meter.id, now_ms))
+    outcome = await finish(world, key, meter, now_ms, counted=Counted(), suspended=False)
+    unfinished = await world.books.do(lambda ledger: ledger.unfinished_cycles(meter.id))
+    waiting = any(one.state in (Delivery.PENDING, Delivery.SENDING) for one in outcome.reports)
+    if not unfinished and not waiting:
+        return None
+    if outcome.next_ms is None:
+        return _LONGEST_SECONDS
+    return min(_LONGEST_SECONDS, max(1.0, (outcome.next_ms - now_ms) / 1000))

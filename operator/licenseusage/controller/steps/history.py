@@ -1,0 +1,199 @@
+"""Is this ledger the newest there was? What the cluster still holds of an object's reports tells.
+
+A ledger restored from an old backup, or lost and begun anew, would sign positions of a chain for a
+second time: two histories under one name. Reports are kept as objects in the cluster, each with its
+receipt, and whatever is signed by our own key, or names the vendor's head in a receipt of the
+vendor's, must be in the ledger. If it is not, the chain is stopped (REPORT_FORMAT §11): counting
+goes on, nothing more is signed, and a person decides.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.steps.world import World
+from licenseusage.errors import Stalled, UsageError
+from licenseusage.ledger.documents.records import FORKED, HISTORY_LOST, ChainState, ReportChain
+from licenseusage.ledger.ledger import Ledger
+from licenseusage.reports.keys import InstallationKey, SigningKey, VendorKey, VendorKeys
+from licenseusage.reports.names import Link, jti_of, key_chain_id
+from licenseusage.reports.receipt import Sent, verify_receipt
+from licenseusage.reports.refused import Refused
+from licenseusage.reports.tokens import open_token
+from licenseusage.reports.typs import REPORT
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A document that exists, whoever holds it.
+
+    Attributes:
+        chain: Its chain.
+        link: Its position and digest.
+        seen: Where it was seen, in words.
+    """
+
+    chain: ReportChain
+    link: Link
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A document that exists and that the ledger does not hold.
+
+    Attributes:
+        chain: Its chain.
+        reason: ``LocalHistoryLost`` or ``ChainForked``.
+        seen: What was seen, in words.
+    """
+
+    chain: ReportChain
+    reason: str
+    seen: str
+
+
+async def look(
+    world: World, key: Key, signing: SigningKey, vendor_keys: VendorKeys | UsageError, now_ms: int
+) -> None:
+    """Compare an object's reports in the cluster with the ledger, once in a process.
+
+    What contradicts the ledger stops its chain, durably, and is remembered for the condition.
+
+    Raises:
+        UsageError: The reports cannot be listed, so that nothing may be signed yet; or the ledger
+            cannot be read.
+    """
+    memory = world.memory(key)
+    if memory.history_known:
+        return
+    live = await world.objects.live(key)
+    usable = None if isinstance(vendor_keys, UsageError) else vendor_keys
+    found = evidence(live, signing, usable or {})
+
+    def compare(ledger: Ledger) -> dict[str, str]:
+        against = contradictions(found, lambda chain_id, at: _held(ledger, chain_id, at))
+        for one in against:
+            ledger.stop_chain(one.chain.id, one.reason, now_ms, key_chain_id=one.chain.key_chain_id)
+        return {one.chain.id: one.seen for one in against}
+
+    memory.history = await world.books.do(compare)
+    # Without the vendor's keys the receipts have not been looked at.
+    memory.history_known = usable is not None
+    for seen in memory.history.values():
+        _log.error("the ledger is older than its reports", object=str(key), seen=seen)
+
+
+async def halted(world: World, key: Key, chain: ReportChain) -> Stalled | None:
+    """Return why nothing more is signed or sent of a chain; None: nothing stops it.
+
+    Raises:
+        UsageError: The ledger cannot be read.
+    """
+
+    def read(ledger: Ledger) -> tuple[ChainState, ChainState]:
+        return ledger.chain(chain.id), ledger.chain(chain.key_chain_id)
+
+    reports, enrolled = await world.books.do(read)
+    return _stopped(world, key, reports, enrolled) if reports.stopped or enrolled.stopped else None
+
+
+def _stopped(world: World, key: Key, chain: ChainState, enrolled: ChainState) -> Stalled:
+    """Return why nothing more is signed for a chain of an object's reports, and what to do.
+
+    Args:
+        world: The surroundings.
+        key: The object.
+        chain: The chain of reports.
+        enrolled: The chain of the key statements that go before them.
+    """
+    seen = world.memory(key).history.get(chain.id)
+    held = f"the ledger ends with {chain.head.sequence}" if chain.head else "the ledger has none"
+    if seen is not None:
+        what = f"{seen} of chain {chain.id}, which the ledger does not hold ({held})"
+    elif chain.stopped is None:
+        secret = f"{world.settings.operator_namespace}/{world.settings.identity_secret}"
+        what = f"Secret {secret} says that it has enrolled, and the ledger does not know of it"
+    else:
+        what = f"The vendor's history of chain {chain.id} contradicts the ledger's ({held})"
+    return Stalled(
+        chain.stopped or enrolled.stopped or FORKED,
+        f"{what}. Counting goes on; no report is signed or sent until a person has decided which "
+        f"history stands. If the ledger was lost or restored, restore its newest backup "
+        f"(licenseusage ledger restore). If the identity was copied from another cluster, delete "
+        f"its Secret here. Else agree with the vendor on how to go on.",
+    )
+
+
+def evidence(
+    live: Mapping[str, Mapping[str, Any]], signing: SigningKey, vendor_keys: Mapping[str, VendorKey]
+) -> list[Evidence]:
+    """Return which documents the objects prove to exist.
+
+    Only what is signed counts: whoever may write objects must not be able to stop a chain.
+
+    Args:
+        live: UsageReports by name.
+        signing: Our key.
+        vendor_keys: The vendor's; empty: receipts prove nothing.
+    """
+    own = {signing.kid: InstallationKey(signing.public, signing.installation)}
+    found = []
+    for name, item in live.items():
+        token = item.get("spec", {}).get("token")
+        try:
+            open_token(token, REPORT, own)
+            sent = Sent.from_token(str(token))
+        except Refused as refused:
+            _log.warning("report of another key", report=name, reason=refused.reason)
+            continue
+        chain = ReportChain(
+            sent.chain_id,
+            key_chain_id(
+                vendor=sent.vendor, installation=sent.installation, subscription=sent.subscription
+            ),
+        )
+        position = sent.subject.sequence
+        found.append(Evidence(chain, sent.subject.link, f"UsageReport {name} is report {position}"))
+        receipt = (item.get("status") or {}).get("receipt")
+        if not receipt or not vendor_keys:
+            continue
+        try:
+            head = verify_receipt(receipt, vendor_keys, sent).head
+        except Refused:
+            continue
+        if head is not None:
+            told = f"the receipt in UsageReport {name} names report {head.sequence}"
+            found.append(Evidence(chain, head, told))
+    return found
+
+
+def contradictions(
+    found: Iterable[Evidence], held: Callable[[str, int], str | None]
+) -> list[Contradiction]:
+    """Return, for each chain, the newest document that the ledger should hold and does not.
+
+    Args:
+        found: What exists.
+        held: (chain, position) -> digest of the ledger's document there; None: it holds none.
+    """
+    newest: dict[str, tuple[int, Contradiction]] = {}
+    for one in found:
+        digest = held(one.chain.id, one.link.sequence)
+        if digest == one.link.digest:
+            continue
+        reason = HISTORY_LOST if digest is None else FORKED
+        before = newest.get(one.chain.id)
+        if before is None or before[0] < one.link.sequence:
+            newest[one.chain.id] = (one.link.sequence, Contradiction(one.chain, reason, one.seen))
+    return [contradiction for _, contradiction in newest.values()]
+
+
+def _held(ledger: Ledger, chain_id: str, sequence: int) -> str | None:
+    item = ledger.document(jti_of(chain_id, sequence))
+    return None if item is None else item.digest

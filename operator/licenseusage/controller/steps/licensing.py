@@ -1,0 +1,225 @@
+"""The licence step: Secret -> verified terms -> ledger (DESIGN §5, REPORT_FORMAT §3).
+
+A bad licence never stops counting: the last verified terms, kept in the ledger, apply until there
+are others. What is wrong with the licence that is there now is the condition ``Licensed``.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+from licenseusage.api.conditions import Reason
+from licenseusage.api.licenseusage import LicenseUsage
+from licenseusage.api.model import rfc3339
+from licenseusage.controller.effects.books import Books
+from licenseusage.controller.effects.secrets import SecretReader
+from licenseusage.controller.rules.conditions import Problem, Status, Verdict
+from licenseusage.errors import Stalled, UsageError
+from licenseusage.ledger.records import Meter, Subscribed
+from licenseusage.metering.cycles import Cycle, Terms, cycle_at
+from licenseusage.reports.intake import Asked, accept_license, still_applies
+from licenseusage.reports.keys import VendorKeys
+from licenseusage.reports.licence import License, Subscription, stored_license
+from licenseusage.reports.refused import Refused
+
+VENDOR_KEYS = "jwks.json"
+_WAITS = ("LicenseNotYetValid", "IssuedInFuture")
+
+
+@dataclass(frozen=True, slots=True)
+class Licensing:
+    """What applies.
+
+    Attributes:
+        meter: The meter with its grids; without grids there is no cycle to count in.
+        license: The last verified licence; None with ``spec.cycle``, or before any was valid.
+        verdict: The condition ``Licensed``; None with ``spec.cycle``.
+        maximum: Contracted maximum of active users in the cycle that runs; None: none.
+    """
+
+    meter: Meter
+    license: License | None
+    verdict: Verdict | None
+    maximum: int | None
+
+    def maximum_in(self, cycle: Cycle) -> int | None:
+        """Return the contracted maximum of a cycle, which may have begun under another licence."""
+        token = self.meter.license_of(cycle)
+        if token is not None:
+            return stored_license(token).maximum_active_users
+        return self.maximum if self.license is None else self.license.maximum_active_users
+
+
+@dataclass(frozen=True, slots=True)
+class VendorKeysRef:
+    """The ConfigMap with the vendor's keys, in the operator's namespace."""
+
+    namespace: str
+    name: str
+
+    @property
+    def named(self) -> str:
+        """The ConfigMap, for messages."""
+        return f"ConfigMap {self.namespace}/{self.name}"
+
+    async def read(self, reader: SecretReader, now_s: float) -> VendorKeys:
+        """Return the pinned keys.
+
+        Raises:
+            Stalled: ``VendorKeysNotFound`` or ``VendorKeysInvalid``.
+            UsageError: They cannot be read now.
+        """
+        try:
+            raw = await reader.configmap(self.namespace, self.name, VENDOR_KEYS, now_s)
+        except Stalled as error:
+            if error.reason == Reason.FORBIDDEN_BY_CLUSTER:
+                raise
+            raise Stalled(
+                "VendorKeysNotFound",
+                f"{self.named} with the vendor's public keys "
+                f"({VENDOR_KEYS}) does not exist; install it from the vendor's manifests.",
+            ) from None
+        source = f"{self.named}, key {VENDOR_KEYS}"
+        return VendorKeys.from_jwks(raw.decode("utf-8", "replace"), source=source)
+
+
+async def step(
+    usage: LicenseUsage,
+    meter: Meter,
+    books: Books,
+    reader: SecretReader,
+    vendor: VendorKeysRef,
+    *,
+    installation: str | None,
+    now_ms: int,
+    monotonic_s: float,
+) -> Licensing:
+    """Verify the licence, or take ``spec.cycle``, and keep terms that are new.
+
+    Args:
+        usage: The object.
+        meter: Its meter, with the terms so far.
+        books: The ledger.
+        reader: Reads the licence's Secret and the vendor's keys.
+        vendor: Where the vendor's keys are.
+        installation: Our installation id, for licences bound to a key; None: not known now.
+        now_ms: The reconcile's one time.
+        monotonic_s: For the reader's memory.
+
+    Raises:
+        UsageError: The ledger cannot be written, or ``spec.cycle`` is not possible.
+    """
+    if usage.spec.license is None:
+        terms = spec_terms(usage)
+        if not meter.grids or meter.grids[-1].terms != terms or meter.license_token:
+            meter = await books.do(lambda ledger: ledger.keep_terms(meter.id, terms, now_ms))
+        return Licensing(meter, None, None, usage.spec.maximum_active_users)
+
+    known = stored_license(meter.license_token) if meter.license_token else None
+    ref = usage.spec.license.secret_ref
+    where = f"the licence in Secret {usage.metadata.namespace}/{ref.name}, key {ref.key}"
+    try:
+        raw = await _token(reader, usage.metadata.namespace, ref.name, ref.key, monotonic_s)
+        asked = Asked(
+            now_s=now_ms // 1000,
+            keys_from=vendor.named,
+            product=usage.spec.product,
+            installation=installation,
+            previous=Subscription(known.subscription, known.cycle) if known else None,
+        )
+        found, terms = accept_license(raw, await vendor.read(reader, monotonic_s), asked)
+    except UsageError as error:
+        verdict = _refusal(error, where, meter)
+        return unread(meter, verdict, now_ms)
+    if known is None or known.digest != found.digest:
+        meter = await books.do(
+            lambda ledger: ledger.keep_terms(
+                meter.id,
+                terms,
+                now_ms,
+                licensed=Subscribed(found.contract, found.token),
+            )
+        )
+    verdict = Verdict(
+        Status.TRUE,
+        Reason.LICENSE_VALID,
+        f"Licence {found.license_id} of {found.vendor} for product {found.product} is valid until "
+        f"{_day(1000 * found.expires_s)}.{_coming(meter, now_ms)}",
+    )
+    return Licensing(meter, found, verdict, _maximum(meter, found, now_ms))
+
+
+def unread(meter: Meter, verdict: Verdict, now_ms: int) -> Licensing:
+    """Return what applies where the licence could not be looked at: the last verified one."""
+    known = stored_license(meter.license_token) if meter.license_token else None
+    return Licensing(meter, known, verdict, _maximum(meter, known, now_ms))
+
+
+def spec_terms(usage: LicenseUsage) -> Terms:
+    """Return the terms of ``spec.cycle``.
+
+    Raises:
+        Stalled: ``InvalidSpec`` or ``CycleUnsupported``.
+    """
+    cycle = usage.spec.cycle
+    if cycle is None:
+        raise Stalled(
+            Reason.INVALID_SPEC,
+            f"LicenseUsage {usage.key} has neither spec.license nor spec.cycle; give one of them.",
+        )
+    try:
+        anchor = date.fromisoformat(cycle.anchor_date[:10])
+    except ValueError:
+        raise Stalled(
+            Reason.INVALID_SPEC,
+            f"LicenseUsage {usage.key}: spec.cycle.anchorDate must be a day like 2026-01-15.",
+        ) from None
+    return Terms(anchor, cycle.length_days, cycle.length_months)
+
+
+def _maximum(meter: Meter, license_: License | None, now_ms: int) -> int | None:
+    """Return the contracted maximum of the cycle that runs, which may have begun under another."""
+    cycle = cycle_at(meter.grids, now_ms)
+    token = None if cycle is None else meter.license_of(cycle)
+    belongs = license_ if token is None else stored_license(token)
+    return None if belongs is None else belongs.maximum_active_users
+
+
+def _coming(meter: Meter, now_ms: int) -> str:
+    """Say since when a licence applies that came while a cycle of another one runs."""
+    first = meter.grids[-1].first()
+    if len(meter.grids) == 1 or first.start_ms <= now_ms:
+        return ""
+    return (
+        f" Its first cycle begins on {_day(first.start_ms)}; a cycle that runs until then is "
+        f"reported under the licence before."
+    )
+
+
+def _day(at_ms: int) -> str:
+    return rfc3339(at_ms)[:10]
+
+
+async def _token(reader: SecretReader, namespace: str, name: str, key: str, now_s: float) -> bytes:
+    try:
+        return await reader.secret(namespace, name, key, now_s)
+    except Stalled as error:
+        if error.reason == Reason.FORBIDDEN_BY_CLUSTER:
+            raise
+        raise Stalled(
+            Reason.LICENSE_NOT_FOUND,
+            f"{error.message.rstrip('.')}: put the licence there, exactly as the vendor sent it.",
+        ) from None
+
+
+def _refusal(error: UsageError, where: str, meter: Meter) -> Verdict:
+    effect = still_applies(meter.license_token) or (
+        " The cycles until now apply until then; counting goes on."
+        if meter.grids
+        else " Nothing can be counted before a first licence is valid."
+    )
+    if isinstance(error, Refused):
+        waits = error.error in _WAITS
+        told = f"{where[0].upper()}{where[1:]} is refused: {error.message}.{effect}"
+        return Verdict(Status.FALSE, error.reason, told, needs_a_person=not waits)
+    failed = Verdict.failed(Problem.of(error))
+    return Verdict(Status.FALSE, failed.reason, failed.message + effect, failed.needs_a_person)

@@ -1,0 +1,92 @@
+"""Which cycle that was decided on before a poll brings evidence for as well.
+
+Facts are kept for some cycles after the final, and ordinary polls carry what they show of them: no
+poll is made for that, and none is larger by it than those at a cycle's end.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from licenseusage.controller.steps.world import World
+from licenseusage.ledger.ledger import Ledger
+from licenseusage.ledger.records import CycleRecord, Meter, StoreKey, StoreState
+from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle
+from licenseusage.metering.lifecycle import HOUR_MS, Boundary, looks_back
+
+
+@dataclass(frozen=True, slots=True)
+class LookBack:
+    """What a poll of one source is about, and by which rules.
+
+    Attributes:
+        cycles: The cycles that the poll is about in any case.
+        store: Where its facts go.
+        last_started_ms: Start of the source's last attempt; None before the first.
+        rules_digest: Of the rules as declared now.
+        key_id: Public name of the pseudonym key.
+        asked: An administrator asks for a poll, or the last one began to catch up with the log of
+            an earlier cycle.
+    """
+
+    cycles: Sequence[Cycle]
+    store: StoreKey
+    last_started_ms: int | None
+    rules_digest: str
+    key_id: str
+    asked: bool
+
+    def takes(self, record: CycleRecord) -> bool:
+        """Whether a poll may tell something about a cycle: under its own rules and key only."""
+        return (
+            record.intent is not None
+            and not record.wiped
+            and record.contradiction is None
+            and record.rules_digest in {None, self.rules_digest}
+            and record.pseudonym_key_id in {None, self.key_id}
+            and all(record.cycle.index != one.index for one in self.cycles)
+        )  # facts come back by index, which other terms use again
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A cycle that was decided on, and whether the source's closing poll of it has been read."""
+
+    cycle: Cycle
+    ended: bool
+
+    @property
+    def boundary(self) -> Boundary:
+        """Its end, for the decision whether to read a listing more than once."""
+        return Boundary(self.cycle.end_ms, self.ended)
+
+
+async def earlier_cycle(world: World, meter: Meter, poll: LookBack, now_ms: int) -> Earlier | None:
+    """Return the cycle that a poll now looks back at; None: at none.
+
+    Raises:
+        UsageError: The ledger cannot be read.
+    """
+    if len(poll.cycles) != 1:
+        return None  # another one is just being closed
+    kept = world.settings.keep_facts_cycles + 2
+
+    def read(ledger: Ledger) -> list[Earlier]:
+        found = []
+        for record in ledger.cycles(meter.id, kept):
+            if poll.takes(record):
+                states = ledger.store_states(meter.id, record.cycle)
+                ended = states.get(poll.store, StoreState()).ended
+                found.append(Earlier(record.cycle, bool(ended >> CYCLE_BIT & 1)))
+        return found
+
+    return choose(await world.books.do(read), poll.last_started_ms, now_ms, asked=poll.asked)
+
+
+def choose(
+    known: Sequence[Earlier], last_started_ms: int | None, now_ms: int, *, asked: bool
+) -> Earlier | None:
+    """Return the one whose turn it is: those without their closing poll go first."""
+    due = [one for one in known if asked or looks_back(one.ended, last_started_ms, now_ms)]
+    unread = [one for one in due if not one.ended]
+    turns, span_ms = (unread, HOUR_MS) if unread else (due, DAY_MS)
+    return turns[now_ms // span_ms % len(turns)] if turns else None

@@ -1,0 +1,149 @@
+"""What an object is counted with: its meter, its cycles and the two keys, or why there are none."""
+
+from collections.abc import Sequence
+
+from licenseusage.api.licenseusage import LicenseUsage
+from licenseusage.controller.effects.identity import PseudonymKey
+from licenseusage.controller.effects.kube import ForbiddenError, KubeError
+from licenseusage.controller.effects.listing import evidence
+from licenseusage.controller.rules.clockwatch import Judgement, judge
+from licenseusage.controller.rules.subject import Subject
+from licenseusage.controller.steps.closing import missing_cycles
+from licenseusage.controller.steps.world import World
+from licenseusage.errors import Retryable, Stalled, UsageError, Waiting
+from licenseusage.ledger.ledger import Ledger
+from licenseusage.ledger.records import CycleRecord, Meter, MeterKey
+from licenseusage.reports.keys import SigningKey, VendorKeys
+from licenseusage.reports.licence import License
+
+
+async def keys_pending(world: World, now_s: float) -> None:
+    """On a first start, make the two keys before anything is written to the ledger.
+
+    So an empty ledger and a cluster without our traces mean a first start even after a crash in the
+    middle of it, and anything else means that a missing key is a loss.
+
+    Raises:
+        UsageError: They cannot be made now; nothing is counted until they are.
+    """
+    if world.first_start.settled:
+        return
+    async with world.first_start.lock:
+        if world.first_start.settled:
+            return
+        if not await world.books.do(Ledger.meters):
+            try:
+                seen = await evidence(world.kube, world.settings.namespaces)
+            except ForbiddenError as error:
+                raise Stalled(
+                    "RoleMissing",
+                    f"The operator may not {error.what}; install its roles (manifests/base).",
+                ) from None
+            except KubeError as error:
+                raise Retryable("APIUnavailable", f"{error}; it is tried again.") from None
+            if not seen:
+                await world.keys.create_if_absent(now_s)
+        world.first_start.settled = True
+
+
+async def meter_of(world: World, subject: Subject, usage: LicenseUsage, now_ms: int) -> Meter:
+    """Return the object's meter.
+
+    Raises:
+        Stalled: ``LedgerLost``: the cluster shows earlier cycles that the ledger does not know.
+        UsageError: The ledger cannot be read or written.
+    """
+    key = subject.key
+    if key not in world.known:
+        if subject.counted_before or await world.objects.exist_for(key):
+            raise Stalled(
+                "LedgerLost",
+                f"LicenseUsage {key} was counted before, but the ledger does not know it: its "
+                f"volume was lost or replaced. Stop the operator and restore the ledger from a "
+                f"backup (licenseusage ledger restore). Only if there is none: to begin anew as a "
+                f"new installation, which gives up all evidence, delete every LicenseUsage and "
+                f"UsageReport, the operator's two Secrets and its volume; then start again.",
+            )
+    wanted = MeterKey(key.namespace, key.name, usage.spec.product)
+    # An idle object writes nothing, so it is looked for before it is made.
+    meter = await world.books.do(
+        lambda ledger: ledger.meter(wanted) or ledger.ensure_meter(wanted, now_ms)
+    )
+    world.known.add(key)
+    return meter
+
+
+async def cycles_of(world: World, meter: Meter, now_ms: int) -> tuple[CycleRecord, ...]:
+    """Return the cycles that are not Final, oldest first; those without a record get one.
+
+    Raises:
+        UsageError: The ledger cannot be read or written.
+    """
+
+    def work(ledger: Ledger) -> tuple[CycleRecord, ...]:
+        newest = ledger.cycles(meter.id, 1)
+        for cycle in missing_cycles(meter, newest[0].cycle if newest else None, now_ms):
+            ledger.ensure_cycle(meter.id, cycle, now_ms)
+        return ledger.unfinished_cycles(meter.id)
+
+    return await world.books.do(work)
+
+
+async def clock_of(world: World, now_ms: int) -> Judgement:
+    """Return what to think of the clock now.
+
+    Raises:
+        UsageError: The ledger cannot be read.
+    """
+    high_water_ms = await world.books.do(Ledger.clock_high_water_ms)
+    return judge(now_ms, world.reference_offset_seconds(), high_water_ms)
+
+
+async def keys_of(
+    world: World, now_s: float
+) -> tuple[PseudonymKey | UsageError, SigningKey | UsageError]:
+    """Return the two keys, each or why it cannot be had."""
+    pseudonym: PseudonymKey | UsageError
+    signing: SigningKey | UsageError
+    try:
+        pseudonym = await world.keys.pseudonym_key(now_s)
+    except UsageError as error:
+        pseudonym = error
+    try:
+        signing = await world.keys.signing_key(now_s)
+    except UsageError as error:
+        signing = error
+    return pseudonym, signing
+
+
+def naming_the_lost_key(
+    pseudonym: PseudonymKey | UsageError, cycles: Sequence[CycleRecord]
+) -> PseudonymKey | UsageError:
+    """Return the key; or, if it is lost, the failure with the lost key's id, which a new one names.
+
+    Args:
+        pseudonym: The key, or why it cannot be had.
+        cycles: Those that are not Final, oldest first.
+    """
+    ids = [one.pseudonym_key_id for one in cycles if one.pseudonym_key_id is not None]
+    if not ids or not isinstance(pseudonym, Stalled) or pseudonym.reason != "PseudonymKeyLost":
+        return pseudonym
+    return Stalled(pseudonym.reason, f"{pseudonym.message} The lost key's id is {ids[-1]}.")
+
+
+async def vendor_keys_of(
+    world: World, license_: License | None, now_s: float
+) -> VendorKeys | UsageError:
+    """Return the vendor's pinned keys, or why they cannot be had; not read where none are needed.
+
+    Args:
+        world: The surroundings.
+        license_: The object's licence; None: nothing is sent.
+        now_s: Monotonic seconds.
+    """
+    if license_ is None:
+        return Waiting("NoLicense", "Nothing is reported without a licence.", 600)
+    try:
+        return await world.vendor.read(world.reader, now_s)
+    except UsageError as error:
+        return error

@@ -1,0 +1,280 @@
+"""What is done for one key: independent steps, level-based, each failing into its own condition.
+
+GET the object, gather facts, do what is due, write the status if it says something new, and return
+when to look again. No step waits for a product or for the vendor: polls and deliveries run beside
+it and put the key back into the queue. Everything here can be repeated at any time.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from licenseusage.api.licenseusage import LicenseUsage
+from licenseusage.controller.effects import defects
+from licenseusage.controller.effects.dependencies import (
+    FIRST_SECONDS,
+    LONGEST_SECONDS,
+    patience_seconds,
+)
+from licenseusage.controller.effects.identity import PseudonymKey
+from licenseusage.controller.effects.kube import KubeError, NotFoundError
+from licenseusage.controller.rules import status, transitions
+from licenseusage.controller.rules.clockwatch import Judgement
+from licenseusage.controller.rules.conditions import Consequence, Findings, Problem, Verdict
+from licenseusage.controller.rules.gauges import gauges
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.resources import CONFIGMAPS, SECRETS, USAGES, Dependency
+from licenseusage.controller.rules.subject import Subject
+from licenseusage.controller.steps import counting, licensing, reporting
+from licenseusage.controller.steps.closing import Counted
+from licenseusage.controller.steps.finishing import finish, meters_of
+from licenseusage.controller.steps.gone import reconcile_gone
+from licenseusage.controller.steps.issuing import Context
+from licenseusage.controller.steps.meters import (
+    clock_of,
+    cycles_of,
+    keys_of,
+    keys_pending,
+    meter_of,
+    naming_the_lost_key,
+    vendor_keys_of,
+)
+from licenseusage.controller.steps.viewing import view_of
+from licenseusage.controller.steps.world import World
+from licenseusage.errors import Stalled, UsageError
+from licenseusage.metering.lifecycle import HOUR_MS
+
+_SUSPENDED = "Reporting"
+_log = structlog.get_logger(__name__)
+
+
+async def reconcile(world: World, key: Key) -> float | None:
+    """Do what is due for one key; return in how many seconds to look again, None: never.
+
+    Raises:
+        KubeError: The API server refuses or does not answer.
+    """
+    if not world.settings.watches(key.namespace):
+        return None  # nothing of it is read, closed or reported, whatever the ledger remembers
+    now_ms = world.clock.now_ms()
+    try:
+        raw = await world.kube.get(USAGES, key.namespace, key.name)
+    except NotFoundError:
+        world.watched.gone(key)
+        return await reconcile_gone(world, key, now_ms)
+    world.watched.seen(key, raw["metadata"]["resourceVersion"])
+    if "deletionTimestamp" in raw["metadata"]:
+        return FIRST_SECONDS
+    try:
+        subject = Subject.read(key, raw)
+        world.metrics.look(key, subject.waits_since_s(world.clock.offset_seconds))
+    except Exception as error:
+        problem = _defect(world, key, error, "it read the object")
+        subject = Subject(key, raw, Stalled(problem.reason, problem.message))
+    if isinstance(subject.usage, UsageError):
+        return await _without(world, subject, Problem.of(subject.usage), now_ms)
+    try:
+        taken = await _steps(world, subject, subject.usage, now_ms)
+    except UsageError as error:
+        # The ledger's disk, or a spec that no later step can do without: what the status says
+        # about counts stands, since the ledger keeps what it had.
+        return await _without(world, subject, Problem.of(error), now_ms)
+    except KubeError:
+        raise
+    except Exception as error:
+        problem = _defect(world, key, error, "it counted")
+        return await _without(world, subject, problem, now_ms)
+    try:
+        return await _show(world, subject, taken, now_ms)
+    except UsageError as error:
+        halted = Problem.of(error)
+    except KubeError:
+        raise
+    except Exception as error:
+        halted = _defect(world, key, error, "it made the status")
+    return await _say(world, subject, halted, now_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What the steps of one reconcile came to."""
+
+    usage: LicenseUsage
+    licensed: licensing.Licensing
+    counted: counting.Counting
+    outcome: reporting.Outcome
+    pseudonym: PseudonymKey | UsageError
+    clock: Judgement
+
+
+async def _steps(world: World, subject: Subject, usage: LicenseUsage, now_ms: int) -> _Taken:
+    """Count, close and report.
+
+    Raises:
+        UsageError: The ledger cannot be read or written, or the spec cannot be acted on.
+    """
+    key, loop_s = subject.key, asyncio.get_running_loop().time()
+    requested = _requested(world, subject)
+    if requested:
+        world.reader.forget(key.namespace)
+        world.reader.forget(world.settings.operator_namespace)
+    await keys_pending(world, loop_s)
+    clock = await clock_of(world, now_ms)
+    meter = await meter_of(world, subject, usage, now_ms)
+    pseudonym, signing = await keys_of(world, loop_s)
+    try:
+        licensed = await licensing.step(
+            usage,
+            meter,
+            world.books,
+            world.reader,
+            world.vendor,
+            installation=None if isinstance(signing, UsageError) else signing.installation,
+            now_ms=now_ms,
+            monotonic_s=loop_s,
+        )
+    except (UsageError, KubeError):
+        raise
+    except Exception as error:  # as a bad licence, a defect does not stop the count
+        problem = _defect(world, key, error, "it read the licence")
+        licensed = licensing.unread(meter, Verdict.failed(problem), now_ms)
+    unfinished = await cycles_of(world, licensed.meter, clock.counting_ms)
+    pseudonym = naming_the_lost_key(pseudonym, unfinished)
+    counted = await counting.step(
+        world, subject, usage, licensed.meter, unfinished, pseudonym, now_ms, requested=requested
+    )
+    context = Context(
+        key=key,
+        meter=licensed.meter,
+        license=licensed.license,
+        signing=signing,
+        vendor_keys=await vendor_keys_of(world, licensed.license, loop_s),
+        suspended=usage.spec.suspend == _SUSPENDED,
+        counted=counted.counted,
+        sources=counted.sources,
+        rules_digest=counted.rules_digest,
+        key_id=None if isinstance(pseudonym, UsageError) else pseudonym.id,
+        clock=clock,
+        requested=requested,
+    )
+    outcome = await reporting.step(world, context, now_ms, loop_s)
+    return _Taken(usage, licensed, counted, outcome, pseudonym, clock)
+
+
+async def _show(world: World, subject: Subject, taken: _Taken, now_ms: int) -> float:
+    """Write the status; return in how many seconds to look again.
+
+    Raises:
+        UsageError: The ledger cannot be read.
+        KubeError: The API server refuses or does not answer.
+    """
+    counted, outcome = taken.counted, taken.outcome
+    view = await view_of(
+        world, subject, taken.licensed, counted, outcome, taken.pseudonym, taken.clock, now_ms
+    )
+    world.metrics.show(subject.key, gauges(view, outcome.reports))
+    await _write(world, subject, status.compose(view))
+    limit = _patience(world, subject, view.findings, taken.usage)
+    return _seconds_until(now_ms, limit, counted.next_ms, outcome.next_ms)
+
+
+def _patience(
+    world: World, subject: Subject, found: Findings, usage: LicenseUsage | None = None
+) -> float:
+    """Return in how many seconds to look again, whatever is due; note what to look at until then.
+
+    Nothing is wrong with an object that is calm, and nothing but its own spec can change it. Others
+    are looked at ever more rarely as long as the same is found.
+    """
+    key, settings, on = subject.key, world.settings, set(world.collector.depends(subject.key))
+    own = settings.operator_namespace
+    if usage is not None and usage.spec.license is not None:
+        on.add(Dependency(SECRETS, key.namespace, usage.spec.license.secret_ref.name))
+        on.add(Dependency(CONFIGMAPS, own, settings.vendor_keys_configmap))
+    if found.halted is not None:
+        on |= {
+            Dependency(SECRETS, own, name)
+            for name in (settings.identity_secret, settings.pseudonym_secret)
+        }
+    world.dependencies.set(key, on)
+    if not on and found.spec is None and all(one.problem is None for one in found.sources):
+        return LONGEST_SECONDS
+    said = [(one.name, one.problem) for one in found.sources]
+    said_of_all = (found.spec, found.halted, found.licensed, found.reported)
+    return patience_seconds(world.memory(key).same((subject.generation, said, said_of_all)))
+
+
+async def _without(world: World, subject: Subject, problem: Problem, now_ms: int) -> float:
+    """Say why an object cannot be acted on; what was begun of it ends all the same.
+
+    What is tried again by itself is not taken for the end: with the sources more can be stated.
+    """
+    times: list[int | None] = []
+    if problem.consequence is Consequence.NEEDS_A_PERSON or problem.ours:
+        spec = subject.raw.get("spec") or {}
+        hours, counted = spec.get("closeGraceHours"), Counted()
+        if isinstance(hours, int):
+            counted = Counted(grace_ms=hours * HOUR_MS)
+        suspended = spec.get("suspend") == _SUSPENDED
+        try:
+            for meter in await meters_of(world, subject.key):
+                if meter.deleted_ms is None:
+                    outcome = await finish(
+                        world, subject.key, meter, now_ms, counted=counted, suspended=suspended
+                    )
+                    times.append(outcome.next_ms)
+        except UsageError as error:
+            _log.warning("not finished", object=str(subject.key), reason=error.reason)
+        except Exception as error:
+            _defect(world, subject.key, error, "it finished what was begun")
+    limit = await _say(world, subject, problem, now_ms)
+    return _seconds_until(now_ms, limit, *times)
+
+
+def _defect(world: World, key: Key, error: Exception, doing: str) -> Problem:
+    return defects.problem_of(error, world.metrics, key, doing)
+
+
+async def _say(world: World, subject: Subject, halted: Problem, now_ms: int) -> float:
+    """Write conditions and nothing else; what the status says about counts stands."""
+    product = str((subject.raw.get("spec") or {}).get("product", ""))
+    findings = Findings(product, halted=halted)
+    desired = status.with_conditions(
+        subject.status, findings, subject.conditions, subject.generation, now_ms
+    )
+    await _write(world, subject, desired)
+    return _patience(world, subject, findings)
+
+
+async def _write(world: World, subject: Subject, desired: dict[str, object]) -> None:
+    """Write the status if it says something new, then tell what turned.
+
+    Raises:
+        KubeError: The API server refuses or does not answer.
+    """
+    key = subject.key
+    if not status.changed(subject.status, desired):
+        return
+    try:
+        await world.kube.apply_status(USAGES, key.namespace, key.name, "LicenseUsage", desired)
+    except NotFoundError:
+        return  # deleted meanwhile; its event is on the way
+    for event in transitions.of_status(subject.status, desired):
+        await world.events.post(subject.raw, event, world.machine_s())
+
+
+def _requested(world: World, subject: Subject) -> bool:
+    """Whether an administrator asks for a poll and a delivery now: a value not seen before."""
+    memory = world.memory(subject.key)
+    before, memory.requested = memory.requested, subject.requested
+    return before != "" and subject.requested is not None and subject.requested != before
+
+
+def _seconds_until(now_ms: int, limit: float, *times: int | None) -> float:
+    """Return the seconds to the earliest time, at most ``limit``.
+
+    What is due already and could not be done is tried again in a second, never at once.
+    """
+    waits = [(at - now_ms) / 1000 if at > now_ms else 1.0 for at in times if at is not None]
+    return max(0.05, min([limit, *waits]))

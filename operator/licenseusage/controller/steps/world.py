@@ -1,0 +1,140 @@
+"""Everything that a reconcile may touch, in one value: the steps take it and no global exists."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from licenseusage.clock import SystemClock
+from licenseusage.controller.effects.books import Books
+from licenseusage.controller.effects.collection import Collector
+from licenseusage.controller.effects.deliveries import Deliveries
+from licenseusage.controller.effects.dependencies import Dependencies
+from licenseusage.controller.effects.events import Events
+from licenseusage.controller.effects.identity import Keys
+from licenseusage.controller.effects.kube import Kube
+from licenseusage.controller.effects.metrics import Metrics
+from licenseusage.controller.effects.reportobjects import ReportObjects
+from licenseusage.controller.effects.secrets import SecretReader
+from licenseusage.controller.effects.watched import Watched
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.settings import Settings
+from licenseusage.controller.steps.licensing import VendorKeysRef
+from licenseusage.metering.amendment import Narrowed, Refuted
+from licenseusage.metering.statement import CycleStatement
+from licenseusage.reports.content import OperatorInfo
+
+
+@dataclass(slots=True)
+class Judged:
+    """What one process remembers of a cycle's evidence; losing it costs a comparison.
+
+    Attributes:
+        evidence: How much of it there was.
+        verdict: What it came to.
+        again_ms: When it is tried again to act on it.
+    """
+
+    evidence: int
+    verdict: Narrowed | Refuted | None
+    again_ms: int = 0
+
+
+@dataclass(slots=True)
+class Remembered:
+    """What one process remembers of an object; losing it costs a repetition, never a fact.
+
+    Attributes:
+        requested: Last seen value of the request annotation; "" before the first look.
+        route: Digest of what delivery depends on, as the ledger has it.
+        objects: What the UsageReport objects were last made to say.
+        objects_at_s: When, by the loop's time.
+        history: Chain -> what was seen of it that the ledger does not hold (`history.look`).
+        history_known: That was looked for, receipts included.
+        statements: Cached statements, by cycle, beside what they were made from.
+        judged: What later evidence came to, by cycle.
+        asked_ms: When an administrator asked last; None: not yet.
+        offered: Digest of the licence that the vendor was last offered; None: none.
+        told: What the last look found.
+        looks: How many looks before it found the same.
+    """
+
+    requested: str | None = ""
+    route: str | None = None
+    objects: object = None
+    objects_at_s: float = 0.0
+    history: Mapping[str, str] = field(default_factory=dict)
+    history_known: bool = False
+    statements: dict[int, tuple[object, CycleStatement]] = field(default_factory=dict)
+    judged: dict[int, Judged] = field(default_factory=dict)
+    asked_ms: int | None = None
+    offered: str | None = None
+    told: object = None
+    looks: int = 0
+
+    def same(self, told: object) -> int:
+        """Note what a look found; return how many looks in a row have found the same before."""
+        self.looks = self.looks + 1 if told == self.told else 0
+        self.told = told
+        return self.looks
+
+
+@dataclass(slots=True)
+class FirstStart:
+    """Whether it is settled that this is, or is not, a first start (`meters.keys_pending`)."""
+
+    settled: bool = False
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The operator's surroundings.
+
+    Attributes:
+        permille: A uniform draw from 0 to 999, new at each call.
+        known: Objects that the ledger has a meter for.
+        dependencies: What objects wait for.
+        watched: What the watch has told of objects.
+        started_ms: When this process began to look after objects.
+        operator: Version and cluster, as reports state them.
+    """
+
+    settings: Settings
+    clock: SystemClock
+    kube: Kube
+    books: Books
+    reader: SecretReader
+    keys: Keys
+    events: Events
+    metrics: Metrics
+    collector: Collector
+    deliveries: Deliveries
+    objects: ReportObjects
+    vendor: VendorKeysRef
+    operator: OperatorInfo
+    permille: Callable[[], int]
+    started_ms: int
+    remembered: dict[Key, Remembered] = field(default_factory=dict)
+    known: set[Key] = field(default_factory=set)
+    first_start: FirstStart = field(default_factory=FirstStart)
+    dependencies: Dependencies = field(default_factory=Dependencies)
+    watched: Watched = field(default_factory=Watched)
+
+    def memory(self, key: Key) -> Remembered:
+        """Return what is remembered of an object."""
+        return self.remembered.setdefault(key, Remembered())
+
+    def forget(self) -> None:
+        """Forget what came from the ledger."""
+        self.remembered.clear()
+        self.known.clear()
+        self.first_start.settled = False
+
+    def machine_s(self) -> float:
+        """Return the machine's own time, epoch seconds, without a simulated shift."""
+        return self.clock.now_ms() / 1000 - self.clock.offset_seconds
+
+    def reference_offset_seconds(self) -> int | None:
+        """Return the API server's clock minus ours, whole seconds; None if it is not known."""
+        reference = self.kube.reference_seconds()
+        return None if reference is None else round(reference - self.machine_s())

@@ -136,15 +136,17 @@ class Condition(ApiModel):
     status: ConditionStatus = Field(description="status is True, False or Unknown.")
     observed_generation: Annotated[int, Field(ge=0)] | None = Field(
         default=None,
-        description="observedGeneration is the generation of the object that the condition is "
-        "about.",
+        description="observedGeneration is the generation of the object to which the condition "
+        "belongs.",
     )
     last_transition_time: Time = Field(
-        description="lastTransitionTime is when status last changed (RFC 3339)."
+        description="lastTransitionTime is the time when status last changed (RFC 3339)."
     )
     reason: Annotated[str, Field(min_length=1, max_length=64)] = Field(
-        description="reason is a CamelCase word for machines: why the condition has this status."
+        description="reason is a CamelCase word for machines that says why the condition has this "
+        "status."
     )
     message: Annotated[str, Field(max_length=2048)] = Field(
-        description="message is for people: the object, what was seen and the fix."
+        description="message says for people which object is affected, what was seen and how to "
+        "fix it."
     )

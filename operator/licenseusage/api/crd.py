@@ -63,24 +63,41 @@ LICENSE_USAGE = Kind(
     model=LicenseUsage,
     plural="licenseusages",
     short="lu",
-    description="LicenseUsage states how many distinct people used a product in a billing cycle, "
-    "with its evidence, and reports it, signed, to the vendor.",
+    description="LicenseUsage counts how many different people used a product in a billing cycle, "
+    "states the evidence, and sends the vendor a signed report.",
     columns=(
         Column("Active", ".status.activeText", "active users of the running cycle"),
         # Its age tells an old number also where nobody is left to say so in a condition.
-        Column("As-Of", ".status.asOfTime", "up to when the number is stated", "date"),
+        Column("As-Of", ".status.asOfTime", "time up to which the number is stated", "date"),
         Column("Entitled", ".status.maximumActiveUsers", "users that are paid for", "integer"),
         Column("Cycle-Ends", ".status.cycle.endDate", "day on which the running cycle ends, UTC"),
         Column(
             "Reported", ".status.lastReport.acceptedTime", "last acceptance by the vendor", "date"
         ),
-        Column("Ready", '.status.conditions[?(@.type=="Ready")].status', "whether all is well"),
+        Column(
+            "Ready",
+            '.status.conditions[?(@.type=="Ready")].status',
+            "whether spec, licence and polls are fine",
+        ),
         AGE,
         Column("Product", ".spec.product", "the vendor's id of the product", wide=True),
-        Column("Provisioned", ".status.provisionedUsers", "users known", "integer", wide=True),
-        Column("Accuracy", ".status.accuracy", "what the number means", wide=True),
-        Column("Last-Cycle", ".status.history[0].activeText", "the ended cycle before", wide=True),
-        Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', "why", wide=True),
+        Column(
+            "Provisioned",
+            ".status.provisionedUsers",
+            "users that the product lists",
+            "integer",
+            wide=True,
+        ),
+        Column("Accuracy", ".status.accuracy", "how the number is to be read", wide=True),
+        Column(
+            "Last-Cycle",
+            ".status.history[0].activeText",
+            "number of the last ended cycle",
+            wide=True,
+        ),
+        Column(
+            "Reason", '.status.conditions[?(@.type=="Ready")].reason', "reason of Ready", wide=True
+        ),
     ),
     selectable=(".spec.product",),
     rules=(
@@ -101,15 +118,15 @@ USAGE_REPORT = Kind(
     plural="usagereports",
     short="ur",
     description="UsageReport is one signed statement about a billing cycle, exactly as it is sent "
-    "to the vendor. It outlives its LicenseUsage: it is evidence.",
+    "to the vendor. It is evidence, so it stays when its LicenseUsage is deleted.",
     columns=(
         Column("Kind", ".spec.kind", "Interim, Final or Amendment"),
         Column("Active", ".spec.activeText", "active users of the cycle"),
         Column("Cycle-Starts", ".spec.cycle.startDate", "day on which the cycle began, UTC"),
-        Column("Delivery", ".status.delivery", "how far the report has come"),
+        Column("Delivery", ".status.delivery", "state of the delivery"),
         AGE,
-        Column("Usage", ".spec.usageName", "the LicenseUsage that was counted", wide=True),
-        Column("Reason", ".status.reason", "why it is not accepted yet", wide=True),
+        Column("Usage", ".spec.usageName", "the LicenseUsage whose users were counted", wide=True),
+        Column("Reason", ".status.reason", "why the report is not accepted yet", wide=True),
     ),
     selectable=(".spec.usageName", ".spec.kind"),
     default_status=False,
@@ -119,11 +136,15 @@ USAGE_RECEIPT = Kind(
     model=UsageReceipt,
     plural="usagereceipts",
     short="urc",
-    description="UsageReceipt brings in the vendor's signed receipts by hand or by GitOps, for "
-    "clusters without a way out.",
+    description="UsageReceipt imports the vendor's signed receipts by hand or by GitOps, for "
+    "clusters without a network route to the vendor.",
     columns=(
-        Column("Ready", '.status.conditions[?(@.type=="Ready")].status', "whether all were used"),
-        Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', "why"),
+        Column(
+            "Ready",
+            '.status.conditions[?(@.type=="Ready")].status',
+            "whether all receipts were used",
+        ),
+        Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', "reason of Ready"),
         AGE,
     ),
     selectable=(),

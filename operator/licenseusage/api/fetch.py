@@ -1,8 +1,8 @@
 """How a source is read: pods, credentials and the HTTP request, as the user writes them.
 
 No member has a default here: a preset may give it (``licenseusage.sources.definition.presets``
-merges), and a default inside a list item would show as drift in GitOps tools. What holds when
-neither says anything is written in the member's description.
+merges), and a default inside a list item would show as drift in GitOps tools. The value that holds
+if neither gives one is part of the member's description.
 """
 
 from typing import Annotated, Literal
@@ -138,19 +138,19 @@ class Tls(ApiModel):
 
     ca_secret_ref: SecretKeyRef | None = Field(
         default=None,
-        description="caSecretRef is a key of a Secret that holds the PEM certificates of the "
-        "authority that signed the pods' certificates; nothing else of it is used. Without it the "
-        "operator's own trust store is used. There is no way to switch verification off.",
+        description="caSecretRef names the Secret and the key that hold the CA certificates (PEM) "
+        "by which the pods' certificates are verified. Nothing else of that Secret is used. "
+        "Default: the operator's own trust store. Verification cannot be switched off.",
     )
     server_name: HostName | None = Field(
         default=None,
-        description="serverName is the name that the pods' certificates are issued for (pods are "
-        "called by address, which certificates rarely name).",
+        description="serverName is the host name that the pods' certificates are issued for. Pods "
+        "are called by IP address, and certificates rarely name one.",
     )
 
 
 class Pods(ApiModel):
-    """Which pods to ask."""
+    """The pods to ask."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -167,31 +167,32 @@ class Pods(ApiModel):
 
     selector: LabelSelector | None = Field(
         default=None,
-        description="selector chooses the product's pods by their labels, in the namespace of this "
-        "object. Required. Only pods that are Ready are asked.",
+        description="selector selects the product's pods by their labels, in the namespace of "
+        "this object. Required. Only ready pods are asked.",
     )
     port: Port | None = Field(
         default=None,
-        description="port is the number or the name of the container port to call. Required, "
-        "unless the preset names one.",
+        description="port is the number or the name of the container port. Required, unless the "
+        "preset gives it.",
     )
     scheme: Scheme | None = Field(
         default=None,
-        description="scheme is HTTP or HTTPS, for jetstream NATS or TLS. HTTPS or TLS if neither "
-        "this nor the preset says. With HTTP and NATS the credentials cross the cluster in clear.",
+        description="scheme is HTTP or HTTPS; for jetstream it is NATS or TLS. Default: the "
+        "preset's, otherwise HTTPS (TLS for jetstream). With HTTP and NATS the credentials cross "
+        "the cluster unencrypted.",
     )
     mode: PodsMode | None = Field(
         default=None,
-        description="mode is AnyReady: all pods serve the same shared data, so one ready pod is "
-        "asked, and the next one if it does not answer.",
+        description="mode is AnyReady: all pods serve the same data, so one ready pod is asked, "
+        "and another one if it does not answer.",
     )
     tls: Tls | None = Field(
-        default=None, description="tls says how the pods' certificates are verified."
+        default=None, description="tls sets how the pods' certificates are verified."
     )
 
 
 class Service(ApiModel):
-    """Which Service to ask, where pods cannot be called one by one (a mesh with strict mTLS)."""
+    """The Service to ask if pods cannot be called one by one (a mesh with strict mTLS)."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -205,19 +206,18 @@ class Service(ApiModel):
     )
 
     name: DnsLabel = Field(
-        description="name is a Service in the namespace of this object. It has a cluster IP and "
-        "selects pods; others could lead anywhere and are not asked."
+        description="name is the name of a Service in the namespace of this object. The Service "
+        "must have a cluster IP and select pods. Any other Service could lead to an arbitrary "
+        "address and is not asked."
     )
-    port: Port = Field(
-        description="port is the number or the name of one of the ports of the Service."
-    )
+    port: Port = Field(description="port is the number or the name of a port of the Service.")
     scheme: Scheme | None = Field(
         default=None,
-        description="scheme is HTTP or HTTPS; with jetstream NATS or TLS. HTTPS (TLS) if it is not "
-        "given.",
+        description="scheme is HTTP or HTTPS; for jetstream it is NATS or TLS. Default: HTTPS "
+        "(TLS for jetstream).",
     )
     tls: Tls | None = Field(
-        default=None, description="tls says how the certificate of the Service is verified."
+        default=None, description="tls sets how the certificate of the Service is verified."
     )
 
 
@@ -225,9 +225,9 @@ class BasicAuth(ApiModel):
     """A user name and a password."""
 
     secret_ref: SecretRef = Field(
-        description="secretRef names the Secret whose keys username and password are sent. It must "
-        "be of type licenseusage.dev/credentials, or have the label licenseusage.dev/credentials: "
-        "'true'."
+        description="secretRef names the Secret whose keys username and password are sent. The "
+        "Secret must have the type licenseusage.dev/credentials or the label "
+        "licenseusage.dev/credentials: 'true'."
     )
 
 
@@ -236,25 +236,25 @@ class HeaderAuth(ApiModel):
 
     name: HeaderName | None = Field(
         default=None,
-        description="name is the request header that carries the secret. Authorization if neither "
-        "this nor the preset says.",
+        description="name is the name of the request header that carries the secret. Default: the "
+        "preset's, otherwise Authorization.",
     )
     prefix: (
         Annotated[str, Field(max_length=64, json_schema_extra=rules(NO_CONTROL_CHARACTERS))] | None
     ) = Field(
         default=None,
-        description="prefix is put before the secret, with its space: 'Bearer ' or 'token '. "
-        "Nothing if neither this nor the preset says.",
+        description="prefix is the text before the secret, including the space: 'Bearer ' or "
+        "'token '. Default: the preset's, otherwise none.",
     )
     secret_ref: SecretKeyRef = Field(
-        description="secretRef names the Secret and the key whose value is sent, without "
-        "surrounding white space. It must be of type licenseusage.dev/credentials, or have the "
-        "label licenseusage.dev/credentials: 'true'."
+        description="secretRef names the Secret and the key whose value is sent, without white "
+        "space around it. The Secret must have the type licenseusage.dev/credentials or the label "
+        "licenseusage.dev/credentials: 'true'."
     )
 
 
 class Auth(ApiModel):
-    """How the operator proves who it is to the product: exactly one kind."""
+    """How the operator authenticates to the product: exactly one of the members."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -283,8 +283,9 @@ class QueryParameter(ApiModel):
     name: ParameterName = Field(description="name is the name of the query parameter.")
     value: str = Field(
         max_length=2048,
-        description="value is its value. Templates {{cycle.start}} and {{cycle.end}} (RFC 3339) "
-        "and their .date, .epoch, .epochMillis and .dayBefore are replaced.",
+        description="value is the value of the query parameter. The templates {{cycle.start}} and "
+        "{{cycle.end}} (RFC 3339) are replaced; so are their variants .date, .epoch, .epochMillis "
+        "and .dayBefore.",
     )
 
 
@@ -307,22 +308,24 @@ class Header(ApiModel):
 
     name: HeaderName = Field(description="name is the name of the request header.")
     value: HeaderValue = Field(
-        description="value is its value; visible to all who may read this object."
+        description="value is the value of the header. Everyone who may read this object can see "
+        "it."
     )
 
 
 class CursorParameter(ApiModel):
-    """A query parameter whose value is taken from the page before."""
+    """A query parameter whose value is taken from the previous page."""
 
     name: ParameterName = Field(description="name is the name of the query parameter.")
     path: JMESPath = Field(
-        description="path is a JMESPath over the page just read that gives the parameter's next "
-        "value; null, an empty text or nothing ends the listing."
+        description="path is a JMESPath expression over the page just read; it returns the "
+        "parameter's value for the next page. null, an empty text or no result means that this "
+        "was the last page."
     )
 
 
 class Pagination(ApiModel):
-    """How the list is cut into pages."""
+    """How the list is divided into pages."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -344,38 +347,40 @@ class Pagination(ApiModel):
 
     type: PaginationType | None = Field(
         default=None,
-        description="type is None (one answer holds all), Offset (a number of items to skip) or "
-        "Cursor (a value of the page before). None if neither this nor the preset says.",
+        description="type is None (one answer holds all users), Offset (the request says how many "
+        "items to skip) or Cursor (the request carries a value from the page before). Default: "
+        "the preset's, otherwise None.",
     )
     offset_param: ParameterName | None = Field(
         default=None,
-        description="offsetParam is the query parameter for the number of items to skip (type "
+        description="offsetParam is the query parameter that says how many items to skip (type "
         "Offset).",
     )
     limit_param: ParameterName | None = Field(
         default=None,
-        description="limitParam is the query parameter for the size of a page (type Offset).",
+        description="limitParam is the query parameter that says how many items a page may hold "
+        "(type Offset).",
     )
     size: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
-        default=None, description="size is the number of items asked for per page (type Offset)."
+        default=None, description="size is the number of items requested per page (type Offset)."
     )
     first: Annotated[int, Field(ge=0, le=1)] | None = Field(
         default=None,
-        description="first is the number of the first item, from which offsetParam counts: 0, or 1 "
-        "as in SCIM (type Offset). 0 if neither this nor the preset says.",
+        description="first is the number of the first item, 0 or 1 (1 as in SCIM); offsetParam "
+        "counts from it (type Offset). Default: the preset's, otherwise 0.",
     )
     total: JMESPath | None = Field(
         default=None,
-        description="total is a JMESPath over a page that gives the number of all items. Fewer "
-        "items than that fail the poll; an equal number proves nothing about pages that were read "
-        "one after the other.",
+        description="total is a JMESPath expression over a page that returns the number of all "
+        "items. If fewer items were read, the poll fails. An equal number does not prove that "
+        "pages which were read one after the other are complete.",
     )
     params: tuple[CursorParameter, ...] | None = Field(
         default=None,
         min_length=1,
         max_length=4,
         json_schema_extra=map_list("name"),
-        description="params are the query parameters that lead to the next page (type Cursor).",
+        description="params are the query parameters that request the next page (type Cursor).",
     )
 
 
@@ -384,8 +389,8 @@ class Http(ApiModel):
 
     method: Method | None = Field(
         default=None,
-        description="method is GET. Only presets bring POST, for products that list their users by "
-        "it.",
+        description="method is GET. Only a preset can set POST, for products that list their "
+        "users by it.",
     )
     path: (
         Annotated[
@@ -410,42 +415,43 @@ class Http(ApiModel):
     ) = Field(
         default=None,
         description="path is the path of the request, without a query. Templates are replaced as "
-        "in query. Required, unless the preset names one.",
+        "in query. Required, unless the preset gives it.",
     )
     query: tuple[QueryParameter, ...] | None = Field(
         default=None,
         max_length=32,
         json_schema_extra={LIST_TYPE: "atomic"},
-        description="query is the list of query parameters, in order; a name may repeat.",
+        description="query is the list of query parameters, in order. A name may repeat.",
     )
     headers: tuple[Header, ...] | None = Field(
         default=None,
         max_length=16,
         json_schema_extra=map_list("name"),
-        description="headers are request headers that hold no secret.",
+        description="headers are request headers without secrets.",
     )
     body: Annotated[str, Field(min_length=1, max_length=16384)] | None = Field(
         default=None,
-        description="body is the JSON text sent instead of the preset's, where that has method "
-        "POST. Templates are replaced as in query.",
+        description="body is the JSON text that is sent instead of the preset's body, if the "
+        "preset's method is POST. Templates are replaced as in query.",
     )
     format: BodyFormat | None = Field(
         default=None, description="format is the format of the answer: JSON (the default)."
     )
     items: JMESPath | None = Field(
         default=None,
-        description="items is a JMESPath to the list of users in the answer. Without it the answer "
-        "itself is the list.",
+        description="items is a JMESPath expression that returns the list of users in the answer. "
+        "Default: the preset's, otherwise the answer itself is the list.",
     )
     pagination: Pagination | None = Field(
-        default=None, description="pagination says how the list is cut into pages."
+        default=None, description="pagination describes how the list is divided into pages."
     )
     ignore_members: tuple[MemberName, ...] | None = Field(
         default=None,
         max_length=16,
         json_schema_extra=set_list(),
-        description="ignoreMembers are members of the answer (by name, or with dots from the "
-        "answer inwards) and headers that mean something else than usual. Without it a member such "
-        "as next, nextLink, has_more, total or count, or a header such as Link or X-Total-Count, "
-        "that says that there are more users than were read ends the proof that nobody is missing.",
+        description="ignoreMembers names members of the answer (by name, or by a path with dots "
+        "from the root of the answer) and response headers whose usual meaning does not apply. "
+        "Members such as next, nextLink, has_more, total or count, and headers such as Link or "
+        "X-Total-Count, can say that there are more users than were read. Then the list proves "
+        "nobody absent, unless the member or header is named here.",
     )

@@ -31,30 +31,32 @@ class Jetstream(ApiModel):
 
     stream: StreamName | None = Field(
         default=None,
-        description="stream is the name of the stream, such as main-queue. It is read from the "
-        "cycle's beginning on, by its sequence numbers, so that lost messages are noticed. "
-        "Required, unless the preset names one.",
+        description="stream is the name of the stream, such as main-queue. The operator reads it "
+        "from the cycle's start, by sequence numbers, so that it notices lost messages. Required, "
+        "unless the preset gives it.",
     )
     type_path: JMESPath | None = Field(
         default=None,
-        description="typePath is a JMESPath over a message that gives the type of its event. "
-        "Required where types is given, unless the preset has it.",
+        description="typePath is a JMESPath expression over a message that returns the type of "
+        "its event. Required if types is given, unless the preset gives it.",
     )
     types: tuple[EventType, ...] | None = Field(
         default=None,
         min_length=1,
         max_length=128,
         json_schema_extra=set_list(),
-        description="types are the types of events that count as activity. Without it every "
-        "message counts.",
+        description="types lists the event types that count as activity. Default: the preset's, "
+        "otherwise every message counts.",
     )
     payload_path: JMESPath | None = Field(
         default=None,
-        description="payloadPath is a JMESPath over a message that gives the event's payload, "
-        "which users.id and users.exclude are about. Without it they are about the message itself.",
+        description="payloadPath is a JMESPath expression over a message that returns the event's "
+        "payload, to which users.id and users.exclude are applied. Default: the preset's, "
+        "otherwise the message itself.",
     )
     payload_encoding: PayloadEncoding | None = Field(
         default=None,
         description="payloadEncoding is JSON (the payload is part of the message) or Base64JSON "
-        "(a text that holds JSON in base64). JSON if neither this nor the preset says.",
+        "(the payload is a text that holds JSON in base64). Default: the preset's, otherwise "
+        "JSON.",
     )

@@ -1,4 +1,4 @@
-"""LicenseUsage: what the user wants to know about a product, and where it can be read."""
+"""LicenseUsage: the product to count, its billing cycle, and where activity is read."""
 
 from typing import Annotated, Literal
 
@@ -55,12 +55,13 @@ class LicenseSecretRef(ApiModel):
         description="name is the name of a Secret in the namespace of this object."
     )
     key: SecretKey = Field(
-        default="license.jwt", description="key is the key of the Secret that holds the licence."
+        default="license.jwt",
+        description="key is the key in the Secret under which the licence is stored.",
     )
 
 
 class LicenseSource(ApiModel):
-    """Where the vendor's licence is found."""
+    """Reference to the vendor's licence."""
 
     secret_ref: LicenseSecretRef = Field(
         description="secretRef names the Secret and the key that hold the licence, exactly as the "
@@ -111,12 +112,13 @@ class Reporting(ApiModel):
 
     mode: ReportingMode = Field(
         default="Online",
-        description="mode is Online: reports are sent to the endpoint that the licence names.",
+        description="mode is Online: the operator sends reports to the address that the licence "
+        "names.",
     )
 
 
 class LicenseUsageSpec(ApiModel):
-    """What the user wants."""
+    """The configuration that the user writes."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -167,29 +169,29 @@ class LicenseUsageSpec(ApiModel):
     )
     license: LicenseSource | None = Field(
         default=None,
-        description="license says where the vendor's signed licence is found: it brings the "
-        "cycle, the maximum and where reports go. Exactly one of license and cycle is given.",
+        description="license refers to the vendor's signed licence. The licence sets the cycle, "
+        "the maximum and the address for reports. Give exactly one of license and cycle.",
     )
     cycle: CycleTerms | None = Field(
         default=None,
-        description="cycle is the billing cycle if there is no licence: counted and shown, not "
-        "reported. Exactly one of license and cycle is given.",
+        description="cycle is the billing cycle if there is no licence. Users are then counted "
+        "and shown, but not reported. Give exactly one of license and cycle.",
     )
     maximum_active_users: Count | None = Field(
         default=None,
-        description="maximumActiveUsers is the number of users that is paid for; only with cycle, "
-        "since a licence brings its own.",
+        description="maximumActiveUsers is the number of users that is paid for. Use it only with "
+        "cycle; a licence has its own maximum.",
     )
     close_grace_hours: Annotated[int, Field(ge=1, le=168)] = Field(
         default=24,
         description="closeGraceHours is how long after a cycle's end the operator keeps trying to "
-        "read what is needed to close it: at least the lag and two intervals of every source, at "
-        "most the length of the cycle.",
+        "read the evidence that it needs to close the cycle. At least the lag plus two intervals "
+        "of every source, at most the length of the cycle.",
     )
     combine: Combine = Field(
         default="Union",
-        description="combine says what several sources are: Union (each holds users of its own; "
-        "whoever is in any of them counts once) or Same (they observe the same "
+        description="combine describes how several sources relate: Union (each has its own users; "
+        "a user who appears in several sources counts once) or Same (all observe the same "
         "activity, like a list and a log).",
     )
     sources: tuple[Source, ...] = Field(
@@ -199,28 +201,29 @@ class LicenseUsageSpec(ApiModel):
         description="sources are the places where activity is read, 1 to 8.",
     )
     reporting: Reporting | None = Field(
-        default=None, description="reporting says how reports reach the vendor."
+        default=None, description="reporting sets how reports reach the vendor."
     )
     suspend: Suspend = Field(
         default="None",
-        description="suspend is None or Reporting: with Reporting no report is made or sent until "
-        "it is set back. Counting never stops.",
+        description="suspend is None or Reporting. While it is Reporting, no report is made or "
+        "sent. Counting never stops.",
     )
 
 
 class LicenseUsage(ApiModel):
-    """One product's usage: what the user wants and what is known."""
+    """One product's usage: its configuration (spec) and its current number (status)."""
 
     api_version: str = ""
     kind: str = "LicenseUsage"
     metadata: ObjectMeta
     spec: LicenseUsageSpec = Field(
-        description="spec is what is counted, where, and for which cycle."
+        description="spec says which product is counted, where its activity is read, and in which "
+        "cycle."
     )
     status: LicenseUsageStatus | None = Field(
         default=None,
-        description="status is the current number and how it came about; written by the operator "
-        "only. It never names a person.",
+        description="status is the current number and its evidence. Only the operator writes it. "
+        "It never identifies a person.",
     )
 
     @property

@@ -1,4 +1,4 @@
-"""What every custom resource is made of: the base model, CEL rules and shared field types.
+"""The parts that all custom resources share: base model, CEL rules and field types.
 
 Rules beyond a field's type are CEL rules of the CRD, each with a message that says what was seen
 and how to mend it. ``pattern`` is not used: the API server would answer with the regular
@@ -167,7 +167,7 @@ class SecretKeyRef(ApiModel):
     name: SecretName = Field(
         description="name is the name of a Secret in the namespace of this object."
     )
-    key: SecretKey = Field(description="key is the key of the Secret whose value is used.")
+    key: SecretKey = Field(description="key is the key in the Secret whose value is used.")
 
 
 class ObjectMeta(ApiModel):
@@ -189,7 +189,7 @@ class CyclePeriod(ApiModel):
     index: int = Field(
         ge=0,
         le=100_000,
-        description="index is the number of the cycle, counted from its anchor, first is 0.",
+        description="index is the number of the cycle, counted from 0 at the anchor date.",
     )
     start_time: Time = Field(
         description="startTime is the first moment of the cycle (RFC 3339, UTC midnight)."
@@ -206,7 +206,7 @@ class CyclePeriod(ApiModel):
 
     @classmethod
     def of(cls, index: int, start_ms: int, end_ms: int) -> "CyclePeriod":
-        """Make one from milliseconds since the epoch."""
+        """Return the period between two times in milliseconds since the epoch."""
         start, end = rfc3339(start_ms), rfc3339(end_ms)
         return cls(
             index=index,

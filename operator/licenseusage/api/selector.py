@@ -26,7 +26,7 @@ class LabelRequirement(ApiModel):
         )
     )
 
-    key: LabelKey = Field(description="key is the label that the condition is about.")
+    key: LabelKey = Field(description="key is the name of the label.")
     operator: Operator = Field(description="operator is In, NotIn, Exists or DoesNotExist.")
     values: tuple[LabelText, ...] | None = Field(
         default=None,
@@ -57,13 +57,13 @@ class LabelSelector(ApiModel):
     match_labels: Mapping[str, LabelText] | None = Field(
         default=None,
         max_length=16,
-        description="matchLabels are labels that a pod must have, all of them.",
+        description="matchLabels are labels that a pod must have. All of them must match.",
     )
     match_expressions: tuple[LabelRequirement, ...] | None = Field(
         default=None,
         max_length=16,
         json_schema_extra={LIST_TYPE: "atomic"},
-        description="matchExpressions are further conditions on labels, all of which must hold.",
+        description="matchExpressions are further conditions on labels. All of them must hold.",
     )
 
     def to_query(self) -> str:

@@ -1,7 +1,8 @@
 """A source of activity, as the user writes it.
 
-Two orthogonal choices: a fetch (``http`` or ``jetstream``) and a meaning (``users``). Later kinds
-become optional siblings of them, told apart by the one-of rules of :class:`Source`.
+A source has two independent parts: how it is read (``http`` or ``jetstream``) and what the items
+mean (``users``). Later kinds become optional siblings of these members; the CEL rules of
+:class:`Source` allow exactly one of each.
 """
 
 from typing import Annotated, Literal
@@ -66,68 +67,68 @@ TimeZone = Annotated[
 
 
 class WrittenTime(ApiModel):
-    """How the product writes a time."""
+    """The format of the product's times."""
 
     format: TimeFormat | None = Field(
         default=None,
-        description="format is Auto (RFC 3339 and other spellings of libraries, or a number since "
-        "1970), EpochSeconds, EpochMillis or a strptime pattern. Auto if neither this nor the "
-        "preset says.",
+        description="format is Auto (RFC 3339 and other common spellings, or a number since "
+        "1970), EpochSeconds, EpochMillis or a strptime pattern. Default: the preset's, otherwise "
+        "Auto.",
     )
     naive_timezone: TimeZone | None = Field(
         default=None,
-        description="naiveTimezone is the IANA time zone of times that are written without an "
-        "offset. UTC if neither this nor the preset says.",
+        description="naiveTimezone is the IANA time zone of times that have no offset. Default: "
+        "the preset's, otherwise UTC.",
     )
     granularity: Granularity | None = Field(
         default=None,
-        description="granularity is the step of the product's times: Millisecond, Second, Minute, "
-        "Hour or Day. If neither this nor the preset says: Second, or Day for a format without a "
-        "time of day.",
+        description="granularity is the precision of the product's times: Millisecond, Second, "
+        "Minute, Hour or Day. Default: the preset's, otherwise Second, or Day for a format "
+        "without a time of day.",
     )
 
 
 class LastActive(WrittenTime):
-    """Where a user's last activity stands, and how it is written."""
+    """Where a user's last activity is found, and its format."""
 
     path: JMESPath | None = Field(
         default=None,
-        description="path is a JMESPath over a user that gives the time of the last activity. "
-        "null, an empty text, nothing, or a value that no activity can have (before 1990, 0 or "
-        "less, 0000-00-00, before createdAt) means never active. Required, unless the preset names "
-        "one.",
+        description="path is a JMESPath expression over a user that returns the time of the last "
+        "activity. The user was never active if it returns null, an empty text or nothing, or a "
+        "value that no activity can have (before 1990, 0 or less, 0000-00-00, before createdAt). "
+        "Required, unless the preset gives it.",
     )
     never: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] | None = Field(
         default=None,
         max_length=16,
         json_schema_extra=set_list(),
-        description="never are further values that mean never active, as the product writes them, "
-        "such as Never or 9999-12-31T23:59:59Z.",
+        description='never lists further values that mean "never active", as the product writes '
+        "them, such as Never or 9999-12-31T23:59:59Z.",
     )
 
 
 class EventTime(WrittenTime):
-    """When an event happened, and how that is written."""
+    """Where the time of an event is found, and its format."""
 
     path: JMESPath | None = Field(
         default=None,
-        description="path is a JMESPath over a message that gives the time of its event. Required, "
-        "unless the preset names one.",
+        description="path is a JMESPath expression over a message that returns the time of its "
+        "event. Required, unless the preset gives it.",
     )
 
 
 class CreatedAt(ApiModel):
-    """When the user was created: tells an initial value from an activity."""
+    """Where a user's creation time is found; it distinguishes an initial value from an activity."""
 
     path: JMESPath | None = Field(
         default=None,
-        description="path is a JMESPath over a user that gives the time of creation, written like "
-        "lastActive. Required, unless the preset names one.",
+        description="path is a JMESPath expression over a user that returns the time of creation, "
+        "in the same format as lastActive. Required, unless the preset gives it.",
     )
     tolerance_seconds: GuaranteeSeconds | None = Field(
         default=None,
-        description="toleranceSeconds is how far lastActive may be from createdAt and still mean "
-        "never used. 0 if neither this nor the preset says.",
+        description="toleranceSeconds is the largest difference between lastActive and createdAt "
+        'that still means "never active". Default: the preset\'s, otherwise 0.',
     )
 
 
@@ -146,93 +147,96 @@ class Users(ApiModel):
 
     id: JMESPath | None = Field(
         default=None,
-        description="id is a JMESPath over a user (an event's payload) that gives a text or an "
-        "integer which names the person for good. Required, unless the preset names one. Ids stay "
-        "in the operator's memory; the ledger keeps keyed pseudonyms.",
+        description="id is a JMESPath expression over a user (for jetstream: an event's payload) "
+        "that returns a text or an integer which identifies the person permanently. Required, "
+        "unless the preset gives it. Ids stay in the operator's memory; the ledger keeps keyed "
+        "pseudonyms.",
     )
     last_active: LastActive | None = Field(
         default=None,
-        description="lastActive says where a user's last activity stands. Required with http, "
-        "unless the preset has it.",
+        description="lastActive describes where a user's last activity is found. Required with "
+        "http, unless the preset gives it.",
     )
     time: EventTime | None = Field(
         default=None,
-        description="time says where an event's time stands in a message. Required with "
-        "jetstream, unless the preset has it.",
+        description="time describes where an event's time is found in a message. Required with "
+        "jetstream, unless the preset gives it.",
     )
     created_at: CreatedAt | None = Field(
         default=None,
-        description="createdAt says where a user's creation time stands: if lastActive equals it, "
-        "the user was never active.",
+        description="createdAt describes where a user's creation time is found. If lastActive "
+        "equals it, the user was never active.",
     )
     exclude: JMESPath | None = Field(
         default=None,
-        description="exclude is a JMESPath over a user (an event's payload); whoever makes it true "
-        "is not counted (bots, service accounts).",
+        description="exclude is a JMESPath expression over a user (for jetstream: an event's "
+        "payload). Users for whom it returns true are not counted (bots, service accounts).",
     )
     exclude_ids: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] | None = Field(
         default=None,
         max_length=256,
         json_schema_extra=set_list(),
-        description="excludeIds are ids that are not counted, such as the collector's own. They "
-        "are visible to all who may read this object.",
+        description="excludeIds lists ids that are not counted, such as the collector's own. "
+        "Everyone who may read this object can see them.",
     )
     normalize: tuple[Normalization, ...] | None = Field(
         default=None,
         max_length=3,
         json_schema_extra={LIST_TYPE: "atomic"},
-        description="normalize is what is done to an id before it is compared, in this order: "
-        "Trim, Lowercase, NFC (one spelling for letters with accents, Unicode's form C).",
+        description="normalize lists the changes made to an id before it is compared, in this "
+        "order: Trim, Lowercase, NFC (Unicode normalization form C: one spelling for letters with "
+        "accents).",
     )
 
 
 class Guarantees(ApiModel):
-    """What the product promises; the accuracy of the number rests on it."""
+    """Properties of the product on which the accuracy of the number depends."""
 
     lag_seconds: GuaranteeSeconds | None = Field(
         default=None,
-        description="lagSeconds is after how long an activity is shown at the latest. 60 if "
-        "neither this nor the preset says.",
+        description="lagSeconds is the longest delay between an activity and its appearance in "
+        "the product's answer. Default: the preset's, otherwise 60.",
     )
     hidden_seconds: GuaranteeSeconds | None = Field(
         default=None,
-        description="hiddenSeconds is how long after a shown activity further ones may go "
-        "unrecorded. 0 if neither this nor the preset says: activity is what the product recorded.",
+        description="hiddenSeconds is how long after a recorded activity the product may leave "
+        "further activity unrecorded. Default: the preset's, otherwise 0 (activity is what the "
+        "product records).",
     )
     clock_skew_seconds: Annotated[int, Field(ge=0, le=300)] | None = Field(
         default=None,
-        description="clockSkewSeconds is how far the product's clock may be from the operator's. "
-        "Without it the difference is measured: from the Date header of each answer, for jetstream "
-        "from the server's time (NATS 2.10 or newer).",
+        description="clockSkewSeconds is the largest difference between the product's clock and "
+        "the operator's. Default: the difference is measured, by the Date header of each answer; "
+        "for jetstream by the server's time (NATS 2.10 or newer).",
     )
     removal: Removal | None = Field(
         default=None,
-        description="removal says whether users disappear from the list: Never, ListedOnce "
-        "(anybody active was listed by some poll before) or Unknown. ListedOnce if neither this "
-        "nor the preset says.",
+        description="removal says whether users disappear from the list: Never, ListedOnce (every "
+        "active user was listed by an earlier poll) or Unknown. Default: the preset's, otherwise "
+        "ListedOnce.",
     )
     ids: Ids | None = Field(
         default=None,
-        description="ids says whether an id stays with its person: Stable, Renamable or Unknown "
-        "(Renamable, unless the id is a UUID or an integer). Unknown if neither this nor the "
-        "preset says.",
+        description="ids says whether an id always belongs to the same person: Stable, Renamable "
+        "or Unknown (treated as Renamable, unless the id is a UUID or an integer). Default: the "
+        "preset's, otherwise Unknown.",
     )
     id_reuse: IdReuse | None = Field(
         default=None,
-        description="idReuse says whether an id may later be given to somebody else: Never or "
-        "Possible. Never if neither this nor the preset says.",
+        description="idReuse says whether an id may later be given to another person: Never or "
+        "Possible. Default: the preset's, otherwise Never.",
     )
     initial_value: InitialValue | None = Field(
         default=None,
-        description="initialValue is what lastActive holds for a new user: Empty or CreationTime "
-        "(then createdAt is needed). Empty if neither this nor the preset says.",
+        description="initialValue is the value of lastActive for a new user: Empty or "
+        "CreationTime (createdAt is then required). Default: the preset's, otherwise Empty.",
     )
     order: Order | None = Field(
         default=None,
-        description="order is how pages are sorted: KeyCursor (next id greater than the last), "
-        "ImmutableKey (by id or creation), Activity (by last activity, ascending) or Unknown "
-        "(complete on one page, or by two equal passes). Unknown if neither this nor the preset "
-        "says.",
+        description="order is the order of the list across its pages: KeyCursor (the next page "
+        "begins after the last id), ImmutableKey (by id or creation time), Activity (by last "
+        "activity, ascending) or Unknown (complete only as one page, or if two passes are equal). "
+        "Default: the preset's, otherwise Unknown.",
     )
 
 
@@ -387,63 +391,65 @@ class Source(ApiModel):
     )
 
     name: DnsLabel = Field(
-        description="name tells the sources of this object apart; facts are kept under it."
+        description="name identifies the source within this object. Facts are stored under it."
     )
     preset: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         default=None,
-        description="preset is a ready definition by name, such as OpenCloud or Standard "
-        "(`licenseusage preset list`). What is given here replaces the preset's, members one by "
+        description="preset is the name of a predefined source, such as OpenCloud or Standard "
+        "(`licenseusage preset list`). Values given here replace the preset's: members one by "
         "one, lists as a whole.",
     )
     activity_definition: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
         default=None,
-        description="activityDefinition says in words what counts as activity, such as 'OIDC "
-        "sign-in or token renewal'. It is copied into the signed report.",
+        description="activityDefinition describes in words which activity is counted, such as "
+        "'OIDC sign-in or token renewal'. It is copied into the signed report.",
     )
     interval_minutes: Annotated[int, Field(ge=1, le=1440)] | None = Field(
         default=None,
-        description="intervalMinutes is the time between two polls: 15 if neither this nor the "
-        "preset says; lists never more often than 100 times the duration of a poll. A log that "
-        "holds more than one poll may read is read on at once.",
+        description="intervalMinutes is the time between two polls. Default: the preset's, "
+        "otherwise 15. For lists it is at least 100 times the duration of a poll. If a log holds "
+        "more than one poll may read, the next poll follows at once.",
     )
-    pods: Pods | None = Field(default=None, description="pods says which pods are asked, and how.")
+    pods: Pods | None = Field(
+        default=None, description="pods selects the pods to ask, and sets how to ask them."
+    )
     service: Service | None = Field(
         default=None,
         description="service is a Service of this namespace that is asked instead of pods.",
     )
     endpoint: DnsLabel | None = Field(
         default=None,
-        description="endpoint is the name of a server outside of this namespace that is asked "
-        "instead of pods. The operator's own settings say where it is and which namespaces may "
-        "name it.",
+        description="endpoint is the name of a server outside this namespace that is asked "
+        "instead of pods. Its address, and the namespaces that may use it, are part of the "
+        "operator's settings.",
     )
     auth: Auth | None = Field(
         default=None,
-        description="auth is how the operator proves who it is to the product. Without it and "
-        "without one in the preset no credentials are sent.",
+        description="auth sets how the operator authenticates to the product. Default: the "
+        "preset's, otherwise no credentials are sent.",
     )
     http: Http | None = Field(
         default=None,
-        description="http is the request that lists the users. The preset may have it.",
+        description="http is the request that lists the users. A preset may give it.",
     )
     jetstream: Jetstream | None = Field(
         default=None,
-        description="jetstream is a stream of NATS JetStream that holds the users' events, instead "
-        "of http. The preset may have it.",
+        description="jetstream is a NATS JetStream stream that holds the users' events; it is "
+        "used instead of http. A preset may give it.",
     )
     users: Users | None = Field(
         default=None,
-        description="users says what the listed items mean: users with their last activity, or "
-        "events with the user who caused them. The preset may have it.",
+        description="users describes the items that are read: users with their last activity, or "
+        "events with the user who caused them. A preset may give it.",
     )
     identity: DnsLabel | None = Field(
         default=None,
-        description="identity names the way in which this source names people. Sources with the "
-        "same identity are united; of different ones it is not known who is the same person, which "
-        "widens the bounds. product if not given.",
+        description="identity names the kind of ids that this source uses. Users of sources with "
+        "the same identity are matched by id. Between sources with different identities nobody "
+        "can be matched, which widens the bounds. Default: product.",
     )
     guarantees: Guarantees | None = Field(
         default=None,
-        description="guarantees are properties of the product that the accuracy of the number "
-        "rests on; they are named in the signed report.",
+        description="guarantees are properties of the product on which the accuracy of the number "
+        "depends. The signed report names them.",
     )

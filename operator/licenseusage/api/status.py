@@ -1,4 +1,4 @@
-"""What is known: the status of a LicenseUsage, written by the operator only.
+"""The status of a LicenseUsage. Only the operator writes it.
 
 Counts, bounds and times; never a user, never a pseudonym. Unknown counts are absent, never 0.
 """
@@ -34,21 +34,21 @@ class CoverageGap(ApiModel):
         description="startTime is the first moment of the gap (RFC 3339, UTC)."
     )
     end_time: Time = Field(description="endTime is the first moment after the gap (RFC 3339, UTC).")
-    reason: Reason = Field(description="reason is a CamelCase word: why nothing was read.")
+    reason: Reason = Field(description="reason is a CamelCase word that says why nothing was read.")
 
 
 class CoverageStatus(ApiModel):
-    """How much of the cycle was observed: operation, not proof."""
+    """How much of the cycle was observed. It describes the operation and proves nothing."""
 
     observed_seconds: Seconds = Field(
-        description="observedSeconds is how much of the cycle so far all sources were observed, "
-        "in seconds."
+        description="observedSeconds is the part of the cycle so far, in seconds, during which "
+        "all sources were observed."
     )
     gaps: tuple[CoverageGap, ...] | None = Field(
         default=None,
         max_length=32,
         json_schema_extra={LIST_TYPE: "atomic"},
-        description="gaps are the spans that were not observed, ascending and disjoint.",
+        description="gaps lists the spans that were not observed, ascending and without overlap.",
     )
 
 
@@ -56,10 +56,12 @@ class SkippedItems(ApiModel):
     """Items of a listing that were not counted, for one reason."""
 
     reason: Reason = Field(
-        description="reason is why they were skipped: Excluded, ExcludedId, NeverActive, "
+        description="reason says why they were not counted: Excluded, ExcludedId, NeverActive, "
         "OnlyCreated, OutsideCycle or NoId."
     )
-    count: Count = Field(description="count is how many items were skipped for it.")
+    count: Count = Field(
+        description="count is the number of items that were not counted for this reason."
+    )
 
 
 class SourceStatus(ApiModel):
@@ -70,32 +72,36 @@ class SourceStatus(ApiModel):
     )
     last_success_time: Time | None = Field(
         default=None,
-        description="lastSuccessTime is when the last complete poll ended (RFC 3339, UTC).",
+        description="lastSuccessTime is the time when the last complete poll ended (RFC 3339, "
+        "UTC).",
     )
     last_poll_seconds: Annotated[int, Field(ge=0, le=86_400)] | None = Field(
         default=None,
-        description="lastPollSeconds is how long the last complete poll took, rounded up.",
+        description="lastPollSeconds is the duration of the last complete poll, rounded up.",
     )
     last_poll_bytes: Annotated[int, Field(ge=0, le=1 << 53)] | None = Field(
-        default=None, description="lastPollBytes is how much it read."
+        default=None,
+        description="lastPollBytes is the number of bytes that the last complete poll read.",
     )
     users_listed: Count | None = Field(
-        default=None, description="usersListed is how many items it listed."
+        default=None, description="usersListed is the number of items in the last complete poll."
     )
     skipped: tuple[SkippedItems, ...] | None = Field(
         default=None,
         max_length=16,
         json_schema_extra=map_list("reason"),
-        description="skipped says how many of them were not counted, and why: the first thing to "
-        "look at when a number surprises.",
+        description="skipped says how many of these items were not counted, and why. Look here "
+        "first when a number surprises you.",
     )
     reason: Reason | None = Field(
         default=None,
-        description="reason is a CamelCase word: why the last poll failed. Absent after a success.",
+        description="reason is a CamelCase word that says why the last poll failed. It is absent "
+        "after a success.",
     )
     message: Message | None = Field(
         default=None,
-        description="message is for people: what was seen and the fix. Absent after a success.",
+        description="message says for people what was seen and how to fix it. It is absent after "
+        "a success.",
     )
 
 
@@ -103,7 +109,7 @@ class CycleHistory(ApiModel):
     """An ended cycle."""
 
     index: Annotated[int, Field(ge=0, le=100_000)] = Field(
-        description="index is the number of the cycle, counted from its anchor."
+        description="index is the number of the cycle, counted from 0 at the anchor date."
     )
     start_time: Time = Field(
         description="startTime is the first moment of the cycle (RFC 3339, UTC)."
@@ -112,59 +118,61 @@ class CycleHistory(ApiModel):
         description="endTime is the first moment after the cycle (RFC 3339, UTC)."
     )
     state: CycleState = Field(
-        description="state is Closing (what is needed to close it is still being read), Final or "
-        "Amended."
+        description="state is Closing (the evidence that the final statement needs is still being "
+        "read), Final or Amended."
     )
     active_text: ActiveText = Field(
         description="activeText is the number of active users in words, such as 398 or 412–419."  # noqa: RUF001
     )
     active_users: Count | None = Field(
         default=None,
-        description="activeUsers is the proved number of active users; absent if nothing is "
+        description="activeUsers is the proved number of active users. It is absent if nothing is "
         "proved.",
     )
     active_users_upper_bound: Count | None = Field(
         default=None,
-        description="activeUsersUpperBound is the number that was certainly not exceeded; absent "
-        "if there is none.",
+        description="activeUsersUpperBound is the number that was certainly not exceeded. It is "
+        "absent if there is no such number.",
     )
-    accuracy: Accuracy = Field(description="accuracy says what the two numbers mean.")
+    accuracy: Accuracy = Field(
+        description="accuracy says how activeUsers and activeUsersUpperBound are to be read."
+    )
     words: Message | None = Field(
         default=None,
-        description="words is the number in a sentence, with the reason why it is not exact.",
+        description="words states the number in a sentence, with the reason if it is not exact.",
     )
     provisioned_users: Count | None = Field(
         default=None,
-        description="provisionedUsers is how many different users the product listed, less the "
-        "excluded; absent if unknown.",
+        description="provisionedUsers is the number of different users that the product listed, "
+        "without the excluded ones. It is absent if unknown.",
     )
     maximum_active_users: Count | None = Field(
         default=None,
-        description="maximumActiveUsers is the number of users that was paid for; absent if there "
-        "was no maximum.",
+        description="maximumActiveUsers is the number of users that was paid for. It is absent if "
+        "there was no maximum.",
     )
     entitlement: Entitlement | None = Field(
         default=None,
         description="entitlement is Exceeded if certainly more users were active than were paid "
-        "for, else Within; absent if there was no maximum.",
+        "for, otherwise Within. It is absent if there was no maximum.",
     )
     coverage: CoverageStatus | None = Field(
         default=None,
-        description="coverage says how much of the cycle was observed; of the gaps the longest "
-        "eight, the report has all of them.",
+        description="coverage says how much of the cycle was observed. It lists the eight longest "
+        "gaps; the report lists all of them.",
     )
     report: Annotated[str, Field(min_length=1, max_length=253)] | None = Field(
         default=None, description="report is the name of the UsageReport that states this cycle."
     )
     reason: Reason | None = Field(
         default=None,
-        description="reason is a CamelCase word: NewEvidence (what was seen later narrowed the "
-        "statement) or GuaranteeRefuted (what was seen contradicts it: a guarantee is false). "
-        "Absent if the first statement stands.",
+        description="reason is a CamelCase word: NewEvidence (later evidence narrowed the "
+        "statement) or GuaranteeRefuted (later evidence contradicts the statement: a guarantee is "
+        "false). It is absent if the first statement still holds.",
     )
     message: Message | None = Field(
         default=None,
-        description="message is for people: what was stated before and after, and why; or which "
+        description="message says for people what was stated before and after, and why; or which "
         "guarantee is false.",
     )
 
@@ -176,26 +184,26 @@ class LastReport(ApiModel):
         description="name is the name of the UsageReport."
     )
     sequence: Annotated[int, Field(ge=1, le=2_147_483_647)] = Field(
-        description="sequence is its position in the chain of reports."
+        description="sequence is the position of the report in its chain."
     )
     kind: ReportKind = Field(description="kind is Interim, Final or Amendment.")
     delivery: Delivery = Field(
-        description="delivery is how far it has come on its way to the vendor."
+        description="delivery is the state of the report's delivery to the vendor."
     )
     accepted_time: Time | None = Field(
         default=None,
-        description="acceptedTime is when the vendor last accepted a report of this object, this "
-        "one or an earlier one (RFC 3339, UTC).",
+        description="acceptedTime is the time when the vendor last accepted a report of this "
+        "object, this one or an earlier one (RFC 3339, UTC).",
     )
 
 
 class LicenseUsageStatus(ApiModel):
-    """The current truth; written by the operator only. Unknown counts are absent, never 0."""
+    """The current number and its evidence. Unknown counts are absent, never 0."""
 
     observed_generation: Annotated[int, Field(ge=-1)] | None = Field(
         default=None,
-        description="observedGeneration is the generation of the spec that this status is about; "
-        "-1 until the operator has seen the object.",
+        description="observedGeneration is the generation of the spec to which this status "
+        "belongs; -1 until the operator has seen the object.",
     )
     cycle: CyclePeriod | None = Field(
         default=None, description="cycle is the running billing cycle."
@@ -208,15 +216,16 @@ class LicenseUsageStatus(ApiModel):
     active_users: Count | None = Field(
         default=None,
         description="activeUsers is the proved number of active users of the running cycle so "
-        "far; absent if nothing is proved.",
+        "far. It is absent if nothing is proved.",
     )
     active_users_upper_bound: Count | None = Field(
         default=None,
-        description="activeUsersUpperBound is the number that was certainly not exceeded; absent "
-        "if there is none.",
+        description="activeUsersUpperBound is the number that was certainly not exceeded. It is "
+        "absent if there is no such number.",
     )
     accuracy: Accuracy | None = Field(
-        default=None, description="accuracy says what the two numbers mean."
+        default=None,
+        description="accuracy says how activeUsers and activeUsersUpperBound are to be read.",
     )
     as_of_time: Time | None = Field(
         default=None,
@@ -224,13 +233,13 @@ class LicenseUsageStatus(ApiModel):
     )
     provisioned_users: Count | None = Field(
         default=None,
-        description="provisionedUsers is how many different users the product lists, less the "
-        "excluded; absent if unknown.",
+        description="provisionedUsers is the number of different users that the product lists, "
+        "without the excluded ones. It is absent if unknown.",
     )
     maximum_active_users: Count | None = Field(
         default=None,
-        description="maximumActiveUsers is the number of users that is paid for; absent if there "
-        "is no maximum.",
+        description="maximumActiveUsers is the number of users that is paid for. It is absent if "
+        "there is no maximum.",
     )
     coverage: CoverageStatus | None = Field(
         default=None, description="coverage says how much of the running cycle was observed."
@@ -239,22 +248,22 @@ class LicenseUsageStatus(ApiModel):
         default=None,
         max_length=13,
         json_schema_extra={LIST_TYPE: "atomic"},
-        description="history are the ended cycles, newest first.",
+        description="history lists the ended cycles, newest first.",
     )
     sources: tuple[SourceStatus, ...] | None = Field(
         default=None,
         max_length=8,
         json_schema_extra=map_list("name"),
-        description="sources are the last polls, one entry per source.",
+        description="sources describes the last poll of each source.",
     )
     last_report: LastReport | None = Field(
-        default=None, description="lastReport is the newest report and how far it has come."
+        default=None, description="lastReport is the newest report and its delivery state."
     )
     conditions: tuple[Condition, ...] | None = Field(
         default=None,
         max_length=16,
         json_schema_extra=map_list("type"),
         description="conditions are Ready, Reconciling, Stalled, Collected, GuaranteesHold, "
-        "Reported, Licensed and WithinEntitlement, each with a reason and a message that names the "
-        "fix.",
+        "Reported, Licensed and WithinEntitlement. Each has a reason, and a message that names "
+        "the fix.",
     )

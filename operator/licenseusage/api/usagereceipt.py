@@ -1,6 +1,6 @@
-"""UsageReceipt: the vendor's receipts, brought in by hand or by GitOps.
+"""UsageReceipt: the vendor's receipts, imported by hand or by GitOps.
 
-For clusters without a way out (REPORT_FORMAT §8).
+For clusters without a network route to the vendor (REPORT_FORMAT §8).
 """
 
 from typing import Annotated, Literal
@@ -30,46 +30,46 @@ class UsageReceiptSpec(ApiModel):
         min_length=1,
         max_length=64,
         json_schema_extra=set_list(),
-        description="receipts are the lines of the vendor's receipts file, one signed receipt "
-        "each, 1 to 64.",
+        description="receipts are the lines of the vendor's receipts file, 1 to 64. Each line is "
+        "one signed receipt.",
     )
 
 
 class ReceiptStatus(ApiModel):
-    """What became of one receipt."""
+    """The result of one receipt."""
 
     digest: Annotated[str, Field(min_length=71, max_length=71)] = Field(
-        description="digest tells which receipt is meant: sha256: and the SHA-256 of its text in "
-        "hex."
+        description="digest identifies the receipt: sha256: and the SHA-256 of its text in hex."
     )
     subject: Annotated[str, Field(max_length=128)] | None = Field(
         default=None, description="subject is the id of the document that the receipt acknowledges."
     )
     result: ReceiptResult = Field(
-        description="result is the vendor's verdict, Accepted, Rejected or Conflict, or Invalid "
-        "if the receipt did not verify and was not used."
+        description="result is the vendor's decision, Accepted, Rejected or Conflict; or Invalid "
+        "if the receipt could not be verified and was not used."
     )
     reason: Reason | None = Field(
-        default=None, description="reason is a CamelCase word: why the result is not Accepted."
+        default=None,
+        description="reason is a CamelCase word that says why the result is not Accepted.",
     )
     message: Message | None = Field(
-        default=None, description="message is for people: what was seen and the fix."
+        default=None, description="message says for people what was seen and how to fix it."
     )
 
 
 class UsageReceiptStatus(ApiModel):
-    """What became of the receipts; written by the operator only."""
+    """The results of the receipts. Only the operator writes them."""
 
     observed_generation: Annotated[int, Field(ge=-1)] | None = Field(
         default=None,
-        description="observedGeneration is the generation of the spec that this status is about; "
-        "-1 until the operator has seen the object.",
+        description="observedGeneration is the generation of the spec to which this status "
+        "belongs; -1 until the operator has seen the object.",
     )
     receipts: tuple[ReceiptStatus, ...] | None = Field(
         default=None,
         max_length=64,
         json_schema_extra=map_list("digest"),
-        description="receipts are the results, one per receipt.",
+        description="receipts lists the results, one per receipt.",
     )
     conditions: tuple[Condition, ...] | None = Field(
         default=None,
@@ -80,7 +80,7 @@ class UsageReceiptStatus(ApiModel):
 
 
 class UsageReceipt(ApiModel):
-    """Receipts brought in as an object, and what became of them."""
+    """Receipts imported as an object, and their results."""
 
     api_version: str = ""
     kind: str = "UsageReceipt"
@@ -88,5 +88,5 @@ class UsageReceipt(ApiModel):
     spec: UsageReceiptSpec = Field(description="spec holds the receipts.")
     status: UsageReceiptStatus | None = Field(
         default=None,
-        description="status is what became of each receipt; written by the operator only.",
+        description="status is the result of each receipt. Only the operator writes it.",
     )

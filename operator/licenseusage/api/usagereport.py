@@ -1,4 +1,4 @@
-"""UsageReport: one signed statement as an object; immutable.
+"""UsageReport: one signed statement as an immutable object.
 
 The ledger holds every token; the objects are a view of it.
 """
@@ -36,44 +36,47 @@ TOKEN_GRAMMAR = Rule(
 
 
 class SupersededReport(ApiModel):
-    """The report that an amendment takes the place of, as the signed token names it."""
+    """The report that an amendment replaces, as the signed token names it."""
 
     sequence: Annotated[int, Field(ge=1, le=2_147_483_647)] = Field(
-        description="sequence is its position in the chain of reports."
+        description="sequence is the position of the replaced report in the chain of reports."
     )
     reason: Reason = Field(
-        description="reason is a CamelCase word: NewEvidence (less is possible than was stated) or "
-        "Restated."
+        description="reason is a CamelCase word: NewEvidence (later evidence narrowed the "
+        "statement) or Restated."
     )
     note: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
-        default=None, description="note is for people: what was stated before and what is now."
+        default=None,
+        description="note says for people what was stated before and what is stated now.",
     )
 
 
 class UsageReportSpec(ApiModel):
-    """The statement: the signed token, and readable copies of what it says."""
+    """The statement: the signed token, and readable copies of its contents."""
 
     usage_name: Annotated[str, Field(min_length=1, max_length=40)] = Field(
         description="usageName is the name of the LicenseUsage whose users were counted."
     )
     kind: ReportKind = Field(
-        description="kind is Interim (a cycle still running), Final, or Amendment (of a final)."
+        description="kind is Interim (the cycle is still running), Final, or Amendment (replaces "
+        "a final report)."
     )
     sequence: Annotated[int, Field(ge=1, le=2_147_483_647)] = Field(
-        description="sequence is the position in the chain of reports, from 1, without holes."
+        description="sequence is the position in the chain of reports, counted from 1 without "
+        "holes."
     )
-    cycle: CyclePeriod = Field(description="cycle is the billing cycle that the report is about.")
+    cycle: CyclePeriod = Field(description="cycle is the billing cycle that the report describes.")
     active_text: ActiveText = Field(
         description="activeText is the number of active users in words, such as 398 or 412–419."  # noqa: RUF001
     )
     words: Message | None = Field(
         default=None,
-        description="words is the number in a sentence, with the reason why it is not exact, as "
-        "the token says it.",
+        description="words states the number in a sentence, with the reason if it is not exact, "
+        "as in the token.",
     )
     supersedes: SupersededReport | None = Field(
         default=None,
-        description="supersedes is, for an Amendment, the report that it takes the place of.",
+        description="supersedes identifies, for an Amendment, the report that it replaces.",
     )
     token: Annotated[
         str,
@@ -83,54 +86,58 @@ class UsageReportSpec(ApiModel):
             json_schema_extra=rules(TOKEN_GRAMMAR),
         ),
     ] = Field(
-        description="token is the signed report exactly as it is sent; decode it with "
-        "`licenseusage report show`."
+        description="token is the signed report exactly as it is sent. `licenseusage report show` "
+        "decodes it."
     )
 
 
 class UsageReportStatus(ApiModel):
-    """How far the report has come on its way to the vendor."""
+    """The state of the report's delivery to the vendor."""
 
     delivery: Delivery | None = Field(
         default=None,
         description="delivery is Pending, AwaitingApproval, Sending, Accepted (a verified receipt "
-        "is here), Rejected or Conflict (the vendor signed a refusal).",
+        "has arrived), Rejected or Conflict (the vendor signed a refusal).",
     )
     reason: Reason | None = Field(
-        default=None, description="reason is a CamelCase word: why it is not accepted yet."
+        default=None,
+        description="reason is a CamelCase word that says why the report is not accepted yet.",
     )
     message: Message | None = Field(
-        default=None, description="message is for people: what was seen and the fix."
+        default=None, description="message says for people what was seen and how to fix it."
     )
     attempts: Annotated[int, Field(ge=0, le=2_147_483_647)] | None = Field(
-        default=None, description="attempts is how often it was sent."
+        default=None, description="attempts is the number of times that the report was sent."
     )
     next_attempt_time: Time | None = Field(
-        default=None, description="nextAttemptTime is when it is sent again (RFC 3339, UTC)."
+        default=None,
+        description="nextAttemptTime is the time when the report is sent again (RFC 3339, UTC).",
     )
     accepted_time: Time | None = Field(
         default=None,
-        description="acceptedTime is when the vendor's receipt says it was stored (RFC 3339, UTC).",
+        description="acceptedTime is the time when the vendor stored the report, according to its "
+        "receipt (RFC 3339, UTC).",
     )
     receipt: Annotated[str, Field(max_length=RECEIPT_TOKEN_CHARACTERS)] | None = Field(
-        default=None, description="receipt is the vendor's signed receipt, verified."
+        default=None, description="receipt is the vendor's signed receipt, after it was verified."
     )
     findings: tuple[Reason, ...] | None = Field(
         default=None,
         max_length=16,
         json_schema_extra=set_list(),
-        description="findings are what the vendor noted, such as CoverageIncomplete.",
+        description="findings lists what the vendor noted about the report, such as "
+        "CoverageIncomplete.",
     )
 
 
 class UsageReport(ApiModel):
-    """A report and how far it has come."""
+    """A report and the state of its delivery."""
 
     api_version: str = ""
     kind: str = "UsageReport"
     metadata: ObjectMeta
     spec: UsageReportSpec = Field(
-        description="spec is the statement; it cannot be changed.",
+        description="spec is the statement. It cannot be changed.",
         json_schema_extra=rules(
             Rule(
                 "self == oldSelf",
@@ -142,7 +149,7 @@ class UsageReport(ApiModel):
     )
     status: UsageReportStatus | None = Field(
         default=None,
-        description="status is how far the report has come; written by the operator only.",
+        description="status is the state of the report's delivery. Only the operator writes it.",
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 import yaml
 
-from licenseusage.api.fetch import HOST_NAME
+from licenseusage.api.pods import HOST_NAME
 from licenseusage.controller.effects.secrets import SecretReader
 from licenseusage.controller.rules.addresses import never_called
 from licenseusage.controller.rules.resources import CONFIGMAPS

@@ -13,9 +13,12 @@ from typing import Any, TypeVar
 import msgspec
 from pydantic import ValidationError
 
-from licenseusage.api import source as api
-from licenseusage.api.fetch import HOST_NAME, Auth, Http, Pods, Service
+from licenseusage.api.fetch import Auth, Http
+from licenseusage.api.guarantees import Guarantees
 from licenseusage.api.jetstream import Jetstream
+from licenseusage.api.pods import HOST_NAME, Pods, Service
+from licenseusage.api.source import Source
+from licenseusage.api.users import EventTime, LastActive, Users
 from licenseusage.errors import Stalled
 from licenseusage.sources.definition import expressions, model, templates, timestamps
 
@@ -47,7 +50,7 @@ class _InvalidError(ValueError):
 
 
 def effective_of(
-    source: api.Source,
+    source: Source,
     preset: Mapping[str, Any],
     *,
     account: str | None = None,
@@ -63,7 +66,7 @@ def effective_of(
         if source.service is not None or source.endpoint is not None:
             preset = {name: value for name, value in preset.items() if name != "pods"}
         _only_asks(source.http, preset)
-        whole = api.Source.model_validate(merged(preset, source.to_object()))
+        whole = Source.model_validate(merged(preset, source.to_object()))
         made = _effective(whole)
     except ValidationError as error:
         raise _invalid(source.name, _first(error)) from None
@@ -107,7 +110,7 @@ def _only_asks(given: Http | None, preset: Mapping[str, Any]) -> None:
         raise _InvalidError("http.body is given, but the request is a GET: remove http.body")
 
 
-def _effective(source: api.Source) -> model.EffectiveSource:
+def _effective(source: Source) -> model.EffectiveSource:
     given = _given(source.users, "users", "say what the items mean, or name a preset")
     http: model.Http | None = None
     log: model.Jetstream | None = None
@@ -116,7 +119,7 @@ def _effective(source: api.Source) -> model.EffectiveSource:
     else:
         wanted = "say what to request, give jetstream instead, or name a preset"
         http, users = _http(_given(source.http, "http", wanted)), _users(given)
-    guarantees = _guarantees(source.guarantees or api.Guarantees())
+    guarantees = _guarantees(source.guarantees or Guarantees())
     if guarantees.initial_value == "CreationTime" and users.created_at is None:
         raise _InvalidError(
             "guarantees.initialValue is CreationTime, but users.createdAt.path is missing: say "
@@ -146,7 +149,7 @@ def _effective(source: api.Source) -> model.EffectiveSource:
     )
 
 
-def _place(source: api.Source, *, log: bool) -> model.Pods | None:
+def _place(source: Source, *, log: bool) -> model.Pods | None:
     if source.endpoint is not None:
         return None
     if source.service is not None:
@@ -200,7 +203,7 @@ def _auth(auth: Auth | None) -> model.BasicAuth | model.HeaderAuth | None:
     )
 
 
-def _log(source: api.Source, log: Jetstream) -> model.Jetstream:
+def _log(source: Source, log: Jetstream) -> model.Jetstream:
     if source.http is not None:
         raise _InvalidError(
             "http and jetstream are both given (one of them by the preset): a source has one way "
@@ -301,14 +304,14 @@ def _pagination(http: Http) -> model.Pagination:
             )
 
 
-def _users(users: api.Users) -> model.Users:
+def _users(users: Users) -> model.Users:
     if users.time is not None:
         raise _InvalidError("users.time is for events (jetstream); listed users have lastActive")
     stamp = _given(users.last_active, "users.lastActive", "say where the last activity stands")
     return _named(users, _stamp("users.lastActive", stamp))
 
 
-def _events(users: api.Users) -> model.Users:
+def _events(users: Users) -> model.Users:
     if users.last_active is not None or users.created_at is not None:
         raise _InvalidError(
             "users.lastActive and createdAt are for listed users (http); events have time"
@@ -317,7 +320,7 @@ def _events(users: api.Users) -> model.Users:
     return _named(users, _stamp("users.time", stamp))
 
 
-def _stamp(field: str, stamp: api.LastActive | api.EventTime) -> model.Stamp:
+def _stamp(field: str, stamp: LastActive | EventTime) -> model.Stamp:
     form = stamp.format or "Auto"
     own = timestamps.granularity_ms(form)
     read = model.Stamp(
@@ -326,13 +329,13 @@ def _stamp(field: str, stamp: api.LastActive | api.EventTime) -> model.Stamp:
         naive_timezone=stamp.naive_timezone or "UTC",
         # A format cannot be finer than its own digits, whatever is declared.
         granularity_ms=max(own, _GRANULARITY_MS[stamp.granularity or "Second"]),
-        never=(stamp.never or ()) if isinstance(stamp, api.LastActive) else (),
+        never=(stamp.never or ()) if isinstance(stamp, LastActive) else (),
     )
     _checked(field, lambda: timestamps.reader(read))
     return read
 
 
-def _named(users: api.Users, last_active: model.Stamp) -> model.Users:
+def _named(users: Users, last_active: model.Stamp) -> model.Users:
     created = users.created_at
     if users.exclude is not None:
         exclude = users.exclude
@@ -352,7 +355,7 @@ def _named(users: api.Users, last_active: model.Stamp) -> model.Users:
     )
 
 
-def _guarantees(given: api.Guarantees) -> model.Guarantees:
+def _guarantees(given: Guarantees) -> model.Guarantees:
     lag = given.lag_seconds
     return model.Guarantees(
         lag_seconds=DEFAULT_LAG_SECONDS if lag is None else lag,

@@ -64,6 +64,10 @@ fmt: $(READY) ## format the code and fix what can be fixed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+.PHONY: generate
+generate: $(READY) ## write the files that are generated from the code (CRDs) [in pre-commit, too]
+	$(BIN)/licenseusage crds --output crds
+
 .PHONY: bench
 bench: $(READY) ## seconds and memory of one collection and of an event log, next to the naive ways [ARGS=…]
 	$(BIN)/python -m bench $(ARGS)

@@ -23,7 +23,11 @@ from licenseusage.controller.settings import PREFIX, Settings
 from licenseusage.sources.definition.presets import effective
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md")]
+DOCUMENTS = [
+    *ROOT.glob("*.md"),
+    *(ROOT / "docs").rglob("*.md"),
+    *(ROOT / "examples").rglob("*.md"),
+]
 CITED = {
     "DESIGN": ROOT / "docs" / "architecture.md",
     "MEASUREMENT": ROOT / "docs" / "measurement.md",
@@ -209,6 +213,23 @@ def test_every_alert_is_about_what_the_operator_exposes_from_the_first_look_on()
 def test_every_relative_link_leads_to_a_file(document: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text())
     missing = [link for link in links if not (document.parent / link).exists()]
+    assert missing == []
+
+
+def slug(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    plain = re.sub(r"[^\w\- ]", "", heading.strip().lower())
+    return plain.replace(" ", "-")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_anchor_of_a_link_is_a_heading(document: Path) -> None:
+    missing = []
+    for path, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", document.read_text()):
+        target = document.parent / path if path else document
+        headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+        if anchor not in {slug(heading) for heading in headings}:
+            missing.append(f"{path}#{anchor}")
     assert missing == []
 
 

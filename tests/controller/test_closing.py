@@ -6,13 +6,8 @@ from datetime import date
 import pytest
 
 from licenseusage.controller.rules.clockwatch import Reading, step_between, step_since_restart
-from licenseusage.controller.steps.closing import (
-    Counted,
-    close,
-    interim,
-    missing_cycles,
-    next_close_ms,
-)
+from licenseusage.controller.rules.ends import Counted, missing_cycles, next_close_ms
+from licenseusage.controller.steps.closing import close, interim
 from licenseusage.ledger.records import Meter, MeterKey
 from licenseusage.metering.cycles import DAY_MS, Cycle, Terms, first_grid
 from licenseusage.reports.report import read_report

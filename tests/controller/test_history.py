@@ -2,8 +2,8 @@
 
 import pytest
 
+from licenseusage.controller.rules.evidence import contradictions, evidence
 from licenseusage.controller.steps.enrolling import enrol
-from licenseusage.controller.steps.history import contradictions, evidence
 from licenseusage.errors import Stalled
 from licenseusage.ledger.documents.records import FORKED, HISTORY_LOST, Delivery, ReportKind
 from licenseusage.ledger.ledger import Ledger

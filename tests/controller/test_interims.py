@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from licenseusage.controller.steps.closing import Counted, interim_plan
+from licenseusage.controller.rules.ends import Counted, interim_plan
 from licenseusage.ledger.records import CycleRecord, CycleState, StoreState
 from licenseusage.metering.cycles import Terms
 

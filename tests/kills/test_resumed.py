@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from licenseusage.controller.effects.ledgeroutbox import LedgerOutbox
+from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.issuer import Issuer
 from licenseusage.controller.steps import closing
-from licenseusage.controller.steps.closing import Counted
 from licenseusage.controller.steps.enrolling import enrol
 from licenseusage.delivery.sender import Route, Sender
 from licenseusage.delivery.vendor import VendorClient

@@ -7,6 +7,7 @@ most of its time and changes no number; ``trials.soak`` has all of it.
 import asyncio
 
 from licenseusage.api.licenseusage import LicenseUsage
+from licenseusage.controller.rules.ends import next_close_ms
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.resources import USAGES
 from licenseusage.controller.rules.subject import Subject
@@ -65,7 +66,7 @@ class Counter(Process):
                 first_delay_ms=lambda: 0,
             )
             if not final:
-                times.append(closing.next_close_ms(record.cycle, found.counted, now_ms))
+                times.append(next_close_ms(record.cycle, found.counted, now_ms))
                 break
         return max(0.05, (min(times) - now_ms) / 1000)
 

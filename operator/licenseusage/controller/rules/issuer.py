@@ -4,9 +4,16 @@ Pure but for the signature: the draft holds what the ledger knows (position, sta
 `Issuer` what it does not (licence, key, definition, version).
 """
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from licenseusage.controller.rules.clockwatch import Judgement
+from licenseusage.controller.rules.declared import Declared, exclusions
+from licenseusage.controller.rules.ends import Counted
+from licenseusage.controller.rules.key import Key
+from licenseusage.errors import UsageError
 from licenseusage.ledger.documents.records import (
     ReportChain,
     ReportDraft,
@@ -14,6 +21,7 @@ from licenseusage.ledger.documents.records import (
     SignedDocument,
     Superseded,
 )
+from licenseusage.ledger.records import Meter
 from licenseusage.reports.content import (
     Content,
     Gap,
@@ -27,7 +35,7 @@ from licenseusage.reports.content import (
     Uncertainty,
 )
 from licenseusage.reports.fitting import fit_uncertainty
-from licenseusage.reports.keys import SigningKey
+from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.licence import License
 from licenseusage.reports.names import Link, digest, jti_of, key_chain_id, report_chain_id
 from licenseusage.reports.report import ReportInput, build_report
@@ -155,3 +163,43 @@ def _supersedes(named: Superseded | None) -> Supersedes | None:
 
 def _seconds(at_ms: int | None) -> int | None:
     return None if at_ms is None else at_ms // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the steps need to know of an object.
+
+    Attributes:
+        license: The last verified licence; None: the object counts without reports.
+        signing: The key that signs; an error: no report can be made now.
+        vendor_keys: The pinned keys; an error: no receipt can be verified, so nothing is sent.
+        suspended: ``spec.suspend: Reporting``.
+        clock: What to think of the clock: nothing is signed while it is ahead.
+        requested: An administrator asks to send now.
+        gone: The object was deleted, or cannot be acted on; only what was begun is finished.
+        key_id: Public name of the pseudonym key, if it is readable.
+    """
+
+    key: Key
+    meter: Meter
+    license: License | None
+    signing: SigningKey | UsageError
+    vendor_keys: VendorKeys | UsageError
+    suspended: bool
+    counted: Counted
+    sources: Sequence[Declared]
+    rules_digest: str
+    key_id: str | None
+    clock: Judgement
+    requested: bool = False
+    gone: bool = False
+
+
+def route_digest(*parts: Sequence[str]) -> str:
+    """Return the digest of what delivery depends on: 64 hex digits."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def exclusions_of(counted: Counted) -> Mapping[str, int]:
+    """Return ``rules.exclusions`` of the last polls of all sources."""
+    return exclusions([status.skipped for status in (counted.statuses or {}).values()])

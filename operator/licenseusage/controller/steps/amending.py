@@ -7,8 +7,8 @@ it, under the rules that it was decided by: later ones say nothing about it, and
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.issuer import Issuer
-from licenseusage.controller.steps.closing import Counted
 from licenseusage.controller.steps.world import Judged, World
 from licenseusage.errors import UsageError
 from licenseusage.ledger.records import CycleRecord, CycleState

@@ -13,10 +13,10 @@ from licenseusage.controller.effects import defects
 from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.controller.rules.conditions import Consequence, Problem, SourceHealth, Underway
 from licenseusage.controller.rules.declared import Declared, declared, rules_digest, stores
+from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.polls import Job, Memory
 from licenseusage.controller.rules.status import SourceView
 from licenseusage.controller.rules.subject import Subject
-from licenseusage.controller.steps.closing import Counted
 from licenseusage.controller.steps.lookback import LookBack, earlier_cycle
 from licenseusage.controller.steps.world import World
 from licenseusage.errors import UsageError

@@ -6,10 +6,10 @@ begun: no poll, no interim. The ledger knows the cycles and the licence that the
 
 import asyncio
 
+from licenseusage.controller.rules.ends import Counted
+from licenseusage.controller.rules.issuer import Context
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.steps import reporting
-from licenseusage.controller.steps.closing import Counted
-from licenseusage.controller.steps.issuing import Context
 from licenseusage.controller.steps.meters import clock_of, keys_of, vendor_keys_of
 from licenseusage.controller.steps.world import World
 from licenseusage.errors import UsageError

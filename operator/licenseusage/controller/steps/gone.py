@@ -1,7 +1,7 @@
 """What is left to do for a deleted object: its cycle still ends, with a report of the gap."""
 
+from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.key import Key
-from licenseusage.controller.steps.closing import Counted
 from licenseusage.controller.steps.finishing import finish, meters_of
 from licenseusage.controller.steps.world import World
 from licenseusage.errors import UsageError

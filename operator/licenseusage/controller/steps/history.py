@@ -7,55 +7,19 @@ vendor's, must be in the ledger. If it is not, the chain is stopped (REPORT_FORM
 goes on, nothing more is signed, and a person decides.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
-
 import structlog
 
+from licenseusage.controller.rules.evidence import contradictions, evidence
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.steps.world import World
 from licenseusage.errors import Stalled, UsageError
-from licenseusage.ledger.documents.records import FORKED, HISTORY_LOST, ChainState, ReportChain
+from licenseusage.ledger.documents.records import FORKED, ChainState, ReportChain
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.reports.keys import InstallationKey, SigningKey, VendorKey, VendorKeys
-from licenseusage.reports.names import Link, jti_of, key_chain_id
-from licenseusage.reports.receipt import Sent, verify_receipt
+from licenseusage.reports.keys import SigningKey, VendorKeys
+from licenseusage.reports.names import jti_of
 from licenseusage.reports.refused import Refused
-from licenseusage.reports.tokens import open_token
-from licenseusage.reports.typs import REPORT
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """A document that exists, whoever holds it.
-
-    Attributes:
-        chain: Its chain.
-        link: Its position and digest.
-        seen: Where it was seen, in words.
-    """
-
-    chain: ReportChain
-    link: Link
-    seen: str
-
-
-@dataclass(frozen=True, slots=True)
-class Contradiction:
-    """A document that exists and that the ledger does not hold.
-
-    Attributes:
-        chain: Its chain.
-        reason: ``LocalHistoryLost`` or ``ChainForked``.
-        seen: What was seen, in words.
-    """
-
-    chain: ReportChain
-    reason: str
-    seen: str
 
 
 async def look(
@@ -74,7 +38,7 @@ async def look(
         return
     live = await world.objects.live(key)
     usable = None if isinstance(vendor_keys, UsageError) else vendor_keys
-    found = evidence(live, signing, usable or {})
+    found = evidence(live, signing, usable or {}, foreign=_warn)
 
     def compare(ledger: Ledger) -> dict[str, str]:
         against = contradictions(found, lambda chain_id, at: _held(ledger, chain_id, at))
@@ -130,70 +94,10 @@ def _stopped(world: World, key: Key, chain: ChainState, enrolled: ChainState) ->
     )
 
 
-def evidence(
-    live: Mapping[str, Mapping[str, Any]], signing: SigningKey, vendor_keys: Mapping[str, VendorKey]
-) -> list[Evidence]:
-    """Return which documents the objects prove to exist.
-
-    Only what is signed counts: whoever may write objects must not be able to stop a chain.
-
-    Args:
-        live: UsageReports by name.
-        signing: Our key.
-        vendor_keys: The vendor's; empty: receipts prove nothing.
-    """
-    own = {signing.kid: InstallationKey(signing.public, signing.installation)}
-    found = []
-    for name, item in live.items():
-        token = item.get("spec", {}).get("token")
-        try:
-            open_token(token, REPORT, own)
-            sent = Sent.from_token(str(token))
-        except Refused as refused:
-            _log.warning("report of another key", report=name, reason=refused.reason)
-            continue
-        chain = ReportChain(
-            sent.chain_id,
-            key_chain_id(
-                vendor=sent.vendor, installation=sent.installation, subscription=sent.subscription
-            ),
-        )
-        position = sent.subject.sequence
-        found.append(Evidence(chain, sent.subject.link, f"UsageReport {name} is report {position}"))
-        receipt = (item.get("status") or {}).get("receipt")
-        if not receipt or not vendor_keys:
-            continue
-        try:
-            head = verify_receipt(receipt, vendor_keys, sent).head
-        except Refused:
-            continue
-        if head is not None:
-            told = f"the receipt in UsageReport {name} names report {head.sequence}"
-            found.append(Evidence(chain, head, told))
-    return found
-
-
-def contradictions(
-    found: Iterable[Evidence], held: Callable[[str, int], str | None]
-) -> list[Contradiction]:
-    """Return, for each chain, the newest document that the ledger should hold and does not.
-
-    Args:
-        found: What exists.
-        held: (chain, position) -> digest of the ledger's document there; None: it holds none.
-    """
-    newest: dict[str, tuple[int, Contradiction]] = {}
-    for one in found:
-        digest = held(one.chain.id, one.link.sequence)
-        if digest == one.link.digest:
-            continue
-        reason = HISTORY_LOST if digest is None else FORKED
-        before = newest.get(one.chain.id)
-        if before is None or before[0] < one.link.sequence:
-            newest[one.chain.id] = (one.link.sequence, Contradiction(one.chain, reason, one.seen))
-    return [contradiction for _, contradiction in newest.values()]
-
-
 def _held(ledger: Ledger, chain_id: str, sequence: int) -> str | None:
     item = ledger.document(jti_of(chain_id, sequence))
     return None if item is None else item.digest
+
+
+def _warn(name: str, refused: Refused) -> None:
+    _log.warning("report of another key", report=name, reason=refused.reason)

@@ -1,15 +1,8 @@
 """Who signs an object's reports, whether that can be now, and what takes a refused one's place."""
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
 from licenseusage import __version__
-from licenseusage.controller.rules.clockwatch import Judgement
-from licenseusage.controller.rules.declared import Declared, definition, exclusions
-from licenseusage.controller.rules.issuer import Issuer
-from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.declared import definition
+from licenseusage.controller.rules.issuer import Context, Issuer, exclusions_of, route_digest
 from licenseusage.controller.rules.replacing import (
     refused_amendments,
     refused_finals,
@@ -17,46 +10,13 @@ from licenseusage.controller.rules.replacing import (
     replacement_due,
 )
 from licenseusage.controller.steps import history
-from licenseusage.controller.steps.closing import Counted
 from licenseusage.controller.steps.world import World
 from licenseusage.delivery.schedule import first_delay_seconds
 from licenseusage.errors import UsageError, Waiting
 from licenseusage.ledger.documents.records import OutboxItem, ReportKind
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import Meter
 from licenseusage.metering.cycles import Cycle
-from licenseusage.reports.keys import SigningKey, VendorKeys
-from licenseusage.reports.licence import License, stored_license
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What the steps need to know of an object.
-
-    Attributes:
-        license: The last verified licence; None: the object counts without reports.
-        signing: The key that signs; an error: no report can be made now.
-        vendor_keys: The pinned keys; an error: no receipt can be verified, so nothing is sent.
-        suspended: ``spec.suspend: Reporting``.
-        clock: What to think of the clock: nothing is signed while it is ahead.
-        requested: An administrator asks to send now.
-        gone: The object was deleted, or cannot be acted on; only what was begun is finished.
-        key_id: Public name of the pseudonym key, if it is readable.
-    """
-
-    key: Key
-    meter: Meter
-    license: License | None
-    signing: SigningKey | UsageError
-    vendor_keys: VendorKeys | UsageError
-    suspended: bool
-    counted: Counted
-    sources: Sequence[Declared]
-    rules_digest: str
-    key_id: str | None
-    clock: Judgement
-    requested: bool = False
-    gone: bool = False
+from licenseusage.reports.licence import stored_license
 
 
 async def issuer_of(world: World, context: Context, cycle: Cycle) -> Issuer | UsageError | None:
@@ -81,7 +41,7 @@ async def issuer_of(world: World, context: Context, cycle: Cycle) -> Issuer | Us
         definition=definition(context.sources),
         rules_digest=context.rules_digest,
         operator=world.operator,
-        exclusions=_exclusions(context.counted),
+        exclusions=exclusions_of(context.counted),
         key_id=context.key_id,
         reference_offset_seconds=world.reference_offset_seconds(),
     )
@@ -160,11 +120,6 @@ def route_of(world: World, context: Context) -> str | None:
     )
 
 
-def route_digest(*parts: Sequence[str]) -> str:
-    """Return the digest of what delivery depends on: 64 hex digits."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
 def first_delay_ms(world: World, *, interim: bool) -> int:
     """Return a random time before the first send (REPORT_FORMAT §10)."""
     spread = world.settings.first_send_spread_seconds
@@ -176,7 +131,3 @@ def first_delay_ms(world: World, *, interim: bool) -> int:
 async def _refused(world: World, meter_id: int) -> tuple[OutboxItem, ...]:
     reports = await world.books.do(lambda ledger: ledger.reports(meter_id, interims=0))
     return refused_finals(reports)
-
-
-def _exclusions(counted: Counted) -> Mapping[str, int]:
-    return exclusions([status.skipped for status in (counted.statuses or {}).values()])

@@ -7,8 +7,8 @@ from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.controller.effects.kube import ForbiddenError, KubeError
 from licenseusage.controller.effects.listing import evidence
 from licenseusage.controller.rules.clockwatch import Judgement, judge
+from licenseusage.controller.rules.ends import missing_cycles
 from licenseusage.controller.rules.subject import Subject
-from licenseusage.controller.steps.closing import missing_cycles
 from licenseusage.controller.steps.world import World
 from licenseusage.errors import Retryable, Stalled, UsageError, Waiting
 from licenseusage.ledger.ledger import Ledger

@@ -22,15 +22,15 @@ from licenseusage.controller.effects.kube import KubeError, NotFoundError
 from licenseusage.controller.rules import status, transitions
 from licenseusage.controller.rules.clockwatch import Judgement
 from licenseusage.controller.rules.conditions import Consequence, Findings, Problem, Verdict
+from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.gauges import gauges
+from licenseusage.controller.rules.issuer import Context
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.resources import CONFIGMAPS, SECRETS, USAGES, Dependency
 from licenseusage.controller.rules.subject import Subject
 from licenseusage.controller.steps import counting, licensing, reporting
-from licenseusage.controller.steps.closing import Counted
 from licenseusage.controller.steps.finishing import finish, meters_of
 from licenseusage.controller.steps.gone import reconcile_gone
-from licenseusage.controller.steps.issuing import Context
 from licenseusage.controller.steps.meters import (
     clock_of,
     cycles_of,

@@ -13,13 +13,13 @@ from licenseusage.controller.effects import defects
 from licenseusage.controller.effects.deliveries import Errand
 from licenseusage.controller.effects.reportobjects import INTERIMS
 from licenseusage.controller.rules.conditions import Problem
-from licenseusage.controller.rules.issuer import Issuer, chain_of
+from licenseusage.controller.rules.ends import next_close_ms
+from licenseusage.controller.rules.issuer import Context, Issuer, chain_of
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.reported import Reporting
 from licenseusage.controller.steps import amending, closing, history
 from licenseusage.controller.steps.enrolling import authorised, enrol, keep_beside_key
 from licenseusage.controller.steps.issuing import (
-    Context,
     first_delay_ms,
     issuer_of,
     replace_refused,
@@ -177,7 +177,7 @@ async def _close_ended(
             held = isinstance(issuer, UsageError)
             if isinstance(issuer, Stalled) and issuer is not context.clock.ahead:
                 trouble.note(Problem.of(issuer))
-            return closing.next_close_ms(record.cycle, context.counted, now_ms), held
+            return next_close_ms(record.cycle, context.counted, now_ms), held
     return None, False
 
 

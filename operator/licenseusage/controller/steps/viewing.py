@@ -8,10 +8,10 @@ from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.controller.rules.clockwatch import Judgement
 from licenseusage.controller.rules.conditions import Findings, Problem, Status, Verdict
 from licenseusage.controller.rules.contradictions import contradicted, standing
+from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.reported import reported, within_entitlement
 from licenseusage.controller.rules.status import HISTORY, Ended, View
 from licenseusage.controller.rules.subject import Subject
-from licenseusage.controller.steps.closing import Counted
 from licenseusage.controller.steps.counting import Counting
 from licenseusage.controller.steps.licensing import Licensing
 from licenseusage.controller.steps.reporting import Outcome

@@ -1,0 +1,131 @@
+"""When cycles end and interims are due: pure decisions from what the ledger knows.
+
+Open -> Closing at the cycle's end -> Final, once every source's closing poll was read or the grace
+is over (DESIGN §4).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from licenseusage.ledger.records import CycleRecord, DeclaredSource, Meter, SourceStatus, StoreState
+from licenseusage.metering.combine import Combine
+from licenseusage.metering.cycles import CYCLE_BIT, Cycle, cycle_at, next_cycle
+from licenseusage.metering.lifecycle import (
+    InterimPlan,
+    SourceProgress,
+    closing_poll_ms,
+    next_interim,
+)
+
+AGAIN_MS = 30_000
+"""When what is due already is looked at again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How a meter's sources are counted, as far as closing and statements need it.
+
+    Attributes:
+        declared: Every source of the object; empty once the object is gone.
+        unusable: Sources with an invalid definition: they cannot be polled, nobody waits for it.
+        combine: How the sources belong together.
+        grace_ms: How long after a cycle's end its closing polls are waited for.
+        skews: Source -> k of its last poll, in ms.
+        statuses: Source -> its last polls.
+    """
+
+    declared: tuple[DeclaredSource, ...] = ()
+    unusable: frozenset[str] = frozenset()
+    combine: Combine = Combine.UNION
+    grace_ms: int = 24 * 3_600_000
+    skews: Mapping[str, int] | None = None
+    statuses: Mapping[str, SourceStatus] | None = None
+
+    @property
+    def poll_interval_ms(self) -> int:
+        """The greatest effective interval."""
+        return max((one.interval_ms for one in self.declared), default=0)
+
+
+def missing_cycles(meter: Meter, newest: Cycle | None, now_ms: int) -> tuple[Cycle, ...]:
+    """Return the cycles up to the running one that have no record yet, in order.
+
+    A meter begins with the cycle that runs when it is first seen; from then on every cycle gets a
+    record, also those that went by while the operator was away (they end as Unknown, not silently).
+    """
+    current = cycle_at(meter.grids, now_ms)
+    if newest is None:
+        return () if current is None else (current,)
+    found: list[Cycle] = []
+    following = next_cycle(meter.grids, newest.start_ms)
+    while following is not None and following.start_ms <= now_ms:
+        found.append(following)
+        following = next_cycle(meter.grids, following.start_ms)
+    return tuple(found)
+
+
+def progress(
+    counted: Counted, states: Mapping[str, StoreState], now_ms: int
+) -> tuple[SourceProgress, ...]:
+    """Return how far each source is with an ended cycle; ``states`` by source name."""
+    statuses, skews = counted.statuses or {}, counted.skews or {}
+    found = []
+    for one in counted.declared:
+        name = one.store.source
+        state, status = states.get(name), statuses.get(name)
+        attempt = status.last_attempt_ms if status else None
+        found.append(
+            SourceProgress(
+                ended=bool(state and state.ended >> CYCLE_BIT & 1),
+                last_attempt_ms=now_ms if name in counted.unusable else attempt,
+                lag_ms=one.properties.lag_ms,
+                clock_skew_ms=skews.get(name, 0),
+            )
+        )
+    return tuple(found)
+
+
+def next_close_ms(cycle: Cycle, counted: Counted, now_ms: int) -> int:
+    """Return when closing this cycle is worth another look, but for polls (they nudge)."""
+    if now_ms < cycle.end_ms:
+        return cycle.end_ms
+    earliest = max(
+        (closing_poll_ms(cycle.end_ms, one.properties.lag_ms, 0) for one in counted.declared),
+        default=cycle.end_ms,
+    )
+    grace = cycle.end_ms + counted.grace_ms
+    return max(now_ms + AGAIN_MS, earliest if now_ms < earliest else grace)
+
+
+def interim_plan(
+    record: CycleRecord,
+    unfinished: Sequence[CycleRecord],
+    states: Sequence[StoreState],
+    counted: Counted,
+    *,
+    interval_hours: int,
+    chain_begun: bool,
+    since_ms: int,
+    now_ms: int,
+) -> InterimPlan | None:
+    """Return the next interim of the running cycle; None if there is none to plan.
+
+    An interim needs the finals of all cycles but the one before it (REPORT_FORMAT §6), so none is
+    made while an older cycle is still open. And a chain's first report names its first cycle: as
+    long as there is none (``chain_begun``), it must not be about a later cycle than the final that
+    is still to come.
+    """
+    cycle = record.cycle
+    waits_for = cycle.start_ms if chain_begun else cycle.start_ms + 1
+    if any(one.cycle.end_ms < waits_for for one in unfinished):
+        return None
+    seen = [s.read_until_ms for s in states if s.read_until_ms is not None]
+    return next_interim(
+        record.cycle,
+        now_ms,
+        interval_ms=interval_hours * 3_600_000,
+        last_slot=record.interim_slot,
+        seen_until_ms=max(seen, default=None),
+        poll_interval_ms=counted.poll_interval_ms,
+        since_ms=since_ms,
+    )

@@ -9,10 +9,10 @@ import pytest
 from tests.controller.stage import Operator
 
 BEFORE_ANYTHING = """
-from licenseusage.controller import process
+from licenseusage.controller.process import start
 async def run(*_, **__):
     raise OSError("secret-of-ann")
-process.run = run
+start.run = run
 """
 WHILE_IT_WATCHES = """
 import kopf

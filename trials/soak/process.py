@@ -18,23 +18,15 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import event
 
 from licenseusage.controller.effects.books import Books
-from licenseusage.controller.effects.collection import Collector
-from licenseusage.controller.effects.deliveries import WORKERS, Deliveries
-from licenseusage.controller.effects.endpoints import EndpointBook
-from licenseusage.controller.effects.events import Events
-from licenseusage.controller.effects.identity import Keys, Names
+from licenseusage.controller.effects.deliveries import WORKERS
 from licenseusage.controller.effects.kube import KubeError
 from licenseusage.controller.effects.metrics import Metrics
-from licenseusage.controller.effects.reaching import Finder
-from licenseusage.controller.effects.reportobjects import ReportObjects
-from licenseusage.controller.effects.secrets import SecretReader
-from licenseusage.controller.effects.verdicts import Verdicts
 from licenseusage.controller.effects.workqueue import WorkQueue
 from licenseusage.controller.process import background
+from licenseusage.controller.process.wiring import wire
 from licenseusage.controller.rules import clockwatch
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.settings import Settings
-from licenseusage.controller.steps.licensing import VendorKeysRef
 from licenseusage.controller.steps.reconcile import reconcile
 from licenseusage.controller.steps.world import World as Surroundings
 from licenseusage.delivery.vendor import VendorClient
@@ -319,51 +311,25 @@ class Process:
         clock, random_ = estate.clock, estate.random
         kube = SimulatedKube(estate.cluster, estate.world, boundary, estate.api_down)
         settings = Settings(
-            operator_namespace=NAMESPACE, first_send_spread_seconds=estate.spread_seconds
-        )
-        books = SoakBooks(self.ledger)
-        metrics = Metrics(lambda: clock.now_ms() / 1000)
-        reader = SecretReader(kube)
-        keys = Keys(
-            kube,
-            reader,
-            Names(NAMESPACE, settings.identity_secret, settings.pseudonym_secret),
-            new_signing_key=lambda: estate.signing_key,
-            random_bytes=random_.randbytes,
+            operator_namespace=NAMESPACE,
+            vendor_keys_configmap=VENDOR_KEYS,
+            pod_name="soak",
+            first_send_spread_seconds=estate.spread_seconds,
         )
         workers = SimulatedWorkers(
             estate.world, clock, estate.shops, random_, estate.tally, boundary, estate.heard
         )
-
-        def permille() -> int:
-            return random_.randrange(1000)
-
-        told = Verdicts(self._nudge, Events(kube, "soak"), clock)
-        return Surroundings(
-            settings=settings,
+        return wire(
+            settings,
             clock=clock,
             kube=kube,
-            books=books,
-            reader=reader,
-            keys=keys,
-            events=told.events,
-            metrics=metrics,
-            collector=Collector(
-                Finder(kube, reader, EndpointBook(NAMESPACE, "none"), loopback_allowed=False),
-                keys,
-                books,
-                cast(Workers, workers),
-                metrics,
-                settings,
-                clock,
-                nudge=self._nudge,
-            ),
-            deliveries=Deliveries(
-                books, estate.client, clock, metrics, permille=permille, settled=told.settled
-            ),
-            objects=ReportObjects(kube),
-            vendor=VendorKeysRef(NAMESPACE, VENDOR_KEYS),
+            books=SoakBooks(self.ledger),
+            metrics=Metrics(lambda: clock.now_ms() / 1000),
+            workers=cast(Workers, workers),
+            client=estate.client,
             operator=OperatorInfo("soak", None),
-            permille=permille,
-            started_ms=clock.now_ms(),
+            nudge=self._nudge,
+            new_signing_key=lambda: estate.signing_key,
+            random_bytes=random_.randbytes,
+            permille=lambda: random_.randrange(1000),
         )

@@ -22,24 +22,16 @@ from licenseusage import __version__
 from licenseusage.clock import SystemClock
 from licenseusage.controller.effects import listing
 from licenseusage.controller.effects.books import Books
-from licenseusage.controller.effects.collection import Collector
 from licenseusage.controller.effects.defects import problem_of
-from licenseusage.controller.effects.deliveries import WORKERS, Deliveries
-from licenseusage.controller.effects.endpoints import EndpointBook
-from licenseusage.controller.effects.events import Events
-from licenseusage.controller.effects.identity import Keys, Names
+from licenseusage.controller.effects.deliveries import WORKERS
 from licenseusage.controller.effects.kube import Kube, KubeError
 from licenseusage.controller.effects.metrics import Metrics
-from licenseusage.controller.effects.reaching import Finder
-from licenseusage.controller.effects.reportobjects import ReportObjects
-from licenseusage.controller.effects.secrets import SecretReader
-from licenseusage.controller.effects.verdicts import Verdicts
 from licenseusage.controller.effects.workqueue import WorkQueue
 from licenseusage.controller.process import background, health, watch
+from licenseusage.controller.process.wiring import wire
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.resources import NAMESPACES
 from licenseusage.controller.settings import Settings
-from licenseusage.controller.steps.licensing import VendorKeysRef
 from licenseusage.controller.steps.reconcile import reconcile
 from licenseusage.controller.steps.world import World
 from licenseusage.delivery.vendor import Proxy, VendorClient
@@ -112,51 +104,22 @@ class _Operator:
             version=__version__,
         )
         stack.push_async_callback(client.aclose)
-        own = (
-            settings.identity_secret,
-            settings.pseudonym_secret,
-            settings.vendor_keys_configmap,
-            settings.endpoints_configmap,
-        )
-        reader = SecretReader(kube, {(settings.operator_namespace, name) for name in own})
-        keys = Keys(
-            kube,
-            reader,
-            Names(settings.operator_namespace, settings.identity_secret, settings.pseudonym_secret),
-            new_signing_key=generate_key,
-            random_bytes=secrets.token_bytes,
-        )
-        endpoints = EndpointBook(settings.operator_namespace, settings.endpoints_configmap)
-        told = Verdicts(queue.add, Events(kube, settings.pod_name), clock)
-        world = World(
-            settings=settings,
+        world = wire(
+            settings,
             clock=clock,
             kube=kube,
             books=books,
-            reader=reader,
-            keys=keys,
-            events=told.events,
             metrics=metrics,
-            collector=Collector(
-                Finder(kube, reader, endpoints, loopback_allowed=development),
-                keys,
-                books,
-                workers,
-                metrics,
-                settings,
-                clock,
-                nudge=queue.add,
-            ),
-            deliveries=Deliveries(
-                books, client, clock, metrics, permille=_permille, settled=told.settled
-            ),
-            objects=ReportObjects(kube),
-            vendor=VendorKeysRef(settings.operator_namespace, settings.vendor_keys_configmap),
+            workers=workers,
+            client=client,
             operator=OperatorInfo(
                 report_version(__version__, simulated_clock=clock.simulated), await _cluster(kube)
             ),
+            nudge=queue.add,
+            new_signing_key=generate_key,
+            random_bytes=secrets.token_bytes,
             permille=_permille,
-            started_ms=clock.now_ms(),
+            loopback_allowed=development,
         )
         state.deaf = world.watched.deaf_seconds
         return cls(world, queue, state)

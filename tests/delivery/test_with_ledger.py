@@ -9,6 +9,7 @@ import pytest
 from licenseusage.controller.effects.ledgeroutbox import LedgerOutbox
 from licenseusage.delivery.outcome import Answer
 from licenseusage.delivery.sender import Route, Sender
+from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.documents.records import (
     Delivery,
     OutboxItem,
@@ -80,8 +81,11 @@ class World:
                 slot,
                 statement,
                 self.now,
-                chain=ReportChain(CHAIN, KEYS),
-                sign=lambda draft: document(TOKENS[draft.sequence - 1]),
+                Signing(
+                    ReportChain(CHAIN, KEYS),
+                    lambda draft: document(TOKENS[draft.sequence - 1]),
+                    self.now,
+                ),
             )
             for slot in range(count)
         ]
@@ -203,7 +207,7 @@ async def test_a_head_that_is_not_ours_stops_sending_and_signing_for_good(world,
     world.restart()
     world.later(30 * DAY_MS)
     assert await world.drain() == 0
-    assert world.ledger.next_due_ms() is None
+    assert world.ledger.claim(world.now + 365 * DAY_MS) is None
     assert world.report_up_to(7)[6] is None
 
 
@@ -278,9 +282,12 @@ async def test_key_unknown_for_ever_does_not_make_two_chains_wake_each_other(wor
         1,
         statement,
         world.now,
-        chain=ReportChain(other, KEYS),
-        # The vendor of this test judges no content: any token of ours will do.
-        sign=lambda draft: SignedDocument(jti, document(TOKENS[0]).digest, TOKENS[0]),
+        Signing(
+            ReportChain(other, KEYS),
+            # The vendor of this test judges no content: any token of ours will do.
+            lambda draft: SignedDocument(jti, document(TOKENS[0]).digest, TOKENS[0]),
+            world.now,
+        ),
     )
     world.desk.answer = lambda token: (
         problem(401, "KeyUnknown") if typ_of(token) == REPORT else None

@@ -92,7 +92,7 @@ def test_an_object_that_is_deleted_comes_back():
 
 
 def test_every_transaction_of_the_ledger_is_a_place():
-    public = {name for name in vars(Ledger) if not name.startswith("_")}
+    public = {name for name in dir(Ledger) if not name.startswith("_")}
     assert {"record_poll", "begin_close", "close_cycle", "claim", "record_result"} < set(
         LEDGER_WRITES
     )

@@ -220,7 +220,7 @@ class World:
         )
         while await sender.step(ROUTE):
             pass
-        assert ledger.next_due_ms() is None
+        assert all(item.next_attempt_ms is None for item in ledger.reports(1))
 
     async def walk_until(self, step):
         """Walk, crash before step number ``step``, start again later; whether it came to that."""

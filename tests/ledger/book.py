@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from licenseusage.controller.rules.issuer import Issuer
+from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
@@ -84,7 +85,7 @@ def count(ledger: Ledger, at_ms: int, *names: str, cycle=CYCLE, complete=True) -
 
 def interim(ledger: Ledger, slot: int, now_ms: int) -> None:
     statement = ledger.statement(1, CYCLE, sources=[declared()])
-    ledger.add_interim(1, slot, statement, now_ms, chain=CHAIN, sign=ISSUER.sign)
+    ledger.add_interim(1, slot, statement, now_ms, Signing(CHAIN, ISSUER.sign, now_ms))
 
 
 def final(ledger: Ledger, cycle=CYCLE) -> None:
@@ -92,7 +93,7 @@ def final(ledger: Ledger, cycle=CYCLE) -> None:
     at_ms = cycle.end_ms + 5 * MINUTE_MS
     statement = ledger.statement(1, cycle, sources=[declared()], as_of_ms=cycle.end_ms)
     ledger.begin_close(1, cycle, reason="ClosingPolls", statement=statement, now_ms=at_ms)
-    ledger.close_cycle(1, cycle, at_ms, chain=CHAIN, sign=ISSUER.sign)
+    ledger.close_cycle(1, cycle, at_ms, Signing(CHAIN, ISSUER.sign, at_ms))
 
 
 def accept_all(ledger: Ledger, now_ms: int) -> None:

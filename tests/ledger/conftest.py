@@ -1,6 +1,8 @@
 """A ledger in a temporary folder, one meter in it, and short ways to say what happened."""
 
+import sqlite3
 from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date
 from hashlib import sha256
@@ -18,6 +20,7 @@ from licenseusage.ledger.records import (
     StoreKey,
     Subscribed,
 )
+from licenseusage.ledger.upkeep.snapshot import identity_of
 from licenseusage.metering.cycles import DAY_MS, Cycle, Segment, Terms
 from licenseusage.metering.facts import Facts, Row, horizon_ms, list_facts
 from licenseusage.metering.properties import Properties, Removal
@@ -170,3 +173,9 @@ def ledger(reopen: Callable[[], Ledger]) -> Ledger:
 
 
 __all__ = ["DAY_MS"]
+
+
+def ledger_id(path: Path) -> str:
+    """The random name that a ledger got when it was created."""
+    with closing(sqlite3.connect(path)) as connection:
+        return identity_of(connection).ledger_id

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
@@ -43,8 +44,8 @@ def derive(ledger, cycle=CYCLE, properties=KEPT):
 def close(ledger, signer, cycle=CYCLE, now=GRACE_OVER, chain=CHAIN, properties=KEPT, **options):
     statement = derive(ledger, cycle, properties)
     ledger.begin_close(1, cycle, reason="GraceOver", statement=statement, now_ms=now, **options)
-    signing = {} if chain is None else {"chain": chain, "sign": signer}
-    return ledger.close_cycle(1, cycle, now, **signing)
+    signing = None if chain is None else Signing(chain, signer, now)
+    return ledger.close_cycle(1, cycle, now, signing)
 
 
 def record_of(ledger, cycle=CYCLE):
@@ -56,10 +57,11 @@ def judged(ledger, properties=KEPT):
     return judge(stated, derive(ledger, properties=properties), {"graph": properties})
 
 
-def amend(ledger, signer, now=LATE + 1000, chain=CHAIN, verdict=None, **options):
+def amend(ledger, signer, now=LATE + 1000, chain=CHAIN, verdict=None, first_attempt_ms=None):
     verdict = verdict or judged(ledger)
-    signing = {} if chain is None else {"chain": chain, "sign": signer}
-    return ledger.amend_cycle(1, CYCLE, verdict.statement, verdict.words, now, **signing, **options)
+    due_ms = now if first_attempt_ms is None else first_attempt_ms
+    signing = None if chain is None else Signing(chain, signer, due_ms)
+    return ledger.amend_cycle(1, CYCLE, verdict.statement, verdict.words, now, signing)
 
 
 def poll_late(ledger, active=None, at=LATE, **options):
@@ -101,7 +103,7 @@ def test_a_closing_poll_after_the_grace_is_evidence_and_changes_no_statement_by_
 
 def test_a_poll_that_tells_nothing_new_is_no_evidence(left_open):
     poll_late(left_open)
-    closed = left_open.closed_words(1, CYCLE)[GRAPH]
+    closed = left_open.store_states(1, CYCLE)[GRAPH].closed
     poll_late(left_open, at=LATE + HOUR_MS, already_closed=closed)
     assert record_of(left_open).evidence == 1
 
@@ -170,7 +172,7 @@ def test_what_does_not_narrow_is_not_stated(left_open, signer):
 def test_only_a_final_cycle_is_amended(ledger, signer):
     ledger.record_poll(poll(END - HOUR_MS, {"ada": START}), END - HOUR_MS)
     statement = derive(ledger)
-    assert ledger.amend_cycle(1, CYCLE, statement, "", LATE, chain=CHAIN, sign=signer) is None
+    assert ledger.amend_cycle(1, CYCLE, statement, "", LATE, Signing(CHAIN, signer, LATE)) is None
     ledger.begin_close(1, CYCLE, reason="GraceOver", statement=statement, now_ms=GRACE_OVER)
     poll_late(ledger)
     assert amend(ledger, signer) is None
@@ -221,7 +223,7 @@ class TestRefusals:
         poll_late(left_open)
         verdict = judged(left_open)
         assert amend(left_open, signer, verdict=verdict) is None
-        left_open.replace_final(1, CYCLE, LATE + 2000, chain=CHAIN, sign=signer)
+        left_open.replace_final(1, CYCLE, LATE + 2000, Signing(CHAIN, signer, LATE + 2000))
         assert amend(left_open, signer, LATE + 3000, verdict=verdict) is not None
         assert [d.kind for d in signer.drafts] == ["Final", "Final", "Amendment"]
         assert signer.drafts[1].statement == signer.drafts[0].statement
@@ -239,7 +241,7 @@ class TestRefusals:
         return left_open
 
     def again(self, ledger, signer, now=LATE + 3000, chain=CHAIN):
-        return ledger.replace_amendment(1, CYCLE, now, chain=chain, sign=signer)
+        return ledger.replace_amendment(1, CYCLE, now, Signing(chain, signer, now))
 
     def test_a_refused_amendment_is_replaced_by_the_same_statement(self, refused, signer):
         anew = self.again(refused, signer)
@@ -271,7 +273,7 @@ class TestRefusals:
         refuse(left_open, LATE + 2000, "IssuedInFuture")
         refuse(left_open, LATE + 2000)
         assert self.again(left_open, signer) is None
-        left_open.replace_final(1, CYCLE, LATE + 4000, chain=CHAIN, sign=signer)
+        left_open.replace_final(1, CYCLE, LATE + 4000, Signing(CHAIN, signer, LATE + 4000))
         assert self.again(left_open, signer, LATE + 5000).sequence == 4
         assert signer.drafts[-1].superseded.link.sequence == 3
 
@@ -286,7 +288,7 @@ class TestContradictions:
         return ledger
 
     def test_somebody_shown_after_the_closing_poll_contradicts_it(self, exact):
-        closed = exact.closed_words(1, CYCLE)[GRAPH]
+        closed = exact.store_states(1, CYCLE)[GRAPH].closed
         shown = {"ada": START, "ben": LAST}
         exact.record_poll(poll(LATE, shown, already_closed=closed), LATE)
         assert record_of(exact).evidence == 1

@@ -2,6 +2,7 @@
 
 import pytest
 
+from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
@@ -16,15 +17,20 @@ from tests.ledger.conftest import CHAIN, CYCLE, END, HOUR_MS, START, TERMS, decl
 CLOSING = END + 2 * 60_000
 
 
+def signing(signer, now, *, first_attempt_ms=None, awaiting_approval=False):
+    due_ms = now if first_attempt_ms is None else first_attempt_ms
+    return Signing(CHAIN, signer, due_ms, awaiting_approval)
+
+
 def close(ledger, signer, cycle=CYCLE, now=CLOSING + 1000, **options):
     statement = ledger.statement(1, cycle, sources=[declared()], as_of_ms=cycle.end_ms)
     ledger.begin_close(1, cycle, reason="ClosingPolls", statement=statement, now_ms=now)
-    return ledger.close_cycle(1, cycle, now, chain=CHAIN, sign=signer, **options)
+    return ledger.close_cycle(1, cycle, now, signing(signer, now, **options))
 
 
 def interim(ledger, signer, slot, at, cycle=CYCLE, **options):
     statement = ledger.statement(1, cycle, sources=[declared()])
-    return ledger.add_interim(1, slot, statement, at, chain=CHAIN, sign=signer, **options)
+    return ledger.add_interim(1, slot, statement, at, signing(signer, at, **options))
 
 
 def interim_of_next(ledger, signer, now):
@@ -86,7 +92,7 @@ def test_the_first_intent_stands_whatever_is_found_later(counted, signer):
     assert changed != statement
     again = counted.begin_close(1, CYCLE, reason="GraceOver", statement=changed, now_ms=late)
     assert again == intent
-    counted.close_cycle(1, CYCLE, late, chain=CHAIN, sign=signer)
+    counted.close_cycle(1, CYCLE, late, signing(signer, late))
     (draft,) = signer.drafts
     assert (draft.statement, draft.at_ms) == (statement, CLOSING + 1)
     assert draft.clock_high_water_ms == CLOSING + 1
@@ -111,10 +117,10 @@ def test_a_crash_between_intent_and_close_resumes_to_the_same_bytes(counted, reo
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        counted.close_cycle(1, CYCLE, CLOSING + 1, chain=CHAIN, sign=dies)
+        counted.close_cycle(1, CYCLE, CLOSING + 1, signing(dies, CLOSING + 1))
     resumed = reopen()
     assert resumed.chain(CHAIN.id).head is None
-    item = resumed.close_cycle(1, CYCLE, CLOSING + HOUR_MS, chain=CHAIN, sign=signer)
+    item = resumed.close_cycle(1, CYCLE, CLOSING + HOUR_MS, signing(signer, CLOSING + HOUR_MS))
     first, second = signer.drafts
     assert first == second
     assert resumed.document(item.jti) == item
@@ -149,7 +155,7 @@ def test_cycles_are_closed_in_order(ledger, signer):
 
 def test_a_cycle_is_closed_only_after_its_intent(ledger, signer):
     with pytest.raises(ValueError, match="intent"):
-        ledger.close_cycle(1, CYCLE, CLOSING, chain=CHAIN, sign=signer)
+        ledger.close_cycle(1, CYCLE, CLOSING, signing(signer, CLOSING))
 
 
 def test_without_a_licence_a_cycle_is_closed_without_a_report(counted):
@@ -174,7 +180,7 @@ def test_one_interim_per_slot(ledger, signer):
 def test_no_interim_once_the_cycle_closes(counted, signer):
     statement = counted.statement(1, CYCLE, sources=[declared()])
     counted.mark_closing(1, CYCLE, END)
-    assert counted.add_interim(1, 9, statement, END, chain=CHAIN, sign=signer) is None
+    assert counted.add_interim(1, 9, statement, END, signing(signer, END)) is None
     assert signer.drafts == []
 
 
@@ -226,7 +232,7 @@ def refused(counted, signer):
 
 
 def replace(ledger, signer, now=CLOSING + 5000, chain=CHAIN):
-    return ledger.replace_final(1, CYCLE, now, chain=chain, sign=signer)
+    return ledger.replace_final(1, CYCLE, now, Signing(chain, signer, now))
 
 
 def test_a_refused_final_is_replaced_by_the_same_statement_at_the_next_place(refused, signer):

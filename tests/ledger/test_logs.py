@@ -406,4 +406,4 @@ def test_a_list_closes_the_hole_of_a_log(ledger):
 
 def test_closed_is_the_cycle_and_its_days(ledger):
     ledger.record_poll(read(LATE, {}, reading(None, 5, [(START, END)])), LATE)
-    assert ledger.closed_words(1, CYCLE)[LOG] == 1 << CYCLE_BIT | (1 << CYCLE.days) - 1
+    assert ledger.store_states(1, CYCLE)[LOG].closed == 1 << CYCLE_BIT | (1 << CYCLE.days) - 1

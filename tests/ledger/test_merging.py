@@ -80,9 +80,9 @@ def memory():
 def ledger_of(*history, meter=METER):
     with memory() as connection:
         begun = registry.ensure_meter(connection, meter, START)
-        registry.keep_terms(connection, begun.id, TERMS, START, None)
+        registry.keep_terms(connection, begun.id, TERMS, START)
         for one in history:
-            polls.record_poll(connection, one)
+            polls.record_poll(connection, one, one.ended_ms)
         yield connection
 
 
@@ -368,7 +368,7 @@ def test_an_object_that_is_not_known_comes_with_the_licences_of_its_cycles():
     with memory() as ours, ledger_of(poll(START + HOUR_MS, {"ada": START})) as theirs:
         for contract in ("old", "new"):
             licensed = Subscribed(contract, f"the {contract} licence")
-            registry.keep_terms(theirs, 1, TERMS, START, licensed)
+            registry.keep_terms(theirs, 1, TERMS, START, licensed=licensed)
         join_ledgers(ours, theirs, THERE, HERE)
         (meter,) = registry.all_meters(ours)
         (same,) = registry.all_meters(theirs)

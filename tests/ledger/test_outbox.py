@@ -3,6 +3,8 @@
 import pytest
 
 from licenseusage.errors import Stalled
+from licenseusage.ledger.documents.closing import Signing
+from licenseusage.ledger.documents.outbox import LEASE_MS
 from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
@@ -11,7 +13,6 @@ from licenseusage.ledger.documents.records import (
     ReportKind,
     SignedDocument,
 )
-from licenseusage.ledger.ledger import LEASE_MS
 from licenseusage.ledger.records import MeterKey
 from tests.ledger.conftest import CHAIN, CYCLE, DAY_MS, START, declared
 
@@ -34,11 +35,10 @@ def add(ledger, signer):
     """Add the next interim of a chain."""
     slots = iter(range(100))
 
-    def report(chain=CHAIN, meter_id=1, **options):
+    def report(chain=CHAIN, meter_id=1, first_attempt_ms=START, **options):
         statement = ledger.statement(meter_id, CYCLE, sources=[declared()])
-        return ledger.add_interim(
-            meter_id, next(slots), statement, START, chain=chain, sign=signer, **options
-        )
+        signing = Signing(chain, signer, first_attempt_ms, **options)
+        return ledger.add_interim(meter_id, next(slots), statement, START, signing)
 
     return report
 
@@ -101,14 +101,13 @@ def test_a_report_waits_for_its_next_attempt_and_holds_up_later_ones(enrolled, a
     add()
     enrolled.record_result(enrolled.claim(NOW), refused(after=5000), NOW)
     assert enrolled.claim(NOW + 4999) is None
-    assert enrolled.next_due_ms() == NOW + 5000
     assert enrolled.claim(NOW + 5000).jti == first.jti
 
 
 def test_the_first_attempt_may_be_later(enrolled, add):
     add(first_attempt_ms=NOW + 7000)
     assert enrolled.claim(NOW) is None
-    assert enrolled.next_due_ms() == NOW + 7000
+    assert enrolled.claim(NOW + 6999) is None
     assert enrolled.claim(NOW + 7000) is not None
 
 
@@ -137,7 +136,6 @@ def test_a_receipt_ends_it(enrolled, add):
     assert item.findings == ("CoverageIncomplete",)
     assert (item.next_attempt_ms, item.first_failure_ms) == (None, None)
     assert enrolled.claim(NOW + 10 * DAY_MS) is None
-    assert enrolled.next_due_ms() is None
     chain = enrolled.chain(CHAIN.id)
     assert (chain.acknowledged, chain.vendor_time_ms) == (head, NOW + 5)
 
@@ -159,7 +157,8 @@ def test_an_unsigned_rejection_is_tried_again(enrolled, add):
     assert enrolled.claim(NOW).jti == second.jti
     assert enrolled.claim(NOW + DAY_MS, chain_id=CHAIN.id).jti in {first.jti, second.jti}
     enrolled.record_result(enrolled.document(second.jti), ACCEPTED, NOW)
-    assert enrolled.next_due_ms() in {NOW + DAY_MS, NOW + DAY_MS + 60_000}
+    assert enrolled.claim(NOW + DAY_MS - 1) is None
+    assert enrolled.claim(NOW + DAY_MS + 60_000).jti == first.jti
 
 
 def test_a_conflict_stops_the_chain(enrolled, add):
@@ -167,15 +166,13 @@ def test_a_conflict_stops_the_chain(enrolled, add):
     add()
     conflict = DeliveryResult(Delivery.CONFLICT, "ReportConflict", "no", receipt="receipt")
     enrolled.record_result(enrolled.claim(NOW), conflict, NOW)
-    assert enrolled.claim(NOW + DAY_MS) is None
-    assert enrolled.next_due_ms() is None
+    assert enrolled.claim(NOW + 10 * DAY_MS) is None
 
 
 def test_a_report_waiting_for_approval_holds_up_later_ones(enrolled, add):
     add(awaiting_approval=True)
     add()
-    assert enrolled.claim(NOW) is None
-    assert enrolled.next_due_ms() is None
+    assert enrolled.claim(NOW + 10 * DAY_MS) is None
 
 
 def test_a_head_acknowledges_what_came_before_but_for_verdicts(enrolled, add):
@@ -326,18 +323,6 @@ def test_tokens_never_change(enrolled, add):
     enrolled.record_result(enrolled.claim(NOW), ACCEPTED, NOW)
     after = enrolled.document(item.jti)
     assert (after.token, after.digest, after.sequence, after.created_ms) == before
-
-
-def test_documents_are_counted_by_state(enrolled, add):
-    add()
-    assert enrolled.outbox_counts() == {
-        "AwaitingApproval": 0,
-        "Pending": 1,
-        "Sending": 0,
-        "Accepted": 1,
-        "Rejected": 0,
-        "Conflict": 0,
-    }
 
 
 def test_reports_are_listed_newest_first(enrolled, add):

@@ -220,7 +220,7 @@ def test_a_closing_poll_of_every_source_makes_the_number_exact(ledger):
     found = stated(ledger, as_of_ms=END)
     assert found.words == "2"
     assert found.bounds.accuracy is Accuracy.EXACT
-    assert ledger.closed_words(1, CYCLE)[GRAPH] >> CYCLE_BIT & 1
+    assert ledger.store_states(1, CYCLE)[GRAPH].closed >> CYCLE_BIT & 1
 
 
 def test_a_poll_near_the_boundary_makes_facts_for_both_cycles(ledger):
@@ -268,7 +268,7 @@ def test_what_is_refuted_is_named_and_what_does_not_rest_on_it_is_stated(ledger)
 
 def test_later_polls_of_closed_windows_write_no_more_users(ledger):
     ledger.record_poll(poll(CLOSING, {"ada": START}), CLOSING)
-    closed = ledger.closed_words(1, CYCLE)[GRAPH]
+    closed = ledger.store_states(1, CYCLE)[GRAPH].closed
     late = CLOSING + HOUR_MS
     ledger.record_poll(poll(late, {"ada": START, "ben": late}, already_closed=closed), late)
     assert stated(ledger, as_of_ms=END).words == "1"

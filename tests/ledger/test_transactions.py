@@ -11,6 +11,7 @@ from contextlib import closing
 import pytest
 from sqlalchemy import event
 
+from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
@@ -49,13 +50,13 @@ def _intent(ledger: Ledger, _: Callable) -> None:
 
 
 def _close(ledger: Ledger, signer: Callable) -> None:
-    ledger.close_cycle(1, CYCLE, CLOSING, chain=CHAIN, sign=signer)
+    ledger.close_cycle(1, CYCLE, CLOSING, Signing(CHAIN, signer, CLOSING))
 
 
 def _interim(ledger: Ledger, signer: Callable) -> None:
     following = TERMS.cycle(1)
     statement = ledger.statement(1, following, sources=[declared()])
-    ledger.add_interim(1, 0, statement, CLOSING, chain=CHAIN, sign=signer)
+    ledger.add_interim(1, 0, statement, CLOSING, Signing(CHAIN, signer, CLOSING))
 
 
 def _enrolment(ledger: Ledger, _: Callable) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from licenseusage.ledger.documents.closing import Signing
 from licenseusage.metering.bounds import Bounds
 from licenseusage.reports.content import Uncertainty
 from licenseusage.reports.inwords import in_words
@@ -53,7 +54,7 @@ def test_the_report_of_a_contradicted_cycle_tells_that_a_guarantee_is_refuted(tm
         book.count(ledger, CLOSING, "ada")
         contradicted = replace(stated(ledger), bounds=Bounds(2, 1, conflict=True))
         ledger.begin_close(1, CYCLE, reason="Test", statement=contradicted, now_ms=CLOSING)
-        ledger.close_cycle(1, CYCLE, CLOSING, chain=book.CHAIN, sign=book.ISSUER.sign)
+        ledger.close_cycle(1, CYCLE, CLOSING, Signing(book.CHAIN, book.ISSUER.sign, CLOSING))
         (final,) = [item for item in ledger.reports(1) if item.kind == "Final"]
         content = read_report(final.token).content
     assert content.accuracy == "Unknown"

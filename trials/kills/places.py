@@ -7,6 +7,7 @@ was made and nothing is committed.
 """
 
 import functools
+import inspect
 import os
 import re
 import signal
@@ -14,7 +15,6 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FunctionType
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -35,8 +35,8 @@ from trials.kills.journal import Journal
 LEDGER_WRITES: Final = tuple(
     sorted(
         name
-        for name, method in vars(Ledger).items()
-        if isinstance(method, FunctionType) and "_write" in method.__code__.co_names
+        for name, method in inspect.getmembers(Ledger, inspect.isfunction)
+        if "_write" in method.__code__.co_names
     )
 )
 """Every method of the ledger that is a transaction: read off the class, so that none is missed."""

@@ -243,7 +243,9 @@ class Process:
         """Do one turn of `background.delete_expired`."""
         keep = self.surroundings.settings.keep_facts_cycles
         now_ms = self.estate.clock.now_ms
-        await self._quietly(lambda ledger: ledger.delete_expired_facts(now_ms(), cycles=keep))
+        await self._quietly(
+            lambda ledger: ledger.delete_expired_facts(now_ms(), cycle_lengths=keep)
+        )
 
     async def stop(self) -> None:
         """End, killed or in good order."""

@@ -112,7 +112,7 @@ async def delete_expired(world: World) -> None:
         await _quietly(
             world,
             lambda ledger: ledger.delete_expired_facts(
-                world.clock.now_ms(), cycles=world.settings.keep_facts_cycles
+                world.clock.now_ms(), cycle_lengths=world.settings.keep_facts_cycles
             ),
         )
         await asyncio.sleep(_RETENTION_SECONDS)

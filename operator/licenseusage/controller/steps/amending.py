@@ -11,6 +11,7 @@ from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.issuer import Issuer
 from licenseusage.controller.steps.world import Judged, World
 from licenseusage.errors import UsageError
+from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.records import CycleRecord, CycleState
 from licenseusage.metering.amendment import Narrowed, Refuted, due_ms, judge
 from licenseusage.metering.cycles import Cycle
@@ -123,18 +124,11 @@ async def _amend(
     issuer = await amending.issuer(cycle)
     if isinstance(issuer, UsageError):
         return False
-    chain, sign = (None, None) if issuer is None else (issuer.chain, issuer.sign)
-    first_attempt_ms = now_ms + amending.first_delay_ms()
+    due_ms = now_ms + amending.first_delay_ms()
+    signing = None if issuer is None else Signing(issuer.chain, issuer.sign, due_ms)
     made = await world.books.do(
         lambda ledger: ledger.amend_cycle(
-            amending.meter_id,
-            cycle,
-            verdict.statement,
-            verdict.words,
-            now_ms,
-            chain=chain,
-            sign=sign,
-            first_attempt_ms=first_attempt_ms,
+            amending.meter_id, cycle, verdict.statement, verdict.words, now_ms, signing
         )
     )
     return made is not None

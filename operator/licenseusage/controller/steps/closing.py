@@ -11,6 +11,7 @@ from licenseusage.controller.effects.books import Books
 from licenseusage.controller.rules.ends import Counted, interim_plan, progress
 from licenseusage.controller.rules.issuer import Issuer
 from licenseusage.errors import UsageError
+from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import (
     CycleRecord,
@@ -63,15 +64,8 @@ async def close(
     if isinstance(issuer, UsageError):
         return False
     due_ms = now_ms + first_delay_ms()
-    if issuer is None:
-        await books.do(lambda ledger: ledger.close_cycle(meter_id, cycle, now_ms))
-    else:
-        chain, sign = issuer.chain, issuer.sign
-        await books.do(
-            lambda ledger: ledger.close_cycle(
-                meter_id, cycle, now_ms, chain=chain, sign=sign, first_attempt_ms=due_ms
-            )
-        )
+    signing = None if issuer is None else Signing(issuer.chain, issuer.sign, due_ms)
+    await books.do(lambda ledger: ledger.close_cycle(meter_id, cycle, now_ms, signing))
     return True
 
 
@@ -159,9 +153,7 @@ async def interim(
             plan.slot,
             _statement(ledger, record, counted, plan.as_of_ms),
             now_ms,
-            chain=chain,
-            sign=issuer.sign,
-            first_attempt_ms=now_ms + first_delay_ms,
+            Signing(chain, issuer.sign, now_ms + first_delay_ms),
         )
         return now_ms + 1000
 

@@ -13,6 +13,7 @@ from licenseusage.controller.steps import history
 from licenseusage.controller.steps.world import World
 from licenseusage.delivery.schedule import first_delay_seconds
 from licenseusage.errors import UsageError, Waiting
+from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.documents.records import OutboxItem, ReportKind
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.metering.cycles import Cycle
@@ -94,14 +95,13 @@ async def _replace(world: World, context: Context, refused: OutboxItem, now_ms: 
     issuer = None if cycle is None else await issuer_of(world, context, cycle)
     if cycle is None or not isinstance(issuer, Issuer):
         return False
-    chain, sign = issuer.chain, issuer.sign
     delay_ms = 0 if context.requested else first_delay_ms(world, interim=False)
+    signing = Signing(issuer.chain, issuer.sign, now_ms + delay_ms)
 
     def work(ledger: Ledger) -> OutboxItem | None:
         final = refused.kind is ReportKind.FINAL
         anew = ledger.replace_final if final else ledger.replace_amendment
-        due_ms = now_ms + delay_ms
-        return anew(meter_id, cycle, now_ms, chain=chain, sign=sign, first_attempt_ms=due_ms)
+        return anew(meter_id, cycle, now_ms, signing)
 
     return await world.books.do(work) is not None
 

@@ -17,8 +17,8 @@ from licenseusage.ledger.documents.records import Link, OutboxItem, ReportKind, 
 from licenseusage.ledger.facts.registry import (
     amendments_of,
     cycle_record,
+    cycle_row,
     dated_ms,
-    ensure_cycle,
     high_water_ms,
 )
 from licenseusage.ledger.records import (
@@ -42,10 +42,28 @@ def amend_cycle(
     statement: CycleStatement,
     words: str,
     now_ms: int,
-    signing: Signing | None,
+    signing: Signing | None = None,
 ) -> Amendment | None:
-    """State less than before about a Final cycle; see ``Ledger.amend_cycle``."""
-    row = ensure_cycle(connection, meter_id, cycle)
+    """State less than before about a Final cycle: statement, report, outbox row at once.
+
+    The report supersedes the cycle's latest final or amendment that the vendor has not refused with
+    a signature. A cycle that was closed without a report is amended without one. Idempotent: what
+    does not narrow the statement in force changes nothing.
+
+    Args:
+        connection: The ledger.
+        meter_id: The meter.
+        cycle: The cycle.
+        statement: What is stated from now on, as of the cycle's end.
+        words: Both statements, for people.
+        now_ms: The time.
+        signing: Signs the report, in the chain of the final; None: nobody can sign now.
+
+    Returns:
+        None if nothing was amended: the cycle is not Final, its facts were deleted, evidence
+        contradicts what was stated, or a report is due and cannot be made now.
+    """
+    row = cycle_row(connection, meter_id, cycle)
     record = _record(connection, meter_id, cycle)
     stated, at_ms = record.stated, dated_ms(connection, now_ms)
     standing = record.state is CycleState.FINAL and record.contradiction is None
@@ -73,8 +91,13 @@ def amend_cycle(
 def replace_amendment(
     connection: Connection, meter_id: int, cycle: Cycle, now_ms: int, signing: Signing
 ) -> OutboxItem | None:
-    """Sign the statement in force in place of a refused one; see ``Ledger.replace_amendment``."""
-    row = ensure_cycle(connection, meter_id, cycle)
+    """Sign the last amendment of a cycle once more, in place of one refused with a signature.
+
+    Returns:
+        The new report; None if the newest amendment was not refused, or the cycle has no report in
+        force which it could supersede (its final was refused as well).
+    """
+    row = cycle_row(connection, meter_id, cycle)
     record = _record(connection, meter_id, cycle)
     reports = statements_of(connection, row.id)
     newest = next((item for item in reports if item.kind is ReportKind.AMENDMENT), None)
@@ -88,8 +111,11 @@ def replace_amendment(
 def contradict(
     connection: Connection, meter_id: int, cycle: Cycle, words: str, now_ms: int
 ) -> Contradiction | None:
-    """Keep that evidence lies outside of what was stated; see ``Ledger.contradict``."""
-    row = ensure_cycle(connection, meter_id, cycle)
+    """Keep that evidence lies outside of what was stated about a Final cycle; the first stands.
+
+    The statement stands as well, and the cycle is amended no more.
+    """
+    row = cycle_row(connection, meter_id, cycle)
     record = cycle_record(row)
     if record.state is not CycleState.FINAL or record.contradiction is not None:
         return record.contradiction
@@ -103,7 +129,7 @@ def contradict(
 
 
 def _record(connection: Connection, meter_id: int, cycle: Cycle) -> CycleRecord:
-    row = ensure_cycle(connection, meter_id, cycle)
+    row = cycle_row(connection, meter_id, cycle)
     return cycle_record(row, amendments_of(connection, [row.id]).get(row.id, ()))
 
 

@@ -26,13 +26,13 @@ def know_chain(connection: Connection, chain_id: str, key_chain_id: str | None) 
 def stop_chain(
     connection: Connection, chain_id: str, key_chain_id: str | None, reason: str
 ) -> None:
-    """Stop a chain; see ``Ledger.stop_chain``."""
+    """Keep why nothing more of a chain is signed or sent."""
     know_chain(connection, chain_id, key_chain_id)
     connection.execute(update(chains).where(chains.c.id == chain_id).values(stopped=reason))
 
 
 def chain_state(connection: Connection, chain_id: str) -> ChainState:
-    """Return a chain as both ends see it."""
+    """Return a chain as both ends see it; an empty one if it is not known."""
     row = connection.execute(select(chains).filter_by(id=chain_id)).one_or_none()
     newest = (
         select(outbox.c.sequence, outbox.c.digest)

@@ -25,8 +25,8 @@ from licenseusage.ledger.documents.records import (
 )
 from licenseusage.ledger.facts.registry import (
     cycle_record,
+    cycle_row,
     dated_ms,
-    ensure_cycle,
     high_water_ms,
     older_unfinished,
 )
@@ -45,9 +45,10 @@ class Signing:
 
     Attributes:
         chain: Its chain.
-        sign: Signs a draft; called inside the transaction, and must not call the ledger.
-        first_attempt_ms: When it is due.
-        awaiting_approval: Whether a person approves it first.
+        sign: Signs a draft; called inside the transaction, at most once per commit, and must not
+            call the ledger.
+        first_attempt_ms: When it is due for sending.
+        awaiting_approval: Start as AwaitingApproval instead of Pending.
     """
 
     chain: ReportChain
@@ -56,25 +57,33 @@ class Signing:
     awaiting_approval: bool = False
 
 
-def mark_closing(connection: Connection, meter_id: int, cycle: Cycle) -> CycleRecord:
-    """Move a cycle from Open to Closing; a later state stands."""
-    row = ensure_cycle(connection, meter_id, cycle)
+def mark_closing(connection: Connection, meter_id: int, cycle: Cycle, now_ms: int) -> CycleRecord:
+    """Move a cycle that has ended from Open to Closing; a later state stands.
+
+    ``now_ms`` becomes durable with it.
+    """
+    row = cycle_row(connection, meter_id, cycle)
     still_open = (cycles.c.id == row.id) & (cycles.c.state == CycleState.OPEN)
     connection.execute(update(cycles).where(still_open).values(state=CycleState.CLOSING))
-    return cycle_record(ensure_cycle(connection, meter_id, cycle))
+    return cycle_record(cycle_row(connection, meter_id, cycle))
 
 
 def begin_close(
     connection: Connection,
     meter_id: int,
     cycle: Cycle,
+    *,
     reason: str,
     statement: CycleStatement,
     now_ms: int,
-    rules_digest: str | None,
+    rules_digest: str | None = None,
 ) -> ClosingIntent:
-    """Write the intent, unless there is one; return the one that stands."""
-    row = ensure_cycle(connection, meter_id, cycle)
+    """Decide durably that a cycle is closed now, and with what; an earlier decision stands.
+
+    Later evidence is taken under the same rules only: those of the cycle's polls, or
+    ``rules_digest`` where there was none.
+    """
+    row = cycle_row(connection, meter_id, cycle)
     intent = cycle_record(row).intent
     if intent is not None:
         return intent
@@ -96,10 +105,27 @@ def begin_close(
 
 
 def close_cycle(
-    connection: Connection, meter_id: int, cycle: Cycle, now_ms: int, signing: Signing | None
+    connection: Connection,
+    meter_id: int,
+    cycle: Cycle,
+    now_ms: int,
+    signing: Signing | None = None,
 ) -> OutboxItem | None:
-    """Make the cycle Final as its intent says; see ``Ledger.close_cycle``."""
-    row = ensure_cycle(connection, meter_id, cycle)
+    """Make a cycle Final as its intent says: statement, report, outbox row in one transaction.
+
+    Idempotent: a cycle that is Final already returns its report as it was signed.
+
+    Args:
+        connection: The ledger.
+        meter_id: The meter.
+        cycle: The cycle; ``begin_close`` has been called for it.
+        now_ms: The time.
+        signing: Signs the report; None (no licence): the cycle is closed without one.
+
+    Raises:
+        ValueError: No intent was recorded, or a cycle before it is not Final.
+    """
+    row = cycle_row(connection, meter_id, cycle)
     record = cycle_record(row)
     if record.state is CycleState.FINAL:
         return final_of(connection, row.id)
@@ -118,8 +144,16 @@ def close_cycle(
 def replace_final(
     connection: Connection, meter_id: int, cycle: Cycle, now_ms: int, signing: Signing
 ) -> OutboxItem | None:
-    """Sign a final in place of one that was refused; see ``Ledger.replace_final``."""
-    row = ensure_cycle(connection, meter_id, cycle)
+    """Sign the decided statement of a Final cycle once more, dated now.
+
+    Only in place of a final with a signed ``Rejected``, which holds its place in the chain and does
+    not count as final (REPORT_FORMAT §6 rule 4).
+
+    Returns:
+        The new report; None if the cycle's newest final is no such final of this chain, or if the
+        report would be dated before the end of the cycle.
+    """
+    row = cycle_row(connection, meter_id, cycle)
     intent = cycle_record(row).intent
     held = final_of(connection, row.id)
     if intent is None or held is None or held.chain_id != signing.chain.id:
@@ -140,8 +174,8 @@ def add_interim(
     now_ms: int,
     signing: Signing,
 ) -> OutboxItem | None:
-    """Sign the interim report of a slot; see ``Ledger.add_interim``."""
-    row = ensure_cycle(connection, meter_id, statement.cycle)
+    """Sign and keep the interim report of a slot; None if that slot or a later one has one."""
+    row = cycle_row(connection, meter_id, statement.cycle)
     made = row.interim_slot is not None and row.interim_slot >= slot
     if made or row.state != CycleState.OPEN:
         return None

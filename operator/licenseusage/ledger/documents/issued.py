@@ -6,7 +6,7 @@ Functions of an open transaction.
 import json
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, select
+from sqlalchemy import Connection, Row, Select, and_, select
 
 from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
 from licenseusage.ledger.storage.schema import chains, cycles, outbox
@@ -25,9 +25,20 @@ def find(connection: Connection, jti: str) -> OutboxItem | None:
 
 
 def reports_of(
-    connection: Connection, meter_id: int, limit: int | None, interims: int | None = None
+    connection: Connection,
+    meter_id: int,
+    *,
+    limit: int | None = None,
+    interims: int | None = None,
 ) -> tuple[OutboxItem, ...]:
-    """Return the reports of a meter, newest first; see ``Ledger.reports``."""
+    """Return the reports of a meter, newest first.
+
+    Args:
+        connection: The ledger.
+        meter_id: The meter.
+        limit: At most so many.
+        interims: Leave out accepted interims but the newest so many; None: leave out none.
+    """
     query = items().where(outbox.c.meter_id == meter_id)
     if interims is not None:
         newest = (
@@ -67,14 +78,7 @@ def documents_of(connection: Connection, chain_id: str) -> tuple[OutboxItem, ...
     return tuple(item(row) for row in connection.execute(query))
 
 
-def counts(connection: Connection) -> dict[str, int]:
-    """Return state -> number of documents, every state named."""
-    query = select(outbox.c.state, func.count()).group_by(outbox.c.state)
-    found = {state: count for state, count in connection.execute(query)}
-    return {state.value: found.get(state, 0) for state in Delivery}
-
-
-def joined() -> Any:  # noqa: ANN401
+def _joined() -> Any:  # noqa: ANN401
     """Return the outbox with the chain and the cycle of each document."""
     return outbox.join(chains, chains.c.id == outbox.c.chain_id).outerjoin(
         cycles, cycles.c.id == outbox.c.cycle_id
@@ -84,7 +88,7 @@ def joined() -> Any:  # noqa: ANN401
 def items() -> Select[Any]:
     """Return the query for the rows that `item` reads."""
     columns = (chains.c.key_chain_id, cycles.c.cycle_index, cycles.c.start_ms, cycles.c.end_ms)
-    return select(outbox, *columns).select_from(joined())
+    return select(outbox, *columns).select_from(_joined())
 
 
 def item(row: Row[Any]) -> OutboxItem:

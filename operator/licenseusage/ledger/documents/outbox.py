@@ -14,7 +14,6 @@ from sqlalchemy import (
     Connection,
     and_,
     case,
-    func,
     insert,
     or_,
     select,
@@ -23,7 +22,7 @@ from sqlalchemy import (
 
 from licenseusage.errors import Stalled
 from licenseusage.ledger.documents.chains import know_chain
-from licenseusage.ledger.documents.issued import get, item, items, joined
+from licenseusage.ledger.documents.issued import get, item, items
 from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
@@ -31,8 +30,12 @@ from licenseusage.ledger.documents.records import (
     ReportKind,
     SignedDocument,
 )
+from licenseusage.ledger.facts.registry import add_clock_step
 from licenseusage.ledger.storage.schema import chains, meters, outbox
 from licenseusage.metering.cycles import DAY_MS
+
+LEASE_MS = 60_000
+"""How long a claimed document belongs to whoever claimed it."""
 
 _UNDELIVERED = (Delivery.PENDING, Delivery.SENDING, Delivery.AWAITING_APPROVAL)
 _KEY_STATEMENTS = (ReportKind.ENROLMENT, ReportKind.SUCCESSION)
@@ -51,9 +54,14 @@ def add_key_statement(
     sequence: int,
     document: SignedDocument,
     now_ms: int,
-    first_attempt_ms: int | None,
+    *,
+    first_attempt_ms: int | None = None,
 ) -> OutboxItem:
-    """Insert a key statement, or return the same one held already; see ``Ledger``."""
+    """Keep a signed key statement for sending; the same position is returned as it is.
+
+    Raises:
+        Stalled: ``ReportConflict``: another document holds this position.
+    """
     know_chain(connection, chain_id, None)
     held = connection.execute(items().where(_at(chain_id, sequence))).one_or_none()
     if held is None:
@@ -81,10 +89,13 @@ def add_key_statement(
     return item(held)
 
 
-def claim(
-    connection: Connection, now_ms: int, chain_id: str | None, lease_ms: int
-) -> OutboxItem | None:
-    """Claim the next due document; see ``Ledger.claim``."""
+def claim(connection: Connection, now_ms: int, *, chain_id: str | None = None) -> OutboxItem | None:
+    """Claim the oldest due document, of one chain or of any; None if nothing is due.
+
+    Per chain at most one is in flight, in order of position. Rejected does not hold up later ones;
+    Conflict stops the chain; AwaitingApproval holds up what is behind it. Reports wait until their
+    key statements are Accepted. The state becomes Sending with a lease; ``attempts`` grows.
+    """
     query = (
         items()
         .where(*_unblocked())
@@ -105,24 +116,22 @@ def claim(
         .where(outbox.c.jti == row.jti)
         .values(
             state=Delivery.SENDING,
-            lease_until_ms=now_ms + lease_ms,
+            lease_until_ms=now_ms + LEASE_MS,
             attempts=outbox.c.attempts + 1,
         )
     )
     return get(connection, row.jti)
 
 
-def next_due_ms(connection: Connection) -> int | None:
-    """Return when the next document can be claimed; None if nothing waits by itself."""
-    due = select(func.min(_when())).select_from(joined()).where(*_unblocked())
-    at_ms: int | None = connection.execute(due).scalar_one()
-    return at_ms
-
-
 def record_result(
     connection: Connection, claimed: OutboxItem, result: DeliveryResult, now_ms: int
 ) -> OutboxItem:
-    """Record what came of a sending; see ``Ledger.record_result``."""
+    """Record what came of sending a claimed document.
+
+    A verdict (with a receipt) counts even if the lease is over; a temporary failure does not, then
+    whoever claimed it since decides. A head acknowledges every report up to it, but for explicit
+    verdicts.
+    """
     held = get(connection, claimed.jti)
     ours = held.state is Delivery.SENDING and held.lease_until_ms == claimed.lease_until_ms
     if result.receipt is None and not ours:
@@ -163,7 +172,16 @@ def record_result(
 
 
 def restart(connection: Connection, now_ms: int, delay_ms: Callable[[str], int]) -> int:
-    """Begin again after a restart; see ``Ledger.restart_outbox``."""
+    """After a restart: Sending is Pending again, due at max(stored, now + delay), 24 h at most.
+
+    Args:
+        connection: The ledger.
+        now_ms: The time.
+        delay_ms: Chain id -> 0..60,000, random, so that a fleet does not send at once.
+
+    Returns:
+        How many documents were Sending.
+    """
     sending = connection.execute(
         update(outbox)
         .where(outbox.c.state == Delivery.SENDING)
@@ -179,18 +197,27 @@ def restart(connection: Connection, now_ms: int, delay_ms: Callable[[str], int])
     return sending
 
 
-def set_back(connection: Connection, now_ms: int, lease_ms: int) -> None:
-    """Bring times that a clock ahead of ours has written back within reach: a day, a lease."""
-    _bring_within(connection, outbox.c.next_attempt_ms, now_ms + DAY_MS)
-    _bring_within(connection, outbox.c.lease_until_ms, now_ms + lease_ms)
+def record_clock_step(connection: Connection, step_ms: int, now_ms: int) -> None:
+    """Count a step of the clock (negative: backward) in every cycle that is not Final.
+
+    After a step back, nothing in the outbox waits for times of the clock before it.
+    """
+    add_clock_step(connection, step_ms)
+    if step_ms < 0:
+        _bring_within(connection, outbox.c.next_attempt_ms, now_ms + DAY_MS)
+        _bring_within(connection, outbox.c.lease_until_ms, now_ms + LEASE_MS)
 
 
 def _bring_within(connection: Connection, column: Column[Any], latest_ms: int) -> None:
     connection.execute(update(outbox).where(column > latest_ms).values({column: latest_ms}))
 
 
-def resend(connection: Connection, now_ms: int, meter_id: int | None) -> int:
-    """Make undelivered documents due now; see ``Ledger.resend``."""
+def resend(connection: Connection, now_ms: int, *, meter_id: int | None = None) -> int:
+    """Make everything undelivered due now, Rejected too (settings or licence changed, request).
+
+    Returns:
+        How many documents became due.
+    """
     wanted: list[ColumnElement[bool]] = [outbox.c.state.in_((Delivery.PENDING, Delivery.REJECTED))]
     if meter_id is not None:
         wanted.append(or_(outbox.c.meter_id == meter_id, outbox.c.meter_id.is_(None)))
@@ -199,21 +226,21 @@ def resend(connection: Connection, now_ms: int, meter_id: int | None) -> int:
 
 
 def route_of(connection: Connection, meter_id: int) -> str | None:
-    """Return the digest of what a meter's delivery depended on last; None before the first."""
+    """Return the route of a meter as `reroute` last kept it; None before that."""
     query = select(meters.c.route).where(meters.c.id == meter_id)
     route: str | None = connection.execute(query).scalar_one()
     return route
 
 
 def reroute(connection: Connection, meter_id: int, route: str, now_ms: int) -> int:
-    """Keep a new route and send again what waits; see ``Ledger.resend_if_rerouted``."""
+    """Keep a new route and send again what waits; return how many documents became due."""
     former = route_of(connection, meter_id)
     connection.execute(update(meters).where(meters.c.id == meter_id).values(route=route))
-    return 0 if former in {None, route} else resend(connection, now_ms, meter_id)
+    return 0 if former in {None, route} else resend(connection, now_ms, meter_id=meter_id)
 
 
 def resend_key_statements(connection: Connection, key_chain_id: str, now_ms: int) -> None:
-    """Send every key statement of a chain again."""
+    """Send all key statements of a chain again (the vendor answered ``KeyUnknown``)."""
     sent = and_(
         outbox.c.chain_id == key_chain_id,
         outbox.c.state.in_((Delivery.ACCEPTED, Delivery.REJECTED, Delivery.PENDING)),

@@ -15,7 +15,7 @@ from licenseusage.errors import Stalled
 from licenseusage.ledger.facts import unsettled
 from licenseusage.ledger.facts.logs import log_states, record_reading
 from licenseusage.ledger.facts.refutations import lift, refute, seen_in
-from licenseusage.ledger.facts.registry import ensure_cycle
+from licenseusage.ledger.facts.registry import cycle_row
 from licenseusage.ledger.facts.rosters import Joined, delete_rosters, join_roster, rosters_of
 from licenseusage.ledger.facts.users import join_users
 from licenseusage.ledger.records import (
@@ -34,14 +34,23 @@ from licenseusage.metering.facts import Facts
 from licenseusage.metering.refuting import Seen
 
 
-def record_poll(connection: Connection, poll: PollRecord) -> bool:
-    """Record one poll about all its cycles.
+def record_poll(connection: Connection, poll: PollRecord, now_ms: int) -> bool:
+    """Make one poll durable: facts of all its cycles, closed words, coverage, source status.
 
-    A poll that would close a cycle, and contradicts what is declared, decides nothing the first
-    time: who it names counts, and it is to be repeated (MEASUREMENT §3.10).
+    Also the position of an event log. Cycles that have no record yet are created Open. Facts for a
+    cycle whose facts were deleted are dropped.
+
+    Args:
+        connection: The ledger.
+        poll: The poll.
+        now_ms: The time; it becomes durable with the poll.
 
     Returns:
-        False: it was held back so.
+        False: the poll would have closed a cycle and contradicts what is declared. It decides
+        nothing (who it names counts), and the next poll does (MEASUREMENT §3.10).
+
+    Raises:
+        Stalled: ``PseudonymKeyChanged``: facts made with another key than the cycle's.
     """
     if _told(poll):
         lift(connection, poll.meter_id, poll.store.source, poll.declaration, poll.started_ms)
@@ -75,7 +84,7 @@ def _record_facts(connection: Connection, poll: PollRecord) -> bool:
             listing = poll.listing or poll.selection
             join_roster(connection, poll.meter_id, cycle, poll.store, found.roster, listing)
             continue
-        row = ensure_cycle(connection, poll.meter_id, cycle)
+        row = cycle_row(connection, poll.meter_id, cycle)
         if row.wiped or _decided_by_other_rules(row, poll):
             continue
         if _of_another_key(row, poll) and poll.started_ms >= cycle.end_ms and len(poll.facts) > 1:
@@ -101,7 +110,7 @@ def _record_facts(connection: Connection, poll: PollRecord) -> bool:
 
 
 def store_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, StoreState]:
-    """Return what is known of every store of a cycle."""
+    """Return what is known of every store of a cycle: where its next poll goes on from."""
     logs = log_states(connection, meter_id, cycle)
     of_cycle = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
     rows = connection.execute(select(stores).join(cycles).where(of_cycle))
@@ -138,9 +147,12 @@ def intervals(connection: Connection, meter_id: int, source: str) -> tuple[Inter
     return tuple(Interval(*row) for row in rows)
 
 
-def wipe_expired(connection: Connection, now_ms: int, lengths: int) -> int:
-    """Delete the facts about users of cycles that have been Final for ``lengths`` cycle lengths."""
-    kept_until = cycles.c.closed_ms + lengths * (cycles.c.end_ms - cycles.c.start_ms)
+def delete_expired_facts(connection: Connection, now_ms: int, *, cycle_lengths: int = 3) -> int:
+    """Delete facts about users of cycles that have been Final for so many cycle lengths.
+
+    Counts, statements, tokens and receipts stay. Returns how many cycles were wiped.
+    """
+    kept_until = cycles.c.closed_ms + cycle_lengths * (cycles.c.end_ms - cycles.c.start_ms)
     expired = select(cycles.c.id).where(
         cycles.c.state == CycleState.FINAL, cycles.c.wiped == 0, kept_until <= now_ms
     )

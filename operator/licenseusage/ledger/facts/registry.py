@@ -24,17 +24,8 @@ _TURN_MS = 60_000
 """Longer than a look waits for its turn; steps of the clock from 5 s on are counted anyway."""
 
 
-def raise_high_water(connection: Connection, now_ms: int) -> None:
-    """Remember ``now_ms`` as durable, unless a later time is."""
-    connection.execute(
-        update(ledger)
-        .where(ledger.c.clock_high_water_ms < now_ms)
-        .values(clock_high_water_ms=now_ms)
-    )
-
-
 def high_water_ms(connection: Connection) -> int:
-    """Return the latest durable time."""
+    """Return the latest time made durable: a clock behind it has been set back."""
     return int(connection.execute(select(ledger.c.clock_high_water_ms)).scalar_one())
 
 
@@ -64,7 +55,7 @@ def add_clock_step(connection: Connection, step_ms: int) -> None:
 
 
 def ensure_meter(connection: Connection, key: MeterKey, now_ms: int) -> Meter:
-    """Return the meter, created if absent; one that was deleted lives again."""
+    """Return the meter, created if absent; a meter marked deleted lives again."""
     same = (
         (meters.c.namespace == key.namespace)
         & (meters.c.name == key.name)
@@ -82,7 +73,7 @@ def ensure_meter(connection: Connection, key: MeterKey, now_ms: int) -> Meter:
 
 
 def find_meter(connection: Connection, key: MeterKey) -> Meter | None:
-    """Return the meter of an object that exists; None if there is none, or it is marked deleted."""
+    """Return the meter of an object that exists; None: `ensure_meter` has work to do."""
     row = connection.execute(
         select(meters).filter_by(
             namespace=key.namespace, name=key.name, product=key.product, deleted_ms=None
@@ -92,7 +83,7 @@ def find_meter(connection: Connection, key: MeterKey) -> Meter | None:
 
 
 def all_meters(connection: Connection) -> tuple[Meter, ...]:
-    """Return every meter in the order of their creation."""
+    """Return every meter, also those whose objects are gone, in the order of their creation."""
     rows = connection.execute(select(meters).order_by(meters.c.id)).all()
     return tuple(_meter(connection, row) for row in rows)
 
@@ -103,7 +94,7 @@ def one_meter(connection: Connection, meter_id: int) -> Meter:
 
 
 def delete_meter(connection: Connection, meter_id: int, now_ms: int) -> None:
-    """Note when the object was first found gone."""
+    """Note that the object is gone; its cycles still end with their reports."""
     alive = (meters.c.id == meter_id) & meters.c.deleted_ms.is_(None)
     connection.execute(update(meters).where(alive).values(deleted_ms=now_ms))
 
@@ -113,9 +104,14 @@ def keep_terms(
     meter_id: int,
     terms: Terms,
     now_ms: int,
-    licensed: Subscribed | None,
+    *,
+    licensed: Subscribed | None = None,
 ) -> Meter:
-    """Keep verified terms and the licence they came from."""
+    """Keep verified terms and the licence they came from.
+
+    Other terms than before, or another subscription, act from the end of the running cycle on;
+    another licence of the same subscription acts at once.
+    """
     meter = one_meter(connection, meter_id)
     subscription = None if licensed is None else licensed.subscription
     changed = with_terms(meter.grids, terms, now_ms, subscription)
@@ -142,7 +138,12 @@ def keep_terms(
     return one_meter(connection, meter_id)
 
 
-def ensure_cycle(connection: Connection, meter_id: int, cycle: Cycle) -> Row[Any]:
+def ensure_cycle(connection: Connection, meter_id: int, cycle: Cycle, now_ms: int) -> CycleRecord:
+    """Return the record of a cycle, created Open if absent; ``now_ms`` becomes durable with it."""
+    return cycle_record(cycle_row(connection, meter_id, cycle))
+
+
+def cycle_row(connection: Connection, meter_id: int, cycle: Cycle) -> Row[Any]:
     """Return the row of a cycle, created Open if absent."""
     same = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
     row = connection.execute(select(cycles).where(same)).one_or_none()
@@ -160,7 +161,9 @@ def ensure_cycle(connection: Connection, meter_id: int, cycle: Cycle) -> Row[Any
     return row
 
 
-def newest_cycles(connection: Connection, meter_id: int, limit: int) -> tuple[CycleRecord, ...]:
+def newest_cycles(
+    connection: Connection, meter_id: int, limit: int = 14
+) -> tuple[CycleRecord, ...]:
     """Return the newest cycles, newest first."""
     newest = select(cycles).filter_by(meter_id=meter_id).order_by(cycles.c.start_ms.desc())
     rows = connection.execute(newest.limit(limit)).all()

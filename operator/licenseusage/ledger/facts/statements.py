@@ -146,21 +146,23 @@ def make_statement(
     connection: Connection,
     meter_id: int,
     cycle: Cycle,
-    sources: Sequence[DeclaredSource],
-    combine: Combine,
-    as_of_ms: int | None,
     *,
+    sources: Sequence[DeclaredSource],
+    combine: Combine = Combine.UNION,
+    as_of_ms: int | None = None,
     against: Sequence[Refutation] | None = None,
 ) -> CycleStatement:
-    """Return what can be stated about a cycle; see ``Ledger.statement``.
+    """Return what can be stated about a cycle from the facts held.
 
     Args:
         connection: The ledger.
         meter_id: The meter.
         cycle: The cycle.
-        sources: As declared.
-        combine: How they belong together.
-        as_of_ms: End of the time stated.
+        sources: Every source declared now. Stores of sources no longer declared count too.
+        combine: How the sources belong together.
+        as_of_ms: End of the time stated; None: the end of the newest poll that succeeded, rounded
+            up, plus its skew (the cycle's start without one), at most the cycle's end. Pass
+            ``cycle.end_ms`` for a cycle that has ended.
         against: What stands refuted of what is declared; None: what the ledger knows.
     """
     against = refuted(connection, meter_id) if against is None else against

@@ -42,13 +42,11 @@ class Database:
 
     Attributes:
         engine: One connection, held open; transactions begin IMMEDIATE.
-        fresh: This process created the file.
     """
 
-    def __init__(self, engine: Engine, path: Path, lock: IO[str], *, fresh: bool) -> None:
+    def __init__(self, engine: Engine, path: Path, lock: IO[str]) -> None:
         """Hold what ``open_database`` made."""
         self.engine = engine
-        self.fresh = fresh
         self._path = path
         self._lock = lock
 
@@ -76,8 +74,7 @@ def open_database(url: str, *, now_ms: int, ledger_id: str, lock_wait_seconds: f
     lock = hold(path, lock_wait_seconds)
     try:
         _refuse_unfinished_restore(path)
-        fresh = not path.exists()
-        if fresh:
+        if not path.exists():
             _refuse_leftovers(path)
             _create(path, now_ms, ledger_id)
         refuse_strangers(path)
@@ -93,7 +90,7 @@ def open_database(url: str, *, now_ms: int, ledger_id: str, lock_wait_seconds: f
     except BaseException:
         lock.close()
         raise
-    return Database(engine, path, lock, fresh=fresh)
+    return Database(engine, path, lock)
 
 
 def restoring(path: Path) -> Path:

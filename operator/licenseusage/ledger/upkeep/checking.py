@@ -28,7 +28,6 @@ from licenseusage.ledger.storage.schema import (
 from licenseusage.ledger.upkeep.chainchecks import check_chains
 from licenseusage.ledger.upkeep.snapshot import identity_of
 from licenseusage.metering.bounds import Bounds
-from licenseusage.metering.combine import Combine
 from licenseusage.metering.cycles import Cycle
 
 _TOLD = 3
@@ -217,7 +216,7 @@ def _statements(connection: Connection) -> Outcome:
             continue
         # What was refuted meanwhile takes nothing away from what was stated before.
         now = make_statement(
-            connection, row.meter_id, cycle, (), Combine.UNION, cycle.end_ms, against=()
+            connection, row.meter_id, cycle, sources=(), as_of_ms=cycle.end_ms, against=()
         )
         upper = _possible(connection, row.id)
         amended, unread = _amendments(connection, row.id)

@@ -20,7 +20,6 @@ from licenseusage.errors import Stalled
 from licenseusage.ledger.facts import unsettled
 from licenseusage.ledger.facts.logs import join_logs
 from licenseusage.ledger.facts.refutations import join_refutations, refute_joined
-from licenseusage.ledger.facts.registry import raise_high_water
 from licenseusage.ledger.records import CycleState
 from licenseusage.ledger.storage import schema
 from licenseusage.ledger.storage.copying import (
@@ -34,6 +33,7 @@ from licenseusage.ledger.storage.copying import (
 from licenseusage.ledger.storage.database import open_database, open_engine
 from licenseusage.ledger.storage.migrations import bring_up_to_date
 from licenseusage.ledger.storage.schema import cycles, grids, ledger, licenses, meters, stores
+from licenseusage.ledger.storage.transactions import raise_high_water
 from licenseusage.ledger.upkeep.joining import join_coverage, join_rosters, join_users, wipe
 from licenseusage.ledger.upkeep.snapshot import PATIENCE_SECONDS, every_page, identity_of
 

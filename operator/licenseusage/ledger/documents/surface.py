@@ -1,0 +1,70 @@
+"""What the ledger does with documents: cycles closed and amended, chains, the outbox."""
+
+from licenseusage.ledger.documents import amending, chains, closing, issued, outbox
+from licenseusage.ledger.storage.transactions import Transactions, reads, writes
+
+
+class DocumentMethods(Transactions):
+    """Methods of the ledger about signed documents; each is documented at its function."""
+
+    begin_close = writes(closing.begin_close)
+    mark_closing = writes(closing.mark_closing)
+    close_cycle = writes(closing.close_cycle)
+    replace_final = writes(closing.replace_final)
+    add_interim = writes(closing.add_interim)
+
+    amend_cycle = writes(amending.amend_cycle)
+    replace_amendment = writes(amending.replace_amendment)
+    contradict = writes(amending.contradict)
+
+    add_key_statement = writes(outbox.add_key_statement)
+    restart_outbox = writes(outbox.restart)
+    claim = writes(outbox.claim)
+    record_result = writes(outbox.record_result)
+    resend = writes(outbox.resend)
+    resend_key_statements = writes(outbox.resend_key_statements)
+    record_clock_step = writes(outbox.record_clock_step)
+    route = reads(outbox.route_of)
+
+    reports = reads(issued.reports_of)
+    key_statements = reads(issued.documents_of)
+    document = reads(issued.find)
+    chain = reads(chains.chain_state)
+
+    def resend_if_rerouted(self, meter_id: int, route: str, now_ms: int) -> int:
+        """Make everything undelivered of a meter due, if what delivery depends on has changed.
+
+        The route is kept, so that a change by a restart (settings, an upgrade) counts too; the
+        first route of a meter changes nothing (REPORT_FORMAT §10). The same route as before writes
+        nothing.
+
+        Args:
+            meter_id: The meter.
+            route: Digest of licence, keys, the vendor's address and the operator's version; at most
+                64 characters.
+            now_ms: The time.
+
+        Returns:
+            How many documents became due.
+        """
+        if self.route(meter_id) == route:
+            return 0
+        with self._write(now_ms) as connection:
+            return outbox.reroute(connection, meter_id, route, now_ms)
+
+    def stop_chain(
+        self, chain_id: str, reason: str, now_ms: int, *, key_chain_id: str | None = None
+    ) -> None:
+        """Sign and send nothing more of a chain until a person decides (REPORT_FORMAT §11).
+
+        A chain that is stopped already keeps its reason, and nothing is written.
+
+        Args:
+            chain_id: The chain; it need not be known.
+            reason: `HISTORY_LOST` or `FORKED`.
+            now_ms: The time.
+            key_chain_id: For reports, the chain of the key statements; for those, None.
+        """
+        if self.chain(chain_id).stopped is None:
+            with self._write(now_ms) as connection:
+                chains.stop_chain(connection, chain_id, key_chain_id, reason)

@@ -1,0 +1,29 @@
+"""What the ledger does with facts: meters, cycles, polls, and the statement made from them."""
+
+from licenseusage.ledger.facts import polls, refutations, registry
+from licenseusage.ledger.facts.statements import make_statement
+from licenseusage.ledger.storage.transactions import Transactions, reads, writes
+
+
+class FactMethods(Transactions):
+    """Methods of the ledger about meters, cycles and polls; each is documented at its function."""
+
+    clock_high_water_ms = reads(registry.high_water_ms)
+
+    ensure_meter = writes(registry.ensure_meter)
+    meter = reads(registry.find_meter)
+    meters = reads(registry.all_meters)
+    meter_deleted = writes(registry.delete_meter)
+    keep_terms = writes(registry.keep_terms)
+
+    ensure_cycle = writes(registry.ensure_cycle)
+    cycles = reads(registry.newest_cycles)
+    unfinished_cycles = reads(registry.unfinished_cycles)
+
+    record_poll = writes(polls.record_poll)
+    refuted = reads(refutations.refuted)
+    store_states = reads(polls.store_states)
+    source_statuses = reads(polls.source_statuses)
+    delete_expired_facts = writes(polls.delete_expired_facts)
+
+    statement = reads(make_statement)

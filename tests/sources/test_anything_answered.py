@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licenseusage.errors import Stalled
-from licenseusage.sources.lists import collect
+from licenseusage.sources.lists import passes
 from licenseusage.sources.lists.pages import PageReader
 from licenseusage.sources.poll import CycleRequest, PollResult
 from licenseusage.sources.workers.frames import framed
@@ -121,7 +121,7 @@ def decoded(request: pytest.FixtureRequest) -> Iterator[None]:
     small = partial(PageReader, large_bytes=50, piece_bytes=40)
     made = PageReader if request.param == "at once" else small
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(collect, "PageReader", made)
+        patch.setattr(passes, "PageReader", made)
         yield
 
 

@@ -5,7 +5,7 @@ import pytest
 from licenseusage.sources.definition.timestamps import reader
 from licenseusage.sources.failures import PollError
 from licenseusage.sources.lists.columns import Columns
-from licenseusage.sources.lists.pagination import Pager
+from licenseusage.sources.lists.paging.pager import Pager, pager_of
 from tests.sources.product import source
 
 
@@ -15,7 +15,7 @@ def pager(order: str, *, total: bool = False) -> Pager:
     if total:
         paging["total"] = "n"
     made = source(http={"pagination": paging}, guarantees={"order": order, "ids": "Stable"})
-    return Pager(made.http, made.guarantees.order, reader(made.users.last_active))
+    return pager_of(made.http, made.guarantees.order, reader(made.users.last_active))
 
 
 def read(pages: Pager, *versions: dict[str, int]) -> list[str]:

@@ -14,7 +14,7 @@ from licenseusage.sources.definition.model import Stamp
 from licenseusage.sources.definition.timestamps import reader
 from licenseusage.sources.failures import PollError
 from licenseusage.sources.lists.columns import Columns
-from licenseusage.sources.lists.pagination import Pager
+from licenseusage.sources.lists.paging.pager import Pager, pager_of
 from tests.sources.product import CYCLE, answer, at, poll, source
 
 READER = reader(Stamp(path="seen", format="Auto", naive_timezone="UTC", granularity_ms=1000))
@@ -106,7 +106,7 @@ def cursor_source(order: str) -> Any:
 
 
 def pager_for(made: Any) -> Pager:
-    return Pager(made.http, made.guarantees.order, READER)
+    return pager_of(made.http, made.guarantees.order, READER)
 
 
 scenes = st.tuples(

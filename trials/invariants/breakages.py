@@ -140,7 +140,7 @@ BREAKAGES = (
         NO_GUESS,
         "a listing that moved between its pages is taken for complete",
         "sources/lists/collect.py",
-        "complete=error is None and incomplete is None,",
+        "complete=error is None and unproved is None,",
         "complete=error is None,",
         ("sources/test_pagination.py",),
     ),
@@ -560,9 +560,9 @@ BREAKAGES = (
     Breakage(
         BOUNDS,
         "people whose id is no text are ruled out",
-        "sources/lists/collect.py",
-        "or doubts.unreadable(source, one.tally.unreadable, rows)",
-        "or doubts.unreadable(source, 0, rows)",
+        "sources/lists/completeness.py",
+        "doubts.unreadable(source, tally.unreadable, tally.listed)",
+        "doubts.unreadable(source, 0, tally.listed)",
         ("sources/test_as_written.py",),
     ),
     Breakage(

@@ -43,6 +43,7 @@ from licenseusage.metering.lifecycle import (
     wants_passes,
 )
 from licenseusage.metering.properties import Properties
+from licenseusage.sources.definition.guarantees import Ids
 from licenseusage.sources.definition.model import EffectiveSource
 
 _DEFAULT_INTERVAL_MS = 15 * MINUTE_MS
@@ -400,7 +401,7 @@ def _properties(source: EffectiveSource, memory: Memory) -> Properties:
     Before the first poll of this process they are taken for stable: facts of unstable ids are kept
     apart in the ledger, so this can hide a number for one poll and never inflate it.
     """
-    if source.guarantees.ids != "Unknown":
+    if source.guarantees.ids is not Ids.UNKNOWN:
         return source.properties
     return source.properties_given(ids_stable=memory.ids_stable is not False)
 

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from licenseusage.metering.properties import Properties, Removal
+from licenseusage.sources.definition.guarantees import Guarantees, IdReuse, Ids, InitialValue
 
 SECOND_MS = 1000
 DAY_MS = 86_400_000
@@ -187,23 +188,6 @@ class Users(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     normalize: tuple[Literal["Trim", "Lowercase", "NFC"], ...]
 
 
-class Guarantees(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What the product promises; the accuracy of a number rests on it (MEASUREMENT §1).
-
-    Attributes:
-        clock_skew_seconds: None = measured from each answer's ``Date`` header.
-    """
-
-    lag_seconds: int
-    hidden_seconds: int
-    clock_skew_seconds: int | None
-    removal: Literal["Never", "ListedOnce", "Unknown"]
-    ids: Literal["Stable", "Renamable", "Unknown"]
-    id_reuse: Literal["Never", "Possible"]
-    initial_value: Literal["Empty", "CreationTime"]
-    order: Literal["KeyCursor", "ImmutableKey", "Activity", "Unknown"]
-
-
 class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
     """One source, complete and checked.
 
@@ -262,7 +246,7 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
         ``ids_stable`` is what is declared. Where it is ``Unknown``, a poll decides by the ids it
         saw: ``PollResult.ids_stable``.
         """
-        return self.properties_given(ids_stable=self.guarantees.ids == "Stable")
+        return self.properties_given(ids_stable=self.guarantees.ids is Ids.STABLE)
 
     def properties_given(self, *, ids_stable: bool) -> Properties:
         """The declared properties with what a poll found about its ids."""
@@ -276,17 +260,18 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
                 lag_ms=promised.lag_seconds * SECOND_MS,
                 removal=Removal.NEVER,
                 ids_stable=True,
-                id_reuse=promised.id_reuse == "Possible",
+                id_reuse=promised.id_reuse is IdReuse.POSSIBLE,
                 log=True,
             )
         return Properties(
             granularity_ms=self.users.last_active.granularity_ms,
             lag_ms=promised.lag_seconds * SECOND_MS,
             hidden_ms=promised.hidden_seconds * SECOND_MS,
-            removal=Removal(promised.removal),
+            removal=promised.removal,
             ids_stable=ids_stable,
-            id_reuse=promised.id_reuse == "Possible",
-            initial_created=promised.initial_value == "CreationTime" or created is not None,
+            id_reuse=promised.id_reuse is IdReuse.POSSIBLE,
+            initial_created=promised.initial_value is InitialValue.CREATION_TIME
+            or created is not None,
             created_tolerance_ms=created.tolerance_ms if created is not None else 0,
         )
 

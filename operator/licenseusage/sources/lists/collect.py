@@ -4,72 +4,30 @@ Nothing raises out of here for what a product does: each way to fail becomes a `
 result, beside the facts that hold in spite of it.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import partial, reduce
+from collections.abc import Callable
+from dataclasses import replace
+from functools import reduce
 
 from licenseusage.clock import Clock
-from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.facts import Facts, counted, merge, packed_facts
-from licenseusage.metering.pseudonym import Pseudonymiser
 from licenseusage.sources.deadline import Deadline
+from licenseusage.sources.definition.guarantees import Order
 from licenseusage.sources.definition.model import SECOND_MS, OnePage
-from licenseusage.sources.definition.timestamps import BadStampError, Reader, reader
 from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.lists import doubts
-from licenseusage.sources.lists.columns import Columns, ItemColumns
+from licenseusage.sources.lists.columns import ItemColumns
+from licenseusage.sources.lists.completeness import incomplete
 from licenseusage.sources.lists.creation import CreationSought
 from licenseusage.sources.lists.fetch import Session
 from licenseusage.sources.lists.memory import Memory
-from licenseusage.sources.lists.naming import Named
 from licenseusage.sources.lists.notes import Watch, account_to_read, moved_with
-from licenseusage.sources.lists.pages import PageDecoder, PageReader
-from licenseusage.sources.lists.pagination import Pager
-from licenseusage.sources.lists.refusals import bad_stamp
-from licenseusage.sources.lists.repeated import Twice
-from licenseusage.sources.lists.said import NOTHING, Said
+from licenseusage.sources.lists.pages import PageDecoder
+from licenseusage.sources.lists.passes import Asked, Listing, ListReader
 from licenseusage.sources.lists.tally import Tally
-from licenseusage.sources.poll import (
-    CycleRequest,
-    Failure,
-    Looked,
-    PollRequest,
-    PollResult,
-    Target,
-)
+from licenseusage.sources.poll import Failure, Looked, PollRequest, PollResult, Target
 from licenseusage.sources.replicas import Replicas
 from licenseusage.sources.whereabouts import Whereabouts
 from licenseusage.sources.wording import placed
-
-MOST_PASSES = 3  # MEASUREMENT §0, of listings that cannot overlap
-
-
-@dataclass(slots=True)
-class _Listing:
-    """What the passes over one listing gave: the last pass, and the facts of those before."""
-
-    cycles: tuple[CycleRequest, ...]
-    tally: Tally
-    earlier: tuple[Tally, ...] = ()
-    pages: int = 0  # of the last pass
-    ended: bool = False  # the last pass came to its end
-    proves: bool = False
-    said: Said = NOTHING  # of its last page
-    twice: Twice | None = None  # a member that stands twice on some page
-
-
-@dataclass(slots=True)
-class _Asked:
-    """What asking one pod has given."""
-
-    session: Session
-    watch: Watch
-    listings: list[_Listing] = field(default_factory=list)
-
-    @property
-    def rows(self) -> int:
-        """Rows listed, of all passes."""
-        return sum(tally.listed for one in self.listings for tally in (*one.earlier, one.tally))
 
 
 class Collection:
@@ -105,8 +63,9 @@ class Collection:
         self._creation = CreationSought(self._source)
         if request.advise and self._source.users.created_at is None:
             self._decoder.look = self._creation.take
-        self._pages = self._bytes = 0
-        self._asked: _Asked | None = None
+        self._reader = ListReader(request, self._decoder, self._memory)
+        self._bytes = 0
+        self._asked: Asked | None = None
 
     def perform(self) -> PollResult:
         """Read the listing (one a cycle where the request names the cycle) and make facts."""
@@ -121,14 +80,14 @@ class Collection:
         ended_ms = max(self._clock.now_ms(), started_ms)
         skew_ms = session.skew_ms if session else 0
         error = self._future(ended_ms, skew_ms) or error or self._unnamed()
-        incomplete = self._incomplete() if error is None else None
+        unproved = incomplete(self._source, self._listings) if error is None else None
         result = PollResult(
             started_ms=started_ms,
             ended_ms=ended_ms,
             clock_skew_ms=skew_ms,
-            complete=error is None and incomplete is None,
-            incomplete=self._named(incomplete) if incomplete else None,
-            pages=self._pages,
+            complete=error is None and unproved is None,
+            incomplete=self._named(unproved) if unproved else None,
+            pages=self._reader.pages,
             bytes=self._bytes,
             target=self._replicas.label,
             failure=self._named(error.failure) if error else None,
@@ -147,7 +106,7 @@ class Collection:
 
         Where none gives it, the rows of the longest reading are those that count.
         """
-        readings: list[_Asked] = []
+        readings: list[Asked] = []
         for target in self._replicas:
             try:
                 with self._open(target) as session:
@@ -159,16 +118,15 @@ class Collection:
             else:
                 return
 
-    def _begin(self, session: Session) -> _Asked:
+    def _begin(self, session: Session) -> Asked:
         newest = next(one.cycle for one in reversed(self._request.cycles) if not one.coming)
         watch = Watch(self._source, self._whereabouts.credentials, newest)
-        self._asked = _Asked(session, watch)
+        self._asked = Asked(session, watch)
         return self._asked
 
-    def _read_all(self, asked: _Asked) -> None:
+    def _read_all(self, asked: Asked) -> None:
         try:
-            for cycles in self._cycle_groups():
-                self._read(asked, cycles)
+            self._reader.read(asked)
         finally:
             self._bytes = asked.session.bytes
 
@@ -183,98 +141,15 @@ class Collection:
             bytes_before=self._bytes,
         )
 
-    def _cycle_groups(self) -> Iterator[tuple[CycleRequest, ...]]:
-        """Cycles that one listing serves: all, or one where the product filters by cycle."""
-        if self._source.http.names("cycle"):
-            yield from ((one,) for one in self._request.cycles if not one.coming)
-        else:
-            yield self._request.cycles
-
-    def _read(self, asked: _Asked, cycles: tuple[CycleRequest, ...]) -> None:
-        """Read one listing, again where that can prove it complete and a closing poll is wanted."""
-        earlier: list[Tally] = []
-        before: bytes | None = None
-        for attempt in range(1, MOST_PASSES + 1):
-            tally = Tally(
-                self._source,
-                cycles,
-                self._pseudonymiser,
-                self._known,
-                show_ids=self._request.show_ids,
-            )
-            listing = _Listing(cycles, tally, tuple(earlier))
-            asked.listings = [one for one in asked.listings if one.cycles != cycles] + [listing]
-            pager = Pager(self._source.http, self._source.guarantees.order, self._reader())
-            try:
-                self._pass(asked, cycles[-1].cycle, listing, pager)
-            except PollError as error:
-                again = error.failure.reason == Reason.LIST_MOVED and self._request.closing
-                if not again or attempt == MOST_PASSES:
-                    raise
-                before = None
-            else:
-                listing.ended, listing.proves = True, pager.proves or pager.sequence == before
-                if listing.proves or not self._request.closing:
-                    return
-                before = pager.sequence
-            earlier.append(tally)
-
-    def _pass(self, asked: _Asked, cycle: Cycle, listing: _Listing, pager: Pager) -> None:
-        session = asked.session
-        while pager.query is not None:
-            if self._pages >= self._request.limits.poll_pages:
-                raise PollError(
-                    Reason.TOO_MANY_PAGES,
-                    f"the list did not end after {self._pages} pages. Ask for larger pages, check "
-                    "that the pages end, or raise POLL_PAGES of the operator.",
-                )
-            listing.tally.start_page()
-            self._decoder.number = pager.pages + 1
-            page = PageReader(self._decoder, partial(self._take, asked.watch, listing, pager))
-            with session.get(pager.query, cycle) as content:
-                for data in content:
-                    page.feed(data)
-                self._pages += 1
-                end = page.finish()
-                listing.said, listing.twice = session.said | end.said, listing.twice or end.twice
-                pager.end_page(end.values)
-            listing.pages = pager.pages
-
-    def _take(self, watch: Watch, listing: _Listing, pager: Pager, columns: Columns) -> None:
-        try:
-            new = pager.take(columns)
-        except BadStampError as error:
-            raise bad_stamp(self._source, error) from None
-        watch.see(new)
-        listing.tally.add(new)
-        most = self._request.limits.poll_users
-        if listing.tally.listed > most:
-            raise PollError(
-                Reason.TOO_MANY_USERS,
-                f"the list has more than {most:,} users, the most of one poll. If the product "
-                "really has so many, raise POLL_USERS of the operator, and its memory with it "
-                "(docs/operations.md).",
-            )
-
-    def _reader(self) -> Reader:
-        return reader(self._source.users.last_active)
-
-    def _known(self, cycle: Cycle) -> Named | None:
-        return self._memory.known(self._request, cycle)
-
-    def _pseudonymiser(self, cycle: Cycle) -> Pseudonymiser:
-        request = self._request
-        return Pseudonymiser(request.pseudonym_key, request.product, cycle.start_ms // SECOND_MS)
-
     # -- judging --
 
     @property
-    def _listings(self) -> list[_Listing]:
+    def _listings(self) -> list[Listing]:
         return self._asked.listings if self._asked else []
 
     def _future(self, ended_ms: int, skew_ms: int) -> PollError | None:
         """Refuse everything if one stamp lies in the future (MEASUREMENT §0)."""
-        tallies = [tally for one in self._listings for tally in (*one.earlier, one.tally)]
+        tallies = [tally for listing in self._listings for tally in listing.tallies]
         found = [tally.future(ended_ms, skew_ms) for tally in tallies]
         rows, ahead_ms = max(
             (one for one in found if one[0]), default=(0, 0), key=lambda one: one[1]
@@ -313,49 +188,6 @@ class Collection:
             stalls=True,
         )
 
-    def _incomplete(self) -> Failure | None:
-        """Say why a poll without failure proves nothing about those it does not name."""
-        source = self._source
-        for one in self._listings:
-            rows = one.tally.listed
-            doubt = (
-                doubts.ambiguous(one.twice)
-                or doubts.repeated(source, rows, one.tally.different(), one.pages)
-                or doubts.cut(source, rows, one.said)
-                or doubts.unreadable(source, one.tally.unreadable, rows)
-            )
-            if doubt is not None:
-                return doubt
-            if not one.proves:
-                return doubts.no_overlap(source, one.pages, passes=len(one.earlier) + 1)
-            if (
-                not one.tally.ids_stable
-                and one.pages > 1
-                and source.guarantees.order != "ImmutableKey"
-            ):
-                return _not_complete(
-                    Reason.IDS_RENAMABLE,
-                    "ids may be renamed while the pages are read. Use an immutable id and declare "
-                    "guarantees.ids Stable, or sort by an immutable key.",
-                )
-        if source.http.names("cycle.end") or (
-            source.http.names("cycle.start") and source.guarantees.hidden_seconds
-        ):
-            return _not_complete(
-                Reason.FILTERED_BY_PRODUCT,
-                "the request asks the product to leave out users who may have been active in the "
-                "cycle (those active again after its end, or hidden before its start). Filter by "
-                "{{cycle.start}} or {{cycle.start.dayBefore}} only.",
-            )
-        newest = self._listings[-1].tally
-        if source.http.names("cycle"):
-            return None
-        if newest.listed == 0:
-            return doubts.nobody_listed(source)
-        if newest.plausible.stamped <= 0 and newest.included:
-            return doubts.nobody_stamped(source, newest)
-        return None
-
     def _notes(self, *, complete: bool) -> tuple[str, ...]:
         """Return what is worth saying of the last list read, be it complete or not."""
         newest = self._listings[-1]
@@ -372,7 +204,7 @@ class Collection:
 
     # -- results --
 
-    def _counts(self, asked: _Asked, result: PollResult, *, facts_stand: bool) -> PollResult:
+    def _counts(self, asked: Asked, result: PollResult, *, facts_stand: bool) -> PollResult:
         newest = self._listings[-1]
         tally = newest.tally
         facts: dict[int, Facts] = {}
@@ -406,7 +238,7 @@ class Collection:
         apart_ms = result.clock_skew_ms + self._source.properties.granularity_ms
         return moved_with(polls, *tally.lately(), apart_ms)
 
-    def _facts(self, listing: _Listing, result: PollResult) -> dict[int, Facts]:
+    def _facts(self, listing: Listing, result: PollResult) -> dict[int, Facts]:
         """Join the passes: rows of each are true, only the last may prove more.
 
         One cycle after the other, packed at once: of a large list as dictionaries they would not
@@ -420,7 +252,7 @@ class Collection:
                 complete=result.complete and tally is listing.tally,
                 one_page=self._one_page_only(tally),
             )
-            for tally in (*listing.earlier, listing.tally)
+            for tally in listing.tallies
         ]
         indices = [request.cycle.index for request in listing.cycles]
         return {
@@ -430,14 +262,14 @@ class Collection:
 
     def _one_page_only(self, tally: Tally) -> bool:
         paged = not isinstance(self._source.http.pagination, OnePage)
-        return paged and not tally.ids_stable and self._source.guarantees.order != "ImmutableKey"
+        return (
+            paged
+            and not tally.ids_stable
+            and self._source.guarantees.order is not Order.IMMUTABLE_KEY
+        )
 
     def _named(self, failure: Failure) -> Failure:
         """Put the source and the pod before a message."""
         pod = f", {label}" if (label := self._replicas.label) else ""
         message = placed(failure.message, self._source)
         return replace(failure, message=f"Source {self._source.name}{pod}: {message}")
-
-
-def _not_complete(reason: Reason, message: str) -> Failure:
-    return Failure(str(reason), message)

@@ -5,9 +5,10 @@ contradicts the promise ends the proof: rows that are there stay true, nobody is
 being there. Pure decisions over what was read; ``collect`` asks them of every listing that ended.
 """
 
+from licenseusage.sources.definition.guarantees import Order
 from licenseusage.sources.definition.model import DAY_MS, Cursor, EffectiveSource, Offset, OnePage
 from licenseusage.sources.failures import Reason
-from licenseusage.sources.lists.pagination import OFFSETS_FROM_1
+from licenseusage.sources.lists.paging.offsets import OFFSETS_FROM_1
 from licenseusage.sources.lists.repeated import Twice
 from licenseusage.sources.lists.said import Said
 from licenseusage.sources.lists.steps import HOUR_MS, Steps
@@ -45,7 +46,7 @@ def repeated(source: EffectiveSource, rows: int, different: int, pages: int) -> 
     if different >= rows:
         return None
     refuted = ""
-    if source.guarantees.order == "ImmutableKey" and pages > 1:
+    if source.guarantees.order is Order.IMMUTABLE_KEY and pages > 1:
         refuted = (
             " This refutes guarantees.order ImmutableKey: in such an order no user comes twice."
         )
@@ -55,7 +56,7 @@ def repeated(source: EffectiveSource, rows: int, different: int, pages: int) -> 
             "users may be missing from them."
         )
     match source.http.pagination:
-        case Offset(first=0) if pages > 1 and source.guarantees.order == "Unknown":
+        case Offset(first=0) if pages > 1 and source.guarantees.order is Order.UNKNOWN:
             refuted += f" {OFFSETS_FROM_1}"
     return _doubt(
         Reason.ROWS_REPEATED,
@@ -110,7 +111,9 @@ def no_overlap(source: EffectiveSource, pages: int, *, passes: int) -> Failure:
     fix = "Sort by an immutable key and declare it in guarantees.order, or ask for one page."
     if isinstance(source.http.pagination, Cursor):
         order = source.guarantees.order
-        declared = f" (guarantees.order is {order}, which is for offsets)" * (order != "Unknown")
+        declared = f" (guarantees.order is {order}, which is for offsets)" * (
+            order is not Order.UNKNOWN
+        )
         fix = (
             f"Pages of a cursor prove something only if the ids ascend over all of them{declared}: "
             "sort by the id and declare guarantees.order KeyCursor, or ask for one page."

@@ -27,6 +27,7 @@ from licenseusage.metering.pseudonym import Pseudonymiser
 from licenseusage.metering.roster import Listed
 from licenseusage.sources.definition import timestamps
 from licenseusage.sources.definition.expressions import Json
+from licenseusage.sources.definition.guarantees import Ids, Order
 from licenseusage.sources.definition.model import EffectiveSource, OnePage
 from licenseusage.sources.ids import UUID, Spellings, normalizer
 from licenseusage.sources.lists.columns import Columns
@@ -93,19 +94,19 @@ class Tally:
         self._excluded_ids = {self._normalize(one) for one in users.exclude_ids}
         self._tolerance_ms = users.created_at.tolerance_ms if users.created_at else 0
         self.spellings = Spellings()
-        self._telling_ids = source.guarantees.ids == "Unknown"
+        self._telling_ids = source.guarantees.ids is Ids.UNKNOWN
         self._show_ids = show_ids
         self.unnamed = self.unreadable = 0
-        # Pages by an ascending key refuse a repeated id themselves (``pagination``).
+        # Pages by an ascending key refuse a repeated id themselves (``paging.rows``).
         paged = not isinstance(source.http.pagination, OnePage)
-        self._ascending = paged and source.guarantees.order == "KeyCursor"
+        self._ascending = paged and source.guarantees.order is Order.KEY_CURSOR
         self._shown = Distinct()
         chosen = users.exclude is not None or users.exclude_ids or users.normalize
         self._people = Distinct() if chosen else self._shown
         # A roster tells users apart as well, and is there anyway.
         self._roster = self._everybody[self._cycles.index(begun[-1])]
         self.ids: list[str] = []
-        self.ids_stable = source.guarantees.ids != "Renamable"
+        self.ids_stable = source.guarantees.ids is not Ids.RENAMABLE
         self.listed = 0
         self.skipped: Counter[Skip] = Counter()
 

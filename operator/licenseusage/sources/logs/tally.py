@@ -27,6 +27,7 @@ from licenseusage.sources.definition.expressions import (
     expression,
     predicate,
 )
+from licenseusage.sources.definition.guarantees import Ids
 from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.definition.structs import (
     TIME_TYPE,
@@ -258,7 +259,7 @@ class EventTally:
         self._pseudonyms = {cycle: pseudonymiser(cycle) for cycle in cycles}
         self._normalize = normalizer(source.users.normalize)
         self._excluded_ids = {self._normalize(one) for one in source.users.exclude_ids}
-        self._telling_ids = source.guarantees.ids != "Stable"
+        self._telling_ids = source.guarantees.ids is not Ids.STABLE
         self._skew_ms, self._show_ids = skew_ms, show_ids
         self.listed = self.named = self.ahead_ms = 0
         self.skipped: Counter[Skip] = Counter()

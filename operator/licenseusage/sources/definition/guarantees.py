@@ -1,0 +1,65 @@
+"""What a product promises, as a source declares it (MEASUREMENT §1).
+
+The values are the texts of the CRD, and they are hashed into ``rules.digest``: they never change.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from licenseusage.metering.properties import Removal
+
+
+class Ids(StrEnum):
+    """Whether an id stays with its person.
+
+    ``UNKNOWN``: each poll decides by the ids it saw. Those that are UUIDs or integers are stable.
+    """
+
+    STABLE = "Stable"
+    RENAMABLE = "Renamable"
+    UNKNOWN = "Unknown"
+
+
+class IdReuse(StrEnum):
+    """Whether an id may later be given to somebody else."""
+
+    NEVER = "Never"
+    POSSIBLE = "Possible"
+
+
+class InitialValue(StrEnum):
+    """What the last activity of a new user holds."""
+
+    EMPTY = "Empty"
+    CREATION_TIME = "CreationTime"
+
+
+class Order(StrEnum):
+    """How the pages of a list are sorted.
+
+    ``KEY_CURSOR``: the ids ascend over all pages. ``IMMUTABLE_KEY``: by id or creation, so that no
+    row moves. ``ACTIVITY``: by last activity, ascending. ``UNKNOWN``: pages prove nothing.
+    """
+
+    KEY_CURSOR = "KeyCursor"
+    IMMUTABLE_KEY = "ImmutableKey"
+    ACTIVITY = "Activity"
+    UNKNOWN = "Unknown"
+
+
+class Guarantees(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What the product promises; the accuracy of a number rests on it.
+
+    Attributes:
+        clock_skew_seconds: None = measured from each answer's ``Date`` header.
+    """
+
+    lag_seconds: int
+    hidden_seconds: int
+    clock_skew_seconds: int | None
+    removal: Removal
+    ids: Ids
+    id_reuse: IdReuse
+    initial_value: InitialValue
+    order: Order

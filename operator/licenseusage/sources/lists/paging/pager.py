@@ -1,0 +1,67 @@
+"""What every type of pagination can do, and which class does it."""
+
+from typing import Protocol
+
+from licenseusage.sources.definition.expressions import Json
+from licenseusage.sources.definition.guarantees import Order
+from licenseusage.sources.definition.model import Cursor, Http, Offset, OnePage, Pair
+from licenseusage.sources.definition.timestamps import Reader
+from licenseusage.sources.lists.columns import Columns
+from licenseusage.sources.lists.paging.cursors import CursorPager
+from licenseusage.sources.lists.paging.offsets import OffsetPager
+from licenseusage.sources.lists.paging.whole import WholeList
+
+
+class Pager(Protocol):
+    """One pass over a listing.
+
+    Attributes:
+        query: Parameters of the page to read next; None when the listing has ended.
+        proves: The listing has ended and is complete by itself.
+    """
+
+    query: tuple[Pair, ...] | None
+    proves: bool
+
+    @property
+    def pages(self) -> int:
+        """Pages read."""
+
+    @property
+    def sequence(self) -> bytes:
+        """Digest of all ids in the order read, to compare two passes."""
+
+    def take(self, columns: Columns) -> Columns:
+        """Look at rows of the page being read; return those that were not on the page before.
+
+        Raises:
+            PollError: ``ListMoved``, ``PagingIgnored`` or ``OrderViolated``.
+            BadStampError: In the order of the last activity, one of them cannot be read.
+        """
+
+    def end_page(self, values: dict[str, Json]) -> None:
+        """Close the page and set ``query`` to the next one.
+
+        Args:
+            values: The page's ``total``, or its cursor parameters.
+
+        Raises:
+            PollError: Any of the paging reasons.
+        """
+
+
+def pager_of(http: Http, order: Order, reader: Reader) -> Pager:
+    """Begin a pass over a listing.
+
+    Args:
+        http: The request.
+        order: The declared order of its pages.
+        reader: Reads last activities, for the order by them.
+    """
+    match http.pagination:
+        case OnePage() as whole:
+            return WholeList(whole)
+        case Offset() as offset:
+            return OffsetPager(offset, order, reader)
+        case Cursor() as cursor:
+            return CursorPager(cursor, order, reader)

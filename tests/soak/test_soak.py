@@ -69,7 +69,7 @@ def incomplete_is_complete():
     def wrong(cycle, properties, **more):
         return list_facts(cycle, properties, **{**more, "complete": True})
 
-    return mock.patch("licenseusage.sources.lists.tally.list_facts", wrong)
+    return mock.patch("licenseusage.sources.lists.facts.list_facts", wrong)
 
 
 def one_store_is_enough():

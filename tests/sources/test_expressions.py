@@ -8,12 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jmespath.exceptions import JMESPathError
 
-from licenseusage.sources.definition.expressions import (
-    EvaluationError,
-    ExpressionError,
-    expression,
-    predicate,
-)
+from licenseusage.sources.definition.expressions import expression, predicate
+from licenseusage.sources.definition.interpreter import EvaluationError, ExpressionError
 
 
 @pytest.mark.parametrize(

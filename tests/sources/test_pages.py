@@ -12,7 +12,8 @@ from licenseusage.sources.definition import expressions
 from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.failures import PollError
 from licenseusage.sources.lists.columns import Columns, ItemColumns
-from licenseusage.sources.lists.pages import PageDecoder, PageReader
+from licenseusage.sources.lists.decoder import PageDecoder
+from licenseusage.sources.lists.pages import PageReader
 from tests.sources.product import source
 
 CURSOR = {"type": "Cursor", "params": [{"name": "after", "path": "meta.next"}]}

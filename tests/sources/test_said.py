@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licenseusage.sources.lists.columns import ItemColumns
-from licenseusage.sources.lists.pages import PageDecoder, PageReader
+from licenseusage.sources.lists.decoder import PageDecoder
+from licenseusage.sources.lists.pages import PageReader
 from licenseusage.sources.lists.repeated import repeated_member
 from licenseusage.sources.lists.said import in_headers, leads_on
 from tests.sources.product import source

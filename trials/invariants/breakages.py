@@ -552,7 +552,7 @@ BREAKAGES = (
     Breakage(
         NO_GUESS,
         "an id that is no text is taken for a person",
-        "sources/lists/pages.py",
+        "sources/lists/decoder.py",
         "        columns.ids = [None if is_broken(one) else one for one in columns.ids]\n",
         "",
         ("sources/test_as_written.py",),
@@ -568,7 +568,7 @@ BREAKAGES = (
     Breakage(
         BOUNDS,
         "a user may hide behind an id that stands twice in a row",
-        "sources/lists/pages.py",
+        "sources/lists/decoder.py",
         "repeated_member(data, self._read) or self.rows_search.found",
         "repeated_member(data, self._read)",
         ("sources/test_doubts.py",),

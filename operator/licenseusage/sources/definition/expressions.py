@@ -9,11 +9,9 @@ is several times slower, and the fields they name can be decoded alone. Everythi
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import and_, not_, or_
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
-import jmespath
-from jmespath.exceptions import JMESPathError, JMESPathTypeError
-from jmespath.functions import Functions, signature
+from licenseusage.sources.definition.interpreter import EvaluationError, compiled
 
 Json: TypeAlias = Any
 """A value as decoded from JSON."""
@@ -32,17 +30,6 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-_CANNOT_APPLY = (
-    JMESPathError, RecursionError, ArithmeticError, TypeError, ValueError, LookupError,
-    AttributeError,
-)  # fmt: skip
-"""What jmespath raises for values that an expression is not made for, such as ``[::0]``."""
-
-
-class ExpressionError(ValueError):
-    """An expression that is no JMESPath; the message says what is wrong with it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Expression:
     """A compiled expression.
@@ -58,28 +45,13 @@ class Expression:
     search: Getter
 
 
-class EvaluationError(ValueError):
-    """An expression that cannot be applied to this answer (a function got the wrong type).
-
-    The text says why, in words and without a value.
-
-    Attributes:
-        expression: Which one, as written.
-    """
-
-    def __init__(self, why: str, expression: str = "") -> None:
-        """Keep both."""
-        super().__init__(why)
-        self.expression = expression
-
-
 def expression(text: str) -> Expression:
     """Compile an expression.
 
     Raises:
         ExpressionError: It is no JMESPath, or uses an unknown function.
     """
-    tree, search = _compiled(text)
+    tree, search = compiled(text)
     path = _plain(tree)
     if path is not None:
         return Expression(text, path, lambda document: walk(document, path))
@@ -116,7 +88,7 @@ def leading_path(text: str) -> Path:
 
     It is the whole of a plain path, and empty where the expression begins otherwise.
     """
-    return _leading(_compiled(text)[0])[0]
+    return _leading(compiled(text)[0])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +112,7 @@ class Predicate:
 
 def predicate(text: str) -> Predicate:
     """Compile a condition; raises as `expression`."""
-    tree, search = _compiled(text)
+    tree, search = compiled(text)
     paths: list[Path] = []
     simple = _condition(tree, paths)
 
@@ -164,69 +136,6 @@ def predicate(text: str) -> Predicate:
 
 def _never(values: tuple[Any, ...]) -> bool:
     raise AssertionError("a predicate without paths takes whole items")
-
-
-def _compiled(text: str) -> tuple[dict[str, Any], Getter]:
-    try:
-        compiled = jmespath.compile(text)
-    except (JMESPathError, RecursionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ExpressionError(f"{text!r} is not a JMESPath expression: {reason[:200]}") from None
-    unknown = _functions(cast("dict[str, Any]", compiled.parsed)) - _known_functions()
-    if unknown:
-        raise ExpressionError(f"{text!r} uses {sorted(unknown)[0]}(), which JMESPath does not have")
-
-    def search(document: Json) -> Json:
-        try:
-            return compiled.search(document, _OPTIONS)
-        except _CANNOT_APPLY as error:
-            raise EvaluationError(_why(error), text) from None
-
-    return cast("dict[str, Any]", compiled.parsed), search
-
-
-class _Functions(Functions):
-    """JMESPath's functions, for documents of PHP as well.
-
-    PHP has one kind of array: what is a map of users on one page is a list where the keys happen to
-    be 0, 1, 2, and ``[]`` where it is empty. The values are the same.
-    """
-
-    @signature({"types": ["object", "array"]})
-    def _func_values(self, arg: Json) -> list[Json]:
-        return list(arg.values()) if isinstance(arg, dict) else arg
-
-
-_OPTIONS = jmespath.Options(custom_functions=_Functions())
-_KINDS = {
-    "array": "a list", "object": "an object", "string": "a text", "number": "a number",
-    "boolean": "true or false", "null": "nothing", "expref": "an expression",
-    "array-string": "a list of texts", "array-number": "a list of numbers",
-    "str": "a text", "int": "a number", "float": "a number", "bool": "true or false",
-    "list": "a list", "dict": "an object", "NoneType": "nothing",
-}  # fmt: skip
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, JMESPathTypeError):
-        seen = _KINDS.get(error.actual_type, error.actual_type)
-        taken = " or ".join(_KINDS.get(kind, kind) for kind in error.expected_types)
-        return f"{error.function_name}() got {seen} where it takes {taken}"
-    if isinstance(error, TypeError):
-        return "values of different kinds cannot be compared"
-    return "it cannot be computed"
-
-
-def _known_functions() -> set[str]:
-    return set(Functions.FUNCTION_TABLE)
-
-
-def _functions(tree: dict[str, Any]) -> set[str]:
-    found = {tree["value"]} if tree.get("type") == "function_expression" else set()
-    for child in tree.get("children", ()):
-        if isinstance(child, dict):
-            found |= _functions(child)
-    return found
 
 
 def _plain(tree: dict[str, Any]) -> Path | None:

@@ -18,10 +18,10 @@ from licenseusage.sources.lists import doubts
 from licenseusage.sources.lists.columns import ItemColumns
 from licenseusage.sources.lists.completeness import incomplete
 from licenseusage.sources.lists.creation import CreationSought
+from licenseusage.sources.lists.decoder import PageDecoder
 from licenseusage.sources.lists.fetch import Session
 from licenseusage.sources.lists.memory import Memory
 from licenseusage.sources.lists.notes import Watch, account_to_read, moved_with
-from licenseusage.sources.lists.pages import PageDecoder
 from licenseusage.sources.lists.passes import Asked, Listing, ListReader
 from licenseusage.sources.lists.tally import Tally
 from licenseusage.sources.poll import Failure, Looked, PollRequest, PollResult, Target

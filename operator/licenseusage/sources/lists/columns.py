@@ -6,8 +6,9 @@ they are more than that, or the answer does not fit the structs, items are decod
 the expressions applied: slower, with the same result.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import msgspec
@@ -65,6 +66,15 @@ class Columns:
             None if self.excluded is None else self.excluded[1:],
             None if self.accounts is None else self.accounts[1:],
             None if self.broken is None else self.broken[1:],
+        )
+
+    def only(self, wanted: Sequence[bool]) -> "Columns":
+        """Return the wanted items, without the columns that say who is excluded, and accounts."""
+        return Columns(
+            list(compress(self.ids, wanted)),
+            list(compress(self.stamps, wanted)),
+            None if self.created is None else list(compress(self.created, wanted)),
+            broken=None if self.broken is None else list(compress(self.broken, wanted)),
         )
 
 

@@ -10,11 +10,12 @@ from licenseusage.sources.definition.model import SECOND_MS
 from licenseusage.sources.definition.timestamps import BadStampError, reader
 from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.lists.columns import Columns
+from licenseusage.sources.lists.decoder import PageDecoder
 from licenseusage.sources.lists.fetch import Session
 from licenseusage.sources.lists.memory import Memory
 from licenseusage.sources.lists.naming import Named
 from licenseusage.sources.lists.notes import Watch
-from licenseusage.sources.lists.pages import PageDecoder, PageReader
+from licenseusage.sources.lists.pages import PageReader
 from licenseusage.sources.lists.paging.pager import Pager, pager_of
 from licenseusage.sources.lists.refusals import bad_stamp
 from licenseusage.sources.lists.repeated import Twice

@@ -1,4 +1,4 @@
-"""From columns to facts: who is skipped and why, who was active, under which pseudonym.
+"""The rows of a listing: who is skipped and why, who was active, under which pseudonym.
 
 Raw ids live here for the length of one call of ``add``; what is kept of a user is a pseudonym per
 cycle and a time. Values are thrown away by time before any id is hashed (MEASUREMENT §3,
@@ -7,24 +7,13 @@ cycle and a time. Values are thrown away by time before any id is hashed (MEASUR
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import compress, repeat
 from operator import add, not_
 
 from licenseusage.metering.cycles import Cycle
-from licenseusage.metering.facts import (
-    Facts,
-    Row,
-    horizon_ms,
-    latest_value_ms,
-    list_facts,
-    packed_facts,
-    side_by_side,
-)
+from licenseusage.metering.facts import Facts, horizon_ms, latest_value_ms
 from licenseusage.metering.packing import unpacked
-from licenseusage.metering.properties import Properties
 from licenseusage.metering.pseudonym import Pseudonymiser
-from licenseusage.metering.roster import Listed
 from licenseusage.sources.definition import timestamps
 from licenseusage.sources.definition.expressions import Json
 from licenseusage.sources.definition.guarantees import Ids, Order
@@ -33,6 +22,7 @@ from licenseusage.sources.ids import UUID, Spellings, normalizer
 from licenseusage.sources.lists.columns import Columns
 from licenseusage.sources.lists.distinct import Distinct
 from licenseusage.sources.lists.everybody import Everybody
+from licenseusage.sources.lists.facts import ListPoll, as_coarse_as, facts_of
 from licenseusage.sources.lists.kept import NO_CREATION, Kept
 from licenseusage.sources.lists.naming import Named, Naming
 from licenseusage.sources.lists.plausible import Plausible
@@ -79,7 +69,7 @@ class Tally:
         self._pseudonyms = [pseudonymiser(one.cycle) for one in cycles]
         # How coarse the times are is known at the end only: until then all rows are kept that would
         # matter if each were a whole day (``steps``).
-        wide = self._as_coarse_as(self._properties, LONGEST_DAY_MS)
+        wide = as_coarse_as(self._properties, LONGEST_DAY_MS)
         self._horizons = [horizon_ms(one.part, wide) for one in cycles]
         self._kept = [Kept() for _ in cycles]
         self._everybody = [
@@ -192,60 +182,32 @@ class Tally:
             one_page: Use the rows of one page only: ids may be renamed between pages (§3.8).
         """
         given = self._source.properties_given(ids_stable=self.ids_stable)
-        properties = self._as_coarse_as(given, self.plausible.steps.found_ms())
-
-        def made(
-            request: CycleRequest,
-            rows: Iterator[Row],
-            held: Properties,
-            listed: Listed | None = None,
-        ) -> Facts:
-            return list_facts(
-                request.part,
-                held,
-                started_ms=started_ms,
-                ended_ms=ended_ms,
-                clock_skew_ms=clock_skew_ms,
-                complete=complete,
-                rows=rows,
-                already_closed=request.already_closed,
-                listed=listed,
-                # A request that names a cycle lists those active in it only.
-                everybody=not self._source.http.names("cycle"),
-            )
-
+        properties = as_coarse_as(given, self.plausible.steps.found_ms())
+        poll = ListPoll(
+            started_ms=started_ms,
+            ended_ms=ended_ms,
+            clock_skew_ms=clock_skew_ms,
+            complete=complete,
+            # A request that names a cycle lists those active in it only.
+            everybody=not self._source.http.names("cycle"),
+        )
         for request, kept, everybody in zip(self._cycles, self._kept, self._everybody, strict=True):
             positions = kept.largest_page() if one_page else range(len(kept))
-            horizon = horizon_ms(request.part, properties)
-            listed = _listed(everybody, kept, horizon) if everybody else None
-            parts = []
-            for portion in kept.portions(positions):
-                plain = made(request, kept.as_sure(portion, 0), properties, listed)
-                for unsure in sorted(set(kept.unsure.values())):
-                    # A local time that happened twice: the stamp is somewhere in a wider span.
-                    wide = replace(properties, granularity_ms=properties.granularity_ms + unsure)
-                    plain = _united(plain, made(request, kept.as_sure(portion, unsure), wide))
-                parts.append(packed_facts(plain))
-                listed = None  # a roster is made once
-            yield side_by_side(parts)
-
-    @staticmethod
-    def _as_coarse_as(properties: Properties, found_ms: int) -> Properties:
-        return replace(properties, granularity_ms=max(properties.granularity_ms, found_ms))
+            yield facts_of(request, properties, kept, positions, everybody, poll)
 
     def _not_excluded(self, columns: Columns) -> Columns:
         # Nearly every page has nobody to leave out: that is found without copying it.
         if columns.excluded is not None and True in columns.excluded:
             self.skipped[Skip.EXCLUDED] += sum(columns.excluded)
-            self._set_aside(_only(columns, columns.excluded))
-            columns = _only(columns, list(map(not_, columns.excluded)))
+            self._set_aside(columns.only(columns.excluded))
+            columns = columns.only(list(map(not_, columns.excluded)))
         if self._excluded_ids and not self._excluded_ids.isdisjoint(
             names := self._normal(columns.ids)
         ):
             named = [one not in self._excluded_ids for one in names]
-            self._set_aside(_only(columns, list(map(not_, named))))
+            self._set_aside(columns.only(list(map(not_, named))))
             self.skipped[Skip.EXCLUDED_ID] += len(named) - sum(named)
-            columns = _only(columns, named)
+            columns = columns.only(named)
         return columns
 
     def _set_aside(self, columns: Columns) -> None:
@@ -284,12 +246,12 @@ class Tally:
         if all(named):
             return columns
         self.skipped[Skip.NO_ID] += len(named) - sum(named)
-        nameless = _only(columns, list(map(not_, named)))
+        nameless = columns.only(list(map(not_, named)))
         lately = self._lately(nameless)
         broken = nameless.broken
         self.unreadable += sum(broken[position] for position in lately) if broken else 0
         self.unnamed += sum(not (broken and broken[position]) for position in lately)
-        return _only(columns, named)
+        return columns.only(named)
 
     def _told_apart(self, ids: list[Json]) -> list[Json]:
         """Return ids as they are told apart; what is no id stays what it is."""
@@ -378,38 +340,3 @@ class Tally:
             inside = [within and not fresh for within, fresh in zip(inside, only, strict=True)]
         if self._show_ids:
             self.ids.extend(compress(names, inside))
-
-
-def _only(columns: Columns, wanted: list[bool]) -> Columns:
-    return Columns(
-        list(compress(columns.ids, wanted)),
-        list(compress(columns.stamps, wanted)),
-        None if columns.created is None else list(compress(columns.created, wanted)),
-        broken=None if columns.broken is None else list(compress(columns.broken, wanted)),
-    )
-
-
-def _listed(everybody: Everybody, kept: Kept, horizon: int) -> Listed:
-    """Return everybody listed; of the rows kept, those before the horizon are early after all."""
-    latest = (value + kept.unsure.get(index, 0) for index, value in enumerate(kept.values))
-    lately = bytearray(value >= horizon for value in latest)
-    early = compress(unpacked(kept.users), map(not_, lately))
-    return everybody.listed(early, compress(kept.all(), lately))
-
-
-def _united(a: Facts, b: Facts) -> Facts:
-    """Unite the facts of two parts of one listing: different rows, the same poll."""
-    sure = dict(a.sure)
-    for user, word in b.sure.items():
-        sure[user] = sure.get(user, 0) | word
-    maybe = dict(a.maybe)
-    for user, word in b.maybe.items():
-        maybe[user] = maybe.get(user, 0) | word
-    left = {user: word & ~sure.get(user, 0) for user, word in maybe.items()}
-    return replace(
-        a,
-        sure=sure,
-        maybe={user: word for user, word in left.items() if word},
-        low={w: a.low.get(w, 0) + b.low.get(w, 0) for w in a.low.keys() | b.low.keys()},
-        full={w: a.full.get(w, 0) + b.full.get(w, 0) for w in a.full.keys() | b.full.keys()},
-    )

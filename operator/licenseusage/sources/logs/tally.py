@@ -19,7 +19,6 @@ from licenseusage.metering.facts import Facts
 from licenseusage.metering.pseudonym import Pseudonymiser
 from licenseusage.sources.definition import timestamps
 from licenseusage.sources.definition.expressions import (
-    EvaluationError,
     Expression,
     Getter,
     Json,
@@ -28,6 +27,7 @@ from licenseusage.sources.definition.expressions import (
     predicate,
 )
 from licenseusage.sources.definition.guarantees import Ids
+from licenseusage.sources.definition.interpreter import EvaluationError
 from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.definition.structs import (
     TIME_TYPE,

@@ -3,7 +3,7 @@
 from licenseusage.sources.definition.expressions import Json
 from licenseusage.sources.definition.timestamps import kind_of
 from licenseusage.sources.failures import PollError, Reason
-from licenseusage.sources.lists.pages import TOTAL
+from licenseusage.sources.lists.decoder import TOTAL
 from licenseusage.sources.lists.said import MOST_USERS
 
 

@@ -9,28 +9,27 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from licenseusage.clock import Clock
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.events import Hole, LogReading, shown_until_ms
 from licenseusage.metering.facts import Facts, counted
 from licenseusage.metering.pseudonym import Pseudonymiser
-from licenseusage.sources.clockskew import LARGEST_MS
 from licenseusage.sources.deadline import Deadline
 from licenseusage.sources.definition.model import SECOND_MS, EffectiveSource
 from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.logs.hints import hint
 from licenseusage.sources.logs.jetstream import Asked, LogSession
 from licenseusage.sources.logs.natsconnection import NatsConnection
-from licenseusage.sources.logs.tally import EventTally, Finding
+from licenseusage.sources.logs.tally import EventTally
 from licenseusage.sources.logs.trail import RestartError, Start, Trail, open_holes
+from licenseusage.sources.logs.trust import unusable
 from licenseusage.sources.poll import (
     CycleRequest,
     Failure,
     Looked,
     PollRequest,
     PollResult,
-    Skip,
     Target,
 )
 from licenseusage.sources.replicas import Replicas
@@ -39,8 +38,6 @@ from licenseusage.sources.wording import placed
 
 _STOP_AFTER = 0.8
 """Part of the poll's seconds after which no further batch is asked for."""
-
-_HOLES_SAID = 3
 
 
 @dataclass(slots=True)
@@ -98,7 +95,7 @@ class LogCollection:
         )
         tally = self._tally
         if tally is not None:
-            error = self._unusable(tally) or error
+            error = unusable(self._source, tally, first_reading=self._first_reading) or error
             result = self._told(result, tally, error)
         if error is not None:
             result = replace(result, failure=self._named(error.failure))
@@ -232,58 +229,6 @@ class LogCollection:
 
     # -- judging --
 
-    def _unusable(self, tally: EventTally) -> PollError | None:
-        """Say why nothing of what was read can be trusted."""
-        users = self._source.users
-        if tally.future.count:
-            return PollError(
-                Reason.STAMP_IN_FUTURE,
-                f"{tally.future.count} events are stamped up to {_span(tally.future.most_ms)} in "
-                f"the future ({tally.future.named}). If one stamp is wrong by its clock or time "
-                "zone, all may be, so nothing of this poll is used. Likely a wrong "
-                f"users.time.naiveTimezone (now {users.last_active.naive_timezone}), or a clock "
-                "that runs ahead. Events that are wrong for good can be left out by "
-                "users.exclude, or removed from the stream (a hole that is stated).",
-                stalls=True,
-                facts_stand=False,
-            )
-        if tally.ahead_ms > LARGEST_MS:
-            return PollError(
-                Reason.CLOCK_SKEW_TOO_LARGE,
-                f"events are stamped up to {_span(tally.ahead_ms)} later than the stream stored "
-                f"them; at most {LARGEST_MS // SECOND_MS} s can be allowed for. Set the clocks of "
-                "the product and of the NATS server by NTP, and see users.time.naiveTimezone.",
-                facts_stand=False,
-            )
-        if tally.unstable.count:
-            return PollError(
-                Reason.IDS_NOT_STABLE,
-                f"users.id ({users.id}) gives ids which are neither UUIDs nor integers, and "
-                "guarantees.ids does not say that they are Stable: somebody renamed would count "
-                "twice. Name an id that never changes, and declare guarantees.ids: Stable.",
-                stalls=True,
-                facts_stand=False,
-            )
-        if tally.unreadable.count and not tally.named:
-            return PollError(
-                Reason.EVENTS_UNREADABLE,
-                f"none of {tally.unreadable.count} messages could be read as an event "
-                f"({tally.unreadable.named}): {tally.unreadable.why}. Correct jetstream or users "
-                "of the source.",
-                stalls=True,
-                facts_stand=False,
-            )
-        if tally.skipped[Skip.NO_ID] and not tally.named and self._first_reading:
-            return PollError(
-                Reason.ID_MISSING,
-                f"none of {tally.skipped[Skip.NO_ID]} events names its user at users.id "
-                f"({users.id}). Correct users.id; if they are all anonymous, wait for the first "
-                "one that is not.",
-                stalls=True,
-                facts_stand=False,
-            )
-        return None
-
     @property
     def _first_reading(self) -> bool:
         return all(one.position is None for one in self._request.cycles)
@@ -321,7 +266,12 @@ class LogCollection:
             users_listed=tally.listed,
             counted=counted(facts[newest]) if newest in facts else 0,
             skipped={str(reason): count for reason, count in tally.skipped.items() if count},
-            hint=self._hint(tally, known.get(newest, ()), behind=error is None and behind),
+            hint=hint(
+                tally,
+                known.get(newest, ()),
+                self._asked.state if self._asked else None,
+                behind=self._behind() if error is None and behind else None,
+            ),
             ids=tally.ids if facts_stand else (),
         )
 
@@ -333,62 +283,11 @@ class LogCollection:
             "POLL_BYTES, POLL_PAGES or POLL_SECONDS of the operator.",
         )
 
-    def _hint(self, tally: EventTally, holes: Sequence[Hole], *, behind: bool) -> str | None:
-        """Say what is worth saying of a poll that succeeded; the holes of the newest cycle."""
-        said: list[str] = []
-        if behind:
-            said.append(_sentence(self._behind().message))
-        by_reason: dict[str, list[Hole]] = {}
-        for hole in holes:
-            by_reason.setdefault(hole.reason, []).append(hole)
-        stream = self._source.jetstream.stream
-        for reason, found in by_reason.items():
-            spans = ", ".join(map(_written, found[:_HOLES_SAID]))
-            more = f" and {len(found) - _HOLES_SAID} more" if len(found) > _HOLES_SAID else ""
-            limits = ", ".join(self._asked.state.limits) if self._asked else ""
-            what = _WHAT[Reason(reason)](stream, limits)
-            said.append(f"{reason}: {what} What happened in {spans}{more} is not known.")
-        if tally.late.count:
-            said.append(
-                f"{_events(tally.late)} stored up to {_span(tally.late.most_ms)} after the time "
-                f"they tell, later than guarantees.lagSeconds ({tally.late.named}): raise it."
-            )
-        if tally.unreadable.count:
-            said.append(
-                f"{_events(tally.unreadable)} not readable ({tally.unreadable.named}): "
-                f"{tally.unreadable.why}."
-            )
-        return " ".join(said) or None
-
     def _named(self, failure: Failure) -> Failure:
         """Put the source and the pod before a message."""
         pod = f", {label}" if (label := self._replicas.label) else ""
         message = placed(failure.message, self._source)
         return replace(failure, message=f"Source {self._source.name}{pod}: {message}")
-
-
-_WHAT: dict[Reason, Callable[[str, str], str]] = {
-    Reason.STREAM_BEGAN: lambda stream, _: (
-        f"The stream {stream} was made only then, so the cycles after this one can be exact."
-    ),
-    Reason.STREAM_LIMITED: lambda stream, limits: (
-        f"The stream {stream} forgot messages before they were read ({limits or 'limited'}): "
-        "raise its limits, or lower intervalMinutes."
-    ),
-    Reason.STREAM_PURGED: lambda stream, _: (
-        f"Messages of the stream {stream} were purged before they were read."
-    ),
-    Reason.STREAM_RECREATED: lambda stream, _: f"The stream {stream} was removed and made anew.",
-    Reason.STREAM_WENT_BACK: lambda stream, _: (
-        f"The stream {stream} was set back, as by a restored backup."
-    ),
-    Reason.MESSAGES_DELETED: lambda stream, _: (
-        f"Messages of the stream {stream} were deleted before they were read."
-    ),
-    Reason.EVENTS_UNREADABLE: lambda stream, _: (
-        f"Messages of the stream {stream} cannot be read as events."
-    ),
-}
 
 
 def _together(cycles: Sequence[CycleRequest]) -> Iterator[tuple[CycleRequest, ...]]:
@@ -406,24 +305,3 @@ def _lost(request: CycleRequest, reading: LogReading) -> tuple[Hole, ...]:
     if request.log is not None:
         holes, ranges = (*request.log.holes, *holes), (*request.log.ranges, *ranges)
     return open_holes(holes, ranges)
-
-
-def _events(found: Finding) -> str:
-    return "1 event was" if found.count == 1 else f"{found.count} events were"
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]
-
-
-def _span(span_ms: int) -> str:
-    seconds = span_ms / SECOND_MS
-    return f"{seconds:.0f} s" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _written(hole: Hole) -> str:
-    start, end = (
-        datetime.fromtimestamp(ms // SECOND_MS, UTC) for ms in (hole.start_ms, hole.end_ms)
-    )
-    same_day = start.date() == end.date()
-    return f"{start:%Y-%m-%d %H:%M:%S} to {end:{'%H:%M:%S' if same_day else '%Y-%m-%d %H:%M:%S'}}Z"

@@ -1,8 +1,5 @@
 """One stream of NATS JetStream: how it stands, and its messages in order.
 
-JetStream's API is used by its wire format: nats-py's models drop what is needed (the server's time,
-nanoseconds, limits by bytes) and trust the answer's shape.
-
 Nothing is left behind: messages are read through a consumer that exists in the server's memory for
 the length of the reading, acknowledges nothing, and is deleted at the end; should that fail, the
 server drops it after half a minute.
@@ -10,16 +7,13 @@ server drops it after half a minute.
 
 import asyncio
 import json
-import re
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import msgspec
-from nats.aio.msg import Msg
 
 from licenseusage.clock import Clock
 from licenseusage.sources.clockskew import LARGEST_MS, compared
@@ -27,6 +21,19 @@ from licenseusage.sources.definition.model import SECOND_MS, EffectiveSource
 from licenseusage.sources.failures import PollError, Reason
 from licenseusage.sources.logs.natsconnection import NatsConnection
 from licenseusage.sources.logs.trail import Start, StreamState
+from licenseusage.sources.logs.wire import (
+    EPOCH,
+    MILLISECOND,
+    Answer,
+    ConfigAnswer,
+    ConsumerAnswer,
+    ErrorAnswer,
+    Inbox,
+    InfoAnswer,
+    StateAnswer,
+    place,
+    rfc3339_ms,
+)
 from licenseusage.sources.poll import MIB, Limits
 
 BATCH: Final = 500
@@ -36,11 +43,8 @@ _BATCH_BYTES: Final = 8 * MIB
 _IDLE_SECONDS: Final = 30.0
 _NANOSECOND: Final = 1_000_000_000
 _MILLISECOND_NS: Final = 1_000_000
-_PLACE_TOKENS: Final = 9
 _NO_STREAM: Final = 10059
 _NO_JETSTREAM: Final = {10039, 10076}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,51 +75,6 @@ class Asked:
     state: StreamState
     at_ms: int
     skew_ms: int
-
-
-class _State(msgspec.Struct):
-    messages: int
-    first_seq: int
-    last_seq: int
-    first_ts: str
-    last_ts: str
-
-
-class _Config(msgspec.Struct):
-    retention: str = "limits"
-    max_msgs: int = -1
-    max_bytes: int = -1
-    max_age: int = 0
-    max_msgs_per_subject: int = -1
-    first_seq: int = 0
-    allow_msg_ttl: bool = False
-    allow_rollup_hdrs: bool = False
-
-
-class _Error(msgspec.Struct):
-    code: int = 0
-    err_code: int = 0
-
-
-class _Answer(msgspec.Struct):
-    """Any answer: an error, or what was asked for."""
-
-    error: _Error | None = None
-
-
-class _Info(msgspec.Struct):
-    """STREAM.INFO, as far as it is needed; ``ts`` is the server's time (NATS 2.10)."""
-
-    created: str
-    state: _State
-    config: _Config
-    ts: str | None = None
-
-
-class _Consumer(msgspec.Struct):
-    """CONSUMER.CREATE and CONSUMER.INFO, as far as they are needed."""
-
-    num_pending: int = 0
 
 
 _A = TypeVar("_A")
@@ -164,7 +123,7 @@ class LogSession:
                 ``AccessDenied``, ``ClockUnknown``, ``ClockSkewTooLarge`` and their like.
         """
         asked_ms = self._clock.now_ms()
-        info = await self._api(f"STREAM.INFO.{self._stream}", _Info)
+        info = await self._api(f"STREAM.INFO.{self._stream}", InfoAnswer)
         answered_ms = self._clock.now_ms()
         if info.config.retention != "limits":
             raise PollError(
@@ -179,7 +138,7 @@ class LogSession:
         skew_ms = self._skew_ms(asked_ms, answered_ms, server_ms)
         return Asked(state, asked_ms, skew_ms)
 
-    def _state_of(self, created: str, seen: _State, config: _Config) -> StreamState:
+    def _state_of(self, created: str, seen: StateAnswer, config: ConfigAnswer) -> StreamState:
         limits = [
             f"{name} {value}"
             for name, value in (
@@ -213,7 +172,7 @@ class LogSession:
     def _ours(self, text: str) -> int:
         """Read one of the server's times: RFC 3339 with up to nine digits of a second."""
         try:
-            return self._shifted(_rfc3339_ms(text))
+            return self._shifted(rfc3339_ms(text))
         except ValueError:
             raise self._strange("a time") from None
 
@@ -259,7 +218,7 @@ class LogSession:
             PollError: The connection broke, or a request was not answered in time.
         """
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer.name}"
-        inbox = _Inbox()
+        inbox = Inbox()
         waiting = await self._client.subscribe(
             address := self._client.new_inbox(),
             cb=inbox.take,
@@ -283,7 +242,7 @@ class LogSession:
             )
             batch: list[Message] = []
             for raw in inbox.messages:
-                sequence, number, stored_ns, left = _place(raw.reply)
+                sequence, number, stored_ns, left = place(raw.reply)
                 delivered += 1
                 if number != delivered:
                     raise PollError(
@@ -323,19 +282,19 @@ class LogSession:
                 "opt_start_seq": max(1, start.sequence),
             }
         else:
-            at = _EPOCH + max(0, self._unshifted(start.time_ms or 0)) * _MILLISECOND
+            at = EPOCH + max(0, self._unshifted(start.time_ms or 0)) * MILLISECOND
             config |= {"deliver_policy": "by_start_time", "opt_start_time": at.isoformat()}
         wanted = {"stream_name": self._stream, "config": config}
-        made = await self._api(f"CONSUMER.CREATE.{self._stream}.{name}", _Consumer, wanted)
+        made = await self._api(f"CONSUMER.CREATE.{self._stream}.{name}", ConsumerAnswer, wanted)
         return Consumer(name, made.num_pending)
 
     async def close(self, consumer: "Consumer") -> None:
         """Delete a consumer; should it fail, the server does after half a minute."""
         with suppress(PollError):
-            await self._api(f"CONSUMER.DELETE.{self._stream}.{consumer.name}", _Answer)
+            await self._api(f"CONSUMER.DELETE.{self._stream}.{consumer.name}", Answer)
 
     async def _nothing_left(self, consumer: "Consumer") -> bool:
-        seen = await self._api(f"CONSUMER.INFO.{self._stream}.{consumer.name}", _Consumer)
+        seen = await self._api(f"CONSUMER.INFO.{self._stream}.{consumer.name}", ConsumerAnswer)
         return seen.num_pending == 0
 
     async def _api(self, subject: str, kind: type[_A], wanted: object = None) -> _A:
@@ -351,7 +310,7 @@ class LogSession:
         )
         raw = await self._connection.asked(question)
         try:
-            error = msgspec.json.decode(raw.data, type=_Answer).error
+            error = msgspec.json.decode(raw.data, type=Answer).error
             if error is None:
                 return msgspec.json.decode(raw.data, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -362,7 +321,7 @@ class LogSession:
             ) from None
         raise self._refusal(error)
 
-    def _refusal(self, error: _Error) -> PollError:
+    def _refusal(self, error: ErrorAnswer) -> PollError:
         if error.err_code == _NO_STREAM:
             return PollError(
                 Reason.STREAM_NOT_FOUND,
@@ -398,44 +357,3 @@ class Consumer:
 
     name: str
     pending: int
-
-
-class _Inbox:
-    """Collects what the server sends in answer to one request."""
-
-    def __init__(self) -> None:
-        self.messages: list[Msg] = []
-        self._wanted = 0
-        self._complete = asyncio.Event()
-
-    def await_(self, wanted: int) -> asyncio.Event:
-        """Begin a new answer; the event is set when it is complete."""
-        self.messages, self._wanted, self._complete = [], wanted, asyncio.Event()
-        return self._complete
-
-    async def take(self, raw: Msg) -> None:
-        """Take one message, or the status which says that the request is over."""
-        # A status comes from the server itself and cannot be answered; a message of the stream
-        # might carry any header, also one that looks like a status.
-        if raw.reply:
-            self.messages.append(raw)
-        if not raw.reply or len(self.messages) >= self._wanted:
-            self._complete.set()
-
-
-def _place(reply: str) -> tuple[int, int, int, int]:
-    """Return (number in the stream, number of the delivery, stored ns, messages left).
-
-    ``$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.<pending>``, in newer
-    servers with a domain and an account before the stream and a random word at the end (NATS
-    ADR-15). nats-py's ``Msg.metadata`` makes a float of the nanoseconds.
-    """
-    tokens = reply.split(".")
-    first = 5 if len(tokens) == _PLACE_TOKENS else 7
-    sequence, number, stored_ns, left = map(int, tokens[first : first + 4])
-    return sequence, number, stored_ns, left
-
-
-def _rfc3339_ms(text: str) -> int:
-    cut = re.sub(r"(\.\d{6})\d+", r"\1", text)
-    return (datetime.fromisoformat(cut) - _EPOCH) // _MILLISECOND

@@ -1,0 +1,89 @@
+"""Every file and function that the tables of docs/architecture.md name exists."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = ROOT / "operator" / "licenseusage"
+TEXT = (ROOT / "docs" / "architecture.md").read_text()
+RULES = "Where is the rule that …?"
+ADDITIONS = "To add a …, touch …"
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The rows of the table of a section, without its head."""
+    (section,) = re.findall(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", TEXT, re.M | re.S)
+    lines = [line for line in section.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def defined(file: Path) -> set[str]:
+    """Functions, classes, their methods, and names that a module assigns."""
+    names: set[str] = set()
+
+    def walk(body: list[ast.stmt], prefix: str) -> None:
+        for node in body:
+            match node:
+                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                    names.add(prefix + name)
+                case ast.ClassDef(name=name):
+                    names.add(prefix + name)
+                    walk(node.body, f"{name}.")
+                case ast.Assign(targets=[ast.Name(id=name)]):
+                    names.add(prefix + name)
+                case ast.AnnAssign(target=ast.Name(id=name)):
+                    names.add(prefix + name)
+
+    walk(ast.parse(file.read_text()).body, "")
+    return names
+
+
+def named() -> Iterator[tuple[str, str | None]]:
+    """Every path of the tables, with None, and with each name that follows it."""
+    for heading in (RULES, ADDITIONS):
+        for _, where in rows(heading):
+            path = None
+            for token in re.findall(r"`([^`]+)`", where):
+                if "/" in token:
+                    path = token
+                    yield path, None
+                elif path and path.endswith(".py") and not token.startswith("make "):
+                    yield path, token
+
+
+@pytest.mark.parametrize(("path", "name"), sorted(set(named()), key=str))
+def test_what_a_table_names_exists(path: str, name: str | None) -> None:
+    found = [base / path for base in (CODE, ROOT) if (base / path).exists()]
+    assert found, f"{path} does not exist: has it moved?"
+    assert name is None or name in defined(found[0]), f"{path} has no {name}: has it moved?"
+
+
+def test_the_tables_answer_what_a_newcomer_asks() -> None:
+    assert len(rows(RULES)) >= 20
+    assert all(re.search(r"`[\w/]+\.py`: `\w", where) for _, where in rows(RULES))
+    wanted = ["preset", "pagination type", "kind of source", "condition reason"]
+    assert [what for what, _ in rows(ADDITIONS)] == [*wanted, "metric", "setting", "report field"]
+
+
+def test_the_glossary_has_one_meaning_for_each_word() -> None:
+    words = [word for word, _ in rows("Glossary")]
+    assert words == sorted(set(words))
+    assert {"cycle", "anchor", "entitlement", "coverage", "receipt", "outbox", "store"} <= set(
+        words
+    )
+
+
+def test_every_folder_of_the_package_is_in_the_picture() -> None:
+    (picture,) = re.findall(r"^```text\n(operator/licenseusage/.*?)^```$", TEXT, re.M | re.S)
+    shown = set(re.findall(r"^ +(\w+)/ ", picture, re.M))
+    rooms = {
+        path.name
+        for base in (CODE, *(CODE / room for room in ("controller", "ledger", "sources")))
+        for path in base.iterdir()
+        if (path / "__init__.py").exists()
+    }
+    assert shown == rooms

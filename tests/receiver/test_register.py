@@ -1,6 +1,7 @@
 """A renewed licence reaches the receiver, and judges what was reported under it."""
 
 import sqlite3
+from urllib.parse import quote
 
 import pytest
 
@@ -48,6 +49,12 @@ def test_the_licence_inside_an_enrolment_is_known(receiver, customer):
 @pytest.mark.parametrize("id_", ["a/b", "urn:x:1", "a//b", "a/../b", "a/", "A" * 128])
 def test_whatever_id_a_licence_may_have_is_an_address(receiver, id_):
     assert receiver.put_license(renewed(license_id=id_)).status_code == 201
+
+
+@pytest.mark.parametrize("id_", ["a\nb", "\n\x1a", "a\u2028b"])
+def test_an_id_that_no_licence_has_is_a_bad_request(receiver, id_):
+    answer = receiver.put("licenses", quote(id_, safe=""), renewed().token)
+    assert (answer.status_code, error_of(answer)) == (400, "IdentifierMismatch")
 
 
 def test_the_address_names_the_licence_in_the_body(receiver):

@@ -7,6 +7,7 @@ from typing import Annotated
 import structlog
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Path, Request, Response
+from starlette.convertors import Convertor, register_url_convertor
 
 from licenseusage.receiver import documented, problems
 from licenseusage.receiver.intake import Intake
@@ -18,6 +19,22 @@ from licenseusage.reports.typs import ENROLMENT, LICENSE, MAX_CHARACTERS, REPORT
 log = structlog.get_logger("licenseusage.receiver")
 
 _STATUS = {Verdict.REJECTED: 422, Verdict.CONFLICT: 409}
+
+
+class _Rest(Convertor[str]):
+    """The rest of a path with every character: Starlette's own ``path`` stops at a line feed."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("rest", _Rest())
+
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]{1,255}(/[A-Za-z0-9._~/-]*)?")
 
 Jti = Annotated[
@@ -80,7 +97,7 @@ def routes(intake: Intake, threads: CapacityLimiter) -> APIRouter:
         return await _answer(request, jti, MAX_CHARACTERS[REPORT], intake.put_report)
 
     @router.put(
-        "/licenses/{license_id:path}",
+        "/licenses/{license_id:rest}",
         summary="Take a licence into the register",
         status_code=201,
         response_class=Response,

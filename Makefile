@@ -1,4 +1,4 @@
-# `make` alone says what there is to do.
+# `make` alone lists the targets.
 #
 # Everything runs in .venv, which is made from requirements/dev.txt (hash-pinned). Once it and the
 # control plane are there, nothing below needs the network, but for `lock` and `image`, and the tests
@@ -28,7 +28,7 @@ unexport PYTHONHOME
 unexport PYTHONSTARTUP
 
 .PHONY: help
-help: ## say this
+help: ## list the targets
 	@echo 'make TARGET          (variables in brackets are optional)'
 	@sed -n 's/^\([a-z][a-z0-9]*\):.*## \(.*\)$$/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 	@echo
@@ -39,7 +39,7 @@ help: ## say this
 # -- see it work
 
 .PHONY: demo
-demo: $(READY) controlplane ## the whole thing on this machine, without Docker [ONCE=1] [LICENSE=none]
+demo: $(READY) controlplane ## show the end of a cycle on this machine, without Docker [ONCE=1] [LICENSE=none]
 	$(BIN)/python -m hack.demo
 
 # -- check it
@@ -48,11 +48,11 @@ demo: $(READY) controlplane ## the whole thing on this machine, without Docker [
 WORKERS ?= 2
 
 .PHONY: test
-test: $(READY) controlplane nats rootfs ## all tests, on a real Kubernetes API [ARGS="-k word"] [WORKERS=2]
+test: $(READY) controlplane nats rootfs ## run all tests, on a real Kubernetes API [ARGS="-k word"] [WORKERS=2]
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 
 .PHONY: lint
-lint: $(READY) ## style, types, import directions, YAML
+lint: $(READY) ## check style, types, import directions, YAML
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -60,7 +60,7 @@ lint: $(READY) ## style, types, import directions, YAML
 	$(BIN)/yamllint --strict crds manifests examples operator kind-config.yaml
 
 .PHONY: fmt
-fmt: $(READY) ## format the code and fix what can be fixed
+fmt: $(READY) ## format the code and fix simple findings
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
@@ -69,41 +69,41 @@ generate: $(READY) ## write the files that are generated from the code (CRDs) [i
 	$(BIN)/licenseusage crds --output crds
 
 .PHONY: bench
-bench: $(READY) ## seconds and memory of one collection and of an event log, next to the naive ways [ARGS=…]
+bench: $(READY) ## measure time and memory of one collection and one event log, and of naive ways [ARGS=…]
 	$(BIN)/python -m bench $(ARGS)
 
 HISTORIES ?= 20000
 CYCLES ?= 2000
 
 .PHONY: soak
-soak: $(READY) ## property tests for long, then simulated years under fire [HISTORIES=20000] [CYCLES=2000] [ARGS="--seed S"]
+soak: $(READY) ## run long property tests, then simulated years with faults [HISTORIES=20000] [CYCLES=2000] [ARGS="--seed S"]
 	HISTORIES=$(HISTORIES) $(BIN)/pytest --hypothesis-profile=soak --timeout=0 tests/metering tests/ledger tests/sources/test_lying_products.py
 	$(BIN)/python -m trials.soak --cycles $(CYCLES) $(ARGS)
 
 .PHONY: months
-months: $(READY) ## which class of number ordinary months get: the table of docs/measurement.md [ARGS="--months 2 --only Never"]
+months: $(READY) ## show which accuracy ordinary months get (the table of docs/measurement.md) [ARGS="--months 2 --only Never"]
 	$(BIN)/python -m trials.months $(ARGS)
 
 .PHONY: mutation
-mutation: $(READY) ## break each rule of the number once: do the tests notice? [ARGS="facts.py --sample 50"]
+mutation: $(READY) ## break each rule of the number once; do the tests notice? [ARGS="facts.py --sample 50"]
 	$(BIN)/python -m trials.mutation $(ARGS)
 
 .PHONY: invariants
-invariants: $(READY) ## break each invariant of docs/architecture.md on purpose: do the tests notice? [ARGS=1.]
+invariants: $(READY) ## break each invariant of docs/architecture.md on purpose; do the tests notice? [ARGS=1.]
 	$(BIN)/python -m trials.invariants $(ARGS)
 
 .PHONY: kills
-kills: $(READY) controlplane ## SIGKILL for the operator, 200 times while cycles end: is anything lost? [ARGS="--kills N --seed S"]
+kills: $(READY) controlplane ## kill the operator 200 times while cycles end; is anything lost? [ARGS="--kills N --seed S"]
 	$(BIN)/python -m trials.kills $(ARGS)
 
 .PHONY: e2e
-e2e: $(READY) controlplane ## the tests with real products only [ARGS=…]
+e2e: $(READY) controlplane ## run the tests with real products only [ARGS=…]
 	$(BIN)/pytest tests/e2e $(ARGS)
 
 # -- build it
 
 .PHONY: image
-image: ## the operator's image [CONTAINER=podman] [IMAGE=name:tag]
+image: ## build the operator's image [CONTAINER=podman] [IMAGE=name:tag]
 	@command -v $(CONTAINER) >/dev/null || { echo 'error: no $(CONTAINER) in PATH; make image CONTAINER=podman uses another builder' >&2; exit 1; }
 	$(CONTAINER) build --file operator/Dockerfile --tag $(IMAGE) .
 
@@ -129,7 +129,7 @@ lock: $(READY) ## resolve requirements/*.txt anew from pyproject.toml [ARGS=--up
 	$(BIN)/uv pip compile $(LOCK) --group build --output-file requirements/build.txt $(ARGS)
 
 .PHONY: clean
-clean: ## remove what was made here (control plane and NATS server stay in the user's cache)
+clean: ## remove generated files (control plane and NATS server stay in the user's cache)
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -35,14 +35,14 @@ class Group:
 
 
 GROUPS = {
-    "operator": Group("Run the operator: count, report, deliver."),
+    "operator": Group("Run the operator."),
     "receiver": Group("Run the vendor's receiver of reports.", extra="receiver"),
     "crds": Group("Print the CustomResourceDefinitions."),
     "preset": Group("List and show the presets of known products."),
     "source": Group("Try a source definition against a product, without a cluster."),
     "license": Group("Issue, show and verify licences."),
     "vendor": Group("Make the vendor's keys."),
-    "keys": Group("Make another key of the operator after a loss."),
+    "keys": Group("Make a new key for the operator after a loss."),
     "report": Group("Show and verify signed usage reports."),
     "ledger": Group("Check, back up, restore and merge ledgers."),
     "version": Group("Print the version."),
@@ -70,7 +70,7 @@ class LazyGroup(TyperGroup):
 app = typer.Typer(
     name="licenseusage",
     cls=LazyGroup,
-    help="State how many people used a product in a billing cycle, and report it, signed.",
+    help="Count the people who used a product in a billing cycle, and send signed reports.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

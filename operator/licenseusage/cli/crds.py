@@ -20,7 +20,7 @@ def crds(
             "--output",
             "-o",
             metavar="yaml|DIR",
-            help="'yaml' prints all of them; anything else is a folder to write them into.",
+            help="'yaml' prints all of them; any other value is a folder to write them into.",
         ),
     ] = YAML,
 ) -> None:

@@ -18,8 +18,8 @@ from licenseusage.metering.pseudonym import KEY_BYTES, key_id
 from licenseusage.reports.keys import generate_key
 from licenseusage.reports.receipt import Sent
 
-app = typer.Typer(help="Make another key of the operator after a loss.", no_args_is_help=True)
-new = typer.Typer(help="Print the Secret of another key, which says what it replaces.")
+app = typer.Typer(help="Make a new key for the operator after a loss.", no_args_is_help=True)
+new = typer.Typer(help="Print the Secret of a new key, which names the key that it replaces.")
 app.add_typer(new, name="new", no_args_is_help=True)
 
 Namespace = Annotated[str, typer.Option(help="Namespace of the operator.")]
@@ -28,29 +28,31 @@ Name = Annotated[str, typer.Option(help="Name of the Secret, as in the operator'
 
 @app.callback()
 def keys() -> None:
-    """Make another key of the operator after a loss."""
+    """Make a new key for the operator after a loss."""
 
 
 @new.callback()
 def new_() -> None:
-    """Print the Secret of another key, which says what it replaces."""
+    """Print the Secret of a new key, which names the key that it replaces."""
 
 
 @new.command()
 def identity(
     replaces: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Reports of the installation that is given up; - stdin."),
+        typer.Option(
+            metavar="FILE", help="Reports of the installation that is replaced; - is stdin."
+        ),
     ] = None,
     namespace: Namespace = "licenseusage-system",
     name: Name = "licenseusage-identity",
 ) -> None:
-    """Print a new installation's Secret, for the case that the identity is lost for good.
+    """Print the Secret of a new installation, if the identity is lost permanently.
 
-    The vendor sees a new installation, and --replaces states in its enrolment which one it takes
-    the place of: tell the vendor before, since a contract counts installations. Counting goes on,
-    reports begin a new chain, and those of the former chain stay as they are. Leave --replaces out
-    where nothing is given up: for a copy that was made of another installation, which goes on.
+    The vendor sees a new installation. With --replaces, its enrolment names the installation that
+    it replaces. Tell the vendor first, because a contract counts installations. Counting goes on.
+    Reports begin a new chain; reports of the old chain stay as they are. Omit --replaces if no
+    installation ends: for a copy of a cluster whose original keeps running.
 
     Example:
         kubectl get usagereports -A -o yaml | licenseusage keys new identity --replaces - |
@@ -70,11 +72,11 @@ def pseudonym(
     namespace: Namespace = "licenseusage-system",
     name: Name = "licenseusage-pseudonym",
 ) -> None:
-    """Print the Secret of another pseudonym key, for the case that the key is lost for good.
+    """Print the Secret of a new pseudonym key, if the old key is lost permanently.
 
-    Users of the running cycle who were counted under the lost key cannot be recognised any more.
-    They are never added to those under the new one: of the two numbers the larger is stated as the
-    least, and no most, until the next cycle. The reports say that the key changed.
+    Users of the running cycle who were counted under the lost key can no longer be recognised. So
+    the numbers under the two keys are never added: the larger one is the lower bound of this cycle,
+    and there is no upper bound. The reports say that the key changed.
 
     Example:
         licenseusage keys new pseudonym --replaces 0123456789abcdef0123456789abcdef |

@@ -33,7 +33,7 @@ LedgerFile = Annotated[
 def ledger() -> None:
     """Check, back up, restore and merge ledgers.
 
-    These commands work on files: in the operator's pod, or wherever its volume is mounted.
+    These commands work on files: in the operator's pod, or in any pod that mounts its volume.
     """
 
 
@@ -41,11 +41,11 @@ def ledger() -> None:
 def check(file: LedgerFile, output: OutputOption = Output.TABLE) -> None:
     """Check a ledger or a backup: pages, rows, cycles, statements, signed chains.
 
-    Only reads, and may be run while the operator works. What was stated is derived again from the
-    facts; chains must have no hole, and every document must be the one that was signed.
+    The command only reads, so you can run it while the operator works. Statements are derived again
+    from the facts. Chains must have no hole, and every document must be the one that was signed.
 
-    Exit code 0: all is in order. 1: something is not. 3: it could not be read, or another version
-    of licenseusage is needed to judge it.
+    Exit code 0: everything is in order. 1: something is not. 3: the file could not be read, or
+    another version of licenseusage is needed to check it.
 
     Examples:
         licenseusage ledger check /var/lib/licenseusage/ledger.sqlite
@@ -66,17 +66,17 @@ def check(file: LedgerFile, output: OutputOption = Output.TABLE) -> None:
 def backup(
     file: LedgerFile,
     destination: Annotated[
-        Path, typer.Argument(metavar="DEST", help="The file to make; it must not exist.")
+        Path, typer.Argument(metavar="DEST", help="The file to create; it must not exist.")
     ],
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Copy a ledger into one file, while the operator goes on working.
+    """Copy a ledger into one file while the operator works.
 
-    The copy is of one moment. It is read again page by page and safely on the disk before it gets
-    its name, so that DEST is a whole backup or is not there.
+    The copy is a consistent snapshot. It is verified page by page and written to the disk before it
+    is renamed to DEST, so DEST is a complete backup or does not exist.
 
-    Keep it with the Secrets licenseusage-identity and licenseusage-pseudonym of the same time: a
-    ledger without its keys can neither count on nor report.
+    Keep it together with the Secrets licenseusage-identity and licenseusage-pseudonym of the same
+    time: without its keys, a ledger can neither continue to count nor report.
 
     Example:
         licenseusage ledger backup /var/lib/licenseusage/ledger.sqlite backup.sqlite
@@ -91,18 +91,20 @@ def backup(
 
 @app.command()
 def restore(
-    source: Annotated[Path, typer.Argument(metavar="BACKUP", help="What `ledger backup` made.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="BACKUP", help="A file made by `ledger backup`.")
+    ],
     file: LedgerFile,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Put a backup in the ledger's place; the ledger that was there is kept beside it.
+    """Replace the ledger by a backup; the previous ledger is kept beside it.
 
-    Not while an operator uses the ledger: scale it to zero first. (One that found its ledger
-    damaged has let go of it, and opens the restored one by itself.)
+    The operator must not use the ledger: scale it to zero first. (An operator that found its ledger
+    damaged has closed it, and opens the restored one by itself.)
 
-    What was counted after the backup is missing then, until `ledger merge` brings it back from the
-    ledger that was kept. Chains of reports that went on after the backup are stopped: counting goes
-    on, nothing new is signed for them, and the object's condition says so.
+    Facts from after the backup are missing until `ledger merge` adds them from the previous ledger.
+    Chains with reports from after the backup are stopped: counting goes on, nothing new is signed
+    for them, and the object's condition says so.
 
     Example:
         licenseusage ledger restore backup.sqlite /var/lib/licenseusage/ledger.sqlite
@@ -129,21 +131,21 @@ def restore(
 @app.command()
 def merge(
     other: Annotated[
-        Path, typer.Argument(metavar="OTHER", help="A ledger or backup that counted the same.")
+        Path, typer.Argument(metavar="OTHER", help="A ledger or backup of the same users.")
     ],
     file: LedgerFile,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Add to a ledger what another one knows: who was active, what was read completely, when.
+    """Add the facts of another ledger: who was active, what was read completely, and when.
 
-    For what was counted between a backup and its restore, or by a second operator of the same
-    product. OTHER is only read; it must have counted the same users: with the same pseudonym key,
-    by the same definition. Else nothing is changed, and the reason is said.
+    Use it for facts from between a backup and its restore, or from a second operator of the same
+    product. OTHER is only read. It must have counted the same users, with the same pseudonym key
+    and by the same definition. Otherwise nothing is changed, and the reason is printed.
 
-    What is known only grows, so merging again, or in another order, changes nothing. Reports,
-    statements and states of cycles stay as they are in FILE.
+    Facts are only added, so merging again, or in another order, changes nothing. Reports,
+    statements and states of cycles in FILE stay as they are.
 
-    Not while an operator uses FILE.
+    The operator must not use FILE.
 
     Example:
         licenseusage ledger merge ledger.sqlite.before-restore-20261123T180903Z ledger.sqlite
@@ -176,12 +178,13 @@ def merge(
 
 @app.command()
 def enrolment(file: LedgerFile) -> None:
-    """Print the installation's key statements, one a line: what `report verify --enrolment` takes.
+    """Print the installation's key statements, one per line, for `report verify --enrolment`.
 
-    They are what the vendor was sent, public keys only; the private key is not read. Also while the
-    operator works, and of a backup.
+    The vendor was sent the same statements. They contain public keys only; the private key is not
+    read. You can run it while the operator works, and on a backup.
 
-    Exit code 0: printed. 3: there are none (nothing was enrolled yet), or it could not be read.
+    Exit code 0: printed. 3: there are none (nothing was enrolled yet), or the file could not be
+    read.
 
     Example:
         kubectl -n licenseusage-system exec deploy/licenseusage-operator --

@@ -56,7 +56,7 @@ _DEFAULT_VALIDITY_DAYS = 366
 app = typer.Typer(help="Issue, show and verify licences.", no_args_is_help=True)
 
 LicenseFile = Annotated[
-    str, typer.Argument(metavar="FILE", help="Token, or the Secret that carries it; - is stdin.")
+    str, typer.Argument(metavar="FILE", help="Token, or the Secret that contains it; - is stdin.")
 ]
 
 
@@ -69,21 +69,21 @@ def license_() -> None:
 def issue(
     *,
     vendor: Annotated[
-        str, typer.Option(help="Your name (iss). Reports are addressed to it; it never changes.")
+        str, typer.Option(help="Your name (iss). Reports are addressed to it. Never change it.")
     ],
     subscription: Annotated[
         str,
-        typer.Option(help="The customer's contract (sub). Cycles belong to it: new ones, new sub."),
+        typer.Option(help="The customer's contract (sub). Other cycles need another contract."),
     ],
     product: Annotated[str, typer.Option(help="The product, as in LicenseUsage spec.product.")],
     keys: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder that `vendor keygen` made.")
+        Path | None, typer.Option(metavar="DIR", help="Folder made by `vendor keygen`.")
     ] = None,
     key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The private licence key itself.")
     ] = None,
     license_id: Annotated[
-        str | None, typer.Option("--id", help="Name of this document (jti). [default: made up]")
+        str | None, typer.Option("--id", help="Id of this document (jti). [default: generated]")
     ] = None,
     maximum_active_users: Annotated[
         int | None, typer.Option(help="Contracted maximum. [default: none]")
@@ -93,26 +93,30 @@ def issue(
     ] = "Production",
     anchor_date: Annotated[
         str | None,
-        typer.Option(metavar="YYYY-MM-DD", help="Day 1 of the first cycle. [default: today, UTC]"),
+        typer.Option(
+            metavar="YYYY-MM-DD", help="First day of the first cycle. [default: today, UTC]"
+        ),
     ] = None,
     length_days: Annotated[
         int | None, typer.Option(help="Days per cycle, 1-62. [default: 30]")
     ] = None,
     length_months: Annotated[
-        int | None, typer.Option(help="Or months per cycle, 1-2, from a day 1-28.")
+        int | None,
+        typer.Option(help="Instead: months per cycle, 1-2; the anchor day must be 1-28."),
     ] = None,
     endpoint: Annotated[
-        str | None, typer.Option(metavar="URL", help="https address. [default: off line only]")
+        str | None,
+        typer.Option(metavar="URL", help="https address for reports. [default: offline only]"),
     ] = None,
     interval_hours: Annotated[int, typer.Option(help="Hours between interim reports.")] = 24,
     reporting_required: Annotated[
-        bool, typer.Option(help="Whether the contract asks for reports.")
+        bool, typer.Option(help="Whether the contract requires reports.")
     ] = True,
     interim: Annotated[
-        str, typer.Option(help="Required, or Optional: the customer may send finals only.")
+        str, typer.Option(help="Interim reports: Required, or Optional (finals are enough).")
     ] = "Required",
     export_days: Annotated[
-        int | None, typer.Option(help="Agreed days between exports, for use off line.")
+        int | None, typer.Option(help="Agreed days between exports, for offline use.")
     ] = None,
     first_key: Annotated[
         str | None,
@@ -126,10 +130,10 @@ def issue(
     ] = None,
     secret: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Print a Secret manifest of this name instead."),
+        typer.Option(metavar="NAME", help="Print the manifest of a Secret with this name instead."),
     ] = None,
     namespace: Annotated[
-        str | None, typer.Option(help="Namespace of that Secret: where the LicenseUsage is.")
+        str | None, typer.Option(help="Namespace of that Secret (that of the LicenseUsage).")
     ] = None,
 ) -> None:
     """Sign a licence and print it: the token, or a Secret with --secret.
@@ -192,7 +196,7 @@ def issue(
 
 @app.command()
 def show(file: LicenseFile, output: OutputOption = Output.TABLE) -> None:
-    """Show what a licence says. Its signature is not verified; see `license verify`.
+    """Show the contents of a licence. Its signature is not verified; see `license verify`.
 
     Examples:
         licenseusage license show license.jwt
@@ -217,21 +221,23 @@ def verify(
             help="The vendor's jwks.json, or the ConfigMap licenseusage-vendor-keys.",
         ),
     ],
-    product: Annotated[str | None, typer.Option(help="The product that it must be for.")] = None,
+    product: Annotated[
+        str | None, typer.Option(help="The product that the licence must name.")
+    ] = None,
     installation: Annotated[
-        str | None, typer.Option(help="The installation id that it must allow.")
+        str | None, typer.Option(help="The installation id that the licence must allow.")
     ] = None,
     renews: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="The licence until now: of one subscription, the cycles stay."
+            metavar="FILE", help="The previous licence: the same subscription must keep its cycles."
         ),
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Verify a licence: signature, dates, terms, and whether this operator can meter its cycles.
 
-    Exit code 0: valid. 1: it is not. 3: a file could not be read.
+    Exit code 0: valid. 1: not valid. 3: a file could not be read.
 
     Example:
         licenseusage license verify license.jwt --vendor-keys jwks.json --product opencloud

@@ -20,12 +20,12 @@ app = typer.Typer(help="Run the operator.")
 
 
 def operator(**flags: str | None) -> None:
-    """Count active users for every LicenseUsage of a cluster, and report them.
+    """Count the active users of every LicenseUsage in a cluster, and report them.
 
-    Runs until it is told to stop (SIGTERM, Ctrl-C). Every option can be given as an environment
-    variable instead. In a pod it uses the pod's service account; elsewhere KUBECONFIG.
+    Runs until SIGTERM or Ctrl-C. Every option can also be given as an environment variable. In a
+    pod it uses the pod's service account, elsewhere KUBECONFIG.
 
-    Example, on a desk, against the cluster of the current KUBECONFIG::
+    Example, on your own machine, for the cluster of the current KUBECONFIG::
 
         licenseusage operator --database-url sqlite:///./ledger.sqlite --http-address 127.0.0.1:8080
     """

@@ -16,8 +16,8 @@ app = typer.Typer(help="List and show the presets of known products.", no_args_i
 _WAYS: Final[dict[Way, str]] = {
     "Product": "The product does not list them",
     "Types": "Their events are not read",
-    "Exclude": "The preset leaves them out",
-    "You": "Leave them out yourself",
+    "Exclude": "The preset excludes them",
+    "You": "You must exclude them",
 }
 
 
@@ -50,7 +50,7 @@ def show(
     name: Annotated[str, typer.Argument(help="Name of the preset, as in `preset list`.")],
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show a preset: what it counts, what to know before using it, and its definition.
+    """Show a preset: what it counts, what you must know before you use it, and its definition.
 
     Example:
         licenseusage preset show OpenCloud

@@ -24,7 +24,7 @@ def receiver(
             envvar=f"{_ENV}KEYS",
             metavar="DIR",
             help="Folder online/ of `licenseusage vendor keygen`: jwks.json says whose licences "
-            "are honoured, receipt.jwk signs receipts. A folder with the licence key is refused.",
+            "are accepted, receipt.jwk signs receipts. A folder with the licence key is refused.",
         ),
     ],
     address: Annotated[
@@ -32,8 +32,8 @@ def receiver(
         typer.Option(
             envvar=f"{_ENV}ADDRESS",
             metavar="HOST:PORT",
-            help="Where to listen. Without a certificate only a loopback address, behind a proxy "
-            "that speaks TLS: senders use https only.",
+            help="Address to listen on. Without a certificate it must be a loopback address behind "
+            "a TLS proxy, because senders use https only.",
         ),
     ] = "127.0.0.1:8443",
     database_url: Annotated[
@@ -41,26 +41,28 @@ def receiver(
         typer.Option(
             envvar=f"{_ENV}DATABASE_URL",
             metavar="URL",
-            help="Where documents are kept. It holds every customer's reports: back it up.",
+            help="Database for documents. It contains the reports of all customers: back it up.",
         ),
     ] = "sqlite:///receiver.sqlite",
     tls_cert: Annotated[
         Path | None,
         typer.Option(
-            envvar=f"{_ENV}TLS_CERT", metavar="FILE", help="Certificate with its chain, PEM."
+            envvar=f"{_ENV}TLS_CERT", metavar="FILE", help="Certificate with its chain (PEM)."
         ),
     ] = None,
     tls_key: Annotated[
         Path | None,
-        typer.Option(envvar=f"{_ENV}TLS_KEY", metavar="FILE", help="Its private key, PEM."),
+        typer.Option(
+            envvar=f"{_ENV}TLS_KEY", metavar="FILE", help="Private key of the certificate (PEM)."
+        ),
     ] = None,
     pages_password_file: Annotated[
         Path | None,
         typer.Option(
             envvar=f"{_ENV}PAGES_PASSWORD_FILE",
             metavar="FILE",
-            help="Password of the pages, for any user name. Without one they are closed; reports "
-            "are taken either way.",
+            help="File with the password of the pages, for any user name. Without it the pages are "
+            "closed; reports are accepted either way.",
         ),
     ] = None,
     open_pages: Annotated[
@@ -68,7 +70,7 @@ def receiver(
         typer.Option(
             "--open-pages",
             envvar=f"{_ENV}OPEN_PAGES",
-            help="Show the pages without a password: to try it out, on a loopback address only.",
+            help="Show the pages without a password, for a trial, on a loopback address only.",
         ),
     ] = False,
     hosts: Annotated[
@@ -77,17 +79,16 @@ def receiver(
             "--host",
             envvar=f"{_ENV}HOSTS",
             metavar="NAME",
-            help="A name that people open the pages by, behind a proxy; may be given again (in the "
-            "variable: separated by spaces). Known are those of loopback and of the certificate; "
-            "pages asked for by another are refused.",
+            help="Host name by which people open the pages behind a proxy. Repeatable (in the "
+            "variable: separated by spaces). The names of loopback and of the certificate are "
+            "always allowed; requests for other names are refused.",
         ),
     ] = None,
 ) -> None:
-    """Take signed reports, answer with signed receipts, and show what has arrived.
+    """Receive signed reports, answer with signed receipts, and show what has arrived.
 
-    Runs until it is told to stop (SIGTERM, Ctrl-C). `/` shows installations and cycles, `/docs` the
-    API, `/healthz` whether anything can be stored. Every option can be given as an environment
-    variable.
+    Runs until SIGTERM or Ctrl-C. `/` shows installations and cycles, `/docs` the API, `/healthz`
+    whether documents can be stored. Every option can also be given as an environment variable.
 
     Examples:
         licenseusage vendor keygen -o keys

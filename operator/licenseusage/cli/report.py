@@ -42,7 +42,7 @@ def show(
     ],
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show everything that reports say: the token is what is sent, and this is all of it.
+    """Show the complete contents of reports. Exactly this was sent to the vendor.
 
     Signatures are not verified; see `report verify`.
 
@@ -84,7 +84,8 @@ def verify(
     receipt: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="FILE", help="The vendor's receipts; a UsageReport brings its own. Repeatable."
+            metavar="FILE",
+            help="The vendor's receipts; a UsageReport contains its own. Repeatable.",
         ),
     ] = None,
     enrolment: Annotated[
@@ -100,29 +101,29 @@ def verify(
         typer.Option(
             "--license",
             metavar="FILE",
-            help="Licences that reports name, besides the enrolment's. Repeatable.",
+            help="Licences that reports name, in addition to the enrolment's. Repeatable.",
         ),
     ] = None,
     complete: Annotated[
         bool,
         typer.Option(
-            "--complete", help="A report that is missing is a fault: from the first one on."
+            "--complete", help="Treat missing reports as a fault, from the first report on."
         ),
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Verify reports: their signatures, contents and chain, and the vendor's receipts.
 
-    A report is signed by the customer's installation: its signature needs --enrolment. A receipt is
-    signed by the vendor and needs --vendor-keys; it vouches for the very bytes of its report. What
-    cannot be checked with what was given is said, not passed over.
+    The customer's installation signs a report; --enrolment is needed to check this signature. The
+    vendor signs a receipt for the exact bytes of a report; --vendor-keys is needed to check it. The
+    command names everything that it could not check.
 
-    Two different reports at one position are a fault (ReportConflict). A report that is missing is
-    said; with --complete it is a fault, too.
+    Two different reports at one position are a fault (ReportConflict). A missing report is
+    mentioned; with --complete it is a fault, too.
 
-    Exit code 0: every signature was checked and nothing is wrong. 1: something is not as it should
-    be, or the vendor rejected it; the class of REPORT_FORMAT section 12 is named. 3: a signature
-    was not checked, or a file could not be read.
+    Exit code 0: every signature was checked and nothing is wrong. 1: something is wrong, or the
+    vendor rejected it; the class of REPORT_FORMAT section 12 is named. 3: a signature was not
+    checked, or a file could not be read.
 
     Examples:
         kubectl -n licenseusage-system exec deploy/licenseusage-operator --

@@ -83,8 +83,8 @@ def check(
     url: Annotated[
         str,
         typer.Option(
-            help="Where the product is: https://host:port (the source has the path), of an event "
-            "log tls://host:port; http and nats are without TLS."
+            help="Address of the product: https://host:port (the source has the path), or "
+            "tls://host:port for an event log; http and nats are without TLS."
         ),
     ],
     secret: Annotated[
@@ -95,22 +95,22 @@ def check(
         list[str] | None,
         typer.Option(
             metavar="NAME/KEY=PATH",
-            help="A Secret's value from a file, or - for standard input: stays out of the shell's "
-            "history. May be repeated.",
+            help="A Secret's value from a file, or - for standard input, which keeps it out of "
+            "the shell's history. May be repeated.",
         ),
     ] = None,
     ca: Annotated[
         Path | None,
-        typer.Option(help="PEM file of the authority that signed the product's certificate."),
+        typer.Option(help="PEM file of the CA that signed the product's certificate."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--source", help="Which source, if the file has several.")
+        str | None, typer.Option("--source", help="Name of the source, if the file has several.")
     ] = None,
     cycle_start: Annotated[
         str | None,
         typer.Option(
             metavar="YYYY-MM-DD",
-            help="First day of the cycle, UTC. Default: as in the LicenseUsage, or 29 days ago.",
+            help="First day of the cycle, UTC. Default: that of the LicenseUsage, or 29 days ago.",
         ),
     ] = None,
     cycle_days: Annotated[
@@ -119,11 +119,12 @@ def check(
     closing: Annotated[
         bool,
         typer.Option(
-            "--closing", help="As at a cycle's end: read again what one pass cannot prove."
+            "--closing",
+            help="Poll as at the end of a cycle: read a list twice if one pass proves nothing.",
         ),
     ] = False,
     show_ids: Annotated[
-        bool, typer.Option("--show-ids", help="Print the ids of those counted. Personal data!")
+        bool, typer.Option("--show-ids", help="Print the ids of the counted users. Personal data!")
     ] = False,
     poll_request_seconds: Annotated[
         int, _limit("poll_request_seconds")
@@ -135,11 +136,10 @@ def check(
     worker_bytes: Annotated[int, _limit("worker_bytes")] = _LIMITS.worker_bytes,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Poll once and tell what was seen: users or events, what was skipped and why, what is proved.
+    """Poll once and show the result: users or events, what was skipped and why, what is proved.
 
-    Nothing is stored and nothing is sent anywhere but to the address given. Exits with 0 if the
-    poll succeeded, 1 if the source or the answer is not right, 3 if the product could not be
-    reached.
+    Nothing is stored, and nothing is sent except to the given address. Exit code 0: the poll
+    succeeded. 1: the source or the answer is wrong. 3: the product could not be reached.
 
     Examples:
         licenseusage source check usage.yaml --url https://10.1.2.3:9200 --ca ca.crt

@@ -36,13 +36,13 @@ def keygen(
         str, typer.Option(help="Namespace of the customer's operator, for the ConfigMap.")
     ] = "licenseusage-system",
 ) -> None:
-    """Make the vendor's two private keys and what customers pin.
+    """Make the vendor's two private keys, and the public keys for customers.
 
-    Writes two folders into DIR, never over an existing file. offline/ stays off line:
+    Writes two folders into DIR and never overwrites a file. Keep offline/ off every server:
 
         offline/license.jwk                   private: signs licences
 
-    online/ goes to the receiver as it is:
+    Copy online/ to the receiver:
 
         online/receipt.jwk                    private: signs receipts
 
@@ -50,8 +50,8 @@ def keygen(
 
         online/licenseusage-vendor-keys.yaml  public: the same as a ConfigMap, for your manifests
 
-    The receipt key cannot sign licences, so a stolen one mints none; the receiver refuses to start
-    with a folder that holds the licence key.
+    The receipt key cannot sign licences, so a thief of that key cannot issue any. The receiver
+    refuses to start with a folder that contains the licence key.
 
     Example:
         licenseusage vendor keygen -o keys/

@@ -1,4 +1,4 @@
-"""What an administrator can set: ``LICENSEUSAGE_*`` variables, or flags of the same name.
+"""The operator's settings: ``LICENSEUSAGE_*`` variables, or flags of the same name.
 
 Every setting is checked once, at start, with a message that names it. Secrets are never settings:
 they live in Kubernetes Secrets, so that no environment dump shows one.
@@ -39,62 +39,67 @@ class Settings:
     operator_namespace: str = _setting(
         "", "Namespace of the operator's own Secrets; empty: that of its service account."
     )
-    pod_name: str = _setting(
-        "", "Name of the operator's pod, told in events; empty: this machine's host name."
-    )
+    pod_name: str = _setting("", "Name of the operator's pod, for events; empty: the host name.")
     database_url: str = _setting(
-        "sqlite:////var/lib/licenseusage/ledger.sqlite", "Where the ledger is kept."
+        "sqlite:////var/lib/licenseusage/ledger.sqlite", "Location of the ledger."
     )
     identity_secret: str = _setting(
-        "licenseusage-identity", "Secret with the key that signs reports; made on a first start."
+        "licenseusage-identity",
+        "Secret with the key that signs reports; created at the first start.",
     )
     pseudonym_secret: str = _setting(
-        "licenseusage-pseudonym", "Secret with the key of the pseudonyms; made on a first start."
+        "licenseusage-pseudonym",
+        "Secret with the key of the pseudonyms; created at the first start.",
     )
     vendor_keys_configmap: str = _setting(
         "licenseusage-vendor-keys", "ConfigMap with the vendor's public keys (jwks.json)."
     )
     endpoints_configmap: str = _setting(
         "licenseusage-endpoints",
-        "ConfigMap with the servers outside of a product's namespace that sources may name.",
+        "ConfigMap with the servers outside the product's namespace that sources may name.",
     )
     vendor_endpoint: str = _setting(
-        "", "https address to use instead of the licence's endpoint (a gateway); never its keys."
+        "",
+        "https address of a gateway to use instead of the licence's endpoint; keys stay the same.",
     )
     vendor_ca_file: str = _setting(
         "", "PEM file with the certificate authority of the vendor's endpoint or a proxy."
     )
     vendor_proxy: str = _setting(
-        "", "Proxy on the way to the vendor, http://host:port; it tunnels and sees a name only."
+        "", "Proxy to reach the vendor, http://host:port; it sees only the host name."
     )
     vendor_no_proxy: str = _setting(
-        "", "Vendor hosts reached without the proxy: names, separated by commas."
+        "", "Vendor hosts to reach without the proxy: names, separated by commas."
     )
     http_address: str = _setting(
-        ":8080", "Where /healthz, /readyz and /metrics are served: [host]:port, port 0 is any."
+        ":8080", "Address of /healthz, /readyz and /metrics: [host]:port; port 0 is any free port."
     )
     first_send_spread_seconds: int = _setting(
-        3600, "Finals wait a random time up to this; interims a twelfth of it.", most=86_400
+        3600,
+        "Longest random delay before a final is sent first; for interims a twelfth of it.",
+        most=86_400,
     )
     poll_request_seconds: int = _setting(
-        60, "How long a product may send nothing in the middle of a request.", 1, 3600
+        60, "How long a product may send nothing during a request.", 1, 3600
     )
     poll_seconds: int = _setting(300, "Time limit of one poll (all its pages).", 1, 3600)
-    poll_bytes: int = _setting(256 * MIB, "Most bytes of answers in one poll.", 1024)
-    poll_pages: int = _setting(10_000, "Most pages in one poll.", 1, 1_000_000)
-    poll_users: int = _setting(2_000_000, "Most users that one list may have.", 1)
+    poll_bytes: int = _setting(256 * MIB, "Limit of the bytes read in one poll.", 1024)
+    poll_pages: int = _setting(10_000, "Limit of the pages read in one poll.", 1, 1_000_000)
+    poll_users: int = _setting(2_000_000, "Limit of the users in one list.", 1)
     worker_bytes: int = _setting(
-        384 * MIB, "Memory limit of one worker process; keep it below the pod's.", 64 * MIB
+        384 * MIB, "Memory limit of one worker process; keep it below the pod's limit.", 64 * MIB
     )
-    poll_workers: int = _setting(4, "Polls at the same time, each in a process.", 1, 64)
-    reconcile_workers: int = _setting(8, "Objects reconciled at the same time.", 1, 64)
+    poll_workers: int = _setting(
+        4, "Number of polls at the same time, each in its own process.", 1, 64
+    )
+    reconcile_workers: int = _setting(8, "Number of objects reconciled at the same time.", 1, 64)
     keep_facts_cycles: int = _setting(
         3, "Facts about users are deleted this many cycles after their final.", 1, 24
     )
     roster_gap_seconds: int = _setting(
         86_400,
-        "How far apart complete lists may lie where users are removed: nobody is believed to be "
-        "created, used and removed in between.",
+        "Longest time between two complete polls of a list that removes users; we assume that "
+        "nobody is created, active and removed within it.",
         3600,
         30 * 86_400,
     )

@@ -40,8 +40,9 @@ async def _polls(port: int, start_ms: int, end_ms: int) -> Read:
     from licenseusage.api.source import Source
     from licenseusage.clock import SystemClock
     from licenseusage.ledger.ledger import Ledger
-    from licenseusage.ledger.records import MeterKey, PollRecord, StoreKey, StoreState
+    from licenseusage.ledger.records import MeterKey, PollRecord
     from licenseusage.metering.cycles import Cycle
+    from licenseusage.metering.stores import StoreKey, StoreState
     from licenseusage.sources.definition.presets import effective
     from licenseusage.sources.poll import CycleRequest, PollRequest, Target
     from licenseusage.sources.workers.workers import Workers

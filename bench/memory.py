@@ -33,8 +33,9 @@ from licenseusage.controller.effects.books import Books
 from licenseusage.controller.effects.turns import Turns
 from licenseusage.controller.rules.key import Key
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import MeterKey, StoreKey, StoreState
+from licenseusage.ledger.records import MeterKey
 from licenseusage.metering.cycles import DAY_MS, Cycle
+from licenseusage.metering.stores import StoreKey, StoreState
 from licenseusage.sources.workers.workers import Workers
 
 _DEPLOYMENT = Path(__file__).resolve().parents[1] / "manifests/base/deployment.yaml"

@@ -20,8 +20,9 @@ from bench.listing import CYCLE_DAYS, Form, cycle_start
 from licenseusage.api.source import Source
 from licenseusage.clock import SystemClock
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import MeterKey, PollRecord, StoreKey, StoreState
+from licenseusage.ledger.records import MeterKey, PollRecord
 from licenseusage.metering.cycles import DAY_MS, Cycle
+from licenseusage.metering.stores import StoreKey, StoreState
 from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.definition.presets import effective
 from licenseusage.sources.poll import (

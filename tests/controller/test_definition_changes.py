@@ -4,53 +4,9 @@ import json
 
 import pytest
 
-from licenseusage.controller.rules.segments import segment_ms
-from licenseusage.ledger.records import StoreKey, StoreState
-from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.reports.report import read_report
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
 from tests.controller.stage import until
-
-START = 20_000 * DAY_MS
-CYCLE = Cycle(3, START, START + 30 * DAY_MS)
-CHANGE = START + 5 * DAY_MS
-STORE, FORMER, OTHER = StoreKey("list", "d"), StoreKey("list", "c"), StoreKey("log", "c")
-
-
-def since(states, selection="two", now_ms=CHANGE):
-    return segment_ms(CYCLE, STORE, selection, states, now_ms)
-
-
-def by(selection, since_ms=None):
-    return StoreState(selection=selection, selection_since_ms=since_ms)
-
-
-def test_an_unchanged_definition_counts_in_the_whole_cycle():
-    assert since({}) is None
-    assert since({STORE: by("two")}) is None
-    assert since({STORE: by(None)}) is None
-
-
-def test_a_change_counts_from_now_on():
-    assert since({STORE: by("one")}) == CHANGE
-    assert since({STORE: by("two", CHANGE)}, now_ms=CHANGE + DAY_MS) == CHANGE
-    assert since({STORE: by("two", CHANGE)}, "one", CHANGE + DAY_MS) == CHANGE + DAY_MS
-
-
-def test_another_way_to_read_ids_begins_a_store_that_knows_of_the_former_one():
-    assert since({FORMER: by("one")}) == CHANGE
-    assert since({FORMER: by("two", START + DAY_MS)}) == START + DAY_MS
-    assert since({FORMER: by("two")}) is None  # only other sources of its identity changed
-    assert since({FORMER: by("one"), STORE: by("two", CHANGE)}, now_ms=CHANGE + 1) == CHANGE
-
-
-def test_other_sources_do_not_matter():
-    assert since({OTHER: by("one")}) is None
-
-
-def test_what_changed_when_the_cycle_was_over_is_no_segment_of_it():
-    assert since({STORE: by("one")}, now_ms=CYCLE.end_ms) is None
-
 
 FIRST = MIDNIGHT - 6 * DAY + 12 * 3600
 

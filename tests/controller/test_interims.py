@@ -3,8 +3,12 @@
 from datetime import date
 
 from licenseusage.controller.rules.ends import Counted, interim_plan
-from licenseusage.ledger.records import CycleRecord, CycleState, StoreState
+from licenseusage.ledger.records import (
+    CycleRecord,
+    CycleState,
+)
 from licenseusage.metering.cycles import Terms
+from licenseusage.metering.stores import StoreState
 
 TERMS = Terms(date(2026, 1, 1), length_days=7)
 HOUR_MS = 3_600_000

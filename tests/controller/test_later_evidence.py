@@ -6,7 +6,7 @@ import pytest
 
 from licenseusage.controller.effects.metrics import Metrics
 from licenseusage.controller.rules.conditions import Findings, SourceHealth, conditions
-from licenseusage.controller.rules.contradictions import contradicted, standing
+from licenseusage.controller.rules.contradictions import contradicted
 from licenseusage.controller.rules.gauges import gauges
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.status import Ended, View, compose
@@ -20,15 +20,14 @@ from licenseusage.ledger.records import (
     Contradiction,
     CycleRecord,
     CycleState,
-    DeclaredSource,
-    Refutation,
-    StoreKey,
 )
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.coverage import Coverage
 from licenseusage.metering.cycles import DAY_MS, Cycle
-from licenseusage.metering.properties import Guarantee, Properties
+from licenseusage.metering.properties import Guarantee
+from licenseusage.metering.refuting import Refutation
 from licenseusage.metering.statement import CycleStatement
+from licenseusage.metering.stores import StoreKey
 
 HOUR_MS = 3_600_000
 START = 20_000 * DAY_MS
@@ -154,15 +153,6 @@ class TestContradictions:
     def test_observers_that_contradict_each_other_are_told_with_the_running_cycle(self):
         running = said(5, None, CYCLE, refuted=("sources a, b: combine: Same",))
         assert contradicted((), running, [], RULES) == "This cycle: sources a, b: combine: Same."
-
-    def test_what_was_refuted_of_another_declaration_is_a_matter_of_the_past(self):
-        lost = Refutation("list", Guarantee.REMOVAL_NEVER, "d1", NOW, "lost")
-        now = [
-            DeclaredSource(StoreKey("list", "d"), Properties(), 1, declaration=each)
-            for each in ("d1", "d2")
-        ]
-        assert standing([lost], now[:1]) == (lost,)
-        assert standing([lost], now[1:]) == ()
 
     @pytest.mark.parametrize("record", [FINAL, AMENDED])
     def test_nothing_is_told_where_nothing_is_refuted(self, record):

@@ -18,9 +18,12 @@ from licenseusage.ledger.documents.records import (
     SignedDocument,
 )
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import DeclaredSource, MeterKey, StoreKey
+from licenseusage.ledger.records import (
+    MeterKey,
+)
 from licenseusage.metering.cycles import Terms
 from licenseusage.metering.properties import Properties
+from licenseusage.metering.stores import DeclaredSource, StoreKey
 from licenseusage.reports.names import Link
 from licenseusage.reports.receipt import Sent, Verdict
 from licenseusage.reports.tokens import typ_of

@@ -28,16 +28,15 @@ from licenseusage.ledger.documents.records import Delivery
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import (
     CycleState,
-    DeclaredSource,
     MeterKey,
     PollRecord,
-    StoreKey,
     Subscribed,
 )
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Terms
 from licenseusage.metering.facts import Row, list_facts
 from licenseusage.metering.properties import Properties, Removal
 from licenseusage.metering.pseudonym import Pseudonymiser
+from licenseusage.metering.stores import DeclaredSource, StoreKey
 from licenseusage.reports.chain import verify_chain
 from licenseusage.reports.content import Kind, OperatorInfo
 from licenseusage.reports.keychain import verify_keys

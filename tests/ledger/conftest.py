@@ -13,11 +13,9 @@ import pytest
 from licenseusage.ledger.documents.records import ReportChain, ReportDraft, SignedDocument
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import (
-    DeclaredSource,
     MeterKey,
     PollFailure,
     PollRecord,
-    StoreKey,
     Subscribed,
 )
 from licenseusage.ledger.upkeep.snapshot import identity_of
@@ -25,6 +23,7 @@ from licenseusage.metering.cycles import DAY_MS, Cycle, Segment, Terms
 from licenseusage.metering.facts import Facts, Row, horizon_ms, list_facts
 from licenseusage.metering.properties import Properties, Removal
 from licenseusage.metering.roster import Listed
+from licenseusage.metering.stores import DeclaredSource, StoreKey
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000

@@ -10,16 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from licenseusage.ledger.facts.refutations import judged, refuted_of
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import DeclaredSource, MeterKey, StoreKey
+from licenseusage.ledger.records import (
+    MeterKey,
+)
 from licenseusage.ledger.storage.schema import cycles, facts, stores
 from licenseusage.metering.combine import Combine, Store, evaluate
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
 from licenseusage.metering.facts import Facts, merge
 from licenseusage.metering.known import Known, intersected, tallied, united
 from licenseusage.metering.properties import Removal
-from licenseusage.metering.refuting import refuted_by, seen_in
+from licenseusage.metering.refuting import believed, refuted_by, refuted_of, seen_in
+from licenseusage.metering.stores import DeclaredSource, StoreKey
 from tests.ledger.conftest import (
     CYCLE,
     END,
@@ -116,7 +118,7 @@ def test_the_ledger_counts_as_the_pure_rules_do(shared, history, combine):
         Store(
             source.store.domain,
             known.get(source.store, Facts()),
-            judged(source.properties, refuted_of(found, source.store.source, "")),
+            believed(source.properties, refuted_of(found, source.store.source, "")),
             CYCLE,
         )
         for source in declared_stores

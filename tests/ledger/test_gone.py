@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from licenseusage.ledger.records import StoreKey
+from licenseusage.metering.stores import StoreKey
 from tests.ledger.conftest import CYCLE, GRAPH, HOUR_MS, START, declared, poll
 
 NOW = StoreKey(GRAPH.source, "another-domain")

@@ -13,11 +13,9 @@ from sqlalchemy import event
 
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import (
-    DeclaredSource,
     MeterKey,
     PollFailure,
     PollRecord,
-    StoreKey,
 )
 from licenseusage.metering.combine import Combine, Store, evaluate
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
@@ -37,6 +35,7 @@ from licenseusage.metering.events import (
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.facts import merge as merge_lists
 from licenseusage.metering.properties import Properties, Removal
+from licenseusage.metering.stores import DeclaredSource, StoreKey
 from tests.ledger.conftest import (
     CYCLE,
     END,

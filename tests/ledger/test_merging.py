@@ -18,7 +18,11 @@ from licenseusage.errors import Stalled, Waiting
 from licenseusage.ledger.facts import polls, registry
 from licenseusage.ledger.facts.logs import log_states
 from licenseusage.ledger.facts.rosters import LISTED, OPEN
-from licenseusage.ledger.records import CycleState, MeterKey, StoreKey, Subscribed
+from licenseusage.ledger.records import (
+    CycleState,
+    MeterKey,
+    Subscribed,
+)
 from licenseusage.ledger.storage import schema
 from licenseusage.ledger.upkeep.checking import Level, check_ledger
 from licenseusage.ledger.upkeep.joining import united
@@ -26,6 +30,7 @@ from licenseusage.ledger.upkeep.merging import join_ledgers, merge_ledgers
 from licenseusage.metering.coverage import Interval
 from licenseusage.metering.events import Hole, LogPosition, LogReading, Range
 from licenseusage.metering.properties import Removal
+from licenseusage.metering.stores import StoreKey
 from tests.ledger import book
 from tests.ledger.conftest import (
     CYCLE,

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from licenseusage.errors import Stalled
-from licenseusage.ledger.records import StoreKey
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.combine import Combine
 from licenseusage.metering.coverage import Gap
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
 from licenseusage.metering.properties import Removal
+from licenseusage.metering.stores import StoreKey
 from tests.ledger.book import begin, opened
 from tests.ledger.conftest import (
     CYCLE,

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from licenseusage.ledger.records import StoreKey
 from licenseusage.metering.cycles import DAY_MS
 from licenseusage.metering.properties import Guarantee, Removal
+from licenseusage.metering.stores import StoreKey
 from tests.ledger.conftest import (
     CYCLE,
     END,

@@ -7,11 +7,14 @@ from itertools import permutations
 import pytest
 
 from licenseusage.ledger.facts.rosters import IDLE
-from licenseusage.ledger.records import PollFailure, StoreKey
+from licenseusage.ledger.records import (
+    PollFailure,
+)
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.cycles import DAY_MS
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.properties import Removal
+from licenseusage.metering.stores import StoreKey
 from tests.ledger.conftest import (
     CYCLE,
     END,
@@ -296,7 +299,7 @@ class TestSegments:
         record(ledger, poll(START + HOUR_MS, {"ada": START}, selection="one"))
         self.changed(ledger, {"ada": START, "bot": CHANGE - 2000, "eve": CHANGE})
         assert ledger.statement(1, CYCLE, sources=[declared()]).bounds.lower == 2
-        assert ledger.store_states(1, CYCLE)[GRAPH].selection_since_ms == CHANGE
+        assert ledger.store_states(1, CYCLE)[GRAPH].definition.since_ms == CHANGE
 
     def test_facts_that_are_not_of_the_segment_are_dropped(self, ledger):
         record(ledger, poll(START + HOUR_MS, {"ada": START}, selection="one"))
@@ -304,15 +307,15 @@ class TestSegments:
         self.changed(ledger, {"ada": START, "bot": START}, since=None, at=CHANGE + 2 * HOUR_MS)
         assert ledger.statement(1, CYCLE, sources=[declared()]).bounds.lower == 1
         states = ledger.store_states(1, CYCLE)
-        assert states[GRAPH].selection_since_ms == CHANGE + HOUR_MS
+        assert states[GRAPH].definition.since_ms == CHANGE + HOUR_MS
 
     def test_a_definition_that_comes_back_begins_anew(self, ledger):
         record(ledger, poll(START + HOUR_MS, {"ada": START}, selection="one"))
         self.changed(ledger, {"ada": START})
         back = CHANGE + 2 * HOUR_MS
         state = ledger.store_states(1, CYCLE)[GRAPH]
-        assert state.since_ms("two", back) == CHANGE
-        assert state.since_ms("one", back) == back
+        assert state.definition.planned_ms("two", back) == CHANGE
+        assert state.definition.planned_ms("one", back) == back
         self.changed(ledger, {"ben": back - 2000, "eve": back}, back, since=back, selection="one")
         found = ledger.statement(1, CYCLE, sources=[declared()], as_of_ms=END)
         assert (found.bounds.lower, found.bounds.upper) == (2, None)
@@ -323,19 +326,19 @@ class TestSegments:
         failure = PollFailure("IdMissing", "no id")
         record(ledger, replace(wrong, facts={CYCLE: Facts()}, failure=failure))
         state = ledger.store_states(1, CYCLE)[GRAPH]
-        assert state.since_ms("two", CHANGE) is None
+        assert state.definition.planned_ms("two", CHANGE) is None
         self.changed(ledger, {"ada": START}, since=None)
         self.changed(ledger, {"ada": START}, since=None, at=CLOSING)
         (record_,) = ledger.cycles(1)
         assert record_.rules_changes == 0
         assert ledger.statement(1, CYCLE, sources=[declared()], as_of_ms=END).bounds.lower == 1
-        assert ledger.store_states(1, CYCLE)[GRAPH].selection_since_ms is None
+        assert ledger.store_states(1, CYCLE)[GRAPH].definition.since_ms is None
 
     def test_a_store_begun_by_another_definition_may_say_since_when_it_counts(self, ledger):
         self.changed(ledger, {"ada": START, "eve": CHANGE})
         state = ledger.store_states(1, CYCLE)[GRAPH]
-        assert (state.selection, state.selection_since_ms) == ("two", CHANGE)
-        assert state.since_ms("two", CLOSING) == CHANGE
+        assert (state.definition.digest, state.definition.since_ms) == ("two", CHANGE)
+        assert state.definition.planned_ms("two", CLOSING) == CHANGE
         assert ledger.statement(1, CYCLE, sources=[declared()]).bounds.lower == 1
 
     def test_a_definition_changed_between_end_and_close_adds_nobody_and_closes_nothing(

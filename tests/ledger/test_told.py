@@ -20,11 +20,11 @@ from licenseusage.ledger.facts.rosters import (
     START,
     join_roster,
 )
-from licenseusage.ledger.records import StoreKey
 from licenseusage.ledger.storage.schema import metadata, roster_users, rosters
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.packing import differences, packed, unpacked
 from licenseusage.metering.roster import Roster, Run, merge_rosters
+from licenseusage.metering.stores import StoreKey
 
 CYCLE = Cycle(1, 30 * DAY_MS, 60 * DAY_MS)
 STORE = StoreKey("graph", "domain")

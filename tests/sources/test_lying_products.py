@@ -14,10 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import DeclaredSource, MeterKey, PollFailure, PollRecord, StoreKey
+from licenseusage.ledger.records import (
+    MeterKey,
+    PollFailure,
+    PollRecord,
+)
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.properties import Removal
+from licenseusage.metering.stores import DeclaredSource, StoreKey
 from licenseusage.sources.poll import CycleRequest
 from tests.sources.product import FixedClock, answer, poll, source
 from trials.proof import contradiction

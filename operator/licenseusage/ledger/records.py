@@ -6,10 +6,11 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from licenseusage.metering.cycles import Cycle, Grid, grid_at
-from licenseusage.metering.events import LogReading, LogState
+from licenseusage.metering.events import LogReading
 from licenseusage.metering.facts import Facts
-from licenseusage.metering.properties import Guarantee, Properties
+from licenseusage.metering.properties import Properties
 from licenseusage.metering.statement import CycleStatement
+from licenseusage.metering.stores import StoreKey
 
 
 class MeterKey(NamedTuple):
@@ -172,50 +173,6 @@ class CycleRecord:
         return self.intent.statement if self.intent is not None else None
 
 
-class StoreKey(NamedTuple):
-    """A store of facts within a cycle: a source (or a part of it), in one identity domain."""
-
-    source: str
-    domain: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoreState:
-    """Words of a store (``metering.cycles``), when it was last heard of, and how far it was read.
-
-    Attributes:
-        closed: Windows with a covering proof range: pass as ``already_closed`` to the next poll.
-        ended: Windows with a complete poll late enough to close them.
-        refuted: Windows in which a declared property is refuted.
-        followed: Days that a successful poll followed within two intervals.
-        seen_until_ms: Greatest end of a poll that told something, plus its clock skew.
-        read_until_ms: That of the polls that succeeded: until when the number is.
-        log: Event logs: what the next reading goes on from; None: read from the start.
-        selection: Digest of what decided who counts, at the last poll; None: not told.
-        selection_since_ms: Since when it does; None: in the whole cycle.
-        doubted: A closing poll contradicted what is declared; it decided nothing, and is repeated.
-    """
-
-    closed: int = 0
-    ended: int = 0
-    refuted: int = 0
-    followed: int = 0
-    seen_until_ms: int | None = None
-    read_until_ms: int | None = None
-    log: LogState | None = None
-    selection: str | None = None
-    selection_since_ms: int | None = None
-    doubted: bool = False
-
-    def since_ms(self, selection: str, now_ms: int) -> int | None:
-        """Return since when a definition of who counts applies, if a poll by it begins now.
-
-        None: in the whole cycle. After a change of the definition what was there before is a
-        segment of its own, and no poll says anything about it any more (MEASUREMENT §7).
-        """
-        return now_ms if self.selection not in {None, selection} else self.selection_since_ms
-
-
 @dataclass(frozen=True, slots=True)
 class PollFailure:
     """Why a poll failed: condition reason and a message for people (no ids, no secrets)."""
@@ -326,39 +283,3 @@ class SourceStatus:
     failure: PollFailure | None = None
     failures: int = 0
     failing_since_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredSource:
-    """A source as the object declares it now: every one needs its own proof (MEASUREMENT §7).
-
-    Attributes:
-        selection: Digest of what decides who counts; None: not told.
-        declaration: Digest of what is declared of it, as in `PollRecord`.
-        former: Its store under the pseudonym key that was lost; None: none was.
-    """
-
-    store: StoreKey
-    properties: Properties
-    interval_ms: int
-    selection: str | None = None
-    declaration: str = ""
-    former: StoreKey | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Refutation:
-    """A declared property that a product's answers refuted; it carries nothing from then on.
-
-    Attributes:
-        source: Name of the source.
-        declaration: Digest of what was declared then.
-        at_ms: When it was found.
-        words: What was seen, and what to do, for people.
-    """
-
-    source: str
-    guarantee: Guarantee
-    declaration: str
-    at_ms: int
-    words: str

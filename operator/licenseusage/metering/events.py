@@ -22,6 +22,8 @@ from licenseusage.metering.facts import Facts, ImpossibleStampError, without_sur
 from licenseusage.metering.polled import Polled
 from licenseusage.metering.properties import Properties
 
+READING_BEHIND = "ReadingBehind"
+
 
 class Event(NamedTuple):
     """One activity, as the log tells it.
@@ -282,6 +284,23 @@ def missing(ranges: Sequence[Range], start_ms: int, end_ms: int) -> tuple[Range,
     if start_ms < end_ms:
         gaps.append(Range(start_ms, end_ms))
     return tuple(gaps)
+
+
+def unread(logs: Iterable[LogState], cycle: Cycle, end_ms: int) -> tuple[Hole, ...]:
+    """Return what is unknown of a source's logs within ``[cycle start, end_ms)``, and why.
+
+    What was lost, and what is there but has not been read yet.
+    """
+    found: list[Hole] = []
+    for log in logs:
+        for hole in log.holes:
+            first, last = max(hole.start_ms, cycle.start_ms), min(hole.end_ms, end_ms)
+            gaps = missing(log.ranges, first, last) if first < last else ()
+            found += (Hole(*gap, hole.reason) for gap in gaps)
+        if log.behind and log.position.until_ms < end_ms:
+            start_ms = max(log.position.until_ms, cycle.start_ms)
+            found.append(Hole(start_ms, end_ms, READING_BEHIND))
+    return tuple(sorted(found))
 
 
 def as_facts(cycle: Cycle | Segment, properties: Properties, log: LogFacts) -> Facts:

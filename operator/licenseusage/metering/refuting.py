@@ -4,14 +4,48 @@ A refuted property carries nothing any more, until it is declared anew. What doe
 stated all the same: nothing here takes away a bound that is proved.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from licenseusage.metering.cycles import Cycle, Segment
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.packing import unpacked
 from licenseusage.metering.properties import SECOND_MS, Guarantee, Properties, Removal
 from licenseusage.metering.roster import missing
+
+
+@dataclass(frozen=True, slots=True)
+class Refutation:
+    """A declared property that a product's answers refuted; it carries nothing from then on.
+
+    Attributes:
+        source: Name of the source.
+        guarantee: Which property.
+        declaration: Digest of what was declared then.
+        at_ms: When it was found.
+        words: What was seen, and what to do, for people.
+    """
+
+    source: str
+    guarantee: Guarantee
+    declaration: str
+    at_ms: int
+    words: str
+
+
+def refuted_of(
+    found: Iterable[Refutation], source: str, declaration: str | None
+) -> tuple[Refutation, ...]:
+    """Return what stands refuted of one source's declaration; None: of any, the source is gone."""
+    return tuple(
+        one for one in found if one.source == source and declaration in {None, one.declaration}
+    )
+
+
+def believed(properties: Properties, against: Iterable[Refutation]) -> Properties:
+    """Return the properties of a source without what was refuted of them."""
+    guarantees = frozenset(one.guarantee for one in against)
+    return replace(properties, refuted=guarantees) if guarantees else properties
 
 
 @dataclass(frozen=True, slots=True)

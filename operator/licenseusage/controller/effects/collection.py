@@ -22,12 +22,16 @@ from licenseusage.controller.rules.conditions import Consequence, Problem
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.polls import Job, Memory
 from licenseusage.controller.rules.resources import Dependency
-from licenseusage.controller.rules.segments import segment_ms
 from licenseusage.controller.settings import Settings
 from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import PollFailure, PollRecord, StoreState
+from licenseusage.ledger.records import (
+    PollFailure,
+    PollRecord,
+)
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle
+from licenseusage.metering.definitions import segment_ms
+from licenseusage.metering.stores import StoreState, definitions_of
 from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.poll import (
     CycleRequest,
@@ -237,7 +241,8 @@ class Collector:
         def wanted(ledger: Ledger, cycle: Cycle) -> CycleRequest:
             states = ledger.store_states(job.meter_id, cycle)
             state = states.get(job.store, StoreState())
-            since_ms = segment_ms(cycle, job.store, job.source.selection, states, now_ms)
+            known = definitions_of(job.store, states)
+            since_ms = segment_ms(cycle, known, job.source.selection, now_ms)
             return CycleRequest(
                 cycle,
                 state.closed,

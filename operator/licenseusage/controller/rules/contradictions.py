@@ -8,20 +8,13 @@ from collections.abc import Sequence
 
 from licenseusage.api.model import rfc3339
 from licenseusage.controller.rules.status import Ended
-from licenseusage.ledger.records import DeclaredSource, Refutation
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.definitions import evidence_counts
+from licenseusage.metering.refuting import Refutation
 from licenseusage.metering.statement import CycleStatement
 
 _FIX = "Correct spec.sources[].guarantees, which counts from the next cycle on"
-
-
-def standing(
-    found: Sequence[Refutation], declared: Sequence[DeclaredSource]
-) -> tuple[Refutation, ...]:
-    """Return what is refuted of what the sources declare now."""
-    now = {(one.store.source, one.declaration) for one in declared}
-    return tuple(one for one in found if (one.source, one.declaration) in now)
 
 
 def contradicted(
@@ -48,7 +41,7 @@ def contradicted(
     cycles = []
     for one in ended:
         record = one.record
-        if record.wiped or record.rules_digest not in {None, rules_digest}:
+        if record.wiped or not evidence_counts(record.rules_digest, rules_digest):
             continue
         if record.contradiction is not None:
             cycles.append(

@@ -8,8 +8,8 @@ from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.api.source import Source
 from licenseusage.controller.rules.conditions import Problem
 from licenseusage.errors import UsageError
-from licenseusage.ledger.records import StoreKey
 from licenseusage.metering.pseudonym import identity_domain
+from licenseusage.metering.stores import StoreKey
 from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.definition.presets import effective
 

@@ -7,7 +7,11 @@ is over (DESIGN §4).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from licenseusage.ledger.records import CycleRecord, DeclaredSource, Meter, SourceStatus, StoreState
+from licenseusage.ledger.records import (
+    CycleRecord,
+    Meter,
+    SourceStatus,
+)
 from licenseusage.metering.combine import Combine
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle, cycle_at, next_cycle
 from licenseusage.metering.lifecycle import (
@@ -16,6 +20,7 @@ from licenseusage.metering.lifecycle import (
     closing_poll_ms,
     next_interim,
 )
+from licenseusage.metering.stores import DeclaredSource, StoreState
 
 AGAIN_MS = 30_000
 """When what is due already is looked at again."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from licenseusage.controller.rules.conditions import Problem
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.resources import Dependency
-from licenseusage.ledger.records import StoreKey
 from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.stores import StoreKey
 from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.lists.notes import Companions
 

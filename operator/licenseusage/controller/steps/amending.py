@@ -15,6 +15,7 @@ from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.records import CycleRecord, CycleState
 from licenseusage.metering.amendment import Narrowed, Refuted, due_ms, judge
 from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.definitions import evidence_counts
 from licenseusage.metering.lifecycle import MINUTE_MS
 
 _ASKED_MS = 15 * MINUTE_MS
@@ -43,7 +44,7 @@ def wants_judging(record: CycleRecord, rules_digest: str) -> bool:
     """Whether evidence about a cycle is compared with what was stated."""
     final = record.state is CycleState.FINAL and record.evidence > 0
     open_ = not record.wiped and record.contradiction is None
-    return final and open_ and record.rules_digest in {None, rules_digest}
+    return final and open_ and evidence_counts(record.rules_digest, rules_digest)
 
 
 async def step(

@@ -22,11 +22,8 @@ from licenseusage.controller.steps.world import World
 from licenseusage.errors import UsageError
 from licenseusage.ledger.records import (
     CycleRecord,
-    DeclaredSource,
     Meter,
     SourceStatus,
-    StoreKey,
-    StoreState,
 )
 from licenseusage.metering.combine import Combine
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle, next_cycle
@@ -43,6 +40,7 @@ from licenseusage.metering.lifecycle import (
     wants_passes,
 )
 from licenseusage.metering.properties import Properties
+from licenseusage.metering.stores import DeclaredSource, StoreKey, StoreState
 from licenseusage.sources.definition.guarantees import Ids
 from licenseusage.sources.definition.model import EffectiveSource
 

@@ -9,9 +9,14 @@ from dataclasses import dataclass
 
 from licenseusage.controller.steps.world import World
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import CycleRecord, Meter, StoreKey, StoreState
+from licenseusage.ledger.records import (
+    CycleRecord,
+    Meter,
+)
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle
+from licenseusage.metering.definitions import evidence_counts
 from licenseusage.metering.lifecycle import HOUR_MS, Boundary, looks_back
+from licenseusage.metering.stores import StoreKey, StoreState
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class LookBack:
             record.intent is not None
             and not record.wiped
             and record.contradiction is None
-            and record.rules_digest in {None, self.rules_digest}
+            and evidence_counts(record.rules_digest, self.rules_digest)
             and record.pseudonym_key_id in {None, self.key_id}
             and all(record.cycle.index != one.index for one in self.cycles)
         )  # facts come back by index, which other terms use again

@@ -7,7 +7,7 @@ from licenseusage.api.model import rfc3339
 from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.controller.rules.clockwatch import Judgement
 from licenseusage.controller.rules.conditions import Findings, Problem, Status, Verdict
-from licenseusage.controller.rules.contradictions import contradicted, standing
+from licenseusage.controller.rules.contradictions import contradicted
 from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.reported import reported, within_entitlement
 from licenseusage.controller.rules.status import HISTORY, Ended, View
@@ -20,6 +20,7 @@ from licenseusage.errors import UsageError
 from licenseusage.ledger.records import CycleRecord, CycleState, Meter
 from licenseusage.metering.cycles import Cycle, cycle_at, next_cycle
 from licenseusage.metering.statement import CycleStatement
+from licenseusage.metering.stores import standing
 
 
 async def view_of(

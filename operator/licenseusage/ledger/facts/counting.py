@@ -46,6 +46,7 @@ from licenseusage.ledger.facts.vanished import (
 from licenseusage.ledger.storage.schema import facts
 from licenseusage.metering.combine import Combine
 from licenseusage.metering.cycles import CYCLE_MASK
+from licenseusage.metering.derivation import DomainCount
 from licenseusage.metering.known import Tally
 
 _WORDS = "words"
@@ -74,21 +75,6 @@ class CountedStore:
     def by_sets(self) -> bool:
         """Whether the words of its users do not say everything."""
         return any(one is not None for one in (self.roster_id, self.moved_id, self.doubt))
-
-
-@dataclass(frozen=True, slots=True)
-class DomainCount:
-    """Counts over the stores of one identity domain.
-
-    Attributes:
-        cycle: Lower and upper of the cycle.
-        days: Users proved active per day.
-        contradicted: Observers of the same activity contradict each other.
-    """
-
-    cycle: Tally
-    days: tuple[int, ...]
-    contradicted: bool = False
 
 
 def count_domain(

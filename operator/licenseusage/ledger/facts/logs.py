@@ -5,12 +5,10 @@ crash, or from a restored backup, reading goes on from exactly there: what is re
 nothing, and nothing is left out.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from licenseusage.ledger.records import StoreKey
 from licenseusage.ledger.storage.database import upsert
 from licenseusage.ledger.storage.schema import cycles, log_holes, log_positions, log_ranges, stores
 from licenseusage.metering.cycles import CYCLE_MASK, Cycle
@@ -21,12 +19,10 @@ from licenseusage.metering.events import (
     LogState,
     Range,
     closed_windows,
-    missing,
     united,
 )
 from licenseusage.metering.properties import Properties
-
-READING_BEHIND = "ReadingBehind"
+from licenseusage.metering.stores import StoreKey
 
 
 def record_reading(
@@ -114,27 +110,6 @@ def log_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[Stor
         )
         for row in connection.execute(query).all()
     }
-
-
-def unread(
-    states: Mapping[StoreKey, LogState], source: str, cycle: Cycle, end_ms: int
-) -> tuple[Hole, ...]:
-    """Return what is unknown of a source's log within ``[cycle start, end_ms)``, and why.
-
-    What was lost, and what is there but has not been read yet.
-    """
-    found: list[Hole] = []
-    for store, state in states.items():
-        if store.source != source:
-            continue
-        for hole in state.holes:
-            first, last = max(hole.start_ms, cycle.start_ms), min(hole.end_ms, end_ms)
-            gaps = missing(state.ranges, first, last) if first < last else ()
-            found += (Hole(*gap, hole.reason) for gap in gaps)
-        if state.behind and state.position.until_ms < end_ms:
-            start_ms = max(state.position.until_ms, cycle.start_ms)
-            found.append(Hole(start_ms, end_ms, READING_BEHIND))
-    return tuple(sorted(found))
 
 
 def _position(row: Row[Any]) -> LogPosition:

@@ -1,35 +1,29 @@
-"""What a poll leaves behind: facts, words of stores, coverage, the source's status.
+"""What a poll leaves behind: facts, words of its store, the evidence about ended cycles.
 
 Functions of an open transaction; one poll is recorded in one transaction.
 """
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, update
 
 from licenseusage.errors import Stalled
 from licenseusage.ledger.facts import unsettled
-from licenseusage.ledger.facts.logs import log_states, record_reading
+from licenseusage.ledger.facts.logs import record_reading
 from licenseusage.ledger.facts.refutations import lift, refute, seen_in
 from licenseusage.ledger.facts.registry import cycle_row
-from licenseusage.ledger.facts.rosters import Joined, delete_rosters, join_roster, rosters_of
+from licenseusage.ledger.facts.rosters import Joined, join_roster, rosters_of
+from licenseusage.ledger.facts.sources import note_poll
+from licenseusage.ledger.facts.stores import ensure_store, find_store, state_of
 from licenseusage.ledger.facts.users import join_users
-from licenseusage.ledger.records import (
-    CycleState,
-    PollFailure,
-    PollRecord,
-    SourceStatus,
-    StoreKey,
-    StoreState,
-)
-from licenseusage.ledger.storage.database import upsert
-from licenseusage.ledger.storage.schema import coverage, cycles, facts, source_status, stores
-from licenseusage.metering.coverage import Interval, days_followed, extended
+from licenseusage.ledger.records import CycleState, PollRecord
+from licenseusage.ledger.storage.schema import cycles, stores
+from licenseusage.metering.coverage import days_followed
 from licenseusage.metering.cycles import CYCLE_MASK, Cycle
+from licenseusage.metering.definitions import differ, evidence_counts, reaches_before
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.refuting import Seen
 
@@ -62,16 +56,13 @@ def record_poll(connection: Connection, poll: PollRecord, now_ms: int) -> bool:
             attempt.rollback()
             poll, decides = _without_proof(poll), False
             _record_facts(connection, poll)
-            doubted = stores.c.id.in_(_store(connection, poll, cycle).id for cycle in closing)
+            doubted = stores.c.id.in_(find_store(connection, poll, cycle).id for cycle in closing)
             connection.execute(update(stores).where(doubted).values(doubted_ms=poll.started_ms))
         else:
             attempt.commit()
     else:
         _record_facts(connection, poll)
-    status = source_statuses(connection, poll.meter_id).get(poll.store.source)
-    if poll.failure is None:
-        _extend_coverage(connection, poll, status)
-    _write_status(connection, poll, status)
+    note_poll(connection, poll)
     return decides
 
 
@@ -85,12 +76,13 @@ def _record_facts(connection: Connection, poll: PollRecord) -> bool:
             join_roster(connection, poll.meter_id, cycle, poll.store, found.roster, listing)
             continue
         row = cycle_row(connection, poll.meter_id, cycle)
-        if row.wiped or _decided_by_other_rules(row, poll):
+        decided = row.intent_ms is not None
+        if row.wiped or (decided and not evidence_counts(row.rules_digest, poll.rules_digest)):
             continue
         if _of_another_key(row, poll) and poll.started_ms >= cycle.end_ms and len(poll.facts) > 1:
             continue  # the key changed with the cycle: the next one is not held up by this one
-        store = _ensure_store(connection, row.id, poll)
-        if _selects_anew(store, poll) and poll.started_ms >= cycle.end_ms:
+        store = ensure_store(connection, row.id, poll)
+        if differ(store.selection, poll.selection) and poll.started_ms >= cycle.end_ms:
             continue  # another definition of who counts, which began when the cycle was over
         _note_rules(connection, row, poll, told=_said(poll, found))
         roster = rosters_of(connection, poll.meter_id, cycle).get(poll.store)
@@ -109,68 +101,6 @@ def _record_facts(connection: Connection, poll: PollRecord) -> bool:
     return refutes
 
 
-def store_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, StoreState]:
-    """Return what is known of every store of a cycle: where its next poll goes on from."""
-    logs = log_states(connection, meter_id, cycle)
-    of_cycle = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
-    rows = connection.execute(select(stores).join(cycles).where(of_cycle))
-    return {
-        StoreKey(row.source, row.domain): StoreState(
-            row.closed,
-            row.ended,
-            row.refuted,
-            row.followed,
-            row.seen_until_ms,
-            row.read_until_ms,
-            log=logs.get(StoreKey(row.source, row.domain)),
-            selection=row.selection,
-            selection_since_ms=row.selection_since_ms,
-            doubted=row.doubted_ms is not None and not row.ended & CYCLE_MASK,
-        )
-        for row in rows
-    }
-
-
-def source_statuses(connection: Connection, meter_id: int) -> dict[str, SourceStatus]:
-    """Return the status of each source that was ever polled."""
-    rows = connection.execute(select(source_status).filter_by(meter_id=meter_id))
-    return {row.source: _status(row) for row in rows}
-
-
-def intervals(connection: Connection, meter_id: int, source: str) -> tuple[Interval, ...]:
-    """Return the observed intervals of a source, ascending."""
-    rows = connection.execute(
-        select(coverage.c.start_ms, coverage.c.end_ms, coverage.c.gap_reason)
-        .filter_by(meter_id=meter_id, source=source)
-        .order_by(coverage.c.start_ms)
-    )
-    return tuple(Interval(*row) for row in rows)
-
-
-def delete_expired_facts(connection: Connection, now_ms: int, *, cycle_lengths: int = 3) -> int:
-    """Delete facts about users of cycles that have been Final for so many cycle lengths.
-
-    Counts, statements, tokens and receipts stay. Returns how many cycles were wiped.
-    """
-    kept_until = cycles.c.closed_ms + cycle_lengths * (cycles.c.end_ms - cycles.c.start_ms)
-    expired = select(cycles.c.id).where(
-        cycles.c.state == CycleState.FINAL, cycles.c.wiped == 0, kept_until <= now_ms
-    )
-    wiped = connection.execute(expired).scalars().all()
-    for cycle_id in wiped:
-        of_cycle = select(stores.c.id).where(stores.c.cycle_id == cycle_id)
-        connection.execute(delete(facts).where(facts.c.store_id.in_(of_cycle)))
-        connection.execute(update(cycles).where(cycles.c.id == cycle_id).values(wiped=1))
-    delete_rosters(connection, now_ms)
-    return len(wiped)
-
-
-def _decided_by_other_rules(row: Row[Any], poll: PollRecord) -> bool:
-    """Whether the cycle's statement was decided on under other rules: they are not about it."""
-    decided = row.intent_ms is not None and row.rules_digest is not None
-    return decided and poll.rules_digest not in {None, row.rules_digest}
-
-
 def _closed_first(connection: Connection, poll: PollRecord) -> list[Cycle]:
     """Return the cycles that a poll would close, and that no poll before would have closed."""
     if poll.properties.log:
@@ -178,7 +108,7 @@ def _closed_first(connection: Connection, poll: PollRecord) -> list[Cycle]:
     found = []
     for cycle, facts_ in poll.facts.items():
         if facts_.ended & CYCLE_MASK:
-            store = _store(connection, poll, cycle)
+            store = find_store(connection, poll, cycle)
             if store is None or not (store.ended & CYCLE_MASK or store.doubted_ms is not None):
                 found.append(cycle)
     return found
@@ -247,7 +177,7 @@ def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord, *, told
             f"pseudonym --replaces {row.pseudonym_key_id} (docs/operations.md).",
         )
     rules = poll.rules_digest if told else None
-    changed = rules is not None and row.rules_digest not in {None, rules}
+    changed = differ(row.rules_digest, rules)
     connection.execute(
         update(cycles)
         .where(cycles.c.id == row.id)
@@ -257,21 +187,6 @@ def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord, *, told
             rules_changes=row.rules_changes + (changed and row.state != CycleState.FINAL),
         )
     )
-
-
-def _selects_anew(store: Row[Any], poll: PollRecord) -> bool:
-    """Whether who counts has changed since the store's last poll."""
-    return poll.selection is not None and store.selection not in {None, poll.selection}
-
-
-def _counted_since(store: Row[Any], cycle: Cycle, poll: PollRecord) -> int | None:
-    """Return since when this definition decides who counts; None: in the whole cycle."""
-    if _selects_anew(store, poll):
-        return poll.since.get(cycle, poll.started_ms)
-    if store.selection is None:
-        return poll.since.get(cycle)
-    since_ms: int | None = store.selection_since_ms
-    return since_ms
 
 
 def _join_store(
@@ -287,9 +202,9 @@ def _join_store(
     Returns:
         Whether something came to be known; and whether it came too late, or went back.
     """
-    since_ms = _counted_since(store, cycle, poll)
-    if since_ms is not None and poll.since.get(cycle, cycle.start_ms) < since_ms:
-        # They may be about time in which another definition decided who counts.
+    before, planned_ms = state_of(store), poll.since.get(cycle)
+    since_ms = before.definition.polled_ms(poll.selection, planned_ms, poll.started_ms)
+    if reaches_before(cycle, planned_ms, since_ms):
         found = Facts(ended=found.ended)
     added, refuted, unlisted = False, found.refuted, False
     # Whom a failed poll proved active first, by window; a success settles everything before it.
@@ -297,7 +212,7 @@ def _join_store(
     if found.sure or found.maybe or found.closed:
         added, refutes, unlisted = join_users(connection, store, found, roster, late)
         refuted |= refutes
-    low, full = _numbers(store.low), _numbers(store.full)
+    low, full = dict(before.low), dict(before.full)
     for window, count in found.low.items():
         if late is not None:
             late[window] += max(0, count - low.get(window, 0))
@@ -305,7 +220,7 @@ def _join_store(
     for window, count in found.full.items():
         full[window] = min(full.get(window, count), count)
     told = _said(poll, found)
-    anew = told and _selects_anew(store, poll)
+    anew = told and differ(store.selection, poll.selection)
     seen_until = poll.ended_ms + poll.clock_skew_ms if told else None
     read_until = seen_until if poll.failure is None else None
     # A log's days are known once they were read, however late.
@@ -336,7 +251,7 @@ def _join_store(
     )
     words = ((store.closed, found.closed), (store.ended, found.ended), (store.refuted, refuted))
     more = any(now & ~held for held, now in words)
-    more = more or (low, full) != (_numbers(store.low), _numbers(store.full))
+    more = more or (low, full) != (before.low, before.full)
     return added or more, unlisted or bool(refuted)
 
 
@@ -350,114 +265,5 @@ def _unproved(store: Row[Any], cycle: Cycle, poll: PollRecord) -> str | None:
     return poll.incomplete if late and poll.failure is None else known
 
 
-def _store(connection: Connection, poll: PollRecord, cycle: Cycle) -> Any:  # noqa: ANN401
-    """Return the row of ``stores`` that a poll's facts go to; None before there is one."""
-    of_cycle = (cycles.c.meter_id == poll.meter_id) & (cycles.c.start_ms == cycle.start_ms)
-    same = select(stores).join(cycles).where(of_cycle).filter_by(**poll.store._asdict())
-    return connection.execute(same).one_or_none()
-
-
 def _latest(one: int | None, other: int | None) -> int | None:
     return max((ms for ms in (one, other) if ms is not None), default=None)
-
-
-def _ensure_store(connection: Connection, cycle_id: int, poll: PollRecord) -> Row[Any]:
-    same = select(stores).filter_by(cycle_id=cycle_id, **poll.store._asdict())
-    row = connection.execute(same).one_or_none()
-    if row is None:
-        connection.execute(
-            insert(stores).values(
-                cycle_id=cycle_id,
-                ids_stable=int(poll.properties.ids_stable),
-                **poll.store._asdict(),
-            )
-        )
-        row = connection.execute(same).one()
-    return row
-
-
-def _extend_coverage(connection: Connection, poll: PollRecord, status: SourceStatus | None) -> None:
-    of_source = {"meter_id": poll.meter_id, "source": poll.store.source}
-    newest = (
-        select(coverage.c.start_ms, coverage.c.end_ms, coverage.c.gap_reason)
-        .filter_by(**of_source)
-        .order_by(coverage.c.start_ms.desc())
-        .limit(1)
-    )
-    row = connection.execute(newest).one_or_none()
-    failure = status.failure.reason if status and status.failure else None
-    last = Interval(*row) if row else None
-    if last is not None and poll.started_ms < last.start_ms:
-        return  # the clock was set back: nothing to add
-    seen = extended(last, poll.started_ms, poll.ended_ms, poll.interval_ms, failure)
-    write = upsert(coverage).values(
-        **of_source, start_ms=seen.start_ms, end_ms=seen.end_ms, gap_reason=seen.gap_reason
-    )
-    key = [coverage.c.meter_id, coverage.c.source, coverage.c.start_ms]
-    connection.execute(write.on_conflict_do_update(key, set_={"end_ms": seen.end_ms}))
-
-
-def _write_status(connection: Connection, poll: PollRecord, status: SourceStatus | None) -> None:
-    values: dict[str, Any] = {
-        "last_attempt_ms": poll.started_ms,
-        "last_attempt_ended_ms": poll.ended_ms,
-        "clock_skew_ms": poll.clock_skew_ms,
-    }
-    if poll.failure is None:
-        values |= {
-            "last_success_ms": poll.ended_ms,
-            "last_duration_ms": poll.ended_ms - poll.started_ms,
-            "size_bytes": poll.size_bytes,
-            "listed": poll.listed,
-            "counted": poll.counted,
-            "skipped": json.dumps(dict(poll.skipped)),
-            "provisioned": poll.provisioned,
-            "failure_reason": None,
-            "failure_message": None,
-            "failures": 0,
-            "failing_since_ms": None,
-        }
-    else:
-        since = status.failing_since_ms if status else None
-        values |= {
-            "failure_reason": poll.failure.reason,
-            "failure_message": poll.failure.message,
-            "failures": (status.failures if status else 0) + 1,
-            "failing_since_ms": poll.started_ms if since is None else since,
-        }
-    if poll.complete:
-        values["last_complete_duration_ms"] = poll.ended_ms - poll.started_ms
-    key = {"meter_id": poll.meter_id, "source": poll.store.source}
-    connection.execute(
-        upsert(source_status)
-        .values(**key, **values)
-        .on_conflict_do_update([source_status.c.meter_id, source_status.c.source], set_=values)
-    )
-
-
-def _status(row: Row[Any]) -> SourceStatus:
-    failure = None
-    if row.failure_reason is not None:
-        failure = PollFailure(row.failure_reason, row.failure_message)
-    return SourceStatus(
-        source=row.source,
-        last_attempt_ms=row.last_attempt_ms,
-        last_attempt_ended_ms=row.last_attempt_ended_ms,
-        last_success_ms=row.last_success_ms,
-        last_duration_ms=row.last_duration_ms,
-        last_complete_duration_ms=row.last_complete_duration_ms,
-        clock_skew_ms=row.clock_skew_ms,
-        size_bytes=row.size_bytes,
-        listed=row.listed,
-        counted=row.counted,
-        skipped=json.loads(row.skipped),
-        provisioned=row.provisioned,
-        failure=failure,
-        failures=row.failures,
-        failing_since_ms=row.failing_since_ms,
-    )
-
-
-def _numbers(text: str) -> dict[int, int]:
-    numbers: Mapping[str, int] = json.loads(text)
-    return {int(window): count for window, count in numbers.items()}

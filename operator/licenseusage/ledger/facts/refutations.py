@@ -4,8 +4,6 @@ The decision is `metering.refuting`'s; here the same numbers come from SQL. What
 it may be joined with that of another ledger any number of times.
 """
 
-from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, not_, select, update
@@ -19,13 +17,13 @@ from licenseusage.ledger.facts.rosters import (
     rosters_of,
     runs_of,
 )
-from licenseusage.ledger.records import Refutation, StoreKey
 from licenseusage.ledger.storage.database import upsert
 from licenseusage.ledger.storage.schema import cycles, facts, refutations, roster_users, stores
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.properties import Guarantee, Properties, Removal
-from licenseusage.metering.refuting import Seen, refuted_by
+from licenseusage.metering.refuting import Refutation, Seen, believed, refuted_by, refuted_of
 from licenseusage.metering.roster import missing
+from licenseusage.metering.stores import StoreKey
 
 
 def refuted(connection: Connection, meter_id: int) -> tuple[Refutation, ...]:
@@ -41,21 +39,6 @@ def refuted(connection: Connection, meter_id: int) -> tuple[Refutation, ...]:
     )
 
 
-def refuted_of(
-    found: Iterable[Refutation], source: str, declaration: str | None
-) -> tuple[Refutation, ...]:
-    """Return what stands refuted of one source's declaration; None: of any, the source is gone."""
-    return tuple(
-        one for one in found if one.source == source and declaration in {None, one.declaration}
-    )
-
-
-def judged(properties: Properties, against: Iterable[Refutation]) -> Properties:
-    """Return the properties of a source without what was refuted of them."""
-    guarantees = frozenset(one.guarantee for one in against)
-    return replace(properties, refuted=guarantees) if guarantees else properties
-
-
 def refute(
     connection: Connection,
     meter_id: int,
@@ -66,7 +49,7 @@ def refute(
     at_ms: int,
 ) -> bool:
     """Keep what is refuted and was not before; return whether anything is."""
-    held = judged(properties, refuted_of(refuted(connection, meter_id), source, declaration))
+    held = believed(properties, refuted_of(refuted(connection, meter_id), source, declaration))
     new = refuted_by(held, seen)
     for guarantee, words in new.items():
         row = {"source": source, "guarantee": guarantee, "declaration": declaration}

@@ -25,13 +25,13 @@ from sqlalchemy import (
 )
 
 from licenseusage.ledger.facts.told import Told, remember, told_last
-from licenseusage.ledger.records import StoreKey
 from licenseusage.ledger.storage.bulk import join_words
 from licenseusage.ledger.storage.schema import cycles, roster_users, rosters
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.packing import differences, unpacked
 from licenseusage.metering.pseudonym import SIZE
 from licenseusage.metering.roster import JOINED_GAP_MS, Roster, Run, joined_runs
+from licenseusage.metering.stores import StoreKey
 
 BEFORE, OPEN, INACTIVE, LISTED, START, QUIET, IDLE = 1, 2, 4, 8, 16, 32, 64
 EVER = START | BEFORE

@@ -1,6 +1,6 @@
 """What the ledger does with facts: meters, cycles, polls, and the statement made from them."""
 
-from licenseusage.ledger.facts import polls, refutations, registry
+from licenseusage.ledger.facts import expiry, polls, refutations, registry, sources, stores
 from licenseusage.ledger.facts.statements import make_statement
 from licenseusage.ledger.storage.transactions import Transactions, reads, writes
 
@@ -22,8 +22,8 @@ class FactMethods(Transactions):
 
     record_poll = writes(polls.record_poll)
     refuted = reads(refutations.refuted)
-    store_states = reads(polls.store_states)
-    source_statuses = reads(polls.source_statuses)
-    delete_expired_facts = writes(polls.delete_expired_facts)
+    store_states = reads(stores.store_states)
+    source_statuses = reads(sources.source_statuses)
+    delete_expired_facts = writes(expiry.delete_expired_facts)
 
     statement = reads(make_statement)

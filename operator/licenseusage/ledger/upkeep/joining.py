@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
 
-from licenseusage.ledger.facts.polls import intervals
 from licenseusage.ledger.facts.rosters import (
     BEFORE,
     EVER,
@@ -28,7 +27,7 @@ from licenseusage.ledger.facts.rosters import (
     words_between,
     write_span,
 )
-from licenseusage.ledger.records import StoreKey
+from licenseusage.ledger.facts.sources import intervals
 from licenseusage.ledger.storage.schema import (
     coverage,
     cycles,
@@ -41,6 +40,7 @@ from licenseusage.metering.coverage import Interval
 from licenseusage.metering.facts import Facts, merge
 from licenseusage.metering.packing import packed
 from licenseusage.metering.roster import JOINED_GAP_MS, Roster, joined_runs
+from licenseusage.metering.stores import StoreKey
 
 
 def join_users(

@@ -1,0 +1,120 @@
+"""How each source of a meter was reached: its last polls, and when it was observed.
+
+Functions of an open transaction.
+"""
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from licenseusage.ledger.records import PollFailure, PollRecord, SourceStatus
+from licenseusage.ledger.storage.database import upsert
+from licenseusage.ledger.storage.schema import coverage, source_status
+from licenseusage.metering.coverage import Interval, extended
+
+
+def source_statuses(connection: Connection, meter_id: int) -> dict[str, SourceStatus]:
+    """Return the status of each source that was ever polled."""
+    rows = connection.execute(select(source_status).filter_by(meter_id=meter_id))
+    return {row.source: _status(row) for row in rows}
+
+
+def intervals(connection: Connection, meter_id: int, source: str) -> tuple[Interval, ...]:
+    """Return the observed intervals of a source, ascending."""
+    rows = connection.execute(
+        select(coverage.c.start_ms, coverage.c.end_ms, coverage.c.gap_reason)
+        .filter_by(meter_id=meter_id, source=source)
+        .order_by(coverage.c.start_ms)
+    )
+    return tuple(Interval(*row) for row in rows)
+
+
+def note_poll(connection: Connection, poll: PollRecord) -> None:
+    """Keep that a source was polled: when it was observed, how the poll went."""
+    status = source_statuses(connection, poll.meter_id).get(poll.store.source)
+    if poll.failure is None:
+        _extend_coverage(connection, poll, status)
+    _write_status(connection, poll, status)
+
+
+def _extend_coverage(connection: Connection, poll: PollRecord, status: SourceStatus | None) -> None:
+    of_source = {"meter_id": poll.meter_id, "source": poll.store.source}
+    newest = (
+        select(coverage.c.start_ms, coverage.c.end_ms, coverage.c.gap_reason)
+        .filter_by(**of_source)
+        .order_by(coverage.c.start_ms.desc())
+        .limit(1)
+    )
+    row = connection.execute(newest).one_or_none()
+    failure = status.failure.reason if status and status.failure else None
+    last = Interval(*row) if row else None
+    if last is not None and poll.started_ms < last.start_ms:
+        return  # the clock was set back: nothing to add
+    seen = extended(last, poll.started_ms, poll.ended_ms, poll.interval_ms, failure)
+    write = upsert(coverage).values(
+        **of_source, start_ms=seen.start_ms, end_ms=seen.end_ms, gap_reason=seen.gap_reason
+    )
+    key = [coverage.c.meter_id, coverage.c.source, coverage.c.start_ms]
+    connection.execute(write.on_conflict_do_update(key, set_={"end_ms": seen.end_ms}))
+
+
+def _write_status(connection: Connection, poll: PollRecord, status: SourceStatus | None) -> None:
+    values: dict[str, Any] = {
+        "last_attempt_ms": poll.started_ms,
+        "last_attempt_ended_ms": poll.ended_ms,
+        "clock_skew_ms": poll.clock_skew_ms,
+    }
+    if poll.failure is None:
+        values |= {
+            "last_success_ms": poll.ended_ms,
+            "last_duration_ms": poll.ended_ms - poll.started_ms,
+            "size_bytes": poll.size_bytes,
+            "listed": poll.listed,
+            "counted": poll.counted,
+            "skipped": json.dumps(dict(poll.skipped)),
+            "provisioned": poll.provisioned,
+            "failure_reason": None,
+            "failure_message": None,
+            "failures": 0,
+            "failing_since_ms": None,
+        }
+    else:
+        since = status.failing_since_ms if status else None
+        values |= {
+            "failure_reason": poll.failure.reason,
+            "failure_message": poll.failure.message,
+            "failures": (status.failures if status else 0) + 1,
+            "failing_since_ms": poll.started_ms if since is None else since,
+        }
+    if poll.complete:
+        values["last_complete_duration_ms"] = poll.ended_ms - poll.started_ms
+    key = {"meter_id": poll.meter_id, "source": poll.store.source}
+    connection.execute(
+        upsert(source_status)
+        .values(**key, **values)
+        .on_conflict_do_update([source_status.c.meter_id, source_status.c.source], set_=values)
+    )
+
+
+def _status(row: Row[Any]) -> SourceStatus:
+    failure = None
+    if row.failure_reason is not None:
+        failure = PollFailure(row.failure_reason, row.failure_message)
+    return SourceStatus(
+        source=row.source,
+        last_attempt_ms=row.last_attempt_ms,
+        last_attempt_ended_ms=row.last_attempt_ended_ms,
+        last_success_ms=row.last_success_ms,
+        last_duration_ms=row.last_duration_ms,
+        last_complete_duration_ms=row.last_complete_duration_ms,
+        clock_skew_ms=row.clock_skew_ms,
+        size_bytes=row.size_bytes,
+        listed=row.listed,
+        counted=row.counted,
+        skipped=json.loads(row.skipped),
+        provisioned=row.provisioned,
+        failure=failure,
+        failures=row.failures,
+        failing_since_ms=row.failing_since_ms,
+    )

@@ -1,0 +1,80 @@
+"""Rows of stores: what is kept of each source in one cycle, besides its users.
+
+Functions of an open transaction.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+
+from licenseusage.ledger.facts.logs import log_states
+from licenseusage.ledger.records import PollRecord
+from licenseusage.ledger.storage.schema import cycles, stores
+from licenseusage.metering.cycles import CYCLE_MASK, Cycle
+from licenseusage.metering.definitions import Definition
+from licenseusage.metering.events import LogState
+from licenseusage.metering.stores import StoreKey, StoreState
+
+
+def store_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, StoreState]:
+    """Return what is known of every store of a cycle: where its next poll goes on from."""
+    logs = log_states(connection, meter_id, cycle)
+    rows = store_rows(connection, meter_id, cycle)
+    return {key: state_of(row, logs.get(key)) for key, row in rows.items()}
+
+
+def store_rows(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, Row[Any]]:
+    """Return the rows of every store of a cycle, in the order in which they were begun."""
+    of_cycle = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
+    query = select(stores).join(cycles).where(of_cycle).order_by(stores.c.id)
+    return {StoreKey(row.source, row.domain): row for row in connection.execute(query)}
+
+
+def state_of(row: Row[Any], log: LogState | None = None) -> StoreState:
+    """Return what a row of ``stores`` says."""
+    return StoreState(
+        closed=row.closed,
+        ended=row.ended,
+        refuted=row.refuted,
+        followed=row.followed,
+        seen_until_ms=row.seen_until_ms,
+        read_until_ms=row.read_until_ms,
+        log=log,
+        definition=Definition(row.selection, row.selection_since_ms),
+        redefinitions=row.selection_changes,
+        doubted=row.doubted_ms is not None and not row.ended & CYCLE_MASK,
+        ids_stable=bool(row.ids_stable),
+        low=_numbers(row.low),
+        full=_numbers(row.full),
+        unproved=row.unproved,
+    )
+
+
+def find_store(connection: Connection, poll: PollRecord, cycle: Cycle) -> Any:  # noqa: ANN401
+    """Return the row of ``stores`` that a poll's facts go to; None before there is one."""
+    of_cycle = (cycles.c.meter_id == poll.meter_id) & (cycles.c.start_ms == cycle.start_ms)
+    same = select(stores).join(cycles).where(of_cycle).filter_by(**poll.store._asdict())
+    return connection.execute(same).one_or_none()
+
+
+def ensure_store(connection: Connection, cycle_id: int, poll: PollRecord) -> Row[Any]:
+    """Return the row of ``stores`` that a poll's facts go to, made if absent."""
+    same = select(stores).filter_by(cycle_id=cycle_id, **poll.store._asdict())
+    row = connection.execute(same).one_or_none()
+    if row is None:
+        connection.execute(
+            insert(stores).values(
+                cycle_id=cycle_id,
+                ids_stable=int(poll.properties.ids_stable),
+                **poll.store._asdict(),
+            )
+        )
+        row = connection.execute(same).one()
+    return row
+
+
+def _numbers(text: str) -> dict[int, int]:
+    numbers: Mapping[str, int] = json.loads(text)
+    return {int(window): count for window, count in numbers.items()}

@@ -143,7 +143,7 @@ class TestRestore:
         ledger.write_bytes(b"rubbish" * 100)
         done = run("ledger", "restore", backup, ledger)
         assert done.code == 0
-        assert "cannot be read: whether chains of reports went on" in done.out
+        assert "cannot be read. The operator finds out from the UsageReports" in done.out
         assert "ledger merge" not in done.out
 
     def test_not_while_an_operator_uses_it(self, run, ledger, backup):

@@ -340,6 +340,6 @@ def test_no_preset_excludes_without_saying_whom():
 
 
 @pytest.mark.parametrize("name", ["OpenCloud", "OpenCloudEvents"])
-def test_both_opencloud_presets_tell_what_to_do_about_the_collectors_account(name):
-    (collector,) = [one for one in presets()[name].not_people if "collector" in one.who]
-    assert collector.by == "You"
+def test_both_opencloud_presets_tell_what_to_do_about_the_operators_account(name):
+    (own,) = [one for one in presets()[name].not_people if "the operator's own account" in one.who]
+    assert own.by == "You"

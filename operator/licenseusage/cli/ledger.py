@@ -205,23 +205,23 @@ def _what_next(done: Restored) -> Iterator[str]:
         for chain in done.moved_on:
             yield (
                 f"Chain {chain.chain_id} is stopped: report {chain.made} was signed, the backup "
-                f"ends with {chain.held}. Restore a later backup, or ask the vendor which history "
-                f"stands."
+                f"ends with {chain.held}. Restore a later backup, or agree with the vendor on how "
+                f"to continue."
             )
         if not done.moved_on:
-            yield "No chain of reports went on after the backup: reporting goes on."
+            yield "No chain has reports from after the backup: reporting goes on."
     else:
         yield (
-            "The former ledger cannot be read: whether chains of reports went on after the backup "
-            "is found out from the UsageReports and the vendor's receipts. Those that did are "
-            "stopped then, and the object's condition says so."
+            "The previous ledger cannot be read. The operator finds out from the UsageReports and "
+            "the vendor's receipts whether a chain has reports from after the backup. It stops "
+            "such a chain, and the object's condition says so."
         )
     if done.aside is not None and done.readable:
         yield (
-            f"What was counted since the backup is in the ledger kept aside. To add it: "
+            f"The previous ledger contains the facts from after the backup. To add them: "
             f"licenseusage ledger merge {done.aside} {done.path}"
         )
-    yield "Start the operator; it looks at every object anew."
+    yield "Start the operator; it looks at every object again."
 
 
 def _restored(done: Restored) -> dict[str, object]:

@@ -5,7 +5,7 @@ puts the key back into the queue. So a slow product delays nothing but itself.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -17,6 +17,7 @@ from licenseusage.controller.effects.defects import problem_of
 from licenseusage.controller.effects.identity import Keys, PseudonymKey
 from licenseusage.controller.effects.metrics import Metrics
 from licenseusage.controller.effects.reaching import Finder
+from licenseusage.controller.effects.recording import Recorder
 from licenseusage.controller.effects.turns import Turns
 from licenseusage.controller.rules.conditions import Consequence, Problem
 from licenseusage.controller.rules.key import Key
@@ -25,10 +26,6 @@ from licenseusage.controller.rules.resources import Dependency
 from licenseusage.controller.settings import Settings
 from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import (
-    PollFailure,
-    PollRecord,
-)
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle
 from licenseusage.metering.definitions import segment_ms
 from licenseusage.metering.stores import StoreState, definitions_of
@@ -84,6 +81,7 @@ class Collector:
         self._finder, self._keys, self._books = finder, keys, books
         self._workers, self._metrics, self._clock = workers, metrics, clock
         self._nudge = nudge
+        self._recorder = Recorder(books, metrics, clock)
         self._limits = Limits(
             request_seconds=settings.poll_request_seconds,
             poll_seconds=settings.poll_seconds,
@@ -195,7 +193,7 @@ class Collector:
         except _UnreadyError as error:
             news = error.problem != memory.problem or memory.probes < len(_PROBE_SECONDS)
             if job.due or error.problem != memory.problem:
-                await self._record_failure(job, error.problem, self._clock.now_ms())
+                await self._recorder.failure(job, error.problem)
             self._fail(job, error.problem)
             finder, namespace = self._finder, job.key.namespace
             memory.depends = finder.depends(namespace, job.source, job.selector, error.problem)
@@ -203,9 +201,9 @@ class Collector:
         (made,) = ready
         cycles = made.request.cycles
         since = {one.cycle: one.since_ms for one in cycles if one.since_ms is not None}
-        await self._record(job, result, made.pseudonym, since)
+        await self._recorder.poll(job, result, made.pseudonym, since)
         self._remember(job, memory, result, made.digest)
-        memory.behind = await self._behind(job, result)
+        memory.behind = await self._recorder.unread(job, result)
         return True
 
     async def _ready(self, job: Job, memory: Memory) -> _Ready:
@@ -256,113 +254,11 @@ class Collector:
             requests.append(CycleRequest(job.coming, roster=True, coming=True))
         return tuple(requests)
 
-    async def _behind(self, job: Job, result: PollResult) -> frozenset[Cycle]:
-        """Return for which cycles the next poll of a log can go on where this one stopped.
-
-        Only where what was read is new and durable: a poll that made no progress is repeated after
-        its interval, not at once.
-        """
-        if not job.source.reads_log or result.complete or result.failure is not None:
-            return frozenset()
-
-        def left(ledger: Ledger) -> frozenset[Cycle]:
-            unread, moved = set(), False
-            for cycle in job.cycles:
-                reading = result.readings.get(cycle.index)
-                if reading is None:  # its turn did not come
-                    unread.add(cycle)
-                    continue
-                log = ledger.store_states(job.meter_id, cycle).get(job.store, StoreState()).log
-                if reading.further and log is not None and log.position == reading.after:
-                    moved = True
-                    if reading.behind:
-                        unread.add(cycle)
-            return frozenset(unread) if moved else frozenset()
-
-        return await self._books.do(left)
-
-    async def _record(
-        self, job: Job, result: PollResult, key: PseudonymKey, since: Mapping[Cycle, int]
-    ) -> None:
-        stable = result.ids_stable
-        asked = job.cycles if job.coming is None else (*job.cycles, job.coming)
-        by_index = {cycle.index: cycle for cycle in asked}
-        failure = result.failure
-        record = PollRecord(
-            meter_id=job.meter_id,
-            store=job.store,
-            properties=job.source.properties_given(ids_stable=stable),
-            interval_ms=job.interval_ms,
-            started_ms=result.started_ms,
-            ended_ms=result.ended_ms,
-            clock_skew_ms=result.clock_skew_ms,
-            complete=result.complete,
-            facts={by_index[index]: facts for index, facts in result.facts.items()},
-            readings={by_index[index]: read for index, read in result.readings.items()},
-            pseudonym_key_id=key.id,
-            replaced_key_id=key.replaces,
-            rules_digest=job.rules_digest,
-            selection=job.source.selection,
-            since=since,
-            declaration=job.source.declaration,
-            listing=job.source.listed_by,
-            incomplete=result.incomplete.reason if result.incomplete else None,
-            failure=PollFailure(failure.reason, failure.message) if failure else None,
-            # A log has events, not users: how many are listed cannot be said.
-            listed=None if job.source.reads_log else result.users_listed,
-            counted=result.counted,
-            skipped=result.skipped,
-            provisioned=result.provisioned,
-            size_bytes=result.bytes,
-        )
-        now_ms = self._clock.now_ms()
-        await self._books.do(lambda ledger: ledger.record_poll(record, now_ms))
-        outcome = "Failed" if failure else "Success" if result.complete else "Partial"
-        reason = failure or (None if result.complete else result.incomplete)
-        self._metrics.collections.labels(outcome, reason.reason if reason else "").inc()
-        self._metrics.collection_seconds.observe(result.seconds)
-        _log.info(
-            "poll ended",
-            object=str(job.key),
-            source=job.source.name,
-            pod=result.target or None,
-            result=outcome,
-            reason=reason.reason if reason else None,
-            seconds=round(result.seconds, 3),
-            bytes=result.bytes,
-            pages=result.pages,
-        )
-
-    async def _record_failure(self, job: Job, problem: Problem, now_ms: int) -> None:
-        """Make an attempt that reached no product durable: it counts as one, and proves nothing."""
-        record = PollRecord(
-            meter_id=job.meter_id,
-            store=job.store,
-            properties=job.source.properties,
-            interval_ms=job.interval_ms,
-            started_ms=now_ms,
-            ended_ms=now_ms,
-            clock_skew_ms=0,
-            complete=False,
-            facts={},
-            pseudonym_key_id="",
-            failure=PollFailure(problem.reason, problem.message),
-        )
-        await self._books.do(lambda ledger: ledger.record_poll(record, now_ms))
-        self._metrics.collections.labels("Failed", problem.reason).inc()
-        _log.warning(
-            "poll not possible",
-            object=str(job.key),
-            source=job.source.name,
-            reason=problem.reason,
-            error=problem.message,
-        )
-
     async def _defect(self, job: Job, problem: Problem) -> None:
         """Count a poll that met a defect as an attempt: an ended cycle must not wait for it."""
         if job.due:
             with suppress(UsageError):  # the ledger's own trouble is told elsewhere
-                await self._record_failure(job, problem, self._clock.now_ms())
+                await self._recorder.failure(job, problem)
         self._fail(job, problem)
 
     def _remember(self, job: Job, memory: Memory, result: PollResult, digest: str) -> None:

@@ -200,32 +200,3 @@ async def test_a_poll_whose_time_ends_while_it_looks_leaves_a_worker_that_works(
         assert result.failure.reason == "PollTimeout"
         assert (await workers.poll(replace(asked, limits=ALWAYS))).counted == 2
         assert workers.processes == working
-
-
-async def test_a_poll_is_prepared_when_a_worker_is_free_for_it(serve):
-    """What was known of pods and Secrets before its turn may not be so any more."""
-    first, second = serve(lambda _: held()), serve(pages)
-    release, loop = asyncio.Event(), asyncio.get_running_loop()
-    busy = asyncio.Event()
-
-    def held():
-        loop.call_soon_threadsafe(busy.set)
-        asyncio.run_coroutine_threadsafe(release.wait(), loop).result(20)
-        yield answer({"value": USERS})
-
-    prepared = []
-
-    async def prepare():
-        prepared.append(release.is_set())
-        return request(0, PAGED, targets=(target(second),))
-
-    async with Workers(1) as workers:
-        one = asyncio.create_task(workers.poll(request(first.port, PAGED)))
-        await busy.wait()
-        two = asyncio.create_task(workers.poll_in_turn(prepare))
-        for _ in range(3):
-            await asyncio.sleep(0)
-        release.set()
-        assert (await one).failure is None
-        assert (await two).counted == 2
-    assert prepared == [True]

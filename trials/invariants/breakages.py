@@ -494,10 +494,15 @@ BREAKAGES = (
     Breakage(
         OWN_PODS,
         "pods and Secrets are read when a poll begins to wait for a worker",
-        "sources/workers/workers.py",
-        "        async with self._free:\n            request = await prepare()\n",
-        "        request = await prepare()\n        async with self._free:\n",
-        ("sources/test_whereabouts.py",),
+        "controller/effects/collection.py",
+        "            async with self._turns.one(job.key, quick=job.quick):\n"
+        "                job = self._waiting.pop(name)\n"
+        "                news = await self._poll(job, await self._ready(job))\n",
+        "            ready = await self._ready(job)\n"
+        "            async with self._turns.one(job.key, quick=job.quick):\n"
+        "                job = self._waiting.pop(name)\n"
+        "                news = await self._poll(job, ready)\n",
+        ("controller/test_collection.py",),
     ),
     Breakage(
         OWN_PODS,

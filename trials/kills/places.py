@@ -145,7 +145,7 @@ def install(guillotine: Guillotine) -> None:
     _around_creation(guillotine)
     _awaited(Kube, "_call", guillotine, _kube_effect)
     _awaited(VendorClient, "put", guillotine, _put_effect)
-    _awaited(Workers, "poll_in_turn", guillotine, lambda *_, **__: "poll")
+    _awaited(Workers, "poll", guillotine, lambda *_, **__: "poll")
 
 
 class _Transactions:

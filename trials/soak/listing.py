@@ -6,7 +6,7 @@ session is replaced, and the process that a worker would be.
 
 import json
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -302,11 +302,8 @@ class SimulatedWorkers:
         self._random, self._tally, self._boundary = random_, tally, boundary
         self._heard = heard
 
-    async def poll_in_turn(
-        self, prepare: Callable[[], Awaitable[PollRequest]], _look: object
-    ) -> PollResult:
+    async def poll(self, request: PollRequest, _look: object) -> PollResult:
         """Perform one poll; its result comes when the simulated poll ends."""
-        request = await prepare()
         self._boundary("poll begins")
         clock, true_ms = PollClock(self._clock), self._world.now_ms()
         shop = self._shops[request.product, request.source.name]

@@ -54,14 +54,6 @@ class _Ready:
     digest: str
 
 
-class _UnreadyError(Exception):
-    """Pods, Secrets or the key are not there: no worker is asked."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
-
-
 class Collector:
     """Runs polls, at most one per source at a time."""
 
@@ -154,7 +146,7 @@ class Collector:
         try:
             async with self._turns.one(job.key, quick=job.quick):
                 job = self._waiting.pop(name)
-                news = await self._poll(job)
+                news = await self._poll(job, await self._ready(job))
         except UsageError as error:  # what was read could not be made durable
             _log.warning(
                 "poll not recorded",
@@ -173,46 +165,40 @@ class Collector:
             if news:
                 self._nudge(job.key)
 
-    async def _poll(self, job: Job) -> bool:
-        """Poll, now that there is a worker; return whether its object has anything new to say.
-
-        Pods and Secrets are looked at only now: while others were served they may have changed.
-        """
+    async def _poll(self, job: Job, ready: _Ready | Problem) -> bool:
+        """Poll, now that there is a worker; return whether its object has anything new to say."""
         memory = self.memory(job.key, job.source.name)
-        ready: list[_Ready] = []
-
-        async def prepare() -> PollRequest:
-            ready.append(await self._ready(job, memory))
-            return ready[0].request
+        if isinstance(ready, Problem):
+            news = ready != memory.problem or memory.probes < len(_PROBE_SECONDS)
+            if job.due or ready != memory.problem:
+                await self._recorder.failure(job, ready)
+            self._fail(job, ready)
+            finder, namespace = self._finder, job.key.namespace
+            memory.depends = finder.depends(namespace, job.source, job.selector, ready)
+            return news
 
         async def look() -> Looked:
             return await self._finder.look(job.key.namespace, job.source, job.selector)
 
-        try:
-            result = await self._workers.poll_in_turn(prepare, look)
-        except _UnreadyError as error:
-            news = error.problem != memory.problem or memory.probes < len(_PROBE_SECONDS)
-            if job.due or error.problem != memory.problem:
-                await self._recorder.failure(job, error.problem)
-            self._fail(job, error.problem)
-            finder, namespace = self._finder, job.key.namespace
-            memory.depends = finder.depends(namespace, job.source, job.selector, error.problem)
-            return news
-        (made,) = ready
-        cycles = made.request.cycles
+        result = await self._workers.poll(ready.request, look)
+        cycles = ready.request.cycles
         since = {one.cycle: one.since_ms for one in cycles if one.since_ms is not None}
-        await self._recorder.poll(job, result, made.pseudonym, since)
-        self._remember(job, memory, result, made.digest)
+        await self._recorder.poll(job, result, ready.pseudonym, since)
+        self._remember(job, memory, result, ready.digest)
         memory.behind = await self._recorder.unread(job, result)
         return True
 
-    async def _ready(self, job: Job, memory: Memory) -> _Ready:
-        """Read keys, pods and Secrets: when a worker is free, so that they are still as read."""
+    async def _ready(self, job: Job) -> _Ready | Problem:
+        """Read keys, pods and Secrets; what is not there is a problem, and no worker is asked.
+
+        Only when a poll has its turn: while others were served, these may have changed.
+        """
+        memory = self.memory(job.key, job.source.name)
         try:
             pseudonym = await self._keys.pseudonym_key(asyncio.get_running_loop().time())
             reach = await self._finder.reach(job.key.namespace, job.source, job.selector)
         except UsageError as error:
-            raise _UnreadyError(Problem.of(error)) from None
+            return Problem.of(error)
         request = PollRequest(
             source=job.source,
             targets=reach.targets,

@@ -27,8 +27,6 @@ _LOOK_SECONDS = 5.0
 Look: TypeAlias = Callable[[], Awaitable[Looked]]
 """Finds out where a source is asked now; never raises for what the cluster says."""
 
-Prepare: TypeAlias = Callable[[], Awaitable[PollRequest]]
-
 _MOST_SAID = 300
 
 _ENVIRONMENT = (
@@ -78,23 +76,16 @@ class Workers:
         return [process.pid for process in self._all if process.returncode is None]
 
     async def poll(self, request: PollRequest, look: Look | None = None) -> PollResult:
-        """Perform one poll; never raises for what the product or a worker does."""
+        """Perform one poll, once a worker is free for it.
 
-        async def prepared() -> PollRequest:
-            return request
-
-        return await self.poll_in_turn(prepared, look)
-
-    async def poll_in_turn(self, prepare: Prepare, look: Look | None = None) -> PollResult:
-        """Perform one poll, which is prepared when a worker is free for it.
+        Never raises for what the product or a worker does.
 
         Args:
-            prepare: Makes the request. What it knows of pods and Secrets is as old as the poll, and
-                not as its turn; what it raises ends the poll.
+            request: What to read. What it knows of pods and Secrets is as old as it is: who polls
+                more than ``size`` at a time makes a request only when its turn has come.
             look: Tells where the source is now, for a poll that lasts; None: the targets stay.
         """
         async with self._free:
-            request = await prepare()
             started_ms = self._clock.now_ms()
             try:
                 made = await self._tried(request, look)

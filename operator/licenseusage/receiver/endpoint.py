@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import structlog
@@ -60,6 +61,7 @@ LicenseId = Annotated[
 def routes(intake: Intake, threads: CapacityLimiter) -> APIRouter:
     """Return the protocol's routes; documents are judged in at most ``threads`` threads."""
     router = APIRouter(prefix="/v1", tags=["protocol"])
+    answered = partial(_answered, threads)
 
     @router.put(
         "/keys/{jti}",
@@ -77,7 +79,7 @@ def routes(intake: Intake, threads: CapacityLimiter) -> APIRouter:
     )
     async def put_key(request: Request, jti: Jti) -> Response:
         """An enrolment makes an installation known, by its own key and a licence of this vendor."""
-        return await _answer(request, jti, MAX_CHARACTERS[ENROLMENT], intake.put_key_statement)
+        return await answered(request, jti, MAX_CHARACTERS[ENROLMENT], intake.put_key_statement)
 
     @router.put(
         "/reports/{jti}",
@@ -94,7 +96,7 @@ def routes(intake: Intake, threads: CapacityLimiter) -> APIRouter:
     )
     async def put_report(request: Request, jti: Jti) -> Response:
         """Reports may arrive in any order and any number of times."""
-        return await _answer(request, jti, MAX_CHARACTERS[REPORT], intake.put_report)
+        return await answered(request, jti, MAX_CHARACTERS[REPORT], intake.put_report)
 
     @router.put(
         "/licenses/{license_id:rest}",
@@ -111,20 +113,26 @@ def routes(intake: Intake, threads: CapacityLimiter) -> APIRouter:
         log.info("licence registered", license=license_id[:128], known=known)
         return Response(status_code=200 if known else 201)
 
-    async def _answer(
-        request: Request, jti: str, limit: int, take: Callable[[str, str], Answer]
-    ) -> Response:
-        token = await read_token(request, limit=limit)
-        answer = await to_thread.run_sync(take, jti, token, limiter=threads)
-        log.info("answered", jti=jti, verdict=answer.verdict.value, known=answer.known)
-        if answer.verdict is Verdict.ACCEPTED:
-            status = 200 if answer.known else 201
-            return Response(answer.receipt, status, media_type=MEDIA_TYPE)
-        status, error = _STATUS[answer.verdict], answer.error or ""
-        body = problems.signed_problem(endpoint_of(request), status, error, answer.receipt)
-        return problem_response(body)
-
     return router
+
+
+async def _answered(
+    threads: CapacityLimiter,
+    request: Request,
+    jti: str,
+    limit: int,
+    take: Callable[[str, str], Answer],
+) -> Response:
+    """Read a token of at most so many characters and answer what ``take`` says of it."""
+    token = await read_token(request, limit=limit)
+    answer = await to_thread.run_sync(take, jti, token, limiter=threads)
+    log.info("answered", jti=jti, verdict=answer.verdict.value, known=answer.known)
+    if answer.verdict is Verdict.ACCEPTED:
+        status = 200 if answer.known else 201
+        return Response(answer.receipt, status, media_type=MEDIA_TYPE)
+    status, error = _STATUS[answer.verdict], answer.error or ""
+    body = problems.signed_problem(endpoint_of(request), status, error, answer.receipt)
+    return problem_response(body)
 
 
 def endpoint_of(request: Request) -> str:

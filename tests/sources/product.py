@@ -156,6 +156,16 @@ def written(**fields: Any) -> Source:
     return Source.model_validate(given)
 
 
+KNOWN_CLOCK = {"clockSkewSeconds": 5}
+"""Guarantees of a source whose clock is declared, so that no answer's ``Date`` has to show it."""
+
+
+def targets(*products: Product) -> tuple[Target, ...]:
+    """The pods of a poll, by the order of their names."""
+    ports = [product.port for product in products]
+    return tuple(Target("127.0.0.1", port, label=f"pod-{n}") for n, port in enumerate(ports))
+
+
 def request(port: int, read: EffectiveSource | None = None, **more: Any) -> PollRequest:
     """A poll of a product on this machine."""
     asked: dict[str, Any] = {

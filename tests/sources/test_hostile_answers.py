@@ -15,7 +15,17 @@ from licenseusage.sources.poll import MIB, PollResult
 from licenseusage.sources.workers.workers import Workers
 from tests.sources.hostile import bodies, paging, rows, wire
 from tests.sources.hostile.case import LEAK, LIMITS, AtLeast, Case, Complete, Fails
-from tests.sources.product import ADMIN, NOW_MS, SECRET, Answer, Product, Request, request, source
+from tests.sources.product import (
+    ADMIN,
+    KNOWN_CLOCK,
+    NOW_MS,
+    SECRET,
+    Answer,
+    Product,
+    Request,
+    request,
+    source,
+)
 
 TABLE = [*bodies.CASES, *rows.CASES, *wire.CASES, *paging.CASES]
 MOST_BYTES = 160 * MIB
@@ -38,8 +48,7 @@ def _respond(case: Case) -> Callable[[Request], Answer]:
 
 async def _read(workers: Workers, case: Case, port: int) -> Read:
     fields = dict(case.read)
-    promised = {"removal": "Never", "ids": "Stable", "clockSkewSeconds": 5}
-    fields["guarantees"] = promised | fields.get("guarantees", {})
+    fields["guarantees"] = KNOWN_CLOCK | fields.get("guarantees", {})
     offset_ms = NOW_MS - int(time.time() * 1000)
     for pid in workers.processes:
         _forget_peak(pid)

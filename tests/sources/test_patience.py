@@ -5,10 +5,11 @@ import time
 import pytest
 
 from licenseusage.sources.lists.patience import pause_seconds, told_seconds
-from licenseusage.sources.poll import Limits, Target
+from licenseusage.sources.poll import Limits
 from licenseusage.sources.workers.workers import Workers
 from tests.sources.product import (
     DATE,
+    KNOWN_CLOCK,
     NOW_MS,
     USERS,
     FixedClock,
@@ -17,13 +18,13 @@ from tests.sources.product import (
     poll,
     request,
     source,
+    targets,
 )
 
 OFFSETS = {"type": "Offset", "offsetParam": "offset", "limitParam": "count", "size": 15}
-GUARANTEES = {"removal": "Never", "ids": "Stable", "clockSkewSeconds": 5}
 PAGED = source(
     http={"path": "/api/v1/users.list", "pagination": OFFSETS | {"total": "total"}},
-    guarantees=GUARANTEES | {"order": "ImmutableKey"},
+    guarantees=KNOWN_CLOCK | {"order": "ImmutableKey"},
 )
 ROWS = [{"id": f"u{n:03}", "seen": at(f"{n % 19 + 1:02}T10:00:00")} for n in range(40)]
 LIMITED = "429 Too Many Requests"
@@ -102,8 +103,7 @@ def test_a_list_of_one_answer_has_no_pages_to_make_larger(serve):
 
 def test_a_pod_that_is_not_available_is_waited_for_only_where_no_other_is_left(serve):
     away, good = serve(refused("503 Service Unavailable", Retry_After="5")), serve(limiter())
-    targets = Target("127.0.0.1", away.port), Target("127.0.0.1", good.port, label="pod-1")
-    result = poll(0, PAGED, targets=targets)
+    result = poll(0, PAGED, targets=targets(away, good))
     assert (result.failure, result.target, len(away.requests)) == (None, "pod-1", 1)
     assert result.seconds < 4
 
@@ -120,7 +120,7 @@ def test_a_poll_begins_before_the_first_refusal(serve):
         return whole
 
     product = serve(respond)
-    result = poll(product.port, source(guarantees=GUARANTEES), clock=clock)
+    result = poll(product.port, source(guarantees=KNOWN_CLOCK), clock=clock)
     assert (result.failure, result.started_ms, result.ended_ms) == (None, NOW_MS, NOW_MS + 1000)
 
 

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from licenseusage.metering.cycles import DAY_MS, Cycle
-from licenseusage.sources.poll import CycleRequest, Limits, Target
+from licenseusage.sources.poll import CycleRequest, Limits
 from licenseusage.sources.workers.workers import Workers
 from tests.sources.product import (
     CYCLE,
+    KNOWN_CLOCK,
     NOW_MS,
     USERS,
     FixedClock,
@@ -17,19 +18,12 @@ from tests.sources.product import (
     poll,
     request,
     source,
+    targets,
 )
 
 WHOLE = answer({"value": USERS})
 CURSOR = {"type": "Cursor", "params": [{"name": "after", "path": "next"}]}
 PAGED = source(http={"pagination": CURSOR})
-
-
-def asked(*products):
-    """The pods of a poll, by the order of their names."""
-    return tuple(
-        Target("127.0.0.1", product.port, label=f"pod-{number}")
-        for number, product in enumerate(products)
-    )
 
 
 def cut(_):
@@ -66,7 +60,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_one_pod_cannot_answer_is_asked_of_the_next_within_the_poll(serve, fault):
     failing, good = serve(FAULTS[fault]), serve(WHOLE)
-    result = poll(0, targets=asked(failing, good))
+    result = poll(0, targets=targets(failing, good))
     assert (result.failure, result.complete, result.counted) == (None, True, 2)
     assert result.target == "pod-1"
 
@@ -74,14 +68,14 @@ def test_what_one_pod_cannot_answer_is_asked_of_the_next_within_the_poll(serve, 
 def test_a_pod_that_hangs_leads_to_the_next(serve):
     slow, good = hanging(serve(b"")), serve(WHOLE)
     limits = Limits(request_seconds=0.3, poll_seconds=10)
-    result = poll(0, targets=asked(slow, good), limits=limits)
+    result = poll(0, targets=targets(slow, good), limits=limits)
     assert (result.failure, result.counted, result.target) == (None, 2, "pod-1")
 
 
 def test_pods_that_hang_cost_their_silence_each_and_the_poll_ends_in_time(serve):
     slow = [hanging(serve(b"")) for _ in range(4)]
     limits = Limits(request_seconds=0.3, poll_seconds=0.8)
-    result = poll(0, targets=asked(*slow), limits=limits)
+    result = poll(0, targets=targets(*slow), limits=limits)
     assert result.failure is not None
     assert result.failure.reason == "PollTimeout"
     assert "Before it pod-0 (RequestTimeout), pod-1 (RequestTimeout) did" in result.failure.message
@@ -90,7 +84,7 @@ def test_pods_that_hang_cost_their_silence_each_and_the_poll_ends_in_time(serve)
 
 def test_the_pod_that_failed_and_the_one_that_answered_are_said(serve):
     failing, good = serve(FAULTS["5xx"]), serve(WHOLE)
-    (note,) = poll(0, targets=asked(failing, good)).notes
+    (note,) = poll(0, targets=targets(failing, good)).notes
     assert note == (
         "Source people: pod-0 (ServerError) did not answer as it should; pod-1 did. See its log."
     )
@@ -98,7 +92,7 @@ def test_the_pod_that_failed_and_the_one_that_answered_are_said(serve):
 
 def test_nothing_is_said_where_the_first_pod_answers(serve):
     first, second = serve(WHOLE), serve(FAULTS["5xx"])
-    result = poll(0, targets=asked(first, second))
+    result = poll(0, targets=targets(first, second))
     assert (result.notes, result.target, second.requests) == ((), "pod-0", [])
 
 
@@ -121,10 +115,10 @@ def test_a_list_is_read_anew_at_the_next_pod_never_put_together_of_two(serve):
         return page(1, "ann", "cid", following="2")
 
     failing, good = serve(first), serve(second)
-    result = poll(0, PAGED, targets=asked(failing, good))
+    result = poll(0, PAGED, targets=targets(failing, good))
     assert [one.param("after") for one in good.requests] == [None, "2"]
     assert (result.failure, result.users_listed, result.counted) == (None, 3, 3)
-    assert result.complete == poll(0, PAGED, targets=asked(good)).complete
+    assert result.complete == poll(0, PAGED, targets=targets(good)).complete
 
 
 def test_a_poll_begins_with_the_pod_whose_list_is_used(serve):
@@ -136,8 +130,8 @@ def test_a_poll_begins_with_the_pod_whose_list_is_used(serve):
         return answer(b"", "500 Internal Server Error")
 
     failing, good = serve(late), serve(answer({"value": USERS}))
-    read = source(guarantees={"removal": "Never", "ids": "Stable", "clockSkewSeconds": 5})
-    result = poll(0, read, targets=asked(failing, good), clock=clock)
+    read = source(guarantees=KNOWN_CLOCK)
+    result = poll(0, read, targets=targets(failing, good), clock=clock)
     assert result.failure is None
     assert result.started_ms == NOW_MS + 60_000
 
@@ -148,7 +142,7 @@ def test_each_cycles_list_is_of_one_pod_where_the_request_names_the_cycle(serve)
     before = Cycle(4, CYCLE.start_ms - 30 * DAY_MS, CYCLE.start_ms)
     read = source(http={"query": [{"name": "since", "value": "{{cycle.start}}"}]})
     cycles = (CycleRequest(before), CycleRequest(CYCLE))
-    result = poll(0, read, targets=asked(failing, good), cycles=cycles)
+    result = poll(0, read, targets=targets(failing, good), cycles=cycles)
     assert (result.failure, len(good.requests)) == (None, 2)
 
 
@@ -158,7 +152,7 @@ REFUSALS = ["401 Unauthorized", "403 Forbidden", "302 Found", "429 Too Many Requ
 @pytest.mark.parametrize("status", REFUSALS)
 def test_who_refuses_the_account_or_has_had_enough_requests_is_not_gone_around(serve, status):
     refusing, other = serve(answer(b"", status)), serve(WHOLE)
-    result = poll(0, targets=asked(refusing, other))
+    result = poll(0, targets=targets(refusing, other))
     assert result.failure is not None
     assert other.requests == []
 
@@ -167,14 +161,14 @@ def test_a_clock_that_is_wrong_is_not_gone_around(serve):
     """Users of that replica have its times in the list, whichever replica shows it."""
     wrong = serve(answer({"value": USERS}, headers={"Date": "Fri, 20 Nov 2026 11:00:00 GMT"}))
     other = serve(WHOLE)
-    result = poll(0, targets=asked(wrong, other))
+    result = poll(0, targets=targets(wrong, other))
     assert result.failure is not None
     assert (result.failure.reason, other.requests) == ("ClockSkewTooLarge", [])
 
 
 def test_where_no_pod_answers_their_number_and_the_last_failure_are_told(serve):
     products = serve(FAULTS["notYetMigrated"]), serve(FAULTS["5xx"])
-    result = poll(0, targets=asked(*products))
+    result = poll(0, targets=targets(*products))
     assert result.failure is not None
     assert (result.failure.reason, result.failure.stalls) == ("ServerError", False)
     assert result.failure.message.startswith(
@@ -185,14 +179,14 @@ def test_where_no_pod_answers_their_number_and_the_last_failure_are_told(serve):
 
 def test_only_a_person_can_mend_what_every_pod_answers_alike(serve):
     products = [serve(FAULTS["notYetMigrated"]) for _ in range(2)]
-    result = poll(0, targets=asked(*products))
+    result = poll(0, targets=targets(*products))
     assert result.failure is not None
     assert (result.failure.reason, result.failure.stalls) == ("PathNotFound", True)
 
 
 def test_a_failure_that_stops_the_poll_names_the_pods_asked_before(serve):
     products = serve(FAULTS["5xx"]), serve(answer(b"", "401 Unauthorized"))
-    result = poll(0, targets=asked(*products))
+    result = poll(0, targets=targets(*products))
     assert result.failure is not None
     assert result.failure.message.startswith("Source people, pod-1:")
     assert "Before it pod-0 (ServerError) did not answer as it should." in result.failure.message
@@ -205,7 +199,7 @@ def test_whom_the_longest_list_named_counts_although_every_pod_failed(serve):
         return page(1, "ann", "bob", following="2")
 
     products = serve(cut_later), serve(FAULTS["5xx"])
-    result = poll(0, PAGED, targets=asked(*products))
+    result = poll(0, PAGED, targets=targets(*products))
     assert result.failure is not None
     assert len(result.facts[CYCLE.index].sure) == 2
     assert not any(facts.closed for facts in result.facts.values())
@@ -217,14 +211,14 @@ def test_all_pods_together_keep_to_the_polls_bytes(serve):
     failing = serve(lambda _: [answer(body, length=len(body) + 10)])
     good = serve(answer(body))
     limits = Limits(poll_bytes=int(len(body) * 1.5))
-    result = poll(0, targets=asked(failing, good), limits=limits)
+    result = poll(0, targets=targets(failing, good), limits=limits)
     assert result.failure is not None
     assert result.failure.reason == "PollTooLarge"
 
 
 async def test_a_worker_asks_the_next_pod_as_well(serve):
     failing, good = serve(FAULTS["5xx"]), serve(WHOLE)
-    read = source(guarantees={"removal": "Never", "ids": "Stable", "clockSkewSeconds": 5})
+    read = source(guarantees=KNOWN_CLOCK)
     async with Workers(1) as workers:
-        result = await workers.poll(request(0, read, targets=asked(failing, good)))
+        result = await workers.poll(request(0, read, targets=targets(failing, good)))
     assert (result.failure, result.counted, result.target) == (None, 2, "pod-1")

@@ -9,12 +9,12 @@ from licenseusage.sources.failures import PollError
 from licenseusage.sources.poll import Credentials, Failure, Limits, Looked, Target
 from licenseusage.sources.whereabouts import Whereabouts
 from licenseusage.sources.workers.workers import Workers
-from tests.sources.product import USERS, answer, at, poll, request, source
+from tests.sources.product import KNOWN_CLOCK, USERS, answer, at, poll, request, source
 
 CURSOR = {"type": "Cursor", "params": [{"name": "after", "path": "next"}]}
 PAGED = source(
     http={"pagination": CURSOR},
-    guarantees={"removal": "Never", "ids": "Stable", "clockSkewSeconds": 5},
+    guarantees=KNOWN_CLOCK,
 )
 TOKEN = Credentials(header_value="Bearer x")
 ALWAYS = Limits(request_seconds=5, poll_seconds=10, look_seconds=0)

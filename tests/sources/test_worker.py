@@ -15,6 +15,7 @@ from licenseusage.sources.poll import MIB, Limits
 from licenseusage.sources.workers.kinds import collect
 from licenseusage.sources.workers.workers import Workers
 from tests.sources.product import (
+    KNOWN_CLOCK,
     SECRET,
     USERS,
     FixedClock,
@@ -24,7 +25,7 @@ from tests.sources.product import (
 )
 
 LIMITS = Limits(request_seconds=5, poll_seconds=10)
-DECLARED = source(guarantees={"removal": "Never", "ids": "Stable", "clockSkewSeconds": 5})
+DECLARED = source(guarantees=KNOWN_CLOCK)
 """The workers' clock is the real one, the products' Date is not: so the difference is declared."""
 
 

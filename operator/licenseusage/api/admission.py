@@ -1,4 +1,4 @@
-"""What the API server would refuse of a part of an object, beyond the types of its fields.
+"""Checks that the API server makes on a part of an object, beyond the types of its fields.
 
 For files that no API server has seen (``source check``): the CEL rules of the CRD itself, and lists
 whose items must differ. Types, lengths and enums are checked by the models.

@@ -124,7 +124,7 @@ class Reason(StrEnum):
     MAXIMUM_EXCEEDED = "MaximumExceeded"
     """WithinEntitlement=False: at least this many were active."""
     COUNT_UNKNOWN = "CountUnknown"
-    """WithinEntitlement=Unknown: nothing can be said about the count yet."""
+    """WithinEntitlement=Unknown: nothing is known about the count yet."""
 
 
 class Condition(ApiModel):

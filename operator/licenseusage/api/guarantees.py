@@ -1,4 +1,4 @@
-"""What a product promises of its users' list or log."""
+"""The properties that a product promises for its list or log of users."""
 
 from typing import Annotated, Literal
 

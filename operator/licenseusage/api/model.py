@@ -78,7 +78,7 @@ def rules(*rule: Rule) -> dict[str, JsonValue]:
 
 
 def map_list(*keys: str) -> dict[str, JsonValue]:
-    """Return the schema extension of a list whose items are told apart by ``keys``."""
+    """Return the schema extension of a list whose items are identified by ``keys``."""
     return {LIST_TYPE: "map", LIST_MAP_KEYS: list(keys)}
 
 
@@ -109,7 +109,7 @@ ActiveText = Annotated[str, Field(min_length=1, max_length=64)]
 """A count in words, such as ``412 so far``, ``412–419``, ``≥412``, ``unknown``."""  # noqa: RUF001
 
 Accuracy = Literal["Exact", "Bounded", "LowerBound", "UpperBound", "Estimate", "Unknown"]
-"""What the two bounds of a count mean (REPORT_FORMAT §5); ``Conflict`` is shown as ``Unknown``."""
+"""How the two bounds are to be read (REPORT_FORMAT §5); ``Conflict`` is shown as ``Unknown``."""
 
 SecretName = Annotated[
     str,

@@ -1,4 +1,4 @@
-"""From an object of the API server to a model; what is wrong becomes ``Stalled/InvalidSpec``.
+"""From an object of the API server to a model; faults become ``Stalled/InvalidSpec``.
 
 The API server has checked the object when it was written. It is checked again here, since it may be
 older than a rule, and since some rules need what only a preset or a licence tells
@@ -28,7 +28,7 @@ SHOWN_CHARACTERS = 64
 
 
 class Cadence(NamedTuple):
-    """What decides how long closing a cycle takes for one source, preset and defaults included."""
+    """One source's values that decide how long a close takes, with preset and defaults."""
 
     source: str
     lag_seconds: int
@@ -57,7 +57,7 @@ def read_license_usage(document: Mapping[str, Any]) -> LicenseUsage:
 
 
 def check_spec(spec: LicenseUsageSpec) -> None:
-    """Check what no single member can tell; the same rules as the CRD's, in the same words.
+    """Check rules about several members: the CRD's rules, with the same messages.
 
     Raises:
         Stalled: ``InvalidSpec``; the message names members, not the object.
@@ -145,7 +145,7 @@ def _spec_problems(spec: LicenseUsageSpec) -> Iterator[str]:
 
 
 def _written_cadences(spec: LicenseUsageSpec) -> Iterator[Cadence]:
-    """Take what the user wrote; what a preset may still change counts as 0."""
+    """Read the user's values; a value that a preset may still change counts as 0."""
     for source in spec.sources:
         lag = source.guarantees.lag_seconds if source.guarantees else None
         interval = source.interval_minutes
@@ -173,7 +173,7 @@ def _problem(detail: ErrorDetails) -> str:
 
 
 def _seen(value: object) -> str:
-    """Show a scalar, shortened; of anything bigger only what it is."""
+    """Show a scalar, shortened; of any other value only its kind."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list | tuple):

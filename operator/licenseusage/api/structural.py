@@ -56,10 +56,10 @@ INT32_MAX = 2**31 - 1
 
 
 class NotStructuralError(Exception):
-    """A model uses what a CustomResourceDefinition cannot say; the message begins with the path."""
+    """A model uses a feature that no CRD can express; the message begins with the path."""
 
     def __init__(self, path: str, problem: str) -> None:
-        """Name the place, such as ``.spec.sources[].port``, and what is wrong there."""
+        """Name the place, such as ``.spec.sources[].port``, and the fault."""
         super().__init__(f"{path or '.'}: {problem}")
 
 

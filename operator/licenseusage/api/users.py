@@ -1,4 +1,4 @@
-"""What a source's items mean: users with their last activity, or events with their user."""
+"""The meaning of a source's items: users with their last activity, or events with their user."""
 
 from typing import Annotated, Literal
 

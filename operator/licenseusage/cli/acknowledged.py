@@ -1,4 +1,4 @@
-"""What the vendor has signed about documents: receipts, each with the document that it is about."""
+"""The vendor's receipts, each with the document that it acknowledges."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from licenseusage.reports.tokens import decode
 
 @dataclass(slots=True)
 class Acknowledged:
-    """Receipts that verify, and what was found of every one.
+    """Receipts that verify, and the findings about each of them.
 
     Attributes:
         receipts: Those that verify.
@@ -32,13 +32,13 @@ class Acknowledged:
         )
 
     def about(self, document: Document) -> list[Finding]:
-        """Return what is to be said about the receipts of a report."""
+        """Return the findings about the receipts of a report."""
         words = "none given: whether the vendor has it is not known"
         none = Finding(document.source, RECEIPT, Level.NOT_CHECKED, "NoReceipt", words)
         return self._found.get(document.token) or [none]
 
     def others(self, tokens: Iterable[str]) -> list[Finding]:
-        """Return what is to be said of receipts of anything else than these reports."""
+        """Return the findings about receipts of other documents than these reports."""
         told = set(tokens)
         rest = [one for token, found in self._found.items() if token not in told for one in found]
         return rest + self._lonely

@@ -57,7 +57,7 @@ class LazyGroup(TyperGroup):
         return list(GROUPS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - see above
-        """Return what ``--help`` and completion need: a name and a line."""
+        """Return a name and a line, which is all that ``--help`` and completion need."""
         group = GROUPS.get(cmd_name)
         return group and TyperCommand(cmd_name, short_help=group.summary, help=group.summary)
 

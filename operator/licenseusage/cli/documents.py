@@ -1,4 +1,4 @@
-"""Signed documents as people have them: a token in a file, several, or Kubernetes objects.
+"""Reading signed documents: one token in a file, several, or Kubernetes objects.
 
 Read from a file or, for ``-``, from standard input: bare tokens (one a line), a bundle, a Secret,
 ConfigMap or UsageReport as ``kubectl get -o yaml`` or ``-o json`` prints it, or a List of them.
@@ -53,7 +53,7 @@ def read_text(path: str) -> str:
 
 
 def read_bytes(path: str) -> bytes:
-    """Return what a file holds, or standard input for ``-``.
+    """Return the content of a file, or of standard input for ``-``.
 
     Raises:
         Stalled: ``Unreadable``.
@@ -89,7 +89,7 @@ def read_documents(path: str) -> list[Document]:
 
 
 def read_given(path: str) -> list[Document] | Bundle:
-    """Return what an auditor was given as a file: its tokens, or the bundle that it is.
+    """Return the documents in a file: its tokens, or a bundle.
 
     A file that is neither tokens nor Kubernetes objects is a damaged document, to be judged.
 
@@ -105,7 +105,7 @@ def read_given(path: str) -> list[Document] | Bundle:
 
 
 def read_license_file(path: str) -> bytes:
-    """Return a licence as it was brought: what the file holds, or the Secret that it is.
+    """Return a licence from a file that holds the token or a Secret.
 
     Raises:
         Stalled: ``Unreadable``; ``NoDocument``: a Secret whose licence cannot be told.

@@ -1,4 +1,4 @@
-"""What checks of documents came to: one finding for each check, and one answer for all."""
+"""The results of checks of documents: one finding for each check, and one for all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 from licenseusage.errors import UsageError
 
 SIGNATURE = "signature"
-"""The check of who signed a report, and of what it says."""
+"""The check of a report's signature and content."""
 KEYS = "keys"
 """The check of an installation's key statements."""
 LICENSE = "licence"
@@ -15,7 +15,7 @@ LICENSE = "licence"
 RECEIPT = "receipt"
 """The check of the vendor's answer to a document."""
 CHAIN = "chain"
-"""The check of what documents say together."""
+"""The check of documents against each other."""
 BUNDLE = "bundle"
 """The check of a bundle's lines and manifest."""
 
@@ -46,7 +46,7 @@ class Finding:
 
 
 class Answer(StrEnum):
-    """What all checks together come to.
+    """The result of all checks together.
 
     ``UNDETERMINED``: nothing is wrong, but the signature of a report was not checked. A receipt
     tells that the vendor has these bytes; who signed them it does not tell.
@@ -58,7 +58,7 @@ class Answer(StrEnum):
 
 
 def answer(found: Sequence[Finding]) -> Answer:
-    """Return what the checks come to: OK only if the signature of every document was checked."""
+    """Return the result: OK only if the signature of every document was checked."""
     if any(one.level is Level.BAD for one in found):
         return Answer.NOT_OK
     signed = [one for one in found if one.check != CHAIN]
@@ -69,7 +69,7 @@ def answer(found: Sequence[Finding]) -> Answer:
 
 
 def not_checked(found: Sequence[Finding]) -> str:
-    """Return what was not checked, in words; empty if everything was."""
+    """Return a sentence about the missing checks; empty if nothing is missing."""
     documents: dict[str, list[str]] = {}
     for one in found:
         if one.level is Level.NOT_CHECKED:

@@ -1,4 +1,4 @@
-"""``licenseusage preset …``: what is known about products."""
+"""``licenseusage preset …``: list and show presets."""
 
 from dataclasses import asdict
 from typing import Annotated, Any, Final

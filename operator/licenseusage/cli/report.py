@@ -1,4 +1,4 @@
-"""``licenseusage report …``: what a report says, and whether it is what it claims to be."""
+"""``licenseusage report …``: show the contents of reports, and verify them."""
 
 import os
 from pathlib import Path

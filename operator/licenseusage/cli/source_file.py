@@ -20,7 +20,7 @@ _NO_PRODUCT = "source-check"
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One source out of a file, and what its LicenseUsage says around it.
+    """One source of a file, with the values of its LicenseUsage.
 
     Attributes:
         terms: The grid of cycles, where the object names one itself.
@@ -31,7 +31,7 @@ class SourceFile:
     terms: Terms | None = None
 
     def refuse(self) -> None:
-        """Refuse what the API server would.
+        """Refuse a source that the API server would refuse.
 
         Raises:
             Stalled: ``InvalidSource``, with the message of the CRD's rule.
@@ -73,7 +73,7 @@ def read_source_file(path: str, name: str | None) -> SourceFile:
 
 
 def _sources(document: object) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Yield every source and the spec that it stands in."""
+    """Yield every source, with its spec."""
     if not isinstance(document, Mapping):
         return
     if document.get("kind") == "List":

@@ -29,7 +29,7 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a document is verified with.
+    """The keys and the licence with which a document is verified.
 
     Attributes:
         keys: Of the installations under its contract.
@@ -50,7 +50,7 @@ class Trust:
     licenses: tuple[LicenseTerms, ...]
 
     def of(self, token: str) -> Means | None:
-        """Return what a document has to be verified with; None: no installation is known.
+        """Return the keys and the licence for a document; None: no installation is known.
 
         A report is judged by the licence that it names (REPORT_FORMAT §9). One of a contract that
         nothing is known of is held against the others, and so refused with the class that says what
@@ -192,7 +192,7 @@ def _contract(license_: LicenseTerms) -> tuple[str, str]:
 
 
 def _claims(token: str) -> Mapping[str, object]:
-    """Return what a document says, unverified; nothing if it cannot be read."""
+    """Return the unverified contents of a document; empty if it cannot be read."""
     try:
         need(token.isascii(), "MalformedToken")
         return decode(token)[1]

@@ -1,4 +1,4 @@
-"""``licenseusage vendor …``: what a vendor needs before the first licence."""
+"""``licenseusage vendor …``: the keys that a vendor needs before the first licence."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys, generat
 from licenseusage.reports.typs import LICENSE, RECEIPT
 
 ONLINE, OFFLINE = "online", "offline"
-"""Folders of a vendor's keys: what the receiver and the customers get; what no server ever sees."""
+"""Folders of a vendor's keys: for the receiver and the customers, and for no server."""
 LICENSE_KEY_FILE = "license.jwk"
 RECEIPT_KEY_FILE = "receipt.jwk"
 JWKS_FILE = "jwks.json"

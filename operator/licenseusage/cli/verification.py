@@ -1,4 +1,4 @@
-"""Verifying documents with whatever evidence is at hand, and saying what could not be checked."""
+"""Verifying documents with the available evidence, and naming the missing checks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ _NEEDS_ENROLMENT = "needs --enrolment (and --vendor-keys)"
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What documents are verified against.
+    """The evidence with which documents are verified.
 
     Attributes:
         vendor_keys: The pinned keys; None: not given.
@@ -43,7 +43,7 @@ class Evidence:
 
 @dataclass(slots=True)
 class _Given:
-    """Documents by what they say they are; what says nothing readable is judged as a report."""
+    """Documents by their declared type; an unreadable one is judged as a report."""
 
     reports: list[Document] = field(default_factory=list)
     statements: list[Document] = field(default_factory=list)
@@ -113,7 +113,7 @@ def _manifest(source: str, lines: Lines, trust: Trust) -> Finding:
 def _report(
     document: Document, trust: Trust, answers: Acknowledged, now_s: int
 ) -> tuple[Finding, list[Held]]:
-    """Verify a report by itself; return what is known of its place, if it can be believed."""
+    """Verify a report by itself; return its position if it is authentic."""
     source = document.source
     try:
         sent = _sent(document.token)

@@ -1,4 +1,4 @@
-"""What reports say together: one document for each position, linked, and none of them missing."""
+"""Reports against each other: one document per position, linked, and none missing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class Held:
 
 @dataclass(slots=True)
 class _Chain:
-    """One chain: the documents at each position, and what the vendor has signed about it."""
+    """One chain: the documents at each position, and the vendor's receipts."""
 
     id: str
     held: dict[int, dict[str, Held]] = field(default_factory=dict)
@@ -118,7 +118,7 @@ def _judged(chain: _Chain, trust: Trust, *, complete: bool) -> list[Finding]:
 
 
 def _check_parts(chain: _Chain) -> None:
-    """Check what a chain with holes can be held against: neighbours, and the vendor's heads.
+    """Check a chain with holes by neighbours and by the vendor's heads.
 
     Raises:
         Refused: ``ChainForked``, ``ChainTruncated``.

@@ -1,4 +1,4 @@
-"""Licences for the vendor's register: what it has been told, as far as this process knows (§9).
+"""Licences for the vendor's register: those that were put, as far as this process knows (§9).
 
 A licence is the vendor's own document. Nothing is signed for it, so that no answer proves anything:
 it is offered again whenever a receipt says that it is unknown. Forgetting all this costs a request.
@@ -21,7 +21,7 @@ one after the other."""
 
 
 class Offers:
-    """By place (endpoint and chain): licences that were told, and those that wait."""
+    """By destination (endpoint and chain): licences that were put, and those that wait."""
 
     def __init__(self) -> None:
         """Know nothing yet."""
@@ -38,7 +38,7 @@ class Offers:
                 self._waiting.setdefault(place, {})[digest(token)] = token
 
     def due(self, place: str, now_ms: int) -> tuple[str, ...]:
-        """Return what to offer before the next report; not what has just failed."""
+        """Return the licences to put before the next report, except those that just failed."""
 
         def just_tried(key: str) -> bool:
             tried_ms = self._tried_ms.get((place, key))
@@ -48,7 +48,7 @@ class Offers:
         return tuple(token for key, token in waiting.items() if not just_tried(key))
 
     def answered(self, place: str, token: str, answer: Answer | NoAnswer, now_ms: int) -> None:
-        """Note what came of an offer."""
+        """Record the result of an offer."""
         self._tried_ms[place, digest(token)] = now_ms
         if isinstance(answer, Answer) and _settled(answer):
             self._waiting.get(place, {}).pop(digest(token), None)

@@ -1,4 +1,4 @@
-"""What the sender needs of a ledger, and what it tells it.
+"""The sender's view of a ledger: what it reads there, and what it writes.
 
 The ledger keeps the documents and their states (REPORT_FORMAT §10); here is the sender's view of
 it, which the controller joins to the ledger's own. Synchronous, each method one transaction; the
@@ -13,7 +13,7 @@ from licenseusage.reports.names import Link
 
 
 class DeliveryState(StrEnum):
-    """Where a document stands after an attempt; only a verified receipt ends the sending."""
+    """The state of a document after an attempt; only a verified receipt ends the sending."""
 
     PENDING = "Pending"
     ACCEPTED = "Accepted"
@@ -44,7 +44,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class ChainView:
-    """What the vendor has said about a chain so far.
+    """The vendor's receipts about a chain so far.
 
     Attributes:
         acknowledged: Sequence of the highest verified head; 0: none.
@@ -57,7 +57,7 @@ class ChainView:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What one attempt has led to; the outbox writes all of it in one transaction.
+    """The result of one attempt; the outbox writes all of it in one transaction.
 
     Attributes:
         state: The document's new state.
@@ -93,7 +93,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A document that was sent, what came of it, and the host it went to."""
+    """A document that was sent, the result, and the host that received it."""
 
     queued: Queued
     settlement: Settlement
@@ -113,7 +113,7 @@ class Outbox(Protocol):
         ...
 
     def chain(self, chain_id: str) -> ChainView:
-        """Return what the vendor has said about a chain."""
+        """Return the vendor's receipts about a chain."""
         ...
 
     def held_digest(self, chain_id: str, sequence: int) -> str | None:
@@ -121,7 +121,7 @@ class Outbox(Protocol):
         ...
 
     def settle(self, queued: Queued, settlement: Settlement, now_ms: int) -> None:
-        """Write the result of one attempt and what it means for the chain.
+        """Write the result of one attempt and its consequences for the chain.
 
         A verdict counts even if the lease is over; a temporary failure then does not.
         """

@@ -1,4 +1,4 @@
-"""What an answer, or none, means for the document that was sent (REPORT_FORMAT §9). Pure.
+"""The meaning of an answer, or of none, for the document sent (REPORT_FORMAT §9). Pure.
 
 Only a receipt that verifies ends the sending: a status code alone never does, since any proxy or
 captive portal can send one.
@@ -65,7 +65,7 @@ class NoAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What it means: the document's next state, why, and when to try again."""
+    """The document's next state, the reason, and the schedule of the next attempt."""
 
     state: DeliveryState
     reason: str
@@ -76,7 +76,7 @@ class Outcome:
 def classify(
     answer: Answer | NoAnswer, vendor_keys: Mapping[str, VendorKey], sent: Sent
 ) -> Outcome:
-    """Return what an answer means; never raises, whatever the answer holds."""
+    """Return the meaning of an answer; never raises, whatever the answer contains."""
     if isinstance(answer, NoAnswer):
         return Outcome(DeliveryState.PENDING, answer.reason, Schedule.BACKOFF)
     problem = _problem(answer)
@@ -100,7 +100,7 @@ def classify(
 
 
 def explain(outcome: Outcome, answer: Answer | NoAnswer, host: str) -> str:
-    """Say for people what was seen and what to do; nothing of the answer's body is in it."""
+    """Return a message for people: what was seen and the fix, without the answer's body."""
     reason = outcome.reason
     if isinstance(answer, NoAnswer):
         return f"{host} gave no answer ({answer.cause}). {_FIX[reason]}"

@@ -16,7 +16,7 @@ _INTERIM_SHARE = 12
 
 
 class Schedule(StrEnum):
-    """How a document that was not accepted is tried again; ``NONE``: a signed verdict stands."""
+    """How a document that was not accepted is sent again; ``NONE``: the verdict is signed."""
 
     NONE = "None"
     BACKOFF = "Backoff"

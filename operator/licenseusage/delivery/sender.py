@@ -25,7 +25,7 @@ _KEY_UNKNOWN = "KeyUnknown"
 
 
 class Puts(Protocol):
-    """What the sender needs of a ``VendorClient``."""
+    """The part of a ``VendorClient`` that the sender needs."""
 
     async def put(self, endpoint: str, typ: str, jti: str, token: str) -> Answer | NoAnswer:
         """Put one document and read the answer."""
@@ -36,7 +36,7 @@ class RunsInThread(Protocol):
     """Runs a function on the ledger's thread, such as ``loop.run_in_executor`` wrapped."""
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
-        """Return what ``work`` returns."""
+        """Run ``work`` and return its result."""
         ...
 
 
@@ -60,7 +60,7 @@ class Route:
 
     @property
     def place(self) -> str:
-        """The endpoint and the chain: what has been told there is known there."""
+        """The endpoint and the chain: licences that were put there are known there."""
         return f"{self.endpoint} {self.chain_id}"
 
     @property
@@ -70,7 +70,7 @@ class Route:
 
 
 class Sender:
-    """Sends what is due, one document at a time per chain."""
+    """Sends due documents, one at a time per chain."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Sender:
         permille: Callable[[], int],
         in_thread: RunsInThread,
     ) -> None:
-        """Take what is needed.
+        """Keep the collaborators.
 
         Args:
             client: Speaks HTTPS.
@@ -132,7 +132,7 @@ class Sender:
         return tuple(attempts)
 
     async def _offer_licenses(self, route: Route) -> None:
-        """Put licences into the vendor's register; whatever comes of it, the reports go on."""
+        """Put licences into the vendor's register; reports are sent whatever the result is."""
         for token in self._offers.due(route.place, self._clock.now_ms()):
             license_id = stored_license(token).license_id
             answer = await self._client.put(route.endpoint, LICENSE, license_id, token)
@@ -141,7 +141,7 @@ class Sender:
                 break
 
     async def _send_key_statements(self, route: Route) -> list[Attempt]:
-        """Send what is due, in order, up to the first that is not accepted."""
+        """Send due documents in order, up to the first that is not accepted."""
         attempts: list[Attempt] = []
         while queued := await self._claim(route.key_chain_id):
             outcome, answer = await self._put(route, queued)

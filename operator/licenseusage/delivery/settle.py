@@ -1,4 +1,4 @@
-"""From an outcome to what the outbox must write: retry time, acknowledgements, re-sends. Pure."""
+"""From an outcome to the outbox's changes: retry time, acknowledgements, re-sends. Pure."""
 
 from licenseusage.delivery.outbox import ChainView, Queued, Settlement
 from licenseusage.delivery.outcome import Outcome
@@ -21,7 +21,7 @@ def settle(
     permille: int,
     retry_after: int | None = None,
 ) -> Settlement:
-    """Return what one attempt means for the document and its chain.
+    """Return the consequences of one attempt for the document and its chain.
 
     Args:
         queued: The document.

@@ -26,7 +26,7 @@ _CHALLENGE = {"WWW-Authenticate": 'Basic realm="receiver", charset="UTF-8"'}
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a visitor gets who may not see a page: an HTTP status and a page of words."""
+    """The answer to a visitor who may not see a page: an HTTP status and a page with a message."""
 
     status: int
     title: str

@@ -1,4 +1,4 @@
-"""The receiver's ASGI application: the protocol, the pages, and what every answer has in common."""
+"""The receiver's ASGI application: the protocol, the pages, and common headers of all answers."""
 
 from typing import Any
 
@@ -71,7 +71,7 @@ def create_app(
 
 
 class CommonHeaders:
-    """Adds what every answer carries; pages bring their own, wider policy for content."""
+    """Adds the headers of every answer; pages set their own, wider content policy."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap an application."""
@@ -150,7 +150,7 @@ def _add_problems(app: FastAPI) -> None:
 
 
 def _problem_of(failure: Exception) -> tuple[str, str]:
-    """Return class and detail; of a failure of ours nothing is told but that it was one."""
+    """Return class and detail; for a failure of ours only the fact that it happened."""
     match failure:
         case Refused():
             return failure.error, failure.message

@@ -96,7 +96,7 @@ def settled_terms(reading: Reading, subscription: str) -> Subscription | None:
 
 
 def register_of(reading: Reading, installation: Installation) -> Register:
-    """Return what is known of an installation's licences."""
+    """Return the known licences of an installation."""
     terms = installation.terms
     return Register(
         installation=installation.installation,

@@ -1,4 +1,4 @@
-"""Where a report stands in its chain: pure decisions over what is held (REPORT_FORMAT §6, §12)."""
+"""A report's position in its chain: pure decisions over stored rows (REPORT_FORMAT §6, §12)."""
 
 from collections.abc import Mapping
 

@@ -68,7 +68,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
-        """Take what has arrived; a request that has begun is waited for no more."""
+        """Take the data that arrived; an incomplete request is not waited for any longer."""
         before = self.cycle
         super().handle_events()
         if self.cycle is not before:
@@ -83,7 +83,7 @@ class Connection(H11Protocol):
             self._await_head()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP; a request that it cuts short is not answered a second time."""
+        """Refuse data that is not HTTP; an interrupted request is not answered a second time."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -116,7 +116,7 @@ class Connection(H11Protocol):
             self._deadline = None
 
     def _drop(self) -> None:
-        """End the connection at once: a client that said nothing is not waited for to agree."""
+        """Close the connection at once, without waiting for an idle client to agree."""
         self._stop_waiting()
         self.connections.discard(self)
         if not self.transport.is_closing():

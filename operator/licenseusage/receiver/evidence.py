@@ -1,4 +1,4 @@
-"""Keeping what contradicts a chain: as evidence, signed for, and not without end.
+"""Storing documents that contradict a chain: as evidence, with a signed receipt and a quota.
 
 A document that contradicts its chain holds no position, so that nothing but a quota ends how many
 of them an installation can have stored.

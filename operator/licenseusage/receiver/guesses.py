@@ -1,4 +1,4 @@
-"""Wrong passwords, and how long who gave them has to wait: pure but for what it remembers.
+"""Wrong passwords, and how long their sender must wait: pure, except for its memory.
 
 A client may err three times; then each wrong password doubles its wait, up to five minutes. Many
 clients together are slowed down as one, so that a guesser with many addresses gains little; who

@@ -10,7 +10,7 @@ from licenseusage.errors import Retryable
 from licenseusage.receiver.store import Store
 
 PROBE_SECONDS = 5
-"""Asked more often, the last answer is given again: whoever asks must not keep the disk busy."""
+"""Within this time the last answer is repeated, so that frequent requests do not load the disk."""
 
 
 class Health:

@@ -32,7 +32,7 @@ def is_ours(host: str, ours: Collection[str]) -> bool:
 
 
 def names_of_certificate(path: Path) -> frozenset[str]:
-    """Return what a certificate is for; nothing, if it cannot be read (which its user will say)."""
+    """Return the names in a certificate; none if it cannot be read (its user reports that)."""
     try:
         certificate = x509.load_pem_x509_certificates(path.read_bytes())[0]
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -17,7 +17,7 @@ LICENSE_UNKNOWN = "LicenseUnknown"
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """What is known of one installation's licences.
+    """The known licences of one installation.
 
     Attributes:
         installation: Its id: a licence may be bound to another installation's key.
@@ -34,7 +34,7 @@ class Register:
         return next((one for one in self._ours() if one.license_id == license_id), None)
 
     def newest(self, now_s: int) -> LicenseTerms:
-        """Return what the vendor has agreed to last, of what has begun by now."""
+        """Return the newest licence among those that have begun by now."""
         begun = [one for one in self._ours() if one.not_before_s <= now_s]
         return begun[-1] if begun else self.enrolled
 

@@ -131,7 +131,7 @@ class Intake:
         return authentic_enrolment(token, reading, self._vendor_keys, now_s)
 
     def _known(self, jti: str, document: Document | None, now_s: int) -> Answer:
-        """Answer what was answered before, newly signed only if that key has been withdrawn."""
+        """Repeat the earlier answer, signed again only if its key has been withdrawn."""
         assert document is not None  # noqa: S101 - documents are never deleted
         _check_path(jti, document.jti)
         if self._signer.withdrawn(document):

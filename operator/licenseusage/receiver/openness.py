@@ -39,7 +39,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What states a cycle's value now: its last standing report.
+    """The report that states a cycle's value now: its last valid one.
 
     Attributes:
         kind: ``interim``: it is not closed yet.
@@ -114,7 +114,7 @@ def _ended_within(one: Found, value: Stated) -> bool:
 
 
 def _follows(final: Stated, one: Found) -> bool:
-    """Whether a final came after it: by position, or by arrival after what holds no position."""
+    """Whether a final came after it: by position, or by arrival if it has no position."""
     if one.verdict == "Conflict":
         return final.received_ms > one.received_ms
     return final.sequence > one.sequence

@@ -40,7 +40,7 @@ FINDINGS = {
     "Restored": "The sender continued its chain after a loss.",
     "RulesChanged": "Who counts as active changed within the cycle.",
 }
-"""What each finding means (REPORT_FORMAT §6 rule 5), in words."""
+"""The meaning of each finding (REPORT_FORMAT §6 rule 5), in words."""
 
 _CHAIN_ID = re.compile(r"[0-9a-f]{32}")
 _SMALL_NUMBER = re.compile(r"[0-9]{1,9}")
@@ -99,7 +99,7 @@ def routes(
         responses={404: documented.problem("There is no such class.")},
     )
     async def problem(error: str) -> Response:
-        """Show people what a problem's `type` stands for."""
+        """Explain a problem's `type` to people."""
         if error not in problems.CLASSES:
             raise HTTPException(404)
         return show.page(
@@ -150,14 +150,14 @@ class _Pages:
         return HTMLResponse(text, status, headers={"content-security-policy": self._policy})
 
     def refusal(self, refusal: Refusal) -> HTMLResponse:
-        """Return what a visitor gets who may not see a page."""
+        """Return the answer to a visitor who may not see a page."""
         response = self.page("message.html", refusal.status, title=refusal.title, text=refusal.text)
         response.headers.update(refusal.headers)
         return response
 
 
 def _positive(text: str | None) -> int | None:
-    """Return a number from a page's address; whatever else stands there is left out."""
+    """Return a number from a page's address; anything else there is ignored."""
     number = int(text) if text is not None and _SMALL_NUMBER.fullmatch(text) else 0
     return number or None
 

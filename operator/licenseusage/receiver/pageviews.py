@@ -1,4 +1,4 @@
-"""What the pages say, gathered from the store in one consistent read: plain values, no HTML."""
+"""The contents of the pages, read from the store in one snapshot: plain values, no HTML."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ GAPS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class CycleLine:
-    """One cycle of a chain, as its value stands.
+    """One cycle of a chain with its current value.
 
     Attributes:
         license_id: The licence that the report names.
@@ -67,7 +67,7 @@ class CycleLine:
 
 @dataclass(frozen=True, slots=True)
 class ChainLine:
-    """One usage object: where its chain stands.
+    """One usage object with the state of its chain.
 
     Attributes:
         findings: Open and closed, those of the chain as it is now first, then by cycle.
@@ -87,7 +87,7 @@ class ChainLine:
 
     @property
     def open(self) -> tuple[str, ...]:
-        """The names of what is open, each once."""
+        """The names of the open findings, each once."""
         return names_of(self.findings)
 
     @property

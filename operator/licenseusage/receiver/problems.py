@@ -1,4 +1,4 @@
-"""What the receiver answers when it does not accept: RFC 9457 problems with an error class.
+"""The receiver's answers to refused documents: RFC 9457 problems with an error class.
 
 The class is the protocol (REPORT_FORMAT §9 and §12); ``detail`` is for people and is never parsed.
 """

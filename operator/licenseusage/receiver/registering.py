@@ -1,4 +1,4 @@
-"""Taking a licence into the register, and what it says about reports that named it before."""
+"""Adding a licence to the register, and its effect on earlier reports that named it."""
 
 from licenseusage.receiver.inforce import LICENSE_UNKNOWN
 from licenseusage.receiver.store import Writing

@@ -90,7 +90,7 @@ def _judged(
 
 
 def _advance(writing: Writing, chain_id: str, head: Link) -> Link:
-    """Move the head as far as positions link, and say what the missing part had hidden."""
+    """Advance the head as far as positions link, and return the findings that follow."""
     while (following := writing.held(chain_id, head.sequence + 1)) is not None:
         if following.previous != head.digest:
             writing.set_findings(
@@ -105,7 +105,7 @@ def _advance(writing: Writing, chain_id: str, head: Link) -> Link:
 
 
 def _reconsidered(writing: Writing, document: Document) -> tuple[Set[str], bool]:
-    """Judge a report that came early by the rules that needed what came before it.
+    """Judge a report that arrived early by the rules that need the reports before it.
 
     Its verdict is signed and stays; what is found now can only be added (REPORT_FORMAT §12).
 

@@ -39,7 +39,7 @@ def serve(
     clock: Clock,
     started: Callable[[str], None],
 ) -> None:
-    """Serve until the process is told to stop.
+    """Serve until the process gets a signal to stop.
 
     Args:
         address: Where to listen.

@@ -1,4 +1,4 @@
-"""What the receiver is told at start: address, database, TLS, keys, who may see the pages."""
+"""The receiver's settings: address, database, TLS, keys, and who may see the pages."""
 
 import ipaddress
 from collections.abc import Collection
@@ -175,7 +175,7 @@ def access_for(
 
 
 def _refuse_license_key(folder: Path, published: VendorKeys | None = None) -> None:
-    """Check that whoever breaks into the receiver finds no key that mints licences.
+    """Check that an intruder finds no key on the receiver that could sign licences.
 
     Known by its file's name, in the folder or in one below it (the whole folder that ``keygen``
     made), or as the private half of a key that is published for licences, whatever its file.

@@ -124,7 +124,7 @@ def read_lines(data: str) -> Lines:
 
 
 def verify_manifest(lines: Lines, license_: LicenseTerms, keys: InstallationKeys) -> None:
-    """Verify the first line: who packed the file, for whom, and that it holds what was packed.
+    """Verify the first line: the sender, the recipient, and that the contents are complete.
 
     Raises:
         Refused: a class of layers 1-2, of identity, or ``BundleInvalid``.

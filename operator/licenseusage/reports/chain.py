@@ -32,7 +32,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class ChainState:
-    """What the reports so far decide about the next one.
+    """The state after the reports so far, by which the next one is judged.
 
     Attributes:
         head: The last report; None for an empty chain.
@@ -175,7 +175,7 @@ def _check_amendment(content: Content, value: Reported | None) -> None:
 
 
 def _bounds(content: Content) -> tuple[int, float]:
-    """What a report says about the true count; an estimate bounds nothing."""
+    """The bounds that a report states; an estimate bounds nothing."""
     low, high = content.active_users, content.active_users_upper_bound
     known = low is not None and content.accuracy != "Estimate"
     return (low or 0) if known else 0, float("inf") if high is None else high

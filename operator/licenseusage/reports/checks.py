@@ -1,4 +1,4 @@
-"""What a report's content must satisfy by itself (REPORT_FORMAT §5; §12, layer 3)."""
+"""The checks of a report's content by itself (REPORT_FORMAT §5; §12, layer 3)."""
 
 from licenseusage.reports.content import Content, Kind
 from licenseusage.reports.refused import need

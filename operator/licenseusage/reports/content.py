@@ -1,4 +1,4 @@
-"""What a report says, as types; the same ones for who writes it and who reads it (§5).
+"""The contents of a report as types, for the writer and the reader (§5).
 
 Times are seconds since 1970 UTC; intervals are half-open. ``None`` is "not known" everywhere and
 never zero.
@@ -117,7 +117,7 @@ class Supersedes:
 
 @dataclass(frozen=True, slots=True)
 class OperatorInfo:
-    """What made the report.
+    """The operator that made the report.
 
     Attributes:
         version: A Name (no ``+``): see ``report_version``.
@@ -130,7 +130,7 @@ class OperatorInfo:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The body of a report: everything but whose it is and where it stands in its chain.
+    """The body of a report: everything except its identity and its position in the chain.
 
     Attributes:
         active_users: Lower bound of distinct active users (an estimate, if ``accuracy`` says so).

@@ -1,4 +1,4 @@
-"""Enrolment: how an installation tells a vendor that it exists (REPORT_FORMAT §4).
+"""Enrolment: an installation introduces itself to a vendor (REPORT_FORMAT §4).
 
 The signature is the proof of possession; the licence inside is the authorisation, also off line.
 """

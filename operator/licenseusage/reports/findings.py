@@ -1,4 +1,4 @@
-"""Findings: what both sides must show about a chain that is otherwise in order (§6 rule 5)."""
+"""Findings: remarks that both sides must show about a valid chain (§6 rule 5)."""
 
 from collections.abc import Sequence
 

@@ -160,7 +160,7 @@ PURPOSE = one_of("Production", "NonProduction", "Standby")
 LINK = members({"sequence": SEQUENCE, "digest": DIGEST})
 KEY_CHAIN: Table = {"id": HEX32, "sequence": SEQUENCE, "previous": nullable(DIGEST)}
 BASE: Table = {"iss": INSTALLATION, "sub": NAME, "aud": NAME, "jti": JTI, "iat": TIME}
-"""What every document of an installation begins with."""
+"""The claims with which every document of an installation begins."""
 
 
 def is_token(value: object) -> bool:

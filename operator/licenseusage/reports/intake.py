@@ -1,4 +1,4 @@
-"""A licence on its way in: by mail, by clipboard, in a Secret. One function for whoever reads one.
+"""Reading a licence from mail, clipboard or a Secret: one function for all readers.
 
 What mail programs, editors and shells put around a token is taken away, since the signature proves
 what is left. A refusal says what was seen and what to do.
@@ -30,7 +30,7 @@ _KEYS_NAMED = 4
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a licence must fit.
+    """The values that a licence must match.
 
     Attributes:
         now_s: The time, seconds since 1970 UTC.

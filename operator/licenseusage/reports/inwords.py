@@ -1,4 +1,4 @@
-"""What a report says about its number, in a sentence: why it is not exact, for whoever reads it."""
+"""A report's number in a sentence for people, with the reason if it is not exact."""
 
 from licenseusage.metering.bounds import Accuracy, Bounds
 from licenseusage.metering.coverage import Coverage

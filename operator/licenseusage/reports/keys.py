@@ -1,4 +1,4 @@
-"""Keys: making them, naming them, and knowing what each may sign (REPORT_FORMAT §3, §4).
+"""Keys: how to make and name them, and what each may sign (REPORT_FORMAT §3, §4).
 
 All are Ed25519. A public key is refused unless its point is canonical and not of small order: under
 a point of small order there are signatures that fit every message.
@@ -88,7 +88,7 @@ class PublicKey:
 
     @property
     def installation(self) -> str:
-        """The installation id of whoever has this as the *first* key (RFC 9278 URI)."""
+        """The id of the installation that has this as its *first* key (RFC 9278 URI)."""
         return THUMBPRINT_URI + self.thumbprint
 
     def okp(self) -> OKPKey:

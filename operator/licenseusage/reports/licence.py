@@ -1,4 +1,4 @@
-"""The licence: what the vendor signed about cycles, entitlement and where reports go (§3).
+"""The licence: cycles, entitlement and the address for reports, signed by the vendor (§3).
 
 Expiry ends rights, not metering: ``read_license`` gives the terms of a licence whatever its dates;
 ``verify_license`` decides whether it may come into force now.
@@ -74,7 +74,7 @@ _TABLE: Table = {
 
 @dataclass(frozen=True, slots=True)
 class LicenseTerms:
-    """What a licence says; times in seconds since 1970 UTC.
+    """The contents of a licence; times in seconds since 1970 UTC.
 
     Attributes:
         vendor: ``iss``, the audience of everything the installation signs.
@@ -111,7 +111,7 @@ class LicenseTerms:
 
     @property
     def contract(self) -> str:
-        """Vendor and subscription: what cycles, keys and reports belong to."""
+        """Vendor and subscription, to which cycles, keys and reports belong."""
         return f"{self.vendor} {self.subscription}"
 
 
@@ -130,7 +130,7 @@ class License(LicenseTerms):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """The terms that were agreed before: what a later licence of the same ``sub`` must repeat."""
+    """The agreed terms, which a later licence of the same ``sub`` must repeat."""
 
     subscription: str
     cycle: CycleTerms

@@ -1,4 +1,4 @@
-"""Names that follow from what they name (REPORT_FORMAT §2).
+"""Names that are derived from the named thing (REPORT_FORMAT §2).
 
 A ``jti`` names a position in a chain, not a document: two replicas, a restart, an export and a
 re-send all produce the same one, and two different documents for one position collide.
@@ -53,7 +53,7 @@ def jti_of(chain_id: str, sequence: int) -> str:
 
 
 def cluster_id(kube_system_uid: str) -> str:
-    """Return what a report says about its cluster: 32 hex digits of the kube-system UID's hash."""
+    """Return the cluster's id in reports: 32 hex digits of the hash of the kube-system UID."""
     return hashlib.sha256(kube_system_uid.encode()).hexdigest()[:32]
 
 

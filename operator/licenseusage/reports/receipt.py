@@ -53,7 +53,7 @@ _TABLE: Table = {
 
 
 class Verdict(StrEnum):
-    """What the vendor decided; ``Conflict``: stored as evidence, not part of the chain."""
+    """The vendor's decision; ``Conflict``: stored as evidence, not part of the chain."""
 
     ACCEPTED = "Accepted"
     REJECTED = "Rejected"
@@ -77,7 +77,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a sender knows about a document it has sent; its receipt must agree.
+    """A sender's knowledge of a document it has sent; the receipt must agree.
 
     Attributes:
         vendor: ``aud`` of the document.
@@ -226,7 +226,7 @@ def verify_receipt(token: object, vendor_keys: Mapping[str, VendorKey], sent: Se
 
 
 def head_notes(receipt: Receipt, *, held: str | None, acknowledged: int) -> tuple[str, ...]:
-    """Return what the vendor's head says about the chain (REPORT_FORMAT §7).
+    """Return the note about the chain that follows from the vendor's head (REPORT_FORMAT §7).
 
     ``LocalHistoryLost`` and ``ChainForked`` stop the chain; after ``VendorHeadRegressed``
     everything behind the head is sent again.

@@ -70,7 +70,7 @@ MEANING = {
     "ReceiptMismatch": "the receipt acknowledges another document than the one sent",
     "BundleInvalid": "the bundle was cut, edited, or its lines are out of order",
 }
-"""What each class means, in words for a person who has not read the format."""
+"""The meaning of each class, for people who have not read the format."""
 
 
 class Refused(UsageError):
@@ -81,7 +81,7 @@ class Refused(UsageError):
     """
 
     def __init__(self, error: str, detail: str = "", *, words: str = "") -> None:
-        """Keep the class and say what it means.
+        """Keep the class and its meaning.
 
         Args:
             error: The class.

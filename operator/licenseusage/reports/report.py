@@ -145,7 +145,7 @@ class ReportInput:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Whose report it is and where it stands: enough to store it as a link of its chain.
+    """The report's identity and position: enough to store it as a link of its chain.
 
     Attributes:
         token: The report, exactly as signed.
@@ -204,7 +204,7 @@ def build_report(report: ReportInput, key: SigningKey) -> str:
 def authenticate_report(
     token: object, *, license_: LicenseTerms, keys: InstallationKeys
 ) -> Envelope:
-    """Verify signature, envelope and identity: what fails here is a 400, 401 or 403.
+    """Verify signature, envelope and identity; a failure is answered by 400, 401 or 403.
 
     Args:
         token: The candidate.
@@ -239,7 +239,7 @@ def authenticate_report(
 
 
 def check_content(envelope: Envelope, *, license_: LicenseTerms, now_s: int) -> Report:
-    """Judge the content of an authentic report: what fails here is a 422, signed.
+    """Judge the content of an authentic report; a failure is answered by a signed 422.
 
     The licence's dates do not matter: expiry ends rights, not metering.
 

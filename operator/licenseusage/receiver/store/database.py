@@ -91,7 +91,7 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Views]:
-        """A consistent view of what is stored.
+        """A consistent snapshot of the stored rows.
 
         Raises:
             Retryable: ``DatabaseUnavailable``.

@@ -1,4 +1,4 @@
-"""What the receiver looks up, inside a transaction of either kind."""
+"""The receiver's queries, within a transaction of either kind."""
 
 from typing import Any
 
@@ -74,7 +74,7 @@ class Reading:
         return chain_of(row._asdict())
 
     def newest_rank_before(self, chain_id: str, sequence: int) -> int:
-        """Return the highest rank of key that signed a held position before ``sequence``, or 0."""
+        """Return the highest rank of a key that signed a position before ``sequence``, or 0."""
         newest: int | None = self._connection.execute(
             select(func.max(documents.c.rank)).where(
                 documents.c.chain_id == chain_id,

@@ -14,7 +14,7 @@ from licenseusage.reports.terms import CycleTerms
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What a chain id stands for, and the vendor's head of it.
+    """The meaning of a chain id, and the vendor's head of that chain.
 
     Attributes:
         namespace: Null, like ``name``, for a chain of key statements.
@@ -32,7 +32,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A token as it arrived, and what became of it.
+    """A token as it arrived, and its verdict.
 
     Attributes:
         rank: Rank of the key that signed it (REPORT_FORMAT §4: newer keys retire older ones).
@@ -61,7 +61,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """What an accepted report says, as far as rules and pages need it.
+    """The contents of an accepted report that rules and pages need.
 
     Attributes:
         stands: False if a later arrival showed that it breaks a rule of REPORT_FORMAT §6; it stays

@@ -1,4 +1,4 @@
-"""What the pages show: plain rows, newest first, always a bounded number of them."""
+"""Rows for the pages: newest first, always a limited number."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class ChainSummary:
 
 @dataclass(frozen=True, slots=True)
 class CycleValue:
-    """What a chain says about one cycle: its last standing final or amendment, else an interim."""
+    """A chain's value for one cycle: its last valid final or amendment, otherwise an interim."""
 
     report: ReportRow
     document: Document
@@ -104,7 +104,7 @@ class Views(Reading):
         return installation_of(row._asdict())
 
     def summary(self, chain: Chain) -> ChainSummary:
-        """Return what there is to say about a chain at a glance."""
+        """Return the overview of a chain."""
         held = documents.c.verdict != Verdict.CONFLICT
         mine = documents.c.chain_id == chain.id
         newest, count, received = self._connection.execute(

@@ -1,4 +1,4 @@
-"""What a write transaction may change."""
+"""The changes that a write transaction may make."""
 
 import json
 from collections.abc import Collection
@@ -62,7 +62,7 @@ class Writing(Reading):
         )
 
     def add(self, document: Document, report: ReportRow | None = None) -> None:
-        """Store a document, and what it says if it is an accepted report."""
+        """Store a document, and its contents if it is an accepted report."""
         findings = json.dumps(document.findings)
         self._connection.execute(
             insert(documents).values(asdict(document) | {"findings": findings})
@@ -80,7 +80,7 @@ class Writing(Reading):
         )
 
     def set_findings(self, digest: str, findings: Collection[str], *, stands: bool) -> None:
-        """Write what a later arrival showed about a held report."""
+        """Write the findings that a later arrival adds to a stored report."""
         self._connection.execute(
             update(documents)
             .where(documents.c.digest == digest)
@@ -134,7 +134,7 @@ class Writing(Reading):
         self._connection.execute(insert(keys).values(asdict(key)))
 
     def probe(self, now_ms: int) -> None:
-        """Store as much as a document needs, in place of what was stored so before."""
+        """Store a probe as large as a document, in place of the previous one."""
         # Other octets each time: the database does not write what is there already.
         content = now_ms.to_bytes(8, "big") * (_PROBE_BYTES // 8)
         self._connection.execute(delete(probes))

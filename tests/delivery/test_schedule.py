@@ -9,7 +9,6 @@ from licenseusage.delivery.schedule import (
     after_restart_ms,
     delay_seconds,
     first_delay_seconds,
-    warning_due,
 )
 from licenseusage.retryafter import retry_after_seconds
 
@@ -86,11 +85,3 @@ def test_retry_after_header(header, seconds):
 def test_retry_after_header_never_raises(header):
     wait = retry_after_seconds(header, 1767225600)
     assert wait is None or 0 <= wait <= DAY
-
-
-def test_warning_is_due_after_a_day_or_at_once_where_a_person_must_act():
-    assert not warning_due(Schedule.BACKOFF, 0, DAY * 1000 - 1)
-    assert warning_due(Schedule.BACKOFF, 0, DAY * 1000)
-    assert not warning_due(Schedule.BACKOFF, None, DAY * 1000)
-    assert warning_due(Schedule.SLOW, None, 0)
-    assert warning_due(Schedule.DAILY, None, 0)

@@ -10,7 +10,6 @@ _FIRST_BACKOFF_SECONDS = 30
 _LONGEST_BACKOFF_SECONDS = 21600
 _DAILY_SPREAD_SECONDS = 3600
 _RESTART_SPREAD_MS = 60_000
-_WARN_AFTER_MS = DAY_SECONDS * 1000
 _INTERIM_SHARE = 12
 """Interims wait a twelfth of the spread of finals: only those fall due at one midnight for all."""
 
@@ -66,10 +65,3 @@ def after_restart_ms(next_attempt_ms: int, now_ms: int, permille: int) -> int:
     """
     spread = now_ms + _RESTART_SPREAD_MS * permille // 1000
     return min(max(next_attempt_ms, spread), now_ms + DAY_SECONDS * 1000)
-
-
-def warning_due(schedule: Schedule, first_failure_ms: int | None, now_ms: int) -> bool:
-    """Whether a person must hear of it: slow and daily ones at once, others after 24 hours."""
-    if schedule in (Schedule.SLOW, Schedule.DAILY):
-        return True
-    return first_failure_ms is not None and now_ms - first_failure_ms >= _WARN_AFTER_MS

@@ -3,31 +3,10 @@
 import re
 from collections.abc import Sequence
 
-from licenseusage.reports.content import Gap, Uncertainty
+from licenseusage.reports.content import Uncertainty
 
-MAX_GAPS = 32
 MAX_UNCERTAINTY = 8
 _NAME_LENGTH = 128
-
-
-def fit_gaps(gaps: Sequence[Gap]) -> tuple[tuple[Gap, ...], bool]:
-    """Join the nearest gaps until there are at most 32 (REPORT_FORMAT §5, ``coverage.merged``).
-
-    A joined gap claims less than was observed, never more; it keeps the reason of its longer part.
-
-    Args:
-        gaps: Ascending and disjoint.
-
-    Returns:
-        The gaps, and whether any were joined.
-    """
-    left = list(gaps)
-    while len(left) > MAX_GAPS:
-        nearest = min(range(len(left) - 1), key=lambda n: (left[n + 1].start_s - left[n].end_s, n))
-        first, second = left[nearest], left[nearest + 1]
-        longer = max(first, second, key=lambda gap: gap.end_s - gap.start_s)
-        left[nearest : nearest + 2] = [Gap(first.start_s, second.end_s, longer.reason)]
-    return tuple(left), len(left) < len(gaps)
 
 
 def report_version(version: str, *, simulated_clock: bool = False) -> str:

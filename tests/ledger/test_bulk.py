@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, select
 
-from licenseusage.ledger.storage.bulk import insert_users, join_words
+from licenseusage.ledger.storage.bulk import insert_users, join_words, spans
 from licenseusage.ledger.storage.schema import facts, metadata, roster_users
 from licenseusage.metering.packing import packed
 
@@ -53,3 +53,16 @@ def test_every_column_beside_the_user_is_the_same_for_all(connection):
             (3, b"b" * 16, 1 << 62, 5),
         ]
         attempt.rollback()
+
+
+@pytest.mark.parametrize(
+    ("held", "at_once", "parts"),
+    [(0, 10, 1), (10, 10, 1), (11, 10, 2), (20, 10, 2), (21, 10, 4), (10**9, 10, 256)],
+)
+def test_spans_cover_every_pseudonym_once(held, at_once, parts):
+    found = spans(held, at_once)
+    assert len(found) == parts
+    assert found[0][0] == b"\0"
+    assert found[-1][1] is None
+    assert [end for _, end in found[:-1]] == [first for first, _ in found[1:]]
+    assert len({ord(first) // (256 // parts) for first, _ in found}) == parts

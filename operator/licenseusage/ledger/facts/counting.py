@@ -217,22 +217,30 @@ def _scan(store: CountedStore, earlier: Sequence[CountedStore], days: int) -> An
         sure_before = sure_before.bitwise_or(func.coalesce(there.c.sure, 0))
         maybe_before = maybe_before.bitwise_or(func.coalesce(there.c.maybe, 0))
     sure = own.c.sure
-    added: ColumnElement[int] = sure
     new_sure = sure != 0
     new_possible = or_(sure != 0, _has_cycle(own.c.maybe))
     if earlier:
-        added = sure.bitwise_and(sure_before.bitwise_not())
         new_sure = and_(new_sure, sure_before == 0)
         none_possible = maybe_before.bitwise_and(literal(CYCLE_MASK)) == 0
         new_possible = and_(new_possible, sure_before == 0, none_possible)
-    per_day = [
-        func.sum(added.bitwise_rshift(day).bitwise_and(1)).label(f"day_{day}")
-        for day in range(days)
-    ]
+    per_day = _added_per_day(days, len(earlier))
     return (
         select(_count_if(new_sure), _count_if(new_possible), *per_day)
         .select_from(source)
         .where(own.c.store_id == store.id)
+    )
+
+
+@cache
+def _added_per_day(days: int, earlier: int) -> tuple[ColumnElement[int], ...]:
+    """Return, per day, the count of the users of ``own`` whom no ``earlier_0``, .. has on it.
+
+    As text, made once: see `_per_day`.
+    """
+    before = " | ".join(["0", *(f"coalesce(earlier_{n}.sure, 0)" for n in range(earlier))])
+    return tuple(
+        literal_column(f"sum(((own.sure & ~({before})) >> {day}) & 1)", Integer)
+        for day in range(days)
     )
 
 

@@ -6,7 +6,7 @@ by the closing one; between them a listing of the same people as before writes n
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from licenseusage.ledger.facts.told import Told, remember, told_last
-from licenseusage.ledger.storage.bulk import join_words
+from licenseusage.ledger.storage.bulk import join_words, spans
 from licenseusage.ledger.storage.schema import cycles, roster_users, rosters
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.packing import differences, unpacked
@@ -37,7 +37,7 @@ BEFORE, OPEN, INACTIVE, LISTED, START, QUIET, IDLE = 1, 2, 4, 8, 16, 32, 64
 EVER = START | BEFORE
 """Bits of a user's word: the sets of `metering.roster.Roster`; ``LISTED`` is its ``last``."""
 
-_AT_ONCE = 20_000
+AT_ONCE = 20_000
 _ORPHANED_MS = 7 * DAY_MS
 
 
@@ -204,11 +204,12 @@ def write_words(
     if not held:
         return _write_first(connection, roster_id, parts)
     most = max(held, *(len(users) // SIZE for users, _ in parts))
-    spans = [_split(users) if most > _AT_ONCE else [users] for users, _ in parts]
+    covering = spans(most, AT_ONCE)
+    split = [_split(users, len(covering)) for users, _ in parts]
     wrote = False
-    for number, (first, end) in enumerate(ranges(most)):
+    for number, (first, end) in enumerate(covering):
         now: dict[bytes, int] = {}
-        for span, (_, word) in zip(spans, parts, strict=True):
+        for span, (_, word) in zip(split, parts, strict=True):
             for user in unpacked(span[number]):
                 now[user] = now.get(user, 0) | word
         wrote |= write_span(connection, roster_id, (first, end), now, clearing)
@@ -290,21 +291,14 @@ def write_span(
     return bool(changed or gone or now)
 
 
-def ranges(users: int) -> Iterator[tuple[bytes, bytes | None]]:
-    """Yield spans of pseudonyms that cover all of them: hashes, hence evenly spread."""
-    if users <= _AT_ONCE:
-        yield b"", None
-        return
-    for prefix in range(256):
-        yield bytes([prefix]), bytes([prefix + 1]) if prefix < 255 else None
-
-
-def _split(users: bytes) -> list[bytes]:
-    """Return packed users by their first byte."""
-    spans: list[bytearray] = [bytearray() for _ in range(256)]
+def _split(users: bytes, parts: int) -> list[bytes]:
+    """Return packed users by the span that they are in, of so many `spans`."""
+    if parts == 1:
+        return [users]
+    split: list[bytearray] = [bytearray() for _ in range(parts)]
     for user in unpacked(users):
-        spans[user[0]] += user
-    return [bytes(span) for span in spans]
+        split[user[0] * parts // 256] += user
+    return [bytes(span) for span in split]
 
 
 def _begun_anew(connection: Connection, row: Row[Any]) -> Row[Any]:

@@ -4,14 +4,14 @@ Functions of an open transaction.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from licenseusage.ledger.facts import unsettled
 from licenseusage.ledger.facts.rosters import BEFORE, EVER, INACTIVE, LISTED, OPEN, word_of
-from licenseusage.ledger.storage.bulk import insert_users
+from licenseusage.ledger.storage.bulk import insert_users, spans
 from licenseusage.ledger.storage.schema import facts
 from licenseusage.metering.facts import Facts, join_maybe
 from licenseusage.metering.roster import counts_for
@@ -46,7 +46,7 @@ def join_users(
     most = max(len(found.sure) + len(found.maybe), _count(connection, store.id, found))
     all_sure, all_maybe = PackedWords.of(found.sure), PackedWords.of(found.maybe)
     changed, refuted, unlisted = False, 0, False
-    for first, end in _spans(most):
+    for first, end in spans(most, _AT_ONCE):
         span = _Span(all_sure.between(first, end), all_maybe.between(first, end), found.closed)
         span.join(connection, store, (first, end), late)
         changed |= span.write(connection, store.id)
@@ -65,16 +65,6 @@ def _count(connection: Connection, store_id: int, found: Facts) -> int:
         return 0
     held = select(func.count()).select_from(facts).filter_by(store_id=store_id)
     return int(connection.execute(held).scalar_one())
-
-
-def _spans(users: int) -> Iterator[tuple[bytes, bytes | None]]:
-    """Yield spans of pseudonyms that cover all of them: hashes, hence evenly spread."""
-    parts = 1
-    while parts < 256 and parts * _AT_ONCE < users:
-        parts *= 2
-    for first in range(0, 256, 256 // parts):
-        after = first + 256 // parts
-        yield bytes([first]), bytes([after]) if after < 256 else None
 
 
 class _Span:

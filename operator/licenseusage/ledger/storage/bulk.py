@@ -1,4 +1,4 @@
-"""Many users at once: packed pseudonyms become rows inside of the database.
+"""Many users at once: spans of them, and packed pseudonyms that become rows inside of the database.
 
 A million rows made one by one in Python take seconds; taken apart by SQL they take a tenth of that.
 """
@@ -19,6 +19,26 @@ from sqlalchemy import (
 
 from licenseusage.ledger.storage.database import upsert
 from licenseusage.metering.pseudonym import SIZE
+
+
+def spans(users: int, at_once: int) -> list[tuple[bytes, bytes | None]]:
+    """Return spans ``[first, end)`` of pseudonyms that cover all of them, ascending.
+
+    Pseudonyms are hashes, hence evenly spread.
+
+    Args:
+        users: How many there are, about.
+        at_once: How many a span may hold, about; there are 1, 2, 4, .. 256 spans.
+
+    Returns:
+        The first bytes of pseudonyms; an end of None: there is no span after it.
+    """
+    parts = 1
+    while parts < 256 and parts * at_once < users:
+        parts *= 2
+    firsts = range(0, 256, 256 // parts)
+    ends = [bytes([first]) for first in firsts[1:]]
+    return list(zip((bytes([first]) for first in firsts), [*ends, None], strict=True))
 
 
 def insert_users(

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
 
 from licenseusage.ledger.facts.rosters import (
+    AT_ONCE,
     BEFORE,
     EVER,
     IDLE,
@@ -22,12 +23,12 @@ from licenseusage.ledger.facts.rosters import (
     START,
     count_users,
     ensure_roster,
-    ranges,
     runs_of,
     words_between,
     write_span,
 )
 from licenseusage.ledger.facts.sources import intervals
+from licenseusage.ledger.storage.bulk import spans
 from licenseusage.ledger.storage.schema import (
     coverage,
     cycles,
@@ -54,7 +55,7 @@ def join_users(
     new, refuted = 0, 0
     rosters_ = _roster_id(ours, our_store), _roster_id(theirs, their_store)
     most = max(_count(ours, our_store.id), _count(theirs, their_store.id))
-    for first, end in ranges(most):
+    for first, end in spans(most, AT_ONCE):
         held = _words(ours, our_store, rosters_[0], first, end)
         joined = merge(held, _words(theirs, their_store, rosters_[1], first, end))
         refuted |= joined.refuted
@@ -138,7 +139,7 @@ def _join_roster(ours: Connection, meter_id: int, theirs: Connection, found: Row
         kept, now["open_at_ms"] = kept | OPEN, found.open_at_ms
         clearing |= OPEN if found.open_at_ms != row.open_at_ms else 0
     most = max(count_users(ours, row.id), count_users(theirs, found.id))
-    for first, end in ranges(most):
+    for first, end in spans(most, AT_ONCE):
         there = words_between(theirs, found.id, first, end)
         words = {user: word & kept for user, word in there.items() if word & kept}
         write_span(ours, row.id, (first, end), words, clearing)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licenseusage.api.licenseusage import LicenseUsage, LicenseUsageSpec
+from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.api.model import CyclePeriod, rfc3339
-from licenseusage.api.reading import Cadence, check_close_grace, check_spec, read_license_usage
+from licenseusage.api.reading import read_license_usage
 from licenseusage.api.selector import LabelRequirement, LabelSelector
 from licenseusage.api.status import LicenseUsageStatus
 from licenseusage.api.usagereceipt import UsageReceipt
@@ -138,93 +138,6 @@ def test_many_problems_are_counted(document: dict[str, Any]) -> None:
 
 def test_object_without_metadata_is_refused() -> None:
     assert refusal({}).startswith("LicenseUsage without a name: ")
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"cycle": None}, "neither spec.license nor spec.cycle is given"),
-        ({"license": {"secretRef": {"name": "l"}}}, "both spec.license and spec.cycle are given"),
-        (
-            {"cycle": None, "license": {"secretRef": {"name": "l"}}, "maximumActiveUsers": 5},
-            "spec.maximumActiveUsers is 5, but goes with spec.cycle only",
-        ),
-        ({"cycle": {"anchorDate": "2026-01-01"}}, "exactly one of lengthDays (1-62) and"),
-        (
-            {"cycle": {"anchorDate": "2026-01-31", "lengthMonths": 1}},
-            "not on day 31",
-        ),
-        (
-            {"cycle": {"anchorDate": "31.1.26", "lengthDays": 1}},
-            "spec.cycle.anchorDate is '31.1.26': write a day such as 2026-01-15",
-        ),
-        (
-            {"cycle": {"anchorDate": "2026-01-31", "lengthDays": 1}, "closeGraceHours": 25},
-            "spec.closeGraceHours is 25, longer than the cycle of 24 hours: lower it",
-        ),
-    ],
-)
-def test_rules_across_members_hold_on_reading_too(
-    document: dict[str, Any], change: dict[str, Any], said: str
-) -> None:
-    document["spec"] |= change
-    document["spec"] = {name: value for name, value in document["spec"].items() if value}
-    assert said in refusal(document)
-
-
-def test_same_activity_needs_one_identity(document: dict[str, Any]) -> None:
-    document["spec"]["sources"][1]["identity"] = "email"
-    assert "spec.combine is Same, but the sources have different identities" in refusal(document)
-
-
-def test_two_sources_of_one_name_are_refused(document: dict[str, Any]) -> None:
-    document["spec"]["sources"][1]["name"] = "offset"
-    assert "spec.sources has more than one source named offset" in refusal(document)
-
-
-def spec_with(close_grace_hours: int, **source: Any) -> LicenseUsageSpec:
-    return LicenseUsageSpec.model_validate(
-        {
-            "product": "x",
-            "license": {"secretRef": {"name": "l"}},
-            "closeGraceHours": close_grace_hours,
-            "sources": [{"name": "s", **source}],
-        }
-    )
-
-
-def test_grace_counts_the_defaults_where_no_preset_may_change_them() -> None:
-    check_spec(spec_with(1, intervalMinutes=29))
-    with pytest.raises(Stalled, match="source s needs 2 hours"):
-        check_spec(spec_with(1, intervalMinutes=30))  # 60 s of lag and an hour
-
-
-def test_grace_leaves_what_a_preset_decides_to_the_merged_source() -> None:
-    check_spec(spec_with(1, preset="Standard", intervalMinutes=30))
-
-
-@pytest.mark.parametrize(
-    ("grace", "cycle_hours", "lag_s", "interval_s", "accepted"),
-    [
-        (24, 24, 60, 900, True),
-        (25, 24, 60, 900, False),
-        (25, None, 60, 900, True),
-        (1, None, 0, 1800, True),
-        (1, None, 1, 1800, False),
-        (48, None, 0, 86_400, True),
-        (168, None, 86_400, 86_400, True),
-    ],
-)
-def test_grace_is_at_least_lag_and_two_intervals_and_at_most_the_cycle(
-    grace: int, cycle_hours: int | None, lag_s: int, interval_s: int, accepted: bool
-) -> None:
-    cadence = [Cadence("s", lag_s, interval_s)]
-    if accepted:
-        check_close_grace(grace, cycle_hours=cycle_hours, sources=cadence)
-        return
-    with pytest.raises(Stalled) as caught:
-        check_close_grace(grace, cycle_hours=cycle_hours, sources=cadence)
-    assert caught.value.reason == "InvalidSpec"
 
 
 def test_selector_becomes_the_parameter_of_a_list_request() -> None:

@@ -22,9 +22,6 @@ Combine = Literal["Union", "Same"]
 Suspend = Literal["None", "Reporting"]
 ReportingMode = Literal["Online"]
 
-DEFAULT_IDENTITY = "product"
-DEFAULT_LAG_SECONDS = 60
-DEFAULT_INTERVAL_MINUTES = 15
 
 Product = Annotated[
     str,

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
-from licenseusage.api.conditions import Reason
 from licenseusage.api.licenseusage import LicenseUsage
+from licenseusage.api.reading import read_license_usage
 from licenseusage.controller.rules.key import Key
 from licenseusage.errors import Stalled
 
@@ -32,19 +30,9 @@ class Subject:
     def read(cls, key: Key, raw: dict[str, Any]) -> "Subject":
         """Validate an object; never raises, an invalid one is a condition."""
         try:
-            return cls(key, raw, LicenseUsage.model_validate(raw))
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            return cls(
-                key,
-                raw,
-                Stalled(
-                    Reason.INVALID_SPEC,
-                    f"LicenseUsage {key}: {where}: {first['msg']}. Correct it; kubectl explain "
-                    f"licenseusage.spec shows what is expected.",
-                ),
-            )
+            return cls(key, raw, read_license_usage(raw))
+        except Stalled as error:
+            return cls(key, raw, error)
 
     @property
     def generation(self) -> int:

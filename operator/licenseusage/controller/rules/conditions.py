@@ -4,13 +4,14 @@
 conditions are an input, so that ``lastTransitionTime`` moves only when a status does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from licenseusage.api.conditions import ConditionType, Reason
 from licenseusage.api.model import rfc3339
+from licenseusage.chain import first_answer
 from licenseusage.errors import Stalled, UsageError, Waiting
 
 MESSAGE_LIMIT = 1024
@@ -216,50 +217,76 @@ def _lasting(found: Findings, now_ms: int) -> Findings:
 
 
 def _collected(found: Findings, now_ms: int) -> Verdict:
-    stop = found.spec or found.halted
-    if stop is not None and not any(s.last_success_ms for s in found.sources):
-        return Verdict.failed(stop)
+    """Return the condition ``Collected``; the first rule that finds something decides."""
+    hints = "".join(f" {s.hint}" for s in found.sources if s.hint)
+    return first_answer(COLLECTED, found, now_ms) or Verdict(
+        Status.TRUE,
+        Reason.POLL_SUCCEEDED,
+        f"The last poll of {_named([s.name for s in found.sources])} succeeded.{hints}",
+    )
+
+
+def stopped_before_a_poll(found: Findings, now_ms: int) -> Verdict | None:
+    """Nothing may be collected, and nothing ever was: no source has anything else to say."""
+    polled = any(s.last_success_ms for s in found.sources)
+    return None if polled else stopped(found, now_ms)
+
+
+def source_fails(found: Findings, now_ms: int) -> Verdict | None:
+    """A source's last poll failed; the one that needs a person goes first: it does not pass."""
     problems = [(s.name, s.problem) for s in found.sources if s.problem is not None]
-    if problems:
-        # The one that needs a person first: it will not go away by itself.
-        problems.sort(key=lambda p: p[1].consequence is not Consequence.NEEDS_A_PERSON)
-        name, problem = problems[0]
-        others = f" ({len(problems) - 1} more sources fail.)" if len(problems) > 1 else ""
-        failed = Verdict.failed(problem)
-        named = f"Source {name}"  # what `sources` says begins with it already
-        told = (
-            problem.message if problem.message.startswith(named) else f"{named}: {problem.message}"
-        )
-        told += others
-        return Verdict(failed.status, failed.reason, told, failed.needs_a_person)
-    if stop is not None:
-        return Verdict.failed(stop)
-    if found.idle is not None:
-        return found.idle
+    if not problems:
+        return None
+    problems.sort(key=lambda p: p[1].consequence is not Consequence.NEEDS_A_PERSON)
+    name, problem = problems[0]
+    others = f" ({len(problems) - 1} more sources fail.)" if len(problems) > 1 else ""
+    named = f"Source {name}"  # what `sources` says begins with it already
+    message = problem.message
+    message = message if message.startswith(named) else f"{named}: {message}"
+    return replace(Verdict.failed(problem), message=message + others)
+
+
+def stopped(found: Findings, now_ms: int) -> Verdict | None:
+    """The spec cannot be acted on, or ledger or key are lost."""
+    stop = found.spec or found.halted
+    return None if stop is None else Verdict.failed(stop)
+
+
+def nothing_to_collect(found: Findings, now_ms: int) -> Verdict | None:
+    """No cycle runs."""
+    return found.idle
+
+
+def first_poll_runs(found: Findings, now_ms: int) -> Verdict | None:
+    """A source, or its changed definition, was not polled yet."""
     waiting = [s.name for s in found.sources if s.last_success_ms is None or s.outdated]
-    if waiting:
-        return Verdict(
-            Status.UNKNOWN,
-            Reason.NOT_COLLECTED_YET,
-            f"The first poll of {_named(waiting)} has not ended yet.",
-        )
+    if not waiting:
+        return None
+    return Verdict(
+        Status.UNKNOWN,
+        Reason.NOT_COLLECTED_YET,
+        f"The first poll of {_named(waiting)} has not ended yet.",
+    )
+
+
+def number_is_stale(found: Findings, now_ms: int) -> Verdict | None:
+    """A source was not polled for more than two intervals."""
     stale = [
         s
         for s in found.sources
         if s.last_success_ms is not None and now_ms - s.last_success_ms > 2 * s.interval_ms
     ]
-    if stale:
-        return Verdict(
-            Status.FALSE,
-            Reason.STALE,
-            _stale(stale),
-        )
-    hints = "".join(f" {s.hint}" for s in found.sources if s.hint)
-    return Verdict(
-        Status.TRUE,
-        Reason.POLL_SUCCEEDED,
-        f"The last poll of {_named([s.name for s in found.sources])} succeeded.{hints}",
-    )
+    return Verdict(Status.FALSE, Reason.STALE, _stale(stale)) if stale else None
+
+
+COLLECTED: tuple[Callable[[Findings, int], Verdict | None], ...] = (
+    stopped_before_a_poll,
+    source_fails,
+    stopped,
+    nothing_to_collect,
+    first_poll_runs,
+    number_is_stale,
+)
 
 
 def _stale(sources: Sequence[SourceHealth]) -> str:
@@ -299,22 +326,45 @@ def _guarantees_hold(found: Findings) -> Verdict | None:
 
 
 def _ready(found: Findings, collected: Verdict) -> Verdict:
-    if found.spec is not None:
-        return Verdict.failed(found.spec)
-    if found.halted is not None:
-        return Verdict.failed(found.halted)
-    if found.licensed is not None and found.licensed.status is Status.FALSE:
-        return found.licensed
-    if collected.status is not Status.TRUE:
-        return Verdict(Status.FALSE, collected.reason, collected.message)
-    if found.clock is not None:
-        return Verdict.failed(found.clock)
+    """Return the condition ``Ready``; the first rule that finds something decides."""
     hint = f" {found.hint}" if found.hint else ""
-    return Verdict(
+    return first_answer(READY, found, collected) or Verdict(
         Status.TRUE,
         Reason.SUCCEEDED,
         f"Active users of product {found.product} are being counted.{hint}",
     )
+
+
+def cannot_be_acted_on(found: Findings, collected: Verdict) -> Verdict | None:
+    """The spec is invalid, or ledger or key are lost."""
+    stop = found.spec or found.halted
+    return None if stop is None else Verdict.failed(stop)
+
+
+def licence_is_refused(found: Findings, collected: Verdict) -> Verdict | None:
+    """The object names a licence, and it is not valid."""
+    refused = found.licensed is not None and found.licensed.status is Status.FALSE
+    return found.licensed if refused else None
+
+
+def collection_fails(found: Findings, collected: Verdict) -> Verdict | None:
+    """``Collected`` is not True for longer than what passes by itself."""
+    if collected.status is Status.TRUE:
+        return None
+    return Verdict(Status.FALSE, collected.reason, collected.message)
+
+
+def clock_is_not_trusted(found: Findings, collected: Verdict) -> Verdict | None:
+    """Cycles end by a clock that is wrong."""
+    return None if found.clock is None else Verdict.failed(found.clock)
+
+
+READY: tuple[Callable[[Findings, Verdict], Verdict | None], ...] = (
+    cannot_be_acted_on,
+    licence_is_refused,
+    collection_fails,
+    clock_is_not_trusted,
+)
 
 
 def _stalled(found: Findings, collected: Verdict) -> Verdict | None:

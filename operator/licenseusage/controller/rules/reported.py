@@ -1,11 +1,12 @@
 """The conditions ``Reported`` and ``WithinEntitlement``: pure functions of outbox and statement."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from licenseusage.api.conditions import Reason
 from licenseusage.api.model import rfc3339
 from licenseusage.api.usagereport import report_name
+from licenseusage.chain import first_answer
 from licenseusage.controller.rules.conditions import Problem, Status, Verdict
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.status import Ended
@@ -40,52 +41,95 @@ class Reporting:
 
 def reported(seen: Reporting) -> Verdict:
     """Return the condition ``Reported``; the worst that a person should know comes first."""
-    if seen.problem is not None:
-        return Verdict.failed(seen.problem)
-    if seen.suspended:
-        held = " A final report is held back." if seen.waiting_final else ""
-        return Verdict(
-            Status.FALSE,
-            "Suspended",
-            f"spec.suspend is Reporting: no report is made or sent, counting goes on.{held} Set it "
-            f"to None to report again.",
-        )
-    if seen.offline:
-        waiting = sum(1 for item in seen.reports if item.state is Delivery.PENDING)
-        return Verdict(
-            Status.FALSE,
-            Reason.OFFLINE,
-            f"The licence names no endpoint: reports are made and kept, {waiting} wait. Ask the "
-            f"vendor for a licence with an endpoint, or set LICENSEUSAGE_VENDOR_ENDPOINT.",
-        )
+    return first_answer(REPORTED, seen) or Verdict(
+        Status.TRUE,
+        Reason.REPORT_ACCEPTED,
+        f"{_named(_accepted(seen)[0])} accepted by {seen.host}; receipt verified.",
+    )
+
+
+def cannot_sign_or_verify(seen: Reporting) -> Verdict | None:
+    """Identity, ledger or the vendor's keys are not usable."""
+    return None if seen.problem is None else Verdict.failed(seen.problem)
+
+
+def suspended(seen: Reporting) -> Verdict | None:
+    """``spec.suspend`` is Reporting."""
+    if not seen.suspended:
+        return None
+    waits = " A final report is held back." if seen.waiting_final else ""
+    return Verdict(
+        Status.FALSE,
+        "Suspended",
+        f"spec.suspend is Reporting: no report is made or sent, counting goes on.{waits} Set it "
+        f"to None to report again.",
+    )
+
+
+def without_endpoint(seen: Reporting) -> Verdict | None:
+    """Reports have nowhere to go."""
+    if not seen.offline:
+        return None
+    waiting = sum(1 for item in seen.reports if item.state is Delivery.PENDING)
+    return Verdict(
+        Status.FALSE,
+        Reason.OFFLINE,
+        f"The licence names no endpoint: reports are made and kept, {waiting} wait. Ask the "
+        f"vendor for a licence with an endpoint, or set LICENSEUSAGE_VENDOR_ENDPOINT.",
+    )
+
+
+def refused_by_the_vendor(seen: Reporting) -> Verdict | None:
+    """The vendor refused a document for good, a contradiction first; none took its place."""
     for state in (Delivery.CONFLICT, Delivery.REJECTED):
         for item in (*seen.statements, *seen.reports):
             if item.state is state and not _replaced(item, seen.reports):
-                told = f"{_told(item)} {_what_goes_on(item, seen)}"
-                return Verdict(Status.FALSE, item.reason or str(state), told)
+                message = f"{_told(item)} {_what_goes_on(item, seen)}"
+                return Verdict(Status.FALSE, item.reason or str(state), message)
+    return None
+
+
+def delivery_fails(seen: Reporting) -> Verdict | None:
+    """A document was tried and did not arrive; the oldest of them."""
     for item in (*seen.statements, *reversed(seen.reports)):
         if item.state in (Delivery.PENDING, Delivery.SENDING) and item.first_failure_ms is not None:
             return Verdict(Status.FALSE, item.reason or Reason.DELIVERY_PENDING, _told(item))
+    return None
+
+
+def on_its_way(seen: Reporting) -> Verdict | None:
+    """A final or an amendment, or a first report, waits for its turn; the oldest of them."""
     waiting_final = [
         i for i in seen.reports if i.kind is not ReportKind.INTERIM and i.state in _UNDER_WAY
     ]
-    accepted = [i for i in seen.reports if i.state is Delivery.ACCEPTED]
-    if waiting_final or (seen.reports and not accepted):
-        item = (waiting_final or list(seen.reports))[-1]
-        return Verdict(
-            Status.FALSE,
-            Reason.DELIVERY_PENDING,
-            _on_its_way(item, seen.host),
-        )
-    if not seen.reports:
-        enrolled = any(item.state is Delivery.ACCEPTED for item in seen.statements)
-        told = f"Enrolled with {seen.host}; receipt verified. " if enrolled else ""
-        return Verdict(Status.TRUE, Reason.NOTHING_DUE, f"{told}No report has been due yet.")
-    return Verdict(
-        Status.TRUE,
-        Reason.REPORT_ACCEPTED,
-        f"{_named(accepted[0])} accepted by {seen.host}; receipt verified.",
-    )
+    if not waiting_final and (not seen.reports or _accepted(seen)):
+        return None
+    item = (waiting_final or list(seen.reports))[-1]
+    return Verdict(Status.FALSE, Reason.DELIVERY_PENDING, _on_its_way(item, seen.host))
+
+
+def nothing_due(seen: Reporting) -> Verdict | None:
+    """No report was made yet."""
+    if seen.reports:
+        return None
+    enrolled = any(item.state is Delivery.ACCEPTED for item in seen.statements)
+    before = f"Enrolled with {seen.host}; receipt verified. " if enrolled else ""
+    return Verdict(Status.TRUE, Reason.NOTHING_DUE, f"{before}No report has been due yet.")
+
+
+REPORTED: tuple[Callable[[Reporting], Verdict | None], ...] = (
+    cannot_sign_or_verify,
+    suspended,
+    without_endpoint,
+    refused_by_the_vendor,
+    delivery_fails,
+    on_its_way,
+    nothing_due,
+)
+
+
+def _accepted(seen: Reporting) -> list[OutboxItem]:
+    return [item for item in seen.reports if item.state is Delivery.ACCEPTED]
 
 
 def within_entitlement(

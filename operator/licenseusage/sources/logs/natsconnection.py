@@ -1,15 +1,13 @@
-"""A connection to the NATS server of one pod, and how each way to fail reads for a person.
+"""A connection to the NATS server of one pod.
 
 nats-py speaks NATS; here is what it must not do: reconnect, follow a cluster to its other
 addresses, send a password in clear.
 """
 
 import asyncio
-import os
-import ssl
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -18,16 +16,13 @@ from nats.errors import NoRespondersError, NoServersError
 from licenseusage import __version__
 from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.logs.noconnection import Attempt, NotSecureError, no_connection
 from licenseusage.sources.poll import Credentials, Limits, Target
 from licenseusage.sources.reach import CONNECT_SECONDS, trust
 
 _T = TypeVar("_T")
 
 _CLOSE_SECONDS: Final = 1.0
-
-
-class _NotSecureError(Exception):
-    """The server offers no TLS, and a password was about to be sent."""
 
 
 class NatsConnection:
@@ -86,7 +81,7 @@ class NatsConnection:
         except BaseException as error:
             await self._close()
             if isinstance(error, Exception):
-                self._no_connection(error)
+                raise no_connection(self._attempt(error)) from None
             raise
         return self
 
@@ -108,7 +103,7 @@ class NatsConnection:
         # nats-py has no public way to tell (2.16): it upgrades exactly if this is set.
         encrypted = bool(self.client._server_info.get("tls_required"))
         if self._target.scheme == "TLS" and not encrypted:
-            raise _NotSecureError
+            raise NotSecureError
 
     def _secret(self, name: str) -> str:
         self._check_encrypted()
@@ -123,69 +118,10 @@ class NatsConnection:
             if "permissions violation" in text.lower():
                 refused.set_result("permissions")
 
-    def _no_connection(self, error: Exception) -> NoReturn:
+    def _attempt(self, error: Exception) -> Attempt:
         if isinstance(error, NoServersError) and self._seen is not None:
             error = self._seen  # nats-py only says that there are no servers left to try
-        tls = _ssl_error(error)
-        if isinstance(error, _NotSecureError):
-            raise PollError(
-                Reason.TLS_FAILED,
-                f"{self.address} offers no TLS, so nothing secret was sent. Switch TLS on at the "
-                "server, or set pods.scheme to NATS (user and password then cross the cluster in "
-                "clear).",
-                stalls=True,
-            ) from None
-        if tls is not None and self._target.scheme == "NATS":
-            raise PollError(
-                Reason.TLS_FAILED,
-                f"{self.address} wants TLS. Set pods.scheme to TLS, and give its authority in "
-                "pods.tls.caSecretRef.",
-                stalls=True,
-            ) from None
-        if isinstance(tls, ssl.SSLCertVerificationError):
-            raise PollError(
-                Reason.CERTIFICATE_INVALID,
-                f"the certificate of {self.address} is not trusted: "
-                f"{tls.verify_message.rstrip('.')}. Give its authority in pods.tls.caSecretRef, "
-                "and its name in pods.tls.serverName.",
-                stalls=True,
-            ) from None
-        if tls is not None:
-            raise PollError(
-                Reason.TLS_FAILED,
-                f"no TLS connection with {self.address} ({tls.reason or 'handshake failed'}).",
-                stalls=True,
-            ) from None
-        text = str(error).lower()
-        if "authorization" in text or "authentication" in text:
-            raise PollError(Reason.UNAUTHORIZED, self._who_are_you(), stalls=True) from None
-        if isinstance(error, TimeoutError):
-            raise PollError(
-                Reason.UNREACHABLE,
-                f"{self.address} did not answer as a NATS server within {CONNECT_SECONDS:g} s. "
-                "Check pods.port, NetworkPolicies and whether something else listens there.",
-            ) from None
-        if isinstance(error, NatsError | ValueError) and not isinstance(error, OSError):
-            raise PollError(
-                Reason.NOT_NATS,
-                f"{self.address} does not speak NATS here, or refuses the connection. Check "
-                "pods.port, and the server's log.",
-            ) from None
-        number = getattr(error, "errno", None)
-        seen = os.strerror(number) if number else "connection failed"
-        raise PollError(
-            Reason.UNREACHABLE,
-            f"{self.address} cannot be reached: {str(seen).lower()}. Check pods.port, "
-            "NetworkPolicies and whether the server listens on all interfaces.",
-        ) from None
-
-    def _who_are_you(self) -> str:
-        if self._source.auth is None:
-            return f"{self.address} wants a user and a password: give them in auth.basic."
-        return (
-            f"{self.address} refuses the user or the password. Check Secret "
-            f"{getattr(self._source.auth, 'secret_name', '')}: wrong, expired or revoked."
-        )
+        return Attempt(error, self._target, self._source)
 
     # -- asking --
 
@@ -242,12 +178,3 @@ class NatsConnection:
             f"{self.address} has no JetStream (switched off, starting, without a leader, or not "
             "for this account). Check pods.port, the server's configuration and its log.",
         )
-
-
-def _ssl_error(error: BaseException) -> ssl.SSLError | None:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            return cause
-        cause = cause.__cause__ or cause.__context__
-    return None

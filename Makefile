@@ -65,8 +65,9 @@ fmt: $(READY) ## format the code and fix simple findings
 	$(BIN)/ruff format
 
 .PHONY: generate
-generate: $(READY) ## write the files that are generated from the code (CRDs) [in pre-commit, too]
+generate: $(READY) ## write the files that are generated from the code (CRDs, docs/reasons.md) [in pre-commit, too]
 	$(BIN)/licenseusage crds --output crds
+	$(BIN)/licenseusage reasons > docs/reasons.md
 
 .PHONY: bench
 bench: $(READY) ## measure time and memory of one collection and one event log, and of naive ways [ARGS=…]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from licenseusage.errors import Stalled
+from licenseusage.reasons import Reason
 
 DEV = "LICENSEUSAGE_DEV"
 DEV_CLOCK_OFFSET_SECONDS = "LICENSEUSAGE_DEV_CLOCK_OFFSET_SECONDS"
@@ -62,7 +63,7 @@ def clock_from(env: Mapping[str, str]) -> SystemClock:
         return SystemClock()
     if not development(env):
         raise Stalled(
-            "SettingsInvalid",
+            Reason.SETTINGS_INVALID,
             f"{DEV_CLOCK_OFFSET_SECONDS} is set, but {DEV}=1 is not: a shifted clock is for demos "
             f"and tests only. Remove it.",
         )
@@ -72,7 +73,7 @@ def clock_from(env: Mapping[str, str]) -> SystemClock:
         offset = 1
     if offset > 0:
         raise Stalled(
-            "SettingsInvalid",
+            Reason.SETTINGS_INVALID,
             f"{DEV_CLOCK_OFFSET_SECONDS}={text!r} must be a whole number of seconds, 0 or less.",
         )
     return SystemClock(offset)

@@ -5,6 +5,8 @@ no table. Messages are for people: they name the object, what was seen and the f
 a secret, a user id or a pseudonym.
 """
 
+from licenseusage.reasons import Reason
+
 UNEXPECTED_FIX = (
     "Compare user, volumes and environment of the container with the documentation's "
     "(the operator's: manifests/base). If they are the same, this is a defect: report this line."
@@ -16,11 +18,11 @@ class UsageError(Exception):
     """A failure that knows its consequence.
 
     Attributes:
-        reason: CamelCase, usable as the reason of a Kubernetes condition.
+        reason: Of the vocabulary; usable as the reason of a Kubernetes condition.
         message: One or two sentences for a person: the object, what was seen, the fix.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: Reason, message: str) -> None:
         """Keep the reason and the message; ``str(error)`` is the message."""
         super().__init__(message)
         self.reason = reason
@@ -30,7 +32,7 @@ class UsageError(Exception):
 class Waiting(UsageError):
     """Nothing is wrong: come back after ``after_seconds``."""
 
-    def __init__(self, reason: str, message: str, after_seconds: float) -> None:
+    def __init__(self, reason: Reason, message: str, after_seconds: float) -> None:
         """Say when to come back, in seconds from now."""
         super().__init__(reason, message)
         self.after_seconds = after_seconds

@@ -174,7 +174,7 @@ def test_terms_that_are_no_licence_are_a_usage_error(issue, arguments):
 
 def test_a_key_that_is_missing_or_no_key_is_undetermined(run, tmp_path):
     (tmp_path / "bad.jwk").write_text("{}")
-    for path, reason in (("none.jwk", "Unreadable"), ("bad.jwk", "KeyInvalid")):
+    for path, reason in (("none.jwk", "FileUnreadable"), ("bad.jwk", "KeyInvalid")):
         done = run(
             *("license", "issue", "--key", tmp_path / path, "--vendor", "v"),
             *("--subscription", "s", "--product", "p"),

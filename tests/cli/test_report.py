@@ -414,7 +414,7 @@ def test_a_token_that_is_none_is_not_ok_and_no_traceback(run, desk, token):
 def test_a_file_that_cannot_be_read_is_undetermined(run, desk, file):
     done = run("report", "verify", file)
     assert done.code == 3
-    assert done.err.startswith("error: Unreadable: ")
+    assert done.err.startswith("error: FileUnreadable: ")
 
 
 def test_each_report_is_judged_by_the_licence_that_it_names(run, desk):

@@ -8,7 +8,9 @@ import pytest
 
 from licenseusage.cli.app import GROUPS, program_name
 
-EXPECTED = "operator receiver crds preset source license vendor keys report ledger version".split()
+EXPECTED = (
+    "operator receiver crds preset source license vendor keys report ledger reasons version"
+).split()
 
 
 def test_help_lists_every_group(run):

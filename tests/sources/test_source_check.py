@@ -203,7 +203,7 @@ def test_a_wrong_command_line_is_a_usage_error(run, file, options, told):
 
 FILES = [
     ("nothing: here\n", "InvalidSource", 3),
-    ("a: [\n", "Unreadable", 3),
+    ("a: [\n", "FileUnreadable", 3),
     ("", "InvalidSource", 3),
     ("preset: Nope\n", "UnknownPreset", 1),
     ("preset: OpenCloud\n", "InvalidSource", 1),
@@ -245,7 +245,7 @@ def test_a_wrong_file_is_described(run, tmp_path, text, told, code):
 
 def test_a_file_that_is_not_there_cannot_be_determined(run):
     done = run("source", "check", "nowhere.yaml", "--url", "http://127.0.0.1:1")
-    assert (done.code, "Unreadable" in done.err) == (3, True)
+    assert (done.code, "FileUnreadable" in done.err) == (3, True)
 
 
 def test_an_answer_that_is_not_right_is_1_and_an_unreachable_product_3(run, file, serve):

@@ -14,9 +14,10 @@ from typing import cast
 
 from licenseusage.clock import Clock
 from licenseusage.metering.cycles import Cycle
+from licenseusage.reasons import Reason
 from licenseusage.sources.clockskew import skew_ms
 from licenseusage.sources.definition.model import EffectiveSource, Pair
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.lists.collect import Collection
 from licenseusage.sources.lists.fetch import Session
 from licenseusage.sources.lists.said import NOTHING, in_headers

@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from licenseusage.api.conditions import Reason
 from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.errors import Stalled
+from licenseusage.reasons import Reason
 
 SHOWN_PROBLEMS = 3
 SHOWN_CHARACTERS = 64

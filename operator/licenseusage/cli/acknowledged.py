@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from licenseusage.cli.documents import Document
 from licenseusage.cli.findings import RECEIPT, Finding, Level, bad
 from licenseusage.cli.times import show_time
+from licenseusage.reasons import Reason
 from licenseusage.reports.keys import VendorKeys
 from licenseusage.reports.receipt import Receipt, Sent, Verdict, read_receipt, verify_receipt
 from licenseusage.reports.refused import Refused, need
@@ -34,7 +35,7 @@ class Acknowledged:
     def about(self, document: Document) -> list[Finding]:
         """Return the findings about the receipts of a report."""
         words = "none given: whether the vendor has it is not known"
-        none = Finding(document.source, RECEIPT, Level.NOT_CHECKED, "NoReceipt", words)
+        none = Finding(document.source, RECEIPT, Level.NOT_CHECKED, Reason.NO_RECEIPT, words)
         return self._found.get(document.token) or [none]
 
     def others(self, tokens: Iterable[str]) -> list[Finding]:
@@ -101,7 +102,7 @@ def _alone(
 ) -> None:
     try:
         receipt = None if vendor_keys is None else read_receipt(one.token, vendor_keys)
-        need(not must_fit, "ReceiptMismatch", "it names none of the documents given")
+        need(not must_fit, Reason.RECEIPT_MISMATCH, "it names none of the documents given")
     except Refused as refusal:
         made._lonely.append(bad(one.source, RECEIPT, refusal))
         return
@@ -119,16 +120,16 @@ def _told(source: str, receipt: Receipt, more: str = "") -> Finding:
         return Finding(source, RECEIPT, Level.BAD, str(receipt.error), words)
     notes = f"; findings: {', '.join(receipt.findings)}" if receipt.findings else ""
     words = f"receipt verified: Accepted by {receipt.vendor} at {at}{notes}{more}"
-    return Finding(source, RECEIPT, Level.GOOD, "Accepted", words, receipt.findings)
+    return Finding(source, RECEIPT, Level.GOOD, Reason.ACCEPTED, words, receipt.findings)
 
 
 def _unchecked(source: str) -> Finding:
-    return Finding(source, RECEIPT, Level.NOT_CHECKED, "NoVendorKeys", "needs --vendor-keys")
+    return Finding(source, RECEIPT, Level.NOT_CHECKED, Reason.NO_VENDOR_KEYS, "needs --vendor-keys")
 
 
 def _sent(token: str) -> Sent | None:
     try:
-        need(token.isascii(), "MalformedToken")
+        need(token.isascii(), Reason.MALFORMED_TOKEN)
         return Sent.from_token(token)
     except Refused:
         return None

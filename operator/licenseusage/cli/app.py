@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from licenseusage.cli.exits import UNDETERMINED
 from licenseusage.errors import UsageError
+from licenseusage.reasons import Reason
 
 DEBUG = "LICENSEUSAGE_DEBUG"
 """Set to 1 to see the traceback of an unexpected error."""
@@ -45,6 +46,7 @@ GROUPS = {
     "keys": Group("Make a new key for the operator after a loss."),
     "report": Group("Show and verify signed usage reports."),
     "ledger": Group("Check, back up, restore and merge ledgers."),
+    "reasons": Group("Explain the reasons of conditions, reports and errors."),
     "version": Group("Print the version."),
 }
 
@@ -96,7 +98,10 @@ def load(name: str) -> Any:  # noqa: ANN401 - a command of typer's vendored clic
         extra = GROUPS[name].extra
         if extra is None or (error.name or "").startswith("licenseusage"):
             raise
-        _fail("NotInstalled", f"This command needs {error.name}: pip install licenseusage[{extra}]")
+        _fail(
+            Reason.NOT_INSTALLED,
+            f"This command needs {error.name}: pip install licenseusage[{extra}]",
+        )
     group: typer.Typer = module.app
     group.rich_markup_mode = None
     group._add_completion = False
@@ -124,11 +129,11 @@ def main() -> NoReturn:
         if os.environ.get(DEBUG) == "1":
             raise
         said = f"{type(error).__name__}: {error}".replace("\n", " ")
-        _fail("Unexpected", f"{said} (set {DEBUG}=1 to see where)")
+        _fail(Reason.UNEXPECTED, f"{said} (set {DEBUG}=1 to see where)")
     sys.exit(0)
 
 
-def _fail(reason: str, message: str) -> NoReturn:
+def _fail(reason: Reason, message: str) -> NoReturn:
     typer.echo(f"error: {reason}: {message}", err=True)
     sys.exit(UNDETERMINED)
 

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from licenseusage.errors import Stalled
+from licenseusage.reasons import Reason
 from licenseusage.reports.keys import VendorKeys
 from licenseusage.reports.refused import Refused
 from licenseusage.reports.tokens import typ_of
@@ -49,7 +50,7 @@ def read_text(path: str) -> str:
     try:
         return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Stalled("Unreadable", f"{path}: not text") from None
+        raise Stalled(Reason.FILE_UNREADABLE, f"{path}: not text") from None
 
 
 def read_bytes(path: str) -> bytes:
@@ -65,9 +66,9 @@ def read_bytes(path: str) -> bytes:
             with Path(path).open("rb") as file:
                 raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise Stalled("Unreadable", f"{path}: {error.strerror or error}") from None
+        raise Stalled(Reason.FILE_UNREADABLE, f"{path}: {error.strerror or error}") from None
     if len(raw) > MAX_BYTES:
-        raise Stalled("Unreadable", f"{path}: longer than {MAX_BYTES // 2**20} MiB")
+        raise Stalled(Reason.FILE_UNREADABLE, f"{path}: longer than {MAX_BYTES // 2**20} MiB")
     return raw
 
 
@@ -122,7 +123,7 @@ def read_license_file(path: str) -> bytes:
     named = [value for name, value in values if name == LICENSE_MEMBER] or [v for _, v in values]
     if len(named) != 1:
         raise Stalled(
-            "NoDocument",
+            Reason.NO_DOCUMENT,
             f"{path} holds {len(named)} values, none of them or several named {LICENSE_MEMBER}; "
             f"expected one licence.",
         )
@@ -193,7 +194,7 @@ def _documents(text: str, source: str) -> list[Document]:
     ]
     if not found:
         raise Stalled(
-            "NoDocument",
+            Reason.NO_DOCUMENT,
             f"{source} holds no signed document: expected tokens, one a line, or an object as "
             f"`kubectl get -o yaml` prints it.",
         )
@@ -219,7 +220,9 @@ def _objects(text: str, source: str) -> Iterator[Mapping[str, Any]]:
                 several = items if isinstance(items, list) else [item]
                 yield from (one for one in several if isinstance(one, dict))
     except yaml.YAMLError:
-        raise Stalled("NoDocument", f"{source} is neither tokens nor YAML nor JSON.") from None
+        raise Stalled(
+            Reason.NO_DOCUMENT, f"{source} is neither tokens nor YAML nor JSON."
+        ) from None
 
 
 def _documents_in(item: Mapping[str, Any], source: str) -> Iterator[Document]:

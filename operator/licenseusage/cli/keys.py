@@ -15,6 +15,7 @@ import yaml
 from licenseusage.cli.documents import read_documents
 from licenseusage.errors import Stalled
 from licenseusage.metering.pseudonym import KEY_BYTES, key_id
+from licenseusage.reasons import Reason
 from licenseusage.reports.keys import generate_key
 from licenseusage.reports.receipt import Sent
 
@@ -98,7 +99,7 @@ def _installation_of(path: str) -> str:
     found = sorted({Sent.from_token(one.token).installation for one in read_documents(path)})
     if len(found) > 1:
         raise Stalled(
-            "Ambiguous",
+            Reason.AMBIGUOUS,
             f"{path} holds reports of {len(found)} installations: {', '.join(found)}. Give those "
             f"of the lost one only (the newest).",
         )

@@ -21,6 +21,7 @@ from licenseusage.ledger.upkeep.merging import merge_ledgers
 from licenseusage.ledger.upkeep.snapshot import Identity, Restored
 from licenseusage.ledger.upkeep.snapshot import backup as back_up
 from licenseusage.ledger.upkeep.snapshot import restore as put_back
+from licenseusage.reasons import Reason
 
 app = typer.Typer(help="Check, back up, restore, merge and read ledgers.", no_args_is_help=True)
 
@@ -193,7 +194,7 @@ def enrolment(file: LedgerFile) -> None:
     statements = key_statements(file)
     if not statements:
         raise Stalled(
-            "NotEnrolled",
+            Reason.NOT_ENROLLED,
             f"{file} holds no enrolment: one is made when the first licence is valid.",
         )
     for token in statements:

@@ -25,9 +25,9 @@ from licenseusage.clock import SystemClock, clock_from
 from licenseusage.controller.settings import Settings
 from licenseusage.errors import Stalled
 from licenseusage.metering.cycles import Cycle, Terms
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import BasicAuth, EffectiveSource, Scheme
 from licenseusage.sources.definition.presets import effective
-from licenseusage.sources.failures import Reason
 from licenseusage.sources.poll import (
     Credentials,
     CycleRequest,

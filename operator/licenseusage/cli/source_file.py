@@ -14,6 +14,7 @@ from licenseusage.api.source import Source
 from licenseusage.cli.documents import read_text
 from licenseusage.errors import Stalled
 from licenseusage.metering.cycles import Terms
+from licenseusage.reasons import Reason
 
 _NO_PRODUCT = "source-check"
 
@@ -38,7 +39,7 @@ class SourceFile:
         """
         for field, message in source_refusals(self.source.to_object()):
             where = "" if field in message else f"{field}: "
-            raise Stalled("InvalidSource", f"Source {self.source.name}: {where}{message}.")
+            raise Stalled(Reason.INVALID_SOURCE, f"Source {self.source.name}: {where}{message}.")
 
 
 def read_source_file(path: str, name: str | None) -> SourceFile:
@@ -53,11 +54,11 @@ def read_source_file(path: str, name: str | None) -> SourceFile:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise Stalled("Unreadable", f"{path}{where}: not YAML") from None
+        raise Stalled(Reason.FILE_UNREADABLE, f"{path}{where}: not YAML") from None
     found = [one for document in documents for one in _sources(document)]
     names = [str(raw.get("name")) for raw, _ in found]
     if not found:
-        raise Stalled("InvalidSource", f"{path} holds neither a LicenseUsage nor a source.")
+        raise Stalled(Reason.INVALID_SOURCE, f"{path} holds neither a LicenseUsage nor a source.")
     if name is None and len(found) > 1:
         raise typer.BadParameter(
             f"the file has several sources ({', '.join(names)}); choose one", param_hint="--source"
@@ -93,11 +94,11 @@ def _source(raw: Mapping[str, Any]) -> Source:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         text = f"Source {raw.get('name')}: {field}: {first['msg']}."
-        raise Stalled("InvalidSource", text) from None
+        raise Stalled(Reason.INVALID_SOURCE, text) from None
     unknown = next(_unknown(raw, source.to_object(), ""), None)
     if unknown is not None:
         raise Stalled(
-            "InvalidSource",
+            Reason.INVALID_SOURCE,
             f"Source {source.name}: there is no field {unknown}; see `kubectl explain "
             "licenseusage.spec.sources`.",
         )
@@ -124,5 +125,7 @@ def _terms(spec: Mapping[str, Any]) -> Terms | None:
     try:
         anchor = date.fromisoformat(str(cycle.get("anchorDate")))
     except ValueError:
-        raise Stalled("InvalidSpec", "spec.cycle.anchorDate must be a day, YYYY-MM-DD.") from None
+        raise Stalled(
+            Reason.INVALID_SPEC, "spec.cycle.anchorDate must be a day, YYYY-MM-DD."
+        ) from None
     return Terms(anchor, cycle.get("lengthDays"), cycle.get("lengthMonths"))

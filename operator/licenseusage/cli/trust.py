@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from licenseusage.cli.documents import Document
 from licenseusage.cli.findings import KEYS, LICENSE, Finding, Level, bad
+from licenseusage.reasons import Reason
 from licenseusage.reports.keychain import verify_keys
 from licenseusage.reports.keys import InstallationKey, InstallationKeys, VendorKeys
 from licenseusage.reports.licence import (
@@ -100,7 +101,8 @@ def trusted(
         words = "needs --vendor-keys: the vendor has signed the licence inside"
         given = dict.fromkeys(one.source for one in statements)
         found = [
-            Finding(source, KEYS, Level.NOT_CHECKED, "NoVendorKeys", words) for source in given
+            Finding(source, KEYS, Level.NOT_CHECKED, Reason.NO_VENDOR_KEYS, words)
+            for source in given
         ]
         return Trust((), ()), found
     found, installations = [], []
@@ -113,12 +115,12 @@ def trusted(
             continue
         if installation is None:
             words = "needs the enrolment that it follows (--enrolment)"
-            found.append(Finding(source, KEYS, Level.NOT_CHECKED, "NoEnrolment", words))
+            found.append(Finding(source, KEYS, Level.NOT_CHECKED, Reason.NO_ENROLMENT, words))
             continue
         installations.append(installation)
         keys = installation.keys
         words = f"{len(keys)} key(s) of {next(iter(keys.values())).installation}"
-        found.append(Finding(source, KEYS, Level.GOOD, "Valid", words))
+        found.append(Finding(source, KEYS, Level.GOOD, Reason.VALID, words))
     registered, about_licenses = _registered(licenses, installations, vendor_keys, now_s)
     return Trust(tuple(installations), registered), about_licenses + found
 
@@ -194,7 +196,7 @@ def _contract(license_: LicenseTerms) -> tuple[str, str]:
 def _claims(token: str) -> Mapping[str, object]:
     """Return the unverified contents of a document; empty if it cannot be read."""
     try:
-        need(token.isascii(), "MalformedToken")
+        need(token.isascii(), Reason.MALFORMED_TOKEN)
         return decode(token)[1]
     except Refused:
         return {}

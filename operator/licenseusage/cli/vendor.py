@@ -8,6 +8,7 @@ import typer
 import yaml
 
 from licenseusage.errors import Stalled
+from licenseusage.reasons import Reason
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys, generate_key
 from licenseusage.reports.typs import LICENSE, RECEIPT
 
@@ -80,7 +81,7 @@ def keygen(
         for name, text in public.items():
             _write_new(output / name, text, 0o644)
     except OSError as error:
-        raise Stalled("NotWritable", f"{error.filename}: {error.strerror}") from None
+        raise Stalled(Reason.NOT_WRITABLE, f"{error.filename}: {error.strerror}") from None
     for name in (*private, *public):
         typer.echo(output / name)
 
@@ -114,14 +115,14 @@ def read_private_key(path: Path) -> SigningKey:
         return SigningKey.from_jwk(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise Stalled("Unreadable", f"{path}: {reason}") from None
+        raise Stalled(Reason.FILE_UNREADABLE, f"{path}: {reason}") from None
 
 
 def _refuse_to_overwrite(folder: Path, names: list[str]) -> None:
     there = [name for name in names if (folder / name).exists()]
     if there:
         raise Stalled(
-            "FileExists",
+            Reason.FILE_EXISTS,
             f"{folder} holds {', '.join(there)} already, and keys are never overwritten: whoever "
             f"pinned them could verify nothing any more. Name another folder.",
         )

@@ -8,6 +8,7 @@ from licenseusage.cli.documents import Bundle, Document
 from licenseusage.cli.findings import BUNDLE, SIGNATURE, Finding, Level, bad
 from licenseusage.cli.trust import Trust, trusted
 from licenseusage.cli.wholeness import Held, whole
+from licenseusage.reasons import Reason
 from licenseusage.reports.bundle import Lines, read_lines, verify_manifest
 from licenseusage.reports.content import Content
 from licenseusage.reports.keys import VendorKeys
@@ -101,13 +102,15 @@ def verify_documents(files: Iterable[Document | Bundle], evidence: Evidence) -> 
 def _manifest(source: str, lines: Lines, trust: Trust) -> Finding:
     known = trust.of(lines.manifest)
     if known is None:
-        return Finding(source, BUNDLE, Level.NOT_CHECKED, "NoEnrolment", _NEEDS_ENROLMENT)
+        return Finding(source, BUNDLE, Level.NOT_CHECKED, Reason.NO_ENROLMENT, _NEEDS_ENROLMENT)
     try:
         verify_manifest(lines, known.license, known.keys)
     except Refused as refusal:
         return bad(source, BUNDLE, refusal)
     count = len(lines.key_statements) + len(lines.reports)
-    return Finding(source, BUNDLE, Level.GOOD, "Valid", f"{count} document(s), as they were packed")
+    return Finding(
+        source, BUNDLE, Level.GOOD, Reason.VALID, f"{count} document(s), as they were packed"
+    )
 
 
 def _report(
@@ -121,7 +124,9 @@ def _report(
         return _unreadable(document, trust, refusal), []
     known = trust.of(document.token)
     if known is None:
-        finding = Finding(source, SIGNATURE, Level.NOT_CHECKED, "NoEnrolment", _NEEDS_ENROLMENT)
+        finding = Finding(
+            source, SIGNATURE, Level.NOT_CHECKED, Reason.NO_ENROLMENT, _NEEDS_ENROLMENT
+        )
         return finding, [Held(source, document.token, sent)]
     try:
         envelope = authenticate_report(document.token, license_=known.license, keys=known.keys)
@@ -130,7 +135,7 @@ def _report(
     held = Held(source, document.token, sent, envelope)
     if envelope.digest in answers.refused:
         words = f"report {envelope.sequence}, which the vendor refused, only holds its place"
-        return Finding(source, SIGNATURE, Level.GOOD, "Valid", words), [held]
+        return Finding(source, SIGNATURE, Level.GOOD, Reason.VALID, words), [held]
     try:
         report = check_content(envelope, license_=known.license, now_s=now_s)
     except Refused as refusal:
@@ -138,8 +143,8 @@ def _report(
     words = _words(envelope, report.content)
     if known.unknown:
         words = f"{words}; licence {known.unknown} is not here (--license)"
-    notes = ("LicenseUnknown",) if known.unknown else ()
-    finding = Finding(source, SIGNATURE, Level.GOOD, "Valid", words, notes)
+    notes = (Reason.LICENSE_UNKNOWN,) if known.unknown else ()
+    finding = Finding(source, SIGNATURE, Level.GOOD, Reason.VALID, words, notes)
     return finding, [replace(held, report=report)]
 
 
@@ -162,9 +167,9 @@ def _words(envelope: Envelope, content: Content) -> str:
 
 
 def _sent(token: str) -> Sent:
-    need(token.isascii(), "MalformedToken")
+    need(token.isascii(), Reason.MALFORMED_TOKEN)
     sent = Sent.from_token(token)
-    need(sent.subject.typ == REPORT, "UnsupportedType", f"expected {REPORT}")
+    need(sent.subject.typ == REPORT, Reason.UNSUPPORTED_TYPE, f"expected {REPORT}")
     return sent
 
 

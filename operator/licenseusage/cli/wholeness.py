@@ -7,6 +7,7 @@ from itertools import pairwise
 from licenseusage.cli.acknowledged import Acknowledged
 from licenseusage.cli.findings import CHAIN, Finding, Level, bad
 from licenseusage.cli.trust import Trust
+from licenseusage.reasons import Reason
 from licenseusage.reports.chain import fold_chain
 from licenseusage.reports.names import Link
 from licenseusage.reports.receipt import Receipt, Sent, Verdict
@@ -95,18 +96,18 @@ def _judged(chain: _Chain, trust: Trust, *, complete: bool) -> list[Finding]:
     """
     for at, documents in chain.held.items():
         names = " and ".join(one.source for one in documents.values())
-        need(len(documents) == 1, "ReportConflict", f"sequence {at}: {names}")
+        need(len(documents) == 1, Reason.REPORT_CONFLICT, f"sequence {at}: {names}")
     envelopes = [one.envelope for one in chain.documents if one.envelope is not None]
     newest, last = max(chain.held, default=0), max((h.sequence for h in chain.heads), default=0)
     missing = [at for at in range(1, newest + 1) if at not in chain.held]
     words = f"{len(missing)} of {newest} reports are not here, from {min(missing, default=0)} on"
-    need(not missing or not complete, "ChainGap", words)
+    need(not missing or not complete, Reason.CHAIN_GAP, words)
     if len(envelopes) < len(chain.held) or not chain.held:
-        need(not complete or last <= newest, "ChainTruncated", f"sequence {last}")
+        need(not complete or last <= newest, Reason.CHAIN_TRUNCATED, f"sequence {last}")
         return []  # that the signatures were not checked is said of each document
     if missing:
         _check_parts(chain)
-        return [Finding(chain.source, CHAIN, Level.NOT_CHECKED, "Incomplete", words)]
+        return [Finding(chain.source, CHAIN, Level.NOT_CHECKED, Reason.INCOMPLETE, words)]
     means = trust.of(chain.documents[0].token)
     assert means is not None  # noqa: S101 - something of it was verified
     reports = zip(envelopes, (one.report for one in chain.documents), strict=True)
@@ -114,7 +115,7 @@ def _judged(chain: _Chain, trust: Trust, *, complete: bool) -> list[Finding]:
     notes = (*verified.findings, *_regressed(chain.receipts))
     said = f"; findings: {', '.join(notes)}" if notes else ""
     words = f"{len(chain.held)} report(s) without a hole{said}"
-    return [Finding(chain.source, CHAIN, Level.GOOD, "Valid", words, notes)]
+    return [Finding(chain.source, CHAIN, Level.GOOD, Reason.VALID, words, notes)]
 
 
 def _check_parts(chain: _Chain) -> None:
@@ -126,11 +127,11 @@ def _check_parts(chain: _Chain) -> None:
     for before, after in pairwise(chain.documents):
         if after.sent.subject.sequence == before.sent.subject.sequence + 1:
             previous = after.envelope.previous if after.envelope else None
-            need(previous == before.sent.subject.digest, "ChainForked", after.source)
+            need(previous == before.sent.subject.digest, Reason.CHAIN_FORKED, after.source)
     for head in chain.heads:
-        need(head.sequence <= max(chain.held), "ChainTruncated", f"sequence {head.sequence}")
+        need(head.sequence <= max(chain.held), Reason.CHAIN_TRUNCATED, f"sequence {head.sequence}")
         known = chain.held.get(head.sequence, {head.digest: None})
-        need(head.digest in known, "ChainForked", f"sequence {head.sequence}")
+        need(head.digest in known, Reason.CHAIN_FORKED, f"sequence {head.sequence}")
 
 
 def _regressed(receipts: Sequence[Receipt]) -> tuple[str, ...]:
@@ -141,4 +142,4 @@ def _regressed(receipts: Sequence[Receipt]) -> tuple[str, ...]:
         for (before_s, sooner), (after_s, later) in pairwise(heads)
         if before_s < after_s
     )
-    return ("VendorHeadRegressed",) if back else ()
+    return (Reason.VENDOR_HEAD_REGRESSED,) if back else ()

@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
 from licenseusage.errors import Stalled
+from licenseusage.reasons import Reason
 
 PREFIX = "LICENSEUSAGE_"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -213,4 +214,4 @@ def _check_endpoint(value: str) -> None:
 
 
 def _invalid(setting: str, seen: str, rule: str) -> Stalled:
-    return Stalled("SettingsInvalid", f"{PREFIX}{setting.upper()}={seen!r} {rule}.")
+    return Stalled(Reason.SETTINGS_INVALID, f"{PREFIX}{setting.upper()}={seen!r} {rule}.")

@@ -7,12 +7,13 @@ it is offered again whenever a receipt says that it is unknown. Forgetting all t
 from collections.abc import Iterable
 
 from licenseusage.delivery.outcome import Answer, NoAnswer
+from licenseusage.reasons import Reason
 from licenseusage.reports.licence import stored_license
 from licenseusage.reports.names import digest
 from licenseusage.reports.receipt import Receipt
 from licenseusage.reports.tokens import decode
 
-LICENSE_UNKNOWN = "LicenseUnknown"
+LICENSE_UNKNOWN = Reason.LICENSE_UNKNOWN
 _TAKEN = (200, 201, 204)
 _NO_REGISTER = (404, 405, 410)
 _PAUSE_MS = 10_000

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from licenseusage.delivery.outbox import DeliveryState
 from licenseusage.delivery.schedule import Schedule
+from licenseusage.reasons import Reason
+from licenseusage.reasons.book import BOOK
+from licenseusage.reasons.reporting import ENDPOINT
 from licenseusage.reports.grammar import is_token
 from licenseusage.reports.keys import VendorKey
 from licenseusage.reports.receipt import Receipt, Sent, Verdict, verify_receipt
@@ -25,12 +28,12 @@ _VERDICT = {
     422: Verdict.REJECTED,
 }
 _SLOW = {
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "EndpointNotFound",
-    410: "EndpointNotFound",
+    401: Reason.UNAUTHORIZED,
+    403: Reason.FORBIDDEN,
+    404: Reason.ENDPOINT_NOT_FOUND,
+    410: Reason.ENDPOINT_NOT_FOUND,
 }
-_TEMPORARY = {408: "VendorUnavailable", 425: "Throttled", 429: "Throttled"}
+_TEMPORARY = {408: Reason.VENDOR_UNAVAILABLE, 425: Reason.THROTTLED, 429: Reason.THROTTLED}
 _UNSIGNED_STATUS = (400, 413)
 
 
@@ -91,10 +94,10 @@ def classify(
     if answer.status in _UNSIGNED_STATUS and named in UNSIGNED_CLASSES:
         return Outcome(DeliveryState.REJECTED, str(named), Schedule.DAILY)
     temporary = answer.status in _TEMPORARY or 500 <= answer.status <= 599
-    reason = _TEMPORARY.get(answer.status, "VendorUnavailable")
+    reason = _TEMPORARY.get(answer.status, Reason.VENDOR_UNAVAILABLE)
     return Outcome(
         DeliveryState.PENDING,
-        reason if temporary else "UnexpectedResponse",
+        reason if temporary else Reason.UNEXPECTED_RESPONSE,
         Schedule.BACKOFF,
     )
 
@@ -115,28 +118,15 @@ def explain(outcome: Outcome, answer: Answer | NoAnswer, host: str) -> str:
     return f"{seen}: {MEANING.get(reason, reason)}."
 
 
-_FIX = {
-    "EndpointUnreachable": (
-        "Check DNS, network policies and the proxy; it is sent again by itself."
-    ),
-    "TLSFailed": (
+_FIX: Mapping[str, str] = {
+    **{reason: entry.fix for reason, entry in ENDPOINT.entries.items()},
+    Reason.RECEIPT_INVALID: BOOK[Reason.RECEIPT_INVALID].fix,
+    Reason.TLS_FAILED: (
         "Its certificate is not trusted: set LICENSEUSAGE_VENDOR_CA_FILE if it, or a proxy before "
         "it, uses a certificate authority of your own."
     ),
-    "Timeout": "It is sent again by itself; if this goes on, check the proxy and the firewall.",
-    "ReceiptInvalid": (
-        "The answer holds no receipt that verifies, so nothing counts as delivered. Look for a "
-        "proxy or portal that answers in its place, or install the vendor's current key manifest."
-    ),
-    "UnexpectedResponse": (
-        "This is not an answer of the usage API. Check the endpoint in the licence, and any proxy."
-    ),
-    "Unauthorized": "Something in between, perhaps a proxy, asks for a login.",
-    "Forbidden": "The vendor, or something in between, refuses this installation: ask the vendor.",
-    "EndpointNotFound": "There is no usage API: check the endpoint in the licence, or the proxy.",
-    "Throttled": "The vendor asks to wait; it is sent again by itself.",
-    "VendorUnavailable": "The vendor's service is in trouble; it is sent again by itself.",
-    "KeyUnknown": (
+    Reason.UNAUTHORIZED: "Something in between, perhaps a proxy, asks for a login.",
+    Reason.KEY_UNKNOWN: (
         "The vendor does not know this installation; its enrolment is sent again. If this goes on, "
         "ask the vendor."
     ),
@@ -149,12 +139,12 @@ def _signed(
     try:
         receipt = verify_receipt(token, vendor_keys, sent)
     except Refused:
-        return Outcome(DeliveryState.PENDING, "ReceiptInvalid", Schedule.BACKOFF)
+        return Outcome(DeliveryState.PENDING, Reason.RECEIPT_INVALID, Schedule.BACKOFF)
     if receipt.verdict is not _VERDICT[status]:
-        return Outcome(DeliveryState.PENDING, "UnexpectedResponse", Schedule.BACKOFF)
+        return Outcome(DeliveryState.PENDING, Reason.UNEXPECTED_RESPONSE, Schedule.BACKOFF)
     return Outcome(
         DeliveryState(receipt.verdict.value),
-        receipt.error or "Accepted",
+        receipt.error or Reason.ACCEPTED,
         Schedule.NONE,
         receipt,
     )

@@ -14,6 +14,7 @@ from licenseusage.delivery.offers import Offers
 from licenseusage.delivery.outbox import Attempt, DeliveryState, Outbox, Queued, Settlement
 from licenseusage.delivery.outcome import Answer, NoAnswer, Outcome, classify, explain
 from licenseusage.delivery.settle import settle
+from licenseusage.reasons import Reason
 from licenseusage.reports.keys import VendorKey
 from licenseusage.reports.licence import stored_license
 from licenseusage.reports.receipt import Sent
@@ -21,7 +22,7 @@ from licenseusage.reports.typs import LICENSE
 from licenseusage.retryafter import retry_after_seconds
 
 T = TypeVar("T")
-_KEY_UNKNOWN = "KeyUnknown"
+_KEY_UNKNOWN = Reason.KEY_UNKNOWN
 
 
 class Puts(Protocol):

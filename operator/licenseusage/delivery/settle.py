@@ -3,11 +3,12 @@
 from licenseusage.delivery.outbox import ChainView, Queued, Settlement
 from licenseusage.delivery.outcome import Outcome
 from licenseusage.delivery.schedule import Schedule, delay_seconds
+from licenseusage.reasons import Reason
 from licenseusage.reports.names import Link
 from licenseusage.reports.receipt import Receipt, Verdict, head_notes
 
-_STOPPING = ("ChainForked", "LocalHistoryLost")
-_REGRESSED = "VendorHeadRegressed"
+_STOPPING = (Reason.CHAIN_FORKED, Reason.LOCAL_HISTORY_LOST)
+_REGRESSED = Reason.VENDOR_HEAD_REGRESSED
 
 
 def settle(

@@ -17,6 +17,7 @@ import httpx
 
 from licenseusage.delivery.outcome import RECEIPT_TYPE, Answer, NoAnswer
 from licenseusage.errors import Stalled
+from licenseusage.reasons import Reason
 from licenseusage.reports.typs import LICENSE, REPORT
 
 CONNECT_SECONDS = 10.0
@@ -63,7 +64,7 @@ def check_endpoint(url: str) -> str:
         or parts.fragment
     ):
         raise Stalled(
-            "SettingsInvalid",
+            Reason.SETTINGS_INVALID,
             "The vendor's endpoint must be an https URL without user, query or fragment; there is "
             "no way to send reports unencrypted.",
         )
@@ -128,9 +129,9 @@ class VendorClient:
                     response.headers.get("retry-after"),
                 )
         except httpx.ConnectTimeout:
-            return NoAnswer("Timeout", f"no connection within {CONNECT_SECONDS:g} s")
+            return NoAnswer(Reason.TIMEOUT, f"no connection within {CONNECT_SECONDS:g} s")
         except (TimeoutError, httpx.TimeoutException):
-            return NoAnswer("Timeout", f"no answer within {TOTAL_SECONDS:g} s")
+            return NoAnswer(Reason.TIMEOUT, f"no answer within {TOTAL_SECONDS:g} s")
         except httpx.HTTPError as error:
             return _no_answer(error)
 
@@ -159,15 +160,15 @@ def _no_answer(error: httpx.HTTPError) -> NoAnswer:
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
             detail = getattr(cause, "verify_message", "") or cause.reason or "TLS"
-            return NoAnswer("TLSFailed", f"TLS: {detail}")
+            return NoAnswer(Reason.TLS_FAILED, f"TLS: {detail}")
         if isinstance(cause, OSError) and cause.strerror:
-            return NoAnswer("EndpointUnreachable", cause.strerror)
+            return NoAnswer(Reason.ENDPOINT_UNREACHABLE, cause.strerror)
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ConnectError):
-        return NoAnswer("EndpointUnreachable", "no connection")
+        return NoAnswer(Reason.ENDPOINT_UNREACHABLE, "no connection")
     if isinstance(error, httpx.ProxyError):
-        return NoAnswer("EndpointUnreachable", "the proxy refused")
-    return NoAnswer("EndpointUnreachable", "the connection was cut")
+        return NoAnswer(Reason.ENDPOINT_UNREACHABLE, "the proxy refused")
+    return NoAnswer(Reason.ENDPOINT_UNREACHABLE, "the connection was cut")
 
 
 def _client(
@@ -196,7 +197,7 @@ def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
             context.load_verify_locations(cafile=ca_file)
         except (OSError, ssl.SSLError) as error:
             raise Stalled(
-                "SettingsInvalid",
+                Reason.SETTINGS_INVALID,
                 f"LICENSEUSAGE_VENDOR_CA_FILE={ca_file} cannot be used: "
                 f"{error.strerror or 'no PEM certificate in it'}.",
             ) from None

@@ -14,8 +14,9 @@ from licenseusage.metering.bounds import Accuracy, Bounds
 from licenseusage.metering.cycles import DAY_MS
 from licenseusage.metering.properties import Properties, Removal
 from licenseusage.metering.statement import UNLISTED_USERS, CycleStatement
+from licenseusage.reasons import Reason
 
-NEW_EVIDENCE = "NewEvidence"
+NEW_EVIDENCE = Reason.NEW_EVIDENCE
 """The reason of an amendment (REPORT_FORMAT §6 rule 3)."""
 
 REST_MS = DAY_MS

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.events import Hole
+from licenseusage.reasons import Reason
 
 MAX_GAPS = 32  # REPORT_FORMAT §5
-BEFORE_FIRST_POLL = "BeforeFirstPoll"
-NO_POLL = "NoPoll"
+BEFORE_FIRST_POLL = Reason.BEFORE_FIRST_POLL
+NO_POLL = Reason.NO_POLL
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from licenseusage.errors import Stalled
+from licenseusage.reasons import Reason
 
 DAY_MS = 86_400_000
 CYCLE_BIT = 62
@@ -154,21 +155,23 @@ class Terms:
         """Refuse terms whose cycles the ledger cannot hold."""
         if (self.length_days is None) == (self.length_months is None):
             raise Stalled(
-                "InvalidSpec", "A cycle needs exactly one of lengthDays and lengthMonths."
+                Reason.INVALID_SPEC, "A cycle needs exactly one of lengthDays and lengthMonths."
             )
         length = self.length_days if self.length_days is not None else self.length_months
         if length is None or length < 1:
-            raise Stalled("InvalidSpec", f"A cycle of length {length} is not possible: at least 1.")
+            raise Stalled(
+                Reason.INVALID_SPEC, f"A cycle of length {length} is not possible: at least 1."
+            )
         if (self.length_days or 0) > MAX_DAYS or (self.length_months or 0) > MAX_MONTHS:
             unit = "days" if self.length_days is not None else "months"
             raise Stalled(
-                "CycleUnsupported",
+                Reason.CYCLE_UNSUPPORTED,
                 f"The cycle's length of {length} {unit} is not supported: at most {MAX_DAYS} days "
                 f"or {MAX_MONTHS} months, since activity is kept by day for one cycle.",
             )
         if self.length_months is not None and self.anchor.day > 28:
             raise Stalled(
-                "InvalidSpec",
+                Reason.INVALID_SPEC,
                 f"A cycle of months cannot start on day {self.anchor.day}: not every month has it. "
                 f"Use an anchor on day 1 to 28.",
             )

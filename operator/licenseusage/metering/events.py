@@ -21,8 +21,9 @@ from licenseusage.metering.cycles import CYCLE_MASK, Cycle, Segment
 from licenseusage.metering.facts import Facts, ImpossibleStampError, without_sure
 from licenseusage.metering.polled import Polled
 from licenseusage.metering.properties import Properties
+from licenseusage.reasons import Reason
 
-READING_BEHIND = "ReadingBehind"
+READING_BEHIND = Reason.READING_BEHIND
 
 
 class Event(NamedTuple):

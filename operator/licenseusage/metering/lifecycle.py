@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from licenseusage.errors import Stalled
 from licenseusage.metering.cycles import DAY_MS, Cycle
+from licenseusage.reasons import Reason
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
@@ -248,7 +249,7 @@ def check_grace(grace_ms: int, cycle: Cycle, lag_ms: int, interval_ms: int) -> N
     if least <= grace_ms <= most:
         return
     raise Stalled(
-        "InvalidSpec",
+        Reason.INVALID_SPEC,
         f"closeGraceHours is {_hours(grace_ms)}, it must be at least {_hours(least)} (the lag and "
         f"two polling intervals) and at most {_hours(most)} (the cycle).",
     )

@@ -25,6 +25,7 @@ from licenseusage.metering.packing import changed, packed, unpacked
 from licenseusage.metering.polled import Polled
 from licenseusage.metering.properties import Properties
 from licenseusage.metering.pseudonym import SIZE
+from licenseusage.reasons import Reason
 
 HOUR_MS = 3_600_000
 JOINED_GAP_MS = HOUR_MS
@@ -212,9 +213,9 @@ class Missing(StrEnum):
     was late enough to show everything.
     """
 
-    NOT_AT_START = "RosterMissing"
-    GAP = "RosterGap"
-    NOT_CLOSED = "NoClosingPoll"
+    NOT_AT_START = Reason.ROSTER_MISSING
+    GAP = Reason.ROSTER_GAP
+    NOT_CLOSED = Reason.NO_CLOSING_POLL
 
 
 def missing(

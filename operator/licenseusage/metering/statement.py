@@ -1,6 +1,6 @@
 """The statement about a cycle: bounds, days, coverage, what they rest on, and its words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,34 +9,35 @@ from licenseusage.metering.coverage import Coverage
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.properties import Properties
 from licenseusage.metering.roster import Missing
+from licenseusage.reasons import Reason
 
 # Why the upper bound exceeds the lower: reasons of `Uncertainty`.
-BOUNDARY_GAP = "BoundaryGap"
-HIDDEN_ACTIVITY = "HiddenActivity"
-SEPARATE_IDENTITIES = "SeparateIdentities"
-UNSTABLE_IDS = "UnstableIds"
-ROLLING_LIST = "RollingList"
-BARE_COUNTS = "BareCounts"
-STRADDLING_EVENTS = "StraddlingEvents"
+BOUNDARY_GAP = Reason.BOUNDARY_GAP
+HIDDEN_ACTIVITY = Reason.HIDDEN_ACTIVITY
+SEPARATE_IDENTITIES = Reason.SEPARATE_IDENTITIES
+UNSTABLE_IDS = Reason.UNSTABLE_IDS
+ROLLING_LIST = Reason.ROLLING_LIST
+BARE_COUNTS = Reason.BARE_COUNTS
+STRADDLING_EVENTS = Reason.STRADDLING_EVENTS
 
 # Why there is no upper bound; the first is a reason of `Uncertainty` as well.
-REMOVED_USERS = "RemovedUsers"
-ACTIVITY_LOST = "ActivityLost"
-NO_CLOSING_POLL = "NoClosingPoll"
+REMOVED_USERS = Reason.REMOVED_USERS
+ACTIVITY_LOST = Reason.ACTIVITY_LOST
+NO_CLOSING_POLL = Reason.NO_CLOSING_POLL
 ROSTER_MISSING = str(Missing.NOT_AT_START)
 ROSTER_GAP = str(Missing.GAP)
-UNLISTED_USERS = "UnlistedUsers"
-RULES_CHANGED = "RulesChanged"
-SOURCE_GONE = "SourceGone"
-OBJECT_GONE = "ObjectGone"
-PSEUDONYM_KEY_CHANGED = "PseudonymKeyChanged"
-GUARANTEE_REFUTED = "GuaranteeRefuted"
-STORE_GONE = "StoreGone"
-LOG_HOLE = "LogHole"
-PROOF_GAP = "ProofGap"
-UNPROVED_COUNTS = "UnprovedCounts"
+UNLISTED_USERS = Reason.UNLISTED_USERS
+RULES_CHANGED = Reason.RULES_CHANGED
+SOURCE_GONE = Reason.SOURCE_GONE
+OBJECT_GONE = Reason.OBJECT_GONE
+PSEUDONYM_KEY_CHANGED = Reason.PSEUDONYM_KEY_CHANGED
+GUARANTEE_REFUTED = Reason.GUARANTEE_REFUTED
+STORE_GONE = Reason.STORE_GONE
+LOG_HOLE = Reason.LOG_HOLE
+PROOF_GAP = Reason.PROOF_GAP
+UNPROVED_COUNTS = Reason.UNPROVED_COUNTS
 
-_WHY_BOUNDED = {
+_WHY_BOUNDED: Mapping[str, str] = {
     REMOVED_USERS: "{people} {were} removed before it could be ruled out that they were active",
     SEPARATE_IDENTITIES: (
         "the sources' users cannot be compared, the same person may be in several of them"
@@ -51,7 +52,7 @@ _WHY_BOUNDED = {
 }
 
 # In the order in which a person is told; the first that applies is what to look at.
-_WHY_UNBOUNDED = {
+_WHY_UNBOUNDED: Mapping[str, str] = {
     GUARANTEE_REFUTED: "the product's answers contradict a guarantee that is declared of it",
     PSEUDONYM_KEY_CHANGED: (
         "the pseudonym key was lost and another one took its place in mid-cycle, so that people "

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import licenseusage
 from licenseusage.clock import Clock
 from licenseusage.errors import Retryable
+from licenseusage.reasons import Reason
 from licenseusage.receiver import documented, endpoint, pages, problems
 from licenseusage.receiver.access import Doorkeeper, PagesAccess
 from licenseusage.receiver.endpoint import endpoint_of, problem_response
@@ -149,7 +150,7 @@ def _add_problems(app: FastAPI) -> None:
         app.add_exception_handler(kind, answer)
 
 
-def _problem_of(failure: Exception) -> tuple[str, str]:
+def _problem_of(failure: Exception) -> tuple[Reason, str]:
     """Return class and detail; for a failure of ours only the fact that it happened."""
     match failure:
         case Refused():
@@ -157,14 +158,14 @@ def _problem_of(failure: Exception) -> tuple[str, str]:
         case RequestRefused():
             return failure.error, failure.detail
         case RequestValidationError():  # the one thing FastAPI validates is the id in the path
-            return "IdentifierMismatch", "the address does not end in a document's id"
+            return Reason.IDENTIFIER_MISMATCH, "the address does not end in a document's id"
         case Retryable():
-            return "VendorUnavailable", "nothing can be stored now; send it again later"
+            return Reason.VENDOR_UNAVAILABLE, "nothing can be stored now; send it again later"
         case HTTPException(status_code=405):
-            return "MethodNotAllowed", problems.CLASSES["MethodNotAllowed"]
+            return Reason.METHOD_NOT_ALLOWED, problems.CLASSES[Reason.METHOD_NOT_ALLOWED]
         case HTTPException():
-            return "NotFound", problems.CLASSES["NotFound"]
-    return "InternalError", problems.CLASSES["InternalError"]
+            return Reason.NOT_FOUND, problems.CLASSES[Reason.NOT_FOUND]
+    return Reason.INTERNAL_ERROR, problems.CLASSES[Reason.INTERNAL_ERROR]
 
 
 def _complete_openapi(app: FastAPI) -> None:

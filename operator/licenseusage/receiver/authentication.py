@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from licenseusage.reasons import Reason
 from licenseusage.receiver.inforce import Register
 from licenseusage.receiver.store import Installation, KeyRow, Reading
 from licenseusage.reports.enrolment import Enrolment, verify_enrolment
@@ -121,7 +122,7 @@ def authentic_succession(token: str, reading: Reading, now_s: int) -> Succession
     succession = verify_succession(token, license_=installation.terms, keys=known, now_s=now_s)
     need(
         not reading.used_elsewhere(succession.new.thumbprint, installation.installation),
-        "KeyInvalid",
+        Reason.KEY_INVALID,
         "the new key belongs to another installation",
     )
     return succession

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from licenseusage.reasons import Reason
 from licenseusage.receiver.inforce import LICENSE_UNKNOWN
 from licenseusage.receiver.store import Document
 from licenseusage.reports.chain import ChainState, Reported
@@ -26,10 +27,10 @@ def contradiction(
         newest_rank: Highest rank that signed a held position before.
     """
     if held:
-        return "ReportConflict"
+        return Reason.REPORT_CONFLICT
     if before is not None and before.digest != envelope.previous:
-        return "ChainForked"
-    return "KeyRetired" if rank < newest_rank else None
+        return Reason.CHAIN_FORKED
+    return Reason.KEY_RETIRED if rank < newest_rank else None
 
 
 def breach(
@@ -95,11 +96,11 @@ def report_findings(
     """
     found = set(findings_of(report, before if linked else None))
     if not linked:
-        found.add("ChainGap")
+        found.add(Reason.CHAIN_GAP)
     if overdue:
-        found.add("ReportOverdue")
+        found.add(Reason.REPORT_OVERDUE)
     if not licensed:
         found.add(LICENSE_UNKNOWN)
     if amendment_late(report, received_s=received_s):
-        found.add("AmendmentLate")
+        found.add(Reason.AMENDMENT_LATE)
     return tuple(sorted(found)[:MAX_FINDINGS])

@@ -6,6 +6,7 @@ of them an installation can have stored.
 
 from dataclasses import replace
 
+from licenseusage.reasons import Reason
 from licenseusage.receiver.receipts import Answer, ReceiptSigner
 from licenseusage.receiver.requestbody import RequestRefused
 from licenseusage.receiver.store import Chain, Document, Writing
@@ -33,7 +34,7 @@ def keep_evidence(
     """
     if writing.conflicts_of(chain.installation) >= CONFLICTS_KEPT:
         raise RequestRefused(
-            "TooManyConflicts",
+            Reason.TOO_MANY_CONFLICTS,
             f"{CONFLICTS_KEPT} contradicting documents of this installation are kept as evidence; "
             "no more are stored. Ask the vendor",
             retry_after_seconds=_AGAIN_SECONDS,

@@ -7,11 +7,12 @@ made under (`licenseId`); that one judges it, whichever the installation enrolle
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from licenseusage.reasons import Reason
 from licenseusage.receiver.overdue import overdue_at_s
 from licenseusage.reports.licence import LicenseTerms
 from licenseusage.reports.typs import THUMBPRINT_URI
 
-LICENSE_UNKNOWN = "LicenseUnknown"
+LICENSE_UNKNOWN = Reason.LICENSE_UNKNOWN
 """Finding: a report names a licence that has not arrived. It ends when the licence does."""
 
 

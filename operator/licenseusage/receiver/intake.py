@@ -9,6 +9,7 @@ guards.
 from dataclasses import replace
 
 from licenseusage.clock import Clock
+from licenseusage.reasons import Reason
 from licenseusage.receiver.authentication import (
     AuthenticReport,
     authentic_enrolment,
@@ -143,7 +144,9 @@ class Intake:
 
 
 def _check_path(jti: str, named: str) -> None:
-    need(jti == named, "IdentifierMismatch", "the address names another document than the body")
+    need(
+        jti == named, Reason.IDENTIFIER_MISMATCH, "the address names another document than the body"
+    )
 
 
 def _judge(authentic: AuthenticReport, register: Register, now_s: int) -> Report | Refused:

@@ -1,5 +1,6 @@
 """Storing a key statement where it belongs in its chain (REPORT_FORMAT §4; §12, layer 4)."""
 
+from licenseusage.reasons import Reason
 from licenseusage.receiver.evidence import keep_evidence
 from licenseusage.receiver.receipts import Answer, ReceiptSigner
 from licenseusage.receiver.registering import register
@@ -80,9 +81,9 @@ def _new_key(writing: Writing, statement: Enrolment | Succession, now_s: int) ->
 def _contradiction(document: Document, head: Link | None, *, newest_rank: int) -> str | None:
     """Return the class by which a statement contradicts its chain, in the order of §12."""
     if head is not None and document.sequence <= head.sequence:
-        return "ReportConflict"
+        return Reason.REPORT_CONFLICT
     if document.rank < newest_rank:
-        return "KeyRetired"
+        return Reason.KEY_RETIRED
     if document.sequence != (head.sequence + 1 if head else 1):
-        return "ChainGap"
-    return None if document.previous == (head.digest if head else None) else "ChainForked"
+        return Reason.CHAIN_GAP
+    return None if document.previous == (head.digest if head else None) else Reason.CHAIN_FORKED

@@ -9,12 +9,13 @@ arrives later opens it again. What has ended stays with its cycle, as what was f
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from licenseusage.reasons import Reason
 from licenseusage.receiver.inforce import LICENSE_UNKNOWN
 
 # Taken from the document again as soon as they are over.
-_ENDED_BY_REMOVAL = frozenset({LICENSE_UNKNOWN, "ChainGap"})
-_TOLD_OF_A_SILENCE = "ReportOverdue"
-_OF_THE_VALUE = "CoverageIncomplete"
+_ENDED_BY_REMOVAL = frozenset({LICENSE_UNKNOWN, Reason.CHAIN_GAP})
+_TOLD_OF_A_SILENCE = Reason.REPORT_OVERDUE
+_OF_THE_VALUE = Reason.COVERAGE_INCOMPLETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def findings_of_chain(
     for one in found:
         where = (one.cycle, one.name)
         merged[where] = merged.get(where, False) or _open(one, stated, last)
-    now = {"ChainGap": missing, _TOLD_OF_A_SILENCE: overdue}
+    now = {Reason.CHAIN_GAP: missing, _TOLD_OF_A_SILENCE: overdue}
     merged |= {(None, name): True for name, holds in now.items() if holds}
     return tuple(
         Finding(name, cycle, open_)

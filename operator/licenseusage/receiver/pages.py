@@ -20,27 +20,11 @@ from markupsafe import Markup
 
 import licenseusage
 from licenseusage.clock import Clock
+from licenseusage.reasons.book import meaning
 from licenseusage.receiver import documented, pageviews, problems
 from licenseusage.receiver.access import Doorkeeper, Refusal
 from licenseusage.receiver.store import Store
 from licenseusage.reports.refused import MEANING
-
-FINDINGS = {
-    "AcknowledgementLost": "The sender knows an older head than before: it was restored.",
-    "AmendmentLate": "It arrived after the following cycle had ended as well.",
-    "ChainGap": "Reports before it have not arrived.",
-    "ClockRollback": "The sender's clock went back, or is behind this receiver's.",
-    "CoverageIncomplete": "Its sources were not observed all the time.",
-    "LicenseMismatch": "It is of another product than the licence that it names.",
-    "LicenseUnknown": "The licence that it names has not arrived: put it to /v1/licenses.",
-    "InstallationCloned": "The cluster changed: the identity may exist twice.",
-    "PseudonymKeyChanged": "Users cannot be matched with those of the report before.",
-    "ReportOverdue": "Nothing arrived for longer than agreed.",
-    "Restated": "A rule was corrected: the count left its earlier bounds.",
-    "Restored": "The sender continued its chain after a loss.",
-    "RulesChanged": "Who counts as active changed within the cycle.",
-}
-"""The meaning of each finding (REPORT_FORMAT §6 rule 5), in words."""
 
 _CHAIN_ID = re.compile(r"[0-9a-f]{32}")
 _SMALL_NUMBER = re.compile(r"[0-9]{1,9}")
@@ -132,8 +116,7 @@ class _Pages:
         self._templates.globals.update(
             style=Markup(style),  # noqa: S704 - our own file, not input
             version=licenseusage.__version__,
-            finding_meanings=FINDINGS,
-            class_meanings=problems.CLASSES,
+            meaning=meaning,
         )
         self._templates.filters.update(
             minute=_minute,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from licenseusage.metering.bounds import Accuracy, Bounds
 from licenseusage.metering.statement import active_text
+from licenseusage.reasons import Reason
 from licenseusage.receiver.authentication import register_of
 from licenseusage.receiver.inforce import Register
 from licenseusage.receiver.openness import Finding, Found, Stated, findings_of_chain, names_of
@@ -102,7 +103,7 @@ class ChainLine:
         return "open" if self.open else "ok"
 
 
-_CONTRADICTIONS = frozenset({"ReportConflict", "ChainForked", "KeyRetired"})
+_CONTRADICTIONS = frozenset({Reason.REPORT_CONFLICT, Reason.CHAIN_FORKED, Reason.KEY_RETIRED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,29 +3,32 @@
 The class is the protocol (REPORT_FORMAT §9 and §12); ``detail`` is for people and is never parsed.
 """
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from licenseusage.reasons import Reason
+from licenseusage.reasons.book import BOOK
 from licenseusage.reports.refused import MEANING, UNSIGNED_CLASSES
 
 MEDIA_TYPE = "application/problem+json"
 
 _TRANSPORT = {
-    "NotFound": (404, "there is nothing at this address"),
-    "MethodNotAllowed": (405, "this address is not used with this method"),
-    "RequestTimeout": (408, "the document did not arrive completely in time; send it again"),
-    "RequestCut": (400, "the connection ended before the document did; send it again"),
-    "UnsupportedMediaType": (415, "the body must be one token, sent as application/jose"),
-    "Forbidden": (403, "this address is not open to you"),
-    "Unauthorized": (401, "this page asks for a password"),
-    "TooManyConflicts": (429, "enough contradicting documents of this installation are kept"),
-    "InternalError": (500, "the receiver failed; nothing was stored, send it again later"),
-    "VendorUnavailable": (503, "the receiver cannot store or sign; nothing was stored, send again"),
+    Reason.NOT_FOUND: 404,
+    Reason.METHOD_NOT_ALLOWED: 405,
+    Reason.REQUEST_TIMEOUT: 408,
+    Reason.REQUEST_CUT: 400,
+    Reason.UNSUPPORTED_MEDIA_TYPE: 415,
+    Reason.FORBIDDEN: 403,
+    Reason.UNAUTHORIZED: 401,
+    Reason.TOO_MANY_CONFLICTS: 429,
+    Reason.INTERNAL_ERROR: 500,
+    Reason.VENDOR_UNAVAILABLE: 503,
 }
-"""Classes that speak of the request, not of the document."""
+"""Classes that speak of the request, not of the document, with their HTTP status."""
 
-CLASSES = {**MEANING, **{name: meaning for name, (_, meaning) in _TRANSPORT.items()}}
+CLASSES: Mapping[str, str] = {**MEANING, **{reason: BOOK[reason].means for reason in _TRANSPORT}}
 """Every class that a problem of this receiver may name, with its meaning: the problem's title."""
 
 
@@ -56,7 +59,7 @@ class SignedProblem(Problem):
     ]
 
 
-def status_of(error: str) -> int:
+def status_of(error: Reason) -> int:
     """Return the HTTP status of an unsigned refusal.
 
     400 and 413: it could not be authenticated (layers 1-2). 401: by a key that is not enrolled,
@@ -64,15 +67,15 @@ def status_of(error: str) -> int:
     subscription or time; unsigned, hence never final.
     """
     if error in _TRANSPORT:
-        return _TRANSPORT[error][0]
-    if error == "TooLarge":
+        return _TRANSPORT[error]
+    if error == Reason.TOO_LARGE:
         return 413
     if error in UNSIGNED_CLASSES:
         return 400
-    return 401 if error == "KeyUnknown" else 403
+    return 401 if error == Reason.KEY_UNKNOWN else 403
 
 
-def problem(base_url: str, error: str, detail: str) -> Problem:
+def problem(base_url: str, error: Reason, detail: str) -> Problem:
     """Return an unsigned problem; ``base_url`` is this receiver's endpoint."""
     return Problem(
         type=_type(base_url, error),

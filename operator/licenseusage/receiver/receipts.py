@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import structlog
 
 from licenseusage.errors import Retryable
+from licenseusage.reasons import Reason
 from licenseusage.receiver.store import Chain, Document, Writing
 from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.names import Link
@@ -85,7 +86,7 @@ class ReceiptSigner:
         except Exception as error:
             log.exception("receipt not signed", jti=receipt.subject.jti)
             raise Retryable(
-                "ReceiptNotSigned",
+                Reason.RECEIPT_NOT_SIGNED,
                 f"The receipt of {receipt.subject.jti} could not be signed "
                 f"({type(error).__name__}); nothing was stored. The receiver's log says more.",
             ) from error

@@ -1,5 +1,6 @@
 """Adding a licence to the register, and its effect on earlier reports that named it."""
 
+from licenseusage.reasons import Reason
 from licenseusage.receiver.inforce import LICENSE_UNKNOWN
 from licenseusage.receiver.store import Writing
 from licenseusage.reports.licence import License
@@ -21,6 +22,6 @@ def register(writing: Writing, license_: License, *, now_s: int) -> bool:
             continue
         found = set(document.findings) - {LICENSE_UNKNOWN}
         if content.product != license_.product:
-            found.add("LicenseMismatch")
+            found.add(Reason.LICENSE_MISMATCH)
         writing.set_findings(document.digest, found, stands=writing.stands(document.digest))
     return True

@@ -3,6 +3,7 @@
 from collections.abc import Set
 from dataclasses import replace
 
+from licenseusage.reasons import Reason
 from licenseusage.receiver.authentication import AuthenticReport
 from licenseusage.receiver.chainrules import breach, contradiction, report_findings
 from licenseusage.receiver.evidence import keep_evidence
@@ -74,7 +75,7 @@ def _judged(
     else:
         error = _breach(writing, judged, document.rank) if linked else None
     if error is not None or isinstance(judged, Refused):
-        gap = () if linked else ("ChainGap",)
+        gap = () if linked else (Reason.CHAIN_GAP,)
         return replace(document, verdict=Verdict.REJECTED, error=error, findings=gap)
     licensed = register.named(judged.content.license_id) is not None
     found = report_findings(
@@ -94,7 +95,7 @@ def _advance(writing: Writing, chain_id: str, head: Link) -> Link:
     while (following := writing.held(chain_id, head.sequence + 1)) is not None:
         if following.previous != head.digest:
             writing.set_findings(
-                following.digest, {*following.findings, "ChainForked"}, stands=False
+                following.digest, {*following.findings, Reason.CHAIN_FORKED}, stands=False
             )
             break
         found, stands = _reconsidered(writing, following)
@@ -112,10 +113,10 @@ def _reconsidered(writing: Writing, document: Document) -> tuple[Set[str], bool]
     Returns:
         Its findings, and whether it may state its cycle's value.
     """
-    found = set(document.findings) - {"ChainGap"}
-    broken = set()
+    found = set(document.findings) - {Reason.CHAIN_GAP}
+    broken: set[str] = set()
     if document.rank < writing.newest_rank_before(document.chain_id, document.sequence):
-        broken.add("KeyRetired")
+        broken.add(Reason.KEY_RETIRED)
     if document.verdict == Verdict.ACCEPTED:
         report = read_report(document.token)
         error = _breach(writing, report, document.rank)

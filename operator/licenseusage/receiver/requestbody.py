@@ -5,6 +5,7 @@ import asyncio
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from licenseusage.reasons import Reason
 from licenseusage.reports.refused import Refused
 
 MEDIA_TYPE = "application/jose"
@@ -15,7 +16,7 @@ READ_SECONDS = 30
 class RequestRefused(Exception):
     """The request itself is wrong, whatever document it may carry."""
 
-    def __init__(self, error: str, detail: str, retry_after_seconds: int | None = None) -> None:
+    def __init__(self, error: Reason, detail: str, retry_after_seconds: int | None = None) -> None:
         """Keep the problem's class, its detail, and when to send it again at the earliest."""
         super().__init__(detail)
         self.error = error
@@ -39,24 +40,27 @@ async def read_token(request: Request, *, limit: int) -> str:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if media_type != MEDIA_TYPE or encoding != "identity":
         raise RequestRefused(
-            "UnsupportedMediaType", f"send the token as it is, with content-type: {MEDIA_TYPE}"
+            Reason.UNSUPPORTED_MEDIA_TYPE,
+            f"send the token as it is, with content-type: {MEDIA_TYPE}",
         )
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit:
-        raise Refused("TooLarge", f"at most {limit} characters")
+        raise Refused(Reason.TOO_LARGE, f"at most {limit} characters")
     try:
         async with asyncio.timeout(READ_SECONDS):
             raw = await _read(request, limit)
     except TimeoutError:
         raise RequestRefused(
-            "RequestTimeout", f"the body was not complete after {READ_SECONDS} s"
+            Reason.REQUEST_TIMEOUT, f"the body was not complete after {READ_SECONDS} s"
         ) from None
     except ClientDisconnect:
-        raise RequestRefused("RequestCut", "the connection ended before the body did") from None
+        raise RequestRefused(
+            Reason.REQUEST_CUT, "the connection ended before the body did"
+        ) from None
     try:
         return raw.decode("ascii")
     except UnicodeDecodeError:
-        raise Refused("MalformedToken", "not ASCII") from None
+        raise Refused(Reason.MALFORMED_TOKEN, "not ASCII") from None
 
 
 async def _read(request: Request, limit: int) -> bytes:
@@ -64,5 +68,5 @@ async def _read(request: Request, limit: int) -> bytes:
     async for chunk in request.stream():
         raw += chunk
         if len(raw) > limit:
-            raise Refused("TooLarge", f"at most {limit} characters")
+            raise Refused(Reason.TOO_LARGE, f"at most {limit} characters")
     return bytes(raw)

@@ -14,6 +14,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 from licenseusage.clock import Clock
 from licenseusage.errors import UNEXPECTED_FIX, Stalled, UsageError
+from licenseusage.reasons import Reason
 from licenseusage.receiver.access import PagesAccess
 from licenseusage.receiver.app import create_app
 from licenseusage.receiver.connections import Connection, Limits, Loop, allow_open_files
@@ -105,7 +106,7 @@ def _listen(address: Address) -> socket.socket:
         return socket.create_server((address.host, address.port), family=family, backlog=512)
     except OSError as error:
         raise Stalled(
-            "SettingsInvalid",
+            Reason.SETTINGS_INVALID,
             f"--address {address.host}:{address.port} cannot be used ({error.strerror}). "
             "Is another process listening there?",
         ) from None
@@ -117,7 +118,7 @@ def _load(config: uvicorn.Config) -> None:
     except (OSError, ssl.SSLError) as error:
         seen = error.strerror or type(error).__name__
         raise Stalled(
-            "SettingsInvalid",
+            Reason.SETTINGS_INVALID,
             f"--tls-cert {config.ssl_certfile} and --tls-key {config.ssl_keyfile} cannot be used "
             f"({seen}): a certificate and its own key are needed, both PEM.",
         ) from None

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from licenseusage.errors import Stalled
+from licenseusage.reasons import Reason
 from licenseusage.receiver.access import PagesAccess
 from licenseusage.receiver.hosts import names_of_certificate
 from licenseusage.reports.keys import SigningKey, VendorKeys
@@ -51,7 +52,7 @@ class Address:
         except ValueError:
             pass
         raise Stalled(
-            "SettingsInvalid",
+            Reason.SETTINGS_INVALID,
             f"--address {text!r} is not an IP address and a port, as in 0.0.0.0:8443, [::1]:8443.",
         )
 
@@ -120,10 +121,12 @@ def certificate_for(
     if certificate is not None and key is not None:
         return Certificate(certificate, key)
     if certificate is not None or key is not None:
-        raise Stalled("SettingsInvalid", "--tls-cert and --tls-key go together; one is missing.")
+        raise Stalled(
+            Reason.SETTINGS_INVALID, "--tls-cert and --tls-key go together; one is missing."
+        )
     if not address.local:
         raise Stalled(
-            "SettingsInvalid",
+            Reason.SETTINGS_INVALID,
             f"--address {address.host} can be reached from elsewhere, and there is no certificate: "
             "give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that speaks TLS.",
         )
@@ -157,12 +160,12 @@ def access_for(
         known |= names_of_certificate(certificate)
     if open_pages and password_file is not None:
         raise Stalled(
-            "SettingsInvalid",
+            Reason.SETTINGS_INVALID,
             "--open-pages and --pages-password-file contradict each other: give one of them.",
         )
     if open_pages and not address.local:
         raise Stalled(
-            "SettingsInvalid",
+            Reason.SETTINGS_INVALID,
             f"--open-pages shows every customer's numbers to whoever reaches {address.host}. Give "
             "--pages-password-file, or listen on a loopback address.",
         )
@@ -170,7 +173,9 @@ def access_for(
         return PagesAccess(open_pages=open_pages, hosts=frozenset(known))
     password = _text(password_file, "It must hold the password of the pages.").strip()
     if not password:
-        raise Stalled("SettingsInvalid", f"{password_file} is empty: it must hold a password.")
+        raise Stalled(
+            Reason.SETTINGS_INVALID, f"{password_file} is empty: it must hold a password."
+        )
     return PagesAccess(password=password, hosts=frozenset(known))
 
 
@@ -183,7 +188,7 @@ def _refuse_license_key(folder: Path, published: VendorKeys | None = None) -> No
     for path in sorted([*folder.glob("*"), *folder.glob("*/*")]):
         if path.name == _LICENSE_KEY_FILE or _signs_licenses(path, published):
             raise Stalled(
-                "LicenseKeyOnLine",
+                Reason.LICENSE_KEY_ON_LINE,
                 f"{path} signs licences: it must stay off line, and not on the receiver's machine. "
                 f"Give --keys a folder with {JWKS_FILE} and {RECEIPT_KEY_FILE} only (`licenseusage "
                 "vendor keygen` makes it: online/), and remove the key from this machine.",
@@ -208,10 +213,10 @@ def _text(path: Path, fix: str = _KEYS_FIX) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise Stalled(
-            "SettingsInvalid",
+            Reason.SETTINGS_INVALID,
             f"{path} cannot be read ({reason}). {fix}",
         ) from None
 
 
 def _invalid(message: str) -> Stalled:
-    return Stalled("VendorKeysInvalid", message)
+    return Stalled(Reason.VENDOR_KEYS_INVALID, message)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from licenseusage.reasons import Reason
 from licenseusage.reports.chain import verify_chain
 from licenseusage.reports.grammar import (
     DIGEST,
@@ -107,14 +108,14 @@ def read_lines(data: str) -> Lines:
         Refused: ``TooLarge``, ``BundleInvalid``, ``UnsupportedType``, or layer 1 of a header.
     """
     fits = len(data) <= MAX_CHARACTERS_IN_FILE and data.count("\n") <= MAX_LINES
-    need(fits, "TooLarge")
+    need(fits, Reason.TOO_LARGE)
     clean = data.isascii() and data.endswith("\n") and "\r" not in data and "\n\n" not in data
-    need(clean, "BundleInvalid", "one token and one line feed per line, ASCII")
+    need(clean, Reason.BUNDLE_INVALID, "one token and one line feed per line, ASCII")
     manifest, *rest = data[:-1].split("\n")
-    need(_typ_of(manifest) == BUNDLE, "BundleInvalid", "the first line is the manifest")
+    need(_typ_of(manifest) == BUNDLE, Reason.BUNDLE_INVALID, "the first line is the manifest")
     types = [_typ_of(line) for line in rest]
-    need(all(typ in _ORDER for typ in types), "UnsupportedType")
-    need(types == sorted(types, key=_ORDER.index), "BundleInvalid", "order of the lines")
+    need(all(typ in _ORDER for typ in types), Reason.UNSUPPORTED_TYPE)
+    need(types == sorted(types, key=_ORDER.index), Reason.BUNDLE_INVALID, "order of the lines")
     return Lines(
         manifest,
         tuple(line for line, typ in zip(rest, types, strict=True) if typ != REPORT),
@@ -132,14 +133,14 @@ def verify_manifest(lines: Lines, license_: LicenseTerms, keys: InstallationKeys
     opened = open_token(lines.manifest, BUNDLE, keys)
     check_table(_TABLE, opened.claims)
     claims: Mapping[str, Any] = opened.claims
-    need(claims["iss"] == keys[opened.kid].installation, "IssuerMismatch")
-    need(claims["aud"] == license_.vendor, "AudienceMismatch")
-    need(claims["sub"] == license_.subscription, "LicenseMismatch", "sub")
+    need(claims["iss"] == keys[opened.kid].installation, Reason.ISSUER_MISMATCH)
+    need(claims["aud"] == license_.vendor, Reason.AUDIENCE_MISMATCH)
+    need(claims["sub"] == license_.subscription, Reason.LICENSE_MISMATCH, "sub")
     count = len(lines.key_statements) + len(lines.reports)
-    need(claims["count"] == count, "BundleInvalid", "count")
-    need(claims["contentDigest"] == digest(lines.content), "BundleInvalid", "contentDigest")
+    need(claims["count"] == count, Reason.BUNDLE_INVALID, "count")
+    need(claims["contentDigest"] == digest(lines.content), Reason.BUNDLE_INVALID, "contentDigest")
 
 
 def _typ_of(line: str) -> str:
-    need(len(line) <= MAX_CHARACTERS[REPORT], "TooLarge", "line")
+    need(len(line) <= MAX_CHARACTERS[REPORT], Reason.TOO_LARGE, "line")
     return typ_of(line)

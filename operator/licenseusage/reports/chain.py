@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from licenseusage.reasons import Reason
 from licenseusage.reports.content import Content, Kind
 from licenseusage.reports.findings import findings
 from licenseusage.reports.keys import InstallationKeys
@@ -53,9 +54,9 @@ class ChainState:
             Refused: ``ChainGap``, ``ChainForked``, ``KeyRetired``.
         """
         position = self.head.sequence + 1 if self.head else 1
-        need(envelope.sequence == position, "ChainGap", f"sequence {position}")
-        need(envelope.previous == (self.head.digest if self.head else None), "ChainForked")
-        need(rank >= self.rank, "KeyRetired")
+        need(envelope.sequence == position, Reason.CHAIN_GAP, f"sequence {position}")
+        need(envelope.previous == (self.head.digest if self.head else None), Reason.CHAIN_FORKED)
+        need(rank >= self.rank, Reason.KEY_RETIRED)
         return replace(self, head=envelope.link, rank=rank)
 
     def after(self, report: Report, rank: int) -> "ChainState":
@@ -74,10 +75,10 @@ class ChainState:
         if content.kind is Kind.AMENDMENT:
             _check_amendment(content, state.values.get(index))
         else:
-            need(index not in state.values and index >= first, "CycleOrder")
+            need(index not in state.values and index >= first, Reason.CYCLE_ORDER)
             # While a cycle is being closed the next one already runs: one final may be missing.
             due = index - (1 if content.kind is Kind.INTERIM else 0)
-            need(all(i in state.values for i in range(first, due)), "CycleOrder")
+            need(all(i in state.values for i in range(first, due)), Reason.CYCLE_ORDER)
         if content.kind is Kind.INTERIM:
             return replace(state, first_cycle=first)
         value = Reported(report.envelope.link, content)
@@ -129,7 +130,9 @@ def verify_chain(
         counts = digest(token) not in rejected
         report = check_content(envelope, license_=license_, now_s=now_s) if counts else None
         known, _ = held.setdefault(envelope.sequence, (envelope, report))
-        need(known.digest == envelope.digest, "ReportConflict", f"sequence {envelope.sequence}")
+        need(
+            known.digest == envelope.digest, Reason.REPORT_CONFLICT, f"sequence {envelope.sequence}"
+        )
     return fold_chain(held.values(), keys=keys, heads=heads)
 
 
@@ -151,14 +154,18 @@ def fold_chain(
     """
     chain = sorted(reports, key=lambda one: one[0].sequence)
     held = {envelope.sequence: envelope for envelope, _ in chain}
-    need(len({envelope.chain_id for envelope, _ in chain}) <= 1, "IdentifierMismatch", "chain.id")
+    need(
+        len({envelope.chain_id for envelope, _ in chain}) <= 1,
+        Reason.IDENTIFIER_MISMATCH,
+        "chain.id",
+    )
     state = ChainState()
     for envelope, report in chain:
         rank = keys[envelope.kid].rank
         state = state.after(report, rank) if report else state.linked(envelope, rank)
     for head in heads:
-        need(head.sequence in held, "ChainTruncated", f"sequence {head.sequence}")
-        need(held[head.sequence].digest == head.digest, "ChainForked")
+        need(head.sequence in held, Reason.CHAIN_TRUNCATED, f"sequence {head.sequence}")
+        need(held[head.sequence].digest == head.digest, Reason.CHAIN_FORKED)
     counted = tuple(report for _, report in chain if report)
     envelopes = tuple(envelope for envelope, _ in chain)
     return VerifiedChain(envelopes, counted, tuple(findings(counted)))
@@ -167,11 +174,11 @@ def fold_chain(
 def _check_amendment(content: Content, value: Reported | None) -> None:
     supersedes = content.supersedes
     named = supersedes is not None and value is not None and supersedes.link == value.link
-    need(named, "AmendmentInvalid", "it must name the latest final or amendment of its cycle")
-    if supersedes is None or value is None or supersedes.reason != "NewEvidence":
+    need(named, Reason.AMENDMENT_INVALID, "it must name the latest final or amendment of its cycle")
+    if supersedes is None or value is None or supersedes.reason != Reason.NEW_EVIDENCE:
         return
     (low, high), (old_low, old_high) = _bounds(content), _bounds(value.content)
-    need(old_low <= low and high <= old_high, "AmendmentInvalid", "new evidence only narrows")
+    need(old_low <= low and high <= old_high, Reason.AMENDMENT_INVALID, "new evidence only narrows")
 
 
 def _bounds(content: Content) -> tuple[int, float]:

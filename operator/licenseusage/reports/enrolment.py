@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from licenseusage.reasons import Reason
 from licenseusage.reports.grammar import (
     BASE,
     INSTALLATION,
@@ -148,8 +149,8 @@ def verify_enrolment(
         installation=own,
         chain_id=chain_id,
     )
-    need(claims["chain"]["sequence"] == 1, "ClaimInvalid", "chain.sequence is 1")
-    need(claims["iat"] <= now_s + SKEW_SECONDS, "IssuedInFuture")
+    need(claims["chain"]["sequence"] == 1, Reason.CLAIM_INVALID, "chain.sequence is 1")
+    need(claims["iat"] <= now_s + SKEW_SECONDS, Reason.ISSUED_IN_FUTURE)
     return Enrolment(
         token=str(token),
         digest=digest(str(token)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from licenseusage.reasons import Reason
 from licenseusage.reports.content import Kind
 from licenseusage.reports.report import Report
 from licenseusage.reports.typs import SKEW_SECONDS
@@ -31,11 +32,12 @@ def _by_itself(report: Report) -> set[str]:
     envelope, content = report.envelope, report.content
     clock, supersedes = content.clock, content.supersedes
     hits = {
-        "Restored": envelope.continuity == "Restored",
-        "Restated": supersedes is not None and supersedes.reason != "NewEvidence",
-        "CoverageIncomplete": bool(content.coverage.gaps) and content.kind is not Kind.INTERIM,
-        "RulesChanged": content.rules.changes_in_cycle > 0,
-        "ClockRollback": envelope.issued_at_s < clock.high_water_s
+        Reason.RESTORED: envelope.continuity == "Restored",
+        Reason.RESTATED: supersedes is not None and supersedes.reason != Reason.NEW_EVIDENCE,
+        Reason.COVERAGE_INCOMPLETE: bool(content.coverage.gaps)
+        and content.kind is not Kind.INTERIM,
+        Reason.RULES_CHANGED: content.rules.changes_in_cycle > 0,
+        Reason.CLOCK_ROLLBACK: envelope.issued_at_s < clock.high_water_s
         or clock.backward_steps > 0
         or (clock.vendor_time_s or 0) > envelope.issued_at_s + SKEW_SECONDS,
     }
@@ -48,11 +50,11 @@ def _against(report: Report, before: Report) -> set[str]:
     acknowledged, known = report.envelope.acknowledged, before.envelope.acknowledged
     clusters = (then.operator.cluster, now.operator.cluster)
     hits = {
-        "RulesChanged": same_cycle and now.rules.digest != then.rules.digest,
-        "PseudonymKeyChanged": same_cycle and now.pseudonym_key_id != then.pseudonym_key_id,
-        "ClockRollback": report.envelope.issued_at_s < before.envelope.issued_at_s,
-        "AcknowledgementLost": known is not None
+        Reason.RULES_CHANGED: same_cycle and now.rules.digest != then.rules.digest,
+        Reason.PSEUDONYM_KEY_CHANGED: same_cycle and now.pseudonym_key_id != then.pseudonym_key_id,
+        Reason.CLOCK_ROLLBACK: report.envelope.issued_at_s < before.envelope.issued_at_s,
+        Reason.ACKNOWLEDGEMENT_LOST: known is not None
         and (acknowledged is None or acknowledged.sequence < known.sequence),
-        "InstallationCloned": all(clusters) and clusters[0] != clusters[1],
+        Reason.INSTALLATION_CLONED: all(clusters) and clusters[0] != clusters[1],
     }
     return {name for name, hit in hits.items() if hit}

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date
 
+from licenseusage.reasons import Reason
 from licenseusage.reports.refused import Refused, need
 from licenseusage.reports.typs import THUMBPRINT_URI
 
@@ -31,7 +32,7 @@ def check_table(table: Table, value: Mapping[str, object], path: str = "") -> No
         if member in value:
             check(value[member], here)
         else:
-            need(name.endswith("?"), "ClaimMissing", here)
+            need(name.endswith("?"), Reason.CLAIM_MISSING, here)
 
 
 def members(table: Table) -> Check:
@@ -39,7 +40,7 @@ def members(table: Table) -> Check:
 
     def check(value: object, path: str) -> None:
         if not isinstance(value, dict):
-            raise Refused("ClaimInvalid", f"{path}: an object")
+            raise Refused(Reason.CLAIM_INVALID, f"{path}: an object")
         check_table(table, value, path)
 
     return check
@@ -98,7 +99,7 @@ def array(inner: Check, longest: int, *, distinct: bool = False) -> Check:
 
     def check(value: object, path: str) -> None:
         if not isinstance(value, list) or len(value) > longest:
-            raise Refused("ClaimInvalid", f"{path}: a list of at most {longest}")
+            raise Refused(Reason.CLAIM_INVALID, f"{path}: a list of at most {longest}")
         for number, item in enumerate(value):
             inner(item, f"{path}[{number}]")
         if distinct:
@@ -112,7 +113,7 @@ def counts_by_token(longest: int) -> Check:
 
     def check(value: object, path: str) -> None:
         if not isinstance(value, dict) or len(value) > longest:
-            raise Refused("ClaimInvalid", f"{path}: an object of at most {longest} members")
+            raise Refused(Reason.CLAIM_INVALID, f"{path}: an object of at most {longest} members")
         for name, count in value.items():
             TOKEN(name, path)
             COUNT(count, path)
@@ -136,7 +137,7 @@ def calendar_date(value: object, path: str) -> None:
 
 
 def _valid(ok: object, detail: str) -> None:
-    need(ok, "ClaimInvalid", detail)
+    need(ok, Reason.CLAIM_INVALID, detail)
 
 
 COUNT = integer(0, MAX_COUNT)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from licenseusage.reasons import Reason
 from licenseusage.reports.names import jti_of
 from licenseusage.reports.refused import need
 
@@ -23,14 +24,14 @@ def check_identity(
         Refused: ``AudienceMismatch``, ``LicenseMismatch``, ``IssuerMismatch``,
             ``IdentifierMismatch``, or ``ClaimInvalid`` if ``previous`` and ``sequence`` disagree.
     """
-    need(claims["aud"] == vendor, "AudienceMismatch")
-    need(claims["sub"] == subscription, "LicenseMismatch", "sub")
-    need(claims["iss"] == installation, "IssuerMismatch")
+    need(claims["aud"] == vendor, Reason.AUDIENCE_MISMATCH)
+    need(claims["sub"] == subscription, Reason.LICENSE_MISMATCH, "sub")
+    need(claims["iss"] == installation, Reason.ISSUER_MISMATCH)
     chain = claims["chain"]
-    need(chain["id"] == chain_id, "IdentifierMismatch", "chain.id")
-    need(claims["jti"] == jti_of(chain_id, chain["sequence"]), "IdentifierMismatch", "jti")
+    need(chain["id"] == chain_id, Reason.IDENTIFIER_MISMATCH, "chain.id")
+    need(claims["jti"] == jti_of(chain_id, chain["sequence"]), Reason.IDENTIFIER_MISMATCH, "jti")
     need(
         (chain["sequence"] == 1) == (chain["previous"] is None),
-        "ClaimInvalid",
+        Reason.CLAIM_INVALID,
         "chain.previous is null if and only if chain.sequence is 1",
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from licenseusage.metering.cycles import Terms
+from licenseusage.reasons import Reason
 from licenseusage.reports.keys import VendorKey
 from licenseusage.reports.licence import (
     License,
@@ -62,11 +63,13 @@ def unpacked(raw: bytes) -> str:
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError:
-        raise Refused("MalformedToken", words=f"it is not text but {len(raw)} bytes") from None
+        raise Refused(
+            Reason.MALFORMED_TOKEN, words=f"it is not text but {len(raw)} bytes"
+        ) from None
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     token = "".join("".join(lines).split()).strip("\"'")
     if not token:
-        raise Refused("MalformedToken", words="it is empty")
+        raise Refused(Reason.MALFORMED_TOKEN, words="it is empty")
     return token
 
 
@@ -97,17 +100,22 @@ def accept_license(
 def _words(refusal: Refused, token: str, vendor_keys: Mapping[str, VendorKey], asked: Asked) -> str:
     """Say what was seen and what to do. What is not signed is not repeated, but a key's name."""
     error = refusal.error
-    if error in ("MalformedToken", "MalformedJSON", "TooLarge", "UnsupportedType"):
+    if error in (
+        Reason.MALFORMED_TOKEN,
+        Reason.MALFORMED_JSON,
+        Reason.TOO_LARGE,
+        Reason.UNSUPPORTED_TYPE,
+    ):
         return (
             f"{_form(error, token)}. A licence is one line that begins with eyJ and has two dots "
             f"in it: put it there as the vendor sent it"
         )
-    if error == "SignatureInvalid":
+    if error == Reason.SIGNATURE_INVALID:
         return (
             "its signature does not fit: the text was cut or altered on its way. Take it anew from "
             "what the vendor sent"
         )
-    if error in ("KeyUnknown", "KeyNotPermitted", "KeyRevoked"):
+    if error in (Reason.KEY_UNKNOWN, Reason.KEY_NOT_PERMITTED, Reason.KEY_REVOKED):
         return _about_key(error, token, vendor_keys, asked)
     try:
         license_ = read_license(token, vendor_keys)
@@ -117,9 +125,9 @@ def _words(refusal: Refused, token: str, vendor_keys: Mapping[str, VendorKey], a
 
 
 def _form(error: str, token: str) -> str:
-    if error == "UnsupportedType":
+    if error == Reason.UNSUPPORTED_TYPE:
         return f"it is another document than a licence ({LICENSE})"
-    if error == "TooLarge":
+    if error == Reason.TOO_LARGE:
         return f"it has {len(token)} characters, which no licence has"
     if token.rstrip("=") != token:
         return "it ends with '=', which no token does"
@@ -129,7 +137,7 @@ def _form(error: str, token: str) -> str:
 def _about_key(error: str, token: str, vendor_keys: Mapping[str, VendorKey], asked: Asked) -> str:
     kid = str(decode(token)[0].get("kid"))
     named = f"key {kid}" if re.fullmatch("[A-Za-z0-9_-]{43}", kid) else "a key without a name"
-    if error == "KeyUnknown":
+    if error == Reason.KEY_UNKNOWN:
         held = [name for name, key in vendor_keys.items() if key.permits(LICENSE)]
         shown = ", ".join(held[:_KEYS_NAMED]) or "none"
         more = f" and {len(held) - _KEYS_NAMED} more" if len(held) > _KEYS_NAMED else ""
@@ -137,7 +145,7 @@ def _about_key(error: str, token: str, vendor_keys: Mapping[str, VendorKey], ask
             f"it is signed with {named}, and {asked.keys_from} holds of keys for licences "
             f"{shown}{more}. Install the vendor's current keys, or ask whose licence this is"
         )
-    if error == "KeyRevoked":
+    if error == Reason.KEY_REVOKED:
         return f"it is signed with {named}, which was revoked. Ask the vendor for a new licence"
     return (
         f"it is signed with {named}, which may not sign licences. Tell the vendor: it is not the "
@@ -150,45 +158,45 @@ def _about(error: str, found: License, asked: Asked) -> str | None:
     name = f"licence {found.license_id}"
     ask = f"Ask {found.vendor} for"
     match error:
-        case "LicenseMismatch":
+        case Reason.LICENSE_MISMATCH:
             return (
                 f"{name} is for product {found.product}; {asked.product_from} is {asked.product}. "
                 f"{ask} a licence of {asked.product}"
             )
-        case "LicenseExpired":
+        case Reason.LICENSE_EXPIRED:
             return f"{name} expired on {_time(found.expires_s)}. {ask} a new one"
-        case "LicenseNotYetValid":
+        case Reason.LICENSE_NOT_YET_VALID:
             return (
                 f"{name} is valid from {_time(found.not_before_s)} on, in "
                 f"{_roughly(found.not_before_s - asked.now_s)} by this cluster's clock; it applies "
                 f"by itself then"
             )
-        case "IssuedInFuture":
+        case Reason.ISSUED_IN_FUTURE:
             return (
                 f"{name} was issued at {_time(found.issued_at_s)}, which is "
                 f"{_roughly(found.issued_at_s - asked.now_s)} ahead of this cluster's clock. If "
                 f"that clock is right, the one at {found.vendor} is ahead; it applies by itself "
                 f"once the time has come"
             )
-        case "LicenseKeyMismatch":
+        case Reason.LICENSE_KEY_MISMATCH:
             return (
                 f"{name} is bound to installation {THUMBPRINT_URI}{found.first_key}; this one is "
                 f"{asked.installation}. Tell {found.vendor} this id, or restore the identity's "
                 f"Secret that belongs to the licence"
             )
-        case "LicenseTermsChanged":
+        case Reason.LICENSE_TERMS_CHANGED:
             before = asked.previous.cycle if asked.previous else found.cycle
             return (
                 f"{name} has cycles of {_length(found.cycle)}, subscription {found.subscription} "
                 f"has {_length(before)}; other cycles need another subscription. {ask} a licence "
                 f"with the same cycles, or of a new subscription"
             )
-        case "CycleUnsupported":
+        case Reason.CYCLE_UNSUPPORTED:
             return (
                 f"{name} has cycles of {_length(found.cycle)}; cycles of at most 62 days, or two "
                 f"months, can be metered. {ask} a licence with shorter ones"
             )
-        case "UnsupportedVersion":
+        case Reason.UNSUPPORTED_VERSION:
             versions = ", ".join(str(one) for one in found.versions) or "none"
             return (
                 f"{name} asks for reports of version {versions}; this operator writes version 1. "

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from licenseusage.reasons import Reason
 from licenseusage.reports.enrolment import Enrolment, verify_enrolment
 from licenseusage.reports.keys import InstallationKey, VendorKey
 from licenseusage.reports.licence import LicenseTerms, Subscription
@@ -54,10 +55,10 @@ def verify_keys(
         else:
             assert in_force is not None  # noqa: S101 - set at position 1
             statement = verify_succession(token, license_=in_force, keys=keys, now_s=now_s)
-            need(statement.kid == signer, "KeyRetired")
+            need(statement.kid == signer, Reason.KEY_RETIRED)
             key = InstallationKey(statement.new, statement.installation, rank=position)
-        need(statement.sequence == position, "ChainGap")
-        need(statement.previous == (last.digest if last else None), "ChainForked")
+        need(statement.sequence == position, Reason.CHAIN_GAP)
+        need(statement.previous == (last.digest if last else None), Reason.CHAIN_FORKED)
         signer = key.public.thumbprint
         keys[signer] = key
         last = statement

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
 
 from licenseusage.errors import Stalled
+from licenseusage.reasons import Reason
 from licenseusage.reports.grammar import THUMBPRINT
 from licenseusage.reports.refused import Refused, need
 from licenseusage.reports.strictjson import parse_object
@@ -57,22 +58,26 @@ class PublicKey:
             Refused: ``KeyInvalid``.
         """
         if not isinstance(jwk, dict) or set(jwk) != {"kty", "crv", "x"}:
-            raise Refused("KeyInvalid", "exactly the members kty, crv and x")
+            raise Refused(Reason.KEY_INVALID, "exactly the members kty, crv and x")
         x = jwk["x"]
-        need(jwk["kty"] == "OKP" and jwk["crv"] == "Ed25519", "KeyInvalid", "kty OKP, crv Ed25519")
+        need(
+            jwk["kty"] == "OKP" and jwk["crv"] == "Ed25519",
+            Reason.KEY_INVALID,
+            "kty OKP, crv Ed25519",
+        )
         try:
             THUMBPRINT(x, "x")  # 32 octets have the length of a thumbprint
         except Refused:
-            raise Refused("KeyInvalid", "x") from None
+            raise Refused(Reason.KEY_INVALID, "x") from None
         raw = urlsafe_b64decode(x + "=")
-        need(encode_base64url(raw) == x, "KeyInvalid", "x")
+        need(encode_base64url(raw) == x, Reason.KEY_INVALID, "x")
         need(
             int.from_bytes(raw, "little") & (2**255 - 1) < _FIELD_PRIME,
-            "KeyInvalid",
+            Reason.KEY_INVALID,
             "the point is not canonical",
         )
         cleared = raw[:31] + bytes([raw[31] & 0x7F])
-        need(cleared.hex() not in _SMALL_ORDER, "KeyInvalid", "the point has small order")
+        need(cleared.hex() not in _SMALL_ORDER, Reason.KEY_INVALID, "the point has small order")
         return cls(x)
 
     @property
@@ -120,12 +125,12 @@ class SigningKey:
         """
         try:
             jwk = parse_object(text.strip().encode())
-            need(jwk.get("kty") == "OKP" and jwk.get("crv") == "Ed25519", "KeyInvalid")
+            need(jwk.get("kty") == "OKP" and jwk.get("crv") == "Ed25519", Reason.KEY_INVALID)
             THUMBPRINT(jwk.get("d"), "d")
             key = cls.from_seed(urlsafe_b64decode(str(jwk["d"]) + "="))
         except (Refused, ValueError):
-            raise Refused("KeyInvalid", "a private Ed25519 JWK is expected") from None
-        need(jwk.get("x") == key.public.x, "KeyInvalid", "x is not the public half of d")
+            raise Refused(Reason.KEY_INVALID, "a private Ed25519 JWK is expected") from None
+        need(jwk.get("x") == key.public.x, Reason.KEY_INVALID, "x is not the public half of d")
         return key
 
     def to_jwk(self) -> str:
@@ -305,6 +310,6 @@ def _vendor_key(jwk: dict[str, object], source: str) -> VendorKey:
 
 def _unusable(source: str, seen: str) -> Stalled:
     return Stalled(
-        "VendorKeysInvalid",
+        Reason.VENDOR_KEYS_INVALID,
         f"{source} cannot be used: {seen}. Install the JWKS from the vendor's manifests again.",
     )

@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 from licenseusage.metering.cycles import Terms
+from licenseusage.reasons import Reason
 from licenseusage.reports.grammar import (
     COUNT,
     NAME,
@@ -145,7 +146,7 @@ def read_license(token: object, vendor_keys: Mapping[str, VendorKey]) -> License
     opened = open_token(token, LICENSE, vendor_keys)
     check_table(_TABLE, opened.claims)
     license_ = _license(str(token), opened.claims)
-    need(license_.not_before_s < license_.expires_s, "ClaimInvalid", "nbf is before exp")
+    need(license_.not_before_s < license_.expires_s, Reason.CLAIM_INVALID, "nbf is before exp")
     return license_
 
 
@@ -183,17 +184,17 @@ def verify_license(
         Refused: a class of layers 1-3.
     """
     license_ = read_license(token, vendor_keys)
-    need(license_.issued_at_s <= now_s + SKEW_SECONDS, "IssuedInFuture")
-    need(product is None or license_.product == product, "LicenseMismatch", "product")
+    need(license_.issued_at_s <= now_s + SKEW_SECONDS, Reason.ISSUED_IN_FUTURE)
+    need(product is None or license_.product == product, Reason.LICENSE_MISMATCH, "product")
     need(
         installation is None
         or license_.first_key is None
         or THUMBPRINT_URI + license_.first_key == installation,
-        "LicenseKeyMismatch",
+        Reason.LICENSE_KEY_MISMATCH,
     )
     _check_terms(license_, previous)
-    need(license_.not_before_s <= now_s + SKEW_SECONDS, "LicenseNotYetValid")
-    need(now_s < license_.expires_s, "LicenseExpired")
+    need(license_.not_before_s <= now_s + SKEW_SECONDS, Reason.LICENSE_NOT_YET_VALID)
+    need(now_s < license_.expires_s, Reason.LICENSE_EXPIRED)
     return license_
 
 
@@ -213,7 +214,7 @@ def verify_any_license(
         Refused: a class of layers 1-3.
     """
     license_ = read_license(token, vendor_keys)
-    need(license_.issued_at_s <= now_s + SKEW_SECONDS, "IssuedInFuture")
+    need(license_.issued_at_s <= now_s + SKEW_SECONDS, Reason.ISSUED_IN_FUTURE)
     _check_terms(license_, previous)
     return license_
 
@@ -223,7 +224,7 @@ def _check_terms(license_: License, previous: Subscription | None) -> None:
         previous is None
         or previous.subscription != license_.subscription
         or previous.cycle == license_.cycle,
-        "LicenseTermsChanged",
+        Reason.LICENSE_TERMS_CHANGED,
     )
 
 
@@ -236,10 +237,10 @@ def check_for_operator(license_: LicenseTerms) -> Terms:
         Refused: ``CycleUnsupported``: longer than 62 days or two months; ``UnsupportedVersion``:
             the vendor reads no report version that this operator writes.
     """
-    need(VERSION in license_.versions, "UnsupportedVersion", "reporting.versions")
+    need(VERSION in license_.versions, Reason.UNSUPPORTED_VERSION, "reporting.versions")
     cycle = license_.cycle
     days, months = cycle.length_days or 0, cycle.length_months or 0
-    need(days <= LONGEST_DAYS and months <= LONGEST_MONTHS, "CycleUnsupported")
+    need(days <= LONGEST_DAYS and months <= LONGEST_MONTHS, Reason.CYCLE_UNSUPPORTED)
     return Terms(
         anchor=cycle.anchor, length_days=cycle.length_days, length_months=cycle.length_months
     )
@@ -253,7 +254,7 @@ def build_license(terms: LicenseTerms, key: SigningKey) -> str:
     """
     claims = _claims(terms)
     check_table(_TABLE, claims)
-    need(terms.not_before_s < terms.expires_s, "ClaimInvalid", "nbf is before exp")
+    need(terms.not_before_s < terms.expires_s, Reason.CLAIM_INVALID, "nbf is before exp")
     return sign(LICENSE, claims, key)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from licenseusage.reasons import Reason
 from licenseusage.reports.grammar import (
     DIGEST,
     HEX32,
@@ -208,18 +209,18 @@ def verify_receipt(token: object, vendor_keys: Mapping[str, VendorKey], sent: Se
     opened = open_token(token, RECEIPT, vendor_keys)
     _check_claims(opened.claims)
     receipt = _receipt(str(token), opened.claims)
-    need(receipt.vendor == sent.vendor, "IssuerMismatch")
-    need(receipt.installation == sent.installation, "AudienceMismatch")
-    need(receipt.subscription == sent.subscription, "LicenseMismatch", "sub")
+    need(receipt.vendor == sent.vendor, Reason.ISSUER_MISMATCH)
+    need(receipt.installation == sent.installation, Reason.AUDIENCE_MISMATCH)
+    need(receipt.subscription == sent.subscription, Reason.LICENSE_MISMATCH, "sub")
     _check_subject(opened.claims)
-    need(receipt.subject == sent.subject, "ReceiptMismatch")
+    need(receipt.subject == sent.subject, Reason.RECEIPT_MISMATCH)
     head = receipt.head
     need(
         head is None
         or receipt.verdict is Verdict.CONFLICT
         or head.sequence != receipt.subject.sequence
         or head.digest == receipt.subject.digest,
-        "ReceiptMismatch",
+        Reason.RECEIPT_MISMATCH,
         "the vendor's head names another document at this position",
     )
     return receipt
@@ -238,11 +239,11 @@ def head_notes(receipt: Receipt, *, held: str | None, acknowledged: int) -> tupl
     """
     notes = []
     if receipt.head and held is None:
-        notes.append("LocalHistoryLost")
+        notes.append(Reason.LOCAL_HISTORY_LOST)
     elif receipt.head and held != receipt.head.digest:
-        notes.append("ChainForked")
+        notes.append(Reason.CHAIN_FORKED)
     if (receipt.head.sequence if receipt.head else 0) < acknowledged:
-        notes.append("VendorHeadRegressed")
+        notes.append(Reason.VENDOR_HEAD_REGRESSED)
     return tuple(notes)
 
 
@@ -254,14 +255,14 @@ def _check(claims: Mapping[str, Any]) -> None:
 def _check_claims(claims: Mapping[str, Any]) -> None:
     check_table(_TABLE, claims)
     accepted = claims["result"] == Verdict.ACCEPTED
-    need(accepted == ("error" not in claims), "ClaimInvalid", "error: unless Accepted")
-    need(claims["receivedAt"] <= claims["iat"], "ClaimInvalid", "receivedAt is not after iat")
+    need(accepted == ("error" not in claims), Reason.CLAIM_INVALID, "error: unless Accepted")
+    need(claims["receivedAt"] <= claims["iat"], Reason.CLAIM_INVALID, "receivedAt is not after iat")
 
 
 def _check_subject(claims: Mapping[str, Any]) -> None:
     subject = claims["subject"]
     derived = jti_of(claims["chain"]["id"], subject["sequence"])
-    need(subject["jti"] == derived, "IdentifierMismatch", "subject.jti")
+    need(subject["jti"] == derived, Reason.IDENTIFIER_MISMATCH, "subject.jti")
 
 
 def _receipt(token: str, claims: Mapping[str, Any]) -> Receipt:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from licenseusage.reasons import Reason
 from licenseusage.reports.checks import check_counts, check_coverage, check_cycle
 from licenseusage.reports.content import Content, Kind, content_claims, content_of
 from licenseusage.reports.grammar import (
@@ -232,7 +233,7 @@ def authenticate_report(
     )
     need(
         (envelope.continuity == "Start") == (envelope.sequence == 1),
-        "ClaimInvalid",
+        Reason.CLAIM_INVALID,
         "chain.continuity",
     )
     return envelope
@@ -249,10 +250,10 @@ def check_content(envelope: Envelope, *, license_: LicenseTerms, now_s: int) -> 
     check_table(_TABLE, envelope.claims)
     content = content_of(envelope.claims)
     _check_supersedes(content)
-    need(content.product == license_.product, "LicenseMismatch", "product")
+    need(content.product == license_.product, Reason.LICENSE_MISMATCH, "product")
     check_cycle(content, envelope.claims["cycle"]["lengthDays"], license_.cycle)
-    need(envelope.issued_at_s <= now_s + SKEW_SECONDS, "IssuedInFuture")
-    need(envelope.issued_at_s >= content.cycle.as_of_s, "ClockInconsistent")
+    need(envelope.issued_at_s <= now_s + SKEW_SECONDS, Reason.ISSUED_IN_FUTURE)
+    need(envelope.issued_at_s >= content.cycle.as_of_s, Reason.CLOCK_INCONSISTENT)
     check_counts(content)
     check_coverage(content)
     return Report(envelope, content)
@@ -307,16 +308,17 @@ def _check_own(claims: Mapping[str, Any], content: Content, issued_at_s: int) ->
     cycle = content.cycle
     _check_supersedes(content)
     need(
-        claims["cycle"]["lengthDays"] * DAY_SECONDS == cycle.end_s - cycle.start_s, "CycleMismatch"
+        claims["cycle"]["lengthDays"] * DAY_SECONDS == cycle.end_s - cycle.start_s,
+        Reason.CYCLE_MISMATCH,
     )
     need(
         cycle.start_s <= cycle.as_of_s < cycle.end_s
         if content.kind is Kind.INTERIM
         else cycle.as_of_s == cycle.end_s,
-        "CycleMismatch",
+        Reason.CYCLE_MISMATCH,
         "cycle.asOf",
     )
-    need(issued_at_s >= cycle.as_of_s, "ClockInconsistent")
+    need(issued_at_s >= cycle.as_of_s, Reason.CLOCK_INCONSISTENT)
     check_counts(content)
     check_coverage(content)
 
@@ -324,7 +326,7 @@ def _check_own(claims: Mapping[str, Any], content: Content, issued_at_s: int) ->
 def _check_supersedes(content: Content) -> None:
     need(
         (content.kind is Kind.AMENDMENT) == (content.supersedes is not None),
-        "ClaimInvalid",
+        Reason.CLAIM_INVALID,
         "supersedes: in an amendment and nowhere else",
     )
 

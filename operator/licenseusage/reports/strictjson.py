@@ -8,6 +8,7 @@ all of it checked on the text, before any conversion.
 import json
 import re
 
+from licenseusage.reasons import Reason
 from licenseusage.reports.refused import Refused, need
 
 MAX_DEPTH = 8
@@ -31,33 +32,33 @@ def parse_object(raw: bytes) -> dict[str, object]:
             object_pairs_hook=_members,
         )
     except (UnicodeDecodeError, ValueError, RecursionError):
-        raise Refused("MalformedJSON") from None
+        raise Refused(Reason.MALFORMED_JSON) from None
     if not isinstance(value, dict):
-        raise Refused("MalformedJSON", "not an object")
+        raise Refused(Reason.MALFORMED_JSON, "not an object")
     _check_tree(value, 0)
     return value
 
 
 def _integer(text: str) -> int:
-    need(_INTEGER.fullmatch(text) and abs(int(text)) <= MAX_INTEGER, "NumberInvalid")
+    need(_INTEGER.fullmatch(text) and abs(int(text)) <= MAX_INTEGER, Reason.NUMBER_INVALID)
     return int(text)
 
 
 def _not_an_integer(_text: str) -> int:
-    raise Refused("NumberInvalid")
+    raise Refused(Reason.NUMBER_INVALID)
 
 
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     # Names arrive unescaped, so "a" and "\u0061" are seen as the same member.
     members = dict(pairs)
-    need(len(members) == len(pairs), "MalformedJSON", "a member occurs twice")
+    need(len(members) == len(pairs), Reason.MALFORMED_JSON, "a member occurs twice")
     return members
 
 
 def _check_tree(value: object, depth: int) -> None:
-    need(depth <= MAX_DEPTH, "MalformedJSON", f"more than {MAX_DEPTH} levels")
+    need(depth <= MAX_DEPTH, Reason.MALFORMED_JSON, f"more than {MAX_DEPTH} levels")
     if isinstance(value, str):
-        need(not _SURROGATE.search(value), "MalformedJSON", "lone surrogate")
+        need(not _SURROGATE.search(value), Reason.MALFORMED_JSON, "lone surrogate")
     elif isinstance(value, list):
         for item in value:
             _check_tree(item, depth + 1)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from licenseusage.reasons import Reason
 from licenseusage.reports.grammar import BASE, KEY_CHAIN, TOKEN, Table, check_table, members
 from licenseusage.reports.identity import check_identity
 from licenseusage.reports.keys import InstallationKeys, PublicKey
@@ -16,7 +17,7 @@ from licenseusage.reports.typs import SKEW_SECONDS, SUCCESSION
 
 def _any_object(value: object, path: str) -> None:
     if not isinstance(value, dict):  # the key itself is judged last: KeyInvalid, not ClaimInvalid
-        raise Refused("ClaimInvalid", path)
+        raise Refused(Reason.CLAIM_INVALID, path)
 
 
 _TABLE: Table = {
@@ -77,10 +78,10 @@ def verify_succession(
         installation=keys[opened.kid].installation,
         chain_id=chain_id,
     )
-    need(claims["chain"]["sequence"] >= 2, "ClaimInvalid", "chain.sequence is at least 2")
-    need(claims["iat"] <= now_s + SKEW_SECONDS, "IssuedInFuture")
+    need(claims["chain"]["sequence"] >= 2, Reason.CLAIM_INVALID, "chain.sequence is at least 2")
+    need(claims["iat"] <= now_s + SKEW_SECONDS, Reason.ISSUED_IN_FUTURE)
     new = PublicKey.from_jwk(claims["cnf"]["jwk"])
-    need(new.thumbprint not in keys, "KeyInvalid", "the new key was used before")
+    need(new.thumbprint not in keys, Reason.KEY_INVALID, "the new key was used before")
     return Succession(
         token=str(token),
         digest=digest(str(token)),

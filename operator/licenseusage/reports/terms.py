@@ -7,6 +7,7 @@ less: ``licence.check_for_operator`` says so, beside the verifier and not in it.
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from licenseusage.reasons import Reason
 from licenseusage.reports.refused import need
 from licenseusage.reports.typs import DAY_SECONDS
 
@@ -36,11 +37,13 @@ class CycleTerms:
                 from a day that some months lack.
         """
         lengths = (self.length_days, self.length_months)
-        need(lengths != (None, None), "ClaimMissing", "cycle.lengthDays or cycle.lengthMonths")
-        need(None in lengths, "ClaimInvalid", "cycle.lengthDays excludes cycle.lengthMonths")
+        need(
+            lengths != (None, None), Reason.CLAIM_MISSING, "cycle.lengthDays or cycle.lengthMonths"
+        )
+        need(None in lengths, Reason.CLAIM_INVALID, "cycle.lengthDays excludes cycle.lengthMonths")
         need(
             self.length_months is None or self.anchor.day <= _LAST_ANCHOR_DAY,
-            "ClaimInvalid",
+            Reason.CLAIM_INVALID,
             "cycle.anchorDate: months need a day from 1 to 28",
         )
 
@@ -58,5 +61,5 @@ class CycleTerms:
             return int(anchor.timestamp()) + index * self.length_days * DAY_SECONDS
         months = index * (self.length_months or 0)
         year, month = divmod(anchor.year * 12 + anchor.month - 1 + months, 12)
-        need(year <= _LAST_YEAR, "CycleMismatch", "beyond the calendar")
+        need(year <= _LAST_YEAR, Reason.CYCLE_MISMATCH, "beyond the calendar")
         return int(anchor.replace(year=year, month=month + 1).timestamp())

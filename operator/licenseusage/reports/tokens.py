@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from joserfc import jws
 from joserfc.errors import JoseError
 
+from licenseusage.reasons import Reason
 from licenseusage.reports.keys import PublicKey, SigningKey, VerifyingKey, encode_base64url
 from licenseusage.reports.refused import Refused, need
 from licenseusage.reports.strictjson import parse_object
@@ -60,23 +61,23 @@ def open_token(token: object, typ: str, keys: Mapping[str, VerifyingKey]) -> Ope
     """
     header, body, signature, text = _split(token, typ)
     own = typ == ENROLMENT
-    need(header.get("alg") == ALGORITHM, "UnsupportedAlgorithm")
-    need(header.get("typ") == typ, "UnsupportedType", f"expected {typ}")
-    need(set(header) == {"alg", "typ", "kid"} | ({"jwk"} if own else set()), "HeaderInvalid")
+    need(header.get("alg") == ALGORITHM, Reason.UNSUPPORTED_ALGORITHM)
+    need(header.get("typ") == typ, Reason.UNSUPPORTED_TYPE, f"expected {typ}")
+    need(set(header) == {"alg", "typ", "kid"} | ({"jwk"} if own else set()), Reason.HEADER_INVALID)
     kid = header["kid"]
     if not isinstance(kid, str):
-        raise Refused("HeaderInvalid", "kid")
+        raise Refused(Reason.HEADER_INVALID, "kid")
     payload, signed = _segment(body), _segment(signature)
     public = _own_key(header["jwk"], kid) if own else _pinned_key(kid, typ, keys)
-    need(len(signed) == _SIGNATURE_OCTETS, "SignatureInvalid")
+    need(len(signed) == _SIGNATURE_OCTETS, Reason.SIGNATURE_INVALID)
     try:
         jws.deserialize_compact(text, public.okp(), algorithms=[ALGORITHM])
     except JoseError:
-        raise Refused("SignatureInvalid") from None
+        raise Refused(Reason.SIGNATURE_INVALID) from None
     claims = parse_object(payload)
-    need("ver" in claims, "ClaimMissing", "ver")
+    need("ver" in claims, Reason.CLAIM_MISSING, "ver")
     # True == 1 in Python, hence the type.
-    need(type(claims["ver"]) is int and claims["ver"] == VERSION, "UnsupportedVersion")
+    need(type(claims["ver"]) is int and claims["ver"] == VERSION, Reason.UNSUPPORTED_VERSION)
     return Opened(claims, kid, public)
 
 
@@ -91,7 +92,7 @@ def sign(typ: str, claims: Claims, key: SigningKey) -> str:
         header["jwk"] = key.public.jwk
     payload = json.dumps(claims, ensure_ascii=False, separators=(",", ":")).encode()
     token = jws.serialize_compact(header, payload, key.okp(), algorithms=[ALGORITHM])
-    need(len(token) <= MAX_CHARACTERS[typ], "TooLarge", f"{len(token)} characters")
+    need(len(token) <= MAX_CHARACTERS[typ], Reason.TOO_LARGE, f"{len(token)} characters")
     return token
 
 
@@ -101,48 +102,48 @@ def decode(token: str) -> tuple[Claims, Claims]:
     Raises:
         Refused: ``TooLarge``, ``MalformedToken``, ``MalformedJSON`` or ``NumberInvalid``.
     """
-    need(len(token) <= max(MAX_CHARACTERS.values()), "TooLarge")
-    need(token.isascii() and token.count(".") == 2, "MalformedToken")
+    need(len(token) <= max(MAX_CHARACTERS.values()), Reason.TOO_LARGE)
+    need(token.isascii() and token.count(".") == 2, Reason.MALFORMED_TOKEN)
     header, body, _signature = token.split(".")
     return parse_object(_segment(header)), parse_object(_segment(body))
 
 
 def typ_of(token: str) -> str:
     """Return the type that a token claims to be of, unverified; empty if it names none."""
-    need(token.count(".") == 2, "MalformedToken")
+    need(token.count(".") == 2, Reason.MALFORMED_TOKEN)
     typ = parse_object(_segment(token.split(".", 1)[0])).get("typ")
     return typ if isinstance(typ, str) else ""
 
 
 def _split(token: object, typ: str) -> tuple[Claims, str, str, str]:
     if not isinstance(token, str):
-        raise Refused("MalformedToken")
+        raise Refused(Reason.MALFORMED_TOKEN)
     limit = MAX_CHARACTERS[typ]
-    need(len(token) <= limit, "TooLarge", f"at most {limit} characters")
-    need(token.isascii() and token.count(".") == 2, "MalformedToken")
+    need(len(token) <= limit, Reason.TOO_LARGE, f"at most {limit} characters")
+    need(token.isascii() and token.count(".") == 2, Reason.MALFORMED_TOKEN)
     header, body, signature = token.split(".")
-    need(len(header) <= MAX_HEADER_CHARACTERS, "TooLarge", "header")
+    need(len(header) <= MAX_HEADER_CHARACTERS, Reason.TOO_LARGE, "header")
     return parse_object(_segment(header)), body, signature, token
 
 
 def _segment(text: str) -> bytes:
-    need(_BASE64URL.fullmatch(text) and len(text) % 4 != 1, "MalformedToken")
+    need(_BASE64URL.fullmatch(text) and len(text) % 4 != 1, Reason.MALFORMED_TOKEN)
     raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     # Spare bits would give one document several spellings, hence several digests.
-    need(encode_base64url(raw) == text, "MalformedToken")
+    need(encode_base64url(raw) == text, Reason.MALFORMED_TOKEN)
     return raw
 
 
 def _own_key(jwk: object, kid: str) -> PublicKey:
     public = PublicKey.from_jwk(jwk)
-    need(public.thumbprint == kid, "KeyInvalid", "kid is not the key's thumbprint")
+    need(public.thumbprint == kid, Reason.KEY_INVALID, "kid is not the key's thumbprint")
     return public
 
 
 def _pinned_key(kid: str, typ: str, keys: Mapping[str, VerifyingKey]) -> PublicKey:
     key = keys.get(kid)
     if key is None:
-        raise Refused("KeyUnknown")
-    need(not key.revoked, "KeyRevoked")
-    need(key.permits(typ), "KeyNotPermitted")
+        raise Refused(Reason.KEY_UNKNOWN)
+    need(not key.revoked, Reason.KEY_REVOKED)
+    need(key.permits(typ), Reason.KEY_NOT_PERMITTED)
     return key.public

@@ -2,8 +2,9 @@
 
 from email.utils import parsedate_to_datetime
 
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import SECOND_MS
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 
 LARGEST_MS = 300 * SECOND_MS
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.reasons import Reason
+from licenseusage.sources.failures import PollError
 
 
 class Deadline:

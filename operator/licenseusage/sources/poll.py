@@ -8,13 +8,13 @@ the fix, and the facts that hold in spite of it (rows of a failed poll name peop
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TypeAlias
 
 from licenseusage.errors import Stalled
 from licenseusage.metering.cycles import Cycle, Segment
 from licenseusage.metering.events import LogPosition, LogReading, LogState
 from licenseusage.metering.facts import Facts
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import BasicAuth, EffectiveSource, HeaderAuth, Scheme
 
 MIB = 1024 * 1024
@@ -167,24 +167,9 @@ class Failure:
         stalls: True where only a person can mend it (spec or Secret); else it is worth retrying.
     """
 
-    reason: str
+    reason: Reason
     message: str
     stalls: bool = False
-
-
-class Skip(StrEnum):
-    """Why a listed item was not counted in the newest cycle (docs/sources.md)."""
-
-    EXCLUDED = "Excluded"
-    EXCLUDED_ID = "ExcludedId"
-    NEVER_ACTIVE = "NeverActive"
-    ONLY_CREATED = "OnlyCreated"
-    OUTSIDE_CYCLE = "OutsideCycle"
-    NO_ID = "NoId"
-    # of event logs; these count events
-    OTHER_TYPE = "OtherType"
-    EXCLUDED_EVENT = "ExcludedEvent"
-    UNREADABLE = "Unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +241,9 @@ def credentials(
     if auth is None:
         return None
     if secret is None:
-        raise Stalled("SecretNotFound", f"{where} does not exist. Create it, or correct the name.")
+        raise Stalled(
+            Reason.SECRET_NOT_FOUND, f"{where} does not exist. Create it, or correct the name."
+        )
     if isinstance(auth, BasicAuth):
         return Credentials(
             username=_value(secret, "username", where), password=_value(secret, "password", where)
@@ -269,7 +256,8 @@ def _value(secret: Mapping[str, bytes], key: str, where: str) -> str:
     raw = secret.get(key)
     if raw is None:
         raise Stalled(
-            "SecretKeyMissing", f"{where} has no key {key!r} (it has {len(secret)} others). Add it."
+            Reason.SECRET_KEY_MISSING,
+            f"{where} has no key {key!r} (it has {len(secret)} others). Add it.",
         )
     try:
         text = raw.decode("utf-8").rstrip("\r\n")
@@ -277,7 +265,7 @@ def _value(secret: Mapping[str, bytes], key: str, where: str) -> str:
         text = "\0"
     if any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in text):
         raise Stalled(
-            "SecretInvalid",
+            Reason.SECRET_INVALID,
             f"{where}, key {key!r}: the value is not one line of text. "
             "Store the bare token or password, without line breaks.",
         )

@@ -2,7 +2,8 @@
 
 import ssl
 
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.reasons import Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.poll import Target
 
 CONNECT_SECONDS = 5.0

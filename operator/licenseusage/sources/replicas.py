@@ -8,7 +8,8 @@ be repeated; nor what a list itself says, since people's times in it are those o
 
 from collections.abc import Iterator, Sequence
 
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.reasons import Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.poll import Target
 from licenseusage.sources.whereabouts import Whereabouts
 

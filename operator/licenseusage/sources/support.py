@@ -7,8 +7,8 @@ from typing import TypeAlias
 from licenseusage.chain import first_answer
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.properties import Removal
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import EffectiveSource
-from licenseusage.sources.failures import Reason
 from licenseusage.sources.poll import PollResult
 
 _HEALED_BY_CLOSING = {Reason.CANNOT_OVERLAP}

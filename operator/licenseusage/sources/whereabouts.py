@@ -8,7 +8,8 @@ that is open leads to whom it was opened to.
 import time
 from collections.abc import Callable
 
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.reasons import Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.poll import Credentials, Looked, PollRequest, Target
 
 

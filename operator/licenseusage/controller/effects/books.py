@@ -15,10 +15,11 @@ import structlog
 
 from licenseusage.errors import Retryable, Stalled, UsageError, Waiting
 from licenseusage.ledger.ledger import Ledger
+from licenseusage.reasons import Reason
 
 T = TypeVar("T")
 _LOCK_SECONDS = 30.0
-_DAMAGED = "LedgerCorrupt"
+_DAMAGED = Reason.LEDGER_CORRUPT
 _log = structlog.get_logger(__name__)
 
 
@@ -30,7 +31,9 @@ class Books:
         self._url, self._now_ms, self._ledger_id = url, now_ms, ledger_id
         self._executor = ThreadPoolExecutor(1, "ledger")
         self._ledger: Ledger | None = None
-        self._problem: UsageError = Retryable("LedgerUnavailable", "The ledger is not open yet.")
+        self._problem: UsageError = Retryable(
+            Reason.LEDGER_UNAVAILABLE, "The ledger is not open yet."
+        )
 
     async def open(self, first: Callable[[Ledger], None]) -> None:
         """Open the ledger and run ``first`` on it before anything else.

@@ -10,10 +10,10 @@ import traceback
 
 import structlog
 
-from licenseusage.api.conditions import Reason
 from licenseusage.controller.effects.metrics import Metrics
 from licenseusage.controller.rules.conditions import Problem
 from licenseusage.controller.rules.key import Key
+from licenseusage.reasons import Reason
 
 _log = structlog.get_logger(__name__)
 

@@ -19,6 +19,7 @@ from licenseusage.controller.effects.secrets import SecretReader
 from licenseusage.controller.rules.addresses import never_called
 from licenseusage.controller.rules.resources import CONFIGMAPS
 from licenseusage.errors import Retryable, Stalled
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import Scheme
 
 _ADDRESS = re.compile(rf"(?P<host>\[[0-9a-fA-F:.]+\]|{HOST_NAME}):(?P<port>[0-9]{{1,5}})")
@@ -79,7 +80,7 @@ class EndpointBook:
         try:
             data = await reader.read(CONFIGMAPS, self.namespace, self.configmap, now_s)
         except Stalled as error:
-            if error.reason != "ConfigMapNotFound":
+            if error.reason != Reason.CONFIGMAP_NOT_FOUND:
                 raise
             raise self._not_allowed(namespace, name) from None
         if name not in data.values:
@@ -113,7 +114,7 @@ class EndpointBook:
 
     def _not_allowed(self, namespace: str, name: str) -> Stalled:
         return Stalled(
-            "EndpointNotAllowed",
+            Reason.ENDPOINT_NOT_ALLOWED,
             f"The operator's settings name no endpoint {name!r} for namespace {namespace}. An "
             f"administrator of the operator adds it to ConfigMap {self.namespace}/"
             f"{self.configmap}, key {name}, with {namespace} among its namespaces.",
@@ -132,7 +133,7 @@ async def resolve(endpoint: Endpoint, name: str, *, loopback_allowed: bool) -> S
             told = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, TimeoutError, UnicodeError):
         raise Retryable(
-            "EndpointUnresolved",
+            Reason.ENDPOINT_UNRESOLVED,
             f"The host {host} of endpoint {name} has no address. Check its name, and whether the "
             "operator's NetworkPolicy lets it ask the cluster's DNS.",
         ) from None
@@ -140,7 +141,7 @@ async def resolve(endpoint: Endpoint, name: str, *, loopback_allowed: bool) -> S
     good = [a for a in addresses if not never_called(a, loopback_allowed=loopback_allowed)]
     if not good:
         raise Retryable(
-            "AddressRefused",
+            Reason.ADDRESS_REFUSED,
             f"The host {host} of endpoint {name} has a loopback or link-local address, which is "
             "never called. Name the server's own address.",
         )
@@ -148,4 +149,4 @@ async def resolve(endpoint: Endpoint, name: str, *, loopback_allowed: bool) -> S
 
 
 def _invalid(where: str, name: str, why: str) -> Stalled:
-    return Stalled("EndpointInvalid", f"{where}, key {name}: the endpoint {why}.")
+    return Stalled(Reason.ENDPOINT_INVALID, f"{where}, key {name}: the endpoint {why}.")

@@ -17,6 +17,7 @@ from licenseusage.controller.effects.secrets import SecretReader
 from licenseusage.controller.rules.resources import SECRETS
 from licenseusage.errors import Retryable, Stalled
 from licenseusage.metering.pseudonym import KEY_BYTES, key_id
+from licenseusage.reasons import Reason
 from licenseusage.reports.keys import SigningKey
 from licenseusage.reports.receipt import Sent
 from licenseusage.reports.refused import Refused
@@ -99,12 +100,12 @@ class Keys:
             Stalled: ``IdentityLost``: the Secret is gone; ``IdentityInvalid``: it holds no key.
             UsageError: It cannot be read now.
         """
-        raw = await self._read(self._names.identity, PRIVATE_KEY, "IdentityLost", now_s)
+        raw = await self._read(self._names.identity, PRIVATE_KEY, Reason.IDENTITY_LOST, now_s)
         try:
             return SigningKey.from_jwk(raw.decode("utf-8", "replace"))
         except Refused as refusal:
             raise Stalled(
-                "IdentityInvalid",
+                Reason.IDENTITY_INVALID,
                 f"Secret {self._names.namespace}/{self._names.identity}, key {PRIVATE_KEY}: "
                 f"{refusal.message}. Restore it from a backup.",
             ) from None
@@ -116,10 +117,12 @@ class Keys:
             Stalled: ``PseudonymKeyLost`` or ``PseudonymKeyInvalid``.
             UsageError: It cannot be read now.
         """
-        raw = await self._read(self._names.pseudonym, PSEUDONYM_KEY, "PseudonymKeyLost", now_s)
+        raw = await self._read(
+            self._names.pseudonym, PSEUDONYM_KEY, Reason.PSEUDONYM_KEY_LOST, now_s
+        )
         if len(raw) != KEY_BYTES:
             raise Stalled(
-                "PseudonymKeyInvalid",
+                Reason.PSEUDONYM_KEY_INVALID,
                 f"Secret {self._names.namespace}/{self._names.pseudonym}, key {PSEUDONYM_KEY}, has "
                 f"{len(raw)} bytes instead of {KEY_BYTES}. Restore it from a backup.",
             )
@@ -166,25 +169,27 @@ class Keys:
         except ForbiddenError as error:
             raise forbidden_own(names.namespace, error) from None
         except KubeError as error:
-            raise Retryable("StatementsNotKept", f"{error}; it is tried again.") from None
+            raise Retryable(Reason.STATEMENTS_NOT_KEPT, f"{error}; it is tried again.") from None
         self._reader.forget(names.namespace)
 
     async def _replaces(self, name: str, now_s: float) -> str | None:
         kept = await self._reader.read(SECRETS, self._names.namespace, name, now_s)
         return kept.values.get(REPLACES, b"").decode("ascii", "replace").strip() or None
 
-    async def _read(self, name: str, key: str, lost: str, now_s: float) -> bytes:
+    async def _read(self, name: str, key: str, lost: Reason, now_s: float) -> bytes:
         try:
             return await self._reader.secret(self._names.namespace, name, key, now_s)
         except Stalled as error:
-            if error.reason == "ForbiddenByCluster":
+            if error.reason == Reason.FORBIDDEN_BY_CLUSTER:
                 raise
+            missing = error.reason is Reason.SECRET_NOT_FOUND
+            seen = "does not exist" if missing else f"has no key {key!r}"
             raise Stalled(
                 lost,
-                f"{error.message.split(';')[0]}, although this is not a first start: restore it "
-                f"from a backup. It is never replaced silently: a new key would be a new "
-                f"installation for the vendor and new pseudonyms for everybody. If there is no "
-                f"backup, licenseusage keys new makes another one (docs/operations.md).",
+                f"Secret {self._names.namespace}/{name} {seen}, although this is not a first "
+                f"start: restore it from a backup. It is never replaced silently: a new key would "
+                f"be a new installation for the vendor and new pseudonyms for everybody. If there "
+                f"is no backup, licenseusage keys new makes another one (docs/operations.md).",
             ) from None
 
     async def _create_unless_there(
@@ -194,7 +199,7 @@ class Keys:
         try:
             await self._reader.secret(namespace, name, key, now_s)
         except Stalled as error:
-            if error.reason != "SecretNotFound":
+            if error.reason != Reason.SECRET_NOT_FOUND:
                 raise
         else:
             return

@@ -20,6 +20,7 @@ from licenseusage.controller.effects.kube import (
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.resources import REPORTS, USAGES
 from licenseusage.errors import Stalled
+from licenseusage.reasons import Reason
 
 RELIST_SECONDS = 600.0
 _RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -104,7 +105,7 @@ async def first_keys(kube: Kube, namespaces: Sequence[str]) -> set[Key]:
             await asyncio.sleep(delay)
         except NotFoundError:
             raise Stalled(
-                "CRDsMissing",
+                Reason.CRDS_MISSING,
                 f"{kube.host} does not know licenseusages.{USAGES.group}. Install the custom "
                 f"resources first: kubectl apply -k crds (or: licenseusage crds | kubectl apply "
                 f"--server-side -f -).",
@@ -112,9 +113,9 @@ async def first_keys(kube: Kube, namespaces: Sequence[str]) -> set[Key]:
         except ForbiddenError as error:
             where = f"in namespaces {', '.join(namespaces)}" if namespaces else "in all namespaces"
             raise Stalled(
-                "RoleMissing",
+                Reason.ROLE_MISSING,
                 f"This operator may not list licenseusages {where}: {error.message}. Apply its "
                 f"roles (manifests/base), or limit it by LICENSEUSAGE_NAMESPACES.",
             ) from None
         except KubeError as error:
-            raise Stalled("APIRefused", f"{error}.") from None
+            raise Stalled(Reason.API_REFUSED, f"{error}.") from None

@@ -16,6 +16,7 @@ from licenseusage.controller.effects.refusals import explained
 from licenseusage.controller.rules.addresses import never_called
 from licenseusage.controller.rules.resources import PODS
 from licenseusage.errors import Retryable, UsageError
+from licenseusage.reasons import Reason
 
 _ENDED = ("Failed", "Succeeded")
 
@@ -108,10 +109,10 @@ def choose(
     ready = [pod for pod in found if _ready(pod)]
     where = f"namespace {namespace} with labels {selector}"
     if not found:
-        raise Retryable("NoPods", f"No pod in {where}; check spec.sources[].pods.selector.")
+        raise Retryable(Reason.NO_PODS, f"No pod in {where}; check spec.sources[].pods.selector.")
     if not ready:
         raise Retryable(
-            "NoReadyPods",
+            Reason.NO_READY_PODS,
             f"0 of {len(found)} pods are ready in {where}; see kubectl get pods -n {namespace} "
             f"-l '{selector}'.",
         )
@@ -143,19 +144,19 @@ def _host(pod: Pod, namespace: str, *, loopback_allowed: bool) -> str:
     name, text = f"{namespace}/{pod.metadata.name}", pod.status.pod_ip
     if pod.spec.host_network:
         raise Retryable(
-            "AddressRefused",
+            Reason.ADDRESS_REFUSED,
             f"Pod {name} uses its node's network (hostNetwork); the operator never calls a node. "
             f"Give the product's pods addresses of their own.",
         )
     try:
         refused = never_called(text, loopback_allowed=loopback_allowed)
     except ValueError:
-        raise Retryable("AddressRefused", f"Pod {name} has no usable address.") from None
+        raise Retryable(Reason.ADDRESS_REFUSED, f"Pod {name} has no usable address.") from None
     of_node = text == pod.status.host_ip
     permitted = not refused and never_called(text, loopback_allowed=False)  # in development
     if refused or (of_node and not permitted):
         raise Retryable(
-            "AddressRefused",
+            Reason.ADDRESS_REFUSED,
             f"Pod {name} has the address {text}, a loopback, link-local or node address, which is "
             f"never called. Give the product's pods addresses of their own.",
         )
@@ -169,7 +170,7 @@ def _port(pod: Pod, namespace: str, port: int | str) -> int:
     if port not in names:
         known = ", ".join(sorted(names)) or "none"
         raise Retryable(
-            "PortNotFound",
+            Reason.PORT_NOT_FOUND,
             f"Pod {namespace}/{pod.metadata.name} has no container port named {port!r} (its named "
             f"ports: {known}); correct spec.sources[].pods.port.",
         )

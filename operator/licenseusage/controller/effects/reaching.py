@@ -15,6 +15,7 @@ from licenseusage.controller.effects.services import service_address
 from licenseusage.controller.rules.conditions import Problem
 from licenseusage.controller.rules.resources import CONFIGMAPS, PODS, SECRETS, SERVICES, Dependency
 from licenseusage.errors import Stalled, UsageError
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import BasicAuth, EffectiveSource, Pods
 from licenseusage.sources.poll import Credentials, Failure, Looked, Target, credentials
 
@@ -35,7 +36,13 @@ class Reach:
 
 
 _OF_PLACES = frozenset(
-    {"NoPods", "NoReadyPods", "PortNotFound", "AddressRefused", "ServiceNotFound"}
+    {
+        Reason.NO_PODS,
+        Reason.NO_READY_PODS,
+        Reason.PORT_NOT_FOUND,
+        Reason.ADDRESS_REFUSED,
+        Reason.SERVICE_NOT_FOUND,
+    }
 )
 """Reasons of failures before any Secret was read."""
 

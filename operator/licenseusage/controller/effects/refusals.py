@@ -8,6 +8,7 @@ import msgspec
 
 from licenseusage.controller.effects.kube import ForbiddenError, KubeError, NotFoundError
 from licenseusage.errors import Retryable, Stalled, UsageError
+from licenseusage.reasons import Reason
 
 _ACCOUNT = re.compile(r"system:serviceaccount:(?P<namespace>[-a-z0-9]+):(?P<name>[-a-z0-9.]+)")
 
@@ -36,9 +37,11 @@ def explained(
     except KubeError as error:
         if missing is not None and isinstance(error, NotFoundError):
             raise missing from None
-        raise Retryable("APIUnavailable", f"{error}; it is tried again.") from None
+        raise Retryable(Reason.API_UNAVAILABLE, f"{error}; it is tried again.") from None
     except msgspec.DecodeError:  # of which a ValidationError is one
-        raise Retryable("APIUnavailable", f"{what} could not be read; it is tried again.") from None
+        raise Retryable(
+            Reason.API_UNAVAILABLE, f"{what} could not be read; it is tried again."
+        ) from None
 
 
 def forbidden(namespace: str, error: KubeError) -> Stalled:
@@ -54,7 +57,7 @@ def forbidden(namespace: str, error: KubeError) -> Stalled:
         else "--serviceaccount=licenseusage-system:licenseusage-operator"
     )
     return Stalled(
-        "ForbiddenByCluster",
+        Reason.FORBIDDEN_BY_CLUSTER,
         f"The operator may not {error.what}. Apply this RoleBinding: kubectl create rolebinding "
         f"licenseusage-collector --namespace={namespace} --clusterrole=licenseusage-collector "
         f"{subject}",
@@ -64,7 +67,7 @@ def forbidden(namespace: str, error: KubeError) -> Stalled:
 def forbidden_own(namespace: str, error: KubeError) -> Stalled:
     """Return the failure of a 403 about what is the operator's own, with the Role to apply."""
     return Stalled(
-        "ForbiddenByCluster",
+        Reason.FORBIDDEN_BY_CLUSTER,
         f"The operator may not {error.what}. Role and RoleBinding licenseusage-operator in its own "
         f"namespace {namespace} permit it by name (manifests/base/rbac-operator.yaml; a name that "
         f"your settings give has to be added there): kubectl apply -k manifests/base",
@@ -74,7 +77,7 @@ def forbidden_own(namespace: str, error: KubeError) -> Stalled:
 def forbidden_kinds(error: KubeError) -> Stalled:
     """Return the failure of a 403 about objects of our own kinds, with the ClusterRole to apply."""
     return Stalled(
-        "ForbiddenByCluster",
+        Reason.FORBIDDEN_BY_CLUSTER,
         f"The operator may not {error.what}. ClusterRole and ClusterRoleBinding "
         f"licenseusage-operator permit it (manifests/base/rbac-operator.yaml): kubectl apply -k "
         f"manifests/base",

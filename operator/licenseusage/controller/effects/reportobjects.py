@@ -27,6 +27,7 @@ from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.resources import REPORTS, USAGES
 from licenseusage.errors import Retryable, Stalled
 from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
+from licenseusage.reasons import Reason
 from licenseusage.reports.content import Content
 from licenseusage.reports.inwords import in_words
 from licenseusage.reports.report import read_report
@@ -146,7 +147,7 @@ class ReportObjects:
             raise _unwritten(key, error) from None
         if conflicts:
             raise Stalled(
-                "ReportConflict",
+                Reason.REPORT_CONFLICT,
                 f"UsageReport {key.namespace}/{conflicts[0]} holds another token than the ledger. "
                 f"If it is not from a restored backup, delete it: it is made again from the "
                 f"ledger.",
@@ -191,12 +192,12 @@ def _outdated(
 
 def _unwritten(key: Key, error: KubeError) -> Stalled | Retryable:
     if isinstance(error, TerminatingError):
-        return Retryable("NamespaceTerminating", f"{error}; the ledger keeps the reports.")
+        return Retryable(Reason.NAMESPACE_TERMINATING, f"{error}; the ledger keeps the reports.")
     if error.status in (401, 403):
         return forbidden_kinds(error)
     if isinstance(error, NotFoundError):
-        return Retryable("NamespaceGone", f"{error}; the ledger keeps the reports.")
-    return Retryable("APIUnavailable", f"{error}; it is tried again.")
+        return Retryable(Reason.NAMESPACE_GONE, f"{error}; the ledger keeps the reports.")
+    return Retryable(Reason.API_UNAVAILABLE, f"{error}; it is tried again.")
 
 
 def _kind(item: OutboxItem) -> Any:  # noqa: ANN401 - a Literal of the model

@@ -20,6 +20,7 @@ from licenseusage.controller.effects.kube import Kube
 from licenseusage.controller.effects.refusals import explained
 from licenseusage.controller.rules.resources import CONFIGMAPS, SECRETS, Resource
 from licenseusage.errors import Stalled
+from licenseusage.reasons import Reason
 
 KEEP_SECONDS = 25.0
 """Shorter than the time between two looks, so that a change is noticed within a minute."""
@@ -94,7 +95,7 @@ class SecretReader:
         data = await self.read(SECRETS, namespace, name, now_s)
         if not data.credentials:
             raise Stalled(
-                "SecretNotCredentials",
+                Reason.SECRET_NOT_CREDENTIALS,
                 f"Secret {namespace}/{name} was not made for this, so it is not sent to the "
                 f"product. Whoever it belongs to permits it: kubectl label secret {name} "
                 f"--namespace={namespace} {CREDENTIALS}=true",
@@ -128,7 +129,7 @@ class SecretReader:
             return kept[1]
         kind = "Secret" if resource is SECRETS else "ConfigMap"
         gone = Stalled(
-            f"{kind}NotFound",
+            Reason.SECRET_NOT_FOUND if resource is SECRETS else Reason.CONFIGMAP_NOT_FOUND,
             f"{kind} {namespace}/{name} does not exist; create it in namespace {namespace}.",
         )
         own = (namespace, name) in self._own
@@ -162,7 +163,10 @@ def _key_of(kind: str, namespace: str, name: str, key: str, data: Data) -> bytes
     value = data.values.get(key)
     if value is None:
         # Which keys it has is not told: it may be anybody's.
-        raise Stalled(f"{kind}KeyMissing", f"{kind} {namespace}/{name} has no key {key!r}; add it.")
+        raise Stalled(
+            Reason.SECRET_KEY_MISSING if kind == "Secret" else Reason.CONFIGMAP_KEY_MISSING,
+            f"{kind} {namespace}/{name} has no key {key!r}; add it.",
+        )
     return value
 
 

@@ -14,6 +14,7 @@ from licenseusage.controller.effects.refusals import explained
 from licenseusage.controller.rules.addresses import never_called
 from licenseusage.controller.rules.resources import SERVICES
 from licenseusage.errors import Retryable
+from licenseusage.reasons import Reason
 
 
 class _Port(msgspec.Struct):
@@ -43,7 +44,7 @@ async def service_address(
             what was seen and what to look at.
     """
     gone = Retryable(
-        "ServiceNotFound",
+        Reason.SERVICE_NOT_FOUND,
         f"Service {namespace}/{name} does not exist; correct spec.sources[].service.name.",
     )
     with explained(namespace, f"Service {namespace}/{name}", missing=gone):
@@ -56,13 +57,13 @@ async def service_address(
 def _host(service: Service, name: str, *, loopback_allowed: bool) -> str:
     if service.type == "ExternalName" or not service.selector:
         raise Retryable(
-            "AddressRefused",
+            Reason.ADDRESS_REFUSED,
             f"Service {name} selects no pods, so it may lead anywhere and is not asked. Name a "
             "Service with a selector, or an endpoint of the operator's settings.",
         )
     if service.not_ready:
         raise Retryable(
-            "AddressRefused",
+            Reason.ADDRESS_REFUSED,
             f"Service {name} leads to pods that are not ready as well (publishNotReadyAddresses), "
             "and they get no credentials. Name a Service without it, or its pods in pods.",
         )
@@ -70,13 +71,13 @@ def _host(service: Service, name: str, *, loopback_allowed: bool) -> str:
         refused = never_called(service.cluster_ip, loopback_allowed=loopback_allowed)
     except ValueError:
         raise Retryable(
-            "AddressRefused",
+            Reason.ADDRESS_REFUSED,
             f"Service {name} has no cluster IP (it is headless). Name its pods in pods, or a "
             "Service with a cluster IP.",
         ) from None
     if refused:
         raise Retryable(
-            "AddressRefused",
+            Reason.ADDRESS_REFUSED,
             f"Service {name} has the address {service.cluster_ip}, which is never called.",
         )
     return service.cluster_ip
@@ -89,7 +90,7 @@ def _port(service: Service, name: str, port: int | str) -> int:
             return one.port
     known = ", ".join(f"{one.name or one.port}" for one in ports) or "none"
     raise Retryable(
-        "PortNotFound",
+        Reason.PORT_NOT_FOUND,
         f"Service {name} has no port {port!r} (its ports: {known}); correct "
         "spec.sources[].service.port.",
     )

@@ -37,6 +37,7 @@ from licenseusage.controller.steps.world import World
 from licenseusage.delivery.vendor import Proxy, VendorClient
 from licenseusage.errors import UNEXPECTED_FIX, Stalled, UsageError
 from licenseusage.ledger.storage.database import path_of
+from licenseusage.reasons import Reason
 from licenseusage.reports.content import OperatorInfo
 from licenseusage.reports.fitting import report_version
 from licenseusage.reports.keys import generate_key
@@ -87,7 +88,7 @@ class _Operator:
         try:
             kube = await Kube.connect()
         except KubeError as error:
-            raise Stalled("NoCluster", f"{error}.") from None
+            raise Stalled(Reason.NO_CLUSTER, f"{error}.") from None
         stack.push_async_callback(kube.close)
         path_of(settings.database_url)  # a wrong setting is nothing to wait for
         books = Books(settings.database_url, now_ms=clock.now_ms, ledger_id=uuid.uuid4().hex)
@@ -242,7 +243,7 @@ async def _serve(
         return await health.serve(state, metrics.text, host, port)
     except OSError as error:
         raise Stalled(
-            "SettingsInvalid",
+            Reason.SETTINGS_INVALID,
             f"LICENSEUSAGE_HTTP_ADDRESS={settings.http_address} cannot be listened on: "
             f"{error.strerror}.",
         ) from None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from licenseusage.errors import Stalled
 from licenseusage.metering.lifecycle import MAX_CLOCK_SKEW_MS
+from licenseusage.reasons import Reason
 
 STEP_MS = 5_000
 """Slewing and scheduling stay well below this; a step is what somebody or something set."""
@@ -81,7 +82,7 @@ def judge(now_ms: int, reference_offset_seconds: int | None, high_water_ms: int)
         return Judgement(now_ms, hint=hint)
     ahead = offset_ms < 0
     skewed = Stalled(
-        "ClockSkewed",
+        Reason.CLOCK_SKEWED,
         f"The operator's clock is {_roughly(abs(offset_ms))} {'ahead of' if ahead else 'behind'} "
         f"the API server's. Until they agree within 300 s, no cycle is closed early and no report "
         f"is dated in the future. Check time synchronisation (NTP) on the operator's node and on "

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from licenseusage.api.conditions import ConditionType, Reason
+from licenseusage.api.conditions import ConditionType
 from licenseusage.api.model import rfc3339
 from licenseusage.chain import first_answer
 from licenseusage.errors import Stalled, UsageError, Waiting
+from licenseusage.reasons import Reason
 
 MESSAGE_LIMIT = 1024
 

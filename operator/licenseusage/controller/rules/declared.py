@@ -10,6 +10,7 @@ from licenseusage.controller.rules.conditions import Problem
 from licenseusage.errors import UsageError
 from licenseusage.metering.pseudonym import identity_domain
 from licenseusage.metering.stores import StoreKey
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.definition.presets import effective
 
@@ -101,7 +102,7 @@ def exclusions(skipped: Sequence[Mapping[str, int]]) -> dict[str, int]:
     """Return ``rules.exclusions``: users that the rules excluded, by reason, over all sources."""
     total: dict[str, int] = {}
     for one in skipped:
-        for reason in ("Excluded", "ExcludedId"):
+        for reason in (Reason.EXCLUDED, Reason.EXCLUDED_ID):
             if one.get(reason):
                 total[reason] = total.get(reason, 0) + one[reason]
     return total

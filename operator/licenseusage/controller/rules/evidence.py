@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from licenseusage.ledger.documents.records import FORKED, HISTORY_LOST, ReportChain
+from licenseusage.reasons import Reason
 from licenseusage.reports.keys import InstallationKey, SigningKey, VendorKey
 from licenseusage.reports.names import Link, key_chain_id
 from licenseusage.reports.receipt import Sent, verify_receipt
@@ -42,7 +43,7 @@ class Contradiction:
     """
 
     chain: ReportChain
-    reason: str
+    reason: Reason
     seen: str
 
 

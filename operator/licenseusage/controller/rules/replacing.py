@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 
 from licenseusage.ledger.documents.records import OutboxItem, ReportKind
 from licenseusage.metering.cycles import DAY_MS
+from licenseusage.reasons import Reason
 
 TOLERANCE_SECONDS = 300
 """How far ahead a receiver lets a report be dated (REPORT_FORMAT §12)."""
 
-_CLOCK = "IssuedInFuture"
+_CLOCK = Reason.ISSUED_IN_FUTURE
 
 
 def refused_finals(reports: Iterable[OutboxItem]) -> tuple[OutboxItem, ...]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from licenseusage.api.conditions import Reason
 from licenseusage.api.model import rfc3339
 from licenseusage.api.usagereport import report_name
 from licenseusage.chain import first_answer
@@ -12,6 +11,7 @@ from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.status import Ended
 from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
 from licenseusage.metering.statement import CycleStatement
+from licenseusage.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def suspended(seen: Reporting) -> Verdict | None:
     waits = " A final report is held back." if seen.waiting_final else ""
     return Verdict(
         Status.FALSE,
-        "Suspended",
+        Reason.SUSPENDED,
         f"spec.suspend is Reporting: no report is made or sent, counting goes on.{waits} Set it "
         f"to None to report again.",
     )

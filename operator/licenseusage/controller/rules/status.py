@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from licenseusage.api.conditions import Condition, Reason
+from licenseusage.api.conditions import Condition
 from licenseusage.api.model import CyclePeriod, rfc3339
 from licenseusage.api.status import (
     CoverageGap,
@@ -28,6 +28,7 @@ from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.coverage import Coverage
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.statement import CycleStatement
+from licenseusage.reasons import Reason
 
 HISTORY = 13
 _SKIPPED = 16

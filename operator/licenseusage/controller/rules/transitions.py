@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from licenseusage.api.conditions import ConditionType, Reason
+from licenseusage.api.conditions import ConditionType
 from licenseusage.api.model import rfc3339
 from licenseusage.delivery.outbox import Attempt, DeliveryState, Queued
+from licenseusage.reasons import Reason
 from licenseusage.reports.receipt import Sent
 from licenseusage.reports.refused import MEANING
 from licenseusage.reports.report import read_report
@@ -51,7 +52,19 @@ _VERDICTS = {
     DeliveryState.REJECTED: Kind.WARNING,
     DeliveryState.CONFLICT: Kind.WARNING,
 }
-_WHAT_NEXT = {"VendorHeadRegressed": " What it lost is sent again by itself."}
+_OF_REPORTS = {
+    DeliveryState.ACCEPTED: Reason.REPORT_ACCEPTED,
+    DeliveryState.REJECTED: Reason.REPORT_REJECTED,
+    DeliveryState.CONFLICT: Reason.REPORT_CONFLICT,
+}
+_OF_KEYS = {
+    DeliveryState.ACCEPTED: Reason.KEYS_ACCEPTED,
+    DeliveryState.REJECTED: Reason.KEYS_REJECTED,
+    DeliveryState.CONFLICT: Reason.KEYS_CONFLICT,
+}
+_WHAT_NEXT: Mapping[str, str] = {
+    Reason.VENDOR_HEAD_REGRESSED: " What it lost is sent again by itself."
+}
 
 
 def of_status(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
@@ -83,7 +96,7 @@ def of_status(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event
     events += [
         Event(
             Kind.NORMAL,
-            "CycleClosed",
+            Reason.CYCLE_CLOSED,
             "CloseCycle",
             f"The cycle from {one['startTime'][:10]} to {one['endTime'][:10]} ended with "
             f"{_number(one)}.{_exceeded(one)}",
@@ -95,7 +108,7 @@ def of_status(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event
     events += [
         Event(
             Kind.NORMAL,
-            "CycleAmended",
+            Reason.CYCLE_AMENDED,
             "AmendCycle",
             f"The cycle from {one['startTime'][:10]} to {one['endTime'][:10]}: {one['message']}.",
         )
@@ -135,7 +148,7 @@ def _verdict(attempt: Attempt) -> Event:
         note = f"New key known to {host}" if accepted else f"New key: {settlement.message}"
     return Event(
         _VERDICTS[settlement.state],
-        f"{'Report' if typ == REPORT else 'Keys'}{settlement.state}",
+        (_OF_REPORTS if typ == REPORT else _OF_KEYS)[settlement.state],
         "Deliver",
         f"{note}; receipt verified." if accepted else note,
     )

@@ -13,6 +13,7 @@ from licenseusage.ledger.documents.records import (
     SignedDocument,
 )
 from licenseusage.ledger.ledger import Ledger
+from licenseusage.reasons import Reason
 from licenseusage.reports.enrolment import build_enrolment, is_another
 from licenseusage.reports.keys import SigningKey
 from licenseusage.reports.licence import License, stored_license
@@ -80,7 +81,7 @@ async def _given_up(keys: Keys, key: SigningKey, now_s: float) -> str | None:
     named = await keys.replaces(now_s)
     if named is not None and not is_another(named, key):
         raise Stalled(
-            "IdentityInvalid",
+            Reason.IDENTITY_INVALID,
             "The identity's Secret says in its key 'replaces' what is not the id of another "
             "installation (urn:ietf:params:oauth:jwk-thumbprint:sha-256:…). Correct or remove it.",
         )

@@ -15,6 +15,7 @@ from licenseusage.controller.steps.world import World
 from licenseusage.errors import Stalled, UsageError
 from licenseusage.ledger.documents.records import FORKED, ChainState, ReportChain
 from licenseusage.ledger.ledger import Ledger
+from licenseusage.reasons import Reason
 from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.names import jti_of
 from licenseusage.reports.refused import Refused
@@ -86,7 +87,7 @@ def _stopped(world: World, key: Key, chain: ChainState, enrolled: ChainState) ->
     else:
         what = f"The vendor's history of chain {chain.id} contradicts the ledger's ({held})"
     return Stalled(
-        chain.stopped or enrolled.stopped or FORKED,
+        Reason.known(chain.stopped or enrolled.stopped, FORKED),
         f"{what}. Counting goes on; no report is signed or sent until a person has decided which "
         f"history stands. If the ledger was lost or restored, restore its newest backup "
         f"(licenseusage ledger restore). If the identity was copied from another cluster, delete "

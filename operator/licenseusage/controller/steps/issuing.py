@@ -17,6 +17,7 @@ from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.documents.records import OutboxItem, ReportKind
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.metering.cycles import Cycle
+from licenseusage.reasons import Reason
 from licenseusage.reports.licence import stored_license
 
 
@@ -26,7 +27,7 @@ async def issuer_of(world: World, context: Context, cycle: Cycle) -> Issuer | Us
     if license_ is None:
         return None
     if context.suspended:
-        return Waiting("Suspended", "spec.suspend is Reporting.", 60)
+        return Waiting(Reason.SUSPENDED, "spec.suspend is Reporting.", 60)
     if isinstance(signing, UsageError):
         return signing
     if context.clock.ahead is not None:
@@ -57,7 +58,7 @@ async def issuer_of(world: World, context: Context, cycle: Cycle) -> Issuer | Us
             and refused.cycle.end_ms < cycle.end_ms
         ):
             return Waiting(
-                refused.reason or "Rejected",
+                Reason.known(refused.reason, Reason.REJECTED),
                 f"The vendor refused final report {refused.sequence}: later cycles are reported "
                 f"once another final has taken its place.",
                 60,

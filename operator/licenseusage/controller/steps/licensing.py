@@ -7,7 +7,6 @@ are others. What is wrong with the licence that is there now is the condition ``
 from dataclasses import dataclass
 from datetime import date
 
-from licenseusage.api.conditions import Reason
 from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.api.model import rfc3339
 from licenseusage.controller.effects.books import Books
@@ -16,13 +15,14 @@ from licenseusage.controller.rules.conditions import Problem, Status, Verdict
 from licenseusage.errors import Stalled, UsageError
 from licenseusage.ledger.records import Meter, Subscribed
 from licenseusage.metering.cycles import Cycle, Terms, cycle_at
+from licenseusage.reasons import Reason
 from licenseusage.reports.intake import Asked, accept_license, still_applies
 from licenseusage.reports.keys import VendorKeys
 from licenseusage.reports.licence import License, Subscription, stored_license
 from licenseusage.reports.refused import Refused
 
 VENDOR_KEYS = "jwks.json"
-_WAITS = ("LicenseNotYetValid", "IssuedInFuture")
+_WAITS = (Reason.LICENSE_NOT_YET_VALID, Reason.ISSUED_IN_FUTURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class VendorKeysRef:
             if error.reason == Reason.FORBIDDEN_BY_CLUSTER:
                 raise
             raise Stalled(
-                "VendorKeysNotFound",
+                Reason.VENDOR_KEYS_NOT_FOUND,
                 f"{self.named} with the vendor's public keys "
                 f"({VENDOR_KEYS}) does not exist; install it from the vendor's manifests.",
             ) from None

@@ -13,6 +13,7 @@ from licenseusage.controller.steps.world import World
 from licenseusage.errors import Retryable, Stalled, UsageError, Waiting
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import CycleRecord, Meter, MeterKey
+from licenseusage.reasons import Reason
 from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.licence import License
 
@@ -36,11 +37,11 @@ async def keys_pending(world: World, now_s: float) -> None:
                 seen = await evidence(world.kube, world.settings.namespaces)
             except ForbiddenError as error:
                 raise Stalled(
-                    "RoleMissing",
+                    Reason.ROLE_MISSING,
                     f"The operator may not {error.what}; install its roles (manifests/base).",
                 ) from None
             except KubeError as error:
-                raise Retryable("APIUnavailable", f"{error}; it is tried again.") from None
+                raise Retryable(Reason.API_UNAVAILABLE, f"{error}; it is tried again.") from None
             if not seen:
                 await world.keys.create_if_absent(now_s)
         world.first_start.settled = True
@@ -57,7 +58,7 @@ async def meter_of(world: World, subject: Subject, usage: LicenseUsage, now_ms: 
     if key not in world.known:
         if subject.counted_before or await world.objects.exist_for(key):
             raise Stalled(
-                "LedgerLost",
+                Reason.LEDGER_LOST,
                 f"LicenseUsage {key} was counted before, but the ledger does not know it: its "
                 f"volume was lost or replaced. Stop the operator and restore the ledger from a "
                 f"backup (licenseusage ledger restore). Only if there is none: to begin anew as a "
@@ -126,7 +127,11 @@ def naming_the_lost_key(
         cycles: Those that are not Final, oldest first.
     """
     ids = [one.pseudonym_key_id for one in cycles if one.pseudonym_key_id is not None]
-    if not ids or not isinstance(pseudonym, Stalled) or pseudonym.reason != "PseudonymKeyLost":
+    if (
+        not ids
+        or not isinstance(pseudonym, Stalled)
+        or pseudonym.reason != Reason.PSEUDONYM_KEY_LOST
+    ):
         return pseudonym
     return Stalled(pseudonym.reason, f"{pseudonym.message} The lost key's id is {ids[-1]}.")
 
@@ -142,7 +147,7 @@ async def vendor_keys_of(
         now_s: Monotonic seconds.
     """
     if license_ is None:
-        return Waiting("NoLicense", "Nothing is reported without a licence.", 600)
+        return Waiting(Reason.NO_LICENSE, "Nothing is reported without a licence.", 600)
     try:
         return await world.vendor.read(world.reader, now_s)
     except UsageError as error:

@@ -44,6 +44,7 @@ from licenseusage.controller.steps.viewing import view_of
 from licenseusage.controller.steps.world import World
 from licenseusage.errors import Stalled, UsageError
 from licenseusage.metering.lifecycle import HOUR_MS
+from licenseusage.reasons import Reason
 
 _SUSPENDED = "Reporting"
 _log = structlog.get_logger(__name__)
@@ -71,7 +72,7 @@ async def reconcile(world: World, key: Key) -> float | None:
         world.metrics.look(key, subject.waits_since_s(world.clock.offset_seconds))
     except Exception as error:
         problem = _defect(world, key, error, "it read the object")
-        subject = Subject(key, raw, Stalled(problem.reason, problem.message))
+        subject = Subject(key, raw, Stalled(Reason.INTERNAL_ERROR, problem.message))
     if isinstance(subject.usage, UsageError):
         return await _without(world, subject, Problem.of(subject.usage), now_ms)
     try:

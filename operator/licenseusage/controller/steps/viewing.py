@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from licenseusage.api.conditions import Reason
 from licenseusage.api.model import rfc3339
 from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.controller.rules.clockwatch import Judgement
@@ -21,6 +20,7 @@ from licenseusage.ledger.records import CycleRecord, CycleState, Meter
 from licenseusage.metering.cycles import Cycle, cycle_at, next_cycle
 from licenseusage.metering.statement import CycleStatement
 from licenseusage.metering.stores import standing
+from licenseusage.reasons import Reason
 
 
 async def view_of(

@@ -33,6 +33,7 @@ from licenseusage.ledger.documents.records import (
 from licenseusage.ledger.facts.registry import add_clock_step
 from licenseusage.ledger.storage.schema import chains, meters, outbox
 from licenseusage.metering.cycles import DAY_MS
+from licenseusage.reasons import Reason
 
 LEASE_MS = 60_000
 """How long a claimed document belongs to whoever claimed it."""
@@ -82,7 +83,7 @@ def add_key_statement(
         )
     if held.digest != document.digest:
         raise Stalled(
-            "ReportConflict",
+            Reason.REPORT_CONFLICT,
             f"The ledger holds another key statement at position {sequence} of chain {chain_id} "
             f"than the identity Secret. Restore the Secret or the ledger from the same backup.",
         )
@@ -306,7 +307,7 @@ def _acknowledge(
     )
     accepted = {
         "state": Delivery.ACCEPTED,
-        "reason": "AcknowledgedByHead",
+        "reason": Reason.ACKNOWLEDGED_BY_HEAD,
         "message": f"The vendor's receipt for position {claimed.sequence} covers it.",
         "next_attempt_ms": None,
         "lease_until_ms": None,
@@ -334,7 +335,7 @@ def _release_reports(connection: Connection, key_chain_id: str, now_ms: int) -> 
     refused = and_(
         outbox.c.chain_id.in_(of_key),
         outbox.c.state == Delivery.PENDING,
-        outbox.c.reason == "KeyUnknown",
+        outbox.c.reason == Reason.KEY_UNKNOWN,
     )
     connection.execute(update(outbox).where(refused).values(next_attempt_ms=now_ms))
 

@@ -7,10 +7,11 @@ from typing import NamedTuple
 from licenseusage.ledger.records import CycleRecord
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.statement import CycleStatement
+from licenseusage.reasons import Reason
 
-HISTORY_LOST = "LocalHistoryLost"
+HISTORY_LOST = Reason.LOCAL_HISTORY_LOST
 """Why a chain is stopped: a document of it exists that this ledger does not hold."""
-FORKED = "ChainForked"
+FORKED = Reason.CHAIN_FORKED
 """Why a chain is stopped: another document exists at a position that this ledger holds."""
 
 

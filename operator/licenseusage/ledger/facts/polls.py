@@ -26,6 +26,7 @@ from licenseusage.metering.cycles import CYCLE_MASK, Cycle
 from licenseusage.metering.definitions import differ, evidence_counts, reaches_before
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.refuting import Seen
+from licenseusage.reasons import Reason
 
 
 def record_poll(connection: Connection, poll: PollRecord, now_ms: int) -> bool:
@@ -170,7 +171,7 @@ def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord, *, told
     """Keep which key and which rules the cycle's facts were made with."""
     if _of_another_key(row, poll):
         raise Stalled(
-            "PseudonymKeyChanged",
+            Reason.PSEUDONYM_KEY_CHANGED,
             f"The cycle's users are counted under pseudonym key {row.pseudonym_key_id}, the Secret "
             f"now holds {poll.pseudonym_key_id}: people would count twice. Restore the former key; "
             f"it may change at a cycle's start only. If it is lost, licenseusage keys new "

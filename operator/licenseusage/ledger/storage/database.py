@@ -30,6 +30,7 @@ from licenseusage.ledger.storage.copying import (
 )
 from licenseusage.ledger.storage.faults import Corrupt, explained, unusable
 from licenseusage.ledger.storage.migrations import bring_up_to_date
+from licenseusage.reasons import Reason
 
 _BUSY_MS = 10_000
 _LOCK_POLL_SECONDS = 0.2
@@ -110,20 +111,20 @@ def path_of(url: str) -> Path:
         parsed = None
     if parsed is None or parsed.drivername not in {"sqlite", "sqlite+pysqlite"}:
         raise Stalled(
-            "SettingsInvalid",
+            Reason.SETTINGS_INVALID,
             "LICENSEUSAGE_DATABASE_URL names no supported store; use "
             "sqlite:////var/lib/licenseusage/ledger.db.",
         )
     if not parsed.database or not Path(parsed.database).is_absolute():
         raise Stalled(
-            "SettingsInvalid",
+            Reason.SETTINGS_INVALID,
             f"LICENSEUSAGE_DATABASE_URL={url!r} needs an absolute path (four slashes), as in "
             f"sqlite:////var/lib/licenseusage/ledger.db.",
         )
     path = Path(parsed.database)
     if not path.parent.is_dir():
         raise Stalled(
-            "SettingsInvalid",
+            Reason.SETTINGS_INVALID,
             f"The folder of the ledger, {path.parent}, does not exist: is its volume mounted, and "
             f"is LICENSEUSAGE_DATABASE_URL right?",
         )
@@ -151,7 +152,7 @@ def hold(path: Path, wait_seconds: float = 0.0) -> IO[str]:
                 continue
             lock.close()
             raise Waiting(
-                "LedgerLocked",
+                Reason.LEDGER_LOCKED,
                 f"Another process uses the ledger {path}. Only one may write it: stop the other "
                 f"one (a former pod that is still terminating?), or wait for it.",
                 after_seconds=10,
@@ -163,7 +164,7 @@ def _refuse_unfinished_restore(path: Path) -> None:
     """A restore that was cut short may have left the file without its log, or none at all."""
     if restoring(path).exists():
         raise Stalled(
-            "LedgerCorrupt",
+            Reason.LEDGER_CORRUPT,
             f"The ledger {path} cannot be used: its restore was cut short, {restoring(path).name} "
             f"is still there. Run it again: licenseusage ledger restore BACKUP {path}",
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from licenseusage.errors import Retryable, Stalled, UsageError
+from licenseusage.reasons import Reason
 
 _CORRUPT = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _NO_LEDGER = ("no such table", "no such column")  # a database, but not one of ours
@@ -36,12 +37,12 @@ def explained(error: DBAPIError | sqlite3.Error, path: Path) -> UsageError:
         return disk_full(path, seen)
     if name.startswith("SQLITE_READONLY"):
         return Retryable(
-            "LedgerReadOnly",
+            Reason.LEDGER_READ_ONLY,
             f"The ledger {path} cannot be written: {seen}. {_UNTOUCHED} Mount its volume writable, "
             f"and let this process write it ({owners(path)}).",
         )
     return Retryable(
-        "LedgerUnavailable",
+        Reason.LEDGER_UNAVAILABLE,
         f"The ledger {path} could not be read or written: {seen}. {_UNTOUCHED} Check that its "
         f"volume is mounted, writable, not full and within its quota ({owners(path)}).",
     )
@@ -58,7 +59,7 @@ def unusable(error: OSError, path: Path, what: str = "") -> UsageError:
     named = what or f"The ledger {path}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return disk_full(path, str(error.strerror))
-    reason = "LedgerReadOnly" if error.errno == errno.EROFS else "LedgerUnavailable"
+    reason = Reason.LEDGER_READ_ONLY if error.errno == errno.EROFS else Reason.LEDGER_UNAVAILABLE
     return Retryable(
         reason,
         f"{named} cannot be used: {error.strerror}. Check that the volume is mounted and writable, "
@@ -69,7 +70,7 @@ def unusable(error: OSError, path: Path, what: str = "") -> UsageError:
 def disk_full(path: Path, seen: str) -> Retryable:
     """Return the error of a volume without room."""
     return Retryable(
-        "LedgerDiskFull",
+        Reason.LEDGER_DISK_FULL,
         f"The ledger {path} has no room left: {seen}. {_UNTOUCHED} Free space on its volume or "
         f"make it larger.",
     )
@@ -85,7 +86,7 @@ class Corrupt(Stalled):
     def __init__(self, path: Path, seen: str) -> None:
         """Say what was seen, and that nothing is begun anew in its place."""
         super().__init__(
-            "LedgerCorrupt",
+            Reason.LEDGER_CORRUPT,
             f"The ledger {path} cannot be read: {seen}. Nothing was changed and no new one was "
             f"begun, since that would count the cycle from zero. Restore the file from a backup: "
             f"licenseusage ledger restore BACKUP {path}",

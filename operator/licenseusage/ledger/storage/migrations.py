@@ -22,6 +22,7 @@ from licenseusage.errors import Stalled
 from licenseusage.ledger.storage import schema
 from licenseusage.ledger.storage.copying import copy_into, make_durable
 from licenseusage.ledger.storage.faults import Corrupt, explained, of_the_disk, unusable
+from licenseusage.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +220,7 @@ def bring_up_to_date(engine: Engine, path: Path) -> None:
         raise _too_new(path, found)
     if [step.to for step in steps] != list(range(version + 1, schema.VERSION + 1)):
         raise Stalled(
-            "LedgerSchemaUnsupported",
+            Reason.LEDGER_SCHEMA_UNSUPPORTED,
             f"The ledger {path} has schema {version}, which is too old for licenseusage "
             f"{__version__} (schema {schema.VERSION}). Start a version in between first, it brings "
             f"the ledger further. Nothing was changed.",
@@ -249,7 +250,7 @@ def _too_new(path: Path, found: Mapping[str, Any]) -> Stalled:
     copy = copy_before(path, schema.VERSION)
     kept = f" ({copy} was made before the upgrade)" if copy.exists() else ""
     return Stalled(
-        "LedgerSchemaUnsupported",
+        Reason.LEDGER_SCHEMA_UNSUPPORTED,
         f"The ledger {path} was written by {by} and has schema {found['schema_version']}; this is "
         f"licenseusage {__version__}, which knows schema {schema.VERSION} at most. Run {by} or a "
         f"later one. To go back all the same, restore a backup from before the upgrade{kept}: what "
@@ -294,7 +295,7 @@ def _take(engine: Engine, path: Path, step: Step, kept: Path) -> None:
 
 def _failed(path: Path, step: Step, kept: Path, seen: str) -> Stalled:
     return Stalled(
-        "LedgerUpgradeFailed",
+        Reason.LEDGER_UPGRADE_FAILED,
         f"The ledger {path} could not be brought from schema {step.to - 1} to {step.to} by "
         f"licenseusage {__version__}: {seen}. It is as it was before this step. Run the version "
         f"that was used before, with {kept} restored if other steps had been taken, and report "

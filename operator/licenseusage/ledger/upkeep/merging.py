@@ -36,6 +36,7 @@ from licenseusage.ledger.storage.schema import cycles, grids, ledger, licenses, 
 from licenseusage.ledger.storage.transactions import raise_high_water
 from licenseusage.ledger.upkeep.joining import join_coverage, join_rosters, join_users, wipe
 from licenseusage.ledger.upkeep.snapshot import PATIENCE_SECONDS, every_page, identity_of
+from licenseusage.reasons import Reason
 
 
 @dataclass(slots=True)
@@ -294,7 +295,7 @@ class _Join:
 
 def _refused(other: Path, path: Path, why: str) -> Stalled:
     return Stalled(
-        "MergeRefused", f"{other} cannot be merged into {path}: {why}. Nothing was changed."
+        Reason.MERGE_REFUSED, f"{other} cannot be merged into {path}: {why}. Nothing was changed."
     )
 
 

@@ -28,6 +28,7 @@ from licenseusage.ledger.storage.copying import (
 )
 from licenseusage.ledger.storage.database import hold, restoring
 from licenseusage.ledger.storage.faults import Corrupt, explained, unusable
+from licenseusage.reasons import Reason
 
 PATIENCE_SECONDS = 2.0
 """An operator that found its ledger damaged looks at it now and then, for a moment."""
@@ -221,7 +222,7 @@ def _usable(source: Path) -> Identity:
 
 def _unusable_backup(source: Path, seen: str) -> Stalled:
     return Stalled(
-        "BackupUnusable",
+        Reason.BACKUP_UNUSABLE,
         f"{source} cannot be restored: {seen}. Nothing was changed. Choose another backup, or the "
         f"program that wrote it.",
     )
@@ -229,12 +230,14 @@ def _unusable_backup(source: Path, seen: str) -> Stalled:
 
 def _refuse_itself(source: Path, path: Path) -> None:
     if path.exists() and source.exists() and path.samefile(source):
-        raise Stalled("BackupUnusable", f"{source} is the ledger itself. Nothing was changed.")
+        raise Stalled(
+            Reason.BACKUP_UNUSABLE, f"{source} is the ledger itself. Nothing was changed."
+        )
 
 
 def _exists(target: Path) -> Stalled:
     return Stalled(
-        "FileExists", f"{target} exists, and a backup is never overwritten. Name another."
+        Reason.FILE_EXISTS, f"{target} exists, and a backup is never overwritten. Name another."
     )
 
 

@@ -22,6 +22,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from licenseusage.errors import Retryable, Stalled
+from licenseusage.reasons import Reason
 from licenseusage.receiver.store.schema import SCHEMA_VERSION, metadata, schema_version
 from licenseusage.receiver.store.upgrading import OLDEST, upgrade
 from licenseusage.receiver.store.views import Views
@@ -64,11 +65,11 @@ class Store:
                     found = SCHEMA_VERSION
         except SQLAlchemyError as error:
             engine.dispose()
-            raise Retryable("DatabaseUnavailable", _unavailable(error)) from None
+            raise Retryable(Reason.DATABASE_UNAVAILABLE, _unavailable(error)) from None
         if found not in (None, SCHEMA_VERSION):
             engine.dispose()
             raise Stalled(
-                "SchemaUnsupported",
+                Reason.SCHEMA_UNSUPPORTED,
                 f"The receiver's database has schema version {found}, this build reads "
                 f"{SCHEMA_VERSION}. Run the build that wrote it, or give another --database-url.",
             )
@@ -87,7 +88,7 @@ class Store:
                 with _writing(connection).begin():
                     yield Writing(connection)
         except SQLAlchemyError as error:
-            raise Retryable("DatabaseUnavailable", _unavailable(error)) from error
+            raise Retryable(Reason.DATABASE_UNAVAILABLE, _unavailable(error)) from error
 
     @contextmanager
     def read(self) -> Iterator[Views]:
@@ -100,7 +101,7 @@ class Store:
             with self._engine.connect() as connection, connection.begin():
                 yield Views(connection)
         except SQLAlchemyError as error:
-            raise Retryable("DatabaseUnavailable", _unavailable(error)) from error
+            raise Retryable(Reason.DATABASE_UNAVAILABLE, _unavailable(error)) from error
 
     def close(self) -> None:
         """Close every connection."""
@@ -136,10 +137,10 @@ def _engine(url: str) -> Engine:
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         # The address may hold a password: it is not repeated.
         raise Stalled(
-            "SettingsInvalid", f"--database-url cannot be used ({type(error).__name__})."
+            Reason.SETTINGS_INVALID, f"--database-url cannot be used ({type(error).__name__})."
         ) from None
     raise Stalled(
-        "SettingsInvalid",
+        Reason.SETTINGS_INVALID,
         f"--database-url names {backend!r}; use sqlite:///FILE or postgresql+psycopg://….",
     )
 
@@ -174,7 +175,7 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise Retryable(
-            "DatabaseUnavailable",
+            Reason.DATABASE_UNAVAILABLE,
             f"The receiver's database {path} cannot be opened ({error.strerror}). "
             "Give --database-url a file in a folder that exists and can be written.",
         ) from None

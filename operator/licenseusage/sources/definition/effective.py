@@ -16,6 +16,7 @@ from licenseusage.api.guarantees import Guarantees as DeclaredGuarantees
 from licenseusage.api.source import Source
 from licenseusage.errors import Stalled
 from licenseusage.metering.properties import Removal
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition import checking, fetching, meaning, model
 from licenseusage.sources.definition.checking import InvalidError
 from licenseusage.sources.definition.guarantees import (
@@ -154,4 +155,4 @@ def _first(error: ValidationError) -> str:
 
 
 def _invalid(name: str, text: str) -> Stalled:
-    return Stalled("InvalidSource", f"Source {name}: {text}.")
+    return Stalled(Reason.INVALID_SOURCE, f"Source {name}: {text}.")

@@ -13,6 +13,7 @@ import yaml
 
 from licenseusage.api.source import Source
 from licenseusage.errors import Stalled
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.effective import effective_of
 from licenseusage.sources.definition.model import EffectiveSource
 
@@ -96,7 +97,7 @@ def effective(source: Source) -> EffectiveSource:
         preset = presets().get(source.preset)
         if preset is None:
             raise Stalled(
-                "UnknownPreset",
+                Reason.UNKNOWN_PRESET,
                 f"Source {source.name}: there is no preset {source.preset!r}. There are "
                 f"{', '.join(presets())}; or leave preset out and write http and users in full.",
             )

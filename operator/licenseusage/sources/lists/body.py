@@ -3,7 +3,8 @@
 import zlib
 from collections.abc import Iterable, Iterator
 
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.reasons import Reason
+from licenseusage.sources.failures import PollError
 
 STEP_BYTES = 1024 * 1024
 

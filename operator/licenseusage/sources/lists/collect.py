@@ -10,10 +10,11 @@ from functools import reduce
 
 from licenseusage.clock import Clock
 from licenseusage.metering.facts import Facts, counted, merge, packed_facts
+from licenseusage.reasons import Reason
 from licenseusage.sources.deadline import Deadline
 from licenseusage.sources.definition.guarantees import Order
 from licenseusage.sources.definition.model import SECOND_MS, OnePage
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.lists import doubts
 from licenseusage.sources.lists.columns import ItemColumns
 from licenseusage.sources.lists.completeness import incomplete

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from licenseusage.chain import first_answer
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.guarantees import Order
 from licenseusage.sources.definition.model import EffectiveSource
-from licenseusage.sources.failures import Reason
 from licenseusage.sources.lists import doubts
 from licenseusage.sources.lists.passes import Listing
 from licenseusage.sources.poll import Failure
@@ -114,4 +114,4 @@ OF_THE_NEWEST: tuple[Rule, ...] = (product_filters, nobody_is_listed, nobody_was
 
 
 def _failure(reason: Reason, message: str) -> Failure:
-    return Failure(str(reason), message)
+    return Failure(reason, message)

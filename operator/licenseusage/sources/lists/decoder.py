@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.expressions import (
     Expression,
     Json,
@@ -22,7 +23,7 @@ from licenseusage.sources.definition.interpreter import EvaluationError
 from licenseusage.sources.definition.model import Cursor, Http
 from licenseusage.sources.definition.structs import Rows, StructConflictError, struct_of
 from licenseusage.sources.definition.timestamps import kind_of
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.lists.columns import Columns, ItemColumns
 from licenseusage.sources.lists.repeated import RowsSearch, Twice, repeated_member
 from licenseusage.sources.lists.said import (

@@ -5,9 +5,9 @@ contradicts the promise ends the proof: rows that are there stay true, nobody is
 being there. Pure decisions over what was read; ``collect`` asks them of every listing that ended.
 """
 
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.guarantees import Order
 from licenseusage.sources.definition.model import DAY_MS, Cursor, EffectiveSource, Offset, OnePage
-from licenseusage.sources.failures import Reason
 from licenseusage.sources.lists.paging.offsets import OFFSETS_FROM_1
 from licenseusage.sources.lists.repeated import Twice
 from licenseusage.sources.lists.said import Said
@@ -210,4 +210,4 @@ def spelled_twice(ids: int) -> str | None:
 
 
 def _doubt(reason: Reason, message: str) -> Failure:
-    return Failure(str(reason), message)
+    return Failure(reason, message)

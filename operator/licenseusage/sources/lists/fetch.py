@@ -10,11 +10,12 @@ from urllib.parse import quote, urlencode
 from licenseusage import __version__
 from licenseusage.clock import Clock
 from licenseusage.metering.cycles import Cycle
+from licenseusage.reasons import Reason
 from licenseusage.sources.clockskew import skew_ms
 from licenseusage.sources.deadline import Deadline
 from licenseusage.sources.definition import templates
 from licenseusage.sources.definition.model import EffectiveSource, HeaderAuth, Pair
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.lists.body import decoded
 from licenseusage.sources.lists.httpstatus import refuse_status
 from licenseusage.sources.lists.patience import pause_seconds, told_seconds

@@ -4,8 +4,9 @@ import re
 from http.client import HTTPResponse
 from urllib.parse import urlsplit
 
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import BasicAuth, Cursor, EffectiveSource, Offset
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 
 _OK = 200
 _LABEL = "[a-z0-9_](?:[-a-z0-9_]{0,61}[a-z0-9])?"

@@ -15,8 +15,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.expressions import walk
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.lists.columns import Columns
 from licenseusage.sources.lists.decoder import PageDecoder, PageEnd
 from licenseusage.sources.mending import NO_JSON, decoded

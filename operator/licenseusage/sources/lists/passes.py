@@ -6,9 +6,10 @@ from functools import partial
 
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.pseudonym import Pseudonymiser
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import SECOND_MS
 from licenseusage.sources.definition.timestamps import BadStampError, reader
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.lists.columns import Columns
 from licenseusage.sources.lists.decoder import PageDecoder
 from licenseusage.sources.lists.fetch import Session

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.expressions import Json
 from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.definition.timestamps import BadStampError, kind_of
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 
 
 def bad_stamp(source: EffectiveSource, error: BadStampError) -> PollError:

@@ -14,6 +14,7 @@ from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.facts import Facts, horizon_ms, latest_value_ms
 from licenseusage.metering.packing import unpacked
 from licenseusage.metering.pseudonym import Pseudonymiser
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition import timestamps
 from licenseusage.sources.definition.expressions import Json
 from licenseusage.sources.definition.guarantees import Ids, Order
@@ -28,7 +29,7 @@ from licenseusage.sources.lists.naming import Named, Naming
 from licenseusage.sources.lists.plausible import Plausible
 from licenseusage.sources.lists.refusals import bad_ids, bad_stamp
 from licenseusage.sources.lists.steps import LONGEST_DAY_MS
-from licenseusage.sources.poll import CycleRequest, Skip
+from licenseusage.sources.poll import CycleRequest
 
 
 class Tally:
@@ -98,7 +99,7 @@ class Tally:
         self.ids: list[str] = []
         self.ids_stable = source.guarantees.ids is not Ids.RENAMABLE
         self.listed = 0
-        self.skipped: Counter[Skip] = Counter()
+        self.skipped: Counter[Reason] = Counter()
 
     def start_page(self) -> None:
         """Note that the rows to come are from another page."""
@@ -126,8 +127,8 @@ class Tally:
             raise bad_stamp(self._source, error) from None
 
         never = columns.stamps.count(None)
-        self.skipped[Skip.NEVER_ACTIVE] += never
-        self.skipped[Skip.OUTSIDE_CYCLE] += len(columns) - never - len(recent.positions)
+        self.skipped[Reason.NEVER_ACTIVE] += never
+        self.skipped[Reason.OUTSIDE_CYCLE] += len(columns) - never - len(recent.positions)
         names = self._names([columns.ids[index] for index in recent.positions])
         listed = self._normal(columns.ids) if any(self._everybody) else []
         for cycle in range(len(self._cycles)):
@@ -142,7 +143,7 @@ class Tally:
     @property
     def included(self) -> int:
         """Items listed and not excluded."""
-        return self.listed - self.skipped[Skip.EXCLUDED] - self.skipped[Skip.EXCLUDED_ID]
+        return self.listed - self.skipped[Reason.EXCLUDED] - self.skipped[Reason.EXCLUDED_ID]
 
     def different(self) -> int:
         """Return how many different ids are listed, excluded ones too, as shown."""
@@ -155,7 +156,7 @@ class Tally:
         if self._ascending and self._people is self._shown:
             return self.listed
         if self._roster is not None:
-            return self._roster.different() + self.skipped[Skip.NO_ID]
+            return self._roster.different() + self.skipped[Reason.NO_ID]
         return self._people.different()
 
     def lately(self) -> tuple[Iterable[bytes], Sequence[int]]:
@@ -198,7 +199,7 @@ class Tally:
     def _not_excluded(self, columns: Columns) -> Columns:
         # Nearly every page has nobody to leave out: that is found without copying it.
         if columns.excluded is not None and True in columns.excluded:
-            self.skipped[Skip.EXCLUDED] += sum(columns.excluded)
+            self.skipped[Reason.EXCLUDED] += sum(columns.excluded)
             self._set_aside(columns.only(columns.excluded))
             columns = columns.only(list(map(not_, columns.excluded)))
         if self._excluded_ids and not self._excluded_ids.isdisjoint(
@@ -206,7 +207,7 @@ class Tally:
         ):
             named = [one not in self._excluded_ids for one in names]
             self._set_aside(columns.only(list(map(not_, named))))
-            self.skipped[Skip.EXCLUDED_ID] += len(named) - sum(named)
+            self.skipped[Reason.EXCLUDED_ID] += len(named) - sum(named)
             columns = columns.only(named)
         return columns
 
@@ -245,7 +246,7 @@ class Tally:
         named = [one is not None and self._id(one) != "" for one in columns.ids]
         if all(named):
             return columns
-        self.skipped[Skip.NO_ID] += len(named) - sum(named)
+        self.skipped[Reason.NO_ID] += len(named) - sum(named)
         nameless = columns.only(list(map(not_, named)))
         lately = self._lately(nameless)
         broken = nameless.broken
@@ -330,13 +331,13 @@ class Tally:
         """Count those who are not in the newest cycle, by reason; keep ids if asked to."""
         newest = self._newest
         inside = [newest.start_ms <= value < newest.end_ms for value in values]
-        self.skipped[Skip.OUTSIDE_CYCLE] += len(inside) - sum(inside)
+        self.skipped[Reason.OUTSIDE_CYCLE] += len(inside) - sum(inside)
         if created is not None:
             only = [
                 within and abs(value - made) <= self._tolerance_ms
                 for within, value, made in zip(inside, values, created, strict=True)
             ]
-            self.skipped[Skip.ONLY_CREATED] += sum(only)
+            self.skipped[Reason.ONLY_CREATED] += sum(only)
             inside = [within and not fresh for within, fresh in zip(inside, only, strict=True)]
         if self._show_ids:
             self.ids.extend(compress(names, inside))

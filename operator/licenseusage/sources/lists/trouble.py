@@ -3,7 +3,8 @@
 import ssl
 from http.client import HTTPException, IncompleteRead, InvalidURL, RemoteDisconnected
 
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.reasons import Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.poll import MIB, Target
 
 _PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNEXPECTED_MESSAGE")

@@ -15,9 +15,10 @@ from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.events import Hole, LogReading, shown_until_ms
 from licenseusage.metering.facts import Facts, counted
 from licenseusage.metering.pseudonym import Pseudonymiser
+from licenseusage.reasons import Reason
 from licenseusage.sources.deadline import Deadline
 from licenseusage.sources.definition.model import SECOND_MS, EffectiveSource
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.logs.hints import hint
 from licenseusage.sources.logs.jetstream import Asked, LogSession
 from licenseusage.sources.logs.natsconnection import NatsConnection
@@ -277,7 +278,7 @@ class LogCollection:
 
     def _behind(self) -> Failure:
         return Failure(
-            str(Reason.READING_BEHIND),
+            Reason.READING_BEHIND,
             f"the stream {self._source.jetstream.stream} holds more than one poll may read; the "
             "next poll begins at once and goes on from there. To read more at a time raise "
             "POLL_BYTES, POLL_PAGES or POLL_SECONDS of the operator.",

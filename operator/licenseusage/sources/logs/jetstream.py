@@ -16,9 +16,10 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from licenseusage.clock import Clock
+from licenseusage.reasons import Reason
 from licenseusage.sources.clockskew import LARGEST_MS, compared
 from licenseusage.sources.definition.model import SECOND_MS, EffectiveSource
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.logs.natsconnection import NatsConnection
 from licenseusage.sources.logs.trail import Start, StreamState
 from licenseusage.sources.logs.wire import (

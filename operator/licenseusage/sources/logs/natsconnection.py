@@ -14,8 +14,9 @@ from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError, NoServersError
 
 from licenseusage import __version__
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import EffectiveSource
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.logs.noconnection import Attempt, NotSecureError, no_connection
 from licenseusage.sources.poll import Credentials, Limits, Target
 from licenseusage.sources.reach import CONNECT_SECONDS, trust

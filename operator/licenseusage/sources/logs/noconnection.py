@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from nats.errors import Error as NatsError
 
 from licenseusage.chain import first_answer
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import BasicAuth, EffectiveSource
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.poll import Target
 from licenseusage.sources.reach import CONNECT_SECONDS
 

@@ -17,6 +17,7 @@ from licenseusage.metering.cycles import Cycle, Segment
 from licenseusage.metering.events import EventWords
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.pseudonym import Pseudonymiser
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition import timestamps
 from licenseusage.sources.definition.expressions import (
     Expression,
@@ -37,7 +38,6 @@ from licenseusage.sources.definition.structs import (
 )
 from licenseusage.sources.ids import UUID, normalizer
 from licenseusage.sources.mending import NO_JSON, decoded, is_broken
-from licenseusage.sources.poll import Skip
 
 _EXAMPLES = 3
 
@@ -262,7 +262,7 @@ class EventTally:
         self._telling_ids = source.guarantees.ids is not Ids.STABLE
         self._skew_ms, self._show_ids = skew_ms, show_ids
         self.listed = self.named = self.ahead_ms = 0
-        self.skipped: Counter[Skip] = Counter()
+        self.skipped: Counter[Reason] = Counter()
         self.future, self.late, self.unreadable, self.unstable = (Finding() for _ in range(4))
         self._ids: dict[str, None] = {}
 
@@ -286,12 +286,12 @@ class EventTally:
         try:
             message = self._reader.open(data)
             if message is None:
-                self.skipped[Skip.OTHER_TYPE] += 1
+                self.skipped[Reason.OTHER_TYPE] += 1
                 return True
             self._take(sequence, stored_ms, message, cycles, now_ms)
         except _UnreadableError as error:
             self.unreadable.note(sequence, why=str(error))
-            self.skipped[Skip.UNREADABLE] += 1
+            self.skipped[Reason.UNREADABLE] += 1
             return False
         return True
 
@@ -304,7 +304,7 @@ class EventTally:
         # Far stamps are looked at as well: they may be those of a clock that is wrong.
         if not wanted and value <= now_ms + self._skew_ms:
             self.listed += 1
-            self.skipped[Skip.OUTSIDE_CYCLE] += 1
+            self.skipped[Reason.OUTSIDE_CYCLE] += 1
             return
         shown, excluded = self._reader.who(message.payload)
         self.listed += 1
@@ -314,10 +314,10 @@ class EventTally:
             raise _UnreadableError("users.id gives a text with broken letters")
         name = "" if shown is None else self._normalize(str(shown))
         if excluded or (name and name in self._excluded_ids):
-            self.skipped[Skip.EXCLUDED_EVENT] += 1
+            self.skipped[Reason.EXCLUDED_EVENT] += 1
             return
         if not name:
-            self.skipped[Skip.NO_ID] += 1
+            self.skipped[Reason.NO_ID] += 1
             return
         self.named += 1
         read_ms = now_ms + self._skew_ms
@@ -332,7 +332,7 @@ class EventTally:
         for cycle in wanted:
             self._words[cycle].add(self._pseudonyms[cycle](name), value, read_ms, unsure)
         if newest not in wanted:
-            self.skipped[Skip.OUTSIDE_CYCLE] += 1
+            self.skipped[Reason.OUTSIDE_CYCLE] += 1
         elif self._show_ids:
             self._ids[name] = None
 

@@ -28,7 +28,7 @@ from licenseusage.metering.events import (
     united,
 )
 from licenseusage.metering.properties import Properties
-from licenseusage.sources.failures import Reason
+from licenseusage.reasons import Reason
 
 MARGIN_MS = 900_000
 """A cycle is read from this long before its start: more than any clock difference allowed for.

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from licenseusage.chain import first_answer
+from licenseusage.reasons import Reason
 from licenseusage.sources.clockskew import LARGEST_MS
 from licenseusage.sources.definition.model import SECOND_MS, EffectiveSource
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.logs.hints import span
 from licenseusage.sources.logs.tally import EventTally
-from licenseusage.sources.poll import Skip
 
 Rule: TypeAlias = Callable[[EffectiveSource, EventTally], PollError | None]
 
@@ -88,11 +88,11 @@ def no_event_is_readable(source: EffectiveSource, tally: EventTally) -> PollErro
 
 def no_event_names_a_user(source: EffectiveSource, tally: EventTally) -> PollError | None:
     """Events came, and none of them has an id: later on that can be so by chance."""
-    if not tally.skipped[Skip.NO_ID] or tally.named:
+    if not tally.skipped[Reason.NO_ID] or tally.named:
         return None
     return PollError(
         Reason.ID_MISSING,
-        f"none of {tally.skipped[Skip.NO_ID]} events names its user at users.id "
+        f"none of {tally.skipped[Reason.NO_ID]} events names its user at users.id "
         f"({source.users.id}). Correct users.id; if they are all anonymous, wait for the first "
         "one that is not.",
         stalls=True,

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from licenseusage.clock import SystemClock
-from licenseusage.sources.failures import Reason
+from licenseusage.reasons import Reason
 from licenseusage.sources.lists.memory import Memory
 from licenseusage.sources.poll import MIB, Failure, Looked, PollRequest, PollResult
 from licenseusage.sources.workers.frames import (
@@ -97,7 +97,7 @@ def _performed(
         return collect(request, clock, memory, alarm=True, look=look), True
     except MemoryError:
         failure = Failure(
-            str(Reason.WORKER_MEMORY),
+            Reason.WORKER_MEMORY,
             f"Source {request.source.name}: the answer needs more memory than a worker may use "
             f"({request.limits.worker_bytes // MIB} MiB). Ask for smaller pages or fewer fields, "
             "or raise WORKER_BYTES of the operator.",
@@ -105,7 +105,7 @@ def _performed(
     except Exception as error:  # a defect must not end the operator's polling
         place = traceback.extract_tb(error.__traceback__)[-1]
         failure = Failure(
-            str(Reason.WORKER_FAILED),
+            Reason.WORKER_FAILED,
             f"Source {request.source.name}: the worker failed ({type(error).__name__} at "
             f"{os.path.basename(place.filename)}:{place.lineno}). This is a defect of the "
             "operator; please report it.",

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from licenseusage.clock import Clock, SystemClock
-from licenseusage.sources.failures import Reason
+from licenseusage.reasons import Reason
 from licenseusage.sources.lists.memory import ListKey
 from licenseusage.sources.poll import MIB, Failure, Looked, PollRequest, PollResult
 from licenseusage.sources.workers.frames import LENGTH_BYTES, LOOK, framed, result_of
@@ -91,7 +91,7 @@ class Workers:
                 made = await self._tried(request, look)
             except OSError as error:
                 made = Failure(
-                    str(Reason.WORKER_FAILED),
+                    Reason.WORKER_FAILED,
                     f"Source {request.source.name}: no worker could be started "
                     f"({error.strerror}). Check the operator's limits of memory and processes.",
                 )
@@ -122,7 +122,7 @@ class Workers:
         except TimeoutError:
             await self._end(process)
             return Failure(
-                str(Reason.POLL_TIMEOUT),
+                Reason.POLL_TIMEOUT,
                 f"Source {request.source.name}: the worker did not finish within {seconds:g} s and "
                 "was killed. Ask for smaller pages or fewer fields, or raise POLL_SECONDS of the "
                 "operator.",
@@ -201,13 +201,13 @@ class Workers:
         if process in self._unready:
             self._unready.discard(process)
             return Failure(
-                str(Reason.WORKER_FAILED),
+                Reason.WORKER_FAILED,
                 f"Source {request.source.name}: no worker could be started: it ended with status "
                 f"{status} before it had read anything, and said {await _last_line(process)}. "
                 "Check the operator's image, its volumes, and its limits of memory and processes.",
             )
         return Failure(
-            str(Reason.WORKER_MEMORY),
+            Reason.WORKER_MEMORY,
             f"Source {request.source.name}: the worker died while it read the answer (status "
             f"{status}), most likely for lack of memory (limit {limit} MiB). Ask for smaller pages "
             "or fewer fields, or raise WORKER_BYTES and the pod's memory limit together.",
@@ -231,7 +231,7 @@ async def _looked(request: PollRequest, look: Look | None) -> Looked:
             return await look()
     except TimeoutError:
         text = f"the API server did not say within {_LOOK_SECONDS:g} s which pods are ready now."
-        return Looked(failure=Failure("APIUnavailable", text))
+        return Looked(failure=Failure(Reason.API_UNAVAILABLE, text))
 
 
 def _last_words(result: PollResult) -> bool:

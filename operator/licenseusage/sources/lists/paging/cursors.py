@@ -4,11 +4,12 @@ import hashlib
 
 import msgspec
 
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.expressions import Json
 from licenseusage.sources.definition.guarantees import Order
 from licenseusage.sources.definition.model import Cursor, Pair
 from licenseusage.sources.definition.timestamps import Reader, kind_of
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.lists.columns import Columns
 from licenseusage.sources.lists.paging.rows import ID_TYPES, Rows
 from licenseusage.sources.lists.paging.totals import must_be_all

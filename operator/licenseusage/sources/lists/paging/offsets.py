@@ -1,10 +1,11 @@
 """Pages by offset and limit, which overlap by one row where the list has a known order."""
 
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.expressions import Json
 from licenseusage.sources.definition.guarantees import Order
 from licenseusage.sources.definition.model import Offset, Pair
 from licenseusage.sources.definition.timestamps import Reader
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.lists.columns import Columns
 from licenseusage.sources.lists.paging.rows import Rows
 from licenseusage.sources.lists.paging.totals import fewer, too_many, total_of

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.expressions import Json
 from licenseusage.sources.definition.guarantees import Order
 from licenseusage.sources.definition.timestamps import Reader
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.lists.columns import Columns
 
 ID_TYPES = {str, int}

@@ -1,8 +1,9 @@
 """The total that a product tells, held against the rows that were read."""
 
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.expressions import Json
 from licenseusage.sources.definition.timestamps import kind_of
-from licenseusage.sources.failures import PollError, Reason
+from licenseusage.sources.failures import PollError
 from licenseusage.sources.lists.decoder import TOTAL
 from licenseusage.sources.lists.said import MOST_USERS
 

@@ -1,0 +1,132 @@
+"""Reasons about reports on their way: delivery, the vendor's endpoint, keys."""
+
+from licenseusage.reasons.entries import Chapter, fault, good, note, passing
+from licenseusage.reasons.vocabulary import Reason
+
+DELIVERY = Chapter(
+    title="Reports and their delivery",
+    speaker="the operator",
+    places="`Reported`, events of a LicenseUsage, `status.reason` of a UsageReport",
+    entries={
+        Reason.NOTHING_DUE: good("no report has been due yet"),
+        Reason.DELIVERY_PENDING: note("a report is on its way", "Wait."),
+        Reason.OFFLINE: note(
+            "the licence names no endpoint: reports are made and kept",
+            "Bring the reports to the vendor as a bundle, ask for a licence with an endpoint, or "
+            "set LICENSEUSAGE_VENDOR_ENDPOINT.",
+        ),
+        Reason.SUSPENDED: note(
+            "`spec.suspend` is `Reporting`: no report is made or sent, counting goes on",
+            "Set it to `None` to report again.",
+        ),
+        Reason.NO_LICENSE: note(
+            "nothing is reported without a licence", "Name a licence in `spec.license`."
+        ),
+        Reason.ACCEPTED: good("the vendor accepted the document; its receipt is verified"),
+        Reason.REJECTED: fault(
+            "the vendor refused the document with a signature",
+            "See the class in the message, and ask the vendor.",
+        ),
+        Reason.CONFLICT: fault(
+            "the vendor holds another document at this position",
+            "Find out which history stands: see `ReportConflict` and `ChainForked`.",
+        ),
+        Reason.ACKNOWLEDGED_BY_HEAD: good(
+            "a later receipt of the vendor covers this document as well"
+        ),
+        Reason.REPORT_ACCEPTED: good("the newest report that was due has a verified receipt"),
+        Reason.REPORT_REJECTED: fault(
+            "the vendor refused a report with a signature", "Do what the class in the message asks."
+        ),
+        Reason.KEYS_ACCEPTED: good("the vendor knows this installation's key"),
+        Reason.KEYS_REJECTED: fault(
+            "the vendor refused this installation's key with a signature",
+            "Ask the vendor which installation the licence is for.",
+        ),
+        Reason.KEYS_CONFLICT: fault(
+            "the vendor holds another key statement at this position",
+            "Restore the identity's Secret that belongs to the ledger; agree with the vendor.",
+        ),
+        Reason.NAMESPACE_TERMINATING: note(
+            "the namespace is being deleted, so that no UsageReport can be made in it",
+            "Nothing: the ledger keeps the reports.",
+        ),
+        Reason.NAMESPACE_GONE: note(
+            "the namespace is gone, so that no UsageReport can be made in it",
+            "Nothing: the ledger keeps the reports.",
+        ),
+        Reason.STATEMENTS_NOT_KEPT: passing(
+            "the key statements could not be written into the identity's Secret",
+            "Check the operator's rights in its own namespace, and the control plane.",
+        ),
+    },
+)
+
+ENDPOINT = Chapter(
+    title="The vendor's endpoint",
+    speaker="the operator",
+    places="`Reported`, `status.reason` of a UsageReport",
+    entries={
+        Reason.ENDPOINT_UNREACHABLE: passing(
+            "no connection to the vendor's endpoint could be opened",
+            "Check DNS, network policies and the proxy; it is sent again by itself.",
+        ),
+        Reason.TIMEOUT: passing(
+            "the vendor's endpoint did not answer in time",
+            "It is sent again by itself; if this goes on, check the proxy and the firewall.",
+        ),
+        Reason.THROTTLED: passing(
+            "the vendor's endpoint asks to wait (425, 429)",
+            "The vendor asks to wait; it is sent again by itself.",
+        ),
+        Reason.VENDOR_UNAVAILABLE: passing(
+            "the receiver cannot store or sign; nothing was stored, send again",
+            "The vendor's service is in trouble; it is sent again by itself.",
+        ),
+        Reason.FORBIDDEN: passing(
+            "this address is not open to you",
+            "The vendor, or something in between, refuses this installation: ask the vendor.",
+        ),
+        Reason.ENDPOINT_NOT_FOUND: passing(
+            "there is no usage API at the endpoint (404, 410)",
+            "There is no usage API: check the endpoint in the licence, or the proxy.",
+        ),
+        Reason.UNEXPECTED_RESPONSE: passing(
+            "the answer is none of the usage API",
+            "This is not an answer of the usage API. Check the endpoint in the licence, and any "
+            "proxy.",
+        ),
+    },
+)
+
+KEYS = Chapter(
+    title="Keys of the operator and of the vendor",
+    speaker="the operator",
+    places="`Ready`, `Licensed` and `Reported`; the command line and the receiver's start",
+    entries={
+        Reason.IDENTITY_LOST: fault(
+            "the Secret with the installation's signing key is gone, and this is no first start",
+            "Restore it from a backup; without one, `licenseusage keys new identity`.",
+        ),
+        Reason.IDENTITY_INVALID: fault(
+            "the Secret with the installation's signing key holds something else",
+            "Restore it from a backup, or correct the key that the message names.",
+        ),
+        Reason.PSEUDONYM_KEY_LOST: fault(
+            "the Secret with the pseudonym key is gone, and this is no first start",
+            "Restore it from a backup; without one, `licenseusage keys new pseudonym`.",
+        ),
+        Reason.PSEUDONYM_KEY_INVALID: fault(
+            "the Secret with the pseudonym key holds no key of 32 bytes",
+            "Restore it from a backup.",
+        ),
+        Reason.VENDOR_KEYS_NOT_FOUND: fault(
+            "the ConfigMap with the vendor's public keys does not exist",
+            "Install it from the vendor's manifests.",
+        ),
+        Reason.VENDOR_KEYS_INVALID: fault(
+            "the vendor's public keys cannot be read, or cannot be used for this",
+            "Install the key set from the vendor's manifests again.",
+        ),
+    },
+)

@@ -11,7 +11,7 @@ UNEXPECTED_FIX = (
     "Compare user, volumes and environment of the container with the documentation's "
     "(the operator's: manifests/base). If they are the same, this is a defect: report this line."
 )
-"""What to do about an error of a long-running process that nothing in the code speaks of."""
+"""The fix for an unexpected error of a long-running process."""
 
 
 class UsageError(Exception):

@@ -1,4 +1,4 @@
-"""What ``Retry-After`` asks for, whoever says it: a product, or a vendor (RFC 9110, 10.2.3)."""
+"""The delay that ``Retry-After`` of a product or a vendor requests (RFC 9110, 10.2.3)."""
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime

@@ -111,7 +111,7 @@ class Amendment:
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Evidence outside of what was stated about a Final cycle; the statement stands.
+    """Evidence outside the bounds of a Final cycle's statement; the statement is kept.
 
     Attributes:
         at_ms: When it was found.
@@ -248,7 +248,7 @@ class PollRecord:
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """What the last polls of a source were like; the figures are those of the last success.
+    """The state of a source's last polls; the figures are those of the last success.
 
     Attributes:
         source: Name of the source.

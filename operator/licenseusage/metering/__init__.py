@@ -1,4 +1,4 @@
-"""What number may be stated: cycles, facts, bounds, coverage and the life of a cycle.
+"""The rules of the number: cycles, facts, bounds, coverage and the life of a cycle.
 
 Pure and standard library only: facts and times come in as values, statements and decisions go out.
 The rules are those of ``docs/measurement.md`` (cited as ``MEASUREMENT §n``); times are integer

@@ -1,4 +1,4 @@
-"""What becomes of a statement already made when evidence arrives after it: a pure decision.
+"""Whether later evidence amends a statement or contradicts it: a pure decision.
 
 Facts are kept for some cycles after the final. What they prove by then either says no more than
 what was stated, or less is possible than was stated (an amendment), or it lies outside of what was
@@ -38,7 +38,7 @@ class Narrowed:
 
 @dataclass(frozen=True, slots=True)
 class Refuted:
-    """The evidence lies outside of what was stated: a declared property is false.
+    """The evidence lies outside the stated bounds: a declared property is false.
 
     Attributes:
         statement: What the evidence says, naming the property in ``refuted``.
@@ -52,7 +52,7 @@ class Refuted:
 def judge(
     stated: CycleStatement, found: CycleStatement, declared: Mapping[str, Properties]
 ) -> Narrowed | Refuted | None:
-    """Compare what was stated about a cycle with what its facts prove now.
+    """Compare the statement about a cycle with the bounds that its facts prove now.
 
     Args:
         stated: The statement in force: of the final, or of the last amendment.
@@ -97,7 +97,7 @@ def due_ms(amended_ms: int | None, now_ms: int, *, asked: bool) -> int:
 
 
 def interval(bounds: Bounds) -> tuple[float, float]:
-    """Return what is stated about the true count; an estimate or a conflict bounds nothing."""
+    """Return the stated interval of the true count; an estimate or a conflict bounds nothing."""
     if bounds.accuracy in {Accuracy.ESTIMATE, Accuracy.CONFLICT}:
         return 0, inf
     return bounds.lower, inf if bounds.upper is None else bounds.upper

@@ -1,4 +1,4 @@
-"""What is stated about a window: a lower bound, perhaps an upper one, and the class that follows.
+"""The bounds of a window: a lower one, perhaps an upper one, and the class that follows.
 
 The class is a pure function of the bounds and is never stored as a fact (MEASUREMENT §2).
 """
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Accuracy(StrEnum):
-    """What the two numbers of a statement mean."""
+    """How the two numbers of a statement are to be read."""
 
     EXACT = "Exact"
     BOUNDED = "Bounded"
@@ -76,5 +76,5 @@ class Bounds:
                 return None
 
     def so_far(self) -> "Bounds":
-        """What may be said while the window still runs: the lower bound only (MEASUREMENT §0)."""
+        """The bounds while the window still runs: only the lower one (MEASUREMENT §0)."""
         return Bounds(self.lower, None, self.estimate, self.conflict)

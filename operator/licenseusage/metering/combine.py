@@ -36,7 +36,7 @@ class Combine(StrEnum):
 
 
 class Evidence(Protocol):
-    """What one store has, whatever its kind.
+    """The evidence of one store, of any kind.
 
     A store belongs to an identity domain; those of different domains are never united.
     """
@@ -47,7 +47,7 @@ class Evidence(Protocol):
         ...
 
     def known(self, window: int) -> Known | Tally:
-        """Return what is known of one window; a `Tally` where users cannot be compared."""
+        """Return the knowledge about one window; a `Tally` if users cannot be compared."""
         ...
 
 
@@ -69,7 +69,7 @@ class Store:
     cycle: Cycle | Segment | None = None
 
     def known(self, window: int) -> Known | Tally:
-        """Return what the list proves about one window."""
+        """Return the users that the list proves in one window."""
         facts, properties = self.facts, self.properties
         if not properties.ids_stable:
             return unstable_tally(facts, properties, window)
@@ -94,7 +94,7 @@ class ProofStore:
     cycle: Cycle | Segment
 
     def known(self, window: int) -> Known:
-        """Return what the records prove about one window."""
+        """Return the users that the records prove in one window."""
         return known_by_proofs(self.facts, self.cycle, window)
 
 
@@ -108,7 +108,7 @@ class CountStore:
     cycle: Cycle | Segment
 
     def known(self, window: int) -> Tally:
-        """Return what the samples prove about one window."""
+        """Return the bounds that the samples prove for one window."""
         return tally_counts(self.facts, self.properties, self.cycle, window)
 
 
@@ -200,7 +200,7 @@ def proves(facts: Facts, properties: Properties, window: int) -> bool:
 
 
 def overlap_of(combine: Combine, overlap: Overlap = Overlap.UNKNOWN) -> Overlap:
-    """Return what is known of people common to several identity domains."""
+    """Return the knowledge about people who are common to several identity domains."""
     return Overlap.SAME if combine is Combine.SAME else overlap
 
 

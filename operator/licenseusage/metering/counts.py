@@ -49,7 +49,7 @@ class CountProperties:
     whole: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what no rule covers.
+        """Refuse values that no rule covers.
 
         Raises:
             ValueError: A span or number is negative.
@@ -61,7 +61,7 @@ class CountProperties:
 
 
 class Sample(NamedTuple):
-    """One number and what it is about, in ms since the epoch.
+    """One number and the time to which it applies, in ms since the epoch.
 
     Attributes:
         users: How many are counted, those of ``self_counted`` perhaps among them.
@@ -100,7 +100,7 @@ def merge_counts(a: Counts, b: Counts) -> Counts:
 
 
 def sample(properties: CountProperties, polled: Polled, count: int, *, warm: bool) -> Sample:
-    """Return what one number says.
+    """Return the sample of one number.
 
     Args:
         properties: What the source declares.

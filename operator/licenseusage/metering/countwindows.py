@@ -1,4 +1,4 @@
-"""Which stamps a product counts: rolling windows, calendar months, or what the question says.
+"""The stamps that a product counts: rolling windows, calendar months, or a requested range.
 
 When a count was computed is known only within a range (cache age, duration of the poll), so each
 end of its window is a range as well (MEASUREMENT §5). Counts of an instant (accounts, sessions,

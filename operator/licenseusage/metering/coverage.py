@@ -77,7 +77,7 @@ def extended(
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What one source has seen, and what it says about the time after its last success.
+    """The observed spans of one source, and the reason for the time after its last success.
 
     Attributes:
         intervals: Ascending and disjoint.

@@ -91,7 +91,7 @@ class Segment:
     end_ms: int
 
     def __post_init__(self) -> None:
-        """Refuse what is no part of the cycle."""
+        """Refuse a segment that is not a part of the cycle."""
         if not self.cycle.start_ms <= self.start_ms < self.end_ms <= self.cycle.end_ms:
             raise ValueError(f"{self} is not a part of its cycle")
 

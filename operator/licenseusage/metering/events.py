@@ -27,7 +27,7 @@ READING_BEHIND = Reason.READING_BEHIND
 
 
 class Event(NamedTuple):
-    """One activity, as the log tells it.
+    """One activity in a log.
 
     Attributes:
         user: Pseudonym of the cycle that the facts are for, 16 bytes.
@@ -55,7 +55,7 @@ class Hole(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LogPosition:
-    """How far a log was read; durable in the same transaction as what was read.
+    """The position in a log; stored in the same transaction as the events' facts.
 
     Attributes:
         stream: What the log is called.
@@ -77,7 +77,7 @@ class LogPosition:
 
 @dataclass(frozen=True, slots=True)
 class LogReading:
-    """What one poll read of a log for one cycle, beside the facts about users.
+    """The result of one poll of a log for one cycle, besides the facts about users.
 
     Attributes:
         before: The position that it went on from; None: it began with the cycle. What it claims is
@@ -124,7 +124,7 @@ class LogState:
 
 @dataclass(slots=True)
 class LogFacts:
-    """What is known about one cycle from one log; words as in ``cycles``.
+    """The facts of one log about one cycle; words as in ``cycles``.
 
     Attributes:
         sure: User -> windows in which activity is proved.

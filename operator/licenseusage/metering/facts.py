@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 @dataclass(slots=True)
 class Facts:
-    """What is known about one cycle, identity domain and store; words as in ``cycles``.
+    """The facts about one cycle, identity domain and store; words as in ``cycles``.
 
     Attributes:
         sure: User -> windows in which activity is proved. Only users with a bit are held.
@@ -264,7 +264,7 @@ def refutes(sure: Mapping[bytes, int], other: Facts) -> int:
 
 
 def without_sure(maybe: Mapping[bytes, int], sure: Mapping[bytes, int]) -> dict[bytes, int]:
-    """Return the ``maybe`` words less what is sure, without those left empty."""
+    """Return the ``maybe`` words without sure bits, and without empty words."""
     left = ((user, bits & ~sure.get(user, 0)) for user, bits in maybe.items())
     return {user: bits for user, bits in left if bits}
 

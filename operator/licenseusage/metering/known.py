@@ -1,4 +1,4 @@
-"""What one store proves about one window, and how that of several stores is put together.
+"""The users that one store proves in one window, and how several stores are combined.
 
 Stores of every kind come down to one of two forms. ``Known`` is about users that can be told apart,
 so that stores of one identity domain are united or intersected user by user. A ``Tally`` is numbers
@@ -15,7 +15,7 @@ from licenseusage.metering.bounds import Bounds
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of the users of one store, in one window.
+    """The knowledge about the users of one store, in one window.
 
     Attributes:
         sure: Users with proof of activity that rests on no refuted property.
@@ -59,7 +59,7 @@ class Tally:
 
 
 class Overlap(StrEnum):
-    """What is known about people who are counted in several tallies.
+    """The knowledge about people who are counted in several tallies.
 
     ``UNKNOWN``: nothing; the same person may be in each, or in one. ``DISJOINT``: nobody is in two
     (shards). ``SAME``: all are about the same people.
@@ -71,7 +71,7 @@ class Overlap(StrEnum):
 
 
 def united(stores: Sequence[Known]) -> Known:
-    """Return what separate stores prove together: each of them needs its own proof range."""
+    """Return the union of separate stores; each of them needs its own proof range."""
     possible: set[bytes] | None = set()
     for store in stores:
         if possible is None or store.possible is None:
@@ -88,7 +88,7 @@ def united(stores: Sequence[Known]) -> Known:
 
 
 def intersected(stores: Sequence[Known], *, whole: bool = True) -> Known:
-    """Return what several observers of the same activity prove: each can rule people out.
+    """Return the intersection of observers of the same activity: each can rule people out.
 
     Somebody sure in one whom another rules out refutes that they observe the same activity, or that
     ids stay: then nobody rules anybody out, and he may not count in the cycle (MEASUREMENT §2).

@@ -67,7 +67,7 @@ class Boundary:
 
 @dataclass(frozen=True, slots=True)
 class PollSchedule:
-    """What decides when a source is polled next.
+    """The facts that decide when a source is polled next.
 
     Attributes:
         key: Stable name of object and source, for the spread.
@@ -178,7 +178,7 @@ def wants_passes(boundaries: Sequence[Boundary], started_ms: int, lag_ms: int) -
 
 
 def looks_back(ended: bool, last_started_ms: int | None, now_ms: int) -> bool:
-    """Whether a poll now also reads what it shows of a cycle that was decided on before.
+    """Whether a poll now also collects evidence for an already closed cycle.
 
     No poll is made for that: the first one of an hour brings it as long as the cycle's closing poll
     is missing; after that the first one since noon, to find what was shown too late (MEASUREMENT

@@ -35,7 +35,7 @@ class Proof:
 
 @dataclass(slots=True)
 class Proofs:
-    """What is known about one cycle (or segment), identity domain and store.
+    """The proof records about one cycle (or segment), identity domain and store.
 
     Attributes:
         sure: User -> word of the windows in which activity is proved. Only users with a bit.
@@ -85,7 +85,7 @@ def merge_proofs(a: Proofs, b: Proofs) -> Proofs:
 
 
 def known_by_proofs(facts: Proofs, cycle: Cycle | Segment, window: int = CYCLE_BIT) -> Known:
-    """Return what the records prove about one window."""
+    """Return the users that the records prove in one window."""
     start_ms, end_ms = cycle.windows()[window]
     sure = {user for user, word in facts.sure.items() if word >> window & 1}
     possible = possible_between(facts.proofs.get(window, ()), start_ms, end_ms)

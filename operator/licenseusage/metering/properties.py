@@ -1,4 +1,4 @@
-"""What is declared about a source, and what a statement therefore rests on (MEASUREMENT §1)."""
+"""The declared properties of a source, on which a statement depends (MEASUREMENT §1)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ SECOND_MS = 1000
 
 
 class Guarantee(StrEnum):
-    """What a product's answers can refute; refuted once it carries nothing (MEASUREMENT §2).
+    """Guarantees that answers can refute; a refuted one proves nothing (MEASUREMENT §2).
 
     ``REMOVAL_NEVER``: somebody left a list that loses nobody, or his id is another one now.
     ``LISTED_ONCE``: somebody was active who was in no complete list. ``SHOWN``: activity that was
@@ -71,7 +71,7 @@ class Properties:
     refuted: frozenset[Guarantee] = frozenset()
 
     def __post_init__(self) -> None:
-        """Refuse what no rule covers.
+        """Refuse values that no rule covers.
 
         Raises:
             ValueError: A span is negative, or the granularity below one millisecond.
@@ -87,7 +87,7 @@ class Properties:
 
     @property
     def believed(self) -> Removal:
-        """The removal that is left of what is declared, once refuted claims are taken away."""
+        """The declared removal, or the weaker one that remains after refutations."""
         removal = self.removal
         if removal is Removal.NEVER and Guarantee.REMOVAL_NEVER in self.refuted:
             removal = Removal.LISTED_ONCE
@@ -107,7 +107,7 @@ class Properties:
 
     @property
     def keeps_activity(self) -> bool:
-        """Whether what a list shows late enough rules out what it does not show."""
+        """Whether a list that is read late enough rules out activity that it does not show."""
         return Guarantee.SHOWN not in self.refuted
 
     @property

@@ -37,7 +37,7 @@ class RollingProperties:
     relisted: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what no rule covers.
+        """Refuse values that no rule covers.
 
         Raises:
             ValueError: The window is empty, or a span negative.

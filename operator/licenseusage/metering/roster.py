@@ -80,7 +80,7 @@ class Roster:
 
 
 class Listed(NamedTuple):
-    """The users of one poll by what their last activity says of the cycle.
+    """The users of one poll, by the relation of their last activity to the cycle.
 
     Attributes:
         never: Users without a last activity.
@@ -260,7 +260,7 @@ def doubted_users(properties: Properties, sure: Set[bytes], roster: Roster | Non
 def known_by_roster(
     cycle: Cycle | Segment, properties: Properties, sure: Set[bytes], roster: Roster | None
 ) -> Known:
-    """Return what is known of the cycle where users are listed once (MEASUREMENT §3.9).
+    """Return the knowledge about the cycle if users are listed once (MEASUREMENT §3.9).
 
     Somebody with proof of activity who was in no complete poll refutes that there are none: then
     there is no upper bound either.

@@ -1,4 +1,4 @@
-"""The statement about a cycle: bounds, days, coverage, what they rest on, and its words."""
+"""The statement about a cycle: bounds, days, coverage, assumptions, and its words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ class Uncertainty:
 
 @dataclass(frozen=True, slots=True)
 class CycleStatement:
-    """What is stated about a cycle, or about the part ``[start, as_of)`` that has passed.
+    """The statement about a cycle, or about its past part ``[start, as_of)``.
 
     Attributes:
         cycle: The cycle.

@@ -16,7 +16,7 @@ _STEPS: dict[str, Callable[[str], str]] = {
 
 
 def normalizer(steps: Sequence[str]) -> Callable[[str], str]:
-    """Return what is done to an id before it is compared."""
+    """Return the function that normalises an id before it is compared."""
     done = [_STEPS[step] for step in steps]
 
     def normalize(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a source can support at best, given what it promises and what a poll found."""
+"""The best accuracy that a source can support, given its guarantees and one poll."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def poll_failed(source: EffectiveSource, result: PollResult) -> Support | None:
 
 
 def log_proves_what_was_read(source: EffectiveSource, result: PollResult) -> Support | None:
-    """What was lost of a log is lost for the cycles concerned; later ones can be exact."""
+    """Events that a log lost are missing in their cycles only; later cycles can be exact."""
     if not source.reads_log:
         return None
     if any(reading.holes for reading in result.readings.values()):

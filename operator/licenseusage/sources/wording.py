@@ -1,4 +1,4 @@
-"""Messages name a setting where it stands: with the pods, the Service or the endpoint."""
+"""Where a setting is written, for messages: with the pods, the Service or the endpoint."""
 
 from licenseusage.sources.definition.model import EffectiveSource
 

@@ -1,1 +1,1 @@
-"""What was stated: cycles closed and amended, chains, the outbox."""
+"""Statements and documents: cycles closed and amended, chains, the outbox."""

@@ -1,4 +1,4 @@
-"""What is written after a cycle's final: amendments, and evidence that contradicts it.
+"""After a cycle's final: amendments, and evidence that contradicts it.
 
 Functions of an open transaction. An amendment's statement, its report and its outbox row are one
 transaction, as at the close; what is signed narrows what is in force in that very transaction, so

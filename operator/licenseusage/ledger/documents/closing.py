@@ -58,7 +58,7 @@ class Signing:
 
 
 def mark_closing(connection: Connection, meter_id: int, cycle: Cycle, now_ms: int) -> CycleRecord:
-    """Move a cycle that has ended from Open to Closing; a later state stands.
+    """Move a cycle that has ended from Open to Closing; a later state is kept.
 
     ``now_ms`` becomes durable with it.
     """
@@ -78,7 +78,7 @@ def begin_close(
     now_ms: int,
     rules_digest: str | None = None,
 ) -> ClosingIntent:
-    """Decide durably that a cycle is closed now, and with what; an earlier decision stands.
+    """Store the decision to close a cycle with a statement; an earlier decision is kept.
 
     Later evidence is taken under the same rules only: those of the cycle's polls, or
     ``rules_digest`` where there was none.

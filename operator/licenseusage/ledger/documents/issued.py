@@ -92,7 +92,7 @@ def items() -> Select[Any]:
 
 
 def item(row: Row[Any]) -> OutboxItem:
-    """Return a document and how its delivery stands."""
+    """Return a document and the state of its delivery."""
     cycle = None
     if row.cycle_id is not None:
         cycle = Cycle(row.cycle_index, row.start_ms, row.end_ms)

@@ -36,7 +36,7 @@ from licenseusage.metering.cycles import DAY_MS
 from licenseusage.reasons import Reason
 
 LEASE_MS = 60_000
-"""How long a claimed document belongs to whoever claimed it."""
+"""How long a claim on a document lasts."""
 
 _UNDELIVERED = (Delivery.PENDING, Delivery.SENDING, Delivery.AWAITING_APPROVAL)
 _KEY_STATEMENTS = (ReportKind.ENROLMENT, ReportKind.SUCCESSION)
@@ -127,7 +127,7 @@ def claim(connection: Connection, now_ms: int, *, chain_id: str | None = None) -
 def record_result(
     connection: Connection, claimed: OutboxItem, result: DeliveryResult, now_ms: int
 ) -> OutboxItem:
-    """Record what came of sending a claimed document.
+    """Record the result of sending a claimed document.
 
     A verdict (with a receipt) counts even if the lease is over; a temporary failure does not, then
     whoever claimed it since decides. A head acknowledges every report up to it, but for explicit
@@ -234,7 +234,7 @@ def route_of(connection: Connection, meter_id: int) -> str | None:
 
 
 def reroute(connection: Connection, meter_id: int, route: str, now_ms: int) -> int:
-    """Keep a new route and send again what waits; return how many documents became due."""
+    """Store a new route and make waiting documents due; return how many."""
     former = route_of(connection, meter_id)
     connection.execute(update(meters).where(meters.c.id == meter_id).values(route=route))
     return 0 if former in {None, route} else resend(connection, now_ms, meter_id=meter_id)
@@ -318,7 +318,7 @@ def _acknowledge(
 
 
 def _resend_after(connection: Connection, claimed: OutboxItem, sequence: int, due_ms: int) -> None:
-    """Send again what the vendor had accepted and holds no longer."""
+    """Make accepted documents due again that the vendor no longer has."""
     lost = and_(
         outbox.c.chain_id == claimed.chain_id,
         outbox.c.jti != claimed.jti,

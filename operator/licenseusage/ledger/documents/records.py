@@ -122,7 +122,7 @@ class SignedDocument:
 
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
-    """A signed document and how its delivery stands.
+    """A signed document and the state of its delivery.
 
     Attributes:
         jti: Its name: chain id and position.
@@ -181,7 +181,7 @@ class OutboxItem:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """What came of one sending, to be recorded.
+    """The result of one attempt to send, to be recorded.
 
     Attributes:
         state: Accepted, Rejected, Conflict, or Pending (try again).

@@ -1,4 +1,4 @@
-"""What the ledger does with documents: cycles closed and amended, chains, the outbox."""
+"""The ledger's methods for documents: cycles closed and amended, chains, the outbox."""
 
 from licenseusage.ledger.documents import amending, chains, closing, issued, outbox
 from licenseusage.ledger.storage.transactions import Transactions, reads, writes
@@ -32,7 +32,7 @@ class DocumentMethods(Transactions):
     chain = reads(chains.chain_state)
 
     def resend_if_rerouted(self, meter_id: int, route: str, now_ms: int) -> int:
-        """Make everything undelivered of a meter due, if what delivery depends on has changed.
+        """Make all undelivered documents of a meter due if the route of delivery has changed.
 
         The route is kept, so that a change by a restart (settings, an upgrade) counts too; the
         first route of a meter changes nothing (REPORT_FORMAT §10). The same route as before writes

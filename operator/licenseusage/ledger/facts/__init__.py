@@ -1,1 +1,1 @@
-"""What was read: polls, rosters, logs and users, as rows, and sets of them counted."""
+"""Facts as rows: polls, rosters, logs and users, and counts of sets of users."""

@@ -1,4 +1,4 @@
-"""What a poll leaves behind: facts, words of its store, the evidence about ended cycles.
+"""The rows that a poll writes: facts, words of its store, evidence about ended cycles.
 
 Functions of an open transaction; one poll is recorded in one transaction.
 """

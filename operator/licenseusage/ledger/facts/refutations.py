@@ -1,4 +1,4 @@
-"""What a product's answers refuted of what is declared: found in a poll's transaction, then kept.
+"""Refuted guarantees: found in a poll's transaction, then kept.
 
 The decision is `metering.refuting`'s; here the same numbers come from SQL. What is kept is a union:
 it may be joined with that of another ledger any number of times.
@@ -27,7 +27,7 @@ from licenseusage.metering.stores import StoreKey
 
 
 def refuted(connection: Connection, meter_id: int) -> tuple[Refutation, ...]:
-    """Return what stands refuted, by source and time."""
+    """Return the refuted guarantees, by source and time."""
     query = (
         select(refutations)
         .where(refutations.c.meter_id == meter_id, refutations.c.lifted_ms.is_(None))
@@ -72,7 +72,7 @@ def lift(connection: Connection, meter_id: int, source: str, declaration: str, a
 def join_refutations(
     ours: Connection, meter_id: int, theirs: Connection, their_meter_id: int
 ) -> None:
-    """Unite what two ledgers know to be refuted; what one of them has lifted stays lifted."""
+    """Unite the refutations of two ledgers; one that either of them has lifted stays lifted."""
     query = select(refutations).filter_by(meter_id=their_meter_id)
     for row in theirs.execute(query).mappings().all():
         write = upsert(refutations).values({**row, "meter_id": meter_id})

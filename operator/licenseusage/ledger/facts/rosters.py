@@ -43,7 +43,7 @@ _ORPHANED_MS = 7 * DAY_MS
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What a poll changed of a roster.
+    """The changes of a roster by one poll.
 
     Attributes:
         row: The row of ``rosters`` as it is now.

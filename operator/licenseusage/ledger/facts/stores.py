@@ -1,4 +1,4 @@
-"""Rows of stores: what is kept of each source in one cycle, besides its users.
+"""Rows of stores: the state of each source in one cycle, besides its users.
 
 Functions of an open transaction.
 """
@@ -33,7 +33,7 @@ def store_rows(connection: Connection, meter_id: int, cycle: Cycle) -> dict[Stor
 
 
 def state_of(row: Row[Any], log: LogState | None = None) -> StoreState:
-    """Return what a row of ``stores`` says."""
+    """Return a row of ``stores`` as a value."""
     return StoreState(
         closed=row.closed,
         ended=row.ended,

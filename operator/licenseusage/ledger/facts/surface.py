@@ -1,4 +1,4 @@
-"""What the ledger does with facts: meters, cycles, polls, and the statement made from them."""
+"""The ledger's methods for facts: meters, cycles, polls, and the statement made from them."""
 
 from licenseusage.ledger.facts import expiry, polls, refutations, registry, sources, stores
 from licenseusage.ledger.facts.statements import make_statement

@@ -1,1 +1,1 @@
-"""The file: its schema, migrations, copies, and what a disk can do to it; no rule of the number."""
+"""The file: schema, migrations, copies, and errors of the disk; no rule of the number."""

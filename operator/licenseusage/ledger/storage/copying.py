@@ -23,7 +23,7 @@ _BUSY_SECONDS = 10.0
 
 
 def nothing_to_tell(done: int, total: int) -> None:
-    """Tell nobody about progress."""
+    """Report no progress."""
 
 
 def lock_of(path: Path) -> Path:
@@ -32,7 +32,7 @@ def lock_of(path: Path) -> Path:
 
 
 def log_of(path: Path) -> Path:
-    """Return the write-ahead log of a ledger: what is in there is committed as well."""
+    """Return the write-ahead log of a ledger; its content is committed, too."""
     return path.with_name(path.name + "-wal")
 
 
@@ -57,7 +57,7 @@ def refuse_strangers(path: Path) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Read a ledger as it is now, whoever writes it meanwhile, and write nothing.
+    """Read a snapshot of a ledger, even while it is written; this writes nothing.
 
     One transaction: everything read belongs to one moment.
 
@@ -135,7 +135,7 @@ def make_durable(path: Path) -> None:
 
 @contextmanager
 def _undisturbed(path: Path) -> Iterator[bool]:
-    """Whether nobody can write the ledger while this lasts, and nothing waits in its log."""
+    """Whether the ledger is locked against writers, and its log is empty."""
     log = log_of(path)
     try:
         lock = lock_of(path).open("rb")

@@ -1,4 +1,4 @@
-"""The one place that knows SQLite: file, lock, pragmas, creation, what its errors mean.
+"""The only module that knows SQLite: file, lock, pragmas, creation, errors.
 
 The rest of the ledger is SQLAlchemy Core that PostgreSQL understands as well.
 """

@@ -1,4 +1,4 @@
-"""What the disk's and SQLite's errors mean for people, and what to do about each.
+"""Errors of the disk and of SQLite, with their meaning and fix for people.
 
 No message holds a statement or its values, which could be pseudonyms, nor anything that changes
 from one attempt to the next: a condition with a new text each time would be written each time.
@@ -21,7 +21,7 @@ _UNTOUCHED = "What was to be written was not, as a whole, and nothing recorded b
 
 
 def explained(error: DBAPIError | sqlite3.Error, path: Path) -> UsageError:
-    """Return what an error of the driver means.
+    """Return the error with a meaning for an error of the driver.
 
     Returns:
         Stalled: ``LedgerCorrupt``: no retry will mend it.
@@ -84,7 +84,7 @@ class Corrupt(Stalled):
     """
 
     def __init__(self, path: Path, seen: str) -> None:
-        """Say what was seen, and that nothing is begun anew in its place."""
+        """State what was seen, and that no new ledger replaces this one."""
         super().__init__(
             Reason.LEDGER_CORRUPT,
             f"The ledger {path} cannot be read: {seen}. Nothing was changed and no new one was "
@@ -95,7 +95,7 @@ class Corrupt(Stalled):
 
 
 def owners(path: Path) -> str:
-    """Say who owns the file and its folder, and who asks: what mends wrong permissions."""
+    """Return the owners of file and folder and our user, to fix wrong permissions."""
     told = [f"this process has uid {os.geteuid()}, gid {os.getegid()}"]
     for name, one in (("the file", path), ("its folder", path.parent)):
         try:

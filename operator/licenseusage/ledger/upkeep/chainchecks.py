@@ -19,7 +19,7 @@ Document = Row[tuple[object, ...]]
 
 
 def check_chains(connection: Connection) -> tuple[list[str], str]:
-    """Return every fault of the chains, and what was looked at in words."""
+    """Return every fault of the chains, and a sentence about the checked documents."""
     known = connection.execute(select(chains).order_by(chains.c.key_chain_id.is_not(None))).all()
     keys: dict[str, InstallationKeys] = {}
     faults: list[str] = []

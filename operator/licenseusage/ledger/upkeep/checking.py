@@ -43,7 +43,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
         check: Its name.
@@ -59,7 +59,7 @@ class Finding:
 def check_ledger(
     path: Path, progress: Callable[[int, int], None] = nothing_to_tell
 ) -> tuple[Finding, ...]:
-    """Check a ledger, whoever writes it meanwhile; nothing is written.
+    """Check a ledger, even while it is written; this writes nothing.
 
     Args:
         path: The ledger or a backup of one.
@@ -109,7 +109,7 @@ def _several(faults: list[str]) -> str:
 
 
 Outcome = str | list[str]
-"""What was found in order, in words; or every fault."""
+"""A sentence about the checked rows, or every fault."""
 
 
 def _outcome(faults: Iterable[str], good: str) -> Outcome:
@@ -197,7 +197,7 @@ def _cycles(connection: Connection) -> Outcome:
 
 
 def _statements(connection: Connection) -> Outcome:
-    """What was stated can be derived again: facts only ever raise what is proved."""
+    """Statements can be derived again: facts can only narrow them."""
     faults, count, wiped = [], 0, 0
     for row in connection.execute(_cycle_rows().where(cycles.c.statement.is_not(None))):
         where = _named(row)

@@ -155,7 +155,7 @@ def _count(connection: Connection, store_id: int) -> int:
 
 
 def _roster_id(connection: Connection, store: Row[Any]) -> int | None:
-    """Return the roster of a store; None where nobody needs it, or kept one."""
+    """Return the roster of a store; None if it needs none or has none."""
     if not store.closed:
         return None
     same = and_(

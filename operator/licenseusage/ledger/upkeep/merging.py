@@ -41,7 +41,7 @@ from licenseusage.reasons import Reason
 
 @dataclass(slots=True)
 class Merged:
-    """What a merge has done.
+    """The result of a merge.
 
     Attributes:
         meters: Meters that this ledger did not know.
@@ -114,7 +114,7 @@ def join_ledgers(
 
 
 class _Join:
-    """One merge: two open ledgers, and what was done so far."""
+    """One merge: two open ledgers, and the changes so far."""
 
     def __init__(self, ours: Connection, theirs: Connection, other: Path, path: Path) -> None:
         self._ours, self._theirs = ours, theirs
@@ -211,7 +211,7 @@ class _Join:
             raise self._refused(f"{named} overlaps another one here: the terms differ")
 
     def _note(self, ours: Row[Any], theirs: Row[Any], named: str) -> None:
-        """Join what is known of a cycle as a whole, but for what was decided about it."""
+        """Join the facts of a whole cycle, but not the decisions about it."""
         keys = {ours.pseudonym_key_id, theirs.pseudonym_key_id} - {None}
         if len(keys) > 1:
             raise self._refused(

@@ -1,4 +1,4 @@
-"""Backups of a ledger in use, and putting one back without losing what was there.
+"""Back up a ledger in use, and restore a backup without losing the previous ledger.
 
 A backup is one file with nothing beside it. A restore is all or nothing: from its first step to its
 last a file beside the ledger makes every program refuse to open it, so that no crash can pass off
@@ -36,7 +36,7 @@ PATIENCE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a ledger says about itself.
+    """The identity of a ledger: id, schema, writer and time.
 
     Attributes:
         ledger_id: Random name given when it was made.
@@ -77,7 +77,7 @@ class MovedOn:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore has done.
+    """The result of a restore.
 
     Attributes:
         path: The ledger.
@@ -95,7 +95,7 @@ class Restored:
 
 
 def identity_of(connection: sqlite3.Connection) -> Identity:
-    """Return what an open ledger of any version says about itself."""
+    """Return the identity of an open ledger of any version."""
     cursor = connection.execute("SELECT * FROM ledger")
     names = [column[0] for column in cursor.description]
     row = dict(zip(names, cursor.fetchone() or (), strict=False))

@@ -1,4 +1,4 @@
-"""What operator and worker say to each other: msgpack, each message after its length (4 bytes).
+"""Messages between operator and worker: msgpack, each after its length (4 bytes).
 
 A worker answers a request with a result. Before that it may ask, with a message of no bytes, where
 the source is now; it is answered with a `Looked`.

@@ -62,6 +62,16 @@ def test_what_a_table_names_exists(path: str, name: str | None) -> None:
     assert name is None or name in defined(found[0]), f"{path} has no {name}: has it moved?"
 
 
+def test_the_code_that_decisions_name_exists() -> None:
+    decisions = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    assert len(decisions) >= 3
+    for decision in decisions:
+        (line,) = re.findall(r"Code:\n?(.*?)\n\n", decision.read_text(), re.S)
+        paths = re.findall(r"`([^`]+)`", line)
+        assert paths
+        assert [path for path in paths if not (CODE / path).exists()] == [], decision.name
+
+
 def test_the_tables_answer_what_a_newcomer_asks() -> None:
     assert len(rows(RULES)) >= 20
     assert all(re.search(r"`[\w/]+\.py`: `\w", where) for _, where in rows(RULES))

@@ -1,7 +1,7 @@
-"""Which cycle that was decided on before a poll brings evidence for as well.
+"""Picks the already closed cycle for which the next poll also collects late evidence.
 
-Facts are kept for some cycles after the final, and ordinary polls carry what they show of them: no
-poll is made for that, and none is larger by it than those at a cycle's end.
+Facts are kept for some cycles after the final, and ordinary polls collect evidence about them. No
+poll is made for this alone, and no poll becomes larger than those at a cycle's end.
 """
 
 from collections.abc import Sequence

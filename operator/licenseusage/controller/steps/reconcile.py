@@ -275,7 +275,7 @@ def _requested(world: World, subject: Subject) -> bool:
 def _seconds_until(now_ms: int, limit: float, *times: int | None) -> float:
     """Return the seconds to the earliest time, at most ``limit``.
 
-    What is due already and could not be done is tried again in a second, never at once.
+    Overdue work that failed is retried after one second, so that a failing step cannot spin.
     """
     waits = [(at - now_ms) / 1000 if at > now_ms else 1.0 for at in times if at is not None]
     return max(0.05, min([limit, *waits]))

@@ -1,4 +1,4 @@
-"""Pods in, activity out: how a product is asked who was active, and what its answer proves.
+"""Pods in, activity out: how a product is read, and what its answers prove.
 
 ``presets`` turns what a user wrote into an ``EffectiveSource``; ``poll`` names what goes into one
 poll and what comes out; ``worker`` runs polls in processes of their own, so that no answer can

@@ -84,7 +84,7 @@ class Deadline:
             self._poll_is_over()
 
     def timed_out(self) -> NoReturn:
-        """Say what a wait that took too long was: the poll's end, or a silence.
+        """Return the error for a wait that took too long: the end of the poll, or a silent product.
 
         Raises:
             PollError: Always.

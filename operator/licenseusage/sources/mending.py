@@ -1,4 +1,4 @@
-"""JSON that only just is none: texts that are no UTF-8, and halves of surrogate pairs.
+"""Repairing almost valid JSON: texts that are not UTF-8, and halves of surrogate pairs.
 
 One user's display name, cut in the middle of a letter by a database column or by JavaScript's
 ``slice``, must not stop the count of all others. RFC 8259 §8.1 wants UTF-8, and §8.2 leaves open
@@ -16,7 +16,7 @@ import msgspec
 _T = TypeVar("_T")
 
 NO_JSON = (msgspec.DecodeError, UnicodeDecodeError)
-"""What decoding raises for a document that is no JSON; fits no struct: ``ValidationError``."""
+"""Errors of decoding a document that is not JSON; if it fits no struct: ``ValidationError``."""
 
 MARK = "\ufdd0"
 """Stands where a text was broken: a noncharacter, made for use inside a program (Unicode §23.7)."""
@@ -30,7 +30,7 @@ _MARK_ESCAPED = b"\\u%04x" % ord(MARK)
 
 
 def mended(document: bytes | bytearray) -> bytes | None:
-    """Return a JSON document with ``MARK`` for what is no text in it; None if nothing is.
+    """Return a JSON document with ``MARK`` in place of invalid text; None if all text is valid.
 
     Used after decoding has failed only: it costs as much as decoding.
     """
@@ -48,7 +48,7 @@ def _without_half(found: re.Match[bytes]) -> bytes:
 
 
 def decoded(decode: Callable[[bytes], _T], document: bytes) -> _T:
-    """Decode a document, mended if it has to be; raises what ``decode`` does."""
+    """Decode a document, repaired if necessary; raises the errors of ``decode``."""
     try:
         return decode(document)
     except NO_JSON:

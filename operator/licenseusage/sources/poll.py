@@ -1,4 +1,4 @@
-"""What goes into one poll of one source, and what comes out: the interface of ``sources``.
+"""Input and result of one poll of one source: the interface of ``sources``.
 
 A poll is a pure description here; ``worker.Workers.poll`` performs it in a process of its own. A
 poll never raises for what a product does: the result carries a ``Failure`` with what was seen and
@@ -79,7 +79,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Where a source is asked now, and with what: the answer to a poll that looks again.
+    """The current targets and credentials of a source, for a poll that asks for them again.
 
     Attributes:
         failure: It could not be found out, or nothing may be asked; then there is nothing else.
@@ -118,7 +118,7 @@ class CycleRequest:
 
     @property
     def part(self) -> Cycle | Segment:
-        """What the facts are about."""
+        """The cycle or segment of the facts."""
         if self.since_ms is None or self.since_ms <= self.cycle.start_ms:
             return self.cycle
         return Segment(self.cycle, self.since_ms, self.cycle.end_ms)
@@ -174,7 +174,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class PollResult:
-    """What one poll saw.
+    """The result of one poll.
 
     Attributes:
         started_ms: Just before the first request was sent (operator's clock, UTC).

@@ -1,4 +1,4 @@
-"""Several ready pods serve one product: which failures are one pod's own, and what is said then.
+"""Several ready pods of one product: which failures concern one pod only, and their messages.
 
 An answer that is no list of users may be the matter of one replica, which starts, stops, is of an
 older version or has lost its database: the next one is asked, from the list's first page on, which
@@ -49,7 +49,7 @@ class Replicas:
         self._failed: list[tuple[Target, PollError]] = []
 
     def __iter__(self) -> Iterator[Target]:
-        """Yield whom to ask next.
+        """Yield the next pod to ask.
 
         Raises:
             PollError: Nobody is left, or it cannot be found out who is; with what was asked.
@@ -70,7 +70,7 @@ class Replicas:
 
     @property
     def label(self) -> str:
-        """What messages call the pod that a failure or result is about; "": no single one."""
+        """The name of a failure's or result's pod in messages; "": no single one."""
         return self._asked.label if self._asked else ""
 
     def failed(self, error: PollError, *, stop: bool = False) -> None:
@@ -88,7 +88,7 @@ class Replicas:
         self._failed.append((self._asked, error))
 
     def note(self) -> str | None:
-        """Return what is said of pods that were asked in vain before one answered; None: nothing.
+        """Return a sentence about pods that failed before one answered; None: there were none.
 
         Another address of the same endpoint is no other pod.
         """
@@ -114,7 +114,7 @@ def _none_answered(failed: Sequence[tuple[Target, PollError]]) -> PollError:
 
 
 def _after(error: PollError, failed: Sequence[tuple[Target, PollError]]) -> PollError:
-    """Return a failure that stopped the poll, with what was asked before it."""
+    """Return a failure that stopped the poll, together with the pods asked before."""
     if not failed:
         return error
     failure, stand = error.failure, error.facts_stand

@@ -22,7 +22,7 @@ class Whereabouts:
         look: Callable[[], Looked] | None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin with what the request says, which was seen right before.
+        """Begin with the targets of the request, which were read a moment ago.
 
         Args:
             request: The poll.
@@ -36,7 +36,7 @@ class Whereabouts:
 
     @property
     def credentials(self) -> Credentials | None:
-        """What is sent; None: nothing."""
+        """The credentials to send; None: none."""
         return self._credentials
 
     @property

@@ -1,1 +1,1 @@
-"""What a source means: presets, templates and fields of the object become an `EffectiveSource`."""
+"""The definition of a source: preset and fields of the object become an `EffectiveSource`."""

@@ -1,4 +1,4 @@
-"""From what a user wrote to an effective source: merged with a preset, checked, made immutable.
+"""From the user's fields to an effective source: merged with a preset, checked, immutable.
 
 The API server has checked the user's part by its CEL rules, but not the sum of it and a preset, and
 ``source check`` reads files that no API server has seen: so everything is checked here, and the
@@ -61,7 +61,7 @@ def effective_of(
 
 
 def merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay what is given over a preset: objects member by member, everything else as a whole."""
+    """Merge the user's fields into a preset: objects by member, everything else as a whole."""
     result = dict(preset)
     for name, value in given.items():
         below = result.get(name)
@@ -77,7 +77,7 @@ def merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
 
 
 def _only_asks(given: Http | None, preset: Mapping[str, Any]) -> None:
-    """Refuse what may change something at the product, unless the preset's product asks for it.
+    """Refuse requests that may change something at the product, unless the preset needs them.
 
     Whoever may create a LicenseUsage must not be able to act by it.
     """
@@ -148,7 +148,7 @@ def _guarantees(given: DeclaredGuarantees) -> Guarantees:
 
 
 def _first(error: ValidationError) -> str:
-    """Say what pydantic saw first, in the user's names and without the value."""
+    """Return pydantic's first error, with the user's names and without the value."""
     first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     return f"{field}: {first['msg'][0].lower()}{first['msg'][1:]}"

@@ -296,7 +296,7 @@ def _compared(tree: dict[str, Any], paths: list[Path], *, equal: bool) -> OverCo
 
 
 def _truth(value: Json) -> bool:
-    """What JMESPath takes for true: all but null, false, and empty texts, lists and objects."""
+    """Whether JMESPath counts a value as true: all but null, false, empty texts, lists, objects."""
     return not (value is None or value is False or value in ("", [], {}))
 
 

@@ -1,4 +1,4 @@
-"""What a product promises, as a source declares it (MEASUREMENT §1).
+"""The guarantees of a product, as a source declares them (MEASUREMENT §1).
 
 The values are the texts of the CRD, and they are hashed into ``rules.digest``: they never change.
 """
@@ -29,7 +29,7 @@ class IdReuse(StrEnum):
 
 
 class InitialValue(StrEnum):
-    """What the last activity of a new user holds."""
+    """The value of a new user's last activity."""
 
     EMPTY = "Empty"
     CREATION_TIME = "CreationTime"
@@ -49,7 +49,7 @@ class Order(StrEnum):
 
 
 class Guarantees(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What the product promises; the accuracy of a number rests on it.
+    """The product's guarantees, on which the accuracy of a number depends.
 
     Attributes:
         clock_skew_seconds: None = measured from each answer's ``Date`` header.

@@ -13,11 +13,11 @@ _CANNOT_APPLY = (
     JMESPathError, RecursionError, ArithmeticError, TypeError, ValueError, LookupError,
     AttributeError,
 )  # fmt: skip
-"""What jmespath raises for values that an expression is not made for, such as ``[::0]``."""
+"""Errors of jmespath for values that an expression cannot handle, such as ``[::0]``."""
 
 
 class ExpressionError(ValueError):
-    """An expression that is no JMESPath; the message says what is wrong with it."""
+    """An expression is not valid JMESPath; the message names the fault."""
 
 
 class EvaluationError(ValueError):

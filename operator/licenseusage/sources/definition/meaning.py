@@ -1,4 +1,4 @@
-"""What the items of a source mean: users with their last activity, or events; checked."""
+"""The meaning of a source's items, checked: users with their last activity, or events."""
 
 from licenseusage.api.users import EventTime, LastActive, Users
 from licenseusage.sources.definition import checking, expressions, model, timestamps
@@ -15,7 +15,7 @@ _GRANULARITY_MS = {
 
 
 def users_of(users: Users) -> model.Users:
-    """Return what listed users mean.
+    """Return the meaning of listed users.
 
     Raises:
         InvalidError: A field is missing, wrong, or belongs to events.
@@ -28,7 +28,7 @@ def users_of(users: Users) -> model.Users:
 
 
 def events_of(users: Users) -> model.Users:
-    """Return what the events of a log mean; raises as `users_of`."""
+    """Return the meaning of a log's events; raises as `users_of`."""
     if users.last_active is not None or users.created_at is not None:
         raise InvalidError(
             "users.lastActive and createdAt are for listed users (http); events have time"

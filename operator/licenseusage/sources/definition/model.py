@@ -171,14 +171,14 @@ class Stamp(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class CreatedAt(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Where an item's creation time is; a last activity within the tolerance of it is none."""
+    """Where an item's creation time is; a last activity within the tolerance of it is not one."""
 
     path: str
     tolerance_ms: int
 
 
 class Users(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What the items mean."""
+    """The meaning of the items."""
 
     id: str
     last_active: Stamp
@@ -249,7 +249,7 @@ class EffectiveSource(msgspec.Struct, frozen=True, kw_only=True):
         return self.properties_given(ids_stable=self.guarantees.ids is Ids.STABLE)
 
     def properties_given(self, *, ids_stable: bool) -> Properties:
-        """The declared properties with what a poll found about its ids."""
+        """The declared properties, with a poll's findings about its ids."""
         promised = self.guarantees
         created = self.users.created_at
         if self.reads_log:

@@ -33,7 +33,7 @@ class Never:
         self._declared = frozenset(stamp.never)
 
     def means(self, value: Json) -> bool:
-        """Whether a value is null or one that no activity can have; False for what is no time."""
+        """Whether a value is null or one that no activity can have; False if it is not a time."""
         if value is None or value == "":
             return True
         if isinstance(value, bool):

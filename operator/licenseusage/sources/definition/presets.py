@@ -1,4 +1,4 @@
-"""Presets: what is known about products, as data files beside this module (``presets/*.yaml``).
+"""Presets: known products, as data files beside this module (``presets/*.yaml``).
 
 A preset is a source as a user would write it, without what only the user knows (pods' labels, the
 Secret). Adding one is adding a file; its claims say how far they were verified.
@@ -22,7 +22,7 @@ Way = Literal["Product", "Types", "Exclude", "You"]
 
 @dataclass(frozen=True, slots=True)
 class NotPeople:
-    """Rows or events of a product that stand for no person, and why they do not count.
+    """Rows or events of a product that are not people, and why they do not count.
 
     Attributes:
         who: What or who they are.

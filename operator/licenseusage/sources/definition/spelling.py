@@ -83,7 +83,7 @@ def epoch_of(text: str) -> int | float | None:
 
 
 def in_milliseconds(value: float) -> int | None:
-    """Return a number's time, ms since 1970; None where it is none in any unit.
+    """Return a number's time, ms since 1970; None if it is not a time in any unit.
 
     Seconds, milliseconds, microseconds, nanoseconds, and FILETIME (100 ns since 1601): each holds
     the numbers that are a time between 1978 and the far future in it, and in no other.

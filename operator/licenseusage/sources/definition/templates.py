@@ -46,7 +46,7 @@ def in_path(text: str, cycle: Cycle) -> str:
 
 
 def in_body(text: str, cycle: Cycle) -> str:
-    """Fill the templates of a JSON body; they stand inside JSON texts."""
+    """Fill the templates of a JSON body; they are inside JSON texts."""
     return _fill(text, cycle, lambda value: json.dumps(value)[1:-1])
 
 

@@ -34,7 +34,7 @@ _NUMBER = re.compile(r"\d{1,17}(?:\.\d{1,9})?", re.ASCII)
 
 
 class Instant(NamedTuple):
-    """When an activity was, as far as the text says.
+    """The time of an activity, as exact as the text.
 
     Attributes:
         at_ms: The earliest reading.

@@ -190,7 +190,7 @@ class Collection:
         )
 
     def _notes(self, *, complete: bool) -> tuple[str, ...]:
-        """Return what is worth saying of the last list read, be it complete or not."""
+        """Return the hints about the last list read, complete or not."""
         newest = self._listings[-1]
         found = [
             self._replicas.note(),

@@ -43,7 +43,7 @@ def rows_are_repeated(source: EffectiveSource, listing: Listing) -> Failure | No
 
 
 def answer_says_more(source: EffectiveSource, listing: Listing) -> Failure | None:
-    """The answer tells a larger total, or that more follows."""
+    """The answer contains a larger total, or says that more follows."""
     return doubts.cut(source, listing.tally.listed, listing.said)
 
 
@@ -61,7 +61,7 @@ def pages_cannot_overlap(source: EffectiveSource, listing: Listing) -> Failure |
 
 
 def ids_may_be_renamed(source: EffectiveSource, listing: Listing) -> Failure | None:
-    """A renamed user stands elsewhere in the list, unless it is sorted by what never changes."""
+    """A renamed user moves within the list, unless it is sorted by an immutable key."""
     immutable = source.guarantees.order is Order.IMMUTABLE_KEY
     if listing.tally.ids_stable or listing.pages <= 1 or immutable:
         return None

@@ -40,7 +40,7 @@ TOTAL = "total"
 
 
 class PageEnd(NamedTuple):
-    """What stands around the items of a page.
+    """The members around the items of a page.
 
     Attributes:
         values: What paging needs, by name: ``total``, or cursor parameters.
@@ -214,7 +214,7 @@ class PageDecoder:
         return self._of_items(items), PageEnd(values, said)
 
     def _typed(self, page: Any) -> tuple[Columns, PageEnd] | None:  # noqa: ANN401
-        """Return what a page holds; None if there is no list where it should be."""
+        """Return the contents of a page; None if there is no list where it should be."""
         if not self._names:
             return self._of_rows(page), PageEnd({})
         assert self.items is not None  # noqa: S101
@@ -276,14 +276,14 @@ class PageDecoder:
 
 
 def _last_found(document: Json, path: Path) -> str:
-    """Say how far a path leads, and what is there."""
+    """Return a sentence about how far a path leads, and what is there."""
     while path and walk(document, path) is None:
         path = path[:-1]
     return f"{'.'.join(path) or 'the answer'} is {kind_of(walk(document, path))}"
 
 
 def _without_broken_ids(columns: Columns) -> Columns:
-    """Return the columns of a mended page or piece; what names nobody for sure is no id."""
+    """Return the columns of a repaired page or piece; an id with broken text is dropped."""
     broken = list(map(is_broken, columns.ids))
     if True in broken:
         columns.ids = [None if is_broken(one) else one for one in columns.ids]
@@ -292,7 +292,7 @@ def _without_broken_ids(columns: Columns) -> Columns:
 
 
 def not_json(data: bytes | bytearray, error: Exception) -> PollError:
-    """Say what a body that is no JSON looks like, without quoting it."""
+    """Describe a body that is not JSON, without quoting it."""
     start = data[:512].lstrip().lower()
     if not start:
         return PollError(

@@ -14,7 +14,7 @@ _AT_ONCE = 65_536
 
 
 class Distinct:
-    """Is told the ids of a listing as they come; 8 bytes a row.
+    """Counts the different ids of a listing as they arrive; 8 bytes per row.
 
     An id is remembered as Python's hash of its text: 64 bits, keyed anew in each process. Two ids
     with one hash (once in 10 million listings of a million users) look like a repeated row, which

@@ -1,4 +1,4 @@
-"""What a listing says against its own completeness (MEASUREMENT §3.10).
+"""Contradictions of a listing against its own completeness (MEASUREMENT §3.10).
 
 That a list is whole is promised by somebody who is not there; the answer itself is. Whatever in it
 contradicts the promise ends the proof: rows that are there stay true, nobody is ruled out by not
@@ -23,7 +23,7 @@ HIDING = frozenset({Reason.LIST_CUT, Reason.ANSWER_AMBIGUOUS})
 
 
 def ambiguous(twice: Twice | None) -> Failure | None:
-    """A member stands twice: another list, or another user, may hide behind it."""
+    """A member occurs twice, so another list or another user may be hidden."""
     if twice is None:
         return None
     member = twice.member
@@ -67,7 +67,7 @@ def repeated(source: EffectiveSource, rows: int, different: int, pages: int) -> 
 
 
 def cut(source: EffectiveSource, rows: int, said: Said) -> Failure | None:
-    """The answer says that there is more than what was read (§3.10 b)."""
+    """The answer says that there are more users than were read (§3.10 b)."""
     if said.more is not None:
         seen = f"the answer says that more follows ({said.more})"
     elif said.total is not None and said.total.users > rows:

@@ -1,4 +1,4 @@
-"""Everybody listed, for a roster: pseudonyms of all, and whose time says nothing of the cycle.
+"""Everybody listed, for a roster: all pseudonyms, and users whose time proves nothing.
 
 Of a large product's users nearly all are such, and each costs 41 bytes here and in ``naming``. The
 times of those who were active lately are kept elsewhere (``tally``).
@@ -65,7 +65,7 @@ class Everybody:
         return len(self.named().everybody) // SIZE
 
     def named(self) -> Named:
-        """Return what is to be remembered of the list."""
+        """Return the memory of the list for the next poll."""
         return self._naming.named()
 
     def _of(self, kind: int) -> Iterator[bytes]:

@@ -23,7 +23,7 @@ from licenseusage.sources.poll import CycleRequest
 
 @dataclass(frozen=True, slots=True)
 class ListPoll:
-    """What a poll says of all rows that it read.
+    """The facts of a poll about all rows that it read.
 
     Attributes:
         started_ms: Its start, ms since the epoch; ``ended_ms`` its end.

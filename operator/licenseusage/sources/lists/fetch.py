@@ -169,7 +169,7 @@ class Session:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Put what the standard library raises into words."""
+        """Return a message for an error of the standard library."""
         try:
             yield
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""What an answer's status says, before any of its content is read."""
+"""The meaning of an answer's status, before any of its content is read."""
 
 import re
 from http.client import HTTPResponse
@@ -19,7 +19,7 @@ _SEGMENTS_SHOWN = 8
 def refuse_status(
     response: HTTPResponse, source: EffectiveSource, told_seconds: int | None = None
 ) -> None:
-    """Refuse everything but a 200, whatever it says that it holds: the content is judged itself.
+    """Refuse every status but 200; the declared type does not matter, the content is checked.
 
     Args:
         response: Its head.

@@ -1,4 +1,4 @@
-"""What a worker process remembers of the lists that it read; losing it costs only time.
+"""A worker process's memory of the lists that it read; losing it costs only time.
 
 See ``naming``: columns of pseudonyms and of keyed hashes, never an id. They live in the memory of
 the worker alone and end with it.
@@ -41,12 +41,12 @@ class Memory:
     """Lists by the time of their last poll, the oldest first."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        """Begin with nothing; ``most_bytes`` is what all lists together may take."""
+        """Begin empty; ``most_bytes`` is the limit of all lists together."""
         self._most = most_bytes
         self._lists: dict[ListKey, dict[PseudonymKey, Named]] = {}
 
     def known(self, request: PollRequest, cycle: Cycle) -> Named | None:
-        """Return what is known of a list under the pseudonyms of a cycle."""
+        """Return the memory of a list under the pseudonyms of a cycle."""
         of_list = self._lists.get(ListKey.of(request), {})
         return of_list.get(_pseudonym_key(request, cycle))
 
@@ -69,7 +69,7 @@ class Memory:
 
     @property
     def size(self) -> int:
-        """Bytes held."""
+        """The size in bytes."""
         return sum(named.size for of_list in self._lists.values() for named in of_list.values())
 
 

@@ -41,7 +41,7 @@ class Named:
 
     @property
     def size(self) -> int:
-        """Bytes held."""
+        """The size in bytes."""
         return len(self.hashes) * self.hashes.itemsize + len(self.users) + len(self.everybody)
 
 
@@ -87,7 +87,7 @@ class Naming:
         return users
 
     def named(self) -> Named:
-        """Return what is to be remembered of the pass, which has ended."""
+        """Return the memory of the pass, which has ended."""
         if self._named is None:
             known, users = self._known, self._users
             same = known is not None and users == known.users
@@ -118,7 +118,7 @@ class Naming:
         return bytes(patched)
 
     def _moved(self, known: Named, names: Sequence[str], hashes: "array[int]") -> bytes:
-        """Look for each of some rows near to where it should stand."""
+        """Look for each of some rows near its expected position."""
         first, count = self._at, len(hashes)
         start = max(0, first - count)
         around = known.hashes[start : first + 2 * count + _AROUND]

@@ -1,4 +1,4 @@
-"""What is worth saying of a list's exclusions, and of the account that reads it.
+"""Hints about a list's exclusions, and about the account that reads it.
 
 Nothing here changes a number. An exclusion that leaves nobody out is likely misspelled, and then
 the count is too high by whom it meant; so it is where the collector's own account is among the
@@ -145,7 +145,7 @@ class Watch:
 
 
 def _place(name: str, shown: Sequence[Json]) -> int | None:
-    """Return where an id stands, be it shown as a text or as a number."""
+    """Return the position of an id, whether it is shown as a text or as a number."""
     for one in (name, int(name) if name.isdecimal() else None):
         if one is not None and one in shown:
             return shown.index(one)

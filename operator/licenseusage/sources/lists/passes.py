@@ -1,4 +1,4 @@
-"""Reading a list, once or more: the passes over its pages, and what each of them gave."""
+"""Reading a list, once or more: the passes over its pages, and their results."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ MOST_PASSES = 3  # MEASUREMENT §0, of listings that cannot overlap
 
 @dataclass(slots=True)
 class Listing:
-    """What the passes over one listing gave.
+    """The result of the passes over one listing.
 
     Attributes:
         cycles: What it is read for.
@@ -59,7 +59,7 @@ class Listing:
 
 @dataclass(slots=True)
 class Asked:
-    """What asking one pod has given."""
+    """The result of asking one pod."""
 
     session: Session
     watch: Watch

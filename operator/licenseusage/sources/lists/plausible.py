@@ -23,7 +23,7 @@ class Plausible:
     """
 
     def __init__(self, users: Users, reader: Reader, oldest_ms: int) -> None:
-        """Prepare; what is before ``oldest_ms`` is no activity of any cycle asked for."""
+        """Prepare; times before ``oldest_ms`` are not activity of any requested cycle."""
         self._stamp, self._reader, self._oldest_ms = users.last_active, reader, oldest_ms
         self._never = Never(users.last_active)
         tolerance_ms = users.created_at.tolerance_ms if users.created_at else 0
@@ -50,7 +50,7 @@ class Plausible:
         return replace(columns, stamps=stamps, created=created)
 
     def _after_creation(self, stamps: list[Json], created: Sequence[Json]) -> list[Json]:
-        """Take out of ``stamps`` what is clearly before its creation; return the creations."""
+        """Remove stamps that are clearly before their creation; return the creations."""
         result = list(created)
         sort = self._stamp.format == "Auto"
         for position in before_creation(stamps, created, texts_sort=sort):

@@ -1,4 +1,4 @@
-"""Rows that cannot be read, in words: which field of the source, what was seen, the fix."""
+"""Messages for unreadable rows: the field of the source, what was seen, the fix."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Members that stand twice in one object: JSON leaves open which of them counts (RFC 8259 §4).
+"""Members that occur twice in one object: JSON leaves open which one counts (RFC 8259 §4).
 
 Decoders take the last one without a word, so a list could hide behind another of the same name, and
 a user behind another id (MEASUREMENT §3.10 e). Looked for is only what a source reads, and only
@@ -30,7 +30,7 @@ _ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Twice(NamedTuple):
-    """A member that stands twice.
+    """A member that occurs twice.
 
     Attributes:
         member: Its name, with dots from the answer (or the row) inwards.
@@ -42,7 +42,7 @@ class Twice(NamedTuple):
 
 
 def repeated_member(document: bytes | bytearray, paths: Iterable[Path]) -> Twice | None:
-    """Return a member on one of these paths that stands twice in its object.
+    """Return a member on one of these paths that occurs twice in its object.
 
     Args:
         document: A JSON document that can be decoded.
@@ -57,7 +57,7 @@ def repeated_member(document: bytes | bytearray, paths: Iterable[Path]) -> Twice
 
 
 class RowsSearch:
-    """Looks for members that stand twice in the rows of one poll.
+    """Looks for members that occur twice in the rows of one poll.
 
     Attributes:
         found: One that does.

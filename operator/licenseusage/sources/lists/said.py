@@ -1,4 +1,4 @@
-"""What an answer says of its own size: that there is more, or how many there are in all.
+"""An answer's statements about its own size: that there is more, or how many in all.
 
 Products that cut a list usually say so, each in its own words: a ``Link`` header (RFC 8288), an
 OData ``nextLink``, a token for the next page, a total. Nobody asked for them, and a listing that
@@ -48,11 +48,11 @@ _PARAMETER = re.compile(r';\s*([^\s=;,]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]
 
 
 MOST_USERS = 10**15 - 1
-"""A greater total is told as this one."""
+"""A greater total is reported as this one."""
 
 
 class Total(NamedTuple):
-    """A number of all users, and where it stands."""
+    """A number of all users, and its place in the answer."""
 
     where: str
     users: int
@@ -60,7 +60,7 @@ class Total(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What one answer says of the list that it is a part of.
+    """The statements of one answer about the list that it is a part of.
 
     Attributes:
         more: Where it says that there is more, in words; None where nowhere.
@@ -73,7 +73,7 @@ class Said:
     ended: bool = False
 
     def __or__(self, other: "Said") -> "Said":
-        """Join what two parts of an answer say: the worse counts."""
+        """Join the statements of two parts of an answer: the worse one counts."""
         totals = [one for one in (self.total, other.total) if one is not None]
         return Said(
             self.more or other.more,
@@ -86,7 +86,7 @@ NOTHING = Said()
 
 
 def in_headers(headers: Iterable[tuple[str, str]], ignored: Collection[str] = ()) -> Said:
-    """Return what the head of an answer says.
+    """Return the statements of an answer's headers.
 
     Args:
         headers: All of them, repeated ones too.
@@ -133,7 +133,7 @@ def on_the_way(paths: Iterable[Path]) -> list[Path]:
 def in_document(
     document: Json, objects: Iterable[Path], read: Collection[Path], ignored: Collection[str] = ()
 ) -> Said:
-    """Return what a decoded answer says.
+    """Return the statements of a decoded answer.
 
     Args:
         document: The answer.
@@ -154,7 +154,7 @@ def in_document(
 def in_members(
     members: Iterable[tuple[Path, Json]], read: Collection[Path], ignored: Collection[str] = ()
 ) -> Said:
-    """Return what members beside the list say; see ``in_document``."""
+    """Return the statements of members beside the list; see ``in_document``."""
     found = NOTHING
     for path, value in chain.from_iterable(_opened(path, value) for path, value in members):
         where = ".".join(path)

@@ -26,7 +26,7 @@ _ANY_DAY = "2026-01-31"
 
 
 class Steps:
-    """Is told the times of a listing, without those that mean never.
+    """Collects the times of a listing, without those that mean never.
 
     Attributes:
         times: Times told.

@@ -136,7 +136,7 @@ class Tally:
         self._judge(names, recent.at_ms, created)
 
     def named(self) -> dict[Cycle, Named]:
-        """Return what is to be remembered of the list, by cycle."""
+        """Return the memory of the list, by cycle."""
         pairs = zip(self._cycles, self._everybody, strict=True)
         return {one.cycle: everybody.named() for one, everybody in pairs if everybody is not None}
 
@@ -237,7 +237,7 @@ class Tally:
             return set(range(len(columns)))
 
     def _with_ids(self, columns: Columns) -> Columns:
-        """Drop items without an id; those that were active lately are told of at the poll's end."""
+        """Drop items without an id; the poll reports those that were active recently."""
         kinds = set(map(type, columns.ids))
         if not kinds <= {str, int, type(None)}:
             raise bad_ids(self._source, columns.ids)
@@ -255,7 +255,7 @@ class Tally:
         return columns.only(named)
 
     def _told_apart(self, ids: list[Json]) -> list[Json]:
-        """Return ids as they are told apart; what is no id stays what it is."""
+        """Return ids in the form in which they are compared; other values stay as they are."""
         if not self._source.users.normalize:
             return ids
         return [self._id(one) if type(one) in (str, int) else one for one in ids]

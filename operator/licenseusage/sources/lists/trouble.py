@@ -1,4 +1,4 @@
-"""What can go wrong on the wire, in words, with the fix."""
+"""Failures of a connection, in words, with the fix."""
 
 import ssl
 from http.client import HTTPException, IncompleteRead, InvalidURL, RemoteDisconnected
@@ -8,10 +8,10 @@ from licenseusage.sources.failures import PollError
 from licenseusage.sources.poll import MIB, Target
 
 _PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNEXPECTED_MESSAGE")
-"""What OpenSSL says of an answer in plain HTTP."""
+"""OpenSSL's error for an answer in plain HTTP."""
 
 _TLS_ALERT = "\x15\x03"
-"""How the answer of a TLS server begins to whoever speaks something else."""
+"""The first bytes of a TLS server's answer to a client without TLS."""
 
 _CHECK_PORT = "Check pods.port and pods.scheme."
 

@@ -301,7 +301,7 @@ def _together(cycles: Sequence[CycleRequest]) -> Iterator[tuple[CycleRequest, ..
 
 
 def _lost(request: CycleRequest, reading: LogReading) -> tuple[Hole, ...]:
-    """What is lost of a log for a cycle, with what was found before."""
+    """The losses of a log for a cycle, with those found before."""
     holes, ranges = reading.holes, reading.ranges
     if request.log is not None:
         holes, ranges = (*request.log.holes, *holes), (*request.log.ranges, *ranges)

@@ -1,4 +1,4 @@
-"""What is worth saying of a reading that succeeded: what was lost, late, or not readable."""
+"""Hints about a successful reading: lost, late or unreadable events."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ def hint(
     *,
     behind: Failure | None,
 ) -> str | None:
-    """Say what is worth saying of a poll that succeeded; None: nothing.
+    """Return the hint about a successful poll; None: there is none.
 
     Args:
         tally: The events that were read.

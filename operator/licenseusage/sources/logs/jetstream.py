@@ -1,4 +1,4 @@
-"""One stream of NATS JetStream: how it stands, and its messages in order.
+"""One stream of NATS JetStream: its state, and its messages in order.
 
 Nothing is left behind: messages are read through a consumer that exists in the server's memory for
 the length of the reading, acknowledges nothing, and is deleted at the end; should that fail, the
@@ -117,7 +117,7 @@ class LogSession:
     # -- asking --
 
     async def state(self) -> Asked:
-        """Ask how the stream stands.
+        """Ask for the state of the stream.
 
         Raises:
             PollError: ``JetStreamUnavailable``, ``StreamNotFound``, ``StreamNotALog``,
@@ -268,7 +268,7 @@ class LogSession:
             await waiting.unsubscribe()
 
     async def open(self, start: Start) -> "Consumer":
-        """Make a consumer that begins there; it names what is waiting."""
+        """Create a consumer that begins there; it reports the number of waiting messages."""
         config: dict[str, Any] = {
             "name": (name := f"licenseusage-{secrets.token_hex(8)}"),
             "ack_policy": "none",

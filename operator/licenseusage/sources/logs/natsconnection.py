@@ -111,7 +111,7 @@ class NatsConnection:
         return str(getattr(self._credentials, name) or "")
 
     async def _noted(self, error: Exception) -> None:
-        """Take what the server or the connection says in between."""
+        """Handle messages of the server or the connection between answers."""
         self._seen = error
         refused = self._refused
         if refused is not None and not refused.done():
@@ -173,7 +173,7 @@ class NatsConnection:
         )
 
     def unavailable(self) -> PollError:
-        """Return what it means that nobody answers for JetStream; another server may."""
+        """Return the failure if nobody answers for JetStream; another server may answer."""
         return PollError(
             Reason.JETSTREAM_UNAVAILABLE,
             f"{self.address} has no JetStream (switched off, starting, without a leader, or not "

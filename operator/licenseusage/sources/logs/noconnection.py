@@ -40,7 +40,7 @@ class Attempt:
 
     @property
     def tls(self) -> ssl.SSLError | None:
-        """What TLS says of it; None: nothing."""
+        """The error of TLS; None: none."""
         cause: BaseException | None = self.error
         while cause is not None:
             if isinstance(cause, ssl.SSLError):
@@ -140,7 +140,7 @@ def server_is_silent(attempt: Attempt) -> PollError | None:
 
 
 def server_is_no_nats(attempt: Attempt) -> PollError | None:
-    """What answered is not understood."""
+    """The answer is not understood."""
     error = attempt.error
     if not isinstance(error, NatsError | ValueError) or isinstance(error, OSError):
         return None

@@ -337,6 +337,6 @@ class EventTally:
             self._ids[name] = None
 
     def facts(self, cycle: Cycle) -> Facts:
-        """Return what the events prove about users, without anything about time."""
+        """Return the facts about users that the events prove, without proof ranges."""
         words = self._words[cycle]
         return Facts(sure=words.sure, maybe=words.unsure())

@@ -1,4 +1,4 @@
-"""Where the reading of a stream begins, what is missing on the way, and what was proved in the end.
+"""The start of reading a stream, the events missing on the way, and the proved range.
 
 Decisions only; ``jetstream`` speaks to the server. A stream numbers its messages without gaps, so a
 reader that remembers the last number knows whether it missed anything. Whatever was removed before
@@ -86,7 +86,7 @@ class _Loss:
 
 
 class RestartError(Exception):
-    """The stream at the remembered number is not what it was: read again from the start."""
+    """The stream has another message at the remembered number: read again from the start."""
 
 
 @dataclass(slots=True)
@@ -118,7 +118,7 @@ class Trail:
     _predecessor: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        """Decide where to begin and what is lost already."""
+        """Decide where to begin, and which events are lost already."""
         state, position = self.state, self.position
         if position is None:
             self._begin()
@@ -230,7 +230,7 @@ class Trail:
     # -- in the end --
 
     def reading(self, *, ahead_ms: int, ended: bool) -> LogReading | None:
-        """Return what this reading proves; None where it came to nothing.
+        """Return the range that this reading proves; None if it proves nothing.
 
         Args:
             ahead_ms: How far stamps run ahead of the stream's clock, as measured.
@@ -275,7 +275,7 @@ class Trail:
         )
 
     def _end(self) -> None:
-        """The server has sent all that is there: what is numbered behind it was removed."""
+        """The server has sent all messages: those with higher numbers were removed."""
         state, last = self.state, self._last
         nothing_new = last is None and self._predecessor is None
         if nothing_new or state.last_seq == 0:

@@ -1,4 +1,4 @@
-"""Why nothing of what was read of a log can be trusted: a chain of rules."""
+"""Why a reading of a log cannot be trusted: a chain of rules."""
 
 from collections.abc import Callable
 from typing import TypeAlias

@@ -28,7 +28,7 @@ class StateAnswer(msgspec.Struct):
 
 
 class ConfigAnswer(msgspec.Struct):
-    """What makes a stream forget messages; ``max_age`` in ns, 0 or -1: no limit."""
+    """The limits of a stream; ``max_age`` in ns, 0 or -1: no limit."""
 
     retention: str = "limits"
     max_msgs: int = -1
@@ -48,7 +48,7 @@ class ErrorAnswer(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """Any answer: an error, or what was asked for."""
+    """Any answer: an error, or the requested data."""
 
     error: ErrorAnswer | None = None
 
@@ -69,7 +69,7 @@ class ConsumerAnswer(msgspec.Struct):
 
 
 class Inbox:
-    """Collects what the server sends in answer to one request."""
+    """Collects the server's messages that answer one request."""
 
     def __init__(self) -> None:
         """Wait for nothing yet."""

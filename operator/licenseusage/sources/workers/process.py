@@ -125,7 +125,7 @@ def _limit_memory(size: int) -> None:
 
 
 def _return_memory() -> None:
-    """Give back what the last poll needed: other workers share the pod's limit."""
+    """Return the memory of the last poll, because other workers share the pod's limit."""
     with suppress(OSError, AttributeError):  # the GNU C library has it
         ctypes.CDLL(None).malloc_trim(0)
 

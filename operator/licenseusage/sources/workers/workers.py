@@ -20,12 +20,12 @@ from licenseusage.sources.poll import MIB, Failure, Looked, PollRequest, PollRes
 from licenseusage.sources.workers.frames import LENGTH_BYTES, LOOK, framed, result_of
 
 GRACE_SECONDS = 10.0
-"""What a worker gets beyond the poll's own limit, to make facts and say why it stopped."""
+"""The time of a worker beyond the poll's limit, to make facts and report why it stopped."""
 
 _LOOK_SECONDS = 5.0
 
 Look: TypeAlias = Callable[[], Awaitable[Looked]]
-"""Finds out where a source is asked now; never raises for what the cluster says."""
+"""Finds the current targets of a source; never raises for an answer of the cluster."""
 
 _MOST_SAID = 300
 
@@ -114,7 +114,7 @@ class Workers:
     async def _served(
         self, process: Process, request: PollRequest, look: Look | None
     ) -> PollResult | Failure | None:
-        """Return what one worker makes of a request; None if it died of it, or was dead."""
+        """Return a worker's result for a request; None if the worker died or was dead."""
         seconds = request.limits.poll_seconds + GRACE_SECONDS
         try:
             async with asyncio.timeout(seconds):
@@ -215,7 +215,7 @@ class Workers:
 
 
 async def _last_line(process: Process) -> str:
-    """Return what a worker said that never was ready: no product has told it anything yet."""
+    """Return the output of a worker that never became ready: it has no data of a product yet."""
     assert process.stderr is not None  # noqa: S101
     said = (await process.stderr.read(64 * 1024)).decode("utf-8", "replace").split("\n")
     line = next((one.strip() for one in reversed(said) if one.strip()), "")

@@ -1,4 +1,4 @@
-"""From page to page: a class for each type of pagination, and what its pages prove.
+"""Pagination: a class for each type, and what its pages prove.
 
 A list moves while it is read: users are created, removed and become active between two pages. So
 offset pages in the order of an immutable key overlap by one row, key cursors must ascend, and

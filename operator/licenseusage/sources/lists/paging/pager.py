@@ -1,4 +1,4 @@
-"""What every type of pagination can do, and which class does it."""
+"""The interface of all types of pagination, and the class for each type."""
 
 from typing import Protocol
 

@@ -20,7 +20,7 @@ ID_TYPES = {str, int}
 
 
 class PageBefore(NamedTuple):
-    """What is remembered of a page when the next one is read."""
+    """The memory of a page while the next one is read."""
 
     rows: int
     first: Json
@@ -29,7 +29,7 @@ class PageBefore(NamedTuple):
 
 @dataclass(slots=True)
 class Rows:
-    """What the rows of a pass have shown so far.
+    """The checks over the rows of a pass so far.
 
     Attributes:
         order: The declared order.

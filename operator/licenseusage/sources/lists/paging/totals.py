@@ -1,4 +1,4 @@
-"""The total that a product tells, held against the rows that were read."""
+"""The total in an answer, compared with the rows that were read."""
 
 from licenseusage.reasons import Reason
 from licenseusage.sources.definition.expressions import Json

@@ -18,15 +18,15 @@ from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.cli import main
 from licenseusage.controller.effects.collection import Collector
 from licenseusage.controller.effects.deliveries import Deliveries
-from licenseusage.controller.rules import declared, status
+from licenseusage.controller.rules import declared, sourceplan, status
 from licenseusage.controller.steps import counting, licensing, reconcile, reporting
 
 POINTS = {
     "in-the-model": (LicenseUsage, "model_validate"),
-    "in-the-meter": (reconcile, "meter_of"),
+    "in-the-meter": (reconcile, "gathered"),
     "in-licensing": (licensing, "step"),
     "in-the-definition": (declared, "effective"),
-    "in-the-schedule": (counting, "next_poll_ms"),
+    "in-the-schedule": (sourceplan, "next_poll_ms"),
     "in-counting": (counting, "step"),
     "in-the-poll": (Collector, "_poll"),
     "in-reporting": (reporting, "replace_refused"),

@@ -9,10 +9,10 @@ from licenseusage.controller.rules.conditions import Findings, SourceHealth, con
 from licenseusage.controller.rules.contradictions import contradicted
 from licenseusage.controller.rules.gauges import gauges
 from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.lookback import Earlier, LookBack, choose
 from licenseusage.controller.rules.status import Ended, View, compose
 from licenseusage.controller.rules.transitions import of_status
 from licenseusage.controller.steps.amending import wants_judging
-from licenseusage.controller.steps.lookback import Earlier, LookBack, choose
 from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
 from licenseusage.ledger.records import (
     Amendment,

@@ -230,9 +230,9 @@ BREAKAGES = (
         STAYS,
         "a poll that is committed while a cycle is decided on is missing from its final",
         "controller/steps/closing.py",
-        "    await books.do(decide)\n",
+        "    return await books.do(decide)\n",
         "    before = await books.do(stated)\n    stated = lambda _: before\n"
-        "    await books.do(decide)\n",
+        "    return await books.do(decide)\n",
         ("controller/test_closing.py",),
     ),
     Breakage(

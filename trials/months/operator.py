@@ -12,9 +12,8 @@ from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.resources import USAGES
 from licenseusage.controller.rules.subject import Subject
 from licenseusage.controller.steps import closing, counting
-from licenseusage.controller.steps.meters import cycles_of, keys_of
+from licenseusage.controller.steps.meters import begin_cycles, gathered, keys_of
 from licenseusage.controller.steps.reconcile import reconcile
-from licenseusage.ledger.records import Meter, MeterKey
 from trials.soak.cluster import SimulatedKube
 from trials.soak.process import Killed, Process
 
@@ -47,15 +46,16 @@ class Counter(Process):
         subject = Subject.read(key, await world.kube.get(USAGES, key.namespace, key.name))
         usage = subject.usage
         assert isinstance(usage, LicenseUsage)  # noqa: S101
-        meter = self._meter(key, usage)
         now_ms = world.clock.now_ms()
-        pseudonym, _ = await keys_of(world, asyncio.get_running_loop().time())
-        unfinished = await cycles_of(world, meter, now_ms)
+        pseudonym, signing = await keys_of(world, asyncio.get_running_loop().time())
+        known = await gathered(world, subject, usage, signing, now_ms)
+        await begin_cycles(known, now_ms)
+        facts = known.facts
         found = await counting.step(
-            world, subject, usage, meter, unfinished, pseudonym, now_ms, requested=False
+            world, subject, usage, facts, pseudonym, now_ms, requested=False
         )
         times = [] if found.next_ms is None else [found.next_ms]
-        for record in unfinished:
+        for record in facts.unfinished:
             final = record.cycle.end_ms <= now_ms and await closing.close(
                 world.books,
                 record,
@@ -69,8 +69,3 @@ class Counter(Process):
                 times.append(next_close_ms(record.cycle, found.counted, now_ms))
                 break
         return max(0.05, (min(times) - now_ms) / 1000)
-
-    def _meter(self, key: Key, usage: LicenseUsage) -> Meter:
-        meter = self.ledger.meter(MeterKey(key.namespace, key.name, usage.spec.product))
-        assert meter is not None  # noqa: S101 - made by the first look
-        return meter

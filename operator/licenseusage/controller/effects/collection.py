@@ -99,10 +99,10 @@ class Collector:
         """Whether a poll of this source waits for a worker."""
         return (key, source) in self._waiting
 
-    def waits_outdated(self, key: Key, source: str, fingerprint: str) -> bool:
-        """Whether a poll waits for its turn that the definition has changed for."""
+    def waiting_for(self, key: Key, source: str) -> str | None:
+        """Return what the definition was of a poll that waits for its turn; None: none waits."""
         job = self._waiting.get((key, source))
-        return job is not None and job.fingerprint != fingerprint
+        return None if job is None else job.fingerprint
 
     def forget(self, key: Key, sources: set[str]) -> None:
         """Forget sources of an object that are no longer declared."""

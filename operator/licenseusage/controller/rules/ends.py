@@ -7,20 +7,24 @@ is over (DESIGN §4).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from licenseusage.ledger.documents.records import MeterFacts
 from licenseusage.ledger.records import (
     CycleRecord,
+    CycleState,
     Meter,
     SourceStatus,
 )
 from licenseusage.metering.combine import Combine
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle, cycle_at, next_cycle
 from licenseusage.metering.lifecycle import (
+    CloseReason,
     InterimPlan,
     SourceProgress,
+    close_due,
     closing_poll_ms,
     next_interim,
 )
-from licenseusage.metering.stores import DeclaredSource, StoreState
+from licenseusage.metering.stores import DeclaredSource, StoreKey, StoreState
 
 AGAIN_MS = 30_000
 """When what is due already is looked at again."""
@@ -90,6 +94,45 @@ def progress(
     return tuple(found)
 
 
+def close_reason(
+    cycle: Cycle, counted: Counted, states: Mapping[StoreKey, StoreState], now_ms: int
+) -> CloseReason | None:
+    """Return why an ended cycle is decided on now; None: it waits for closing polls or its grace.
+
+    Args:
+        cycle: The cycle.
+        counted: How it is counted.
+        states: What is known of each of its stores.
+        now_ms: The time.
+    """
+    declared = {one.store for one in counted.declared}
+    by_source = {store.source: state for store, state in states.items() if store in declared}
+    return close_due(cycle, now_ms, counted.grace_ms, progress(counted, by_source, now_ms))
+
+
+def close_wanted(
+    record: CycleRecord,
+    counted: Counted,
+    states: Mapping[StoreKey, StoreState],
+    now_ms: int,
+    *,
+    signable: bool,
+) -> bool:
+    """Whether anything is to be done now to close an ended cycle: decide, mark it, or finish.
+
+    Args:
+        record: The cycle; it has ended.
+        counted: How it is counted.
+        states: What is known of each of its stores.
+        now_ms: The time.
+        signable: Its report can be made now, or none is due.
+    """
+    if record.intent is not None:
+        return signable
+    decided = close_reason(record.cycle, counted, states, now_ms) is not None
+    return decided or record.state is CycleState.OPEN
+
+
 def next_close_ms(cycle: Cycle, counted: Counted, now_ms: int) -> int:
     """Return when closing this cycle is worth another look, but for polls (they nudge)."""
     if now_ms < cycle.end_ms:
@@ -133,4 +176,30 @@ def interim_plan(
         seen_until_ms=max(seen, default=None),
         poll_interval_ms=counted.poll_interval_ms,
         since_ms=since_ms,
+    )
+
+
+def interim_of(
+    facts: MeterFacts,
+    cycle: Cycle,
+    counted: Counted,
+    *,
+    chain_id: str,
+    interval_hours: int,
+    since_ms: int,
+    now_ms: int,
+) -> InterimPlan | None:
+    """Return the next interim of a cycle that runs; None if there is none to plan."""
+    record = next((one for one in facts.unfinished if one.cycle == cycle), None)
+    if record is None:
+        return None
+    return interim_plan(
+        record,
+        facts.unfinished,
+        tuple(facts.states.get(cycle, {}).values()),
+        counted,
+        interval_hours=interval_hours,
+        chain_begun=facts.chains[chain_id].head is not None,
+        since_ms=since_ms,
+        now_ms=now_ms,
     )

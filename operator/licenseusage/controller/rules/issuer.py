@@ -10,18 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from licenseusage.controller.rules.clockwatch import Judgement
-from licenseusage.controller.rules.declared import Declared, exclusions
+from licenseusage.controller.rules.declared import Declared, definition, exclusions
 from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.key import Key
-from licenseusage.errors import UsageError
+from licenseusage.controller.rules.replacing import refused_finals
+from licenseusage.errors import Stalled, UsageError, Waiting
 from licenseusage.ledger.documents.records import (
+    FORKED,
+    MeterFacts,
     ReportChain,
     ReportDraft,
     ReportKind,
     SignedDocument,
     Superseded,
 )
-from licenseusage.ledger.records import Meter
+from licenseusage.metering.cycles import Cycle
+from licenseusage.reasons import Reason
 from licenseusage.reports.content import (
     Content,
     Gap,
@@ -36,7 +40,7 @@ from licenseusage.reports.content import (
 )
 from licenseusage.reports.fitting import fit_uncertainty
 from licenseusage.reports.keys import SigningKey, VendorKeys
-from licenseusage.reports.licence import License
+from licenseusage.reports.licence import License, stored_license
 from licenseusage.reports.names import Link, digest, jti_of, key_chain_id, report_chain_id
 from licenseusage.reports.report import ReportInput, build_report
 
@@ -166,8 +170,23 @@ def _seconds(at_ms: int | None) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """Where reports are made.
+
+    Attributes:
+        operator: Version and cluster, as reports state them.
+        reference_offset_seconds: The API server's clock minus ours; None: not known.
+        identity_secret: Namespace and name of the Secret with the signing key.
+    """
+
+    operator: OperatorInfo
+    reference_offset_seconds: int | None
+    identity_secret: str
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
-    """What the steps need to know of an object.
+    """What the steps need to know of an object beside what the ledger knows (`MeterFacts`).
 
     Attributes:
         license: The last verified licence; None: the object counts without reports.
@@ -175,13 +194,14 @@ class Context:
         vendor_keys: The pinned keys; an error: no receipt can be verified, so nothing is sent.
         suspended: ``spec.suspend: Reporting``.
         clock: What to think of the clock: nothing is signed while it is ahead.
+        key_id: Public name of the pseudonym key, if it is readable.
+        site: Where reports are made.
+        history: Chain -> what was seen of it in the cluster that the ledger does not hold.
         requested: An administrator asks to send now.
         gone: The object was deleted, or cannot be acted on; only what was begun is finished.
-        key_id: Public name of the pseudonym key, if it is readable.
     """
 
     key: Key
-    meter: Meter
     license: License | None
     signing: SigningKey | UsageError
     vendor_keys: VendorKeys | UsageError
@@ -191,8 +211,81 @@ class Context:
     rules_digest: str
     key_id: str | None
     clock: Judgement
+    site: Site
+    history: Mapping[str, str] = field(default_factory=dict)
     requested: bool = False
     gone: bool = False
+
+
+def issuer_of(context: Context, facts: MeterFacts, cycle: Cycle) -> Issuer | UsageError | None:
+    """Return who signs a report about a cycle; None: none is due; an error: it cannot be now."""
+    license_, signing = context.license, context.signing
+    if license_ is None:
+        return None
+    if context.suspended:
+        return Waiting(Reason.SUSPENDED, "spec.suspend is Reporting.", 60)
+    if isinstance(signing, UsageError):
+        return signing
+    if context.clock.ahead is not None:
+        return context.clock.ahead
+    token = facts.meter.license_of(cycle)
+    if token is None:
+        return None
+    issuer = Issuer(
+        license=stored_license(token),
+        key=signing,
+        namespace=context.key.namespace,
+        name=context.key.name,
+        definition=definition(context.sources),
+        rules_digest=context.rules_digest,
+        operator=context.site.operator,
+        exclusions=exclusions_of(context.counted),
+        key_id=context.key_id,
+        reference_offset_seconds=context.site.reference_offset_seconds,
+    )
+    return halted(context, facts, issuer.chain) or _behind_refused(facts, issuer, cycle) or issuer
+
+
+def _behind_refused(facts: MeterFacts, issuer: Issuer, cycle: Cycle) -> Waiting | None:
+    """Return why a cycle is not reported behind a refused final of an older one.
+
+    What comes after it would be refused as well, and a chain must not begin behind it.
+    """
+    for refused in refused_finals(facts.reports):
+        older = refused.cycle is not None and refused.cycle.end_ms < cycle.end_ms
+        if older and refused.chain_id == issuer.chain.id:
+            return Waiting(
+                Reason.known(refused.reason, Reason.REJECTED),
+                f"The vendor refused final report {refused.sequence}: later cycles are reported "
+                f"once another final has taken its place.",
+                60,
+            )
+    return None
+
+
+def halted(context: Context, facts: MeterFacts, chain: ReportChain) -> Stalled | None:
+    """Return why nothing more is signed or sent of a chain, and what to do; None: nothing."""
+    reports, enrolled = facts.chains[chain.id], facts.chains[chain.key_chain_id]
+    if not reports.stopped and not enrolled.stopped:
+        return None
+    seen = context.history.get(chain.id)
+    held = (
+        f"the ledger ends with {reports.head.sequence}" if reports.head else "the ledger has none"
+    )
+    if seen is not None:
+        what = f"{seen} of chain {chain.id}, which the ledger does not hold ({held})"
+    elif reports.stopped is None:
+        secret = context.site.identity_secret
+        what = f"Secret {secret} says that it has enrolled, and the ledger does not know of it"
+    else:
+        what = f"The vendor's history of chain {chain.id} contradicts the ledger's ({held})"
+    return Stalled(
+        Reason.known(reports.stopped or enrolled.stopped, FORKED),
+        f"{what}. Counting goes on; no report is signed or sent until a person has decided which "
+        f"history stands. If the ledger was lost or restored, restore its newest backup "
+        f"(licenseusage ledger restore). If the identity was copied from another cluster, delete "
+        f"its Secret here. Else agree with the vendor on how to go on.",
+    )
 
 
 def route_digest(*parts: Sequence[str]) -> str:

@@ -4,9 +4,10 @@ The decision is `metering.amendment`'s. A cycle is compared only after something
 it, under the rules that it was decided by: later ones say nothing about it, and a person restates.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from licenseusage.controller.effects.gatherer import Gatherer
 from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.issuer import Issuer
 from licenseusage.controller.steps.world import Judged, World
@@ -33,10 +34,9 @@ class Amending:
         first_delay_ms: Random time before the first send.
     """
 
-    meter_id: int
     counted: Counted
     rules_digest: str
-    issuer: Callable[[Cycle], Awaitable[Issuer | UsageError | None]]
+    issuer: Callable[[Cycle], Issuer | UsageError | None]
     first_delay_ms: Callable[[], int]
 
 
@@ -50,6 +50,7 @@ def wants_judging(record: CycleRecord, rules_digest: str) -> bool:
 async def step(
     world: World,
     amending: Amending,
+    known: Gatherer,
     judged: dict[int, Judged],
     asked_ms: int | None,
     now_ms: int,
@@ -59,6 +60,7 @@ async def step(
     Args:
         world: The surroundings.
         amending: The object.
+        known: What the ledger knows of it.
         judged: Memory of this process, by the start of the cycle.
         asked_ms: When an administrator asked last; None: not lately.
         now_ms: The time.
@@ -66,31 +68,30 @@ async def step(
     Raises:
         UsageError: The ledger cannot be read or written.
     """
-    kept = world.settings.keep_facts_cycles + 2
-    records = await world.books.do(lambda ledger: ledger.cycles(amending.meter_id, kept))
+    records = known.facts.cycles[: world.settings.keep_facts_cycles + 2]
     times: list[int] = []
     for record in reversed(records):
         if not wants_judging(record, amending.rules_digest):
             continue
-        known = judged.get(record.cycle.start_ms)
-        if known is None or known.evidence != record.evidence:
-            known = Judged(record.evidence, await _judge(world, amending, record))
-            judged[record.cycle.start_ms] = known
-        if known.verdict is None:
+        comparison = judged.get(record.cycle.start_ms)
+        if comparison is None or comparison.evidence != record.evidence:
+            comparison = Judged(record.evidence, await _judge(world, amending, record))
+            judged[record.cycle.start_ms] = comparison
+        if comparison.verdict is None:
             continue
         asked = asked_ms is not None and now_ms - asked_ms < _ASKED_MS
         amended_ms = record.amendments[-1].at_ms if record.amendments else None
         asked = asked and (amended_ms is None or amended_ms < (asked_ms or 0))
-        at_ms = max(due_ms(amended_ms, now_ms, asked=asked), 0 if asked else known.again_ms)
-        if isinstance(known.verdict, Refuted):
-            await _contradict(world, amending.meter_id, record.cycle, known.verdict, now_ms)
+        at_ms = max(due_ms(amended_ms, now_ms, asked=asked), 0 if asked else comparison.again_ms)
+        if isinstance(comparison.verdict, Refuted):
+            await _contradict(known, record.cycle, comparison.verdict, now_ms)
         elif at_ms > now_ms:
             times.append(at_ms)
-        elif await _amend(world, amending, record.cycle, known.verdict, now_ms):
-            known.verdict = None
+        elif await _amend(known, amending, record.cycle, comparison.verdict, now_ms):
+            comparison.verdict = None
         else:
-            known.again_ms = now_ms + _AGAIN_MS
-            times.append(known.again_ms)
+            comparison.again_ms = now_ms + _AGAIN_MS
+            times.append(comparison.again_ms)
     return min(times, default=None)
 
 
@@ -100,36 +101,35 @@ async def _judge(
     counted, stated = amending.counted, record.stated
     if stated is None:
         return None
-    found = await world.books.do(
+    statement = await world.books.do(
         lambda ledger: ledger.statement(
-            amending.meter_id,
+            record.meter_id,
             record.cycle,
             sources=counted.declared,
             combine=counted.combine,
             as_of_ms=record.cycle.end_ms,
         )
     )
-    return judge(stated, found, {one.store.source: one.properties for one in counted.declared})
+    return judge(stated, statement, {one.store.source: one.properties for one in counted.declared})
 
 
-async def _contradict(
-    world: World, meter_id: int, cycle: Cycle, verdict: Refuted, now_ms: int
-) -> None:
-    await world.books.do(lambda ledger: ledger.contradict(meter_id, cycle, verdict.words, now_ms))
+async def _contradict(known: Gatherer, cycle: Cycle, verdict: Refuted, now_ms: int) -> None:
+    meter_id = known.facts.meter.id
+    await known.do(lambda ledger: ledger.contradict(meter_id, cycle, verdict.words, now_ms))
 
 
 async def _amend(
-    world: World, amending: Amending, cycle: Cycle, verdict: Narrowed, now_ms: int
+    known: Gatherer, amending: Amending, cycle: Cycle, verdict: Narrowed, now_ms: int
 ) -> bool:
     """Make the amendment; False: it cannot be made now."""
-    issuer = await amending.issuer(cycle)
+    issuer, meter_id = amending.issuer(cycle), known.facts.meter.id
     if isinstance(issuer, UsageError):
         return False
     due_ms = now_ms + amending.first_delay_ms()
     signing = None if issuer is None else Signing(issuer.chain, issuer.sign, due_ms)
-    made = await world.books.do(
+    made = await known.do(
         lambda ledger: ledger.amend_cycle(
-            amending.meter_id, cycle, verdict.statement, verdict.words, now_ms, signing
+            meter_id, cycle, verdict.statement, verdict.words, now_ms, signing
         )
     )
     return made is not None

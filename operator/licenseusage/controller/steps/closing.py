@@ -7,8 +7,8 @@ any instruction resumes to the same bytes (DESIGN §4).
 
 from collections.abc import Callable
 
-from licenseusage.controller.effects.books import Books
-from licenseusage.controller.rules.ends import Counted, interim_plan, progress
+from licenseusage.controller.effects.gatherer import Works
+from licenseusage.controller.rules.ends import Counted, close_reason, interim_plan
 from licenseusage.controller.rules.issuer import Issuer
 from licenseusage.errors import UsageError
 from licenseusage.ledger.documents.closing import Signing
@@ -18,15 +18,11 @@ from licenseusage.ledger.records import (
     CycleState,
 )
 from licenseusage.metering.cycles import Cycle
-from licenseusage.metering.lifecycle import (
-    CloseReason,
-    close_due,
-)
 from licenseusage.metering.statement import CycleStatement
 
 
 async def close(
-    books: Books,
+    books: Works,
     record: CycleRecord,
     counted: Counted,
     now_ms: int,
@@ -51,16 +47,8 @@ async def close(
         UsageError: The ledger cannot be written.
     """
     meter_id, cycle = record.meter_id, record.cycle
-    if record.intent is None:
-        states = await books.do(lambda ledger: ledger.store_states(meter_id, cycle))
-        declared = {one.store for one in counted.declared}
-        by_source = {store.source: state for store, state in states.items() if store in declared}
-        reason = close_due(cycle, now_ms, counted.grace_ms, progress(counted, by_source, now_ms))
-        if reason is None:
-            if record.state is CycleState.OPEN:
-                await books.do(lambda ledger: ledger.mark_closing(meter_id, cycle, now_ms))
-            return False
-        await _decide(books, record, counted, reason, rules_digest, now_ms)
+    if record.intent is None and not await _decide(books, record, counted, rules_digest, now_ms):
+        return False
     if isinstance(issuer, UsageError):
         return False
     due_ms = now_ms + first_delay_ms()
@@ -70,20 +58,22 @@ async def close(
 
 
 async def _decide(
-    books: Books,
-    record: CycleRecord,
-    counted: Counted,
-    reason: CloseReason,
-    rules_digest: str,
-    now_ms: int,
-) -> None:
+    books: Works, record: CycleRecord, counted: Counted, rules_digest: str, now_ms: int
+) -> bool:
+    """Decide to close a cycle, with what is stated of it, if that is due; return whether it is."""
     meter_id, cycle = record.meter_id, record.cycle
 
     def stated(ledger: Ledger) -> CycleStatement:
         return _statement(ledger, record, counted, cycle.end_ms)
 
-    def decide(ledger: Ledger) -> None:
+    def decide(ledger: Ledger) -> bool:
         # One work: a poll that was committed in between would be missing from the final.
+        states = ledger.store_states(meter_id, cycle)
+        reason = close_reason(cycle, counted, states, now_ms)
+        if reason is None:
+            if record.state is CycleState.OPEN:
+                ledger.mark_closing(meter_id, cycle, now_ms)
+            return False
         ledger.begin_close(
             meter_id,
             cycle,
@@ -92,8 +82,9 @@ async def _decide(
             now_ms=now_ms,
             rules_digest=rules_digest,
         )
+        return True
 
-    await books.do(decide)
+    return await books.do(decide)
 
 
 def _statement(
@@ -109,7 +100,7 @@ def _statement(
 
 
 async def interim(
-    books: Books,
+    books: Works,
     meter_id: int,
     cycle: Cycle,
     counted: Counted,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from licenseusage.controller.effects.books import Books
+from licenseusage.controller.effects.gatherer import Works
 from licenseusage.controller.effects.identity import Keys
 from licenseusage.controller.rules.issuer import chain_of
 from licenseusage.errors import Stalled
@@ -27,7 +27,7 @@ _KINDS = {ENROLMENT: ReportKind.ENROLMENT, SUCCESSION: ReportKind.SUCCESSION}
 
 
 async def enrol(
-    books: Books,
+    books: Works,
     keys: Keys,
     license_: License,
     key: SigningKey,
@@ -121,9 +121,9 @@ async def keep_beside_key(keys: Keys, statements: tuple[OutboxItem, ...], now_s:
     await keys.keep_statements(tuple(one.token for one in statements), now_s)
 
 
-async def authorised(books: Books, key_chain: str) -> License | None:
+def authorised(statements: Sequence[OutboxItem]) -> License | None:
     """Return the licence that is inside a subscription's enrolment."""
-    for statement in await books.do(lambda ledger: ledger.key_statements(key_chain)):
+    for statement in statements:
         if statement.kind is ReportKind.ENROLMENT:
             _, claims = decode(statement.token)
             return stored_license(str(claims["license"]))

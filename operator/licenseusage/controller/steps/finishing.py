@@ -10,7 +10,13 @@ from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.issuer import Context
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.steps import reporting
-from licenseusage.controller.steps.meters import clock_of, keys_of, vendor_keys_of
+from licenseusage.controller.steps.meters import (
+    clock_of,
+    gatherer_of,
+    keys_of,
+    site_of,
+    vendor_keys_of,
+)
 from licenseusage.controller.steps.world import World
 from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger
@@ -48,10 +54,10 @@ async def finish(
     """
     loop_s = asyncio.get_running_loop().time()
     pseudonym, signing = await keys_of(world, loop_s)
+    known = await gatherer_of(world, key, signing).open(lambda _: meter)
     license_ = stored_license(meter.license_token) if meter.license_token else None
     context = Context(
         key=key,
-        meter=meter,
         license=license_,
         signing=signing,
         vendor_keys=await vendor_keys_of(world, license_, loop_s),
@@ -60,7 +66,8 @@ async def finish(
         sources=(),
         rules_digest=_NO_RULES,
         key_id=None if isinstance(pseudonym, UsageError) else pseudonym.id,
-        clock=await clock_of(world, now_ms),
+        clock=clock_of(world, known.facts, now_ms),
         gone=True,
+        site=site_of(world),
     )
-    return await reporting.step(world, context, now_ms, loop_s)
+    return await reporting.step(world, context, known, now_ms, loop_s)

@@ -9,13 +9,12 @@ goes on, nothing more is signed, and a person decides.
 
 import structlog
 
+from licenseusage.controller.effects.gatherer import Works
 from licenseusage.controller.rules.evidence import contradictions, evidence
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.steps.world import World
-from licenseusage.errors import Stalled, UsageError
-from licenseusage.ledger.documents.records import FORKED, ChainState, ReportChain
+from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.reasons import Reason
 from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.names import jti_of
 from licenseusage.reports.refused import Refused
@@ -24,7 +23,12 @@ _log = structlog.get_logger(__name__)
 
 
 async def look(
-    world: World, key: Key, signing: SigningKey, vendor_keys: VendorKeys | UsageError, now_ms: int
+    world: World,
+    books: Works,
+    key: Key,
+    signing: SigningKey,
+    vendor_keys: VendorKeys | UsageError,
+    now_ms: int,
 ) -> None:
     """Compare an object's reports in the cluster with the ledger, once in a process.
 
@@ -47,52 +51,11 @@ async def look(
             ledger.stop_chain(one.chain.id, one.reason, now_ms, key_chain_id=one.chain.key_chain_id)
         return {one.chain.id: one.seen for one in against}
 
-    memory.history = await world.books.do(compare)
+    memory.history = await books.do(compare)
     # Without the vendor's keys the receipts have not been looked at.
     memory.history_known = usable is not None
     for seen in memory.history.values():
         _log.error("the ledger is older than its reports", object=str(key), seen=seen)
-
-
-async def halted(world: World, key: Key, chain: ReportChain) -> Stalled | None:
-    """Return why nothing more is signed or sent of a chain; None: nothing stops it.
-
-    Raises:
-        UsageError: The ledger cannot be read.
-    """
-
-    def read(ledger: Ledger) -> tuple[ChainState, ChainState]:
-        return ledger.chain(chain.id), ledger.chain(chain.key_chain_id)
-
-    reports, enrolled = await world.books.do(read)
-    return _stopped(world, key, reports, enrolled) if reports.stopped or enrolled.stopped else None
-
-
-def _stopped(world: World, key: Key, chain: ChainState, enrolled: ChainState) -> Stalled:
-    """Return why nothing more is signed for a chain of an object's reports, and what to do.
-
-    Args:
-        world: The surroundings.
-        key: The object.
-        chain: The chain of reports.
-        enrolled: The chain of the key statements that go before them.
-    """
-    seen = world.memory(key).history.get(chain.id)
-    held = f"the ledger ends with {chain.head.sequence}" if chain.head else "the ledger has none"
-    if seen is not None:
-        what = f"{seen} of chain {chain.id}, which the ledger does not hold ({held})"
-    elif chain.stopped is None:
-        secret = f"{world.settings.operator_namespace}/{world.settings.identity_secret}"
-        what = f"Secret {secret} says that it has enrolled, and the ledger does not know of it"
-    else:
-        what = f"The vendor's history of chain {chain.id} contradicts the ledger's ({held})"
-    return Stalled(
-        Reason.known(chain.stopped or enrolled.stopped, FORKED),
-        f"{what}. Counting goes on; no report is signed or sent until a person has decided which "
-        f"history stands. If the ledger was lost or restored, restore its newest backup "
-        f"(licenseusage ledger restore). If the identity was copied from another cluster, delete "
-        f"its Secret here. Else agree with the vendor on how to go on.",
-    )
 
 
 def _held(ledger: Ledger, chain_id: str, sequence: int) -> str | None:

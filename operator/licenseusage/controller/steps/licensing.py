@@ -9,7 +9,7 @@ from datetime import date
 
 from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.api.model import rfc3339
-from licenseusage.controller.effects.books import Books
+from licenseusage.controller.effects.gatherer import Works
 from licenseusage.controller.effects.secrets import SecretReader
 from licenseusage.controller.rules.conditions import Problem, Status, Verdict
 from licenseusage.errors import Stalled, UsageError
@@ -85,7 +85,7 @@ class VendorKeysRef:
 async def step(
     usage: LicenseUsage,
     meter: Meter,
-    books: Books,
+    books: Works,
     reader: SecretReader,
     vendor: VendorKeysRef,
     *,

@@ -3,19 +3,24 @@
 from collections.abc import Sequence
 
 from licenseusage.api.licenseusage import LicenseUsage
+from licenseusage.controller.effects.gatherer import Gatherer
 from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.controller.effects.kube import ForbiddenError, KubeError
 from licenseusage.controller.effects.listing import evidence
 from licenseusage.controller.rules.clockwatch import Judgement, judge
 from licenseusage.controller.rules.ends import missing_cycles
+from licenseusage.controller.rules.issuer import Site, chain_of
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.status import HISTORY
 from licenseusage.controller.rules.subject import Subject
 from licenseusage.controller.steps.world import World
 from licenseusage.errors import Retryable, Stalled, UsageError, Waiting
+from licenseusage.ledger.documents.records import MeterFacts, ReportChain
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import CycleRecord, Meter, MeterKey
 from licenseusage.reasons import Reason
 from licenseusage.reports.keys import SigningKey, VendorKeys
-from licenseusage.reports.licence import License
+from licenseusage.reports.licence import License, stored_license
 
 
 async def keys_pending(world: World, now_s: float) -> None:
@@ -47,8 +52,14 @@ async def keys_pending(world: World, now_s: float) -> None:
         world.first_start.settled = True
 
 
-async def meter_of(world: World, subject: Subject, usage: LicenseUsage, now_ms: int) -> Meter:
-    """Return the object's meter.
+async def gathered(
+    world: World,
+    subject: Subject,
+    usage: LicenseUsage,
+    signing: SigningKey | UsageError,
+    now_ms: int,
+) -> Gatherer:
+    """Return what the ledger knows of an object, whose meter is made if there is none.
 
     Raises:
         Stalled: ``LedgerLost``: the cluster shows earlier cycles that the ledger does not know.
@@ -67,37 +78,53 @@ async def meter_of(world: World, subject: Subject, usage: LicenseUsage, now_ms: 
             )
     wanted = MeterKey(key.namespace, key.name, usage.spec.product)
     # An idle object writes nothing, so it is looked for before it is made.
-    meter = await world.books.do(
+    found = await gatherer_of(world, key, signing).open(
         lambda ledger: ledger.meter(wanted) or ledger.ensure_meter(wanted, now_ms)
     )
     world.known.add(key)
-    return meter
+    return found
 
 
-async def cycles_of(world: World, meter: Meter, now_ms: int) -> tuple[CycleRecord, ...]:
-    """Return the cycles that are not Final, oldest first; those without a record get one.
+def gatherer_of(world: World, key: Key, signing: SigningKey | UsageError) -> Gatherer:
+    """Return who gathers what the ledger knows of an object; without a key no chains are known."""
+
+    def chains(meter: Meter) -> list[ReportChain]:
+        if isinstance(signing, UsageError):
+            return []
+        licenses = map(stored_license, meter.licenses.values())
+        return [chain_of(one, signing.installation, *key) for one in licenses]
+
+    kept = world.settings.keep_facts_cycles + 2
+    return Gatherer(world.books, chains, max(HISTORY + 1, kept))
+
+
+def site_of(world: World) -> Site:
+    """Return where reports are made."""
+    settings = world.settings
+    secret = f"{settings.operator_namespace}/{settings.identity_secret}"
+    return Site(world.operator, world.reference_offset_seconds(), secret)
+
+
+async def begin_cycles(known: Gatherer, now_ms: int) -> None:
+    """Make records of the cycles up to the running one that have none.
 
     Raises:
-        UsageError: The ledger cannot be read or written.
+        UsageError: The ledger cannot be written.
     """
+    meter, newest = known.facts.meter, known.facts.cycles[:1]
+    missing = missing_cycles(meter, newest[0].cycle if newest else None, now_ms)
 
-    def work(ledger: Ledger) -> tuple[CycleRecord, ...]:
-        newest = ledger.cycles(meter.id, 1)
-        for cycle in missing_cycles(meter, newest[0].cycle if newest else None, now_ms):
+    def begin(ledger: Ledger) -> None:
+        for cycle in missing:
             ledger.ensure_cycle(meter.id, cycle, now_ms)
-        return ledger.unfinished_cycles(meter.id)
 
-    return await world.books.do(work)
+    if missing:
+        await known.do(begin)
 
 
-async def clock_of(world: World, now_ms: int) -> Judgement:
-    """Return what to think of the clock now.
-
-    Raises:
-        UsageError: The ledger cannot be read.
-    """
-    high_water_ms = await world.books.do(Ledger.clock_high_water_ms)
-    return judge(now_ms, world.reference_offset_seconds(), high_water_ms)
+def clock_of(world: World, facts: MeterFacts, now_ms: int) -> Judgement:
+    """Return what to think of the clock now."""
+    return judge(now_ms, world.reference_offset_seconds(), facts.clock_high_water_ms)
 
 
 async def keys_of(

@@ -32,17 +32,19 @@ from licenseusage.controller.steps import counting, licensing, reporting
 from licenseusage.controller.steps.finishing import finish, meters_of
 from licenseusage.controller.steps.gone import reconcile_gone
 from licenseusage.controller.steps.meters import (
+    begin_cycles,
     clock_of,
-    cycles_of,
+    gathered,
     keys_of,
     keys_pending,
-    meter_of,
     naming_the_lost_key,
+    site_of,
     vendor_keys_of,
 )
 from licenseusage.controller.steps.viewing import view_of
 from licenseusage.controller.steps.world import World
 from licenseusage.errors import Stalled, UsageError
+from licenseusage.ledger.documents.records import MeterFacts
 from licenseusage.metering.lifecycle import HOUR_MS
 from licenseusage.reasons import Reason
 
@@ -102,6 +104,7 @@ class _Taken:
     """What the steps of one reconcile came to."""
 
     usage: LicenseUsage
+    facts: MeterFacts
     licensed: licensing.Licensing
     counted: counting.Counting
     outcome: reporting.Outcome
@@ -121,14 +124,14 @@ async def _steps(world: World, subject: Subject, usage: LicenseUsage, now_ms: in
         world.reader.forget(key.namespace)
         world.reader.forget(world.settings.operator_namespace)
     await keys_pending(world, loop_s)
-    clock = await clock_of(world, now_ms)
-    meter = await meter_of(world, subject, usage, now_ms)
     pseudonym, signing = await keys_of(world, loop_s)
+    known = await gathered(world, subject, usage, signing, now_ms)
+    clock, meter = clock_of(world, known.facts, now_ms), known.facts.meter
     try:
         licensed = await licensing.step(
             usage,
             meter,
-            world.books,
+            known,
             world.reader,
             world.vendor,
             installation=None if isinstance(signing, UsageError) else signing.installation,
@@ -140,14 +143,13 @@ async def _steps(world: World, subject: Subject, usage: LicenseUsage, now_ms: in
     except Exception as error:  # as a bad licence, a defect does not stop the count
         problem = _defect(world, key, error, "it read the licence")
         licensed = licensing.unread(meter, Verdict.failed(problem), now_ms)
-    unfinished = await cycles_of(world, licensed.meter, clock.counting_ms)
-    pseudonym = naming_the_lost_key(pseudonym, unfinished)
+    await begin_cycles(known, clock.counting_ms)
+    pseudonym = naming_the_lost_key(pseudonym, known.facts.unfinished)
     counted = await counting.step(
-        world, subject, usage, licensed.meter, unfinished, pseudonym, now_ms, requested=requested
+        world, subject, usage, known.facts, pseudonym, now_ms, requested=requested
     )
     context = Context(
         key=key,
-        meter=licensed.meter,
         license=licensed.license,
         signing=signing,
         vendor_keys=await vendor_keys_of(world, licensed.license, loop_s),
@@ -157,10 +159,11 @@ async def _steps(world: World, subject: Subject, usage: LicenseUsage, now_ms: in
         rules_digest=counted.rules_digest,
         key_id=None if isinstance(pseudonym, UsageError) else pseudonym.id,
         clock=clock,
+        site=site_of(world),
         requested=requested,
     )
-    outcome = await reporting.step(world, context, now_ms, loop_s)
-    return _Taken(usage, licensed, counted, outcome, pseudonym, clock)
+    outcome = await reporting.step(world, context, known, now_ms, loop_s)
+    return _Taken(usage, known.facts, licensed, counted, outcome, pseudonym, clock)
 
 
 async def _show(world: World, subject: Subject, taken: _Taken, now_ms: int) -> float:
@@ -172,7 +175,15 @@ async def _show(world: World, subject: Subject, taken: _Taken, now_ms: int) -> f
     """
     counted, outcome = taken.counted, taken.outcome
     view = await view_of(
-        world, subject, taken.licensed, counted, outcome, taken.pseudonym, taken.clock, now_ms
+        world,
+        subject,
+        taken.facts,
+        taken.licensed,
+        counted,
+        outcome,
+        taken.pseudonym,
+        taken.clock,
+        now_ms,
     )
     world.metrics.show(subject.key, gauges(view, outcome.reports))
     await _write(world, subject, status.compose(view))

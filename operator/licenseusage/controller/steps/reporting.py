@@ -4,39 +4,35 @@ Nothing here decides a number or an answer: when is `metering.lifecycle`'s, what
 how it is sent `delivery`'s. This joins them for one object.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from licenseusage.controller.effects import defects
 from licenseusage.controller.effects.deliveries import Errand
-from licenseusage.controller.effects.reportobjects import INTERIMS
+from licenseusage.controller.effects.gatherer import Gatherer
 from licenseusage.controller.rules.conditions import Problem
-from licenseusage.controller.rules.ends import next_close_ms
-from licenseusage.controller.rules.issuer import Context, Issuer, chain_of
-from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.ends import close_wanted, interim_of, next_close_ms
+from licenseusage.controller.rules.issuer import Context, Issuer, chain_of, halted, issuer_of
 from licenseusage.controller.rules.reported import Reporting
 from licenseusage.controller.steps import amending, closing, history
 from licenseusage.controller.steps.enrolling import authorised, enrol, keep_beside_key
-from licenseusage.controller.steps.issuing import (
-    first_delay_ms,
-    issuer_of,
-    replace_refused,
-    route_of,
-)
+from licenseusage.controller.steps.issuing import first_delay_ms, replace_refused, route_of
 from licenseusage.controller.steps.world import World
 from licenseusage.delivery.sender import Route
-from licenseusage.errors import Stalled, UsageError
-from licenseusage.ledger.documents.records import Delivery, OutboxItem
-from licenseusage.ledger.records import Meter
-from licenseusage.metering.cycles import cycle_at
-from licenseusage.reports.keys import SigningKey
+from licenseusage.errors import Stalled, UsageError, Waiting
+from licenseusage.ledger.documents.records import Delivery, MeterFacts, OutboxItem, ReportChain
+from licenseusage.metering.cycles import Cycle, cycle_at
+from licenseusage.reasons import Reason
 from licenseusage.reports.licence import License, stored_license
 
 _OBJECTS_SECONDS = 600.0
 _AGAIN_MS = 30_000
 _OFFER_SPREAD_SECONDS = 60.0
+_UNCOMPARED = Waiting(
+    Reason.INTERNAL_ERROR, "The ledger was not compared with the reports in the cluster.", 60
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,75 +52,63 @@ class Outcome:
     next_ms: int | None
 
 
-async def step(world: World, context: Context, now_ms: int, loop_s: float) -> Outcome:
-    """Do what is due, each part whatever became of the one before.
+async def step(
+    world: World, context: Context, known: Gatherer, now_ms: int, loop_s: float
+) -> Outcome:
+    """Do what is due, each part whatever became of the ones before.
 
     Raises:
         UsageError: The ledger cannot be read.
     """
-    license_, signing = context.license, context.signing
-    trouble = _Trouble(world, context.key)
-    statements: tuple[OutboxItem, ...] = ()
-    if license_ is not None and not isinstance(signing, UsageError):
-        async with trouble.noted():
-            enrolled_ms = now_ms if context.clock.ahead is None else None
-            for one in await _reported_under(world, context.meter, license_):
-                statements += await enrol(
-                    world.books, world.keys, one, signing, enrolled_ms, loop_s
-                )
-            await keep_beside_key(world.keys, statements, loop_s)
-        context = await _with_history(world, context, signing, trouble, now_ms)
-    elif isinstance(signing, UsageError) and license_ is not None:
-        trouble.note(Problem.of(signing))
-    times: list[int | None] = [None, None, None]
-    held = False
-    async with trouble.noted():
-        await replace_refused(world, context, now_ms)
-    async with trouble.noted():
-        times[0], held = await _close_ended(world, context, trouble, context.clock.counting_ms)
-    async with trouble.noted():
-        times[1] = await _interim(world, context, now_ms)
-    async with trouble.noted():
-        times[2] = await _amend(world, context, now_ms)
-    reports = await world.books.do(
-        lambda ledger: ledger.reports(context.meter.id, interims=INTERIMS)
-    )
-    async with trouble.noted():
-        await _keep_objects(world, context, reports, loop_s)
+    run = _Run(world, context, known, now_ms, loop_s)
+    for part in _PARTS:
+        async with run.noted():
+            run.times.append(await part(run))
+    reports, license_ = run.reports, context.license
+    next_ms = min((at for at in run.times if at is not None), default=None)
     if license_ is None:
-        return Outcome(None, reports, trouble.problem, _earliest(*times))
-    async with trouble.noted():
-        times.append(await _deliver(world, context, license_, (*statements, *reports), now_ms))
+        return Outcome(None, reports, run.problem, next_ms)
     undelivered = world.deliveries.defect_of(context.key)
     if undelivered is not None:
-        trouble.note(undelivered)
+        run.note(undelivered)
     endpoint = world.settings.vendor_endpoint or license_.endpoint
     reporting = Reporting(
         suspended=context.suspended,
         offline=endpoint is None,
-        problem=trouble.problem,
-        waiting_final=held,
-        statements=statements,
+        problem=run.problem,
+        waiting_final=run.waiting_final,
+        statements=run.statements,
         reports=reports,
         usage=context.key,
         host=urlsplit(endpoint or "").hostname or "",
     )
-    return Outcome(reporting, reports, trouble.problem, _earliest(*times))
+    return Outcome(reporting, reports, run.problem, next_ms)
 
 
-async def _reported_under(world: World, meter: Meter, current: License) -> list[License]:
-    """Return the current licence and those that cycles which are not Final began under."""
-    unfinished = await world.books.do(lambda ledger: ledger.unfinished_cycles(meter.id))
-    tokens = [current.token, *(meter.license_of(record.cycle) for record in unfinished)]
-    return [stored_license(token) for token in dict.fromkeys(tokens) if token is not None]
+@dataclass(slots=True)
+class _Run:
+    """One pass through the parts, and what they came to.
 
+    Attributes:
+        context: As far as it is known: the key is taken out while the ledger may be an old one.
+        known: The ledger's facts; what changes the ledger goes through it.
+        times: When each part is to be looked at again.
+        statements: Key statements of the licences that something is reported under.
+        waiting_final: A final is held back.
+        reports: As after everything that is signed in this pass.
+        problem: The first failure, a defect before all others.
+    """
 
-class _Trouble:
-    """Collects why parts of the step failed; the first one is told, a defect before all others."""
-
-    def __init__(self, world: World, key: Key) -> None:
-        self.problem: Problem | None = None
-        self._world, self._key = world, key
+    world: World
+    context: Context
+    known: Gatherer
+    now_ms: int
+    loop_s: float
+    times: list[int | None] = field(default_factory=list)
+    statements: tuple[OutboxItem, ...] = ()
+    waiting_final: bool = False
+    reports: tuple[OutboxItem, ...] = ()
+    problem: Problem | None = None
 
     def note(self, problem: Problem) -> None:
         """Take note of a failure."""
@@ -133,135 +117,232 @@ class _Trouble:
 
     @asynccontextmanager
     async def noted(self) -> AsyncIterator[None]:
-        """Let a part of the step fail without stopping the next ones."""
+        """Let a part fail without stopping the next ones."""
         try:
             yield
         except UsageError as error:
             self.note(Problem.of(error))
         except Exception as error:
             doing = "it closed, reported or delivered"
-            self.note(defects.problem_of(error, self._world.metrics, self._key, doing))
+            key, metrics = self.context.key, self.world.metrics
+            self.note(defects.problem_of(error, metrics, key, doing))
+
+    def issuer(self, cycle: Cycle) -> Issuer | UsageError | None:
+        """Return who signs a report about a cycle, as `issuer_of` says."""
+        return issuer_of(self.context, self.known.facts, cycle)
+
+    def final_delay_ms(self) -> int:
+        """Return a random time before the first send of what is no interim."""
+        return first_delay_ms(self.world, interim=False)
 
 
-async def _with_history(
-    world: World, context: Context, signing: SigningKey, trouble: _Trouble, now_ms: int
-) -> Context:
-    """Return the context; without a key if it is not known whether the ledger is the newest."""
+async def _enrol(run: _Run) -> None:
+    """Have key statements for every licence that something is reported under."""
+    context, known, keys = run.context, run.known, run.world.keys
+    license_, signing = context.license, context.signing
+    if license_ is None:
+        return
+    if isinstance(signing, UsageError):
+        raise signing
+    for one in _reported_under(known.facts, license_):
+        chain = chain_of(one, signing.installation, "", "").key_chain_id
+        statements = known.facts.statements[chain]
+        if not statements and context.clock.ahead is None:
+            statements = await enrol(known, keys, one, signing, run.now_ms, run.loop_s)
+        run.statements += statements
+    await keep_beside_key(keys, run.statements, run.loop_s)
+
+
+def _reported_under(facts: MeterFacts, current: License) -> list[License]:
+    """Return the current licence and those that cycles which are not Final began under."""
+    tokens = [current.token, *(facts.meter.license_of(one.cycle) for one in facts.unfinished)]
+    return [stored_license(token) for token in dict.fromkeys(tokens) if token is not None]
+
+
+async def _compare_with_history(run: _Run) -> None:
+    """Let nothing be signed unless it is known that the ledger is the newest there was."""
+    context, signing = run.context, run.context.signing
+    if context.license is None or isinstance(signing, UsageError):
+        return
+    run.context = replace(context, signing=_UNCOMPARED)
     try:
-        await history.look(world, context.key, signing, context.vendor_keys, now_ms)
+        await history.look(
+            run.world, run.known, context.key, signing, context.vendor_keys, run.now_ms
+        )
     except UsageError as error:
-        trouble.note(Problem.of(error))
-        return replace(context, signing=error)
-    return context
+        run.context = replace(context, signing=error)
+        raise
+    run.context = replace(context, history=run.world.memory(context.key).history)
 
 
-async def _close_ended(
-    world: World, context: Context, trouble: _Trouble, now_ms: int
-) -> tuple[int | None, bool]:
-    """Close ended cycles in order; return when to look again, and whether a report is held back."""
-    meter_id = context.meter.id
-    for record in await world.books.do(lambda ledger: ledger.unfinished_cycles(meter_id)):
+async def _replace_refused(run: _Run) -> None:
+    await replace_refused(run.world, run.context, run.known, run.now_ms)
+
+
+async def _close_ended(run: _Run) -> int | None:
+    """Close ended cycles in order; return when to look again."""
+    context, now_ms = run.context, run.context.clock.counting_ms
+    for record in run.known.facts.unfinished:
         if now_ms < record.cycle.end_ms:
-            return record.cycle.end_ms, False
-        issuer = await issuer_of(world, context, record.cycle)
-        final = await closing.close(
-            world.books,
+            return record.cycle.end_ms
+        issuer, states = run.issuer(record.cycle), run.known.facts.states.get(record.cycle, {})
+        signable = not isinstance(issuer, UsageError)
+        final = close_wanted(
+            record, context.counted, states, now_ms, signable=signable
+        ) and await closing.close(
+            run.known,
             record,
             context.counted,
             now_ms,
             rules_digest=context.rules_digest,
             issuer=issuer,
-            first_delay_ms=lambda: first_delay_ms(world, interim=False),
+            first_delay_ms=run.final_delay_ms,
         )
         if not final:
-            held = isinstance(issuer, UsageError)
+            run.waiting_final = not signable
             if isinstance(issuer, Stalled) and issuer is not context.clock.ahead:
-                trouble.note(Problem.of(issuer))
-            return next_close_ms(record.cycle, context.counted, now_ms), held
-    return None, False
+                run.note(Problem.of(issuer))
+            return next_close_ms(record.cycle, context.counted, now_ms)
+    return None
 
 
-async def _interim(world: World, context: Context, now_ms: int) -> int | None:
+async def _interim(run: _Run) -> int | None:
     """Make the interim that is due; return when the next one is."""
-    current = cycle_at(context.meter.grids, now_ms)
+    context, facts, now_ms = run.context, run.known.facts, run.now_ms
+    current = cycle_at(facts.meter.grids, now_ms)
     if context.license is None or current is None or context.gone:
         return None
-    issuer = await issuer_of(world, context, current)
+    issuer = run.issuer(current)
     if not isinstance(issuer, Issuer):
         return None
+    delay_ms, since_ms = first_delay_ms(run.world, interim=True), run.world.started_ms
+    plan = interim_of(
+        facts,
+        current,
+        context.counted,
+        chain_id=issuer.chain.id,
+        interval_hours=issuer.license.interval_hours,
+        since_ms=since_ms,
+        now_ms=now_ms,
+    )
+    if plan is None or plan.due_ms > now_ms:
+        return None if plan is None else plan.due_ms
     return await closing.interim(
-        world.books,
-        context.meter.id,
+        run.known,
+        facts.meter.id,
         current,
         context.counted,
         issuer,
-        since_ms=world.started_ms,
+        since_ms=since_ms,
         now_ms=now_ms,
-        first_delay_ms=first_delay_ms(world, interim=True),
+        first_delay_ms=delay_ms,
     )
 
 
-async def _amend(world: World, context: Context, now_ms: int) -> int | None:
+async def _amend(run: _Run) -> int | None:
     """Amend what later evidence narrows; return when to look again."""
+    context, now_ms = run.context, run.now_ms
     if context.gone or context.clock.ahead is not None:
         return None  # nothing is declared that the evidence could be held against; or no date
-    memory = world.memory(context.key)
+    memory = run.world.memory(context.key)
     memory.asked_ms = now_ms if context.requested else memory.asked_ms
     wanted = amending.Amending(
-        meter_id=context.meter.id,
         counted=context.counted,
         rules_digest=context.rules_digest,
-        issuer=lambda cycle: issuer_of(world, context, cycle),
-        first_delay_ms=lambda: first_delay_ms(world, interim=False),
+        issuer=run.issuer,
+        first_delay_ms=run.final_delay_ms,
     )
-    return await amending.step(world, wanted, memory.judged, memory.asked_ms, now_ms)
+    return await amending.step(run.world, wanted, run.known, memory.judged, memory.asked_ms, now_ms)
 
 
-async def _deliver(
-    world: World,
-    context: Context,
-    license_: License,
-    documents: Sequence[OutboxItem],
-    now_ms: int,
-) -> int | None:
+async def _keep_objects(run: _Run) -> None:
+    """Make the UsageReport objects agree with the ledger.
+
+    Only after a change, and every ten minutes: what somebody deleted is then made again.
+
+    Raises:
+        UsageError: Why they do not agree.
+    """
+    context, reports, loop_s = run.context, run.known.facts.reports, run.loop_s
+    run.reports = reports
+    memory = run.world.memory(context.key)
+    if memory.history:
+        return  # they know more than the ledger: what they hold is evidence, and stays as it is
+    fresh = loop_s - memory.objects_at_s < _OBJECTS_SECONDS
+    if memory.objects == reports and fresh and not context.requested:
+        return
+    if reports:
+        await run.world.objects.keep(context.key, reports)
+    memory.objects, memory.objects_at_s = reports, loop_s
+
+
+async def _deliver(run: _Run) -> int | None:
     """Hand every chain with something due to the deliveries; return when the next thing is due.
 
     Raises:
         UsageError: A key is missing, or the vendor contradicts the chain; nothing is sent then.
     """
+    world, context, now_ms = run.world, run.context, run.now_ms
+    license_ = context.license
+    if license_ is None:
+        return None
     if isinstance(context.signing, UsageError):
-        return None  # told already
+        raise context.signing
     if isinstance(context.vendor_keys, UsageError):
         raise context.vendor_keys
-    await _resend_if_changed(world, context, now_ms)
-    chain = chain_of(license_, context.signing.installation, *context.key)
-    chains: dict[str, tuple[str, License]] = {chain.id: (chain.key_chain_id, license_)}
-    for item in documents:
-        if item.key_chain_id is None or item.chain_id in chains or not _waits(item):
-            continue
-        older = await authorised(world.books, item.key_chain_id)
-        if older is not None:
-            renewed = context.meter.licenses.get(older.contract)
-            of = older if renewed is None else stored_license(renewed)
-            chains[item.chain_id] = (item.key_chain_id, of)
+    await _resend_if_changed(run)
+    documents = (*run.statements, *run.reports)
+    own = chain_of(license_, context.signing.installation, *context.key)
     due = [at for item in documents if _waits(item) and (at := _when(item)) is not None]
-    for chain_id, (key_chain_id, of) in chains.items():
+    chains = _chains_with_licences(run.known.facts, own, license_, documents)
+    for chain, of in chains:
         endpoint = world.settings.vendor_endpoint or of.endpoint
         if context.suspended or endpoint is None:
-            world.deliveries.stop(chain_id)
+            world.deliveries.stop(chain.id)
             continue
         after_seconds = _offer_seconds(world, context, license_) if of is license_ else None
         if context.requested or min(due, default=now_ms + 1) <= now_ms:
             after_seconds = 0.0
         if after_seconds is not None:
-            route = Route(endpoint, context.vendor_keys, chain_id, key_chain_id, (of.token,))
+            keys = context.vendor_keys
+            route = Route(endpoint, keys, chain.id, chain.key_chain_id, (of.token,))
             world.deliveries.due(Errand(context.key, route), after_seconds)
-    halted = await history.halted(world, context.key, chain)
-    if halted is not None:
-        raise halted
+    stopped = halted(context, run.known.facts, own)
+    if stopped is not None:
+        raise stopped
     # What is due now is being sent, and its verdict wakes the object; or it waits behind another.
     later = [at if at > now_ms else now_ms + _AGAIN_MS for at in due]
     return None if context.suspended else min(later, default=None)
+
+
+Part = Callable[[_Run], Awaitable[int | None]]
+_PARTS: tuple[Part, ...] = (
+    _enrol,
+    _compare_with_history,
+    _replace_refused,
+    _close_ended,
+    _interim,
+    _amend,
+    _keep_objects,
+    _deliver,
+)
+"""What the step does, in this order; each returns when to look at it again, None: never."""
+
+
+def _chains_with_licences(
+    facts: MeterFacts, own: ReportChain, license_: License, documents: Sequence[OutboxItem]
+) -> list[tuple[ReportChain, License]]:
+    """Return the object's chain and older ones that something waits in, each with its licence."""
+    found: dict[str, tuple[ReportChain, License]] = {own.id: (own, license_)}
+    for item in documents:
+        if item.key_chain_id is None or item.chain_id in found or not _waits(item):
+            continue
+        older = authorised(facts.statements[item.key_chain_id])
+        if older is not None:
+            renewed = facts.meter.licenses.get(older.contract)
+            of = older if renewed is None else stored_license(renewed)
+            found[item.chain_id] = (ReportChain(item.chain_id, item.key_chain_id), of)
+    return list(found.values())
 
 
 def _offer_seconds(world: World, context: Context, license_: License) -> float | None:
@@ -286,39 +367,15 @@ def _when(item: OutboxItem) -> int | None:
     return item.lease_until_ms if sending else item.next_attempt_ms
 
 
-async def _resend_if_changed(world: World, context: Context, now_ms: int) -> None:
+async def _resend_if_changed(run: _Run) -> None:
     """Make slow and refused documents due at once when what they depend on changed (§10)."""
-    memory, meter_id = world.memory(context.key), context.meter.id
-    route = route_of(world, context)
+    context, meter_id, now_ms = run.context, run.known.facts.meter.id, run.now_ms
+    memory = run.world.memory(context.key)
+    route = route_of(run.world, context)
     if context.suspended or route is None:
         return
     if memory.route != route:
-        await world.books.do(lambda ledger: ledger.resend_if_rerouted(meter_id, route, now_ms))
+        await run.known.do(lambda ledger: ledger.resend_if_rerouted(meter_id, route, now_ms))
         memory.route = route
     if context.requested:
-        await world.books.do(lambda ledger: ledger.resend(now_ms, meter_id=meter_id))
-
-
-def _earliest(*times: int | None) -> int | None:
-    return min((t for t in times if t is not None), default=None)
-
-
-async def _keep_objects(
-    world: World, context: Context, reports: tuple[OutboxItem, ...], loop_s: float
-) -> None:
-    """Make the UsageReport objects agree with the ledger.
-
-    Only after a change, and every ten minutes: what somebody deleted is then made again.
-
-    Raises:
-        UsageError: Why they do not agree.
-    """
-    memory = world.memory(context.key)
-    if memory.history:
-        return  # they know more than the ledger: what they hold is evidence, and stays as it is
-    fresh = loop_s - memory.objects_at_s < _OBJECTS_SECONDS
-    if memory.objects == reports and fresh and not context.requested:
-        return
-    if reports:
-        await world.objects.keep(context.key, reports)
-    memory.objects, memory.objects_at_s = reports, loop_s
+        await run.known.do(lambda ledger: ledger.resend(now_ms, meter_id=meter_id))

@@ -1,6 +1,7 @@
 """From what the steps found to the view that the status is made of."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from licenseusage.api.model import rfc3339
 from licenseusage.controller.effects.identity import PseudonymKey
@@ -16,6 +17,8 @@ from licenseusage.controller.steps.licensing import Licensing
 from licenseusage.controller.steps.reporting import Outcome
 from licenseusage.controller.steps.world import World
 from licenseusage.errors import UsageError
+from licenseusage.ledger.documents.records import MeterFacts
+from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import CycleRecord, CycleState, Meter
 from licenseusage.metering.cycles import Cycle, cycle_at, next_cycle
 from licenseusage.metering.statement import CycleStatement
@@ -26,6 +29,7 @@ from licenseusage.reasons import Reason
 async def view_of(
     world: World,
     subject: Subject,
+    facts: MeterFacts,
     licensed: Licensing,
     counted: Counting,
     outcome: Outcome,
@@ -38,27 +42,21 @@ async def view_of(
     Raises:
         UsageError: The ledger cannot be read.
     """
-    meter = licensed.meter
-    records = await world.books.do(lambda ledger: ledger.cycles(meter.id, HISTORY + 1))
+    meter, records = facts.meter, facts.cycles[: HISTORY + 1]
     counting_ms = counting_time(clock, records)
     cycle = cycle_at(meter.grids, counting_ms)
-    said = await _statement(world, subject, meter, cycle, counted.counted, None) if cycle else None
-    informed = cycle is not None and any(
-        one.polls is not None
-        and one.polls.last_success_ms is not None
-        and one.polls.last_success_ms >= cycle.start_ms
-        for one in counted.views
+    over = [one for one in records if one.cycle.end_ms <= counting_ms]
+    running = None if cycle is None else _Wanted(cycle, None)
+    wanted = [_at_its_end(one) for one in over if one.stated is None]
+    wanted += [] if running is None else [running]
+    made = await _statements(world, subject, meter, wanted, counted.counted)
+    said = None if running is None else made[running]
+    ended = tuple(
+        Ended(one, one.stated or made[_at_its_end(one)], licensed.maximum_in(one.cycle))
+        for one in over[:HISTORY]
     )
-    ended = await _ended(world, subject, licensed, counted.counted, records, counting_ms)
-    found = await world.books.do(lambda ledger: ledger.refuted(meter.id))
-    refuted = standing(found, counted.counted.declared)
-    verdict = None
-    if outcome.reporting is not None:
-        verdict = reported(outcome.reporting)
-    halted = Problem.of(pseudonym) if isinstance(pseudonym, UsageError) else None
-    if outcome.reporting is None or (outcome.problem is not None and outcome.problem.ours):
-        # Without a licence no other condition could say it; and a defect must not look like Ready.
-        halted = halted or outcome.problem
+    informed = cycle is not None and _informed(counted, cycle)
+    refuted = standing(facts.refuted, counted.counted.declared)
     return View(
         name=subject.key.name,
         generation=subject.generation,
@@ -66,14 +64,14 @@ async def view_of(
         findings=Findings(
             product=meter.key.product,
             spec=counted.spec,
-            halted=halted,
+            halted=_halted(outcome, pseudonym),
             idle=_idle(licensed, cycle, counting_ms),
             clock=None if clock.problem is None else Problem.of(clock.problem),
             hint=clock.hint,
             refuted=contradicted(refuted, said, ended, counted.rules_digest),
             sources=counted.health,
             licensed=licensed.verdict,
-            reported=verdict,
+            reported=None if outcome.reporting is None else reported(outcome.reporting),
             within_entitlement=within_entitlement(
                 licensed.maximum, said if informed else None, ended[0] if ended else None
             ),
@@ -88,6 +86,26 @@ async def view_of(
         reports=outcome.reports,
         previous=subject.conditions,
     )
+
+
+def _informed(counted: Counting, cycle: Cycle) -> bool:
+    """Whether any source was read since a cycle began."""
+    return any(
+        one.polls is not None
+        and one.polls.last_success_ms is not None
+        and one.polls.last_success_ms >= cycle.start_ms
+        for one in counted.views
+    )
+
+
+def _halted(outcome: Outcome, pseudonym: PseudonymKey | UsageError) -> Problem | None:
+    """Return what stops the whole object; None: nothing does."""
+    if isinstance(pseudonym, UsageError):
+        return Problem.of(pseudonym)
+    if outcome.reporting is None or (outcome.problem is not None and outcome.problem.ours):
+        # Without a licence no other condition could say it; and a defect must not look like Ready.
+        return outcome.problem
+    return None
 
 
 def counting_time(clock: Judgement, records: Sequence[CycleRecord]) -> int:
@@ -115,53 +133,52 @@ def _idle(licensed: Licensing, cycle: Cycle | None, now_ms: int) -> Verdict | No
     )
 
 
-async def _ended(
-    world: World,
-    subject: Subject,
-    licensed: Licensing,
-    counted: Counted,
-    records: Sequence[CycleRecord],
-    counting_ms: int,
-) -> tuple[Ended, ...]:
-    """Return the ended cycles, newest first, with what is stated about each."""
-    found = []
-    for record in records:
-        if record.cycle.end_ms > counting_ms:
-            continue
-        said = record.stated
-        if said is None:
-            end = record.cycle.end_ms
-            said = await _statement(world, subject, licensed.meter, record.cycle, counted, end)
-        found.append(Ended(record, said, licensed.maximum_in(record.cycle)))
-    return tuple(found[:HISTORY])
+class _Wanted(NamedTuple):
+    """A statement about a cycle, as of a time; None: as of the newest poll that succeeded."""
+
+    cycle: Cycle
+    as_of_ms: int | None
 
 
-async def _statement(
-    world: World,
-    subject: Subject,
-    meter: Meter,
-    cycle: Cycle,
-    counted: Counted,
-    as_of_ms: int | None,
-) -> CycleStatement:
+def _at_its_end(record: CycleRecord) -> _Wanted:
+    return _Wanted(record.cycle, record.cycle.end_ms)
+
+
+async def _statements(
+    world: World, subject: Subject, meter: Meter, wanted: Sequence[_Wanted], counted: Counted
+) -> dict[_Wanted, CycleStatement]:
     """Return what can be stated now; computed again only after a poll or another declaration."""
-    made_from = (counted.declared, counted.combine, counted.statuses, as_of_ms)
     kept = world.memory(subject.key).statements
-    if cycle.start_ms in kept and kept[cycle.start_ms][0] == made_from:
-        return kept[cycle.start_ms][1]
-    said = await world.books.do(
-        lambda ledger: ledger.statement(
-            meter.id,
-            cycle,
-            sources=counted.declared,
-            combine=counted.combine,
-            as_of_ms=as_of_ms,
-        )
-    )
-    for start in [start for start in kept if start < cycle.start_ms - _FORGET_MS]:
+    made_from = {
+        one: (counted.declared, counted.combine, counted.statuses, one.as_of_ms) for one in wanted
+    }
+    known = {
+        one: kept[one.cycle.start_ms][1]
+        for one in wanted
+        if one.cycle.start_ms in kept and kept[one.cycle.start_ms][0] == made_from[one]
+    }
+    missing = [one for one in wanted if one not in known]
+    if not missing:
+        return known
+
+    def work(ledger: Ledger) -> dict[_Wanted, CycleStatement]:
+        return {
+            one: ledger.statement(
+                meter.id,
+                one.cycle,
+                sources=counted.declared,
+                combine=counted.combine,
+                as_of_ms=one.as_of_ms,
+            )
+            for one in missing
+        }
+
+    made = await world.books.do(work)
+    oldest_ms = min(one.cycle.start_ms for one in missing) - _FORGET_MS
+    for start in [start for start in kept if start < oldest_ms]:
         del kept[start]
-    kept[cycle.start_ms] = (made_from, said)
-    return said
+    kept.update({one.cycle.start_ms: (made_from[one], said) for one, said in made.items()})
+    return known | made
 
 
 _FORGET_MS = 200 * 86_400_000

@@ -1,12 +1,19 @@
 """Signed documents and their chains, as they go into the ledger and come out of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from licenseusage.ledger.records import CycleRecord
+from licenseusage.ledger.records import (
+    CycleRecord,
+    Meter,
+    SourceStatus,
+)
 from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.refuting import Refutation
 from licenseusage.metering.statement import CycleStatement
+from licenseusage.metering.stores import StoreKey, StoreState
 from licenseusage.reasons import Reason
 
 HISTORY_LOST = Reason.LOCAL_HISTORY_LOST
@@ -230,3 +237,34 @@ class ChainState:
     acknowledged: Link | None = None
     vendor_time_ms: int | None = None
     stopped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeterFacts:
+    """What the ledger knows of a meter at one moment.
+
+    Attributes:
+        meter: The meter.
+        clock_high_water_ms: The latest time made durable.
+        cycles: Its newest cycles, newest first.
+        unfinished: All its cycles that are not Final, oldest first.
+        states: Cycle -> what is known of its stores; without cycles whose facts were deleted.
+        statuses: Source -> its last polls.
+        refuted: What the products' answers refuted of what is declared.
+        reports: Its reports, newest first; without older interims that were accepted.
+        statements: Key chain -> its key statements by position.
+        chains: Chain of reports or of key statements -> both ends of it.
+        route: Digest of what delivery depended on last; None before the first.
+    """
+
+    meter: Meter
+    clock_high_water_ms: int
+    cycles: tuple[CycleRecord, ...]
+    unfinished: tuple[CycleRecord, ...]
+    states: Mapping[Cycle, Mapping[StoreKey, StoreState]]
+    statuses: Mapping[str, SourceStatus]
+    refuted: tuple[Refutation, ...]
+    reports: tuple[OutboxItem, ...]
+    statements: Mapping[str, tuple[OutboxItem, ...]]
+    chains: Mapping[str, ChainState]
+    route: str | None

@@ -1,6 +1,6 @@
 """The ledger's methods for documents: cycles closed and amended, chains, the outbox."""
 
-from licenseusage.ledger.documents import amending, chains, closing, issued, outbox
+from licenseusage.ledger.documents import amending, chains, closing, gathering, issued, outbox
 from licenseusage.ledger.storage.transactions import Transactions, reads, writes
 
 
@@ -26,6 +26,7 @@ class DocumentMethods(Transactions):
     record_clock_step = writes(outbox.record_clock_step)
     route = reads(outbox.route_of)
 
+    facts_of = reads(gathering.facts_of)
     reports = reads(issued.reports_of)
     key_statements = reads(issued.documents_of)
     document = reads(issued.find)

@@ -4,15 +4,10 @@ Facts are kept for some cycles after the final, and ordinary polls collect evide
 poll is made for this alone, and no poll becomes larger than those at a cycle's end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from licenseusage.controller.steps.world import World
-from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import (
-    CycleRecord,
-    Meter,
-)
+from licenseusage.ledger.records import CycleRecord
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle
 from licenseusage.metering.definitions import evidence_counts
 from licenseusage.metering.lifecycle import HOUR_MS, Boundary, looks_back
@@ -65,26 +60,28 @@ class Earlier:
         return Boundary(self.cycle.end_ms, self.ended)
 
 
-async def earlier_cycle(world: World, meter: Meter, poll: LookBack, now_ms: int) -> Earlier | None:
+def earlier_cycle(
+    records: Sequence[CycleRecord],
+    states: Mapping[Cycle, Mapping[StoreKey, StoreState]],
+    poll: LookBack,
+    now_ms: int,
+) -> Earlier | None:
     """Return the cycle that a poll now looks back at; None: at none.
 
-    Raises:
-        UsageError: The ledger cannot be read.
+    Args:
+        records: Cycles whose facts are kept, newest first.
+        states: What is known of the stores of each.
+        poll: The poll.
+        now_ms: The time.
     """
     if len(poll.cycles) != 1:
         return None  # another one is just being closed
-    kept = world.settings.keep_facts_cycles + 2
-
-    def read(ledger: Ledger) -> list[Earlier]:
-        found = []
-        for record in ledger.cycles(meter.id, kept):
-            if poll.takes(record):
-                states = ledger.store_states(meter.id, record.cycle)
-                ended = states.get(poll.store, StoreState()).ended
-                found.append(Earlier(record.cycle, bool(ended >> CYCLE_BIT & 1)))
-        return found
-
-    return choose(await world.books.do(read), poll.last_started_ms, now_ms, asked=poll.asked)
+    known = []
+    for record in records:
+        if poll.takes(record):
+            ended = states.get(record.cycle, {}).get(poll.store, StoreState()).ended
+            known.append(Earlier(record.cycle, bool(ended >> CYCLE_BIT & 1)))
+    return choose(known, poll.last_started_ms, now_ms, asked=poll.asked)
 
 
 def choose(

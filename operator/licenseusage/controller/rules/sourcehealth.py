@@ -1,0 +1,79 @@
+"""How one source's collection goes: the last failure, and whether its definition has changed."""
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from licenseusage.api.conditions import ConditionType
+from licenseusage.controller.rules.conditions import Consequence, Problem
+from licenseusage.controller.rules.declared import Declared
+from licenseusage.controller.rules.polls import Memory
+from licenseusage.controller.rules.subject import Subject
+from licenseusage.errors import UsageError
+from licenseusage.ledger.records import SourceStatus
+from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.lifecycle import check_grace
+
+
+def fingerprint_of(declared: Declared) -> str:
+    """Return the digest of what a poll depends on beside the product: 64 hex digits."""
+    told = msgspec.json.encode(declared.source, order="sorted") + b"\0" + declared.selector.encode()
+    return hashlib.sha256(told).hexdigest()
+
+
+def outdated(subject: Subject, memory: Memory, fingerprint: str) -> bool:
+    """Whether the definition changed since the last attempt.
+
+    A process that has just started remembers none; then a generation that the status has not seen
+    yet is taken for a change.
+    """
+    if memory.fingerprint is not None:
+        return memory.fingerprint != fingerprint
+    observed = subject.status.get("observedGeneration")
+    return observed not in (None, -1, subject.generation)
+
+
+def proven(subject: Subject, memory: Memory, fingerprint: str) -> bool:
+    """Whether the last success was of this definition.
+
+    A process that has had none goes by what the object says: that it is Ready is told of a
+    generation, and only after a success.
+    """
+    if memory.succeeded is not None:
+        return memory.succeeded == fingerprint
+    return any(
+        c["type"] == ConditionType.READY
+        and c["status"] == "True"
+        and c.get("observedGeneration") == subject.generation
+        for c in subject.conditions
+    )
+
+
+def stored_problem(polls: SourceStatus | None, subject: Subject) -> Problem | None:
+    """Return the last failure as the ledger has it, for a process that has not polled yet.
+
+    Whether a person must act is not kept there, but the live status says it.
+    """
+    if polls is None or polls.failure is None:
+        return None
+    stalled = any(
+        c["type"] == ConditionType.STALLED and c["reason"] == polls.failure.reason
+        for c in subject.conditions
+    )
+    consequence = Consequence.NEEDS_A_PERSON if stalled else Consequence.RETRIES
+    return Problem(polls.failure.reason, polls.failure.message, consequence)
+
+
+def grace_problem(
+    sources: Sequence[Declared], cycles: Sequence[Cycle], grace_ms: int
+) -> Problem | None:
+    """Return the problem of a grace that cannot work; counting goes on with it all the same."""
+    try:
+        for one in sources:
+            if one.source is not None and cycles:
+                lag = one.source.properties.lag_ms
+                check_grace(grace_ms, cycles[-1], lag, one.source.interval_ms)
+    except UsageError as error:
+        return Problem.of(error)
+    return None

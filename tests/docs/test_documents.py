@@ -15,6 +15,7 @@ import yaml
 
 from hack.controlplane import ControlPlane
 from licenseusage.api.source import Source
+from licenseusage.cli.app import DEBUG
 from licenseusage.clock import DEV, DEV_CLOCK_OFFSET_SECONDS
 from licenseusage.controller.effects.metrics import Metrics
 from licenseusage.controller.rules.gauges import UsageGauges
@@ -176,7 +177,7 @@ def test_every_make_target_exists() -> None:
 
 def test_every_setting_exists() -> None:
     known = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
-    known |= {DEV, DEV_CLOCK_OFFSET_SECONDS}
+    known |= {DEV, DEV_CLOCK_OFFSET_SECONDS, DEBUG}
     shown = {n for d in DOCUMENTS for n in re.findall(r"LICENSEUSAGE_[A-Z_]+\b", d.read_text())}
     assert "LICENSEUSAGE_NAMESPACES" in shown
     assert shown - known - {"LICENSEUSAGE_"} == set()

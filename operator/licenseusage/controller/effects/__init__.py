@@ -1,1 +1,1 @@
-"""What reaches out: the API server, the thread of the ledger, workers, the vendor."""
+"""Effects: the API server, the thread of the ledger, workers, the vendor."""

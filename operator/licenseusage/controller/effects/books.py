@@ -1,4 +1,4 @@
-"""The ledger on a thread of its own: one writer, and a loop that never waits for the disk.
+"""The ledger on its own thread: one writer, and a loop that never waits for the disk.
 
 A ledger that cannot be opened (damaged, newer, a disk that is gone) does not end the process: each
 object says so in its conditions, and opening is tried again, so that a restore in the pod's own

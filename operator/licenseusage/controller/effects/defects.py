@@ -1,4 +1,4 @@
-"""What nobody foresaw: an exception of ours becomes a condition whose id finds it in the log.
+"""Defects: an unexpected exception becomes a condition whose id finds it in the log.
 
 A defect must neither be silent (an object that goes on saying Ready=True) nor stop more than it
 touches. Its text is never told: it may hold what was just read.

@@ -1,4 +1,4 @@
-"""The delivery step: a queue of its own, by chain, so that a vendor delays no collection.
+"""The delivery step: a separate queue, by chain, so that a vendor delays no collection.
 
 A reconcile only says that a chain may have something to send, and how; the workers here ask
 `delivery.sender` until nothing is due, and wake the object so that its status says what came of it.

@@ -1,4 +1,4 @@
-"""What waiting objects depend on: looked at in their place, at a fraction of the cost.
+"""The objects on which waiting objects depend: checked in their place, at a small cost.
 
 An object that waits for a person is looked at ever more rarely. What would mend it (a Secret, its
 pods, the licence) is asked for its version once a minute, once for all who wait for it; a change

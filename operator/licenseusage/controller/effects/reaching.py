@@ -1,4 +1,4 @@
-"""What a poll needs of the cluster: where to ask, and with which credentials.
+"""A poll's targets and credentials, read from the cluster.
 
 Read right before they are used. Pods and Services are of the object's namespace, Secrets as well;
 anything else is an endpoint that the operator's own settings name. Nothing else is ever called.

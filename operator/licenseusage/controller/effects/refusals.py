@@ -1,4 +1,4 @@
-"""What the API server's refusals mean, in conditions: one place, whatever was asked for."""
+"""The API server's refusals as conditions: one place for all requests."""
 
 import re
 from collections.abc import Iterator

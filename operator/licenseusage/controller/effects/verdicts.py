@@ -1,4 +1,4 @@
-"""What deliveries came to: the object is woken, and a signed verdict becomes an event."""
+"""Results of deliveries: they wake the object, and a signed verdict becomes an event."""
 
 import asyncio
 from collections.abc import Callable

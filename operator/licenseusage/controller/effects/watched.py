@@ -1,4 +1,4 @@
-"""Whether the watch still tells what changes: each object is seen by a GET, too.
+"""Whether the watch still delivers changes: each object is also seen by a GET.
 
 kopf tries for ever to watch, and its own liveness says nothing of it. So the versions that
 reconciles read are held against those that the watch told: one that it has not told for a minute it

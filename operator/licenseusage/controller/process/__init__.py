@@ -1,1 +1,1 @@
-"""What runs as long as the operator: its start and end, the watch, clocks, logs and health."""
+"""The process: its start and end, the watch, clocks, logs and health."""

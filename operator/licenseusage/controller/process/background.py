@@ -1,4 +1,4 @@
-"""What runs beside the queue: taking up after a restart, steps of the clock, end of retention."""
+"""Work beside the queue: resuming after a restart, steps of the clock, end of retention."""
 
 import asyncio
 from collections.abc import Callable

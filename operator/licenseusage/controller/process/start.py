@@ -1,4 +1,4 @@
-"""The operator's process: everything is started here, in order, and ends with it.
+"""The operator's process: it starts everything in order, and everything ends with it.
 
 Long-lived tasks are created before kopf, which cancels foreign tasks made after its start; the
 process ends with kopf, by cancelling it (0.02 s; its stop flag takes 5 s). Exit code 0 after

@@ -1,1 +1,1 @@
-"""What decides: pure functions of facts and a time, read without knowing the rest."""
+"""Decisions: pure functions of facts and a time, readable without the rest."""

@@ -1,4 +1,4 @@
-"""Addresses that are never called, whoever names them."""
+"""Addresses that are never called, whatever names them."""
 
 import ipaddress
 

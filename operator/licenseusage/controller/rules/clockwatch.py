@@ -1,4 +1,4 @@
-"""What to think of the wall clock: its steps, and how far it is from others' clocks.
+"""Judging the wall clock: its steps, and its difference from other clocks.
 
 A wrong clock must not close a cycle early, open one again, or date a report in the vendor's future,
 which would be refused for ever. So cycles end by our clock and the API server's, whichever is

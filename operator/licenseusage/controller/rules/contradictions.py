@@ -1,4 +1,4 @@
-"""What to say where a product's answers contradict what a source declares (MEASUREMENT §2).
+"""The message if a product's answers contradict a source's guarantees (MEASUREMENT §2).
 
 What rests on a refuted guarantee is not stated, the rest is. What was stated before stands:
 evidence against it changes no report by itself, it is shown, and a person judges.

@@ -1,4 +1,4 @@
-"""What documents in the cluster prove about the ledger: whether it is the newest there was.
+"""Whether documents in the cluster prove that the ledger is not the newest one.
 
 Only what is signed counts: whoever may write objects must not be able to stop a chain.
 """

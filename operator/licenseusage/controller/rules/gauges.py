@@ -1,4 +1,4 @@
-"""What one LicenseUsage shows in the metrics."""
+"""The metrics of one LicenseUsage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A poll to be made, and what one process remembers of the polls of a source."""
+"""A poll to be made, and a process's memory of the polls of a source."""
 
 from dataclasses import dataclass, field
 

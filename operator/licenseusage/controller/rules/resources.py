@@ -1,4 +1,4 @@
-"""What exists in the cluster: kinds of objects, and one of them that somebody depends on."""
+"""Kinds of objects in the cluster, and one object on which others depend."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

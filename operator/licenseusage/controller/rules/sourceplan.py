@@ -1,4 +1,4 @@
-"""What one source needs now, and how it does: `plan` decides, the counting step performs.
+"""The needs and the health of one source: `plan` decides, the counting step performs.
 
 A source is polled when its schedule, a change of its definition, a new credential or a person asks
 for it. An ordinary poll also collects late evidence about a cycle that is closed already.

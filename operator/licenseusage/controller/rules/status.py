@@ -1,4 +1,4 @@
-"""``LicenseUsage.status`` from what is known: pure, and written only if it says something new.
+"""``LicenseUsage.status`` from the view: pure, and written only if it changed.
 
 Unknown counts are left out, never 0. A number is shown once a poll of the running cycle succeeded:
 failed polls may have named people, and those count later, but they never make a number.

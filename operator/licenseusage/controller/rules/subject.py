@@ -1,4 +1,4 @@
-"""What one reconcile looks at: the object as read, its spec, and what can be said at once."""
+"""The object of one reconcile: as read, its spec, and its immediate problems."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,1 +1,1 @@
-"""What one reconcile does, in order; `reconcile` is the list, each step a module."""
+"""The steps of one reconcile, in order; `reconcile` is the list, each step a module."""

@@ -1,4 +1,4 @@
-"""What is left to do of an object that cannot be acted on: what was begun ends, and is reported.
+"""Finishing an object that cannot be acted on: begun cycles still end and are reported.
 
 The object was deleted, its spec cannot be read, or a step before met a defect. Nothing new is
 begun: no poll, no interim. The ledger knows the cycles and the licence that they began under.

@@ -1,4 +1,4 @@
-"""What is left to do for a deleted object: its cycle still ends, with a report of the gap."""
+"""Finishing a deleted object: its cycle still ends, with a report of the gap."""
 
 from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.key import Key

@@ -1,4 +1,4 @@
-"""What an object is counted with: its meter, its cycles and the two keys, or why there are none."""
+"""An object's meter, cycles and the two keys, or the reason why there are none."""
 
 from collections.abc import Sequence
 

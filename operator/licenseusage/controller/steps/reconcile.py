@@ -1,4 +1,4 @@
-"""What is done for one key: independent steps, level-based, each failing into its own condition.
+"""Reconciling one key: independent steps, level-based, each failing into its own condition.
 
 GET the object, gather facts, do what is due, write the status if it says something new, and return
 when to look again. No step waits for a product or for the vendor: polls and deliveries run beside

@@ -1,4 +1,4 @@
-"""From what the steps found to the view that the status is made of."""
+"""From the steps' results to the view from which the status is made."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Everything that a reconcile may touch, in one value: the steps take it and no global exists."""
+"""Everything that a reconcile may use, in one value; there are no globals."""
 
 import asyncio
 from collections.abc import Callable, Mapping

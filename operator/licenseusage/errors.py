@@ -5,6 +5,9 @@ no table. Messages are for people: they name the object, what was seen and the f
 a secret, a user id or a pseudonym.
 """
 
+from dataclasses import dataclass
+from enum import StrEnum
+
 from licenseusage.reasons import Reason
 
 UNEXPECTED_FIX = (
@@ -14,13 +17,27 @@ UNEXPECTED_FIX = (
 """The fix for an unexpected error of a long-running process."""
 
 
+class Consequence(StrEnum):
+    """What must happen next."""
+
+    WAITS = "Waits"
+    """Nothing is wrong: it goes on by itself later."""
+    RETRIES = "Retries"
+    """It is tried again with back-off, and may pass."""
+    NEEDS_A_PERSON = "NeedsAPerson"
+    """It stays until somebody acts."""
+
+
 class UsageError(Exception):
-    """A failure that knows its consequence.
+    """A failure that knows its consequence; as data it is a `Failure`.
 
     Attributes:
+        consequence: What must happen next.
         reason: Of the vocabulary; usable as the reason of a Kubernetes condition.
         message: One or two sentences for a person: the object, what was seen, the fix.
     """
+
+    consequence = Consequence.RETRIES
 
     def __init__(self, reason: Reason, message: str) -> None:
         """Keep the reason and the message; ``str(error)`` is the message."""
@@ -31,6 +48,8 @@ class UsageError(Exception):
 
 class Waiting(UsageError):
     """Nothing is wrong: come back after ``after_seconds``."""
+
+    consequence = Consequence.WAITS
 
     def __init__(self, reason: Reason, message: str, after_seconds: float) -> None:
         """Say when to come back, in seconds from now."""
@@ -44,3 +63,33 @@ class Retryable(UsageError):
 
 class Stalled(UsageError):
     """A person must act: ``Stalled=True``; retried when the spec or a Secret changes."""
+
+    consequence = Consequence.NEEDS_A_PERSON
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failure as data: between processes, in the ledger, and on its way to a condition.
+
+    Attributes:
+        reason: Of the vocabulary.
+        message: For people: the object, what was seen, the fix. No secret, id or body; no time,
+            since a condition would change always.
+        consequence: What must happen next.
+        ours: The operator itself failed: its ledger, or a defect.
+    """
+
+    reason: Reason
+    message: str
+    consequence: Consequence = Consequence.RETRIES
+    ours: bool = False
+
+    @classmethod
+    def of(cls, error: UsageError) -> "Failure":
+        """Return the error as data."""
+        return cls(error.reason, error.message, error.consequence)
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Whether it stays until somebody acts."""
+        return self.consequence is Consequence.NEEDS_A_PERSON

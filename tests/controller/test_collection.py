@@ -10,8 +10,9 @@ from licenseusage.controller.effects.reaching import Reach
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.polls import Job
 from licenseusage.controller.settings import Settings
+from licenseusage.errors import Failure
 from licenseusage.ledger.records import StoreKey
-from licenseusage.sources.poll import Failure, PollResult, Target
+from licenseusage.sources.poll import PollResult, Target
 from tests.sources.product import source
 
 

@@ -3,15 +3,14 @@
 import pytest
 
 from licenseusage.controller.rules.conditions import (
-    Consequence,
     Findings,
-    Problem,
     SourceHealth,
     Status,
     Underway,
     Verdict,
     conditions,
 )
+from licenseusage.errors import Consequence, Failure
 
 NOW = 1_780_000_000_000
 MINUTE = 60_000
@@ -39,7 +38,7 @@ def test_before_the_first_poll_an_object_is_reconciling_and_not_ready():
     assert seen["Collected"]["status"] == "Unknown"
 
 
-TIMEOUT = Problem("Timeout", "slow")
+TIMEOUT = Failure("Timeout", "slow")
 
 
 def last_seen(minutes_ago, **kwargs):
@@ -77,7 +76,7 @@ def test_a_changed_definition_that_has_not_worked_yet_is_not_ready():
 
 
 def test_what_the_operator_itself_could_not_do_takes_ready_away_at_once():
-    full = Problem("LedgerDiskFull", "no room", ours=True)
+    full = Failure("LedgerDiskFull", "no room", ours=True)
     seen = shown(Findings("p", sources=[last_seen(1, problem=full)]))
     assert (seen["Ready"]["status"], seen["Ready"]["reason"]) == ("False", "LedgerDiskFull")
 
@@ -97,7 +96,7 @@ def test_ready_keeps_its_transition_time_over_a_rollout():
 
 
 def test_a_failure_for_a_person_is_stalled_and_not_reconciling():
-    problem = Problem("SecretNotFound", "create it", Consequence.NEEDS_A_PERSON)
+    problem = Failure("SecretNotFound", "create it", Consequence.NEEDS_A_PERSON)
     seen = shown(Findings("p", sources=[healthy(problem=problem)]))
     assert seen["Stalled"]["reason"] == seen["Ready"]["reason"] == "SecretNotFound"
     assert "create it" in seen["Stalled"]["message"]
@@ -106,8 +105,8 @@ def test_a_failure_for_a_person_is_stalled_and_not_reconciling():
 
 def test_the_source_that_needs_a_person_is_named_first():
     sources = [
-        healthy("a", problem=Problem("Timeout", "slow")),
-        healthy("b", problem=Problem("UnknownPreset", "which", Consequence.NEEDS_A_PERSON)),
+        healthy("a", problem=Failure("Timeout", "slow")),
+        healthy("b", problem=Failure("UnknownPreset", "which", Consequence.NEEDS_A_PERSON)),
     ]
     seen = shown(Findings("p", sources=sources))
     assert seen["Collected"]["reason"] == "UnknownPreset"
@@ -172,7 +171,7 @@ def test_a_vendors_outage_and_an_overage_never_make_ready_false():
 
 
 def test_an_invalid_spec_is_stalled():
-    problem = Problem("InvalidSpec", "spec.x", Consequence.NEEDS_A_PERSON)
+    problem = Failure("InvalidSpec", "spec.x", Consequence.NEEDS_A_PERSON)
     seen = shown(Findings("p", spec=problem))
     assert seen["Stalled"]["reason"] == seen["Ready"]["reason"] == "InvalidSpec"
 
@@ -187,5 +186,5 @@ def test_a_transition_time_moves_only_when_the_status_does():
 
 
 def test_a_long_message_is_cut_to_what_a_condition_takes():
-    seen = shown(Findings("p", sources=[healthy(problem=Problem("X", "y" * 5000))]))
+    seen = shown(Findings("p", sources=[healthy(problem=Failure("X", "y" * 5000))]))
     assert len(seen["Collected"]["message"]) <= 1024

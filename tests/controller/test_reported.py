@@ -3,12 +3,12 @@
 import pytest
 
 from licenseusage.api.model import rfc3339
-from licenseusage.controller.rules.conditions import Consequence, Problem
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.reported import Reporting, reported, within_entitlement
 from licenseusage.controller.rules.status import Ended
 from licenseusage.controller.rules.transitions import of_deliveries, of_status
 from licenseusage.delivery.outbox import Attempt, DeliveryState, Queued, Settlement
+from licenseusage.errors import Consequence, Failure
 from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
 from licenseusage.ledger.records import CycleRecord, CycleState
 from licenseusage.metering.bounds import Bounds
@@ -61,7 +61,7 @@ FAILING = {"reason": "VendorUnavailable", "message": "503", "first_failure_ms": 
             "VendorUnavailable",
         ),
         (
-            told(problem=Problem("IdentityLost", "restore", Consequence.NEEDS_A_PERSON)),
+            told(problem=Failure("IdentityLost", "restore", Consequence.NEEDS_A_PERSON)),
             "False",
             "IdentityLost",
         ),
@@ -146,7 +146,7 @@ def test_a_refused_enrolment_says_that_counting_goes_on():
 
 
 def test_only_a_loss_needs_a_person_never_a_vendor():
-    assert told(problem=Problem("IdentityLost", "", Consequence.NEEDS_A_PERSON)).needs_a_person
+    assert told(problem=Failure("IdentityLost", "", Consequence.NEEDS_A_PERSON)).needs_a_person
     assert not told(item(1, Delivery.REJECTED, reason="X")).needs_a_person
 
 

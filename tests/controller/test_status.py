@@ -5,7 +5,7 @@ import json
 import pytest
 
 from licenseusage.api.licenseusage import LicenseUsageStatus
-from licenseusage.controller.rules.conditions import Findings, Problem, SourceHealth
+from licenseusage.controller.rules.conditions import Findings, SourceHealth
 from licenseusage.controller.rules.gauges import gauges
 from licenseusage.controller.rules.status import (
     Ended,
@@ -15,6 +15,7 @@ from licenseusage.controller.rules.status import (
     compose,
     with_conditions,
 )
+from licenseusage.errors import Failure
 from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
 from licenseusage.ledger.records import CycleRecord, CycleState, SourceStatus
 from licenseusage.metering.bounds import Bounds
@@ -170,7 +171,7 @@ def test_a_second_look_at_the_same_facts_is_no_change():
 
 def test_early_failures_change_conditions_and_leave_the_counts():
     live = compose(view())
-    halted = Findings("shop", halted=Problem("LedgerUnavailable", "the disk is full"))
+    halted = Findings("shop", halted=Failure("LedgerUnavailable", "the disk is full"))
     said = with_conditions(live, halted, live["conditions"], 5, NOW)
     assert (said["activeUsers"], said["observedGeneration"]) == (412, 5)
     assert {c["reason"] for c in said["conditions"] if c["type"] == "Ready"} == {

@@ -10,14 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from licenseusage.errors import Failure
 from licenseusage.ledger.documents.records import ReportChain, ReportDraft, SignedDocument
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import (
-    MeterKey,
-    PollFailure,
-    PollRecord,
-    Subscribed,
-)
+from licenseusage.ledger.records import MeterKey, PollRecord, Subscribed
 from licenseusage.ledger.upkeep.snapshot import identity_of
 from licenseusage.metering.cycles import DAY_MS, Cycle, Segment, Terms
 from licenseusage.metering.facts import Facts, Row, horizon_ms, list_facts
@@ -48,7 +44,7 @@ def poll(
     store: StoreKey = GRAPH,
     properties: Properties = KEPT,
     complete: bool = True,
-    failure: PollFailure | None = None,
+    failure: Failure | None = None,
     cycles: tuple[Cycle, ...] = (CYCLE,),
     already_closed: int = 0,
     meter_id: int = 1,
@@ -113,7 +109,7 @@ def poll(
 
 
 def failed(at_ms: int, reason: str = "EndpointUnreachable") -> PollRecord:
-    record = poll(at_ms, {}, complete=False, failure=PollFailure(reason, "no answer"))
+    record = poll(at_ms, {}, complete=False, failure=Failure(reason, "no answer"))
     return replace(record, facts={CYCLE: Facts()})
 
 

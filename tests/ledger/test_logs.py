@@ -11,12 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
 
+from licenseusage.errors import Failure
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import (
-    MeterKey,
-    PollFailure,
-    PollRecord,
-)
+from licenseusage.ledger.records import MeterKey, PollRecord
 from licenseusage.metering.combine import Combine, Store, evaluate
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
 from licenseusage.metering.events import (
@@ -78,7 +75,7 @@ def read(
     events: dict[str, list[int]],
     found: LogReading | None,
     *,
-    failure: PollFailure | None = None,
+    failure: Failure | None = None,
     properties: Properties = EXACT,
     meter_id: int = 1,
 ) -> PollRecord:
@@ -212,7 +209,7 @@ def test_the_same_reading_again_is_harmless(ledger):
 
 
 def test_what_a_failed_poll_had_read_counts_and_its_position_stands(ledger):
-    broken = PollFailure("ConnectionLost", "it broke")
+    broken = Failure("ConnectionLost", "it broke")
     found = reading(None, 5, [(START, START + HOUR_MS)], behind=True)
     ledger.record_poll(read(START + DAY_MS, {"ada": [START]}, found, failure=broken), LATE)
     assert state(ledger).position.sequence == 5

@@ -6,10 +6,8 @@ from itertools import permutations
 
 import pytest
 
+from licenseusage.errors import Failure
 from licenseusage.ledger.facts.rosters import IDLE
-from licenseusage.ledger.records import (
-    PollFailure,
-)
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.cycles import DAY_MS
 from licenseusage.metering.facts import Facts
@@ -323,7 +321,7 @@ class TestSegments:
     def test_a_definition_that_never_worked_leaves_no_segment(self, ledger):
         """A source is written by trial and error; what counts is the first one that works."""
         wrong = poll(START + HOUR_MS, {}, selection="one")
-        failure = PollFailure("IdMissing", "no id")
+        failure = Failure("IdMissing", "no id")
         record(ledger, replace(wrong, facts={CYCLE: Facts()}, failure=failure))
         state = ledger.store_states(1, CYCLE)[GRAPH]
         assert state.definition.planned_ms("two", CHANGE) is None

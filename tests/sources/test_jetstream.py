@@ -496,7 +496,7 @@ def test_messages_that_cannot_be_read_at_all_fail_the_poll_with_the_reason(broke
     broker.publish(broken)
     result = reader.poll()
     assert result.failure.reason == "EventsUnreadable"
-    assert result.failure.stalls
+    assert result.failure.needs_a_person
     assert "sequence 1" in result.failure.message
     assert (result.facts, result.readings) == ({}, {})
 

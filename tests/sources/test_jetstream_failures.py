@@ -67,27 +67,27 @@ def test_a_user_with_the_documented_rights_can_read(guarded):
 
 def test_a_wrong_password_names_the_secret_and_not_the_password(guarded):
     failure = Reader(guarded).poll(**as_("meter", "wrong-pass")).failure
-    assert (failure.reason, failure.stalls) == ("Unauthorized", True)
+    assert (failure.reason, failure.needs_a_person) == ("Unauthorized", True)
     assert "refuses the user or the password. Check Secret nats" in failure.message
     assert "wrong-pass" not in failure.message
 
 
 def test_a_server_that_wants_a_password_says_where_to_give_it(guarded):
     failure = Reader(guarded).poll().failure
-    assert (failure.reason, failure.stalls) == ("Unauthorized", True)
+    assert (failure.reason, failure.needs_a_person) == ("Unauthorized", True)
     assert "give them in auth.basic" in failure.message
 
 
 @pytest.mark.parametrize(("user", "password"), [("stranger", "s"), ("looker", "l")])
 def test_missing_rights_are_named(guarded, user, password):
     failure = Reader(guarded).poll(**as_(user, password)).failure
-    assert (failure.reason, failure.stalls) == ("AccessDenied", True)
+    assert (failure.reason, failure.needs_a_person) == ("AccessDenied", True)
     assert f"$JS.API.CONSUMER.*.{STREAM}.>" in failure.message
 
 
 def test_a_missing_stream_is_named(nats_server):
     failure = Reader(nats_server).poll().failure
-    assert (failure.reason, failure.stalls) == ("StreamNotFound", True)
+    assert (failure.reason, failure.needs_a_person) == ("StreamNotFound", True)
     assert f"there is no stream {STREAM} at 127.0.0.1:" in failure.message
 
 
@@ -113,7 +113,7 @@ def test_another_server_of_a_cluster_is_asked_if_one_has_no_jetstream(
 def test_a_queue_is_no_log(nats_server, retention):
     Broker(nats_server).create(retention=retention)
     failure = Reader(nats_server).poll().failure
-    assert (failure.reason, failure.stalls) == ("StreamNotALog", True)
+    assert (failure.reason, failure.needs_a_person) == ("StreamNotALog", True)
     assert f"retention {retention}" in failure.message
 
 
@@ -267,7 +267,7 @@ def test_a_server_that_does_not_tell_its_time_needs_a_declared_clock():
     }
     info = {"created": "2026-01-01T00:00:00.123456789Z", "state": state, "config": {}}
     failure = against(speaking(info)).failure
-    assert (failure.reason, failure.stalls) == ("ClockUnknown", True)
+    assert (failure.reason, failure.needs_a_person) == ("ClockUnknown", True)
     assert "declare guarantees.clockSkewSeconds" in failure.message
     declared = effective(source(guarantees={"clockSkewSeconds": 2}))
     result = against(speaking(info), source=declared)
@@ -326,7 +326,7 @@ def test_tls_with_the_authority_and_a_password_is_read(secured, authority):
 
 def test_an_unknown_authority_is_refused(secured):
     result = Reader(secured).poll(targets=(tls_target(secured, None),), **as_("meter", "s3cret"))
-    assert (result.failure.reason, result.failure.stalls) == ("CertificateInvalid", True)
+    assert (result.failure.reason, result.failure.needs_a_person) == ("CertificateInvalid", True)
     assert "pods.tls.caSecretRef" in result.failure.message
 
 
@@ -344,7 +344,7 @@ def test_a_broken_authority_is_told(secured):
 
 def test_a_server_that_wants_tls_is_told_from_one_that_does_not(secured):
     failure = Reader(secured).poll(**as_("meter", "s3cret")).failure
-    assert (failure.reason, failure.stalls) == ("TLSFailed", True)
+    assert (failure.reason, failure.needs_a_person) == ("TLSFailed", True)
     assert "wants TLS. Set pods.scheme to TLS" in failure.message
 
 
@@ -360,7 +360,7 @@ def test_a_password_is_never_sent_in_clear_where_tls_is_asked_for(authority):
 
     pem = authority.ca_file.read_text()
     result = against(plain, scheme="TLS", ca_pem=pem, **as_("meter", "s3cret"))
-    assert (result.failure.reason, result.failure.stalls) == ("TLSFailed", True)
+    assert (result.failure.reason, result.failure.needs_a_person) == ("TLSFailed", True)
     assert "offers no TLS, so nothing secret was sent" in result.failure.message
     assert not any(b"s3cret" in one or b"meter" in one for one in seen)
 
@@ -368,4 +368,4 @@ def test_a_password_is_never_sent_in_clear_where_tls_is_asked_for(authority):
 def test_a_server_without_tls_is_refused_where_tls_is_asked_for(broker, authority):
     target = tls_target(broker.server, authority.ca_file)
     failure = Reader(broker.server).poll(targets=(target,)).failure
-    assert (failure.reason, failure.stalls) == ("TLSFailed", True)
+    assert (failure.reason, failure.needs_a_person) == ("TLSFailed", True)

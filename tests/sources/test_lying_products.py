@@ -13,12 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from licenseusage.errors import Failure
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import (
-    MeterKey,
-    PollFailure,
-    PollRecord,
-)
+from licenseusage.ledger.records import MeterKey, PollRecord
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.properties import Removal
@@ -149,7 +146,7 @@ BEFORE_CYCLE = Cycle(-1, START - 4 * DAY_MS, START)
 
 
 def record(ledger, meter_id, asked, result):
-    failure = result.failure and PollFailure(result.failure.reason, result.failure.message)
+    failure = result.failure and Failure(result.failure.reason, result.failure.message)
     ledger.record_poll(
         PollRecord(
             meter_id=meter_id,

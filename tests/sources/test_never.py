@@ -146,7 +146,7 @@ def test_a_product_that_records_nobody_is_never_counted_as_zero(serve, value):
 def test_what_else_means_never_is_declared(serve, value):
     rows = ({"seen": SEEN}, {"seen": value})
     refused = listed(serve, *rows)
-    assert refused.failure.stalls
+    assert refused.failure.needs_a_person
     assert "users.lastActive.never" in refused.failure.message
     declared = {"lastActive": {"path": "seen", "never": [value]}}
     result = listed(serve, *rows, users=declared)

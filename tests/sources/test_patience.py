@@ -79,7 +79,7 @@ def test_a_wait_longer_than_the_polls_time_names_the_page_size_and_not_the_inter
     product = serve(limiter((28, refused(Retry_After="3600"))))
     result = poll(product.port, PAGED)
     assert result.failure is not None
-    assert (result.failure.reason, result.failure.stalls) == ("TooManyRequests", False)
+    assert (result.failure.reason, result.failure.needs_a_person) == ("TooManyRequests", False)
     assert "asks to wait 3600 s" in result.failure.message
     assert "Ask for larger pages (http.pagination.size)" in result.failure.message
     assert "intervalMinutes" not in result.failure.message

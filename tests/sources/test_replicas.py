@@ -170,7 +170,7 @@ def test_where_no_pod_answers_their_number_and_the_last_failure_are_told(serve):
     products = serve(FAULTS["notYetMigrated"]), serve(FAULTS["5xx"])
     result = poll(0, targets=targets(*products))
     assert result.failure is not None
-    assert (result.failure.reason, result.failure.stalls) == ("ServerError", False)
+    assert (result.failure.reason, result.failure.needs_a_person) == ("ServerError", False)
     assert result.failure.message.startswith(
         "Source people: none of 2 ready pods answered as it should; the last, pod-1: GET /users "
         "answered with HTTP 502."
@@ -181,7 +181,7 @@ def test_only_a_person_can_mend_what_every_pod_answers_alike(serve):
     products = [serve(FAULTS["notYetMigrated"]) for _ in range(2)]
     result = poll(0, targets=targets(*products))
     assert result.failure is not None
-    assert (result.failure.reason, result.failure.stalls) == ("PathNotFound", True)
+    assert (result.failure.reason, result.failure.needs_a_person) == ("PathNotFound", True)
 
 
 def test_a_failure_that_stops_the_poll_names_the_pods_asked_before(serve):

@@ -128,7 +128,7 @@ def test_what_cannot_be_trusted_gets_no_credentials(
     product = serve_tls([x509.DNSName(NAME)], **more)
     result = asked(product, authority.pem if pem == "own" else pem, name)
     assert result.failure is not None
-    assert (result.failure.reason, result.failure.stalls) == (reason, True)
+    assert (result.failure.reason, result.failure.needs_a_person) == (reason, True)
     assert told in result.failure.message
     assert product.requests == []
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from licenseusage.errors import Failure
 from licenseusage.sources.failures import PollError
-from licenseusage.sources.poll import Credentials, Failure, Limits, Looked, Target
+from licenseusage.sources.poll import Credentials, Limits, Looked, Target
 from licenseusage.sources.whereabouts import Whereabouts
 from licenseusage.sources.workers.workers import Workers
 from tests.sources.product import KNOWN_CLOCK, USERS, answer, at, poll, request, source

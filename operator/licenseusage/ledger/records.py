@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from licenseusage.errors import Failure
 from licenseusage.metering.cycles import Cycle, Grid, grid_at
 from licenseusage.metering.events import LogReading
 from licenseusage.metering.facts import Facts
@@ -174,14 +175,6 @@ class CycleRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class PollFailure:
-    """Why a poll failed: condition reason and a message for people (no ids, no secrets)."""
-
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class PollRecord:
     """One poll of one source, successful or not, to be made durable in one transaction.
 
@@ -237,7 +230,7 @@ class PollRecord:
     declaration: str = ""
     listing: str | None = None
     incomplete: str | None = None
-    failure: PollFailure | None = None
+    failure: Failure | None = None
     listed: int | None = None
     counted: int | None = None
     skipped: Mapping[str, int] = field(default_factory=dict)
@@ -280,6 +273,6 @@ class SourceStatus:
     counted: int | None = None
     skipped: Mapping[str, int] = field(default_factory=dict)
     provisioned: int | None = None
-    failure: PollFailure | None = None
+    failure: Failure | None = None
     failures: int = 0
     failing_since_ms: int | None = None

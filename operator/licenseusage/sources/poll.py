@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from licenseusage.errors import Stalled
+from licenseusage.errors import Failure, Stalled
 from licenseusage.metering.cycles import Cycle, Segment
 from licenseusage.metering.events import LogPosition, LogReading, LogState
 from licenseusage.metering.facts import Facts
@@ -87,7 +87,7 @@ class Looked:
 
     targets: tuple[Target, ...] = ()
     credentials: Credentials | None = field(default=None, repr=False)
-    failure: "Failure | None" = None
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +155,6 @@ class PollRequest:
     show_ids: bool = False
     advise: bool = False
     before: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a poll failed.
-
-    Attributes:
-        reason: CamelCase, usable as a condition's reason.
-        message: For a person: the object, what was seen, the fix. No body, id or secret.
-        stalls: True where only a person can mend it (spec or Secret); else it is worth retrying.
-    """
-
-    reason: Reason
-    message: str
-    stalls: bool = False
 
 
 @dataclass(frozen=True, slots=True)

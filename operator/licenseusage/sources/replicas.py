@@ -109,7 +109,7 @@ def _none_answered(failed: Sequence[tuple[Target, PollError]]) -> PollError:
     return PollError(
         error.failure.reason,
         f"none of {len(failed)} ready pods answered as it should; the last{name}: {error}",
-        stalls=all(one.failure.stalls for _, one in failed),
+        stalls=all(one.failure.needs_a_person for _, one in failed),
     )
 
 
@@ -119,7 +119,7 @@ def _after(error: PollError, failed: Sequence[tuple[Target, PollError]]) -> Poll
         return error
     failure, stand = error.failure, error.facts_stand
     text = f"{failure.message} Before it {_those(failed)} did not answer as it should."
-    return PollError(failure.reason, text, stalls=failure.stalls, facts_stand=stand)
+    return PollError(failure.reason, text, stalls=failure.needs_a_person, facts_stand=stand)
 
 
 def _those(failed: Sequence[tuple[Target, PollError]]) -> str:

@@ -77,7 +77,7 @@ class Whereabouts:
         looked = self._look()
         if looked.failure is not None:
             failure = looked.failure
-            raise PollError(failure.reason, failure.message, stalls=failure.stalls)
+            raise PollError(failure.reason, failure.message, stalls=failure.needs_a_person)
         self._targets, self._credentials = looked.targets, looked.credentials
         self._left = [one for one in looked.targets if one not in self._tried]
         self._looked_at = self._monotonic()

@@ -19,12 +19,11 @@ from licenseusage.controller.effects.metrics import Metrics
 from licenseusage.controller.effects.reaching import Finder
 from licenseusage.controller.effects.recording import Recorder
 from licenseusage.controller.effects.turns import Turns
-from licenseusage.controller.rules.conditions import Consequence, Problem
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.polls import Job, Memory
 from licenseusage.controller.rules.resources import Dependency
 from licenseusage.controller.settings import Settings
-from licenseusage.errors import UsageError
+from licenseusage.errors import Consequence, Failure, UsageError
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle
 from licenseusage.metering.definitions import segment_ms
@@ -155,7 +154,7 @@ class Collector:
                 reason=error.reason,
                 error=error.message,
             )
-            self._fail(job, replace(Problem.of(error), ours=True))
+            self._fail(job, replace(Failure.of(error), ours=True))
         except Exception as error:
             doing = f"it polled source {job.source.name}"
             await self._defect(job, problem_of(error, self._metrics, job.key, doing))
@@ -165,10 +164,10 @@ class Collector:
             if news:
                 self._nudge(job.key)
 
-    async def _poll(self, job: Job, ready: _Ready | Problem) -> bool:
+    async def _poll(self, job: Job, ready: _Ready | Failure) -> bool:
         """Poll, now that there is a worker; return whether its object has anything new to say."""
         memory = self.memory(job.key, job.source.name)
-        if isinstance(ready, Problem):
+        if isinstance(ready, Failure):
             news = ready != memory.problem or memory.probes < len(_PROBE_SECONDS)
             if job.due or ready != memory.problem:
                 await self._recorder.failure(job, ready)
@@ -188,7 +187,7 @@ class Collector:
         memory.behind = await self._recorder.unread(job, result)
         return True
 
-    async def _ready(self, job: Job) -> _Ready | Problem:
+    async def _ready(self, job: Job) -> _Ready | Failure:
         """Read keys, pods and Secrets; what is not there is a problem, and no worker is asked.
 
         Only when a poll has its turn: while others were served, these may have changed.
@@ -198,7 +197,7 @@ class Collector:
             pseudonym = await self._keys.pseudonym_key(asyncio.get_running_loop().time())
             reach = await self._finder.reach(job.key.namespace, job.source, job.selector)
         except UsageError as error:
-            return Problem.of(error)
+            return Failure.of(error)
         request = PollRequest(
             source=job.source,
             targets=reach.targets,
@@ -240,7 +239,7 @@ class Collector:
             requests.append(CycleRequest(job.coming, roster=True, coming=True))
         return tuple(requests)
 
-    async def _defect(self, job: Job, problem: Problem) -> None:
+    async def _defect(self, job: Job, problem: Failure) -> None:
         """Count a poll that met a defect as an attempt: an ended cycle must not wait for it."""
         if job.due:
             with suppress(UsageError):  # the ledger's own trouble is told elsewhere
@@ -257,7 +256,7 @@ class Collector:
         memory.ids_stable = result.ids_stable
         memory.hint = _hint(result, memory.companions.note(job.source.name))
         memory.clock_skew_ms = result.clock_skew_ms
-        memory.credentials = digest if failure is not None and failure.stalls else ""
+        memory.credentials = digest if failure is not None and failure.needs_a_person else ""
         if failure is None:
             memory.problem, memory.succeeded = None, job.fingerprint
             memory.depends = frozenset()
@@ -265,14 +264,14 @@ class Collector:
         # A product that starts may refuse what it accepts a minute later: where this definition has
         # worked, an answer that only a person could mend is believed the second time.
         again = memory.problem is not None and memory.problem.reason == failure.reason
-        person = failure.stalls and (again or not job.proven)
+        person = failure.needs_a_person and (again or not job.proven)
         consequence = Consequence.NEEDS_A_PERSON if person else Consequence.RETRIES
-        memory.problem = Problem(failure.reason, failure.message, consequence)
+        memory.problem = Failure(failure.reason, failure.message, consequence)
         memory.depends = self._finder.depends(
             job.key.namespace, job.source, job.selector, memory.problem
         )
 
-    def _fail(self, job: Job, problem: Problem) -> None:
+    def _fail(self, job: Job, problem: Failure) -> None:
         """Remember a failure before the poll; look again soon, which is cheap and polls nobody."""
         memory = self.memory(job.key, job.source.name)
         delay = _PROBE_SECONDS[min(memory.probes, len(_PROBE_SECONDS) - 1)]

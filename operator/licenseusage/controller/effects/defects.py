@@ -11,14 +11,14 @@ import traceback
 import structlog
 
 from licenseusage.controller.effects.metrics import Metrics
-from licenseusage.controller.rules.conditions import Problem
 from licenseusage.controller.rules.key import Key
+from licenseusage.errors import Failure
 from licenseusage.reasons import Reason
 
 _log = structlog.get_logger(__name__)
 
 
-def problem_of(error: Exception, metrics: Metrics, key: Key, doing: str) -> Problem:
+def problem_of(error: Exception, metrics: Metrics, key: Key, doing: str) -> Failure:
     """Log and count an unforeseen exception; return what to tell of it.
 
     Call it where the exception is handled: its traceback is logged.
@@ -32,7 +32,7 @@ def problem_of(error: Exception, metrics: Metrics, key: Key, doing: str) -> Prob
     found = identity(error)
     metrics.reconcile_errors.inc()
     _log.error("defect", defect=found, object=str(key), doing=doing, exc_info=error)
-    return Problem(
+    return Failure(
         Reason.INTERNAL_ERROR,
         f"The operator failed while {doing} ({type(error).__qualname__}). This is a defect of the "
         f"operator: search its log for {found} and report that line. It is tried again; what else "

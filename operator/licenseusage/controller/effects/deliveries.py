@@ -16,12 +16,11 @@ from licenseusage.controller.effects.defects import problem_of
 from licenseusage.controller.effects.ledgeroutbox import LedgerOutbox
 from licenseusage.controller.effects.metrics import Metrics
 from licenseusage.controller.effects.workqueue import WorkQueue
-from licenseusage.controller.rules.conditions import Problem
 from licenseusage.controller.rules.key import Key
 from licenseusage.delivery.outbox import Attempt, DeliveryState
 from licenseusage.delivery.sender import Route, Sender
 from licenseusage.delivery.vendor import VendorClient
-from licenseusage.errors import UsageError
+from licenseusage.errors import Failure, UsageError
 
 WORKERS = 4
 _MAX_WAIT_SECONDS = 600.0
@@ -52,7 +51,7 @@ class Deliveries:
         """Take the world; ``settled`` hears of each attempt (events, status)."""
         self._queue: WorkQueue[str] = WorkQueue(first_seconds=5.0, cap_seconds=300.0)
         self._errands: dict[str, Errand] = {}
-        self._defects: dict[str, Problem] = {}
+        self._defects: dict[str, Failure] = {}
         self._books, self._metrics, self._settled = books, metrics, settled
         self._sender = Sender(
             client,
@@ -77,7 +76,7 @@ class Deliveries:
         """Send nothing more of a chain (reporting is suspended) until it is due again."""
         self._errands.pop(chain_id, None)
 
-    def defect_of(self, key: Key) -> Problem | None:
+    def defect_of(self, key: Key) -> Failure | None:
         """Return why the last delivery for an object failed, if it was a defect of ours."""
         for chain, problem in self._defects.items():
             if chain in self._errands and self._errands[chain].key == key:

@@ -12,12 +12,11 @@ from licenseusage.controller.effects.kube import Kube
 from licenseusage.controller.effects.pods import ready_pods
 from licenseusage.controller.effects.secrets import SecretReader
 from licenseusage.controller.effects.services import service_address
-from licenseusage.controller.rules.conditions import Problem
 from licenseusage.controller.rules.resources import CONFIGMAPS, PODS, SECRETS, SERVICES, Dependency
-from licenseusage.errors import Stalled, UsageError
+from licenseusage.errors import Failure, UsageError
 from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import BasicAuth, EffectiveSource, Pods
-from licenseusage.sources.poll import Credentials, Failure, Looked, Target, credentials
+from licenseusage.sources.poll import Credentials, Looked, Target, credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +78,11 @@ class Finder:
         try:
             reach = await self.reach(namespace, source, selector)
         except UsageError as error:
-            stalls = isinstance(error, Stalled)
-            return Looked(failure=Failure(error.reason, error.message, stalls))
+            return Looked(failure=Failure.of(error))
         return Looked(reach.targets, reach.credentials)
 
     def depends(
-        self, namespace: str, source: EffectiveSource, selector: str, problem: Problem
+        self, namespace: str, source: EffectiveSource, selector: str, problem: Failure
     ) -> frozenset[Dependency]:
         """Return what would have to change for a source that could not be reached."""
         if problem.reason in _OF_PLACES:

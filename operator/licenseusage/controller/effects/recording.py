@@ -8,10 +8,10 @@ from licenseusage.clock import SystemClock
 from licenseusage.controller.effects.books import Books
 from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.controller.effects.metrics import Metrics
-from licenseusage.controller.rules.conditions import Problem
 from licenseusage.controller.rules.polls import Job
+from licenseusage.errors import Failure
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.ledger.records import PollFailure, PollRecord
+from licenseusage.ledger.records import PollRecord
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.stores import StoreState
 from licenseusage.sources.poll import PollResult
@@ -63,7 +63,7 @@ class Recorder:
             declaration=job.source.declaration,
             listing=job.source.listed_by,
             incomplete=result.incomplete.reason if result.incomplete else None,
-            failure=PollFailure(failure.reason, failure.message) if failure else None,
+            failure=Failure(failure.reason, failure.message) if failure else None,
             # A log has events, not users: how many are listed cannot be said.
             listed=None if job.source.reads_log else result.users_listed,
             counted=result.counted,
@@ -89,7 +89,7 @@ class Recorder:
             pages=result.pages,
         )
 
-    async def failure(self, job: Job, problem: Problem) -> None:
+    async def failure(self, job: Job, problem: Failure) -> None:
         """Record an attempt that reached no product: it counts as one, and proves nothing.
 
         Raises:
@@ -107,7 +107,7 @@ class Recorder:
             complete=False,
             facts={},
             pseudonym_key_id="",
-            failure=PollFailure(problem.reason, problem.message),
+            failure=Failure(problem.reason, problem.message),
         )
         await self._books.do(lambda ledger: ledger.record_poll(record, now_ms))
         self._metrics.collections.labels("Failed", problem.reason).inc()

@@ -12,7 +12,7 @@ from typing import Any
 from licenseusage.api.conditions import ConditionType
 from licenseusage.api.model import rfc3339
 from licenseusage.chain import first_answer
-from licenseusage.errors import Stalled, UsageError, Waiting
+from licenseusage.errors import Failure
 from licenseusage.reasons import Reason
 
 MESSAGE_LIMIT = 1024
@@ -24,41 +24,6 @@ class Status(StrEnum):
     TRUE = "True"
     FALSE = "False"
     UNKNOWN = "Unknown"
-
-
-class Consequence(StrEnum):
-    """What must happen next: the three kinds of `licenseusage.errors`."""
-
-    WAITS = "Waits"
-    RETRIES = "Retries"
-    NEEDS_A_PERSON = "NeedsAPerson"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A failure as data.
-
-    Attributes:
-        reason: CamelCase.
-        message: For people: object, what was seen, the fix; no time in it, it would change always.
-        ours: The operator itself failed: its ledger, or a defect.
-    """
-
-    reason: str
-    message: str
-    consequence: Consequence = Consequence.RETRIES
-    ours: bool = False
-
-    @classmethod
-    def of(cls, error: UsageError) -> "Problem":
-        """Return the error as data."""
-        if isinstance(error, Stalled):
-            consequence = Consequence.NEEDS_A_PERSON
-        elif isinstance(error, Waiting):
-            consequence = Consequence.WAITS
-        else:
-            consequence = Consequence.RETRIES
-        return cls(error.reason, error.message, consequence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +40,9 @@ class Verdict:
     needs_a_person: bool = False
 
     @classmethod
-    def failed(cls, problem: Problem) -> "Verdict":
+    def failed(cls, problem: Failure) -> "Verdict":
         """Return the verdict False of a problem."""
-        person = problem.consequence is Consequence.NEEDS_A_PERSON
-        return cls(Status.FALSE, problem.reason, problem.message, needs_a_person=person)
+        return cls(Status.FALSE, problem.reason, problem.message, problem.needs_a_person)
 
 
 class Underway(StrEnum):
@@ -105,7 +69,7 @@ class SourceHealth:
     name: str
     last_success_ms: int | None
     interval_ms: int
-    problem: Problem | None = None
+    problem: Failure | None = None
     outdated: bool = False
     proven: bool = True
     hint: str | None = None
@@ -121,7 +85,7 @@ class SourceHealth:
         return (
             self.problem is not None
             and not self.problem.ours
-            and self.problem.consequence is not Consequence.NEEDS_A_PERSON
+            and not self.problem.needs_a_person
             and self.proven
             and self.last_success_ms is not None
             and now_ms - self.last_success_ms <= 2 * self.interval_ms
@@ -143,10 +107,10 @@ class Findings:
     """
 
     product: str
-    spec: Problem | None = None
-    halted: Problem | None = None
+    spec: Failure | None = None
+    halted: Failure | None = None
     idle: Verdict | None = None
-    clock: Problem | None = None
+    clock: Failure | None = None
     hint: str | None = None
     refuted: str | None = None
     sources: Sequence[SourceHealth] = ()
@@ -238,7 +202,7 @@ def source_fails(found: Findings, now_ms: int) -> Verdict | None:
     problems = [(s.name, s.problem) for s in found.sources if s.problem is not None]
     if not problems:
         return None
-    problems.sort(key=lambda p: p[1].consequence is not Consequence.NEEDS_A_PERSON)
+    problems.sort(key=lambda p: not p[1].needs_a_person)
     name, problem = problems[0]
     others = f" ({len(problems) - 1} more sources fail.)" if len(problems) > 1 else ""
     named = f"Source {name}"  # what `sources` says begins with it already

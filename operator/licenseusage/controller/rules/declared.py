@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.api.source import Source
-from licenseusage.controller.rules.conditions import Problem
-from licenseusage.errors import UsageError
+from licenseusage.errors import Failure, UsageError
 from licenseusage.metering.pseudonym import identity_domain
 from licenseusage.metering.stores import StoreKey
 from licenseusage.reasons import Reason
@@ -31,10 +30,10 @@ class Declared:
     name: str
     selector: str
     source: EffectiveSource | None
-    problem: Problem | None = None
+    problem: Failure | None = None
 
 
-Defect = Callable[[Exception, str], Problem]
+Defect = Callable[[Exception, str], Failure]
 """Takes an unforeseen exception and what was being done; returns what to tell (`defects`)."""
 
 
@@ -48,7 +47,7 @@ def _declared(source: Source, defect: Defect) -> Declared:
     try:
         return Declared(source.name, selector, effective(source))
     except UsageError as error:
-        return Declared(source.name, selector, None, Problem.of(error))
+        return Declared(source.name, selector, None, Failure.of(error))
     except Exception as error:
         problem = defect(error, f"it read the definition of source {source.name}")
         return Declared(source.name, selector, None, problem)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from licenseusage.controller.rules.conditions import Problem
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.resources import Dependency
+from licenseusage.errors import Failure
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.stores import StoreKey
 from licenseusage.sources.definition.model import EffectiveSource
@@ -69,7 +69,7 @@ class Memory:
             None: this process has not polled it yet.
     """
 
-    problem: Problem | None = None
+    problem: Failure | None = None
     probes: int = 0
     probe_at_s: float | None = None
     fingerprint: str | None = None

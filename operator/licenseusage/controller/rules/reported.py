@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from licenseusage.api.model import rfc3339
 from licenseusage.api.usagereport import report_name
 from licenseusage.chain import first_answer
-from licenseusage.controller.rules.conditions import Problem, Status, Verdict
+from licenseusage.controller.rules.conditions import Status, Verdict
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.status import Ended
+from licenseusage.errors import Failure
 from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
 from licenseusage.metering.statement import CycleStatement
 from licenseusage.reasons import Reason
@@ -31,7 +32,7 @@ class Reporting:
 
     suspended: bool
     offline: bool
-    problem: Problem | None
+    problem: Failure | None
     waiting_final: bool
     statements: Sequence[OutboxItem]
     reports: Sequence[OutboxItem]

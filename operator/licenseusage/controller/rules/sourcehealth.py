@@ -6,11 +6,10 @@ from collections.abc import Sequence
 import msgspec
 
 from licenseusage.api.conditions import ConditionType
-from licenseusage.controller.rules.conditions import Consequence, Problem
 from licenseusage.controller.rules.declared import Declared
 from licenseusage.controller.rules.polls import Memory
 from licenseusage.controller.rules.subject import Subject
-from licenseusage.errors import UsageError
+from licenseusage.errors import Consequence, Failure, UsageError
 from licenseusage.ledger.records import SourceStatus
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.lifecycle import check_grace
@@ -50,7 +49,7 @@ def proven(subject: Subject, memory: Memory, fingerprint: str) -> bool:
     )
 
 
-def stored_problem(polls: SourceStatus | None, subject: Subject) -> Problem | None:
+def stored_problem(polls: SourceStatus | None, subject: Subject) -> Failure | None:
     """Return the last failure as the ledger has it, for a process that has not polled yet.
 
     Whether a person must act is not kept there, but the live status says it.
@@ -62,12 +61,12 @@ def stored_problem(polls: SourceStatus | None, subject: Subject) -> Problem | No
         for c in subject.conditions
     )
     consequence = Consequence.NEEDS_A_PERSON if stalled else Consequence.RETRIES
-    return Problem(polls.failure.reason, polls.failure.message, consequence)
+    return Failure(polls.failure.reason, polls.failure.message, consequence)
 
 
 def grace_problem(
     sources: Sequence[Declared], cycles: Sequence[Cycle], grace_ms: int
-) -> Problem | None:
+) -> Failure | None:
     """Return the problem of a grace that cannot work; counting goes on with it all the same."""
     try:
         for one in sources:
@@ -75,5 +74,5 @@ def grace_problem(
                 lag = one.source.properties.lag_ms
                 check_grace(grace_ms, cycles[-1], lag, one.source.interval_ms)
     except UsageError as error:
-        return Problem.of(error)
+        return Failure.of(error)
     return None

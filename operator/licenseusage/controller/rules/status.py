@@ -21,7 +21,8 @@ from licenseusage.api.status import (
     SourceStatus,
 )
 from licenseusage.api.usagereport import report_name
-from licenseusage.controller.rules.conditions import Findings, Problem, conditions, cut
+from licenseusage.controller.rules.conditions import Findings, conditions, cut
+from licenseusage.errors import Failure
 from licenseusage.ledger import records
 from licenseusage.ledger.documents import records as documents
 from licenseusage.metering.bounds import Accuracy
@@ -48,7 +49,7 @@ class SourceView:
 
     name: str
     polls: records.SourceStatus | None
-    problem: Problem | None
+    problem: Failure | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.controller.effects import defects
 from licenseusage.controller.effects.collection import Collector
 from licenseusage.controller.effects.identity import PseudonymKey
-from licenseusage.controller.rules.conditions import Problem, SourceHealth, Underway
+from licenseusage.controller.rules.conditions import SourceHealth, Underway
 from licenseusage.controller.rules.declared import Declared, declared, rules_digest, stores
 from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.key import Key
@@ -22,7 +22,7 @@ from licenseusage.controller.rules.sourceplan import (
 from licenseusage.controller.rules.status import SourceView
 from licenseusage.controller.rules.subject import Subject
 from licenseusage.controller.steps.world import World
-from licenseusage.errors import UsageError
+from licenseusage.errors import Failure, UsageError
 from licenseusage.ledger.documents.records import MeterFacts
 from licenseusage.metering.combine import Combine
 from licenseusage.metering.lifecycle import HOUR_MS
@@ -45,7 +45,7 @@ class Counting:
     counted: Counted
     health: tuple[SourceHealth, ...]
     views: tuple[SourceView, ...]
-    spec: Problem | None
+    spec: Failure | None
     rules_digest: str
     next_ms: int | None
 
@@ -72,7 +72,7 @@ async def step(
         requested: An administrator asks for a poll now.
     """
 
-    def defect(error: Exception, doing: str) -> Problem:
+    def defect(error: Exception, doing: str) -> Failure:
         return defects.problem_of(error, world.metrics, subject.key, doing)
 
     sources = declared(usage, defect)
@@ -133,7 +133,7 @@ async def _serve(
     of: ObjectFacts,
     declared: Declared,
     now_ms: int,
-    defect: Callable[[Exception, str], Problem],
+    defect: Callable[[Exception, str], Failure],
 ) -> tuple[Declared, SourcePlan]:
     """Plan for one source and begin its poll; a defect makes it unusable and stops no other."""
     try:

@@ -11,8 +11,8 @@ from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.api.model import rfc3339
 from licenseusage.controller.effects.gatherer import Works
 from licenseusage.controller.effects.secrets import SecretReader
-from licenseusage.controller.rules.conditions import Problem, Status, Verdict
-from licenseusage.errors import Stalled, UsageError
+from licenseusage.controller.rules.conditions import Status, Verdict
+from licenseusage.errors import Failure, Stalled, UsageError
 from licenseusage.ledger.records import Meter, Subscribed
 from licenseusage.metering.cycles import Cycle, Terms, cycle_at
 from licenseusage.reasons import Reason
@@ -221,5 +221,5 @@ def _refusal(error: UsageError, where: str, meter: Meter) -> Verdict:
         waits = error.error in _WAITS
         told = f"{where[0].upper()}{where[1:]} is refused: {error.message}.{effect}"
         return Verdict(Status.FALSE, error.reason, told, needs_a_person=not waits)
-    failed = Verdict.failed(Problem.of(error))
+    failed = Verdict.failed(Failure.of(error))
     return Verdict(Status.FALSE, failed.reason, failed.message + effect, failed.needs_a_person)

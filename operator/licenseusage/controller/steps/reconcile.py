@@ -21,7 +21,7 @@ from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.controller.effects.kube import KubeError, NotFoundError
 from licenseusage.controller.rules import status, transitions
 from licenseusage.controller.rules.clockwatch import Judgement
-from licenseusage.controller.rules.conditions import Consequence, Findings, Problem, Verdict
+from licenseusage.controller.rules.conditions import Findings, Verdict
 from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.gauges import gauges
 from licenseusage.controller.rules.issuer import Context
@@ -43,7 +43,7 @@ from licenseusage.controller.steps.meters import (
 )
 from licenseusage.controller.steps.viewing import view_of
 from licenseusage.controller.steps.world import World
-from licenseusage.errors import Stalled, UsageError
+from licenseusage.errors import Consequence, Failure, Stalled, UsageError
 from licenseusage.ledger.documents.records import MeterFacts
 from licenseusage.metering.lifecycle import HOUR_MS
 from licenseusage.reasons import Reason
@@ -76,13 +76,13 @@ async def reconcile(world: World, key: Key) -> float | None:
         problem = _defect(world, key, error, "it read the object")
         subject = Subject(key, raw, Stalled(Reason.INTERNAL_ERROR, problem.message))
     if isinstance(subject.usage, UsageError):
-        return await _without(world, subject, Problem.of(subject.usage), now_ms)
+        return await _without(world, subject, Failure.of(subject.usage), now_ms)
     try:
         taken = await _steps(world, subject, subject.usage, now_ms)
     except UsageError as error:
         # The ledger's disk, or a spec that no later step can do without: what the status says
         # about counts stands, since the ledger keeps what it had.
-        return await _without(world, subject, Problem.of(error), now_ms)
+        return await _without(world, subject, Failure.of(error), now_ms)
     except KubeError:
         raise
     except Exception as error:
@@ -91,7 +91,7 @@ async def reconcile(world: World, key: Key) -> float | None:
     try:
         return await _show(world, subject, taken, now_ms)
     except UsageError as error:
-        halted = Problem.of(error)
+        halted = Failure.of(error)
     except KubeError:
         raise
     except Exception as error:
@@ -217,7 +217,7 @@ def _patience(
     return patience_seconds(world.memory(key).same((subject.generation, said, said_of_all)))
 
 
-async def _without(world: World, subject: Subject, problem: Problem, now_ms: int) -> float:
+async def _without(world: World, subject: Subject, problem: Failure, now_ms: int) -> float:
     """Say why an object cannot be acted on; what was begun of it ends all the same.
 
     What is tried again by itself is not taken for the end: with the sources more can be stated.
@@ -244,11 +244,11 @@ async def _without(world: World, subject: Subject, problem: Problem, now_ms: int
     return _seconds_until(now_ms, limit, *times)
 
 
-def _defect(world: World, key: Key, error: Exception, doing: str) -> Problem:
+def _defect(world: World, key: Key, error: Exception, doing: str) -> Failure:
     return defects.problem_of(error, world.metrics, key, doing)
 
 
-async def _say(world: World, subject: Subject, halted: Problem, now_ms: int) -> float:
+async def _say(world: World, subject: Subject, halted: Failure, now_ms: int) -> float:
     """Write conditions and nothing else; what the status says about counts stands."""
     product = str((subject.raw.get("spec") or {}).get("product", ""))
     findings = Findings(product, halted=halted)

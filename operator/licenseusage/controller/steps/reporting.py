@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from licenseusage.controller.effects import defects
 from licenseusage.controller.effects.deliveries import Errand
 from licenseusage.controller.effects.gatherer import Gatherer
-from licenseusage.controller.rules.conditions import Problem
 from licenseusage.controller.rules.ends import close_wanted, interim_of, next_close_ms
 from licenseusage.controller.rules.issuer import Context, Issuer, chain_of, halted, issuer_of
 from licenseusage.controller.rules.reported import Reporting
@@ -21,7 +20,7 @@ from licenseusage.controller.steps.enrolling import authorised, enrol, keep_besi
 from licenseusage.controller.steps.issuing import first_delay_ms, replace_refused, route_of
 from licenseusage.controller.steps.world import World
 from licenseusage.delivery.sender import Route
-from licenseusage.errors import Stalled, UsageError, Waiting
+from licenseusage.errors import Failure, Stalled, UsageError, Waiting
 from licenseusage.ledger.documents.records import Delivery, MeterFacts, OutboxItem, ReportChain
 from licenseusage.metering.cycles import Cycle, cycle_at
 from licenseusage.reasons import Reason
@@ -48,7 +47,7 @@ class Outcome:
 
     reporting: Reporting | None
     reports: tuple[OutboxItem, ...]
-    problem: Problem | None
+    problem: Failure | None
     next_ms: int | None
 
 
@@ -108,9 +107,9 @@ class _Run:
     statements: tuple[OutboxItem, ...] = ()
     waiting_final: bool = False
     reports: tuple[OutboxItem, ...] = ()
-    problem: Problem | None = None
+    problem: Failure | None = None
 
-    def note(self, problem: Problem) -> None:
+    def note(self, problem: Failure) -> None:
         """Take note of a failure."""
         if self.problem is None or (problem.ours and not self.problem.ours):
             self.problem = problem
@@ -121,7 +120,7 @@ class _Run:
         try:
             yield
         except UsageError as error:
-            self.note(Problem.of(error))
+            self.note(Failure.of(error))
         except Exception as error:
             doing = "it closed, reported or delivered"
             key, metrics = self.context.key, self.world.metrics
@@ -201,7 +200,7 @@ async def _close_ended(run: _Run) -> int | None:
         if not final:
             run.waiting_final = not signable
             if isinstance(issuer, Stalled) and issuer is not context.clock.ahead:
-                run.note(Problem.of(issuer))
+                run.note(Failure.of(issuer))
             return next_close_ms(record.cycle, context.counted, now_ms)
     return None
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from licenseusage.api.model import rfc3339
 from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.controller.rules.clockwatch import Judgement
-from licenseusage.controller.rules.conditions import Findings, Problem, Status, Verdict
+from licenseusage.controller.rules.conditions import Findings, Status, Verdict
 from licenseusage.controller.rules.contradictions import contradicted
 from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.reported import reported, within_entitlement
@@ -16,7 +16,7 @@ from licenseusage.controller.steps.counting import Counting
 from licenseusage.controller.steps.licensing import Licensing
 from licenseusage.controller.steps.reporting import Outcome
 from licenseusage.controller.steps.world import World
-from licenseusage.errors import UsageError
+from licenseusage.errors import Failure, UsageError
 from licenseusage.ledger.documents.records import MeterFacts
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import CycleRecord, CycleState, Meter
@@ -66,7 +66,7 @@ async def view_of(
             spec=counted.spec,
             halted=_halted(outcome, pseudonym),
             idle=_idle(licensed, cycle, counting_ms),
-            clock=None if clock.problem is None else Problem.of(clock.problem),
+            clock=None if clock.problem is None else Failure.of(clock.problem),
             hint=clock.hint,
             refuted=contradicted(refuted, said, ended, counted.rules_digest),
             sources=counted.health,
@@ -98,10 +98,10 @@ def _informed(counted: Counting, cycle: Cycle) -> bool:
     )
 
 
-def _halted(outcome: Outcome, pseudonym: PseudonymKey | UsageError) -> Problem | None:
+def _halted(outcome: Outcome, pseudonym: PseudonymKey | UsageError) -> Failure | None:
     """Return what stops the whole object; None: nothing does."""
     if isinstance(pseudonym, UsageError):
-        return Problem.of(pseudonym)
+        return Failure.of(pseudonym)
     if outcome.reporting is None or (outcome.problem is not None and outcome.problem.ours):
         # Without a licence no other condition could say it; and a defect must not look like Ready.
         return outcome.problem

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from licenseusage.ledger.records import PollFailure, PollRecord, SourceStatus
+from licenseusage.errors import Failure
+from licenseusage.ledger.records import PollRecord, SourceStatus
 from licenseusage.ledger.storage.database import upsert
 from licenseusage.ledger.storage.schema import coverage, source_status
 from licenseusage.metering.coverage import Interval, extended
@@ -100,7 +101,7 @@ def _write_status(connection: Connection, poll: PollRecord, status: SourceStatus
 def _status(row: Row[Any]) -> SourceStatus:
     failure = None
     if row.failure_reason is not None:
-        failure = PollFailure(row.failure_reason, row.failure_message)
+        failure = Failure(row.failure_reason, row.failure_message)
     return SourceStatus(
         source=row.source,
         last_attempt_ms=row.last_attempt_ms,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import reduce
 
 from licenseusage.clock import Clock
+from licenseusage.errors import Failure
 from licenseusage.metering.facts import Facts, counted, merge, packed_facts
 from licenseusage.reasons import Reason
 from licenseusage.sources.deadline import Deadline
@@ -25,7 +26,7 @@ from licenseusage.sources.lists.memory import Memory
 from licenseusage.sources.lists.notes import Watch, account_to_read, moved_with
 from licenseusage.sources.lists.passes import Asked, Listing, ListReader
 from licenseusage.sources.lists.tally import Tally
-from licenseusage.sources.poll import Failure, Looked, PollRequest, PollResult, Target
+from licenseusage.sources.poll import Looked, PollRequest, PollResult, Target
 from licenseusage.sources.replicas import Replicas
 from licenseusage.sources.whereabouts import Whereabouts
 from licenseusage.sources.wording import placed

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from licenseusage.chain import first_answer
+from licenseusage.errors import Failure
 from licenseusage.reasons import Reason
 from licenseusage.sources.definition.guarantees import Order
 from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.lists import doubts
 from licenseusage.sources.lists.passes import Listing
-from licenseusage.sources.poll import Failure
 
 Rule: TypeAlias = Callable[[EffectiveSource, Listing], Failure | None]
 

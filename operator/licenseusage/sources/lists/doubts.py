@@ -5,6 +5,7 @@ contradicts the promise ends the proof: rows that are there stay true, nobody is
 being there. Pure decisions over what was read; ``collect`` asks them of every listing that ended.
 """
 
+from licenseusage.errors import Failure
 from licenseusage.reasons import Reason
 from licenseusage.sources.definition.guarantees import Order
 from licenseusage.sources.definition.model import DAY_MS, Cursor, EffectiveSource, Offset, OnePage
@@ -13,7 +14,6 @@ from licenseusage.sources.lists.repeated import Twice
 from licenseusage.sources.lists.said import Said
 from licenseusage.sources.lists.steps import HOUR_MS, Steps
 from licenseusage.sources.lists.tally import Tally
-from licenseusage.sources.poll import Failure
 
 ROUND_CAPS = frozenset({50, 100, 200, 250, 500, 1000, 5000, 10_000})
 """Sizes at which products are known to cut a list that nobody asked in pages."""

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from licenseusage.clock import Clock
+from licenseusage.errors import Failure
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.events import Hole, LogReading, shown_until_ms
 from licenseusage.metering.facts import Facts, counted
@@ -25,14 +26,7 @@ from licenseusage.sources.logs.natsconnection import NatsConnection
 from licenseusage.sources.logs.tally import EventTally
 from licenseusage.sources.logs.trail import RestartError, Start, Trail, open_holes
 from licenseusage.sources.logs.trust import unusable
-from licenseusage.sources.poll import (
-    CycleRequest,
-    Failure,
-    Looked,
-    PollRequest,
-    PollResult,
-    Target,
-)
+from licenseusage.sources.poll import CycleRequest, Looked, PollRequest, PollResult, Target
 from licenseusage.sources.replicas import Replicas
 from licenseusage.sources.whereabouts import Whereabouts
 from licenseusage.sources.wording import placed

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from licenseusage.errors import Failure
 from licenseusage.metering.events import Hole
 from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import SECOND_MS
 from licenseusage.sources.logs.tally import EventTally, Finding
 from licenseusage.sources.logs.trail import StreamState
-from licenseusage.sources.poll import Failure
 
 _HOLES_SHOWN = 3
 

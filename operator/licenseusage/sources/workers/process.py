@@ -17,9 +17,10 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from licenseusage.clock import SystemClock
+from licenseusage.errors import Failure
 from licenseusage.reasons import Reason
 from licenseusage.sources.lists.memory import Memory
-from licenseusage.sources.poll import MIB, Failure, Looked, PollRequest, PollResult
+from licenseusage.sources.poll import MIB, Looked, PollRequest, PollResult
 from licenseusage.sources.workers.frames import (
     LENGTH_BYTES,
     LOOK,

@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from licenseusage.clock import Clock, SystemClock
+from licenseusage.errors import Failure
 from licenseusage.reasons import Reason
 from licenseusage.sources.lists.memory import ListKey
-from licenseusage.sources.poll import MIB, Failure, Looked, PollRequest, PollResult
+from licenseusage.sources.poll import MIB, Looked, PollRequest, PollResult
 from licenseusage.sources.workers.frames import LENGTH_BYTES, LOOK, framed, result_of
 
 GRACE_SECONDS = 10.0

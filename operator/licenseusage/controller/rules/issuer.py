@@ -6,9 +6,10 @@ Pure but for the signature: the draft holds what the ledger knows (position, sta
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from licenseusage.chain import first_answer
 from licenseusage.controller.rules.clockwatch import Judgement
 from licenseusage.controller.rules.declared import Declared, definition, exclusions
 from licenseusage.controller.rules.ends import Counted
@@ -219,15 +220,12 @@ class Context:
 
 def issuer_of(context: Context, facts: MeterFacts, cycle: Cycle) -> Issuer | UsageError | None:
     """Return who signs a report about a cycle; None: none is due; an error: it cannot be now."""
-    license_, signing = context.license, context.signing
-    if license_ is None:
+    signing = context.signing
+    if context.license is None:
         return None
-    if context.suspended:
-        return Waiting(Reason.SUSPENDED, "spec.suspend is Reporting.", 60)
-    if isinstance(signing, UsageError):
-        return signing
-    if context.clock.ahead is not None:
-        return context.clock.ahead
+    not_now = first_answer(NOTHING_IS_SIGNED, context)
+    if not_now is not None or isinstance(signing, UsageError):
+        return not_now
     token = facts.meter.license_of(cycle)
     if token is None:
         return None
@@ -243,11 +241,44 @@ def issuer_of(context: Context, facts: MeterFacts, cycle: Cycle) -> Issuer | Usa
         key_id=context.key_id,
         reference_offset_seconds=context.site.reference_offset_seconds,
     )
-    return halted(context, facts, issuer.chain) or _behind_refused(facts, issuer, cycle) or issuer
+    return first_answer(CYCLE_WAITS, context, facts, issuer, cycle) or issuer
 
 
-def _behind_refused(facts: MeterFacts, issuer: Issuer, cycle: Cycle) -> Waiting | None:
-    """Return why a cycle is not reported behind a refused final of an older one.
+def reporting_is_suspended(context: Context) -> UsageError | None:
+    """``spec.suspend`` is Reporting."""
+    if not context.suspended:
+        return None
+    return Waiting(Reason.SUSPENDED, "spec.suspend is Reporting.", 60)
+
+
+def key_is_unusable(context: Context) -> UsageError | None:
+    """The signing key cannot be read."""
+    return context.signing if isinstance(context.signing, UsageError) else None
+
+
+def clock_is_ahead(context: Context) -> UsageError | None:
+    """A report signed now would be of the future."""
+    return context.clock.ahead
+
+
+NOTHING_IS_SIGNED: tuple[Callable[[Context], UsageError | None], ...] = (
+    reporting_is_suspended,
+    key_is_unusable,
+    clock_is_ahead,
+)
+
+
+def chain_is_halted(
+    context: Context, facts: MeterFacts, issuer: Issuer, cycle: Cycle
+) -> UsageError | None:
+    """The vendor holds another history of the chain than the ledger."""
+    return halted(context, facts, issuer.chain)
+
+
+def older_final_is_refused(
+    context: Context, facts: MeterFacts, issuer: Issuer, cycle: Cycle
+) -> UsageError | None:
+    """A final of an older cycle waits for another one in its place.
 
     What comes after it would be refused as well, and a chain must not begin behind it.
     """
@@ -261,6 +292,12 @@ def _behind_refused(facts: MeterFacts, issuer: Issuer, cycle: Cycle) -> Waiting 
                 60,
             )
     return None
+
+
+CYCLE_WAITS: tuple[Callable[[Context, MeterFacts, Issuer, Cycle], UsageError | None], ...] = (
+    chain_is_halted,
+    older_final_is_refused,
+)
 
 
 def halted(context: Context, facts: MeterFacts, chain: ReportChain) -> Stalled | None:

@@ -30,7 +30,7 @@ unexport PYTHONSTARTUP
 .PHONY: help
 help: ## list the targets
 	@echo 'make TARGET          (variables in brackets are optional)'
-	@sed -n 's/^\([a-z][a-z0-9]*\):.*## \(.*\)$$/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)$$/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 	@echo
 	@echo 'Needed: Python >= 3.11, make, and the network for the first run. Go >= 1.26 only where the'
 	@echo 'prebuilt control plane cannot be fetched (it is then built once, in 8 to 16 minutes), and for the'
@@ -72,6 +72,14 @@ generate: $(READY) ## write the files that are generated from the code (CRDs, do
 .PHONY: bench
 bench: $(READY) ## measure time and memory of one collection and one event log, and of naive ways [ARGS=…]
 	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: bench-scale
+bench-scale: $(READY) controlplane ## measure processor time, requests and memory of idle objects [ARGS="--objects 300"]
+	$(BIN)/python -m bench.scale $(ARGS)
+
+.PHONY: bench-broken
+bench-broken: $(READY) controlplane ## measure the processor time of objects that wait for a person [ARGS=…]
+	$(BIN)/python -m bench.broken $(ARGS)
 
 HISTORIES ?= 20000
 CYCLES ?= 2000

@@ -8,14 +8,12 @@ and has waited for a while, the operator's processor time is measured. Goal: bel
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
+from bench.operator import MeasuredOperator
 from hack.controlplane import ControlPlane
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,62 +65,27 @@ def usage(namespace: str, number: int) -> dict[str, object]:
 
 def measured(plane: ControlPlane, folder: Path, options: argparse.Namespace) -> float:
     """Return the share of a core that the operator uses once everything has been told."""
-    log = folder / "operator.log"
-    env = {
-        **plane.environment(),
-        "LICENSEUSAGE_DATABASE_URL": f"sqlite:///{folder}/ledger.sqlite",
-        "LICENSEUSAGE_OPERATOR_NAMESPACE": "broken-0",
-        "LICENSEUSAGE_HTTP_ADDRESS": "127.0.0.1:0",
-    }
-    program = Path(sys.executable).parent / "licenseusage"
-    with log.open("wb") as out:
-        operator = subprocess.Popen([program, "operator"], env=env, stdout=out, stderr=out)  # noqa: S603
-    try:
-        port = _port(log)
+    with MeasuredOperator(plane, folder, "broken-0") as operator:
         while (told := _told(plane)) < options.objects:
             print(f"{told:,} of {options.objects:,} have said why", flush=True)
             time.sleep(5)
         time.sleep(options.settle)
-        before, looks, at = _seconds(operator.pid), _looks(port), time.monotonic()
+        before, looks, at = operator.cpu_seconds(), operator.reconciles(), time.monotonic()
         for _ in range(max(1, options.seconds // 30)):
             time.sleep(min(30, options.seconds))
             passed = time.monotonic() - at
-            used = _seconds(operator.pid) - before
+            used = operator.cpu_seconds() - before
             print(
                 f"after {passed:.0f} s: {used / passed:.1%} of a core, "
-                f"{(_looks(port) - looks) / passed:.1f} looks a second",
+                f"{(operator.reconciles() - looks) / passed:.1f} looks a second",
                 flush=True,
             )
-        return (_seconds(operator.pid) - before) / (time.monotonic() - at)
-    finally:
-        operator.terminate()
-        operator.wait()
-
-
-def _port(log: Path) -> int:
-    while True:
-        for line in log.read_text().splitlines():
-            if '"http_port"' in line:
-                return int(json.loads(line)["http_port"])
-        time.sleep(0.2)
-
-
-def _looks(port: int) -> float:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-        lines = answer.read().decode().splitlines()
-    (line,) = [one for one in lines if one.startswith("licenseusage_reconciles_total")]
-    return float(line.split()[1])
+        return (operator.cpu_seconds() - before) / (time.monotonic() - at)
 
 
 def _told(plane: ControlPlane) -> int:
     listed = plane.kubectl("get", "lu", "-A", "-o", "json").stdout
     return sum(1 for one in json.loads(listed)["items"] if one.get("status", {}).get("conditions"))
-
-
-def _seconds(pid: int) -> float:
-    """Processor time of one process, its threads included; its workers do nothing here."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

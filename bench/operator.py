@@ -1,0 +1,86 @@
+"""The real operator as a process that is measured: its start, its processor time and its memory."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from hack.controlplane import ControlPlane
+
+MIB = 1024**2
+
+
+class MeasuredOperator:
+    """``licenseusage operator`` on a control plane, for as long as a ``with`` block."""
+
+    def __init__(
+        self, plane: ControlPlane, folder: Path, namespace: str, **settings: object
+    ) -> None:
+        """Prepare.
+
+        Args:
+            plane: The cluster.
+            folder: For log and ledger.
+            namespace: The operator's own.
+            settings: By the names of the environment, without ``LICENSEUSAGE_``.
+        """
+        self._log = folder / "operator.log"
+        self._env: Mapping[str, str] = {
+            **plane.environment(),
+            "LICENSEUSAGE_DATABASE_URL": f"sqlite:///{folder}/ledger.sqlite",
+            "LICENSEUSAGE_OPERATOR_NAMESPACE": namespace,
+            "LICENSEUSAGE_HTTP_ADDRESS": "127.0.0.1:0",
+            **{f"LICENSEUSAGE_{name}": str(value) for name, value in settings.items()},
+        }
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        program = Path(sys.executable).parent / "licenseusage"
+        with self._log.open("wb") as out:
+            self._process = subprocess.Popen(  # noqa: S603
+                [program, "operator"], env=self._env, stdout=out, stderr=out
+            )
+        self._port = self._listening()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait()
+
+    def cpu_seconds(self) -> float:
+        """Processor time, its threads included; its workers do nothing while objects are idle."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_mib(self) -> float:
+        """Resident memory of the process without its workers."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / MIB
+
+    def reconciles(self) -> float:
+        """How often it has looked at an object."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        (line,) = [one for one in lines if one.startswith("licenseusage_reconciles_total")]
+        return float(line.split()[1])
+
+    def _listening(self) -> int:
+        while True:
+            for line in self._log.read_text().splitlines():
+                if '"http_port"' in line:
+                    return int(json.loads(line)["http_port"])
+            if self._process.poll() is not None:
+                raise RuntimeError(self._log.read_text()[-2000:])
+            time.sleep(0.2)

@@ -1,4 +1,7 @@
-"""Objects that wait are looked at ever more rarely, and at once when what they wait for changes."""
+"""What objects depend on is asked for once a minute; those that have used another version are told.
+
+Objects that wait for a person are looked at ever more rarely, and at once when that changes.
+"""
 
 import asyncio
 from collections import Counter
@@ -46,6 +49,13 @@ class TestTheWatch:
     def nudge(self, key):
         self.nudged.append((key, asyncio.get_running_loop().time()))
 
+    def used(self, key, version, *on):
+        """An object is reconciled, and what it depends on has this version."""
+        self.world.dependencies.begin(key)
+        for one in on:
+            self.world.dependencies.saw(one, version)
+        self.world.dependencies.set(key, on)
+
     async def watching(self, seconds):
         task = asyncio.create_task(background.watch_dependencies(self.world, self.nudge))
         await asyncio.sleep(seconds)
@@ -89,6 +99,48 @@ class TestTheWatch:
         del self.versions["secret-5"]
         await asyncio.sleep(120)
         assert not self.nudged
+        task.cancel()
+
+    async def test_a_change_between_a_reconcile_and_the_first_question_is_noticed(self):
+        one, key = Dependency(SECRETS, "shop", "license"), Key("shop", "licensed")
+        self.used(key, "uid/1", one)
+        self.versions["license"] = "uid/2"
+        task = await self.watching(60)
+        assert [key for key, _ in self.nudged] == [key]
+        task.cancel()
+
+    async def test_a_change_that_somebody_else_read_while_an_object_was_reconciled_is_noticed(self):
+        one, key = Dependency(SECRETS, "shop", "license"), Key("shop", "licensed")
+        dependencies = self.world.dependencies
+        self.versions["license"] = "uid/2"
+        dependencies.saw(one, "uid/1")
+        dependencies.begin(key)  # reads the first version
+        await asyncio.sleep(1)
+        dependencies.saw(one, "uid/2")  # a poll
+        dependencies.set(key, [one])
+        task = await self.watching(60)
+        assert [key for key, _ in self.nudged] == [key]
+        task.cancel()
+
+    async def test_what_the_operator_itself_has_written_is_no_news(self):
+        one, key = Dependency(SECRETS, "shop", "identity"), Key("shop", "licensed")
+        self.used(key, "uid/1", one)
+        self.world.dependencies.wrote(one, "uid/2")
+        self.versions["identity"] = "uid/2"
+        task = await self.watching(120)
+        assert not self.nudged
+        task.cancel()
+
+    async def test_a_change_is_noticed_within_a_minute_also_where_the_api_server_is_slow(self):
+        answer = self.version
+
+        async def slowly(*what):
+            await asyncio.sleep(0.03)
+            return await answer(*what)
+
+        self.version = slowly
+        task = await self.watching(600)
+        assert min(self.asked[f"secret-{number}"] for number in range(1500)) >= 10
         task.cancel()
 
 

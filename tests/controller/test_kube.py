@@ -79,13 +79,14 @@ async def test_status_of_a_deleted_object_creates_nothing(kube, namespace):
 
 async def test_our_list_finds_objects_of_the_watched_namespaces(kube, namespace):
     await kube.create(USAGES, namespace, usage(namespace))
-    assert await listing.keys(kube, [namespace]) == {Key(namespace, "shop")}
-    assert Key(namespace, "shop") in await listing.keys(kube, [])
+    version = (await kube.get(USAGES, namespace, "shop"))["metadata"]["resourceVersion"]
+    assert await listing.versions(kube, [namespace]) == {Key(namespace, "shop"): version}
+    assert (await listing.versions(kube, []))[Key(namespace, "shop")] == version
 
 
 async def test_a_missing_role_is_a_named_failure_at_start(kube_as, namespace):
     with pytest.raises(Stalled) as caught:
-        await listing.first_keys(await kube_as(namespace), [])
+        await listing.first(await kube_as(namespace), [])
     assert caught.value.reason == "RoleMissing"
     assert f"system:serviceaccount:{namespace}:default" in caught.value.message
 

@@ -14,6 +14,7 @@ from licenseusage.controller.effects.kube import (
     Kube,
     NotFoundError,
     UnavailableError,
+    version_of,
 )
 from licenseusage.controller.effects.secrets import CREDENTIALS
 from licenseusage.controller.rules.resources import EVENTS, SECRETS, Resource
@@ -94,8 +95,21 @@ class SimulatedKube(Kube):
         copy: dict[str, Any] = json.loads(json.dumps(found))
         return copy
 
+    async def version(self, resource: Resource, namespace: str, name: str) -> str:
+        """Return what changes with an object."""
+        return version_of(self._object(f"get {resource.plural}", resource, namespace, name))
+
+    async def versions(self, resource: Resource, namespace: str, selector: str) -> str:
+        """Return what changes with any object of a LIST."""
+        return " ".join(version_of(one) for one in self._list(resource, namespace, selector))
+
     async def pages(
-        self, resource: Resource, namespace: str | None, selector: str = ""
+        self,
+        resource: Resource,
+        namespace: str | None,
+        selector: str = "",
+        *,
+        metadata_only: bool = False,
     ) -> AsyncIterator[bytes]:
         """Yield the one page of a LIST."""
         yield json.dumps(
@@ -125,13 +139,15 @@ class SimulatedKube(Kube):
         self._boundary(f"created {resource.plural}")
         return json.loads(json.dumps(body))  # type: ignore[no-any-return]
 
-    async def replace(self, resource: Resource, body: Mapping[str, Any]) -> None:
+    async def replace(self, resource: Resource, body: Mapping[str, Any]) -> dict[str, Any]:
         """Replace an object."""
         meta = body["metadata"]
         self._object("update", resource, meta["namespace"], meta["name"])
         self._boundary(f"update {resource.plural}")
         self._cluster.put(resource, meta["namespace"], meta["name"], json.loads(json.dumps(body)))
         self._boundary(f"updated {resource.plural}")
+        stored = self._cluster.objects[resource.plural, meta["namespace"], meta["name"]]
+        return json.loads(json.dumps(stored))  # type: ignore[no-any-return]
 
     async def merge(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]
@@ -140,13 +156,14 @@ class SimulatedKube(Kube):
 
     async def apply_status(
         self, resource: Resource, namespace: str, name: str, kind: str, status: Mapping[str, Any]
-    ) -> None:
+    ) -> dict[str, Any]:
         """Write a status."""
         found = self._object("apply status", resource, namespace, name)
         self._boundary(f"status of {resource.plural}")
         found["status"] = json.loads(json.dumps(status))
         found["metadata"]["resourceVersion"] = self._cluster.version()
         self._boundary(f"status of {resource.plural} written")
+        return json.loads(json.dumps(found))  # type: ignore[no-any-return]
 
     async def delete(self, resource: Resource, namespace: str, name: str) -> None:
         """Delete an object."""

@@ -62,6 +62,7 @@ def licence(
     from_s: int,
     to_s: int,
     interval_hours: int,
+    endpoint: str | None = ENDPOINT,
 ) -> str:
     """Sign a licence."""
     return build_license(
@@ -77,7 +78,7 @@ def licence(
             interval_hours=interval_hours,
             reporting_required=True,
             maximum_active_users=20 + serial,
-            endpoint=ENDPOINT,
+            endpoint=endpoint,
         ),
         LICENCE_KEY,
     )

@@ -11,10 +11,16 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from licenseusage.controller.effects.kube import ConflictError, ForbiddenError, Kube, KubeError
+from licenseusage.controller.effects.kube import (
+    ConflictError,
+    ForbiddenError,
+    Kube,
+    KubeError,
+    version_of,
+)
 from licenseusage.controller.effects.refusals import explained, forbidden_own
 from licenseusage.controller.effects.secrets import SecretReader
-from licenseusage.controller.rules.resources import SECRETS
+from licenseusage.controller.rules.resources import SECRETS, Dependency
 from licenseusage.errors import Retryable, Stalled
 from licenseusage.metering.pseudonym import KEY_BYTES, key_id
 from licenseusage.reasons import Reason
@@ -67,8 +73,13 @@ class Keys:
         *,
         new_signing_key: Callable[[], SigningKey],
         random_bytes: Callable[[int], bytes],
+        wrote: Callable[[Dependency, str], None] = lambda _one, _version: None,
     ) -> None:
-        """Take what is needed; randomness comes from the entry point."""
+        """Take what is needed; randomness comes from the entry point.
+
+        ``wrote`` takes what the operator itself has changed, and the version that it has now.
+        """
+        self._wrote = wrote
         self._kube, self._reader, self._names = kube, reader, names
         self._new_signing_key, self._random_bytes = new_signing_key, random_bytes
 
@@ -165,11 +176,12 @@ class Keys:
             lines = [token for token in held if _chain_of(token) not in chains]
             text = "".join(f"{token}\n" for token in (*lines, *statements))
             data[STATEMENTS] = base64.b64encode(text.encode()).decode()
-            await self._kube.replace(SECRETS, secret)
+            stored = await self._kube.replace(SECRETS, secret)
         except ForbiddenError as error:
             raise forbidden_own(names.namespace, error) from None
         except KubeError as error:
             raise Retryable(Reason.STATEMENTS_NOT_KEPT, f"{error}; it is tried again.") from None
+        self._wrote(Dependency(SECRETS, names.namespace, names.identity), version_of(stored))
         self._reader.forget(names.namespace)
 
     async def _replaces(self, name: str, now_s: float) -> str | None:

@@ -137,7 +137,7 @@ class Kube:
         """
         what = f"get {resource.plural} {_named(namespace, name)}"
         raw = await self._call("GET", resource.path(namespace, name), what, accept=_METADATA)
-        return _version(_object(raw, what))
+        return version_of(_object(raw, what))
 
     async def versions(self, resource: Resource, namespace: str, selector: str) -> str:
         """Return a text that changes with any object of a LIST; raises as `version`."""
@@ -146,16 +146,22 @@ class Kube:
         path = resource.path(namespace)
         raw = await self._call("GET", path, what, query=query, accept=_METADATA_LIST)
         items = _object(raw, what).get("items") or []
-        return " ".join(sorted(_version(one) for one in items))
+        return " ".join(sorted(version_of(one) for one in items))
 
     async def pages(
-        self, resource: Resource, namespace: str | None, selector: str = ""
+        self,
+        resource: Resource,
+        namespace: str | None,
+        selector: str = "",
+        *,
+        metadata_only: bool = False,
     ) -> AsyncIterator[bytes]:
         """Yield the raw JSON of each page of a LIST (limit 500), so that the caller decodes typed.
 
         A continue token that expired (410) starts the LIST again from its beginning: a caller must
         key what it reads by name.
         """
+        accept = _METADATA_LIST if metadata_only else "application/json"
         where = f" in namespace {namespace}" if namespace else ""
         what = f"list {resource.plural}{where}"
         token = ""
@@ -166,7 +172,9 @@ class Kube:
             if token:
                 query.append(("continue", token))
             try:
-                raw = await self._call("GET", resource.path(namespace), what, query=query)
+                raw = await self._call(
+                    "GET", resource.path(namespace), what, query=query, accept=accept
+                )
             except KubeError as error:
                 if error.status == 410 and token:
                     token = ""
@@ -202,8 +210,10 @@ class Kube:
         raw = await self._call("POST", resource.path(namespace), what, query=query, body=body)
         return _object(raw, what)
 
-    async def replace(self, resource: Resource, body: Mapping[str, Any]) -> None:
-        """Put a changed object in the place of the one that was read, by resourceVersion.
+    async def replace(self, resource: Resource, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Put a changed object in the place of the one that was read, and return it as stored.
+
+        The one that was read is known by its resourceVersion.
 
         Raises:
             ConflictError: Somebody changed it meanwhile.
@@ -213,7 +223,7 @@ class Kube:
         what = f"update {resource.plural} {_named(meta['namespace'], meta['name'])}"
         query = [("fieldManager", FIELD_MANAGER)]
         path = resource.path(meta["namespace"], meta["name"])
-        await self._call("PUT", path, what, query=query, body=body)
+        return _object(await self._call("PUT", path, what, query=query, body=body), what)
 
     async def merge(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]
@@ -227,8 +237,8 @@ class Kube:
 
     async def apply_status(
         self, resource: Resource, namespace: str, name: str, kind: str, status: Mapping[str, Any]
-    ) -> None:
-        """Server-side apply the whole status: what is left out is removed.
+    ) -> dict[str, Any]:
+        """Server-side apply the whole status (what is left out is removed); return the object.
 
         Raises:
             NotFoundError: The object is gone; server-side apply to ``/status`` creates nothing.
@@ -240,14 +250,16 @@ class Kube:
             "metadata": {"name": name, "namespace": namespace},
             "status": status,
         }
-        await self._call(
+        what = f"apply status of {resource.plural} {_named(namespace, name)}"
+        raw = await self._call(
             "PATCH",
             resource.path(namespace, name, "status"),
-            f"apply status of {resource.plural} {_named(namespace, name)}",
+            what,
             query=[("fieldManager", FIELD_MANAGER), ("force", "true")],
             body=body,
             content=_APPLY,
         )
+        return _object(raw, what)
 
     async def delete(self, resource: Resource, namespace: str, name: str) -> None:
         """Delete an object; one that is gone already is fine."""
@@ -327,7 +339,8 @@ def _named(namespace: str | None, name: str) -> str:
     return f"{namespace}/{name}" if namespace else name
 
 
-def _version(found: Mapping[str, Any]) -> str:
+def version_of(found: Mapping[str, Any]) -> str:
+    """Return a text that changes with an object, and when it is made anew."""
     meta = found["metadata"]
     return f"{meta['uid']}/{meta['resourceVersion']}"
 

@@ -1,4 +1,4 @@
-"""Our own LIST of LicenseUsages: at start, and every ten minutes.
+"""Our own LIST of LicenseUsages: at start, and once a minute.
 
 At start, so that a missing Role is a named failure; later, so that correctness never rests on
 the watch.
@@ -22,14 +22,15 @@ from licenseusage.controller.rules.resources import REPORTS, USAGES
 from licenseusage.errors import Stalled
 from licenseusage.reasons import Reason
 
-RELIST_SECONDS = 600.0
+RELIST_SECONDS = 55.0
 _RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 _log = structlog.get_logger(__name__)
 
 
-class _Meta(msgspec.Struct):
+class _Meta(msgspec.Struct, rename="camel"):
     name: str
     namespace: str
+    resource_version: str = ""
 
 
 class _Item(msgspec.Struct):
@@ -53,8 +54,8 @@ class _CountedList(msgspec.Struct):
     items: list[_Counted] | None = None
 
 
-async def keys(kube: Kube, namespaces: Sequence[str]) -> set[Key]:
-    """Return the keys of every LicenseUsage that this operator is responsible for.
+async def versions(kube: Kube, namespaces: Sequence[str]) -> dict[Key, str]:
+    """Return every LicenseUsage that this operator is responsible for, with its resourceVersion.
 
     Args:
         kube: The cluster.
@@ -63,11 +64,12 @@ async def keys(kube: Kube, namespaces: Sequence[str]) -> set[Key]:
     Raises:
         KubeError: As the API server says.
     """
-    found: set[Key] = set()
+    found: dict[Key, str] = {}
     for namespace in namespaces or (None,):
-        async for raw in kube.pages(USAGES, namespace):
-            listed = msgspec.json.decode(raw, type=_List).items or ()
-            found.update(Key(i.metadata.namespace, i.metadata.name) for i in listed)
+        async for raw in kube.pages(USAGES, namespace, metadata_only=True):
+            for item in msgspec.json.decode(raw, type=_List).items or ():
+                meta = item.metadata
+                found[Key(meta.namespace, meta.name)] = meta.resource_version
     return found
 
 
@@ -88,8 +90,8 @@ async def evidence(kube: Kube, namespaces: Sequence[str]) -> bool:
     return False
 
 
-async def first_keys(kube: Kube, namespaces: Sequence[str]) -> set[Key]:
-    """Return the keys as soon as the API server answers; waits for as long as that takes.
+async def first(kube: Kube, namespaces: Sequence[str]) -> None:
+    """List them as soon as the API server answers; waits for as long as that takes.
 
     Raises:
         Stalled: ``CRDsMissing`` or ``RoleMissing``, with the command that mends it.
@@ -97,7 +99,7 @@ async def first_keys(kube: Kube, namespaces: Sequence[str]) -> set[Key]:
     attempt = 0
     while True:
         try:
-            return await keys(kube, namespaces)
+            await versions(kube, namespaces)
         except UnavailableError as error:
             delay = _RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]
             attempt += 1
@@ -119,3 +121,5 @@ async def first_keys(kube: Kube, namespaces: Sequence[str]) -> set[Key]:
             ) from None
         except KubeError as error:
             raise Stalled(Reason.API_REFUSED, f"{error}.") from None
+        else:
+            return

@@ -12,13 +12,14 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from licenseusage.controller.effects.kube import Kube
+from licenseusage.controller.effects.dependencies import ABSENT, FORBIDDEN
+from licenseusage.controller.effects.kube import ForbiddenError, Kube, NotFoundError, version_of
 from licenseusage.controller.effects.refusals import explained
-from licenseusage.controller.rules.resources import CONFIGMAPS, SECRETS, Resource
+from licenseusage.controller.rules.resources import CONFIGMAPS, SECRETS, Dependency, Resource
 from licenseusage.errors import Stalled
 from licenseusage.reasons import Reason
 
@@ -62,15 +63,21 @@ class Data:
 class SecretReader:
     """Reads and remembers; one for the operator."""
 
-    def __init__(self, kube: Kube, own: Collection[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        own: Collection[tuple[str, str]] = (),
+        saw: Callable[[Dependency, str], None] = lambda _one, _version: None,
+    ) -> None:
         """Read through ``kube``.
 
         Args:
             kube: The cluster.
             own: Namespace and name of what belongs to the operator itself: its own Role permits it,
                 not a collector's.
+            saw: Takes what was read and in which version (`dependencies.version`).
         """
-        self._kube, self._own = kube, frozenset(own)
+        self._kube, self._own, self._saw = kube, frozenset(own), saw
         self._kept: dict[tuple[Resource, str, str], tuple[float, Data]] = {}
 
     async def secret(self, namespace: str, name: str, key: str, now_s: float) -> bytes:
@@ -134,7 +141,7 @@ class SecretReader:
         )
         own = (namespace, name) in self._own
         with explained(namespace, f"{kind} {namespace}/{name}", missing=gone, own=own):
-            found = await self._kube.get(resource, namespace, name)
+            found = await self._get(resource, namespace, name)
         if resource is SECRETS:
             values = {k: _decoded(v) for k, v in (found.get("data") or {}).items()}
         else:
@@ -142,6 +149,19 @@ class SecretReader:
         data = Data(values, resource is SECRETS and _made_to_be_sent(found))
         self._keep((resource, namespace, name), data, now_s)
         return data
+
+    async def _get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
+        one = Dependency(resource, namespace, name)
+        try:
+            found = await self._kube.get(resource, namespace, name)
+        except NotFoundError:
+            self._saw(one, ABSENT)
+            raise
+        except ForbiddenError:
+            self._saw(one, FORBIDDEN)
+            raise
+        self._saw(one, version_of(found))
+        return found
 
     @property
     def kept_bytes(self) -> int:

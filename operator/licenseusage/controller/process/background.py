@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
-from licenseusage.controller.effects.dependencies import FIRST_SECONDS, version
+from licenseusage.controller.effects.dependencies import version
 from licenseusage.controller.rules import clockwatch
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.steps.world import World
@@ -15,6 +15,7 @@ from licenseusage.ledger.ledger import Ledger
 
 _CLOCK_SECONDS = 10.0
 _RETENTION_SECONDS = 3600.0
+_TICK_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
 
 
@@ -88,22 +89,22 @@ async def watch_clock(world: World) -> None:
 
 
 async def watch_dependencies(world: World, nudge: Callable[[Key], None]) -> None:
-    """Look for ever, once a minute, at what objects wait for; have those looked at that it mends.
+    """Ask for ever, once a minute, for the version of everything that objects depend on.
 
-    Spread over the minute: what thousands wait for is no load at any moment.
+    Objects that have used another version are looked at.
     """
     while True:
-        wanted = world.dependencies.wanted()
-        pause = FIRST_SECONDS / max(1, len(wanted))
-        for one, keys in wanted.items():
-            await asyncio.sleep(pause)
-            if world.dependencies.changed(one, await version(world.kube, one)):
+        await asyncio.sleep(_TICK_SECONDS)
+        for one in world.dependencies.due():
+            now = await version(world.kube, one)
+            if now is None:
+                continue
+            outdated = world.dependencies.outdated(one, now)
+            if outdated:
                 world.reader.forget(one.namespace)
-                for key in keys:
-                    world.collector.mended(key)
-                    nudge(key)
-        if not wanted:
-            await asyncio.sleep(pause)
+            for key in outdated:
+                world.collector.mended(key)
+                nudge(key)
 
 
 async def delete_expired(world: World) -> None:

@@ -93,7 +93,7 @@ class _Operator:
         path_of(settings.database_url)  # a wrong setting is nothing to wait for
         books = Books(settings.database_url, now_ms=clock.now_ms, ledger_id=uuid.uuid4().hex)
         stack.push_async_callback(books.close)
-        await listing.first_keys(kube, settings.namespaces)
+        await listing.first(kube, settings.namespaces)
         state.listed_at = loop.time()
 
         workers = await stack.enter_async_context(Workers(settings.poll_workers))
@@ -152,7 +152,7 @@ class _Operator:
         )
         watching = asyncio.create_task(
             kopf.operator(
-                registry=watch.registry(self._queue.add, world.watched.told, world.kube.host),
+                registry=watch.registry(self._queue.add, world.watched, world.kube.host),
                 settings=watch.settings(),
                 ready_flag=ready,
                 identity=cast(Any, identity),
@@ -218,15 +218,17 @@ class _Operator:
                 self._queue.done(key, failed=failed)
 
     async def _relist(self) -> None:
-        """Add unknown keys now and every ten minutes; never rely on the watch alone.
+        """Hold the watch against a LIST now and once a minute, so as never to rely on it alone.
 
-        One that is known is looked at within ten minutes anyhow.
+        Looked at is what the watch has not told: an object that is unknown, changed or gone.
         """
         world = self._world
         while True:
             try:
-                listed = await listing.keys(world.kube, world.settings.namespaces)
-                for key in listed | world.known:
+                listed = await listing.versions(world.kube, world.settings.namespaces)
+                for key in world.watched.listed(listed):
+                    self._queue.add(key)
+                for key in listed:
                     if key not in self._queue:
                         self._queue.add(key)
                 self._health.listed_at = asyncio.get_running_loop().time()

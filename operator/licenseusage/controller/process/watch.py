@@ -11,6 +11,7 @@ from typing import Any
 
 import kopf
 
+from licenseusage.controller.effects.watched import Watched
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.resources import USAGES
 
@@ -18,7 +19,7 @@ LOGIN_MINUTES = 10
 
 
 def registry(
-    add: Callable[[Key], None], told: Callable[[Key, str], None], api_server: str
+    add: Callable[[Key], None], watched: Watched, api_server: str
 ) -> kopf.OperatorRegistry:
     """Return the handlers: a login that expires, and one that puts keys into the queue.
 
@@ -26,7 +27,7 @@ def registry(
 
     Args:
         add: Takes the key of each object that changed.
-        told: Takes its key and the version that the watch told.
+        watched: Takes what the watch tells of it.
         api_server: Address of the API server. In a pod kopf would look it up by a name of the
             cluster's DNS, and watch nothing for as long as that does not answer.
     """
@@ -42,10 +43,13 @@ def registry(
     @kopf.on.event(
         USAGES.group, USAGES.version, USAGES.plural, id="licenseusage", registry=handlers
     )
-    async def nudge(namespace: str | None, name: str, meta: kopf.Meta, **_: object) -> None:
+    async def nudge(namespace: str | None, name: str, event: kopf.RawEvent, **_: object) -> None:
         key = Key(namespace or "", name)
-        told(key, str(meta.get("resourceVersion")))
-        add(key)
+        if event["type"] == "DELETED":
+            watched.gone(key)
+            add(key)
+        elif watched.told(key, event["object"]):
+            add(key)
 
     return handlers
 

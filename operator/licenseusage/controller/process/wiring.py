@@ -9,6 +9,7 @@ from licenseusage.clock import SystemClock
 from licenseusage.controller.effects.books import Books
 from licenseusage.controller.effects.collection import Collector
 from licenseusage.controller.effects.deliveries import Deliveries
+from licenseusage.controller.effects.dependencies import Dependencies
 from licenseusage.controller.effects.endpoints import EndpointBook
 from licenseusage.controller.effects.events import Events
 from licenseusage.controller.effects.identity import Keys, Names
@@ -68,13 +69,15 @@ def wire(
         settings.vendor_keys_configmap,
         settings.endpoints_configmap,
     )
-    reader = SecretReader(kube, {(namespace, name) for name in own})
+    dependencies = Dependencies()
+    reader = SecretReader(kube, {(namespace, name) for name in own}, dependencies.saw)
     keys = Keys(
         kube,
         reader,
         Names(namespace, settings.identity_secret, settings.pseudonym_secret),
         new_signing_key=new_signing_key,
         random_bytes=random_bytes,
+        wrote=dependencies.wrote,
     )
     endpoints = EndpointBook(namespace, settings.endpoints_configmap)
     finder = Finder(kube, reader, endpoints, loopback_allowed=loopback_allowed)
@@ -97,4 +100,5 @@ def wire(
         operator=operator,
         permille=permille,
         started_ms=clock.now_ms(),
+        dependencies=dependencies,
     )

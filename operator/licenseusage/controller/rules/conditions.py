@@ -118,6 +118,13 @@ class Findings:
     reported: Verdict | None = None
     within_entitlement: Verdict | None = None
 
+    @property
+    def calm(self) -> bool:
+        """Whether nothing has failed, so that nothing has to be tried again by and by."""
+        wrong = (self.spec, self.halted, self.idle, self.clock, *(s.problem for s in self.sources))
+        refused = self.licensed is not None and self.licensed.status is Status.FALSE
+        return not refused and all(one is None for one in wrong)
+
 
 def conditions(
     found: Findings, previous: Sequence[Mapping[str, Any]], generation: int, now_ms: int

@@ -41,6 +41,16 @@ class Licensing:
     verdict: Verdict | None
     maximum: int | None
 
+    def expires_ms(self, now_ms: int) -> int | None:
+        """Return when the licence that applies is valid no more; None: it is not, or there is none.
+
+        A second later: then it is refused by whole seconds, too.
+        """
+        if self.license is None:
+            return None
+        at_ms = 1000 * (self.license.expires_s + 1)
+        return at_ms if at_ms > now_ms else None
+
     def maximum_in(self, cycle: Cycle) -> int | None:
         """Return the contracted maximum of a cycle, which may have begun under another licence."""
         token = self.meter.license_of(cycle)

@@ -1,8 +1,9 @@
 """Reconciling one key: independent steps, level-based, each failing into its own condition.
 
-GET the object, gather facts, do what is due, write the status if it says something new, and return
-when to look again. No step waits for a product or for the vendor: polls and deliveries run beside
-it and put the key back into the queue. Everything here can be repeated at any time.
+Take the object as the watch told it, gather facts, do what is due, write the status if it says
+something new, and return when to look again. No step waits for a product or for the vendor: polls
+and deliveries run beside it and put the key back into the queue. Everything here can be repeated at
+any time.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import structlog
 from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.controller.effects import defects
 from licenseusage.controller.effects.dependencies import (
-    FIRST_SECONDS,
+    CALM_SECONDS,
     LONGEST_SECONDS,
     patience_seconds,
 )
@@ -61,14 +62,17 @@ async def reconcile(world: World, key: Key) -> float | None:
     if not world.settings.watches(key.namespace):
         return None  # nothing of it is read, closed or reported, whatever the ledger remembers
     now_ms = world.clock.now_ms()
-    try:
-        raw = await world.kube.get(USAGES, key.namespace, key.name)
-    except NotFoundError:
-        world.watched.gone(key)
-        return await reconcile_gone(world, key, now_ms)
-    world.watched.seen(key, raw["metadata"]["resourceVersion"])
+    world.dependencies.begin(key)
+    raw = world.watched.object(key)
+    if raw is None:
+        try:
+            raw = await world.kube.get(USAGES, key.namespace, key.name)
+        except NotFoundError:
+            world.watched.gone(key)
+            return await reconcile_gone(world, key, now_ms)
+        world.watched.seen(key, raw)
     if "deletionTimestamp" in raw["metadata"]:
-        return FIRST_SECONDS
+        return LONGEST_SECONDS  # its end is an event
     try:
         subject = Subject.read(key, raw)
         world.metrics.look(key, subject.waits_since_s(world.clock.offset_seconds))
@@ -187,34 +191,32 @@ async def _show(world: World, subject: Subject, taken: _Taken, now_ms: int) -> f
     )
     world.metrics.show(subject.key, gauges(view, outcome.reports))
     await _write(world, subject, status.compose(view))
-    limit = _patience(world, subject, view.findings, taken.usage)
-    return _seconds_until(now_ms, limit, counted.next_ms, outcome.next_ms)
+    limit = _patience(world, subject, view.findings, taken)
+    expires_ms = taken.licensed.expires_ms(now_ms)
+    return _seconds_until(now_ms, limit, counted.next_ms, outcome.next_ms, expires_ms)
 
 
 def _patience(
-    world: World, subject: Subject, found: Findings, usage: LicenseUsage | None = None
+    world: World, subject: Subject, found: Findings, taken: _Taken | None = None
 ) -> float:
     """Return in how many seconds to look again, whatever is due; note what to look at until then.
 
-    Nothing is wrong with an object that is calm, and nothing but its own spec can change it. Others
-    are looked at ever more rarely as long as the same is found.
+    An object that is calm changes by what happens only, and by what is due. Others are looked at
+    ever more rarely as long as the same is found.
     """
     key, settings, on = subject.key, world.settings, set(world.collector.depends(subject.key))
     own = settings.operator_namespace
-    if usage is not None and usage.spec.license is not None:
-        on.add(Dependency(SECRETS, key.namespace, usage.spec.license.secret_ref.name))
+    on.add(Dependency(SECRETS, own, settings.identity_secret))
+    on.add(Dependency(SECRETS, own, settings.pseudonym_secret))
+    if taken is not None and taken.usage.spec.license is not None:
+        on.add(Dependency(SECRETS, key.namespace, taken.usage.spec.license.secret_ref.name))
         on.add(Dependency(CONFIGMAPS, own, settings.vendor_keys_configmap))
-    if found.halted is not None:
-        on |= {
-            Dependency(SECRETS, own, name)
-            for name in (settings.identity_secret, settings.pseudonym_secret)
-        }
     world.dependencies.set(key, on)
-    if not on and found.spec is None and all(one.problem is None for one in found.sources):
-        return LONGEST_SECONDS
     said = [(one.name, one.problem) for one in found.sources]
     said_of_all = (found.spec, found.halted, found.licensed, found.reported)
-    return patience_seconds(world.memory(key).same((subject.generation, said, said_of_all)))
+    looks = world.memory(key).same((subject.generation, said, said_of_all))
+    calm = taken is not None and taken.outcome.problem is None and found.calm
+    return CALM_SECONDS if calm else patience_seconds(looks)
 
 
 async def _without(world: World, subject: Subject, problem: Failure, now_ms: int) -> float:
@@ -269,9 +271,13 @@ async def _write(world: World, subject: Subject, desired: dict[str, object]) -> 
     if not status.changed(subject.status, desired):
         return
     try:
-        await world.kube.apply_status(USAGES, key.namespace, key.name, "LicenseUsage", desired)
+        world.watched.writes(key, desired)
+        raw = await world.kube.apply_status(
+            USAGES, key.namespace, key.name, "LicenseUsage", desired
+        )
     except NotFoundError:
         return  # deleted meanwhile; its event is on the way
+    world.watched.wrote(key, raw)
     for event in transitions.of_status(subject.status, desired):
         await world.events.post(subject.raw, event, world.machine_s())
 

@@ -293,12 +293,13 @@ async def _deliver(run: _Run) -> int | None:
     documents = (*run.statements, *run.reports)
     own = chain_of(license_, context.signing.installation, *context.key)
     due = [at for item in documents if _waits(item) and (at := _when(item)) is not None]
-    chains = _chains_with_licences(run.known.facts, own, license_, documents)
+    chains, sendable = _chains_with_licences(run.known.facts, own, license_, documents), False
     for chain, of in chains:
         endpoint = world.settings.vendor_endpoint or of.endpoint
         if context.suspended or endpoint is None:
             world.deliveries.stop(chain.id)
             continue
+        sendable = True
         after_seconds = _offer_seconds(world, context, license_) if of is license_ else None
         if context.requested or min(due, default=now_ms + 1) <= now_ms:
             after_seconds = 0.0
@@ -311,7 +312,7 @@ async def _deliver(run: _Run) -> int | None:
         raise stopped
     # What is due now is being sent, and its verdict wakes the object; or it waits behind another.
     later = [at if at > now_ms else now_ms + _AGAIN_MS for at in due]
-    return None if context.suspended else min(later, default=None)
+    return min(later, default=None) if sendable else None
 
 
 Part = Callable[[_Run], Awaitable[int | None]]

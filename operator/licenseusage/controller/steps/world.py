@@ -93,8 +93,8 @@ class World:
     Attributes:
         permille: A uniform draw from 0 to 999, new at each call.
         known: Objects that the ledger has a meter for.
-        dependencies: What objects wait for.
-        watched: What the watch has told of objects.
+        dependencies: What objects depend on.
+        watched: The objects, as the watch has told them.
         started_ms: When this process began to look after objects.
         operator: Version and cluster, as reports state them.
     """

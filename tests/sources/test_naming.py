@@ -69,6 +69,15 @@ def test_a_list_is_named_alike_whatever_was_remembered_of_it(size, polls, piece)
         assert known.hashes == fresh.hashes
 
 
+def test_who_moved_to_an_earlier_piece_is_still_listed():
+    """His old place holds another one now, which does not mean that he has left the list."""
+    names = [f"user {number}" for number in range(16)]
+    known = passed(names)
+    names.insert(0, names.pop(8))
+    names.insert(8, names.pop(2))
+    assert passed(names, known, 8).everybody == passed(names).everybody
+
+
 @given(st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))
 def test_packed_users_are_changed_as_sets_are(users, added, gone):
     held, more, less = ({number.to_bytes(16) for number in each} for each in (users, added, gone))

@@ -106,14 +106,16 @@ class Naming:
             return self._moved(known, names, hashes)
         # Some are others, and all the rest stand where they stood.
         self._at += count
+        # Who stood in the place of another may have been found elsewhere already (`_moved`).
+        found = [(first + row, self._still[first + row]) for row in others if row < len(before)]
         self._still[first : first + len(before)] = b"\1" * len(before)
+        for place, mark in found:
+            self._still[place] = mark
         users = known.users[first * SIZE : (first + count) * SIZE]
         if not others:
             return users
         patched = bytearray(users)
         for row in others:
-            if row < len(before):
-                self._still[first + row] = 0
             patched[row * SIZE : (row + 1) * SIZE] = self._new_one(names[row])
         return bytes(patched)
 

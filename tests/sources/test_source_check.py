@@ -349,7 +349,7 @@ def test_a_preset_is_shown_with_what_to_know(run):
     assert "file access does not count" in done.out
     assert "OC_LDAP_SERVER_WRITE_ENABLED" in done.out
     assert "not verified" in done.out
-    assert "the collector, which signed in once to be made. Leave them out yourself" in done.out
+    assert "own account, which had to sign in once. You must exclude them" in done.out
     shown = json.loads(run("preset", "show", "Standard", "-o", "json").out)
     assert shown["source"]["http"]["path"] == "/.well-known/active-users"
     assert {one["by"] for one in shown["notPeople"]} == {"Product", "You"}

@@ -3,7 +3,6 @@
 Functions of an open transaction; one poll is recorded in one transaction.
 """
 
-import json
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -17,13 +16,13 @@ from licenseusage.ledger.facts.refutations import lift, refute, seen_in
 from licenseusage.ledger.facts.registry import cycle_row
 from licenseusage.ledger.facts.rosters import Joined, join_roster, rosters_of
 from licenseusage.ledger.facts.sources import note_poll
-from licenseusage.ledger.facts.stores import ensure_store, find_store, state_of
+from licenseusage.ledger.facts.stores import columns_of, ensure_store, find_store, state_of
 from licenseusage.ledger.facts.users import join_users
 from licenseusage.ledger.records import CycleState, PollRecord
 from licenseusage.ledger.storage.schema import cycles, stores
-from licenseusage.metering.coverage import days_followed
+from licenseusage.metering.accrual import PollOfStore, accrued, adds
 from licenseusage.metering.cycles import CYCLE_MASK, Cycle
-from licenseusage.metering.definitions import differ, evidence_counts, reaches_before
+from licenseusage.metering.definitions import differ, evidence_counts
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.refuting import Seen
 from licenseusage.reasons import Reason
@@ -47,7 +46,7 @@ def record_poll(connection: Connection, poll: PollRecord, now_ms: int) -> bool:
     Raises:
         Stalled: ``PseudonymKeyChanged``: facts made with another key than the cycle's.
     """
-    if _told(poll):
+    if any(_of_store(poll, cycle).tells(found) for cycle, found in poll.facts.items()):
         lift(connection, poll.meter_id, poll.store.source, poll.declaration, poll.started_ms)
     decides = True
     closing = _closed_first(connection, poll)
@@ -85,7 +84,7 @@ def _record_facts(connection: Connection, poll: PollRecord) -> bool:
         store = ensure_store(connection, row.id, poll)
         if differ(store.selection, poll.selection) and poll.started_ms >= cycle.end_ms:
             continue  # another definition of who counts, which began when the cycle was over
-        _note_rules(connection, row, poll, told=_said(poll, found))
+        _note_rules(connection, row, poll, told=_of_store(poll, cycle).tells(found))
         roster = rosters_of(connection, poll.meter_id, cycle).get(poll.store)
         added, late = _join_store(connection, store, cycle, poll, found, roster)
         if poll.failure is None:
@@ -145,19 +144,6 @@ def _refutes(
     return refute(connection, meter_id, source, poll.declaration, properties, seen, poll.started_ms)
 
 
-def _told(poll: PollRecord) -> bool:
-    """Whether a poll said anything about some cycle."""
-    return any(_said(poll, found) for found in poll.facts.values())
-
-
-def _said(poll: PollRecord, found: Facts) -> bool:
-    """Whether a poll said something: what never did is no definition that anything was counted by.
-
-    A source that is written by trial and error counts as of the cycle's start once it works.
-    """
-    return poll.failure is None or bool(found.sure or found.low)
-
-
 def _of_another_key(row: Row[Any], poll: PollRecord) -> bool:
     """Whether a poll's pseudonyms cannot be compared with the cycle's, and nobody permitted that.
 
@@ -203,68 +189,42 @@ def _join_store(
     Returns:
         Whether something came to be known; and whether it came too late, or went back.
     """
-    before, planned_ms = state_of(store), poll.since.get(cycle)
-    since_ms = before.definition.polled_ms(poll.selection, planned_ms, poll.started_ms)
-    if reaches_before(cycle, planned_ms, since_ms):
-        found = Facts(ended=found.ended)
+    of_store = _of_store(poll, cycle)
+    before = state_of(store)
+    found = of_store.usable(before, cycle, found)
     added, refuted, unlisted = False, found.refuted, False
     # Whom a failed poll proved active first, by window; a success settles everything before it.
     late: Counter[int] | None = Counter() if poll.failure is not None else None
     if found.sure or found.maybe or found.closed:
         added, refutes, unlisted = join_users(connection, store, found, roster, late)
         refuted |= refutes
-    low, full = dict(before.low), dict(before.full)
-    for window, count in found.low.items():
-        if late is not None:
-            late[window] += max(0, count - low.get(window, 0))
-        low[window] = max(low.get(window, 0), count)
-    for window, count in found.full.items():
-        full[window] = min(full.get(window, count), count)
-    told = _said(poll, found)
-    anew = told and differ(store.selection, poll.selection)
-    seen_until = poll.ended_ms + poll.clock_skew_ms if told else None
-    read_until = seen_until if poll.failure is None else None
-    # A log's days are known once they were read, however late.
-    succeeded = poll.failure is None and cycle not in poll.readings
-    followed = days_followed(cycle, poll.ended_ms, poll.interval_ms) if succeeded else 0
+    if late is not None:
+        late.update({w: max(0, n - before.low.get(w, 0)) for w, n in found.low.items()})
+    after = accrued(before, cycle, of_store, found, refuted)
     connection.execute(
         update(stores)
         .where(stores.c.id == store.id)
         .values(
-            # Unstable once is unstable for the cycle: listings before and after are not united.
-            ids_stable=min(store.ids_stable, int(poll.properties.ids_stable)),
-            closed=store.closed | found.closed,
-            ended=store.ended | found.ended,
-            refuted=store.refuted | refuted,
-            followed=store.followed | followed,
-            seen_until_ms=_latest(store.seen_until_ms, seen_until),
-            read_until_ms=_latest(store.read_until_ms, read_until),
+            **columns_of(after),
             unsettled=unsettled.joined(store.unsettled, late or {}),
-            selection=(poll.selection if told else None) or store.selection,
-            selection_changes=store.selection_changes + anew,
-            selection_since_ms=since_ms if told else store.selection_since_ms,
-            low=json.dumps(low),
-            full=json.dumps(full),
             listed=max(store.listed, found.listed),
-            declaration=poll.declaration if told else store.declaration,
-            unproved=_unproved(store, cycle, poll),
+            declaration=poll.declaration if of_store.tells(found) else store.declaration,
         )
     )
-    words = ((store.closed, found.closed), (store.ended, found.ended), (store.refuted, refuted))
-    more = any(now & ~held for held, now in words)
-    more = more or (low, full) != (before.low, before.full)
-    return added or more, unlisted or bool(refuted)
+    return added or adds(before, after), unlisted or bool(refuted)
 
 
-def _unproved(store: Row[Any], cycle: Cycle, poll: PollRecord) -> str | None:
-    """Return why no poll after the cycle's end proves anything, as the newest such poll says.
-
-    A failed one says nothing of it; where it could not be read at all, coverage has a gap.
-    """
-    late = poll.started_ms - poll.clock_skew_ms >= cycle.end_ms
-    known: str | None = store.unproved
-    return poll.incomplete if late and poll.failure is None else known
-
-
-def _latest(one: int | None, other: int | None) -> int | None:
-    return max((ms for ms in (one, other) if ms is not None), default=None)
+def _of_store(poll: PollRecord, cycle: Cycle) -> PollOfStore:
+    """Return what a poll is for a store of one cycle."""
+    return PollOfStore(
+        started_ms=poll.started_ms,
+        ended_ms=poll.ended_ms,
+        clock_skew_ms=poll.clock_skew_ms,
+        interval_ms=poll.interval_ms,
+        succeeded=poll.failure is None,
+        ids_stable=poll.properties.ids_stable,
+        by_log=cycle in poll.readings,
+        selection=poll.selection,
+        planned_ms=poll.since.get(cycle),
+        incomplete=poll.incomplete,
+    )

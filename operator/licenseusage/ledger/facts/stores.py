@@ -52,6 +52,25 @@ def state_of(row: Row[Any], log: LogState | None = None) -> StoreState:
     )
 
 
+def columns_of(state: StoreState) -> dict[str, Any]:
+    """Return the columns of ``stores`` that say it; see `state_of`."""
+    return {
+        "closed": state.closed,
+        "ended": state.ended,
+        "refuted": state.refuted,
+        "followed": state.followed,
+        "seen_until_ms": state.seen_until_ms,
+        "read_until_ms": state.read_until_ms,
+        "selection": state.definition.digest,
+        "selection_since_ms": state.definition.since_ms,
+        "selection_changes": state.redefinitions,
+        "ids_stable": int(state.ids_stable),
+        "low": json.dumps(dict(state.low)),
+        "full": json.dumps(dict(state.full)),
+        "unproved": state.unproved,
+    }
+
+
 def find_store(connection: Connection, poll: PollRecord, cycle: Cycle) -> Any:  # noqa: ANN401
     """Return the row of ``stores`` that a poll's facts go to; None before there is one."""
     of_cycle = (cycles.c.meter_id == poll.meter_id) & (cycles.c.start_ms == cycle.start_ms)

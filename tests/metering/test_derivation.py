@@ -98,6 +98,7 @@ class TestDomains:
         found = count(5, None, (3, 2, 0, 0)).without({CYCLE_BIT: 2, 0: 1, 2: 1})
         assert (found.cycle, found.days) == (Tally(3, None), (2, 2, 0, 0))
         assert count(1, None).without({CYCLE_BIT: 4}).cycle.lower == 0
+        assert count(5, None).without({0: 1}).cycle.lower == 5
         assert count().without({}) == count()
 
 

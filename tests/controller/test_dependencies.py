@@ -34,7 +34,7 @@ class TestTheWatch:
         self.world = SimpleNamespace(
             kube=self,
             dependencies=Dependencies(),
-            reader=SimpleNamespace(forget=self.forgotten.append),
+            reader=SimpleNamespace(forget=self.forgotten.append, forget_old=lambda _: None),
             collector=SimpleNamespace(mended=self.mended.append),
         )
         for number in range(1500):

@@ -184,6 +184,7 @@ def test_an_idle_licensed_object_is_reconciled_once_an_hour_at_most(run):
         await process.wait(3 * HOUR)
         assert max(process.looks.values(), default=0) <= 3
         assert not any(plural == USAGES.plural for plural, _ in process.asked), "the watch has it"
+        assert process.surroundings.reader.kept_bytes == 0, "no Secret is kept"
 
     run(work)
 

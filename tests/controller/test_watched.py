@@ -57,6 +57,15 @@ class TestTheRule:
         assert watched.object(SHOP) is None
         assert watched.listed({}) == set()
 
+    async def test_an_object_that_is_newer_than_a_list_is_not_missed(self):
+        watched = Watched()
+        watched.told(SHOP, shop("9"))
+        assert watched.listed({}) == {SHOP}
+        watched.seen(SHOP, shop("9"))
+        await asyncio.sleep(100)
+        assert watched.deaf_seconds() == 0
+        assert watched.object(SHOP) == shop("9")
+
     async def test_an_own_status_that_no_event_has_told_shows_a_deaf_watch_and_is_no_news(self):
         watched = Watched()
         watched.told(SHOP, shop("9"))

@@ -129,6 +129,10 @@ class SecretReader:
         """Read everything of a namespace anew: an administrator asked, or a poll was refused."""
         self._kept = {k: v for k, v in self._kept.items() if k[1] != namespace}
 
+    def forget_old(self, now_s: float) -> None:
+        """Keep nothing for longer than `KEEP_SECONDS`, also while nobody reads."""
+        self._kept = {k: v for k, v in self._kept.items() if now_s - v[0] < KEEP_SECONDS}
+
     async def read(self, resource: Resource, namespace: str, name: str, now_s: float) -> Data:
         """Return the whole object's data; raises as `secret`."""
         kept = self._kept.get((resource, namespace, name))
@@ -171,8 +175,8 @@ class SecretReader:
     def _keep(self, name: tuple[Resource, str, str], data: Data, now_s: float) -> None:
         """Remember what was read; forget what is over, and the oldest while it is too much."""
         self._kept.pop(name, None)
-        fresh = {k: v for k, v in self._kept.items() if now_s - v[0] < KEEP_SECONDS}
-        self._kept = {**fresh, name: (now_s, data)}
+        self.forget_old(now_s)
+        self._kept[name] = (now_s, data)
         total = self.kept_bytes
         while total > KEEP_BYTES:
             oldest = next(iter(self._kept))

@@ -108,7 +108,7 @@ class Watched:
                 if before is None or _newer(version, before.version):
                     found.add(key)
         for key in self._objects.keys() - versions.keys():
-            self.gone(key)
+            del self._objects[key]  # a GET will say: it may be newer than the LIST
             found.add(key)
         return found
 

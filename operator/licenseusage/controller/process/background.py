@@ -91,10 +91,12 @@ async def watch_clock(world: World) -> None:
 async def watch_dependencies(world: World, nudge: Callable[[Key], None]) -> None:
     """Ask for ever, once a minute, for the version of everything that objects depend on.
 
-    Objects that have used another version are looked at.
+    Objects that have used another version are looked at. What was read is forgotten meanwhile.
     """
+    loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(_TICK_SECONDS)
+        world.reader.forget_old(loop.time())
         for one in world.dependencies.due():
             now = await version(world.kube, one)
             if now is None:

@@ -126,9 +126,9 @@ def test_a_success_two_intervals_old_is_stale():
 @pytest.mark.parametrize(
     ("underway", "why"),
     [
-        (None, "it was stopped, or is busy"),
-        (Underway.RUNS, "One runs and has not ended"),
-        (Underway.WAITS, "One waits for a free worker"),
+        (None, "The operator was stopped or is busy"),
+        (Underway.RUNS, "A poll is running and has not ended"),
+        (Underway.WAITS, "A poll waits for a free worker"),
     ],
 )
 def test_a_stale_number_says_how_old_it_is_how_often_it_is_due_and_why(underway, why):

@@ -116,7 +116,7 @@ def test_a_report_that_waits_for_its_turn_says_until_when_and_that_nothing_is_wr
         (
             Delivery.REJECTED,
             ReportKind.FINAL,
-            "Counting goes on, and another one takes its place by itself once the cause is gone; "
+            "Counting goes on, and a new report replaces it by itself once the cause is gone; "
             "until then later cycles wait",
         ),
         (Delivery.REJECTED, ReportKind.INTERIM, "Counting and reporting go on"),

@@ -273,13 +273,13 @@ def _stale(sources: Sequence[SourceHealth]) -> str:
 
 
 _WHY_STALE = {
-    None: "The next one begins when the operator comes to it: it was stopped, or is busy.",
+    None: "The operator was stopped or is busy; the next poll begins as soon as it can.",
     Underway.RUNS: (
-        "One runs and has not ended: the product answers slowly, or its list is long "
+        "A poll is running and has not ended: the product answers slowly, or its list is long "
         "(lastPollSeconds in status.sources)."
     ),
     Underway.WAITS: (
-        "One waits for a free worker: they are busy with slow sources. Find those in "
+        "A poll waits for a free worker: all are busy with slow sources. Find those in "
         "licenseusage_collection_duration_seconds of /metrics, or raise LICENSEUSAGE_POLL_WORKERS."
     ),
 }

@@ -204,20 +204,20 @@ def _on_its_way(item: OutboxItem, host: str) -> str:
 
 
 def _what_goes_on(item: OutboxItem, seen: Reporting) -> str:
-    """Say of a refused document what goes on, what does not, and whom to send what."""
+    """Return the consequence of a refusal, and what to send the vendor."""
     if not item.kind.is_report:
         return (
-            "Counting goes on, reports are made and wait. Send the vendor what licenseusage ledger "
-            "enrolment prints (docs/operations.md)."
+            "Counting goes on; reports are made and wait. Send the vendor the output of "
+            "licenseusage ledger enrolment (docs/operations.md)."
         )
     name = report_name(seen.usage.name, item.chain_id, item.sequence)
     send = f"send the vendor kubectl get usagereport -n {seen.usage.namespace} {name} -o yaml"
     if item.state is Delivery.CONFLICT:
-        return f"Counting goes on, nothing more of this chain is sent: {send}."
+        return f"Counting goes on; nothing more of this chain is sent: {send}."
     if item.kind is ReportKind.INTERIM:
         return f"Counting and reporting go on; if the next report is refused, too, {send}."
     return (
-        f"Counting goes on, and another one takes its place by itself once the cause is gone; "
+        f"Counting goes on, and a new report replaces it by itself once the cause is gone; "
         f"until then later cycles wait: {send}."
     )
 

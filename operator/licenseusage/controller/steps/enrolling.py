@@ -82,8 +82,8 @@ async def _given_up(keys: Keys, key: SigningKey, now_s: float) -> str | None:
     if named is not None and not is_another(named, key):
         raise Stalled(
             Reason.IDENTITY_INVALID,
-            "The identity's Secret says in its key 'replaces' what is not the id of another "
-            "installation (urn:ietf:params:oauth:jwk-thumbprint:sha-256:…). Correct or remove it.",
+            "The key 'replaces' of the identity's Secret is not the id of another installation "
+            "(urn:ietf:params:oauth:jwk-thumbprint:sha-256:…). Correct or remove it.",
         )
     return named
 

@@ -123,7 +123,7 @@ def _idle(licensed: Licensing, cycle: Cycle | None, now_ms: int) -> Verdict | No
         return Verdict(
             Status.UNKNOWN,
             Reason.NOT_COLLECTED_YET,
-            "There is no cycle to count in before a first licence is valid.",
+            "No valid licence yet, so there is no billing cycle to count in.",
         )
     return Verdict(
         Status.UNKNOWN,

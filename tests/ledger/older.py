@@ -4,8 +4,16 @@ import sqlite3
 from contextlib import closing
 
 
+def sixth_schema(path):
+    """Make a ledger as the sixth schema had it."""
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute("alter table source_status drop column failure_consequence")
+        older.execute("update ledger set schema_version = 6")
+
+
 def fifth_schema(path):
     """Make a ledger as the fifth schema had it."""
+    sixth_schema(path)
     with closing(sqlite3.connect(path)) as older, older:
         older.execute("drop table refutations")
         for table, column in (

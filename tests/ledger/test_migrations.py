@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy import text
 
 from licenseusage import __version__
-from licenseusage.errors import Retryable, Stalled
+from licenseusage.errors import Consequence, Failure, Retryable, Stalled
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import MeterKey
 from licenseusage.ledger.storage import migrations, schema
 from licenseusage.ledger.storage.migrations import Step
 from licenseusage.metering.cycles import DAY_MS, Terms
 from tests.ledger.conftest import START
-from tests.ledger.older import first_schema, third_schema
+from tests.ledger.older import first_schema, sixth_schema, third_schema
 from tests.receiver.people import licence
 
 OLD = schema.VERSION
@@ -112,6 +112,24 @@ def test_cycles_of_the_third_schema_belong_to_the_licence_whose_terms_they_have(
     assert shop.license_of(Terms(date(1970, 1, 1), length_days=1).cycle(7)) == token
     assert free.license_token is None
     assert free.grids[0].subscription is None
+
+
+def test_a_failure_of_the_sixth_schema_has_the_usual_consequence_of_its_reason(old):
+    sixth_schema(old)
+    with closing(sqlite3.connect(old)) as older, older:
+        for source, reason in (("a", "Unauthorized"), ("b", "Unreachable"), ("c", "NotHeardOf")):
+            older.execute(
+                "insert into source_status (meter_id, source, failure_reason, failure_message)"
+                " values (1, ?, ?, 'seen')",
+                (source, reason),
+            )
+    with opened(old) as ledger:
+        statuses = ledger.source_statuses(1)
+    assert {source: status.failure for source, status in statuses.items()} == {
+        "a": Failure("Unauthorized", "seen", Consequence.NEEDS_A_PERSON),
+        "b": Failure("Unreachable", "seen", Consequence.RETRIES),
+        "c": Failure("NotHeardOf", "seen", Consequence.RETRIES),
+    }
 
 
 def test_an_older_ledger_is_brought_up_to_date_with_all_it_holds(old, later):

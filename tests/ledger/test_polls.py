@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licenseusage.errors import Stalled
+from licenseusage.errors import Consequence, Failure, Stalled
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.combine import Combine
 from licenseusage.metering.coverage import Gap
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
 from licenseusage.metering.properties import Removal
 from licenseusage.metering.stores import StoreKey
+from licenseusage.reasons import Reason
 from tests.ledger.book import begin, opened
 from tests.ledger.conftest import (
     CYCLE,
@@ -281,6 +282,18 @@ def test_another_pseudonym_key_within_a_cycle_is_refused(ledger):
         ledger.record_poll(other, START + 2 * HOUR_MS)
     assert refused.value.reason == "PseudonymKeyChanged"
     assert stated(ledger).active_text == "1 so far"
+
+
+@pytest.mark.parametrize("consequence", Consequence)
+def test_a_failure_keeps_its_consequence(path, consequence):
+    failure = Failure(Reason.UNAUTHORIZED, "refused", consequence)
+    with opened(path) as ledger:
+        begin(ledger)
+        ledger.record_poll(replace(failed(START), failure=failure), START)
+    with opened(path) as ledger:
+        assert ledger.source_statuses(1)["graph"].failure == failure
+        ledger.record_poll(poll(START + HOUR_MS, {}), START + HOUR_MS)
+        assert ledger.source_statuses(1)["graph"].failure is None
 
 
 def test_changes_of_the_rules_are_counted_per_cycle(ledger):

@@ -20,10 +20,10 @@ from licenseusage.controller.effects.reaching import Finder
 from licenseusage.controller.effects.recording import Recorder
 from licenseusage.controller.effects.turns import Turns
 from licenseusage.controller.rules.key import Key
-from licenseusage.controller.rules.polls import Job, Memory
+from licenseusage.controller.rules.polls import Job, Memory, believed
 from licenseusage.controller.rules.resources import Dependency
 from licenseusage.controller.settings import Settings
-from licenseusage.errors import Consequence, Failure, UsageError
+from licenseusage.errors import Failure, UsageError
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle
 from licenseusage.metering.definitions import segment_ms
@@ -182,8 +182,9 @@ class Collector:
         result = await self._workers.poll(ready.request, look)
         cycles = ready.request.cycles
         since = {one.cycle: one.since_ms for one in cycles if one.since_ms is not None}
-        await self._recorder.poll(job, result, ready.pseudonym, since)
-        self._remember(job, memory, result, ready.digest)
+        failure = believed(result.failure, memory.problem, proven=job.proven)
+        await self._recorder.poll(job, result, failure, ready.pseudonym, since)
+        self._remember(job, memory, result, failure, ready.digest)
         memory.behind = await self._recorder.unread(job, result)
         return True
 
@@ -246,8 +247,10 @@ class Collector:
                 await self._recorder.failure(job, problem)
         self._fail(job, problem)
 
-    def _remember(self, job: Job, memory: Memory, result: PollResult, digest: str) -> None:
-        failure = result.failure
+    def _remember(
+        self, job: Job, memory: Memory, result: PollResult, failure: Failure | None, digest: str
+    ) -> None:
+        refused = result.failure is not None and result.failure.needs_a_person
         memory.fingerprint = job.fingerprint
         memory.probes, memory.probe_at_s = 0, None
         if failure is None:
@@ -256,20 +259,13 @@ class Collector:
         memory.ids_stable = result.ids_stable
         memory.hint = _hint(result, memory.companions.note(job.source.name))
         memory.clock_skew_ms = result.clock_skew_ms
-        memory.credentials = digest if failure is not None and failure.needs_a_person else ""
+        memory.credentials = digest if refused else ""
         if failure is None:
             memory.problem, memory.succeeded = None, job.fingerprint
             memory.depends = frozenset()
             return
-        # A product that starts may refuse what it accepts a minute later: where this definition has
-        # worked, an answer that only a person could mend is believed the second time.
-        again = memory.problem is not None and memory.problem.reason == failure.reason
-        person = failure.needs_a_person and (again or not job.proven)
-        consequence = Consequence.NEEDS_A_PERSON if person else Consequence.RETRIES
-        memory.problem = Failure(failure.reason, failure.message, consequence)
-        memory.depends = self._finder.depends(
-            job.key.namespace, job.source, job.selector, memory.problem
-        )
+        memory.problem = failure
+        memory.depends = self._finder.depends(job.key.namespace, job.source, job.selector, failure)
 
     def _fail(self, job: Job, problem: Failure) -> None:
         """Remember a failure before the poll; look again soon, which is cheap and polls nobody."""

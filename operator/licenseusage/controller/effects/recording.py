@@ -27,13 +27,19 @@ class Recorder:
         self._books, self._metrics, self._clock = books, metrics, clock
 
     async def poll(
-        self, job: Job, result: PollResult, key: PseudonymKey, since: Mapping[Cycle, int]
+        self,
+        job: Job,
+        result: PollResult,
+        failure: Failure | None,
+        key: PseudonymKey,
+        since: Mapping[Cycle, int],
     ) -> None:
         """Record a poll that was made.
 
         Args:
             job: What was asked for.
             result: What came of it.
+            failure: Why it failed, with the consequence to act on.
             key: The pseudonyms' key.
             since: Cycle -> start of its last segment, ms since the epoch.
 
@@ -43,7 +49,6 @@ class Recorder:
         stable = result.ids_stable
         asked = job.cycles if job.coming is None else (*job.cycles, job.coming)
         by_index = {cycle.index: cycle for cycle in asked}
-        failure = result.failure
         record = PollRecord(
             meter_id=job.meter_id,
             store=job.store,
@@ -63,7 +68,7 @@ class Recorder:
             declaration=job.source.declaration,
             listing=job.source.listed_by,
             incomplete=result.incomplete.reason if result.incomplete else None,
-            failure=Failure(failure.reason, failure.message) if failure else None,
+            failure=failure,
             # A log has events, not users: how many are listed cannot be said.
             listed=None if job.source.reads_log else result.users_listed,
             counted=result.counted,
@@ -107,7 +112,7 @@ class Recorder:
             complete=False,
             facts={},
             pseudonym_key_id="",
-            failure=Failure(problem.reason, problem.message),
+            failure=problem,
         )
         await self._books.do(lambda ledger: ledger.record_poll(record, now_ms))
         self._metrics.collections.labels("Failed", problem.reason).inc()

@@ -1,10 +1,10 @@
 """A poll to be made, and a process's memory of the polls of a source."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.resources import Dependency
-from licenseusage.errors import Failure
+from licenseusage.errors import Consequence, Failure
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.stores import StoreKey
 from licenseusage.sources.definition.model import EffectiveSource
@@ -81,3 +81,20 @@ class Memory:
     companions: Companions = field(default_factory=Companions)
     clock_skew_ms: int = 0
     behind: frozenset[Cycle] | None = None
+
+
+def believed(failure: Failure | None, before: Failure | None, *, proven: bool) -> Failure | None:
+    """Return a poll's failure with the consequence to act on.
+
+    A product that starts may refuse what it accepts a minute later: where this definition has
+    worked, an answer that only a person could mend is believed the second time.
+
+    Args:
+        failure: The poll's; None: it succeeded.
+        before: The failure of the attempt before; None: none.
+        proven: The source has been read by this definition before.
+    """
+    again = before is not None and failure is not None and before.reason == failure.reason
+    if failure is None or not failure.needs_a_person or again or not proven:
+        return failure
+    return replace(failure, consequence=Consequence.RETRIES)

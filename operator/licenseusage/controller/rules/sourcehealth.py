@@ -9,8 +9,7 @@ from licenseusage.api.conditions import ConditionType
 from licenseusage.controller.rules.declared import Declared
 from licenseusage.controller.rules.polls import Memory
 from licenseusage.controller.rules.subject import Subject
-from licenseusage.errors import Consequence, Failure, UsageError
-from licenseusage.ledger.records import SourceStatus
+from licenseusage.errors import Failure, UsageError
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.lifecycle import check_grace
 
@@ -47,21 +46,6 @@ def proven(subject: Subject, memory: Memory, fingerprint: str) -> bool:
         and c.get("observedGeneration") == subject.generation
         for c in subject.conditions
     )
-
-
-def stored_problem(polls: SourceStatus | None, subject: Subject) -> Failure | None:
-    """Return the last failure as the ledger has it, for a process that has not polled yet.
-
-    Whether a person must act is not kept there, but the live status says it.
-    """
-    if polls is None or polls.failure is None:
-        return None
-    stalled = any(
-        c["type"] == ConditionType.STALLED and c["reason"] == polls.failure.reason
-        for c in subject.conditions
-    )
-    consequence = Consequence.NEEDS_A_PERSON if stalled else Consequence.RETRIES
-    return Failure(polls.failure.reason, polls.failure.message, consequence)
 
 
 def grace_problem(

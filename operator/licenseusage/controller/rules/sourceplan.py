@@ -15,7 +15,6 @@ from licenseusage.controller.rules.sourcehealth import (
     fingerprint_of,
     outdated,
     proven,
-    stored_problem,
 )
 from licenseusage.controller.rules.status import SourceView
 from licenseusage.controller.rules.subject import Subject
@@ -226,7 +225,7 @@ def _health(
         source.declared.name,
         polls.last_success_ms if polls else None,
         counted.interval_ms,
-        memory.problem or stored_problem(polls, subject),
+        memory.problem or (polls.failure if polls else None),
         outdated=outdated(subject, memory, fingerprint),
         proven=proven(subject, memory, fingerprint),
         hint=memory.hint,

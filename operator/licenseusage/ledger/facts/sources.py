@@ -8,11 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from licenseusage.errors import Failure
+from licenseusage.errors import Consequence, Failure
 from licenseusage.ledger.records import PollRecord, SourceStatus
 from licenseusage.ledger.storage.database import upsert
 from licenseusage.ledger.storage.schema import coverage, source_status
 from licenseusage.metering.coverage import Interval, extended
+from licenseusage.reasons.book import BOOK
+from licenseusage.reasons.entries import Person
 
 
 def source_statuses(connection: Connection, meter_id: int) -> dict[str, SourceStatus]:
@@ -77,6 +79,7 @@ def _write_status(connection: Connection, poll: PollRecord, status: SourceStatus
             "provisioned": poll.provisioned,
             "failure_reason": None,
             "failure_message": None,
+            "failure_consequence": None,
             "failures": 0,
             "failing_since_ms": None,
         }
@@ -85,6 +88,7 @@ def _write_status(connection: Connection, poll: PollRecord, status: SourceStatus
         values |= {
             "failure_reason": poll.failure.reason,
             "failure_message": poll.failure.message,
+            "failure_consequence": poll.failure.consequence,
             "failures": (status.failures if status else 0) + 1,
             "failing_since_ms": poll.started_ms if since is None else since,
         }
@@ -99,9 +103,6 @@ def _write_status(connection: Connection, poll: PollRecord, status: SourceStatus
 
 
 def _status(row: Row[Any]) -> SourceStatus:
-    failure = None
-    if row.failure_reason is not None:
-        failure = Failure(row.failure_reason, row.failure_message)
     return SourceStatus(
         source=row.source,
         last_attempt_ms=row.last_attempt_ms,
@@ -115,7 +116,17 @@ def _status(row: Row[Any]) -> SourceStatus:
         counted=row.counted,
         skipped=json.loads(row.skipped),
         provisioned=row.provisioned,
-        failure=failure,
+        failure=None if row.failure_reason is None else _failure(row),
         failures=row.failures,
         failing_since_ms=row.failing_since_ms,
     )
+
+
+def _failure(row: Row[Any]) -> Failure:
+    """Return the last failure; before schema 7 its consequence is the usual one of its reason."""
+    kept = row.failure_consequence
+    if kept is None:
+        entry = BOOK.get(row.failure_reason)
+        person = entry is not None and entry.person is Person.YES
+        kept = Consequence.NEEDS_A_PERSON if person else Consequence.RETRIES
+    return Failure(row.failure_reason, row.failure_message, Consequence(kept))

@@ -192,12 +192,18 @@ def _sixth(connection: Connection) -> None:
     )
 
 
+def _seventh(connection: Connection) -> None:
+    """What must happen after a failed poll; of failures kept so far it is not known."""
+    connection.execute(text("ALTER TABLE source_status ADD COLUMN failure_consequence VARCHAR(16)"))
+
+
 STEPS: tuple[Step, ...] = (
     Step(2, _second),
     Step(3, _third),
     Step(4, _fourth),
     Step(5, _fifth),
     Step(6, _sixth),
+    Step(7, _seventh),
 )
 """Ascending; the last one leads to `schema.VERSION`. What a step says never changes: it is written
 out, since `schema` describes the newest version only."""

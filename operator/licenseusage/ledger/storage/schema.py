@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 6
+VERSION = 7
 
 metadata = MetaData()
 
@@ -247,6 +247,7 @@ source_status = Table(
     Column("provisioned", Integer),
     Column("failure_reason", String(64)),
     Column("failure_message", Text),
+    Column("failure_consequence", String(16)),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("failing_since_ms", BigInteger),
 )

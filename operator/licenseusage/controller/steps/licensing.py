@@ -215,9 +215,13 @@ async def _token(reader: SecretReader, namespace: str, name: str, key: str, now_
     except Stalled as error:
         if error.reason == Reason.FORBIDDEN_BY_CLUSTER:
             raise
+        absent = error.reason is Reason.SECRET_NOT_FOUND
+        seen = (
+            f"does not exist; create it with key {key}" if absent else f"has no key {key}; add it"
+        )
         raise Stalled(
             Reason.LICENSE_NOT_FOUND,
-            f"{error.message.rstrip('.')}: put the licence there, exactly as the vendor sent it.",
+            f"Secret {namespace}/{name} {seen}: the licence, exactly as the vendor sent it.",
         ) from None
 
 

@@ -47,14 +47,9 @@ class UsageError(Exception):
 
 
 class Waiting(UsageError):
-    """Nothing is wrong: come back after ``after_seconds``."""
+    """Nothing is wrong: an event ends the wait (a changed spec, a verdict, another process)."""
 
     consequence = Consequence.WAITS
-
-    def __init__(self, reason: Reason, message: str, after_seconds: float) -> None:
-        """Say when to come back, in seconds from now."""
-        super().__init__(reason, message)
-        self.after_seconds = after_seconds
 
 
 class Retryable(UsageError):

@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from licenseusage.controller.rules.clockwatch import Reading, step_between, step_since_restart
+from licenseusage.controller.rules.clockwatch import ClockReading, step_between, step_since_restart
 from licenseusage.controller.rules.ends import Counted, missing_cycles, next_close_ms
 from licenseusage.controller.steps.closing import close, interim
 from licenseusage.ledger.records import Meter, MeterKey
@@ -113,10 +113,10 @@ def test_an_interim_counts_nobody_whom_a_poll_named_after_its_time(tmp_path, wor
 
 
 def test_only_a_set_clock_is_a_step():
-    before = Reading(1_000_000, 5_000)
-    assert step_between(before, Reading(1_010_000, 15_100)) is None
-    assert step_between(before, Reading(1_070_000, 15_000)) == 60_000
-    assert step_between(before, Reading(950_000, 15_000)) == -60_000
+    before = ClockReading(1_000_000, 5_000)
+    assert step_between(before, ClockReading(1_010_000, 15_100)) is None
+    assert step_between(before, ClockReading(1_070_000, 15_000)) == 60_000
+    assert step_between(before, ClockReading(950_000, 15_000)) == -60_000
 
 
 def test_a_clock_behind_the_ledger_was_set_back_while_away():

@@ -26,7 +26,7 @@ from licenseusage.metering.countwindows import (
     WindowSpan,
 )
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle
-from licenseusage.metering.known import Tally
+from licenseusage.metering.known import WindowCounts
 from licenseusage.metering.polled import Polled
 
 CYCLE = Cycle(0, 100 * DAY_MS, 130 * DAY_MS)
@@ -46,7 +46,7 @@ def taken(began: int, users: int = 5, *, took: int = 0, warm: bool = True, **dec
     return sample(replace(DECLARED, **declared), polled, users, warm=warm)
 
 
-def stated(*samples: Sample, window: int = CYCLE_BIT, **declared) -> Tally:
+def stated(*samples: Sample, window: int = CYCLE_BIT, **declared) -> WindowCounts:
     properties = replace(DECLARED, **declared)
     return tally_counts(Counts(frozenset(samples)), properties, CYCLE, window)
 
@@ -89,7 +89,7 @@ class TestOneSample:
 
 class TestLowerAndUpper:
     def test_a_window_inside_the_cycle_is_a_lower_bound(self):
-        assert stated(about(7, (START, END - 1))) == Tally(7, None, estimate=7)
+        assert stated(about(7, (START, END - 1))) == WindowCounts(7, None, estimate=7)
         assert stated(about(7, (START - 1, END - 1))).lower == 0
         assert stated(about(7, (START, END))).lower == 0
         assert stated(about(7, (START, END - 1)), self_counted=2).lower == 5
@@ -124,8 +124,8 @@ class TestLowerAndUpper:
 
     def test_days_are_windows_of_their_own(self):
         found = about(7, (START + DAY_MS, START + 2 * DAY_MS - 1))
-        assert stated(found, window=1) == Tally(7, None)
-        assert stated(found, window=0) == Tally(0, None)
+        assert stated(found, window=1) == WindowCounts(7, None)
+        assert stated(found, window=0) == WindowCounts(0, None)
 
 
 class TestRises:
@@ -201,7 +201,7 @@ class TestEstimates:
     def test_a_rolling_window_of_the_cycles_length_is_an_estimate_at_its_end(self):
         near = taken(END + HOUR_MS, 7, window=Rolling(30 * DAY_MS))
         far = taken(END - 2 * HOUR_MS, 9, window=Rolling(30 * DAY_MS))
-        assert stated(near) == Tally(0, None, estimate=7)
+        assert stated(near) == WindowCounts(0, None, estimate=7)
         assert stated(near, far).estimate == 7
         assert stated(near, far, window=0).estimate is None
 

@@ -17,7 +17,7 @@ from licenseusage.metering.derivation import (
     read_until_ms,
     unbounded,
 )
-from licenseusage.metering.known import Tally
+from licenseusage.metering.known import WindowCounts
 from licenseusage.metering.properties import Guarantee, Properties, Removal
 from licenseusage.metering.refuting import Refutation
 from licenseusage.metering.roster import Missing
@@ -53,7 +53,7 @@ def source(key=LIST, properties=NEVER):
 
 
 def count(lower=2, upper=2, days=(1, 2, 0, 0), **options):
-    return DomainCount(Tally(lower, upper), days, **options)
+    return DomainCount(WindowCounts(lower, upper), days, **options)
 
 
 def statement(stores, counts, *, sources=None, as_of_ms=END, combine=Combine.UNION, sight=SEEN):
@@ -87,16 +87,16 @@ class TestDomains:
     def test_numbers_of_single_polls_per_window(self):
         state = replace(CLOSED, low={CYCLE_BIT: 5, 1: 3}, full={CYCLE_BIT: 7})
         found = count_of_numbers(CYCLE, store(properties=RENAMED, state=state))
-        assert found == DomainCount(Tally(5, 7), (0, 3, 0, 0))
+        assert found == DomainCount(WindowCounts(5, 7), (0, 3, 0, 0))
 
     def test_a_store_that_was_never_read_may_hold_anybody(self):
-        assert count(2, 3).with_unread(Combine.UNION).cycle == Tally(2, None)
-        assert count(2, 3).with_unread(Combine.SAME).cycle == Tally(2, 3)
+        assert count(2, 3).with_unread(Combine.UNION).cycle == WindowCounts(2, None)
+        assert count(2, 3).with_unread(Combine.SAME).cycle == WindowCounts(2, 3)
         assert count(contradicted=True).with_unread(Combine.UNION).contradicted
 
     def test_whom_a_failed_poll_named_late_does_not_count_yet(self):
         found = count(5, None, (3, 2, 0, 0)).without({CYCLE_BIT: 2, 0: 1, 2: 1})
-        assert (found.cycle, found.days) == (Tally(3, None), (2, 2, 0, 0))
+        assert (found.cycle, found.days) == (WindowCounts(3, None), (2, 2, 0, 0))
         assert count(1, None).without({CYCLE_BIT: 4}).cycle.lower == 0
         assert count(5, None).without({0: 1}).cycle.lower == 5
         assert count().without({}) == count()
@@ -125,7 +125,7 @@ class TestBounds:
         assert found.bounds.accuracy is Accuracy.EXACT
 
     def test_who_left_the_list_is_told_apart(self):
-        tally = DomainCount(Tally(2, 5, vanished=2), (0, 0, 0, 0))
+        tally = DomainCount(WindowCounts(2, 5, vanished=2), (0, 0, 0, 0))
         found = statement([store()], [tally])
         assert found.uncertainty == (Uncertainty("RemovedUsers", 2), Uncertainty("BoundaryGap", 1))
 

@@ -6,7 +6,7 @@ from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.known import (
     Known,
     Overlap,
-    Tally,
+    WindowCounts,
     across,
     bounds_of,
     intersected,
@@ -20,19 +20,19 @@ A, B, C, D = b"a", b"b", b"c", b"d"
 def test_separate_stores_are_united_user_by_user():
     both = united([Known({A}, {A, B}), Known({B}, {B, C})])
     assert both == Known({A, B}, {A, B, C})
-    assert tallied(both) == Tally(2, 3)
+    assert tallied(both) == WindowCounts(2, 3)
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_store_without_proof_takes_the_upper_bound_of_all_away(order: int):
     stores = [Known({A}, {A, B}), Known({C})][::order]
-    assert tallied(united(stores)) == Tally(2, None)
+    assert tallied(united(stores)) == WindowCounts(2, None)
 
 
 def test_no_store_at_all_proves_nothing():
     assert united([]) == Known(set())
     assert intersected([]) == Known(set())
-    assert tallied(united([])) == Tally(0, None)
+    assert tallied(united([])) == WindowCounts(0, None)
 
 
 def test_observers_of_the_same_activity_rule_people_out_for_each_other():
@@ -67,48 +67,56 @@ def test_a_conflict_of_one_store_is_one_of_all(together):
 
 def test_the_vanished_are_counted_unless_somebody_saw_them_active():
     gone = Known({A}, {A, B, C}, vanished={B, C})
-    assert tallied(gone) == Tally(1, 3, vanished=2)
-    assert tallied(united([gone, Known({B}, {B, D})])) == Tally(2, 4, vanished=1)
-    assert tallied(united([gone, Known({B})])) == Tally(2, None)
-    assert tallied(intersected([gone, Known({A}, {A, B})])) == Tally(1, 2, vanished=1)
-    assert tallied(intersected([gone, Known({A})])) == Tally(1, 3, vanished=2)
+    assert tallied(gone) == WindowCounts(1, 3, vanished=2)
+    assert tallied(united([gone, Known({B}, {B, D})])) == WindowCounts(2, 4, vanished=1)
+    assert tallied(united([gone, Known({B})])) == WindowCounts(2, None)
+    assert tallied(intersected([gone, Known({A}, {A, B})])) == WindowCounts(1, 2, vanished=1)
+    assert tallied(intersected([gone, Known({A})])) == WindowCounts(1, 3, vanished=2)
 
 
 def test_nothing_known_of_people_in_common_gives_the_greatest_and_the_sum():
-    assert across([Tally(3, 5), Tally(7, 7)]) == Tally(7, 12)
-    assert across([Tally(3, 5), Tally(7, None)]) == Tally(7, None)
-    assert across([Tally(3, 5, conflict=True), Tally(7, 7)]).conflict
-    assert across([]) == Tally(0, None)
+    assert across([WindowCounts(3, 5), WindowCounts(7, 7)]) == WindowCounts(7, 12)
+    assert across([WindowCounts(3, 5), WindowCounts(7, None)]) == WindowCounts(7, None)
+    assert across([WindowCounts(3, 5, conflict=True), WindowCounts(7, 7)]).conflict
+    assert across([]) == WindowCounts(0, None)
 
 
 def test_disjoint_shards_are_added_and_one_without_upper_bound_removes_that_of_all():
-    assert across([Tally(3, 5), Tally(7, 8)], Overlap.DISJOINT) == Tally(10, 13)
-    assert across([Tally(3, 5), Tally(7, None)], Overlap.DISJOINT) == Tally(10, None)
+    assert across([WindowCounts(3, 5), WindowCounts(7, 8)], Overlap.DISJOINT) == WindowCounts(
+        10, 13
+    )
+    assert across([WindowCounts(3, 5), WindowCounts(7, None)], Overlap.DISJOINT) == WindowCounts(
+        10, None
+    )
 
 
 def test_the_same_number_told_twice_has_the_greatest_lower_and_the_least_upper_bound():
-    assert across([Tally(3, 8), Tally(5, 9), Tally(4, None)], Overlap.SAME) == Tally(5, 8)
-    assert across([Tally(3, None), Tally(5, None)], Overlap.SAME) == Tally(5, None)
-    assert across([Tally(3, 4), Tally(5, 9)], Overlap.SAME).conflict
-    assert not across([Tally(3, 5), Tally(5, 9)], Overlap.SAME).conflict
+    assert across(
+        [WindowCounts(3, 8), WindowCounts(5, 9), WindowCounts(4, None)], Overlap.SAME
+    ) == WindowCounts(5, 8)
+    assert across([WindowCounts(3, None), WindowCounts(5, None)], Overlap.SAME) == WindowCounts(
+        5, None
+    )
+    assert across([WindowCounts(3, 4), WindowCounts(5, 9)], Overlap.SAME).conflict
+    assert not across([WindowCounts(3, 5), WindowCounts(5, 9)], Overlap.SAME).conflict
 
 
 def test_estimates_are_added_only_where_nobody_counts_twice():
-    guesses = [Tally(0, None, estimate=3), Tally(0, None, estimate=5)]
+    guesses = [WindowCounts(0, None, estimate=3), WindowCounts(0, None, estimate=5)]
     assert across(guesses).estimate is None
     assert across(guesses[:1]).estimate == 3
     assert across(guesses, Overlap.DISJOINT).estimate == 8
     assert across(guesses, Overlap.SAME).estimate == 5
-    assert across([*guesses, Tally(1, None)], Overlap.DISJOINT).estimate is None
-    assert across([*guesses, Tally(1, None)], Overlap.SAME).estimate == 5
+    assert across([*guesses, WindowCounts(1, None)], Overlap.DISJOINT).estimate is None
+    assert across([*guesses, WindowCounts(1, None)], Overlap.SAME).estimate == 5
 
 
 def test_the_vanished_of_several_tallies_are_added_where_there_is_an_upper_bound():
-    tallies = [Tally(1, 3, vanished=2), Tally(4, 5, vanished=1)]
+    tallies = [WindowCounts(1, 3, vanished=2), WindowCounts(4, 5, vanished=1)]
     assert across(tallies).vanished == 3
-    assert across([*tallies, Tally(1, None)]).vanished == 0
+    assert across([*tallies, WindowCounts(1, None)]).vanished == 0
 
 
 def test_a_tally_is_stated_as_it_is():
-    assert bounds_of(Tally(1, 3, vanished=2, estimate=4)) == Bounds(1, 3, 4)
-    assert bounds_of(Tally(1, None, conflict=True)) == Bounds(1, None, None, conflict=True)
+    assert bounds_of(WindowCounts(1, 3, vanished=2, estimate=4)) == Bounds(1, 3, 4)
+    assert bounds_of(WindowCounts(1, None, conflict=True)) == Bounds(1, None, None, conflict=True)

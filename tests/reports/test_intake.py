@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from licenseusage.reports.intake import Asked, accept_license, still_applies, unpacked
+from licenseusage.reports.intake import Expected, accept_license, still_applies, unpacked
 from licenseusage.reports.keys import VendorKey, VendorKeys
 from licenseusage.reports.licence import LicenseTerms, Subscription, build_license
 from licenseusage.reports.refused import Refused
@@ -52,7 +52,7 @@ NOT_A_LICENCE = {
 
 def asked(**changes):
     defaults = {"now_s": NOW_S, "keys_from": "ConfigMap a/b", "product": "acme"}
-    return Asked(**{**defaults, **changes})
+    return Expected(**{**defaults, **changes})
 
 
 @pytest.mark.parametrize("raw", AS_BROUGHT.values(), ids=AS_BROUGHT)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.packing import changed, packed
 from licenseusage.metering.pseudonym import Pseudonymiser
-from licenseusage.sources.lists.memory import Memory
+from licenseusage.sources.lists.memory import ListMemory
 from licenseusage.sources.lists.naming import Naming
 from licenseusage.sources.poll import MIB, CycleRequest, Limits
 from licenseusage.sources.workers.kinds import collect
@@ -154,7 +154,7 @@ def test_a_poll_gives_the_same_whatever_its_worker_has_read_before(serve, first,
         wanted = {"cycles": (CycleRequest(CYCLE, roster=True),)} | more
         return request(product.port, source(guarantees=ONCE, **(read or {})), **wanted)
 
-    memory = Memory()
+    memory = ListMemory()
     collect(asked(**first), clock, memory)
     assert memory.size
     for now in (USUAL, LATER, LATER[::-1], LATER[:3], USUAL):
@@ -168,7 +168,7 @@ def test_a_poll_gives_the_same_whatever_its_worker_has_read_before(serve, first,
 
 def test_a_list_that_did_not_end_is_not_remembered(serve):
     product = serve(answer(b'{"value": [{"id": "ann", "seen": null}', headers={"Date": None}))
-    memory = Memory()
+    memory = ListMemory()
     wanted = (CycleRequest(CYCLE, roster=True),)
     collect(request(product.port, source(guarantees=ONCE), cycles=wanted), FixedClock(), memory)
     assert memory.size == 0
@@ -181,12 +181,12 @@ def test_the_list_read_longest_ago_is_forgotten_first(serve):
         request(product.port, source(guarantees=ONCE), cycles=wanted, subject=name)
         for name in ("shop/one", "shop/two")
     )
-    memory = Memory(most_bytes=40 * len(USUAL) + 1)  # room for one
+    memory = ListMemory(most_bytes=40 * len(USUAL) + 1)  # room for one
     for last, other in ((one, two), (two, one), (one, two)):
         collect(last, FixedClock(), memory)
         assert memory.known(last, CYCLE) is not None
         assert memory.known(other, CYCLE) is None
-    memory = Memory()
+    memory = ListMemory()
     for asked in (one, two):
         collect(asked, FixedClock(), memory)
     assert memory.known(one, CYCLE) is not None
@@ -194,7 +194,7 @@ def test_the_list_read_longest_ago_is_forgotten_first(serve):
 
 def test_nothing_is_remembered_where_a_poll_needed_half_of_the_workers_memory(serve):
     product = serve(answer({"value": USUAL}, headers={"Date": None}))
-    memory = Memory()
+    memory = ListMemory()
     tight = Limits(worker_bytes=1 * MIB)  # this process has more than that
     wanted = (CycleRequest(CYCLE, roster=True),)
     asked = request(product.port, source(guarantees=ONCE), cycles=wanted, limits=tight)

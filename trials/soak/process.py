@@ -232,8 +232,8 @@ class Process:
 
     async def note_clock(self, step_ms: int) -> None:
         """Tell of a step of the clock, as `background.watch_clock` would have seen it."""
-        before = clockwatch.Reading(0, 0)
-        seen = clockwatch.step_between(before, clockwatch.Reading(step_ms, 0))
+        before = clockwatch.ClockReading(0, 0)
+        seen = clockwatch.step_between(before, clockwatch.ClockReading(step_ms, 0))
         if seen is not None:
             await self._quietly(
                 lambda ledger: ledger.record_clock_step(seen, self.estate.clock.now_ms())

@@ -16,7 +16,7 @@ from licenseusage.cli.times import parse_day, parse_time, show_time
 from licenseusage.cli.vendor import license_key_in, read_private_key
 from licenseusage.clock import clock_from
 from licenseusage.errors import UsageError
-from licenseusage.reports.intake import Asked, accept_license, unpacked
+from licenseusage.reports.intake import Expected, accept_license, unpacked
 from licenseusage.reports.licence import (
     LONGEST_DAYS,
     LONGEST_MONTHS,
@@ -246,7 +246,7 @@ def verify(
     raw = read_license_file(file)
     try:
         before = read_license(unpacked(read_license_file(renews)), keys) if renews else None
-        asked = Asked(
+        asked = Expected(
             now_s=clock_from(os.environ).now_ms() // 1000,
             keys_from=vendor_keys,
             product=product,

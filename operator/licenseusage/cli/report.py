@@ -18,7 +18,7 @@ from licenseusage.cli.exits import NOT_OK, UNDETERMINED
 from licenseusage.cli.findings import Answer, Finding, answer, not_checked
 from licenseusage.cli.output import Output, OutputOption, print_fields, print_json, print_table
 from licenseusage.cli.times import show_time
-from licenseusage.cli.verification import Evidence, verify_documents
+from licenseusage.cli.verification import VerificationInputs, verify_documents
 from licenseusage.clock import clock_from
 from licenseusage.reports.content import Content
 from licenseusage.reports.intake import unpacked
@@ -139,7 +139,7 @@ def verify(
     for file in files:
         found_there = read_given(file)
         given += [found_there] if isinstance(found_there, Bundle) else found_there
-    evidence = Evidence(
+    evidence = VerificationInputs(
         vendor_keys=read_vendor_keys(vendor_keys) if vendor_keys else None,
         receipts=tuple(one for path in receipt or () for one in _all(str(path))),
         key_statements=tuple(one for path in enrolment or () for one in _all(path)),

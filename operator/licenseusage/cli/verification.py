@@ -22,7 +22,7 @@ _NEEDS_ENROLMENT = "needs --enrolment (and --vendor-keys)"
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class VerificationInputs:
     """The evidence with which documents are verified.
 
     Attributes:
@@ -72,7 +72,9 @@ class _Given:
         self.add(Document(f"{bundle.source}:{number}", token) for number, token in tokens)
 
 
-def verify_documents(files: Iterable[Document | Bundle], evidence: Evidence) -> list[Finding]:
+def verify_documents(
+    files: Iterable[Document | Bundle], evidence: VerificationInputs
+) -> list[Finding]:
     """Verify each document by itself, then each chain; never stops at the first fault."""
     given, found = _Given(), []
     for one in files:

@@ -12,7 +12,7 @@ from licenseusage.metering.facts import Facts
 from licenseusage.metering.known import (
     Known,
     Overlap,
-    Tally,
+    WindowCounts,
     across,
     bounds_of,
     intersected,
@@ -46,8 +46,8 @@ class Evidence(Protocol):
         """Identity domain."""
         ...
 
-    def known(self, window: int) -> Known | Tally:
-        """Return the knowledge about one window; a `Tally` if users cannot be compared."""
+    def known(self, window: int) -> Known | WindowCounts:
+        """Return the knowledge about one window; a `WindowCounts` if users cannot be compared."""
         ...
 
 
@@ -68,7 +68,7 @@ class Store:
     properties: Properties
     cycle: Cycle | Segment | None = None
 
-    def known(self, window: int) -> Known | Tally:
+    def known(self, window: int) -> Known | WindowCounts:
         """Return the users that the list proves in one window."""
         facts, properties = self.facts, self.properties
         if not properties.ids_stable:
@@ -107,7 +107,7 @@ class CountStore:
     properties: CountProperties
     cycle: Cycle | Segment
 
-    def known(self, window: int) -> Tally:
+    def known(self, window: int) -> WindowCounts:
         """Return the bounds that the samples prove for one window."""
         return tally_counts(self.facts, self.properties, self.cycle, window)
 
@@ -155,7 +155,7 @@ def evaluate_segments(
         overlap: As for ``evaluate``, among the stores of one segment.
     """
     parts: dict[str, list[Known]] = {}
-    numbers: list[Tally] = []
+    numbers: list[WindowCounts] = []
     for segment, stores in segments.items():
         if window not in segment.windows():
             continue
@@ -170,7 +170,7 @@ def evaluate_segments(
             parts.setdefault(domain, []).append(known)
     found = [*numbers, *(tallied(united(each)) for each in parts.values())]
     if not _cover(segments, window):
-        found.append(Tally(0, None))
+        found.append(WindowCounts(0, None))
     # The same people come back in every segment, whatever is known of the stores of one.
     return bounds_of(across(found))
 
@@ -185,13 +185,13 @@ def evaluate_facts(
     return evaluate([Store("", facts, properties, cycle)], window=window)
 
 
-def unstable_tally(facts: Facts, properties: Properties, window: int) -> Tally:
+def unstable_tally(facts: Facts, properties: Properties, window: int) -> WindowCounts:
     """Return the tally of a store whose ids may change: single polls only, never united (§3.8)."""
     lower = facts.low.get(window, 0)
     upper = facts.full.get(window) if properties.keeps_users else None
     # Fewer are possible in one poll than another proves: users are removed, and nothing is ruled
     # out by not being listed. What a single poll proves stands.
-    return Tally(lower, None if upper is not None and upper < lower else upper)
+    return WindowCounts(lower, None if upper is not None and upper < lower else upper)
 
 
 def proves(facts: Facts, properties: Properties, window: int) -> bool:
@@ -206,13 +206,13 @@ def overlap_of(combine: Combine, overlap: Overlap = Overlap.UNKNOWN) -> Overlap:
 
 def _by_domain(
     stores: Sequence[Evidence], combine: Combine, window: int
-) -> tuple[dict[str, Known], list[Tally]]:
+) -> tuple[dict[str, Known], list[WindowCounts]]:
     """Return what each identity domain knows together, and the numbers that stand alone."""
     domains: dict[str, list[Known]] = {}
-    tallies: list[Tally] = []
+    tallies: list[WindowCounts] = []
     for store in stores:
         known = store.known(window)
-        if isinstance(known, Tally):
+        if isinstance(known, WindowCounts):
             tallies.append(known)
         else:
             domains.setdefault(store.domain, []).append(known)

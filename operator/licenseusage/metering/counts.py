@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from licenseusage.metering.countwindows import CountWindow
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle, Segment
-from licenseusage.metering.known import Tally
+from licenseusage.metering.known import WindowCounts
 from licenseusage.metering.polled import Polled
 
 ESTIMATE_WITHIN_MS = DAY_MS
@@ -131,7 +131,7 @@ def sample(properties: CountProperties, polled: Polled, count: int, *, warm: boo
 
 def tally_counts(
     facts: Counts, properties: CountProperties, cycle: Cycle | Segment, window: int = CYCLE_BIT
-) -> Tally:
+) -> WindowCounts:
     """Return the bounds that the samples of one series prove.
 
     Samples that contradict each other (more people counted inside a span than by a sample that
@@ -147,7 +147,7 @@ def tally_counts(
     lower = max(lower, _risen(samples, properties, start, end) - own)
     upper = None if contradictory(samples, own) else _chained(samples, start, end)
     estimate = _estimate(samples, start, end) if window == CYCLE_BIT else None
-    return Tally(lower, upper, upper is not None and upper < lower, estimate=estimate)
+    return WindowCounts(lower, upper, upper is not None and upper < lower, estimate=estimate)
 
 
 def contradictory(samples: Iterable[Sample], self_counted: int) -> bool:

@@ -11,7 +11,7 @@ from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.combine import Combine, overlap_of, unstable_tally
 from licenseusage.metering.coverage import Observed, coverage, gap_around
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle
-from licenseusage.metering.known import Tally, across, bounds_of
+from licenseusage.metering.known import WindowCounts, across, bounds_of
 from licenseusage.metering.statement import (
     NO_CLOSING_POLL,
     RULES_CHANGED,
@@ -33,7 +33,7 @@ class DomainCount:
         contradicted: Observers of the same activity contradict each other.
     """
 
-    cycle: Tally
+    cycle: WindowCounts
     days: tuple[int, ...]
     contradicted: bool = False
 
@@ -41,7 +41,7 @@ class DomainCount:
         """Return the count where a store of the domain was never read: it may hold anybody."""
         if combine is Combine.SAME:
             return self
-        return replace(self, cycle=Tally(self.cycle.lower, None))
+        return replace(self, cycle=WindowCounts(self.cycle.lower, None))
 
     def without(self, late: Mapping[int, int]) -> "DomainCount":
         """Return the count without users who must not count yet, by window."""

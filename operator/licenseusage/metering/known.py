@@ -1,8 +1,8 @@
 """The users that one store proves in one window, and how several stores are combined.
 
 Stores of every kind come down to one of two forms. ``Known`` is about users that can be told apart,
-so that stores of one identity domain are united or intersected user by user. A ``Tally`` is numbers
-only: bare counts, ids that may be renamed, and what became of a whole identity domain
+so that stores of one identity domain are united or intersected user by user. ``WindowCounts`` are
+numbers only: bare counts, ids that may be renamed, and what became of a whole identity domain
 (MEASUREMENT §5, §7).
 """
 
@@ -40,7 +40,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class WindowCounts:
     """Counts of one window over users who can be compared among themselves only.
 
     Attributes:
@@ -108,21 +108,21 @@ def intersected(stores: Sequence[Known], *, whole: bool = True) -> Known:
     return Known(sure, possible, vanished & (possible or frozenset()), conflict=conflict)
 
 
-def tallied(known: Known) -> Tally:
+def tallied(known: Known) -> WindowCounts:
     """Return the counts of one identity domain."""
     upper = None if known.possible is None else len(known.possible)
     vanished = len(known.vanished - known.sure) if upper is not None else 0
-    return Tally(len(known.sure), upper, known.refuted, vanished)
+    return WindowCounts(len(known.sure), upper, known.refuted, vanished)
 
 
-def across(tallies: Sequence[Tally], overlap: Overlap = Overlap.UNKNOWN) -> Tally:
+def across(tallies: Sequence[WindowCounts], overlap: Overlap = Overlap.UNKNOWN) -> WindowCounts:
     """Return the counts of several tallies together (MEASUREMENT §5, §7).
 
     Overlap unknown: the greatest lower bound and the sum of the upper. Disjoint: the sums; one
     without an upper bound removes that of all. Same: the greatest lower and the least upper bound.
     """
     if not tallies:
-        return Tally(0, None)
+        return WindowCounts(0, None)
     lowers = [tally.lower for tally in tallies]
     uppers = [tally.upper for tally in tallies if tally.upper is not None]
     guesses = [tally.estimate for tally in tallies if tally.estimate is not None]
@@ -136,7 +136,7 @@ def across(tallies: Sequence[Tally], overlap: Overlap = Overlap.UNKNOWN) -> Tall
         additive = overlap is Overlap.DISJOINT or len(tallies) == 1
         estimate = sum(guesses) if additive and len(guesses) == len(tallies) else None
     lower = sum(lowers) if overlap is Overlap.DISJOINT else max(lowers)
-    return Tally(
+    return WindowCounts(
         lower=lower,
         upper=upper,
         conflict=any(tally.conflict for tally in tallies) or (upper is not None and upper < lower),
@@ -145,6 +145,6 @@ def across(tallies: Sequence[Tally], overlap: Overlap = Overlap.UNKNOWN) -> Tall
     )
 
 
-def bounds_of(tally: Tally) -> Bounds:
+def bounds_of(tally: WindowCounts) -> Bounds:
     """Return the bounds that a tally states."""
     return Bounds(tally.lower, tally.upper, tally.estimate, tally.conflict)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from licenseusage.reasons import Reason
 from licenseusage.receiver.inforce import LICENSE_UNKNOWN
 from licenseusage.receiver.store import Document
-from licenseusage.reports.chain import ChainState, Reported
+from licenseusage.reports.chain import ChainProgress, Reported
 from licenseusage.reports.content import Kind
 from licenseusage.reports.findings import findings_of
 from licenseusage.reports.names import Link
@@ -49,7 +49,7 @@ def breach(
     if envelope.previous is not None:
         head = Link(envelope.sequence - 1, envelope.previous)
     stated = {index: read_report(token) for index, token in values.items()}
-    state = ChainState(
+    state = ChainProgress(
         head=head,
         rank=0,  # settled before, by ``contradiction``
         first_cycle=first_cycle,

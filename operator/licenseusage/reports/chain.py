@@ -1,7 +1,7 @@
 """The rules of a chain (REPORT_FORMAT §6), as a fold over its reports in order of position.
 
 Arrival order is irrelevant: ``verify_chain`` sorts first. A receiver that has verified all but the
-newest report folds that one only, with ``ChainState.after``.
+newest report folds that one only, with ``ChainProgress.after``.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
-class ChainState:
+class ChainProgress:
     """The state after the reports so far, by which the next one is judged.
 
     Attributes:
@@ -47,7 +47,7 @@ class ChainState:
     first_cycle: int | None = None
     values: Mapping[int, Reported] = field(default_factory=lambda: MappingProxyType({}))
 
-    def linked(self, envelope: Envelope, rank: int) -> "ChainState":
+    def linked(self, envelope: Envelope, rank: int) -> "ChainProgress":
         """Return the state after a report that only holds its place (a signed ``Rejected``).
 
         Raises:
@@ -59,7 +59,7 @@ class ChainState:
         need(rank >= self.rank, Reason.KEY_RETIRED)
         return replace(self, head=envelope.link, rank=rank)
 
-    def after(self, report: Report, rank: int) -> "ChainState":
+    def after(self, report: Report, rank: int) -> "ChainProgress":
         """Return the state after one more report.
 
         Args:
@@ -159,7 +159,7 @@ def fold_chain(
         Reason.IDENTIFIER_MISMATCH,
         "chain.id",
     )
-    state = ChainState()
+    state = ChainProgress()
     for envelope, report in chain:
         rank = keys[envelope.kid].rank
         state = state.after(report, rank) if report else state.linked(envelope, rank)

@@ -30,7 +30,7 @@ _KEYS_NAMED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Expected:
     """The values that a licence must match.
 
     Attributes:
@@ -74,7 +74,7 @@ def unpacked(raw: bytes) -> str:
 
 
 def accept_license(
-    raw: bytes, vendor_keys: Mapping[str, VendorKey], asked: Asked
+    raw: bytes, vendor_keys: Mapping[str, VendorKey], asked: Expected
 ) -> tuple[License, Terms]:
     """Verify a licence as it was brought, and that this operator can meter its cycles.
 
@@ -97,7 +97,9 @@ def accept_license(
         raise Refused(refusal.error, words=words) from None
 
 
-def _words(refusal: Refused, token: str, vendor_keys: Mapping[str, VendorKey], asked: Asked) -> str:
+def _words(
+    refusal: Refused, token: str, vendor_keys: Mapping[str, VendorKey], asked: Expected
+) -> str:
     """Say what was seen and what to do. What is not signed is not repeated, but a key's name."""
     error = refusal.error
     if error in (
@@ -134,7 +136,9 @@ def _form(error: str, token: str) -> str:
     return f"it is no token: it has {len(token)} characters and, of dots, {token.count('.')}"
 
 
-def _about_key(error: str, token: str, vendor_keys: Mapping[str, VendorKey], asked: Asked) -> str:
+def _about_key(
+    error: str, token: str, vendor_keys: Mapping[str, VendorKey], asked: Expected
+) -> str:
     kid = str(decode(token)[0].get("kid"))
     named = f"key {kid}" if re.fullmatch("[A-Za-z0-9_-]{43}", kid) else "a key without a name"
     if error == Reason.KEY_UNKNOWN:
@@ -153,7 +157,7 @@ def _about_key(error: str, token: str, vendor_keys: Mapping[str, VendorKey], ask
     )
 
 
-def _about(error: str, found: License, asked: Asked) -> str | None:
+def _about(error: str, found: License, asked: Expected) -> str | None:
     """Say what a licence whose signature is right says, and why it cannot apply."""
     name = f"licence {found.license_id}"
     ask = f"Ask {found.vendor} for"

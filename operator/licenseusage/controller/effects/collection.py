@@ -20,7 +20,7 @@ from licenseusage.controller.effects.reaching import Finder
 from licenseusage.controller.effects.recording import Recorder
 from licenseusage.controller.effects.turns import Turns
 from licenseusage.controller.rules.key import Key
-from licenseusage.controller.rules.polls import Job, Memory, believed
+from licenseusage.controller.rules.polls import Job, PollMemory, believed
 from licenseusage.controller.rules.resources import Dependency
 from licenseusage.controller.settings import Settings
 from licenseusage.errors import Failure, UsageError
@@ -84,11 +84,11 @@ class Collector:
         self._turns = Turns(settings.poll_workers)
         self._running: dict[tuple[Key, str], asyncio.Task[None]] = {}
         self._waiting: dict[tuple[Key, str], Job] = {}
-        self._memory: dict[tuple[Key, str], Memory] = {}
+        self._memory: dict[tuple[Key, str], PollMemory] = {}
 
-    def memory(self, key: Key, source: str) -> Memory:
+    def memory(self, key: Key, source: str) -> PollMemory:
         """Return what is remembered of a source."""
-        return self._memory.setdefault((key, source), Memory())
+        return self._memory.setdefault((key, source), PollMemory())
 
     def running(self, key: Key, source: str) -> bool:
         """Whether a poll of this source is under way, or waits for its turn."""
@@ -248,7 +248,7 @@ class Collector:
         self._fail(job, problem)
 
     def _remember(
-        self, job: Job, memory: Memory, result: PollResult, failure: Failure | None, digest: str
+        self, job: Job, memory: PollMemory, result: PollResult, failure: Failure | None, digest: str
     ) -> None:
         refused = result.failure is not None and result.failure.needs_a_person
         memory.fingerprint = job.fingerprint

@@ -74,8 +74,8 @@ async def watch_clock(world: World) -> None:
     """Count steps of the wall clock, for the reports."""
     loop = asyncio.get_running_loop()
 
-    def reading() -> clockwatch.Reading:
-        return clockwatch.Reading(world.clock.now_ms(), round(1000 * loop.time()))
+    def reading() -> clockwatch.ClockReading:
+        return clockwatch.ClockReading(world.clock.now_ms(), round(1000 * loop.time()))
 
     before = reading()
     while True:

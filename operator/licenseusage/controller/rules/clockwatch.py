@@ -16,7 +16,7 @@ STEP_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ClockReading:
     """Both clocks at one moment.
 
     Attributes:
@@ -28,7 +28,7 @@ class Reading:
     monotonic_ms: int
 
 
-def step_between(before: Reading, after: Reading) -> int | None:
+def step_between(before: ClockReading, after: ClockReading) -> int | None:
     """Return by how many ms the wall clock was set between two readings; None if it was not.
 
     Negative is backward. A machine that was suspended shows as a step forward, which it is: nothing

@@ -18,7 +18,7 @@ from licenseusage.reports.typs import REPORT
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class KnownDocument:
     """A document that exists, whoever holds it.
 
     Attributes:
@@ -33,7 +33,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Contradiction:
+class MissingDocument:
     """A document that exists and that the ledger does not hold.
 
     Attributes:
@@ -53,7 +53,7 @@ def evidence(
     vendor_keys: Mapping[str, VendorKey],
     *,
     foreign: Callable[[str, Refused], None] = lambda _name, _refused: None,
-) -> list[Evidence]:
+) -> list[KnownDocument]:
     """Return which documents the objects prove to exist.
 
     Args:
@@ -79,7 +79,9 @@ def evidence(
             ),
         )
         position = sent.subject.sequence
-        found.append(Evidence(chain, sent.subject.link, f"UsageReport {name} is report {position}"))
+        found.append(
+            KnownDocument(chain, sent.subject.link, f"UsageReport {name} is report {position}")
+        )
         receipt = (item.get("status") or {}).get("receipt")
         if not receipt or not vendor_keys:
             continue
@@ -89,20 +91,20 @@ def evidence(
             continue
         if head is not None:
             told = f"the receipt in UsageReport {name} names report {head.sequence}"
-            found.append(Evidence(chain, head, told))
+            found.append(KnownDocument(chain, head, told))
     return found
 
 
 def contradictions(
-    found: Iterable[Evidence], held: Callable[[str, int], str | None]
-) -> list[Contradiction]:
+    found: Iterable[KnownDocument], held: Callable[[str, int], str | None]
+) -> list[MissingDocument]:
     """Return, for each chain, the newest document that the ledger should hold and does not.
 
     Args:
         found: What exists.
         held: (chain, position) -> digest of the ledger's document there; None: it holds none.
     """
-    newest: dict[str, tuple[int, Contradiction]] = {}
+    newest: dict[str, tuple[int, MissingDocument]] = {}
     for one in found:
         digest = held(one.chain.id, one.link.sequence)
         if digest == one.link.digest:
@@ -110,5 +112,5 @@ def contradictions(
         reason = HISTORY_LOST if digest is None else FORKED
         before = newest.get(one.chain.id)
         if before is None or before[0] < one.link.sequence:
-            newest[one.chain.id] = (one.link.sequence, Contradiction(one.chain, reason, one.seen))
+            newest[one.chain.id] = (one.link.sequence, MissingDocument(one.chain, reason, one.seen))
     return [contradiction for _, contradiction in newest.values()]

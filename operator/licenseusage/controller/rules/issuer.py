@@ -248,7 +248,7 @@ def reporting_is_suspended(context: Context) -> UsageError | None:
     """``spec.suspend`` is Reporting."""
     if not context.suspended:
         return None
-    return Waiting(Reason.SUSPENDED, "spec.suspend is Reporting.", 60)
+    return Waiting(Reason.SUSPENDED, "spec.suspend is Reporting.")
 
 
 def key_is_unusable(context: Context) -> UsageError | None:
@@ -289,7 +289,6 @@ def older_final_is_refused(
                 Reason.known(refused.reason, Reason.REJECTED),
                 f"The vendor refused final report {refused.sequence}: later cycles are reported "
                 f"once another final has taken its place.",
-                60,
             )
     return None
 

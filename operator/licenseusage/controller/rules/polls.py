@@ -50,7 +50,7 @@ class Job:
 
 
 @dataclass(slots=True)
-class Memory:
+class PollMemory:
     """What one process remembers of a source; losing it costs one poll.
 
     Attributes:

@@ -7,7 +7,7 @@ import msgspec
 
 from licenseusage.api.conditions import ConditionType
 from licenseusage.controller.rules.declared import Declared
-from licenseusage.controller.rules.polls import Memory
+from licenseusage.controller.rules.polls import PollMemory
 from licenseusage.controller.rules.subject import Subject
 from licenseusage.errors import Failure, UsageError
 from licenseusage.metering.cycles import Cycle
@@ -20,7 +20,7 @@ def fingerprint_of(declared: Declared) -> str:
     return hashlib.sha256(told).hexdigest()
 
 
-def outdated(subject: Subject, memory: Memory, fingerprint: str) -> bool:
+def outdated(subject: Subject, memory: PollMemory, fingerprint: str) -> bool:
     """Whether the definition changed since the last attempt.
 
     A process that has just started remembers none; then a generation that the status has not seen
@@ -32,7 +32,7 @@ def outdated(subject: Subject, memory: Memory, fingerprint: str) -> bool:
     return observed not in (None, -1, subject.generation)
 
 
-def proven(subject: Subject, memory: Memory, fingerprint: str) -> bool:
+def proven(subject: Subject, memory: PollMemory, fingerprint: str) -> bool:
     """Whether the last success was of this definition.
 
     A process that has had none goes by what the object says: that it is Ready is told of a

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from licenseusage.controller.rules.conditions import SourceHealth, Underway
 from licenseusage.controller.rules.declared import Declared
 from licenseusage.controller.rules.lookback import Earlier, LookBack, earlier_cycle
-from licenseusage.controller.rules.polls import Job, Memory
+from licenseusage.controller.rules.polls import Job, PollMemory
 from licenseusage.controller.rules.sourcehealth import (
     fingerprint_of,
     outdated,
@@ -92,7 +92,7 @@ class SourceFacts:
     """
 
     declared: Declared
-    memory: Memory
+    memory: PollMemory
     underway: Underway | None
     waiting_for: str | None
     credentials_changed: bool
@@ -206,7 +206,7 @@ def _boundary(cycle: Cycle, state: StoreState) -> Boundary:
     return Boundary(cycle.end_ms, bool(state.ended >> CYCLE_BIT & 1), state.doubted)
 
 
-def _catching_up(memory: Memory, states: Sequence[StoreState | None]) -> bool:
+def _catching_up(memory: PollMemory, states: Sequence[StoreState | None]) -> bool:
     """Whether a log holds more that the next poll can read; asked of the ledger after a restart."""
     if memory.behind is not None:
         return bool(memory.behind)
@@ -348,7 +348,7 @@ def _distinct(cycles: Sequence[Cycle]) -> tuple[Cycle, ...]:
     return tuple(found.values())
 
 
-def _properties(source: EffectiveSource, memory: Memory) -> Properties:
+def _properties(source: EffectiveSource, memory: PollMemory) -> Properties:
     """The declared properties; whether ids are stable, if not declared, as the last poll found.
 
     Before the first poll of this process they are taken for stable: facts of unstable ids are kept

@@ -38,7 +38,7 @@ async def meters_of(world: World, key: Key) -> list[Meter]:
 
 async def finish(
     world: World, key: Key, meter: Meter, now_ms: int, *, counted: Counted, suspended: bool
-) -> reporting.Outcome:
+) -> reporting.ReportingResult:
     """Close what has ended once its grace is over, and send what there is to send.
 
     Args:

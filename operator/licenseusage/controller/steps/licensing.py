@@ -16,7 +16,7 @@ from licenseusage.errors import Failure, Stalled, UsageError
 from licenseusage.ledger.records import Meter, Subscribed
 from licenseusage.metering.cycles import Cycle, Terms, cycle_at
 from licenseusage.reasons import Reason
-from licenseusage.reports.intake import Asked, accept_license, still_applies
+from licenseusage.reports.intake import Expected, accept_license, still_applies
 from licenseusage.reports.keys import VendorKeys
 from licenseusage.reports.licence import License, Subscription, stored_license
 from licenseusage.reports.refused import Refused
@@ -129,7 +129,7 @@ async def step(
     where = f"the licence in Secret {usage.metadata.namespace}/{ref.name}, key {ref.key}"
     try:
         raw = await _token(reader, usage.metadata.namespace, ref.name, ref.key, monotonic_s)
-        asked = Asked(
+        asked = Expected(
             now_s=now_ms // 1000,
             keys_from=vendor.named,
             product=usage.spec.product,

@@ -174,7 +174,7 @@ async def vendor_keys_of(
         now_s: Monotonic seconds.
     """
     if license_ is None:
-        return Waiting(Reason.NO_LICENSE, "Nothing is reported without a licence.", 600)
+        return Waiting(Reason.NO_LICENSE, "Nothing is reported without a licence.")
     try:
         return await world.vendor.read(world.reader, now_s)
     except UsageError as error:

@@ -111,7 +111,7 @@ class _Taken:
     facts: MeterFacts
     licensed: licensing.Licensing
     counted: counting.Counting
-    outcome: reporting.Outcome
+    outcome: reporting.ReportingResult
     pseudonym: PseudonymKey | UsageError
     clock: Judgement
 

@@ -30,12 +30,12 @@ _OBJECTS_SECONDS = 600.0
 _AGAIN_MS = 30_000
 _OFFER_SPREAD_SECONDS = 60.0
 _UNCOMPARED = Waiting(
-    Reason.INTERNAL_ERROR, "The ledger was not compared with the reports in the cluster.", 60
+    Reason.INTERNAL_ERROR, "The ledger was not compared with the reports in the cluster."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ReportingResult:
     """What the steps found.
 
     Attributes:
@@ -53,7 +53,7 @@ class Outcome:
 
 async def step(
     world: World, context: Context, known: Gatherer, now_ms: int, loop_s: float
-) -> Outcome:
+) -> ReportingResult:
     """Do what is due, each part whatever became of the ones before.
 
     Raises:
@@ -66,7 +66,7 @@ async def step(
     reports, license_ = run.reports, context.license
     next_ms = min((at for at in run.times if at is not None), default=None)
     if license_ is None:
-        return Outcome(None, reports, run.problem, next_ms)
+        return ReportingResult(None, reports, run.problem, next_ms)
     undelivered = world.deliveries.defect_of(context.key)
     if undelivered is not None:
         run.note(undelivered)
@@ -81,7 +81,7 @@ async def step(
         usage=context.key,
         host=urlsplit(endpoint or "").hostname or "",
     )
-    return Outcome(reporting, reports, run.problem, next_ms)
+    return ReportingResult(reporting, reports, run.problem, next_ms)
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from licenseusage.controller.rules.status import HISTORY, Ended, View
 from licenseusage.controller.rules.subject import Subject
 from licenseusage.controller.steps.counting import Counting
 from licenseusage.controller.steps.licensing import Licensing
-from licenseusage.controller.steps.reporting import Outcome
+from licenseusage.controller.steps.reporting import ReportingResult
 from licenseusage.controller.steps.world import World
 from licenseusage.errors import Failure, UsageError
 from licenseusage.ledger.documents.records import MeterFacts
@@ -32,7 +32,7 @@ async def view_of(
     facts: MeterFacts,
     licensed: Licensing,
     counted: Counting,
-    outcome: Outcome,
+    outcome: ReportingResult,
     pseudonym: PseudonymKey | UsageError,
     clock: Judgement,
     now_ms: int,
@@ -98,7 +98,7 @@ def _informed(counted: Counting, cycle: Cycle) -> bool:
     )
 
 
-def _halted(outcome: Outcome, pseudonym: PseudonymKey | UsageError) -> Failure | None:
+def _halted(outcome: ReportingResult, pseudonym: PseudonymKey | UsageError) -> Failure | None:
     """Return what stops the whole object; None: nothing does."""
     if isinstance(pseudonym, UsageError):
         return Failure.of(pseudonym)

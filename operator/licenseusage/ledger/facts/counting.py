@@ -47,7 +47,7 @@ from licenseusage.ledger.storage.schema import facts
 from licenseusage.metering.combine import Combine
 from licenseusage.metering.cycles import CYCLE_MASK
 from licenseusage.metering.derivation import DomainCount
-from licenseusage.metering.known import Tally
+from licenseusage.metering.known import WindowCounts
 
 _WORDS = "words"
 """The subquery (pseudonym, sure) whose users are counted per day."""
@@ -97,7 +97,7 @@ def count_domain(
         upper = possible if len(proving) == len(stores) else None
     elif proving:
         upper = _possible_everywhere(connection, proving)
-    return DomainCount(Tally(lower, upper), tuple(per_day))
+    return DomainCount(WindowCounts(lower, upper), tuple(per_day))
 
 
 def _by_sets(
@@ -118,18 +118,18 @@ def _by_sets(
     if combine is Combine.UNION:
         lower, per_day = _kept(connection, stores, days)
         if len(proving) < len(stores):
-            return DomainCount(Tally(lower, None), per_day)
+            return DomainCount(WindowCounts(lower, None), per_day)
         kept = [kept_users(store.id, store.doubt) for store in stores]
         vanished = count_outside(connection, gone, kept) if gone else 0
         upper = count_united(connection, possible)
-        return DomainCount(Tally(lower, upper, vanished=vanished), per_day)
+        return DomainCount(WindowCounts(lower, upper, vanished=vanished), per_day)
     lower, per_day = _kept(connection, stores, days, everywhere=True)
     within, _ = _kept(connection, stores, days, everywhere=True, possible=possible)
     if within < lower:
-        return DomainCount(Tally(within, None), per_day, contradicted=True)
+        return DomainCount(WindowCounts(within, None), per_day, contradicted=True)
     common = count_common(connection, possible) if possible else None
     vanished = _vanished(connection, stores, gone, possible) if gone else 0
-    return DomainCount(Tally(lower, common, vanished=vanished), per_day)
+    return DomainCount(WindowCounts(lower, common, vanished=vanished), per_day)
 
 
 def _kept(

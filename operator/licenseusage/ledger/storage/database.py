@@ -155,7 +155,6 @@ def hold(path: Path, wait_seconds: float = 0.0) -> IO[str]:
                 Reason.LEDGER_LOCKED,
                 f"Another process uses the ledger {path}. Only one may write it: stop the other "
                 f"one (a former pod that is still terminating?), or wait for it.",
-                after_seconds=10,
             ) from None
         return lock
 

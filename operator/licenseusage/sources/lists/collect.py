@@ -22,7 +22,7 @@ from licenseusage.sources.lists.completeness import incomplete
 from licenseusage.sources.lists.creation import CreationSought
 from licenseusage.sources.lists.decoder import PageDecoder
 from licenseusage.sources.lists.fetch import Session
-from licenseusage.sources.lists.memory import Memory
+from licenseusage.sources.lists.memory import ListMemory
 from licenseusage.sources.lists.notes import Watch, account_to_read, moved_with
 from licenseusage.sources.lists.passes import Asked, Listing, ListReader
 from licenseusage.sources.lists.tally import Tally
@@ -39,7 +39,7 @@ class Collection:
         self,
         request: PollRequest,
         clock: Clock,
-        memory: Memory | None = None,
+        memory: ListMemory | None = None,
         *,
         alarm: bool = False,
         look: Callable[[], Looked] | None = None,
@@ -53,7 +53,7 @@ class Collection:
             alarm: Interrupt by SIGALRM; only in the main thread of a worker process.
             look: Asks where the source is now; None: the request's targets stay.
         """
-        self._memory = memory or Memory()
+        self._memory = memory or ListMemory()
         self._request = request
         self._whereabouts = Whereabouts(request, look)
         self._replicas = Replicas(self._whereabouts)

@@ -29,7 +29,7 @@ class ListKey(NamedTuple):
         return cls(request.subject, request.source.name)
 
 
-class PseudonymKey(NamedTuple):
+class NamingContext(NamedTuple):
     """Whatever a pseudonym depends on, beside the id."""
 
     key: bytes
@@ -37,13 +37,13 @@ class PseudonymKey(NamedTuple):
     start_ms: int
 
 
-class Memory:
+class ListMemory:
     """Lists by the time of their last poll, the oldest first."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         """Begin empty; ``most_bytes`` is the limit of all lists together."""
         self._most = most_bytes
-        self._lists: dict[ListKey, dict[PseudonymKey, Named]] = {}
+        self._lists: dict[ListKey, dict[NamingContext, Named]] = {}
 
     def known(self, request: PollRequest, cycle: Cycle) -> Named | None:
         """Return the memory of a list under the pseudonyms of a cycle."""
@@ -73,9 +73,9 @@ class Memory:
         return sum(named.size for of_list in self._lists.values() for named in of_list.values())
 
 
-def _pseudonym_key(request: PollRequest, cycle: Cycle) -> PseudonymKey:
+def _pseudonym_key(request: PollRequest, cycle: Cycle) -> NamingContext:
     key = hashlib.sha256(request.pseudonym_key).digest()
-    return PseudonymKey(key, request.product, cycle.start_ms)
+    return NamingContext(key, request.product, cycle.start_ms)
 
 
 def _peak_bytes() -> int:

@@ -13,7 +13,7 @@ from licenseusage.sources.failures import PollError
 from licenseusage.sources.lists.columns import Columns
 from licenseusage.sources.lists.decoder import PageDecoder
 from licenseusage.sources.lists.fetch import Session
-from licenseusage.sources.lists.memory import Memory
+from licenseusage.sources.lists.memory import ListMemory
 from licenseusage.sources.lists.naming import Named
 from licenseusage.sources.lists.notes import Watch
 from licenseusage.sources.lists.pages import PageReader
@@ -78,7 +78,7 @@ class ListReader:
         pages: Pages read so far; a poll is bounded by them.
     """
 
-    def __init__(self, request: PollRequest, decoder: PageDecoder, memory: Memory) -> None:
+    def __init__(self, request: PollRequest, decoder: PageDecoder, memory: ListMemory) -> None:
         """Prepare.
 
         Args:

@@ -21,7 +21,7 @@ from licenseusage.sources.deadline import Deadline
 from licenseusage.sources.definition.model import SECOND_MS, EffectiveSource
 from licenseusage.sources.failures import PollError
 from licenseusage.sources.logs.hints import hint
-from licenseusage.sources.logs.jetstream import Asked, LogSession
+from licenseusage.sources.logs.jetstream import LogSession, StreamReading
 from licenseusage.sources.logs.natsconnection import NatsConnection
 from licenseusage.sources.logs.tally import EventTally
 from licenseusage.sources.logs.trail import RestartError, Start, Trail, open_holes
@@ -58,7 +58,7 @@ class LogCollection:
         self._source: EffectiveSource = request.source
         self._deadline = Deadline(request.limits.poll_seconds)
         self._begun_ms = clock.now_ms()
-        self._asked: Asked | None = None
+        self._asked: StreamReading | None = None
         self._tally: EventTally | None = None
         self._passes: list[_Pass] = []
         self._session: LogSession | None = None
@@ -147,7 +147,7 @@ class LogCollection:
                 await self._follow(session, self._pass(requests, asked, replaced=True))
 
     def _pass(
-        self, requests: tuple[CycleRequest, ...], asked: Asked, *, replaced: bool = False
+        self, requests: tuple[CycleRequest, ...], asked: StreamReading, *, replaced: bool = False
     ) -> _Pass:
         trails = [
             Trail(

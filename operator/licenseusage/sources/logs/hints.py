@@ -7,7 +7,7 @@ from licenseusage.errors import Failure
 from licenseusage.metering.events import Hole
 from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import SECOND_MS
-from licenseusage.sources.logs.tally import EventTally, Finding
+from licenseusage.sources.logs.tally import EventTally, Oddity
 from licenseusage.sources.logs.trail import StreamState
 
 _HOLES_SHOWN = 3
@@ -85,7 +85,7 @@ _WHAT: dict[Reason, Callable[[str, str], str]] = {
 }
 
 
-def _events(found: Finding) -> str:
+def _events(found: Oddity) -> str:
     return "1 event was" if found.count == 1 else f"{found.count} events were"
 
 

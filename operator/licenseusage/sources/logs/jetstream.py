@@ -64,7 +64,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class StreamReading:
     """A stream's state, and when it was asked for.
 
     Attributes:
@@ -116,7 +116,7 @@ class LogSession:
 
     # -- asking --
 
-    async def state(self) -> Asked:
+    async def state(self) -> StreamReading:
         """Ask for the state of the stream.
 
         Raises:
@@ -137,7 +137,7 @@ class LogSession:
         state = self._state_of(info.created, info.state, info.config)
         server_ms = None if info.ts is None else self._ours(info.ts)
         skew_ms = self._skew_ms(asked_ms, answered_ms, server_ms)
-        return Asked(state, asked_ms, skew_ms)
+        return StreamReading(state, asked_ms, skew_ms)
 
     def _state_of(self, created: str, seen: StateAnswer, config: ConfigAnswer) -> StreamState:
         limits = [

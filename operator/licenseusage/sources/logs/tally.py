@@ -43,7 +43,7 @@ _EXAMPLES = 3
 
 
 @dataclass(slots=True)
-class Finding:
+class Oddity:
     """Events with something about them that a person should know, by their sequence numbers.
 
     Attributes:
@@ -263,7 +263,7 @@ class EventTally:
         self._skew_ms, self._show_ids = skew_ms, show_ids
         self.listed = self.named = self.ahead_ms = 0
         self.skipped: Counter[Reason] = Counter()
-        self.future, self.late, self.unreadable, self.unstable = (Finding() for _ in range(4))
+        self.future, self.late, self.unreadable, self.unstable = (Oddity() for _ in range(4))
         self._ids: dict[str, None] = {}
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from licenseusage.clock import Clock
 from licenseusage.sources.lists.collect import Collection
-from licenseusage.sources.lists.memory import Memory
+from licenseusage.sources.lists.memory import ListMemory
 from licenseusage.sources.logs.collect import LogCollection
 from licenseusage.sources.poll import Looked, PollRequest, PollResult
 
@@ -12,7 +12,7 @@ from licenseusage.sources.poll import Looked, PollRequest, PollResult
 def collect(
     request: PollRequest,
     clock: Clock,
-    memory: Memory | None = None,
+    memory: ListMemory | None = None,
     *,
     alarm: bool = False,
     look: Callable[[], Looked] | None = None,

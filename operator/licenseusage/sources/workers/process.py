@@ -19,7 +19,7 @@ from typing import BinaryIO
 from licenseusage.clock import SystemClock
 from licenseusage.errors import Failure
 from licenseusage.reasons import Reason
-from licenseusage.sources.lists.memory import Memory
+from licenseusage.sources.lists.memory import ListMemory
 from licenseusage.sources.poll import MIB, Looked, PollRequest, PollResult
 from licenseusage.sources.workers.frames import (
     LENGTH_BYTES,
@@ -47,7 +47,7 @@ def main() -> None:
     answers.flush()
     gc.freeze()
     gc.disable()  # a poll makes no cycles worth a walk over a million rows
-    memory = Memory()
+    memory = ListMemory()
     while (body := _next(sys.stdin.buffer)) is not None:
         request = request_of(body)
         result, alive = _performed(request, memory, lambda: _looked(sys.stdin.buffer, answers))
@@ -88,7 +88,7 @@ def _looked(messages: BinaryIO, answers: BinaryIO) -> Looked:
 
 
 def _performed(
-    request: PollRequest, memory: Memory, look: Callable[[], Looked]
+    request: PollRequest, memory: ListMemory, look: Callable[[], Looked]
 ) -> tuple[PollResult, bool]:
     """Perform one poll; False if this process should not perform another one."""
     clock = SystemClock(request.clock_offset_ms // 1000)

@@ -113,6 +113,11 @@ class TestBounds:
         assert found.bounds == Bounds(2, None)
         assert (found.unbounded, found.boundary_gap_ms) == ((), None)
 
+    def test_why_there_is_no_upper_bound_is_a_question_of_an_ended_cycle(self):
+        stores, counts = [store(properties=UNKNOWN)], [count(2, None)]
+        assert statement(stores, counts).unbounded == ("RemovedUsers",)
+        assert statement(stores, counts, as_of_ms=END - 1000).unbounded == ()
+
     def test_people_of_several_domains_may_be_the_same(self):
         stores = [store(), store(StoreKey("apart", "e"))]
         found = statement(stores, [count(2, 2), count(3, 3)])

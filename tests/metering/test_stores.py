@@ -174,6 +174,15 @@ class TestDeclarations:
     def test_nothing_is_declared_of_a_source_that_is_gone(self):
         assert judged().properties == Properties(ids_stable=True)
 
+    def test_a_source_that_is_gone_has_lost_users_if_any_refutation_says_so(self):
+        shown, lost = refuted(Guarantee.SHOWN), refuted(Guarantee.REMOVAL_NEVER)
+        assert not judged(against=[shown]).loses
+        assert judged(against=[shown, lost]).loses
+
+    def test_a_store_without_a_poll_has_read_nothing(self):
+        assert StoreState().ended == 0
+        assert not RosterFindings().vanished
+
     def test_another_definition_than_the_facts_were_made_by(self):
         state = replace(CLOSED, definition=Definition("one"))
         assert judged(state, [source(selection="two")]).redefined

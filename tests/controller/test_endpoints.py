@@ -29,7 +29,7 @@ class Reader:
 
 
 async def find(entries, name="nats", namespace="opencloud", *, log=True):
-    return await BOOK.find(Reader(entries), namespace, name, log=log, now_s=0)
+    return await BOOK.find(Reader(entries), namespace, name, log=log, loop_s=0)
 
 
 async def refusal(entries, **asked):

@@ -119,7 +119,7 @@ async def test_what_is_the_operators_own_names_the_role_of_its_own_namespace(kub
         keys.pseudonym_key(0),
         keys.create_if_absent(0),
         VendorKeysRef(namespace, "vendor").read(reader, 0),
-        EndpointBook(namespace, "endpoints").find(reader, namespace, "nats", log=True, now_s=0),
+        EndpointBook(namespace, "endpoints").find(reader, namespace, "nats", log=True, loop_s=0),
     ):
         with pytest.raises(Stalled) as caught:
             await failing

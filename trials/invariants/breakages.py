@@ -524,8 +524,8 @@ BREAKAGES = (
         OWN_SECRETS,
         "any Secret of the namespace is sent to the product",
         "controller/effects/reaching.py",
-        "await self.reader.credentials(namespace, name, _now_s())",
-        "await self.reader.read(SECRETS, namespace, name, _now_s())",
+        "await self.reader.credentials(namespace, name, _loop_s())",
+        "await self.reader.read(SECRETS, namespace, name, _loop_s())",
         ("controller/test_secrets.py",),
     ),
     Breakage(

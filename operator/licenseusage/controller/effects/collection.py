@@ -116,10 +116,10 @@ class Collector:
 
     def mended(self, key: Key) -> None:
         """Try at once what was not possible: something that it depends on has changed."""
-        now_s = asyncio.get_running_loop().time()
+        loop_s = asyncio.get_running_loop().time()
         for (of, _), memory in self._memory.items():
             if of == key and memory.probe_at_s is not None:
-                memory.probes, memory.probe_at_s = 0, now_s
+                memory.probes, memory.probe_at_s = 0, loop_s
 
     async def credentials_changed(self, key: Key, source: EffectiveSource) -> bool:
         """Whether the Secret that the product refused has another content now."""

@@ -54,7 +54,7 @@ class Dependencies:
 
     def begin(self, key: Key) -> None:
         """A reconcile of an object begins: what changes from now on it may not have seen."""
-        self._began_s[key] = _now_s()
+        self._began_s[key] = _loop_s()
 
     def set(self, key: Key, on: Iterable[Dependency] = ()) -> None:
         """Note what an object depends on now, in place of what it depended on before."""
@@ -72,17 +72,17 @@ class Dependencies:
 
     def saw(self, one: Dependency, version: str) -> None:
         """Somebody has read a dependency, or asked for its version."""
-        now_s, before = _now_s(), self._seen.get(one)
+        loop_s, before = _loop_s(), self._seen.get(one)
         if before is None:
             changed_s = -math.inf
         else:
-            changed_s = before.changed_s if before.version == version else now_s
-        self._seen[one] = _Seen(version, changed_s, now_s)
+            changed_s = before.changed_s if before.version == version else loop_s
+        self._seen[one] = _Seen(version, changed_s, loop_s)
 
     def wrote(self, one: Dependency, version: str) -> None:
         """Take note of the operator's own write, which is no news to anybody."""
         before = self._seen.get(one)
-        self._seen[one] = _Seen(version, -math.inf, _now_s())
+        self._seen[one] = _Seen(version, -math.inf, _loop_s())
         for key in self._users.get(one, ()):
             if before is not None and self._used[key][one] == before.version:
                 self._used[key][one] = version
@@ -92,14 +92,14 @@ class Dependencies:
 
         What nobody uses any more is forgotten.
         """
-        now_s, found = _now_s(), []
+        loop_s, found = _loop_s(), []
         self._due_s = {one: at for one, at in self._due_s.items() if one in self._users}
         for one in self._users:
-            at_s = self._due_s.setdefault(one, now_s + ROUND_SECONDS * _share(one))
-            if at_s <= now_s:
-                self._due_s[one] = now_s + ROUND_SECONDS
+            at_s = self._due_s.setdefault(one, loop_s + ROUND_SECONDS * _share(one))
+            if at_s <= loop_s:
+                self._due_s[one] = loop_s + ROUND_SECONDS
                 found.append(one)
-        long_ago_s = now_s - _FORGET_SECONDS
+        long_ago_s = loop_s - _FORGET_SECONDS
         self._seen = {
             one: seen
             for one, seen in self._seen.items()
@@ -149,5 +149,5 @@ def _share(one: Dependency) -> float:
     return zlib.crc32(f"{one.namespace}/{one.name}".encode()) / 2**32
 
 
-def _now_s() -> float:
+def _loop_s() -> float:
     return asyncio.get_running_loop().time()

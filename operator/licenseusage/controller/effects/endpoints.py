@@ -60,7 +60,7 @@ class EndpointBook:
     configmap: str
 
     async def find(
-        self, reader: SecretReader, namespace: str, name: str, *, log: bool, now_s: float
+        self, reader: SecretReader, namespace: str, name: str, *, log: bool, loop_s: float
     ) -> Endpoint:
         """Return an endpoint that objects of ``namespace`` may name.
 
@@ -69,7 +69,7 @@ class EndpointBook:
             namespace: The object's.
             name: What its source calls the endpoint.
             log: It is read as an event log.
-            now_s: Monotonic seconds, for the reader's memory.
+            loop_s: Monotonic seconds, for the reader's memory.
 
         Raises:
             Stalled: ``EndpointNotAllowed``: there is none of that name for this namespace; which
@@ -78,7 +78,7 @@ class EndpointBook:
         """
         where = f"ConfigMap {self.namespace}/{self.configmap}"
         try:
-            data = await reader.read(CONFIGMAPS, self.namespace, self.configmap, now_s)
+            data = await reader.read(CONFIGMAPS, self.namespace, self.configmap, loop_s)
         except Stalled as error:
             if error.reason != Reason.CONFIGMAP_NOT_FOUND:
                 raise

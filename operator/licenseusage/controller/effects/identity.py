@@ -83,7 +83,7 @@ class Keys:
         self._kube, self._reader, self._names = kube, reader, names
         self._new_signing_key, self._random_bytes = new_signing_key, random_bytes
 
-    async def create_if_absent(self, now_s: float) -> None:
+    async def create_if_absent(self, loop_s: float) -> None:
         """Create what is absent; only ever called on a first start.
 
         Raises:
@@ -94,24 +94,24 @@ class Keys:
             self._names.identity,
             PRIVATE_KEY,
             lambda: self._new_signing_key().to_jwk().encode(),
-            now_s,
+            loop_s,
         )
         await self._create_unless_there(
             self._names.pseudonym,
             PSEUDONYM_KEY,
             lambda: self._random_bytes(KEY_BYTES),
-            now_s,
+            loop_s,
         )
         self._reader.forget(self._names.namespace)
 
-    async def signing_key(self, now_s: float) -> SigningKey:
+    async def signing_key(self, loop_s: float) -> SigningKey:
         """Return the key that signs reports.
 
         Raises:
             Stalled: ``IdentityLost``: the Secret is gone; ``IdentityInvalid``: it holds no key.
             UsageError: It cannot be read now.
         """
-        raw = await self._read(self._names.identity, PRIVATE_KEY, Reason.IDENTITY_LOST, now_s)
+        raw = await self._read(self._names.identity, PRIVATE_KEY, Reason.IDENTITY_LOST, loop_s)
         try:
             return SigningKey.from_jwk(raw.decode("utf-8", "replace"))
         except Refused as refusal:
@@ -121,7 +121,7 @@ class Keys:
                 f"{refusal.message}. Restore it from a backup.",
             ) from None
 
-    async def pseudonym_key(self, now_s: float) -> PseudonymKey:
+    async def pseudonym_key(self, loop_s: float) -> PseudonymKey:
         """Return the key of the pseudonyms.
 
         Raises:
@@ -129,7 +129,7 @@ class Keys:
             UsageError: It cannot be read now.
         """
         raw = await self._read(
-            self._names.pseudonym, PSEUDONYM_KEY, Reason.PSEUDONYM_KEY_LOST, now_s
+            self._names.pseudonym, PSEUDONYM_KEY, Reason.PSEUDONYM_KEY_LOST, loop_s
         )
         if len(raw) != KEY_BYTES:
             raise Stalled(
@@ -137,27 +137,27 @@ class Keys:
                 f"Secret {self._names.namespace}/{self._names.pseudonym}, key {PSEUDONYM_KEY}, has "
                 f"{len(raw)} bytes instead of {KEY_BYTES}. Restore it from a backup.",
             )
-        return PseudonymKey(raw, await self._replaces(self._names.pseudonym, now_s))
+        return PseudonymKey(raw, await self._replaces(self._names.pseudonym, loop_s))
 
-    async def replaces(self, now_s: float) -> str | None:
+    async def replaces(self, loop_s: float) -> str | None:
         """Return the id of the installation that this one takes the place of; None: of none.
 
         Raises:
             UsageError: The Secret cannot be read.
         """
-        return await self._replaces(self._names.identity, now_s)
+        return await self._replaces(self._names.identity, loop_s)
 
-    async def statements(self, now_s: float) -> tuple[str, ...]:
+    async def statements(self, loop_s: float) -> tuple[str, ...]:
         """Return the key statements that are kept beside the key.
 
         Raises:
             UsageError: The Secret cannot be read.
         """
         names = self._names
-        kept = await self._reader.read(SECRETS, names.namespace, names.identity, now_s)
+        kept = await self._reader.read(SECRETS, names.namespace, names.identity, loop_s)
         return _lines(kept.values.get(STATEMENTS, b""))
 
-    async def keep_statements(self, statements: tuple[str, ...], now_s: float) -> None:
+    async def keep_statements(self, statements: tuple[str, ...], loop_s: float) -> None:
         """Keep the statements of one chain beside the key, one a line; those of others stay.
 
         Who restores the one has the other.
@@ -166,7 +166,7 @@ class Keys:
             UsageError: The API server refuses or does not answer.
         """
         names = self._names
-        if set(statements) <= set(await self.statements(now_s)):
+        if set(statements) <= set(await self.statements(loop_s)):
             return
         try:
             secret = await self._kube.get(SECRETS, names.namespace, names.identity)
@@ -184,13 +184,13 @@ class Keys:
         self._wrote(Dependency(SECRETS, names.namespace, names.identity), version_of(stored))
         self._reader.forget(names.namespace)
 
-    async def _replaces(self, name: str, now_s: float) -> str | None:
-        kept = await self._reader.read(SECRETS, self._names.namespace, name, now_s)
+    async def _replaces(self, name: str, loop_s: float) -> str | None:
+        kept = await self._reader.read(SECRETS, self._names.namespace, name, loop_s)
         return kept.values.get(REPLACES, b"").decode("ascii", "replace").strip() or None
 
-    async def _read(self, name: str, key: str, lost: Reason, now_s: float) -> bytes:
+    async def _read(self, name: str, key: str, lost: Reason, loop_s: float) -> bytes:
         try:
-            return await self._reader.secret(self._names.namespace, name, key, now_s)
+            return await self._reader.secret(self._names.namespace, name, key, loop_s)
         except Stalled as error:
             if error.reason == Reason.FORBIDDEN_BY_CLUSTER:
                 raise
@@ -205,11 +205,11 @@ class Keys:
             ) from None
 
     async def _create_unless_there(
-        self, name: str, key: str, make: Callable[[], bytes], now_s: float
+        self, name: str, key: str, make: Callable[[], bytes], loop_s: float
     ) -> None:
         namespace = self._names.namespace
         try:
-            await self._reader.secret(namespace, name, key, now_s)
+            await self._reader.secret(namespace, name, key, loop_s)
         except Stalled as error:
             if error.reason != Reason.SECRET_NOT_FOUND:
                 raise

@@ -69,7 +69,7 @@ class Finder:
         found = None
         if source.auth is not None:
             name = _secret_of(source)
-            data = await self.reader.credentials(namespace, name, _now_s())
+            data = await self.reader.credentials(namespace, name, _loop_s())
             found = credentials(source.auth, data.values, f"Secret {namespace}/{name}")
         return Reach(targets, found, await self.digest(namespace, source))
 
@@ -113,7 +113,7 @@ class Finder:
             )
         ca = None
         if pods.ca is not None:
-            ca = await self.reader.certificates(namespace, pods.ca.name, pods.ca.key, _now_s())
+            ca = await self.reader.certificates(namespace, pods.ca.name, pods.ca.key, _loop_s())
         name = pods.server_name
         if pods.service is not None and name is None:
             name = f"{pods.service}.{namespace}.svc"
@@ -133,7 +133,7 @@ class Finder:
         name = source.endpoint or ""
         self.reader.forget(self.endpoints.namespace)
         found = await self.endpoints.find(
-            self.reader, namespace, name, log=source.reads_log, now_s=_now_s()
+            self.reader, namespace, name, log=source.reads_log, loop_s=_loop_s()
         )
         host, port = found.host_port
         addresses = await resolve(found, name, loopback_allowed=self.loopback_allowed)
@@ -155,7 +155,7 @@ class Finder:
         if source.pods is not None and source.pods.ca is not None:
             names.add(source.pods.ca.name)
         digests = [
-            (await self.reader.read(SECRETS, namespace, name, _now_s())).digest()
+            (await self.reader.read(SECRETS, namespace, name, _loop_s())).digest()
             for name in sorted(names)
         ]
         return "+".join(digests)
@@ -168,5 +168,5 @@ def _secret_of(source: EffectiveSource) -> str:
     return source.auth.secret.name
 
 
-def _now_s() -> float:
+def _loop_s() -> float:
     return asyncio.get_running_loop().time()

@@ -80,26 +80,26 @@ class SecretReader:
         self._kube, self._own, self._saw = kube, frozenset(own), saw
         self._kept: dict[tuple[Resource, str, str], tuple[float, Data]] = {}
 
-    async def secret(self, namespace: str, name: str, key: str, now_s: float) -> bytes:
+    async def secret(self, namespace: str, name: str, key: str, loop_s: float) -> bytes:
         """Return one key of a Secret of ``namespace``.
 
-        ``now_s`` is monotonic seconds, for the memory.
+        ``loop_s`` is monotonic seconds, for the memory.
 
         Raises:
             Stalled: ``SecretNotFound``, ``SecretKeyMissing`` or ``Forbidden``: with the fix.
             Retryable: ``APIUnavailable``: the API server does not answer.
         """
-        data = await self.read(SECRETS, namespace, name, now_s)
+        data = await self.read(SECRETS, namespace, name, loop_s)
         return _key_of("Secret", namespace, name, key, data)
 
-    async def credentials(self, namespace: str, name: str, now_s: float) -> Data:
+    async def credentials(self, namespace: str, name: str, loop_s: float) -> Data:
         """Return a Secret that was made to be sent to a product, by its type or its label.
 
         Raises:
             Stalled: ``SecretNotCredentials``: it was not; else as `secret`.
             Retryable: ``APIUnavailable``.
         """
-        data = await self.read(SECRETS, namespace, name, now_s)
+        data = await self.read(SECRETS, namespace, name, loop_s)
         if not data.credentials:
             raise Stalled(
                 Reason.SECRET_NOT_CREDENTIALS,
@@ -109,34 +109,34 @@ class SecretReader:
             )
         return data
 
-    async def certificates(self, namespace: str, name: str, key: str, now_s: float) -> str:
+    async def certificates(self, namespace: str, name: str, key: str, loop_s: float) -> str:
         """Return the PEM certificates in one key of a Secret and nothing else of it; "": none.
 
         Raises:
             Stalled: As `secret`.
             Retryable: ``APIUnavailable``.
         """
-        raw = await self.secret(namespace, name, key, now_s)
+        raw = await self.secret(namespace, name, key, loop_s)
         found = (one.group() for one in _CERTIFICATE.finditer(raw))
         return "".join(f"{one.decode('ascii')}\n" for one in found)
 
-    async def configmap(self, namespace: str, name: str, key: str, now_s: float) -> bytes:
+    async def configmap(self, namespace: str, name: str, key: str, loop_s: float) -> bytes:
         """Return one key of a ConfigMap; raises as `secret`, reasons ``ConfigMap…``."""
-        data = await self.read(CONFIGMAPS, namespace, name, now_s)
+        data = await self.read(CONFIGMAPS, namespace, name, loop_s)
         return _key_of("ConfigMap", namespace, name, key, data)
 
     def forget(self, namespace: str) -> None:
         """Read everything of a namespace anew: an administrator asked, or a poll was refused."""
         self._kept = {k: v for k, v in self._kept.items() if k[1] != namespace}
 
-    def forget_old(self, now_s: float) -> None:
+    def forget_old(self, loop_s: float) -> None:
         """Keep nothing for longer than `KEEP_SECONDS`, also while nobody reads."""
-        self._kept = {k: v for k, v in self._kept.items() if now_s - v[0] < KEEP_SECONDS}
+        self._kept = {k: v for k, v in self._kept.items() if loop_s - v[0] < KEEP_SECONDS}
 
-    async def read(self, resource: Resource, namespace: str, name: str, now_s: float) -> Data:
+    async def read(self, resource: Resource, namespace: str, name: str, loop_s: float) -> Data:
         """Return the whole object's data; raises as `secret`."""
         kept = self._kept.get((resource, namespace, name))
-        if kept is not None and now_s - kept[0] < KEEP_SECONDS:
+        if kept is not None and loop_s - kept[0] < KEEP_SECONDS:
             return kept[1]
         kind = "Secret" if resource is SECRETS else "ConfigMap"
         gone = Stalled(
@@ -151,7 +151,7 @@ class SecretReader:
         else:
             values = {k: v.encode() for k, v in (found.get("data") or {}).items()}
         data = Data(values, resource is SECRETS and _made_to_be_sent(found))
-        self._keep((resource, namespace, name), data, now_s)
+        self._keep((resource, namespace, name), data, loop_s)
         return data
 
     async def _get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
@@ -172,11 +172,11 @@ class SecretReader:
         """How much is remembered now."""
         return sum(data.size for _, data in self._kept.values())
 
-    def _keep(self, name: tuple[Resource, str, str], data: Data, now_s: float) -> None:
+    def _keep(self, name: tuple[Resource, str, str], data: Data, loop_s: float) -> None:
         """Remember what was read; forget what is over, and the oldest while it is too much."""
         self._kept.pop(name, None)
-        self.forget_old(now_s)
-        self._kept[name] = (now_s, data)
+        self.forget_old(loop_s)
+        self._kept[name] = (loop_s, data)
         total = self.kept_bytes
         while total > KEEP_BYTES:
             oldest = next(iter(self._kept))

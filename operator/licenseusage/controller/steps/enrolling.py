@@ -32,7 +32,7 @@ async def enrol(
     license_: License,
     key: SigningKey,
     now_ms: int | None,
-    now_s: float,
+    loop_s: float,
 ) -> tuple[OutboxItem, ...]:
     """Return the key statements of a subscription; the enrolment is made if there is none.
 
@@ -47,7 +47,7 @@ async def enrol(
         license_: The licence that authorises it.
         key: The installation's key.
         now_ms: The time; None: the clock cannot be trusted, so nothing is signed now.
-        now_s: Monotonic seconds.
+        loop_s: Monotonic seconds.
 
     Raises:
         UsageError: The ledger cannot be written, or the Secret cannot be read.
@@ -57,11 +57,11 @@ async def enrol(
     if statements or now_ms is None:
         return statements
     at_ms = now_ms
-    kept = _own(await keys.statements(now_s), chain)
+    kept = _own(await keys.statements(loop_s), chain)
     if kept:
         return await books.do(lambda ledger: _take_over(ledger, chain, kept, at_ms))
     token = build_enrolment(
-        license_, key, issued_at_s=at_ms // 1000, replaces=await _given_up(keys, key, now_s)
+        license_, key, issued_at_s=at_ms // 1000, replaces=await _given_up(keys, key, loop_s)
     )
     document = SignedDocument(jti_of(chain, 1), digest(token), token)
     made = await books.do(
@@ -70,7 +70,7 @@ async def enrol(
     return (made,)
 
 
-async def _given_up(keys: Keys, key: SigningKey, now_s: float) -> str | None:
+async def _given_up(keys: Keys, key: SigningKey, loop_s: float) -> str | None:
     """Return the id of the installation that was lost, if an administrator named it.
 
     Never found out by ourselves: who copied an identity must not give up the one it is from.
@@ -78,7 +78,7 @@ async def _given_up(keys: Keys, key: SigningKey, now_s: float) -> str | None:
     Raises:
         UsageError: ``IdentityInvalid``: it is no id of another installation.
     """
-    named = await keys.replaces(now_s)
+    named = await keys.replaces(loop_s)
     if named is not None and not is_another(named, key):
         raise Stalled(
             Reason.IDENTITY_INVALID,
@@ -112,13 +112,13 @@ def _take_over(
     return ledger.key_statements(chain)
 
 
-async def keep_beside_key(keys: Keys, statements: tuple[OutboxItem, ...], now_s: float) -> None:
+async def keep_beside_key(keys: Keys, statements: tuple[OutboxItem, ...], loop_s: float) -> None:
     """Copy the statements into the identity's Secret, so that its backup is complete.
 
     Raises:
         UsageError: The API server refuses or does not answer.
     """
-    await keys.keep_statements(tuple(one.token for one in statements), now_s)
+    await keys.keep_statements(tuple(one.token for one in statements), loop_s)
 
 
 def authorised(statements: Sequence[OutboxItem]) -> License | None:

@@ -71,7 +71,7 @@ class VendorKeysRef:
         """The ConfigMap, for messages."""
         return f"ConfigMap {self.namespace}/{self.name}"
 
-    async def read(self, reader: SecretReader, now_s: float) -> VendorKeys:
+    async def read(self, reader: SecretReader, loop_s: float) -> VendorKeys:
         """Return the pinned keys.
 
         Raises:
@@ -79,7 +79,7 @@ class VendorKeysRef:
             UsageError: They cannot be read now.
         """
         try:
-            raw = await reader.configmap(self.namespace, self.name, VENDOR_KEYS, now_s)
+            raw = await reader.configmap(self.namespace, self.name, VENDOR_KEYS, loop_s)
         except Stalled as error:
             if error.reason == Reason.FORBIDDEN_BY_CLUSTER:
                 raise
@@ -101,7 +101,7 @@ async def step(
     *,
     installation: str | None,
     now_ms: int,
-    monotonic_s: float,
+    loop_s: float,
 ) -> Licensing:
     """Verify the licence, or take ``spec.cycle``, and keep terms that are new.
 
@@ -113,7 +113,7 @@ async def step(
         vendor: Where the vendor's keys are.
         installation: Our installation id, for licences bound to a key; None: not known now.
         now_ms: The reconcile's one time.
-        monotonic_s: For the reader's memory.
+        loop_s: For the reader's memory.
 
     Raises:
         UsageError: The ledger cannot be written, or ``spec.cycle`` is not possible.
@@ -128,7 +128,7 @@ async def step(
     ref = usage.spec.license.secret_ref
     where = f"the licence in Secret {usage.metadata.namespace}/{ref.name}, key {ref.key}"
     try:
-        raw = await _token(reader, usage.metadata.namespace, ref.name, ref.key, monotonic_s)
+        raw = await _token(reader, usage.metadata.namespace, ref.name, ref.key, loop_s)
         asked = Expected(
             now_s=now_ms // 1000,
             keys_from=vendor.named,
@@ -136,7 +136,7 @@ async def step(
             installation=installation,
             previous=Subscription(known.subscription, known.cycle) if known else None,
         )
-        found, terms = accept_license(raw, await vendor.read(reader, monotonic_s), asked)
+        found, terms = accept_license(raw, await vendor.read(reader, loop_s), asked)
     except UsageError as error:
         verdict = _refusal(error, where, meter)
         return unread(meter, verdict, now_ms)
@@ -209,9 +209,9 @@ def _day(at_ms: int) -> str:
     return rfc3339(at_ms)[:10]
 
 
-async def _token(reader: SecretReader, namespace: str, name: str, key: str, now_s: float) -> bytes:
+async def _token(reader: SecretReader, namespace: str, name: str, key: str, loop_s: float) -> bytes:
     try:
-        return await reader.secret(namespace, name, key, now_s)
+        return await reader.secret(namespace, name, key, loop_s)
     except Stalled as error:
         if error.reason == Reason.FORBIDDEN_BY_CLUSTER:
             raise

@@ -23,7 +23,7 @@ from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.licence import License, stored_license
 
 
-async def keys_pending(world: World, now_s: float) -> None:
+async def keys_pending(world: World, loop_s: float) -> None:
     """On a first start, make the two keys before anything is written to the ledger.
 
     So an empty ledger and a cluster without our traces mean a first start even after a crash in the
@@ -48,7 +48,7 @@ async def keys_pending(world: World, now_s: float) -> None:
             except KubeError as error:
                 raise Retryable(Reason.API_UNAVAILABLE, f"{error}; it is tried again.") from None
             if not seen:
-                await world.keys.create_if_absent(now_s)
+                await world.keys.create_if_absent(loop_s)
         world.first_start.settled = True
 
 
@@ -128,17 +128,17 @@ def clock_of(world: World, facts: MeterFacts, now_ms: int) -> Judgement:
 
 
 async def keys_of(
-    world: World, now_s: float
+    world: World, loop_s: float
 ) -> tuple[PseudonymKey | UsageError, SigningKey | UsageError]:
     """Return the two keys, each or why it cannot be had."""
     pseudonym: PseudonymKey | UsageError
     signing: SigningKey | UsageError
     try:
-        pseudonym = await world.keys.pseudonym_key(now_s)
+        pseudonym = await world.keys.pseudonym_key(loop_s)
     except UsageError as error:
         pseudonym = error
     try:
-        signing = await world.keys.signing_key(now_s)
+        signing = await world.keys.signing_key(loop_s)
     except UsageError as error:
         signing = error
     return pseudonym, signing
@@ -164,18 +164,18 @@ def naming_the_lost_key(
 
 
 async def vendor_keys_of(
-    world: World, license_: License | None, now_s: float
+    world: World, license_: License | None, loop_s: float
 ) -> VendorKeys | UsageError:
     """Return the vendor's pinned keys, or why they cannot be had; not read where none are needed.
 
     Args:
         world: The surroundings.
         license_: The object's licence; None: nothing is sent.
-        now_s: Monotonic seconds.
+        loop_s: Monotonic seconds.
     """
     if license_ is None:
         return Waiting(Reason.NO_LICENSE, "Nothing is reported without a licence.")
     try:
-        return await world.vendor.read(world.reader, now_s)
+        return await world.vendor.read(world.reader, loop_s)
     except UsageError as error:
         return error

@@ -140,7 +140,7 @@ async def _steps(world: World, subject: Subject, usage: LicenseUsage, now_ms: in
             world.vendor,
             installation=None if isinstance(signing, UsageError) else signing.installation,
             now_ms=now_ms,
-            monotonic_s=loop_s,
+            loop_s=loop_s,
         )
     except (UsageError, KubeError):
         raise

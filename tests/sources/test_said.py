@@ -112,7 +112,7 @@ ROWS = [{"id": f"u{n}", "seen": None} for n in range(12)]
 @pytest.mark.parametrize("before", [True, False])
 def test_an_answer_that_says_that_more_follows_is_heard(around, before):
     document = {**around, "value": ROWS} if before else {"value": ROWS, **around}
-    assert end_of(document).said.more is not None
+    assert end_of(document).extent.more is not None
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_an_answer_that_says_that_more_follows_is_heard(around, before):
     ],
 )
 def test_an_answer_that_does_not_say_so_is_not_accused(around):
-    assert end_of({**around, "value": ROWS}).said.more is None
+    assert end_of({**around, "value": ROWS}).extent.more is None
 
 
 @pytest.mark.parametrize(
@@ -150,33 +150,35 @@ def test_an_answer_that_does_not_say_so_is_not_accused(around):
     ],
 )
 def test_a_total_in_the_answer_is_read(around, users):
-    total = end_of({"value": ROWS, **around}).said.total
+    total = end_of({"value": ROWS, **around}).extent.total
     assert (total.users if total else None) == users
 
 
 def test_what_stands_beside_the_items_is_heard_in_every_object_on_the_way():
-    said = end_of({"total": 3, "data": {"value": ROWS, "total": 120}}, items="data.value").said
+    said = end_of({"total": 3, "data": {"value": ROWS, "total": 120}}, items="data.value").extent
     assert said.total == ("member data.total", 120)
     cursor = {"type": "Cursor", "params": [{"name": "after", "path": "page.after"}]}
-    said = end_of({"value": ROWS, "page": {"after": None, "hasNext": True}}, pagination=cursor).said
+    said = end_of(
+        {"value": ROWS, "page": {"after": None, "hasNext": True}}, pagination=cursor
+    ).extent
     assert said.more == "a member page.hasNext"
 
 
 def test_a_list_out_of_a_projection_is_heard_as_well():
-    assert end_of({"value": ROWS, "next": "x"}, items="value[?id != 'u1']").said.more
-    assert end_of({"data": [{"value": ROWS}], "next": "x"}, items="data[0].value").said.more
+    assert end_of({"value": ROWS, "next": "x"}, items="value[?id != 'u1']").extent.more
+    assert end_of({"data": [{"value": ROWS}], "next": "x"}, items="data[0].value").extent.more
 
 
 def test_what_the_source_reads_itself_is_no_news():
     paging = {"type": "None", "total": "total"}
-    assert end_of({"value": ROWS, "total": 120}, pagination=paging).said.total is None
+    assert end_of({"value": ROWS, "total": 120}, pagination=paging).extent.total is None
 
 
 @pytest.mark.parametrize("ignored", ["next", "paging.next"])
 def test_members_that_mean_something_else_can_be_named(ignored):
     document = {"value": ROWS, "paging": {"next": "2027"}}
-    assert end_of(document).said.more
-    assert end_of(document, ignoreMembers=[ignored]).said.more is None
+    assert end_of(document).extent.more
+    assert end_of(document, ignoreMembers=[ignored]).extent.more is None
 
 
 @pytest.mark.parametrize(

@@ -28,29 +28,36 @@ _EDITABLE = "_editable_impl_licenseusage.pth"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try the breakages, print which were noticed; 0 if all were."""
     options = _options(arguments)
-    chosen = [one for one in BREAKAGES if one.invariant.startswith(tuple(options.invariants))]
+    chosen = [
+        breakage
+        for breakage in BREAKAGES
+        if breakage.invariant.startswith(tuple(options.invariants))
+    ]
     with tempfile.TemporaryDirectory(prefix="licenseusage-broken-") as folder:
         tree = Path(folder)
         _copy(tree)
-        tests = sorted({test for one in chosen for test in one.tests})
+        tests = sorted({test for breakage in chosen for test in breakage.tests})
         print(f"unbroken, {len(tests)} files of tests …", flush=True)
         if not _passes(tree, tests):
             print("error: the tests fail before anything is broken", file=sys.stderr)
             return 3
-        missed = [one for one in chosen if not _noticed(tree, one)]
+        missed = [breakage for breakage in chosen if not _noticed(tree, breakage)]
     print(f"{len(chosen) - len(missed)} of {len(chosen)} noticed")
     return 1 if missed else 0
 
 
-def _noticed(tree: Path, one: Breakage) -> bool:
-    path = tree / one.file
+def _noticed(tree: Path, breakage: Breakage) -> bool:
+    path = tree / breakage.file
     source = path.read_text()
-    path.write_text(source.replace(one.right, one.wrong))
+    path.write_text(source.replace(breakage.right, breakage.wrong))
     try:
-        noticed = not _passes(tree, one.tests)
+        noticed = not _passes(tree, breakage.tests)
     finally:
         path.write_text(source)
-    print(f"{'noticed' if noticed else 'MISSED':<8} {one.invariant[:2]} {one.how}", flush=True)
+    print(
+        f"{'noticed' if noticed else 'MISSED':<8} {breakage.invariant[:2]} {breakage.how}",
+        flush=True,
+    )
     return noticed
 
 

@@ -33,21 +33,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ["HISTORIES"] = HISTORIES
     hypothesis.settings.register_profile("mutation", max_examples=20, deadline=None)
     known = _equivalent()
-    chosen = [one for name in options.modules for one in _of(name)]
+    chosen = [mutant for name in options.modules for mutant in _of(name)]
     if options.sample and options.sample < len(chosen):
         chosen = random.Random(options.seed).sample(chosen, options.sample)  # noqa: S311
     tally: Counter[tuple[str, str]] = Counter()
     unsound: list[str] = []
 
-    def report(one: Mutant, noticed: bool) -> None:
-        if not one.was:
+    def report(mutant: Mutant, noticed: bool) -> None:
+        if not mutant.was:
             if noticed:
-                unsound.append(one.module)
+                unsound.append(mutant.module)
             return
-        known_one = one.name in known
-        tally[one.module, "killed" if noticed else "equivalent" if known_one else "survived"] += 1
-        if not noticed and not known_one:
-            print(f"survived, line {one.line}: {one.name}", flush=True)
+        equivalent = mutant.name in known
+        verdict = "killed" if noticed else "equivalent" if equivalent else "survived"
+        tally[mutant.module, verdict] += 1
+        if not noticed and not equivalent:
+            print(f"survived, line {mutant.line}: {mutant.name}", flush=True)
         if (tried := tally.total()) % 100 == 0:
             print(f"{tried} of {len(chosen)} tried", file=sys.stderr, flush=True)
 
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = ", ".join(unsound) or "the package"
         print(f"error: the tests fail with {where} as it is", file=sys.stderr)
         return 3
-    return _told(tally)
+    return _print_tally(tally)
 
 
 def _of(module: str) -> list[Mutant]:
@@ -78,7 +79,7 @@ def _equivalent() -> set[str]:
     return {line for line in lines if line and not line.startswith((" ", "#"))}
 
 
-def _told(tally: Counter[tuple[str, str]]) -> int:
+def _print_tally(tally: Counter[tuple[str, str]]) -> int:
     print(f"\n{'module':<20}{'killed':>8}{'equivalent':>12}{'survived':>10}")
     totals: Counter[str] = Counter()
     for module in sorted({module for module, _ in tally}):

@@ -73,8 +73,8 @@ def mutants(module: str, source: str) -> Iterator[Mutant]:
             _Replace(target, replacement).visit(broken_tree)
             text = ast.unparse(ast.fix_missing_locations(broken_tree))
             line = getattr(node, "lineno", 1)
-            told = _told(node), _told(replacement)
-            yield Mutant(module, line, number, *told, text, function, lines[line - 1].strip())
+            texts = _line_of(node), _line_of(replacement)
+            yield Mutant(module, line, number, *texts, text, function, lines[line - 1].strip())
             number += 1
 
 
@@ -157,7 +157,7 @@ def _is_no(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and (node.value is None or node.value is False)
 
 
-def _told(node: ast.AST) -> str:
+def _line_of(node: ast.AST) -> str:
     """One line for people."""
     if isinstance(node, ast.If):
         return f"if {ast.unparse(node.test)}"

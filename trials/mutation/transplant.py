@@ -58,6 +58,6 @@ def _of(module: str, names: dict[str, Any], prefix: str) -> Iterator[tuple[str, 
 def _rebind(name: str, old: object, new: object) -> None:
     for other in list(sys.modules.values()):
         if getattr(other, "__name__", "").startswith(("licenseusage.", "tests.")):
-            held = vars(other).get(name)
-            if type(held) is type(old) and held == old:
+            value = vars(other).get(name)
+            if type(value) is type(old) and value == old:
                 setattr(other, name, new)

@@ -77,19 +77,22 @@ class Trials:
         running: dict[int, tuple[Mutant, float]] = {}
         while waiting or running:
             while waiting and len(running) < self.jobs:
-                one = waiting.pop()
-                running[self._forked(session, one)] = one, time.monotonic() + 10 * self.seconds
+                mutant = waiting.pop()
+                running[self._forked(session, mutant)] = (
+                    mutant,
+                    time.monotonic() + 10 * self.seconds,
+                )
             ended, status = os.waitpid(-1, os.WNOHANG)
             if ended:
-                one, _ = running.pop(ended)
-                yield one, os.waitstatus_to_exitcode(status) != 0
+                mutant, _ = running.pop(ended)
+                yield mutant, os.waitstatus_to_exitcode(status) != 0
                 continue
             for process, (_, until) in running.items():
                 if time.monotonic() > until:
                     os.kill(process, signal.SIGKILL)
             time.sleep(0.005)
 
-    def _forked(self, session: pytest.Session, one: Mutant) -> int:
+    def _forked(self, session: pytest.Session, mutant: Mutant) -> int:
         process = os.fork()
         if process:
             return process
@@ -100,9 +103,9 @@ class Trials:
             silent = os.open(os.devnull, os.O_WRONLY)
             os.dup2(silent, 1)
             os.dup2(silent, 2)
-            module = import_module(f"{PACKAGE}.{one.module.removesuffix('.py')}")
-            items = self._concerned(session, one)
-            transplant(module, one.source)
+            module = import_module(f"{PACKAGE}.{mutant.module.removesuffix('.py')}")
+            items = self._concerned(session, mutant)
+            transplant(module, mutant.source)
             for number, item in enumerate(items):
                 following = items[number + 1] if number + 1 < len(items) else None
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -112,15 +115,15 @@ class Trials:
         finally:
             os._exit(noticed)
 
-    def _concerned(self, session: pytest.Session, one: Mutant) -> list[pytest.Item]:
+    def _concerned(self, session: pytest.Session, mutant: Mutant) -> list[pytest.Item]:
         """The tests that call the broken function, quick ones first; all, if it is in none."""
-        where = one.function
+        where = mutant.function
         items = [
             item
             for item in session.items
             if not where
             or any(
-                module == one.module and (name == where or name.startswith(f"{where}.<locals>"))
+                module == mutant.module and (name == where or name.startswith(f"{where}.<locals>"))
                 for module, name in self._called[item.nodeid]
             )
         ]

@@ -177,7 +177,7 @@ class Pods:
         self._clock, self._true_ms = clock, true_ms
         self._pages = 0
         self.skew_ms = self.bytes = 0
-        self.said = NOTHING
+        self.extent = NOTHING
         self.started_ms: int | None = None
         self.heard = Heard(true_ms + clock.passed_ms)
         self.fault = shop.fault(random_, true_ms)
@@ -220,7 +220,7 @@ class Pods:
         document: dict[str, object] = {self._shop.face.items: []}
         if fault != "emptyList":
             document, told, rows = self._shop.answer(asked, self._true_now_ms)
-            self.said = in_headers(told.headers)
+            self.extent = in_headers(told.headers)
             self.heard.page(rows, told, begins="after" not in asked and not _first(asked))
         yield self._content(json.dumps(document).encode(), fault)
         self._pass_time()

@@ -18,7 +18,7 @@ def source_refusals(source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     Args:
         source: One item of ``spec.sources``; its fields have the right types.
     """
-    kind = next(one for one in KINDS if one.name == "LicenseUsage")
+    kind = next(resource for resource in KINDS if resource.name == "LicenseUsage")
     schema = crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     for name in ("spec", "sources"):
         schema = schema["properties"][name]
@@ -54,10 +54,10 @@ def _repeated(
     keys = schema.get(LIST_MAP_KEYS, ())
     if schema.get(LIST_TYPE) not in ("set", "map"):
         return
-    found = [tuple(item.get(key) for key in keys) if keys else item for item in items]
-    for index, one in enumerate(found):
-        if one in found[:index]:
-            shown = ", ".join(map(str, one)) if keys else one
+    values = [tuple(item.get(key) for key in keys) if keys else item for item in items]
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            shown = ", ".join(map(str, value)) if keys else value
             yield f"{path}[{index}]", f"{shown} stands there twice: remove one of them"
 
 

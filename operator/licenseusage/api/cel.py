@@ -34,7 +34,7 @@ _COMPARE: dict[str, Callable[[Value, Value], bool]] = {
     "<=": lambda a, b: bool(a <= b),
     ">": lambda a, b: bool(a > b),
     ">=": lambda a, b: bool(a >= b),
-    "in": lambda a, b: any(_alike(a, one) and a == one for one in b),
+    "in": lambda a, b: any(_alike(a, element) and a == element for element in b),
 }
 _TYPES = {"int": int, "string": str, "bool": bool}
 
@@ -64,11 +64,11 @@ class _Parser:
         self._tokens: list[tuple[str, str]] = []
         at, end = 0, len(expression.rstrip())
         while at < end:
-            found = _TOKEN.match(expression, at)
-            if found is None:
+            token = _TOKEN.match(expression, at)
+            if token is None:
                 self._refuse()
-            self._tokens.append((str(found.lastgroup), found[str(found.lastgroup)]))
-            at = found.end()
+            self._tokens.append((str(token.lastgroup), token[str(token.lastgroup)]))
+            at = token.end()
         self._at = 0
 
     def condition(self) -> Program:
@@ -122,7 +122,7 @@ class _Parser:
     def _primary(self) -> Program:
         kind, word = self._next()
         if kind == "text":
-            text = _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), word[1:-1])
+            text = _ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[1]), word[1:-1])
             return lambda _: text
         if kind == "number":
             return lambda _: int(word)
@@ -173,12 +173,12 @@ class _Parser:
         self._refuse()
 
     def _arguments(self, closing: str) -> list[Program]:
-        found: list[Program] = []
+        programs: list[Program] = []
         while not self._take(closing):
-            if found:
+            if programs:
                 self._need(",")
-            found.append(self.condition())
-        return found
+            programs.append(self.condition())
+        return programs
 
     def _peek(self) -> str | None:
         return self._tokens[self._at][1] if self._at < len(self._tokens) else None

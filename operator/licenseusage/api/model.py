@@ -74,7 +74,7 @@ class Rule:
 
 def rules(*rule: Rule) -> dict[str, JsonValue]:
     """Return the schema extension that holds these CEL rules."""
-    return {VALIDATIONS: [one.to_schema() for one in rule]}
+    return {VALIDATIONS: [cel_rule.to_schema() for cel_rule in rule]}
 
 
 def map_list(*keys: str) -> dict[str, JsonValue]:

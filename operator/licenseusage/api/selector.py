@@ -69,15 +69,15 @@ class LabelSelector(ApiModel):
     def to_query(self) -> str:
         """Return the selector as the ``labelSelector`` parameter of a list request."""
         parts = [f"{key}={value}" for key, value in sorted((self.match_labels or {}).items())]
-        for one in self.match_expressions or ():
-            values = ",".join(one.values or ())
-            match one.operator:
+        for requirement in self.match_expressions or ():
+            values = ",".join(requirement.values or ())
+            match requirement.operator:
                 case "In":
-                    parts.append(f"{one.key} in ({values})")
+                    parts.append(f"{requirement.key} in ({values})")
                 case "NotIn":
-                    parts.append(f"{one.key} notin ({values})")
+                    parts.append(f"{requirement.key} notin ({values})")
                 case "Exists":
-                    parts.append(one.key)
+                    parts.append(requirement.key)
                 case "DoesNotExist":
-                    parts.append(f"!{one.key}")
+                    parts.append(f"!{requirement.key}")
         return ",".join(parts)

@@ -12,7 +12,7 @@ Granularity = Literal["Millisecond", "Second", "Minute", "Hour", "Day"]
 Normalization = Literal["Trim", "Lowercase", "NFC"]
 
 # CEL's patterns know no "the same again", so each directive of strptime is written out.
-_REPEATED = "|".join(f"%{one}.*%{one}" for one in "aAwdbBmyYHIMSfzjpcxXGuVUW")
+_REPEATED = "|".join(f"%{directive}.*%{directive}" for directive in "aAwdbBmyYHIMSfzjpcxXGuVUW")
 
 TimeFormat = Annotated[
     str,

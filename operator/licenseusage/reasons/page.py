@@ -27,7 +27,7 @@ def markdown() -> str:
 def paragraph(reason: Reason) -> str:
     """Return what is to be known of one reason, for a terminal."""
     entry = BOOK[reason]
-    chapter = next(one for one in CHAPTERS if reason in one.entries)
+    chapter = next(chapter for chapter in CHAPTERS if reason in chapter.entries)
     return (
         f"{reason}: {entry.means}.\n"
         f"What to do: {entry.fix}\n"

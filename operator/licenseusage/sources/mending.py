@@ -43,8 +43,8 @@ def mended(document: bytes | bytearray) -> bytes | None:
     return whole if whole != document else None
 
 
-def _without_half(found: re.Match[bytes]) -> bytes:
-    return _MARK_ESCAPED if found[1] else found[0]
+def _without_half(escape: re.Match[bytes]) -> bytes:
+    return _MARK_ESCAPED if escape[1] else escape[0]
 
 
 def decoded(decode: Callable[[bytes], _T], document: bytes) -> _T:

@@ -109,7 +109,7 @@ def _none_answered(failed: Sequence[tuple[Target, PollError]]) -> PollError:
     return PollError(
         error.failure.reason,
         f"none of {len(failed)} ready pods answered as it should; the last{name}: {error}",
-        stalls=all(one.failure.needs_a_person for _, one in failed),
+        stalls=all(poll_error.failure.needs_a_person for _, poll_error in failed),
     )
 
 

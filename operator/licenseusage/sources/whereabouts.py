@@ -79,5 +79,5 @@ class Whereabouts:
             failure = looked.failure
             raise PollError(failure.reason, failure.message, stalls=failure.needs_a_person)
         self._targets, self._credentials = looked.targets, looked.credentials
-        self._left = [one for one in looked.targets if one not in self._tried]
+        self._left = [target for target in looked.targets if target not in self._tried]
         self._looked_at = self._monotonic()

@@ -63,7 +63,7 @@ def expression(text: str) -> Expression:
 
 
 def _over_items(text: str, simple: "_Condition", paths: list[Path], search: Getter) -> Getter:
-    def found(item: Json) -> Json:
+    def getter(item: Json) -> Json:
         if item is None:
             return search(item)  # a list of literals is null there, as everything is
         try:
@@ -71,7 +71,7 @@ def _over_items(text: str, simple: "_Condition", paths: list[Path], search: Gett
         except EvaluationError as error:
             raise EvaluationError(str(error), text) from None
 
-    return found
+    return getter
 
 
 def walk(document: Json, path: Path) -> Json:

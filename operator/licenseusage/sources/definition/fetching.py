@@ -124,14 +124,14 @@ def http_of(http: Http) -> model.Http:
             f"http.path {path!r} must begin with '/' and hold no '?', '#', '\\' or white space: "
             "put parameters into http.query"
         )
-    query = tuple((one.name, one.value) for one in http.query or ())
+    query = tuple((parameter.name, parameter.value) for parameter in http.query or ())
     for place, text in (
         ("path", path),
         ("body", http.body or ""),
         *(("query", v) for _, v in query),
     ):
         checking.checked(f"http.{place}", partial(templates.check, text))
-    headers = tuple((one.name, one.value) for one in http.headers or ())
+    headers = tuple((header.name, header.value) for header in http.headers or ())
     for name, _ in headers:
         if name.lower() in _OF_AUTH:
             raise InvalidError(

@@ -100,8 +100,8 @@ def _known_functions() -> set[str]:
 
 
 def _functions(tree: dict[str, Any]) -> set[str]:
-    found = {tree["value"]} if tree.get("type") == "function_expression" else set()
+    names = {tree["value"]} if tree.get("type") == "function_expression" else set()
     for child in tree.get("children", ()):
         if isinstance(child, dict):
-            found |= _functions(child)
-    return found
+            names |= _functions(child)
+    return names

@@ -72,13 +72,13 @@ class Preset:
 def presets() -> dict[str, Preset]:
     """Return the presets by name, in alphabetical order."""
     folder = files(__package__ or "licenseusage.sources") / "presets"
-    found = sorted(
+    entries = sorted(
         (entry for entry in folder.iterdir() if entry.name.endswith(".yaml")),
         key=lambda entry: entry.name,
     )
     return {
         entry.name.removesuffix(".yaml"): _preset(entry.name, entry.read_text(encoding="utf-8"))
-        for entry in found
+        for entry in entries
     }
 
 

@@ -62,13 +62,13 @@ class Spelled(NamedTuple):
 
 def spelled(text: str) -> Spelled | None:
     """Return a text's time in one form, None where it has none of the shapes that are known."""
-    if found := _ISO.fullmatch(text):
-        return _iso(found)
-    if found := _COMPACT.fullmatch(text):
-        year, month, day, hour, minute, second, part, zone = found.groups("")
+    if match := _ISO.fullmatch(text):
+        return _iso(match)
+    if match := _COMPACT.fullmatch(text):
+        year, month, day, hour, minute, second, part, zone = match.groups("")
         return Spelled(f"{year}-{month}-{day}T{hour}:{minute}:{second}{part}{zone}")
-    if found := _MAIL.fullmatch(text):
-        day, name, year, time, zone = found.groups()
+    if match := _MAIL.fullmatch(text):
+        day, name, year, time, zone = match.groups()
         if name in _MONTHS:
             month = f"{_MONTHS.index(name) + 1:02}"
             return Spelled(f"{year}-{month}-{day:0>2}T{time}{_offset(zone)}")
@@ -102,8 +102,8 @@ def in_milliseconds(value: float) -> int | None:
     return int(value) // 1_000_000
 
 
-def _iso(found: re.Match[str]) -> Spelled:
-    hour, minute, second, part = found.group("hour", "minute", "second", "part")
+def _iso(match: re.Match[str]) -> Spelled:
+    hour, minute, second, part = match.group("hour", "minute", "second", "part")
     later = unsure = 0
     if second is None:
         second, unsure = "00", MINUTE_MS - 1
@@ -112,7 +112,7 @@ def _iso(found: re.Match[str]) -> Spelled:
     if (hour, minute, second, (part or "").strip(".,0")) == ("24", "00", "00", ""):
         hour, later = "00", DAY_MS
     time = f"{hour}:{minute}:{second}{part or ''}"
-    return Spelled(f"{found['day']}T{time}{_offset(found['zone'] or '')}", later, unsure)
+    return Spelled(f"{match['day']}T{time}{_offset(match['zone'] or '')}", later, unsure)
 
 
 def _offset(zone: str) -> str:

@@ -51,7 +51,7 @@ def in_body(text: str, cycle: Cycle) -> str:
 
 
 def _fill(text: str, cycle: Cycle, encode: Callable[[str], str]) -> str:
-    return _TEMPLATE.sub(lambda found: encode(_value(found[1].strip(), cycle)), text)
+    return _TEMPLATE.sub(lambda placeholder: encode(_value(placeholder[1].strip(), cycle)), text)
 
 
 def _value(name: str, cycle: Cycle) -> str:

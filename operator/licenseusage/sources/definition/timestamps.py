@@ -141,15 +141,17 @@ class _Exact:
         self._never, self._parse = never, parse
 
     def recent(self, values: Sequence[Value], horizon_ms: int) -> Recent:
-        found = [
+        stamps = [
             (index, instant.at_ms, instant.unsure_ms)
             for index, value in enumerate(values)
             if (instant := self.read(value)) is not None
             and instant.at_ms + instant.unsure_ms >= horizon_ms
         ]
-        unsure = [one[2] for one in found]
+        unsure = [stamp[2] for stamp in stamps]
         return Recent(
-            [one[0] for one in found], [one[1] for one in found], unsure if any(unsure) else None
+            [stamp[0] for stamp in stamps],
+            [stamp[1] for stamp in stamps],
+            unsure if any(unsure) else None,
         )
 
     def read(self, value: Value) -> Instant | None:
@@ -171,7 +173,7 @@ class _Auto(_Exact):
         read = datetime.fromisoformat
         texts = cast("Sequence[str | None]", values)
         try:
-            found = [
+            moments = [
                 (index, moment)
                 for index, text in enumerate(texts)
                 if text
@@ -180,19 +182,19 @@ class _Auto(_Exact):
             ]
         except (TypeError, ValueError, IndexError):  # no offset, another spelling, garbage
             return super().recent(values, horizon_ms)
-        positions = [index for index, _ in found]
+        positions = [index for index, _ in moments]
         # Only those found: of a time that is thrown away it does not matter that it has no minutes.
         every = cast("Sequence[str]", texts)
         if any((text := every[index])[13] != ":" or text[10] not in "T " for index in positions):
             return super().recent(values, horizon_ms)
-        return Recent(positions, [(moment - _EPOCH) // _MILLISECOND for _, moment in found])
+        return Recent(positions, [(moment - _EPOCH) // _MILLISECOND for _, moment in moments])
 
     def _any(self, value: Value) -> Instant:
         number: Value = value
         if isinstance(value, str):
-            found = spelled(value)
-            if found is not None:
-                return self._written(value, found)
+            spelling = spelled(value)
+            if spelling is not None:
+                return self._written(value, spelling)
             number = epoch_of(value)
         if isinstance(number, int | float) and not isinstance(number, bool):
             at_ms = in_milliseconds(number)
@@ -200,14 +202,14 @@ class _Auto(_Exact):
                 return Instant(at_ms)
         raise _bad(value, _EXPECTED)
 
-    def _written(self, text: str, found: Spelled) -> Instant:
+    def _written(self, text: str, spelling: Spelled) -> Instant:
         try:
-            instant = _instant(datetime.fromisoformat(found.iso), self._zone)
+            instant = _instant(datetime.fromisoformat(spelling.iso), self._zone)
         except (ValueError, OverflowError):
             raise _bad(text, _EXPECTED) from None
         # Without seconds it is some time of that minute, unless times are no finer anyway.
-        unsure = found.unsure_ms if self._granularity_ms < MINUTE_MS else 0
-        return Instant(instant.at_ms + found.later_ms, instant.unsure_ms + unsure)
+        unsure = spelling.unsure_ms if self._granularity_ms < MINUTE_MS else 0
+        return Instant(instant.at_ms + spelling.later_ms, instant.unsure_ms + unsure)
 
 
 def _spelled_otherwise() -> bool:

@@ -115,13 +115,15 @@ class Collection:
                     readings.append(self._begin(session))
                     self._read_all(readings[-1])
             except PollError as error:
-                self._asked = max(readings, key=lambda one: one.rows, default=None)
+                self._asked = max(readings, key=lambda reading: reading.rows, default=None)
                 self._replicas.failed(error)
             else:
                 return
 
     def _begin(self, session: Session) -> Asked:
-        newest = next(one.cycle for one in reversed(self._request.cycles) if not one.coming)
+        newest = next(
+            request.cycle for request in reversed(self._request.cycles) if not request.coming
+        )
         watch = Watch(self._source, self._whereabouts.credentials, newest)
         self._asked = Asked(session, watch)
         return self._asked
@@ -152,9 +154,11 @@ class Collection:
     def _future(self, ended_ms: int, skew_ms: int) -> PollError | None:
         """Refuse everything if one stamp lies in the future (MEASUREMENT §0)."""
         tallies = [tally for listing in self._listings for tally in listing.tallies]
-        found = [tally.future(ended_ms, skew_ms) for tally in tallies]
+        futures = [tally.future(ended_ms, skew_ms) for tally in tallies]
         rows, ahead_ms = max(
-            (one for one in found if one[0]), default=(0, 0), key=lambda one: one[1]
+            (future for future in futures if future[0]),
+            default=(0, 0),
+            key=lambda future: future[1],
         )
         if not rows:
             return None
@@ -179,7 +183,7 @@ class Collection:
         )
 
     def _unnamed(self) -> PollError | None:
-        unnamed = sum(one.tally.unnamed for one in self._listings[-1:])
+        unnamed = sum(listing.tally.unnamed for listing in self._listings[-1:])
         if not unnamed:
             return None
         return PollError(
@@ -193,16 +197,16 @@ class Collection:
     def _notes(self, *, complete: bool) -> tuple[str, ...]:
         """Return the hints about the last list read, complete or not."""
         newest = self._listings[-1]
-        found = [
+        notes = [
             self._replicas.note(),
             doubts.coarse(self._source, newest.tally.plausible.steps),
         ]
         if complete:
             rows = newest.tally.listed
-            found.append(doubts.round_number(self._source, rows, newest.said))
-        found.append(doubts.spelled_twice(newest.tally.spellings.twice()))
-        found.append(self._creation.note())
-        return tuple(f"Source {self._source.name}: {note}" for note in found if note)
+            notes.append(doubts.round_number(self._source, rows, newest.extent))
+        notes.append(doubts.spelled_twice(newest.tally.spellings.twice()))
+        notes.append(self._creation.note())
+        return tuple(f"Source {self._source.name}: {note}" for note in notes if note)
 
     # -- results --
 
@@ -210,15 +214,17 @@ class Collection:
         newest = self._listings[-1]
         tally = newest.tally
         facts: dict[int, Facts] = {}
-        for one in self._listings if facts_stand else ():
-            facts |= self._facts(one, result)
-        index = next(one.cycle.index for one in reversed(newest.cycles) if not one.coming)
+        for listing in self._listings if facts_stand else ():
+            facts |= self._facts(listing, result)
+        index = next(
+            request.cycle.index for request in reversed(newest.cycles) if not request.coming
+        )
         hidden = result.incomplete is not None and result.incomplete.reason in doubts.HIDING
         whole = newest.ended and not hidden and not self._source.http.names("cycle")
         return replace(
             result,
             facts=facts,
-            ids_stable=all(one.tally.ids_stable for one in self._listings),
+            ids_stable=all(listing.tally.ids_stable for listing in self._listings),
             users_listed=tally.listed,
             counted=counted(facts[index]) if index in facts else 0,
             skipped={str(reason): count for reason, count in tally.skipped.items() if count},

@@ -103,10 +103,10 @@ class ItemColumns:
         self._account = expression(account) if account else None
         self.struct, self._names = self._typed()
         read = [self._id, self._stamp, self._created]
-        found = [leading_path(one.text) for one in read if one is not None]
+        paths = [leading_path(compiled.text) for compiled in read if compiled is not None]
         if self._exclude is not None:
-            found += self._exclude.paths or [leading_path(users.exclude or "")]
-        self.paths = tuple(dict.fromkeys(found))
+            paths += self._exclude.paths or [leading_path(users.exclude or "")]
+        self.paths = tuple(dict.fromkeys(paths))
 
     def _typed(self) -> tuple[type[msgspec.Struct] | None, dict[Path, str]]:
         wanted: list[tuple[Path | None, Any]] = [

@@ -44,7 +44,7 @@ def rows_are_repeated(source: EffectiveSource, listing: Listing) -> Failure | No
 
 def answer_says_more(source: EffectiveSource, listing: Listing) -> Failure | None:
     """The answer contains a larger total, or says that more follows."""
-    return doubts.cut(source, listing.tally.listed, listing.said)
+    return doubts.cut(source, listing.tally.listed, listing.extent)
 
 
 def ids_are_unreadable(source: EffectiveSource, listing: Listing) -> Failure | None:

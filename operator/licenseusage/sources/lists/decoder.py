@@ -44,13 +44,13 @@ class PageEnd(NamedTuple):
 
     Attributes:
         values: What paging needs, by name: ``total``, or cursor parameters.
-        said: What the answer says of its own size, beside what the source reads.
+        extent: What the answer says of its own size, beside what the source reads.
         twice: A member on the way to the list, to a value or in a row stands twice in its object;
             None: none.
     """
 
     values: dict[str, Json]
-    said: Said = NOTHING
+    extent: Said = NOTHING
     twice: Twice | None = None
 
 
@@ -106,7 +106,7 @@ class PageDecoder:
     def _prepare(self) -> None:
         row, path = self.items_columns.struct, self.list_path
         read = [self.items, *self.values.values()]
-        self._read = tuple(leading_path(one.text) for one in read if one is not None)
+        self._read = tuple(leading_path(compiled.text) for compiled in read if compiled is not None)
         self._objects = tuple(on_the_way(self._read))
         self._leading = self._read[0] if self.items else ()
         if row is None or path is None:
@@ -118,9 +118,9 @@ class PageDecoder:
         fields: dict[Path, Any] = {path: list[row]}  # type: ignore[valid-type]
         for value in self.values.values():
             fields[value.path or ()] = Any
-        on_the_way_to = {one[:end] for one in fields for end in range(1, len(one) + 1)}
+        on_the_way_to = {field[:end] for field in fields for end in range(1, len(field) + 1)}
         beside = ((*inside, name) for inside in self._objects for name in sorted(MEMBERS))
-        self._beside = tuple(one for one in beside if one not in on_the_way_to)
+        self._beside = tuple(member for member in beside if member not in on_the_way_to)
         fields |= dict.fromkeys(self._beside, Any)
         try:
             page, self._names = struct_of(fields)
@@ -182,7 +182,7 @@ class PageDecoder:
             document = msgspec.json.decode(data)
             self._show(self.items.search(document) if self.items else document)
         self.rows_search.look(data, len(columns), self._leading)
-        twice = repeated_member(data, self._read) or self.rows_search.found
+        twice = repeated_member(data, self._read) or self.rows_search.twice
         return columns, end._replace(twice=twice)
 
     def _show(self, items: Json) -> None:
@@ -210,8 +210,8 @@ class PageDecoder:
             items = []
         if not isinstance(items, list):
             raise self._no_list(items, document)
-        said = in_document(document, self._objects, self._read, self.ignored)
-        return self._of_items(items), PageEnd(values, said)
+        extent = in_document(document, self._objects, self._read, self.ignored)
+        return self._of_items(items), PageEnd(values, extent)
 
     def _typed(self, page: Any) -> tuple[Columns, PageEnd] | None:  # noqa: ANN401
         """Return the contents of a page; None if there is no list where it should be."""
@@ -225,8 +225,8 @@ class PageDecoder:
             name: _attribute(page, self._names[value.path or ()])
             for name, value in self.values.items()
         }
-        said = in_members(self._members(page), self._read, self.ignored)
-        return self._of_rows(rows), PageEnd(values, said)
+        extent = in_members(self._members(page), self._read, self.ignored)
+        return self._of_rows(rows), PageEnd(values, extent)
 
     def _members(self, page: Any) -> Iterator[tuple[Path, Json]]:  # noqa: ANN401
         for path in self._beside:
@@ -251,12 +251,12 @@ class PageDecoder:
         more = self.items is not None and self.items.path is None
         return more and bool(self._leading) and walk(document, self._leading) == []
 
-    def _no_list(self, found: Json, document: Json) -> PollError:
+    def _no_list(self, value: Json, document: Json) -> PollError:
         where = f"http.items ({self.items.text})" if self.items else "the answer itself"
-        ends = f"; {_last_found(document, self._leading)}" if found is None and self.items else ""
+        ends = f"; {_last_found(document, self._leading)}" if value is None and self.items else ""
         return PollError(
             Reason.ITEMS_NOT_A_LIST,
-            f"{where} gives {kind_of(found)} instead of a list{self._on_page}{ends}. Check "
+            f"{where} gives {kind_of(value)} instead of a list{self._on_page}{ends}. Check "
             "http.items against the product's answer; an error message sent with status 200 looks "
             "like this as well.",
             stalls=True,
@@ -286,7 +286,7 @@ def _without_broken_ids(columns: Columns) -> Columns:
     """Return the columns of a repaired page or piece; an id with broken text is dropped."""
     broken = list(map(is_broken, columns.ids))
     if True in broken:
-        columns.ids = [None if is_broken(one) else one for one in columns.ids]
+        columns.ids = [None if is_broken(shown) else shown for shown in columns.ids]
         columns.broken = broken
     return columns
 

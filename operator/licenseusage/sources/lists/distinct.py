@@ -24,14 +24,14 @@ class Distinct:
         rows: Rows told.
     """
 
-    __slots__ = ("_found", "_hashes", "_nameless", "rows")
+    __slots__ = ("_counted", "_hashes", "_nameless", "rows")
 
     def __init__(self) -> None:
         """Begin with no rows."""
         self.rows = 0
         self._nameless = 0
         self._hashes = array("q")
-        self._found: tuple[int, int] | None = None  # rows, and how many users they are
+        self._counted: tuple[int, int] | None = None  # rows, and how many users they are
 
     def add(self, ids: Sequence[Json]) -> None:
         """Take the ids of some rows, as shown: 1 and "1" are one id, as for those counted."""
@@ -39,15 +39,15 @@ class Distinct:
         if set(map(type, ids)) <= _TEXT and "" not in ids:
             self._hashes.extend(map(hash, ids))
             return
-        named = [str(one) for one in ids if type(one) in (str, int) and one != ""]
+        named = [str(user_id) for user_id in ids if type(user_id) in (str, int) and user_id != ""]
         self._nameless += len(ids) - len(named)
         self._hashes.extend(map(hash, named))
 
     def different(self) -> int:
         """Return how many users the rows are; each row without an id is one of its own."""
-        if self._found is None or self._found[0] != self.rows:
-            self._found = self.rows, self._nameless + _different(self._hashes)
-        return self._found[1]
+        if self._counted is None or self._counted[0] != self.rows:
+            self._counted = self.rows, self._nameless + _different(self._hashes)
+        return self._counted[1]
 
 
 def _different(hashes: "array[int]") -> int:
@@ -56,6 +56,6 @@ def _different(hashes: "array[int]") -> int:
     count = len(parts)
     if count == 1:
         return len(set(hashes))
-    for one in hashes:
-        parts[one % count].append(one)
+    for number in hashes:
+        parts[number % count].append(number)
     return sum(len(set(part)) for part in parts)

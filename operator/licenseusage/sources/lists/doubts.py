@@ -66,12 +66,12 @@ def repeated(source: EffectiveSource, rows: int, different: int, pages: int) -> 
     )
 
 
-def cut(source: EffectiveSource, rows: int, said: Said) -> Failure | None:
+def cut(source: EffectiveSource, rows: int, extent: Said) -> Failure | None:
     """The answer says that there are more users than were read (§3.10 b)."""
-    if said.more is not None:
-        seen = f"the answer says that more follows ({said.more})"
-    elif said.total is not None and said.total.users > rows:
-        seen = f"the answer says that there are {said.total.users} users ({said.total.where})"
+    if extent.more is not None:
+        seen = f"the answer says that more follows ({extent.more})"
+    elif extent.total is not None and extent.total.users > rows:
+        seen = f"the answer says that there are {extent.total.users} users ({extent.total.where})"
     else:
         return None
     match source.http.pagination:
@@ -125,10 +125,10 @@ def no_overlap(source: EffectiveSource, pages: int, *, passes: int) -> Failure:
     )
 
 
-def round_number(source: EffectiveSource, rows: int, said: Said) -> str | None:
+def round_number(source: EffectiveSource, rows: int, extent: Said) -> str | None:
     """Return a hint where a list ends just where products like to cut, and nothing vouches."""
     pagination = source.http.pagination
-    vouched = said.total is not None or said.ended or pagination.total is not None
+    vouched = extent.total is not None or extent.ended or pagination.total is not None
     if not isinstance(pagination, OnePage) or vouched or rows not in ROUND_CAPS:
         return None
     return (

@@ -36,7 +36,7 @@ class Session:
         skew_ms: The largest clock difference that any answer allows for.
         requests: Requests answered.
         bytes: Content that the poll has received, after decompression; of other pods, too.
-        said: What the head of the last answer says of the size of the list.
+        extent: What the head of the last answer says of the size of the list.
         started_ms: Just before the first request was sent; None before.
         ended_ms: Just after the last answer was read.
     """
@@ -70,7 +70,7 @@ class Session:
         self._clock, self._deadline = clock, deadline
         self.skew_ms = self.requests = 0
         self.bytes = self._bytes_before = bytes_before
-        self.said = NOTHING
+        self.extent = NOTHING
         self.started_ms: int | None = None
         self.ended_ms = 0
         self._whereabouts = whereabouts
@@ -111,7 +111,7 @@ class Session:
                         declared_s=self._source.guarantees.clock_skew_seconds,
                     )
                     self.skew_ms = max(self.skew_ms, skew)
-                self.said = in_headers(response.getheaders(), self._source.http.ignore_members)
+                self.extent = in_headers(response.getheaders(), self._source.http.ignore_members)
                 yield self._content(response)
             finally:
                 if not response.isclosed():
@@ -129,9 +129,11 @@ class Session:
                 self.started_ms = sent_ms
             left = self._deadline.left
             response = self._answered(query, cycle, min(wait, left))
-            told, others = self._told_seconds(response), self._whereabouts.others
+            asked_seconds, others = self._told_seconds(response), self._whereabouts.others
             begun = self.requests > 0
-            pause = pause_seconds(response.status, told, waits, left, others=others and not begun)
+            pause = pause_seconds(
+                response.status, asked_seconds, waits, left, others=others and not begun
+            )
             if pause is None:
                 break
             self._wire.close()  # what else it says is not read
@@ -139,8 +141,8 @@ class Session:
         return response, sent_ms
 
     def _told_seconds(self, response: HTTPResponse) -> int | None:
-        told, date = response.getheader("retry-after"), response.getheader("date")
-        return told_seconds(told, date, self._clock.now_ms() // 1000)
+        retry_after, date = response.getheader("retry-after"), response.getheader("date")
+        return told_seconds(retry_after, date, self._clock.now_ms() // 1000)
 
     def _answered(self, query: tuple[Pair, ...], cycle: Cycle, wait: float) -> HTTPResponse:
         kept = self._connect(wait)

@@ -60,7 +60,8 @@ def _place(location: str, path: str) -> tuple[str | None, str]:
     asked = set(path.split("/"))
     segments = parts.path.split("/")
     shown = [
-        one if one in asked or _PLAIN.fullmatch(one) else "…" for one in segments[:_SEGMENTS_SHOWN]
+        segment if segment in asked or _PLAIN.fullmatch(segment) else "…"
+        for segment in segments[:_SEGMENTS_SHOWN]
     ]
     more = ["…"] if len(segments) > _SEGMENTS_SHOWN else []
     return host, "/".join(shown + more)

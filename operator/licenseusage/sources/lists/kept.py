@@ -91,4 +91,4 @@ class Kept:
     def _creations(self) -> Iterator[int | None]:
         if not self.created:
             return iter([None] * len(self))
-        return (None if one == NO_CREATION else one for one in self.created)
+        return (None if created == NO_CREATION else created for created in self.created)

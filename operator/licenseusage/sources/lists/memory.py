@@ -50,7 +50,7 @@ class ListMemory:
         of_list = self._lists.get(ListKey.of(request), {})
         return of_list.get(_pseudonym_key(request, cycle))
 
-    def keep(self, request: PollRequest, found: dict[Cycle, Named]) -> None:
+    def keep(self, request: PollRequest, by_cycle: dict[Cycle, Named]) -> None:
         """Remember a list as it was read, and forget others where there is no room.
 
         Where a poll needed half of what a worker may use nothing is kept: the next one must have as
@@ -62,7 +62,7 @@ class ListMemory:
             return
         self._lists.pop(ListKey.of(request), None)
         self._lists[ListKey.of(request)] = {
-            _pseudonym_key(request, cycle): named for cycle, named in found.items()
+            _pseudonym_key(request, cycle): named for cycle, named in by_cycle.items()
         }
         while self.size > self._most:
             del self._lists[next(iter(self._lists))]

@@ -107,9 +107,9 @@ class Naming:
         # Some are others, and all the rest stand where they stood.
         self._at += count
         # Who stood in the place of another may have been found elsewhere already (`_moved`).
-        found = [(first + row, self._still[first + row]) for row in others if row < len(before)]
+        marks = [(first + row, self._still[first + row]) for row in others if row < len(before)]
         self._still[first : first + len(before)] = b"\1" * len(before)
-        for place, mark in found:
+        for place, mark in marks:
             self._still[place] = mark
         users = known.users[first * SIZE : (first + count) * SIZE]
         if not others:

@@ -70,7 +70,7 @@ class Watch:
         if columns.excluded is not None and not self._matched:
             self._matched = any(columns.excluded)
         if self._unseen:
-            self._unseen -= self._found(columns.ids)
+            self._unseen -= self._seen_in(columns.ids)
         if self._own and not self._own_counts:
             self._own_counts = any(self._counts(columns, at) for at in self._own_rows(columns))
 
@@ -80,34 +80,34 @@ class Watch:
         Args:
             complete: The list is complete, so that whoever was not seen is not on it.
         """
-        said: list[str] = []
+        sentences: list[str] = []
         if complete and self._unseen:
-            said.append(self._nobody_left_out())
+            sentences.append(self._nobody_left_out())
         if complete and self._listed and self._source.users.exclude and not self._matched:
-            said.append(
+            sentences.append(
                 f"users.exclude matches none of {self._listed} users. Compare it with what the "
                 "product answers."
             )
         if self._own_counts:
-            said.append(
+            sentences.append(
                 f"the collector's own account, that of {self._secret}, is counted as a person. "
                 "Leave it out by users.exclude or users.excludeIds."
             )
-        return tuple(f"Source {self._source.name}: {one}" for one in said)
+        return tuple(f"Source {self._source.name}: {sentence}" for sentence in sentences)
 
     @property
     def _secret(self) -> str:
         auth = self._source.auth
         return f"Secret {auth.secret_name}" if isinstance(auth, BasicAuth) else "its Secret"
 
-    def _found(self, ids: Sequence[Json]) -> set[str]:
+    def _seen_in(self, ids: Sequence[Json]) -> set[str]:
         names = self._names(ids)
         return {name for name in self._unseen if _place(name, names) is not None}
 
     def _names(self, ids: Sequence[Json]) -> Sequence[Json]:
         if not self._source.users.normalize:
             return ids  # a million are searched in no time, and would be copied in a second
-        return [None if one is None else self._normalize(str(one)) for one in ids]
+        return [None if user_id is None else self._normalize(str(user_id)) for user_id in ids]
 
     def _own_rows(self, columns: Columns) -> Iterator[int]:
         """Yield the first row with the collector's user name as account, and as id."""
@@ -136,19 +136,19 @@ class Watch:
         named = [f"users.excludeIds[{place}]" for place in places[:_SHOWN]]
         if len(places) > _SHOWN:
             named.append(f"{len(places) - _SHOWN} more")
-        one = len(places) == 1
-        which = named[0] if one else f"{', '.join(named[:-1])} and {named[-1]}"
+        single = len(places) == 1
+        which = named[0] if single else f"{', '.join(named[:-1])} and {named[-1]}"
         return (
-            f"{which} {'is' if one else 'are'} on nobody's row of a complete list, so nobody is "
+            f"{which} {'is' if single else 'are'} on nobody's row of a complete list, so nobody is "
             "left out by that. Correct the id, or remove it."
         )
 
 
 def _place(name: str, shown: Sequence[Json]) -> int | None:
     """Return the position of an id, whether it is shown as a text or as a number."""
-    for one in (name, int(name) if name.isdecimal() else None):
-        if one is not None and one in shown:
-            return shown.index(one)
+    for spelling in (name, int(name) if name.isdecimal() else None):
+        if spelling is not None and spelling in shown:
+            return shown.index(spelling)
     return None
 
 
@@ -204,9 +204,9 @@ def moved_with(
         within_ms: How far a stamp may be from when it was: granularity and clock difference.
     """
     spans = [(start - within_ms, end + within_ms) for start, end in polls]
-    found = [
+    moved = [
         user
         for user, value in zip(users, values, strict=True)
         if any(start <= value <= end for start, end in spans)
     ]
-    return tuple(found) if len(found) <= MOST_MOVED else ()
+    return tuple(moved) if len(moved) <= MOST_MOVED else ()

@@ -113,10 +113,10 @@ class PageReader:
         if bytes(self._body[:3]) == _BOM:
             del self._body[:3]
         name = rb'"%b"\s*:' % re.escape(path[-1].encode()) if path else b""
-        for number, found in enumerate(re.finditer(name + rb"\s*\[", self._body)):
-            if number >= _STARTS_TRIED or (not path and found.start() > 0):
+        for number, opening in enumerate(re.finditer(name + rb"\s*\[", self._body)):
+            if number >= _STARTS_TRIED or (not path and opening.start() > 0):
                 break
-            head = bytes(self._body[: found.end()])
+            head = bytes(self._body[: opening.end()])
             try:
                 document = decoded(msgspec.json.decode, head + b'"here"]' + b"}" * len(path))
             except (*NO_JSON, RecursionError):
@@ -129,5 +129,5 @@ class PageReader:
         first = _FIRST_NAME.match(self._body)
         if first is None:
             return None
-        found = re.search(rb"\}\s*,\s*" + re.escape(first[1]), self._body)
-        return found[0] if found else None
+        separator = re.search(rb"\}\s*,\s*" + re.escape(first[1]), self._body)
+        return separator[0] if separator else None

@@ -38,7 +38,7 @@ class Listing:
         pages: Pages of the last pass.
         ended: The last pass came to its end.
         proves: The list is complete.
-        said: What its last page says of the list's size.
+        extent: What its last page says of the list's size.
         twice: A member that stands twice on some page.
     """
 
@@ -48,7 +48,7 @@ class Listing:
     pages: int = 0
     ended: bool = False
     proves: bool = False
-    said: Said = NOTHING
+    extent: Said = NOTHING
     twice: Twice | None = None
 
     @property
@@ -102,7 +102,7 @@ class ListReader:
     def _cycle_groups(self) -> Iterator[tuple[CycleRequest, ...]]:
         """Cycles that one listing serves: all, or one where the product filters by cycle."""
         if self._source.http.names("cycle"):
-            yield from ((one,) for one in self._request.cycles if not one.coming)
+            yield from ((request,) for request in self._request.cycles if not request.coming)
         else:
             yield self._request.cycles
 
@@ -112,7 +112,8 @@ class ListReader:
         before: bytes | None = None
         for attempt in range(1, MOST_PASSES + 1):
             listing = Listing(cycles, self._tally(cycles), tuple(earlier))
-            asked.listings = [one for one in asked.listings if one.cycles != cycles] + [listing]
+            others = [other for other in asked.listings if other.cycles != cycles]
+            asked.listings = [*others, listing]
             pager = self._pager()
             try:
                 self._pass(asked, cycles[-1].cycle, listing, pager)
@@ -145,7 +146,8 @@ class ListReader:
                     page.feed(data)
                 self.pages += 1
                 end = page.finish()
-                listing.said, listing.twice = session.said | end.said, listing.twice or end.twice
+                listing.extent = session.extent | end.extent
+                listing.twice = listing.twice or end.twice
                 pager.end_page(end.values)
             listing.pages = pager.pages
 

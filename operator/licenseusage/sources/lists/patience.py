@@ -22,19 +22,19 @@ def told_seconds(retry_after: str | None, date: str | None, now_s: int) -> int |
 
 
 def pause_seconds(
-    status: int, told: int | None, waits: int, left: float, *, others: bool
+    status: int, asked_seconds: int | None, waits: int, left: float, *, others: bool
 ) -> float | None:
     """Return how long to wait before the same page is asked for again; None: it is not.
 
     Args:
         status: Of the answer.
-        told: What it asks for, in seconds.
+        asked_seconds: What it asks for, in seconds.
         waits: How often this page was waited for already; each time it is longer.
         left: Of the poll's time, in seconds.
         others: The list has not begun, and there are other pods. One that is not available is then
             no reason to wait; a limit of requests is, as it may be the limit of all.
     """
-    if status not in _FOR_NOW or told is None or (status == 503 and others):
+    if status not in _FOR_NOW or asked_seconds is None or (status == 503 and others):
         return None
-    seconds = max(told, 2**waits)
+    seconds = max(asked_seconds, 2**waits)
     return seconds if seconds < left else None

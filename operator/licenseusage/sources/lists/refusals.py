@@ -22,7 +22,7 @@ def bad_stamp(source: EffectiveSource, error: BadStampError) -> PollError:
 
 def bad_ids(source: EffectiveSource, ids: Sequence[Json]) -> PollError:
     """Say that some of these are no ids."""
-    wrong = [one for one in ids if not (one is None or type(one) in (str, int))]
+    wrong = [value for value in ids if not (value is None or type(value) in (str, int))]
     return PollError(
         Reason.ID_INVALID,
         f"users.id ({source.users.id}) gives {kind_of(wrong[0])} for {len(wrong)} of {len(ids)} "

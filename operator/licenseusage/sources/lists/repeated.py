@@ -60,7 +60,7 @@ class RowsSearch:
     """Looks for members that occur twice in the rows of one poll.
 
     Attributes:
-        found: One that does.
+        twice: One that does.
     """
 
     def __init__(self, paths: Iterable[Path], *, thorough: bool = False) -> None:
@@ -70,11 +70,11 @@ class RowsSearch:
             paths: What a source reads of a row.
             thorough: Search all parts of a long list.
         """
-        self.found: Twice | None = None
+        self.twice: Twice | None = None
         self._paths = [path for path in paths if path]
         self._every = 1 if thorough else SEARCHED_OF
         self._left = PARTS_READ_THOROUGHLY if thorough else PARTS_READ
-        self._names = [msgspec.json.encode(one) for one in sorted(set(chain(*self._paths)))]
+        self._names = [msgspec.json.encode(name) for name in sorted(set(chain(*self._paths)))]
         self._parts = self._rows = 0
 
     def look(self, part: bytes | bytearray, rows: int, path: Path) -> None:
@@ -85,7 +85,7 @@ class RowsSearch:
             rows: How many rows it has.
             path: Where in it they are.
         """
-        if self.found is not None or not rows:
+        if self.twice is not None or not rows:
             return
         first = FIRST_ROWS - self._rows
         if first > 0:
@@ -103,7 +103,7 @@ class RowsSearch:
                 continue
             twice = repeated_member(row, self._paths)
             if twice is not None:
-                self.found = twice._replace(in_row=True)
+                self.twice = twice._replace(in_row=True)
                 return
 
 
@@ -122,12 +122,12 @@ def _depth_of_repeated(inside: bytes, path: Path) -> int | None:
         members = _told_apart(inside, name)
         if members is None:
             return None
-        found = [value for key, value in members.items() if key.split(_MARK)[0] == name]
-        if len(found) > 1:
+        values = [value for key, value in members.items() if key.split(_MARK)[0] == name]
+        if len(values) > 1:
             return depth
-        if not found:
+        if not values:
             return None
-        inside = bytes(found[0])
+        inside = bytes(values[0])
     return None
 
 

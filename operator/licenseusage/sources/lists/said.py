@@ -74,10 +74,10 @@ class Said:
 
     def __or__(self, other: "Said") -> "Said":
         """Join the statements of two parts of an answer: the worse one counts."""
-        totals = [one for one in (self.total, other.total) if one is not None]
+        totals = [total for total in (self.total, other.total) if total is not None]
         return Said(
             self.more or other.more,
-            max(totals, key=lambda one: one.users, default=None),
+            max(totals, key=lambda total: total.users, default=None),
             self.ended or other.ended,
         )
 
@@ -93,20 +93,20 @@ def in_headers(headers: Iterable[tuple[str, str]], ignored: Collection[str] = ()
         ignored: ``http.ignoreMembers``; names of headers in any case.
     """
     left_out = {name.lower() for name in ignored}
-    found = NOTHING
+    extent = NOTHING
     for name, value in headers:
         lower = name.lower()
         if lower in left_out:
             continue
         if lower == "link" and leads_on(value):
-            found |= Said(more='a header Link with rel="next"')
+            extent |= Said(more='a header Link with rel="next"')
         elif lower in _NEXT_HEADERS and value.strip():
-            found |= Said(more=f"a header {name}")
+            extent |= Said(more=f"a header {name}")
         elif lower in _TOTAL_HEADERS and (number := _NUMBER.fullmatch(value)):
-            found |= Said(total=Total(f"header {name}", int(number[1])))
+            extent |= Said(total=Total(f"header {name}", int(number[1])))
         elif lower == "content-range" and (number := _RANGE_TOTAL.search(value)):
-            found |= Said(total=Total(f"header {name}", int(number[1])))
-    return found
+            extent |= Said(total=Total(f"header {name}", int(number[1])))
+    return extent
 
 
 def leads_on(link: str) -> bool:
@@ -115,8 +115,8 @@ def leads_on(link: str) -> bool:
     A header holds several links, a link several parameters in any case and order, quoted or not,
     and a ``rel`` several types; of several ``rel`` of a link only the first counts (§3.3).
     """
-    for found in _LINK.finditer(link):
-        for parameter in _PARAMETER.finditer(found[1]):
+    for match in _LINK.finditer(link):
+        for parameter in _PARAMETER.finditer(match[1]):
             if parameter[1].lower() == "rel":
                 types = parameter[2] if parameter[2] is not None else parameter[3]
                 if "next" in types.replace("\\", "").lower().split():
@@ -141,26 +141,26 @@ def in_document(
         read: Paths that the source reads itself: the list, a total, cursors.
         ignored: ``http.ignoreMembers``.
     """
-    found = (
+    members = (
         ((*path, name), value)
         for path in objects
         if isinstance(inside := walk(document, path), dict)
         for name, value in inside.items()
         if name in MEMBERS
     )
-    return in_members(found, read, ignored)
+    return in_members(members, read, ignored)
 
 
 def in_members(
     members: Iterable[tuple[Path, Json]], read: Collection[Path], ignored: Collection[str] = ()
 ) -> Said:
     """Return the statements of members beside the list; see ``in_document``."""
-    found = NOTHING
+    extent = NOTHING
     for path, value in chain.from_iterable(_opened(path, value) for path, value in members):
         where = ".".join(path)
         if path not in read and path[-1] not in ignored and where not in ignored:
-            found |= _one(path[-1], where, value)
-    return found
+            extent |= _of_member(path[-1], where, value)
+    return extent
 
 
 def _opened(path: Path, value: Json) -> Iterator[tuple[Path, Json]]:
@@ -175,7 +175,7 @@ def _opened(path: Path, value: Json) -> Iterator[tuple[Path, Json]]:
                 yield (*path, "next"), link
 
 
-def _one(name: str, where: str, value: Json) -> Said:
+def _of_member(name: str, where: str, value: Json) -> Said:
     if name in _NEXT and not isinstance(value, bool) and value:
         return Said(more=f"a member {where}")
     if name in _MORE and isinstance(value, bool):

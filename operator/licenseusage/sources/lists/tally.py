@@ -67,22 +67,22 @@ class Tally:
         self._source = source
         self._properties = source.properties
         self._cycles = tuple(cycles)
-        self._pseudonyms = [pseudonymiser(one.cycle) for one in cycles]
+        self._pseudonyms = [pseudonymiser(request.cycle) for request in cycles]
         # How coarse the times are is known at the end only: until then all rows are kept that would
         # matter if each were a whole day (``steps``).
         wide = as_coarse_as(self._properties, LONGEST_DAY_MS)
-        self._horizons = [horizon_ms(one.part, wide) for one in cycles]
+        self._horizons = [horizon_ms(request.part, wide) for request in cycles]
         self._kept = [Kept() for _ in cycles]
         self._everybody = [
-            Everybody(Naming(pseudonym, known(one.cycle))) if one.roster else None
-            for one, pseudonym in zip(cycles, self._pseudonyms, strict=True)
+            Everybody(Naming(pseudonym, known(request.cycle))) if request.roster else None
+            for request, pseudonym in zip(cycles, self._pseudonyms, strict=True)
         ]
-        begun = [one for one in cycles if not one.coming]
+        begun = [request for request in cycles if not request.coming]
         self._newest = begun[-1].cycle
         self._reader = timestamps.reader(users.last_active)
         self.plausible = Plausible(users, self._reader, min(self._horizons))
         self._normalize = normalizer(users.normalize)
-        self._excluded_ids = {self._normalize(one) for one in users.exclude_ids}
+        self._excluded_ids = {self._normalize(excluded_id) for excluded_id in users.exclude_ids}
         self._tolerance_ms = users.created_at.tolerance_ms if users.created_at else 0
         self.spellings = Spellings()
         self._telling_ids = source.guarantees.ids is Ids.UNKNOWN
@@ -138,7 +138,11 @@ class Tally:
     def named(self) -> dict[Cycle, Named]:
         """Return the memory of the list, by cycle."""
         pairs = zip(self._cycles, self._everybody, strict=True)
-        return {one.cycle: everybody.named() for one, everybody in pairs if everybody is not None}
+        return {
+            request.cycle: everybody.named()
+            for request, everybody in pairs
+            if everybody is not None
+        }
 
     @property
     def included(self) -> int:
@@ -161,7 +165,7 @@ class Tally:
 
     def lately(self) -> tuple[Iterable[bytes], Sequence[int]]:
         """Return who may matter to the newest cycle: pseudonyms, and when they were active."""
-        kept = self._kept[[one.cycle for one in self._cycles].index(self._newest)]
+        kept = self._kept[[request.cycle for request in self._cycles].index(self._newest)]
         return unpacked(kept.users), kept.values
 
     def future(self, ended_ms: int, clock_skew_ms: int) -> tuple[int, int]:
@@ -205,7 +209,7 @@ class Tally:
         if self._excluded_ids and not self._excluded_ids.isdisjoint(
             names := self._normal(columns.ids)
         ):
-            named = [one not in self._excluded_ids for one in names]
+            named = [name not in self._excluded_ids for name in names]
             self._set_aside(columns.only(list(map(not_, named))))
             self.skipped[Reason.EXCLUDED_ID] += len(named) - sum(named)
             columns = columns.only(named)
@@ -220,9 +224,9 @@ class Tally:
             return
         recent = self._lately(columns)
         named = [
-            (self._id(one), position in recent)
-            for position, one in enumerate(columns.ids)
-            if type(one) in (str, int)
+            (self._id(user_id), position in recent)
+            for position, user_id in enumerate(columns.ids)
+            if type(user_id) in (str, int)
         ]
         lately, others = ([name for name, late in named if late is kind] for kind in (True, False))
         for everybody, pseudonyms in zip(self._everybody, self._pseudonyms, strict=True):
@@ -243,7 +247,7 @@ class Tally:
             raise bad_ids(self._source, columns.ids)
         if type(None) not in kinds and "" not in columns.ids and not self._source.users.normalize:
             return columns
-        named = [one is not None and self._id(one) != "" for one in columns.ids]
+        named = [user_id is not None and self._id(user_id) != "" for user_id in columns.ids]
         if all(named):
             return columns
         self.skipped[Reason.NO_ID] += len(named) - sum(named)
@@ -258,7 +262,7 @@ class Tally:
         """Return ids in the form in which they are compared; other values stay as they are."""
         if not self._source.users.normalize:
             return ids
-        return [self._id(one) if type(one) in (str, int) else one for one in ids]
+        return [self._id(user_id) if type(user_id) in (str, int) else user_id for user_id in ids]
 
     def _id(self, shown: Json) -> str:
         return self._normalize(shown if isinstance(shown, str) else str(shown))
@@ -273,7 +277,7 @@ class Tally:
         self.spellings.add(names)
         if self._telling_ids:
             pairs = zip(shown, names, strict=True)
-            if not all(type(one) is int or UUID.fullmatch(name) for one, name in pairs):
+            if not all(type(user_id) is int or UUID.fullmatch(name) for user_id, name in pairs):
                 self.ids_stable = False
         return names
 

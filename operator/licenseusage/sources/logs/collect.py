@@ -91,7 +91,7 @@ class LogCollection:
         tally = self._tally
         if tally is not None:
             error = unusable(self._source, tally, first_reading=self._first_reading) or error
-            result = self._told(result, tally, error)
+            result = self._with_facts(result, tally, error)
         if error is not None:
             result = replace(result, failure=self._named(error.failure))
         elif note := self._replicas.note():
@@ -119,7 +119,7 @@ class LogCollection:
                     self._session = session
                     await self._read(session)
             except PollError as error:
-                moved = any(one.moved for one in self._passes)
+                moved = any(pass_.moved for pass_ in self._passes)
                 self._replicas.failed(error, stop=moved)
             else:
                 return
@@ -132,7 +132,7 @@ class LogCollection:
         asked = self._asked = await session.state()
         self._tally = EventTally(
             self._source,
-            {one.cycle: one.part for one in self._request.cycles},
+            {request.cycle: request.part for request in self._request.cycles},
             self._pseudonymiser,
             skew_ms=asked.skew_ms,
             show_ids=self._request.show_ids,
@@ -152,31 +152,31 @@ class LogCollection:
         trails = [
             Trail(
                 asked.state,
-                one.cycle,
+                request.cycle,
                 self._source.properties,
-                one.position,
+                request.position,
                 asked.at_ms,
                 asked.skew_ms,
                 replaced,
             )
-            for one in requests
+            for request in requests
         ]
         self._passes.append(_Pass(requests, trails))
         return self._passes[-1]
 
-    async def _follow(self, session: LogSession, one: _Pass) -> None:
+    async def _follow(self, session: LogSession, pass_: _Pass) -> None:
         """Read from where the trails begin to the stream's end, or to a bound of the poll."""
-        first = one.trails[0]
+        first = pass_.trails[0]
         if first.idle:
-            one.ended = True
+            pass_.ended = True
             return
-        before = await self._read_from(session, one, first.start)
+        before = await self._read_from(session, pass_, first.start)
         if before is not None:
-            await self._read_from(session, one, Start(sequence=before))
+            await self._read_from(session, pass_, Start(sequence=before))
 
-    async def _read_from(self, session: LogSession, one: _Pass, start: Start) -> int | None:
+    async def _read_from(self, session: LogSession, pass_: _Pass, start: Start) -> int | None:
         """Read on from a start; return the number to begin at instead, nothing being read then."""
-        first = one.trails[0]
+        first = pass_.trails[0]
         consumer = await session.open(start)
         try:
             async with aclosing(session.read(consumer)) as batches:
@@ -187,26 +187,26 @@ class LogCollection:
                         return before
                 while batch:
                     for message in batch:
-                        self._take(one, message.sequence, message.stored_ms, message.data)
-                    if self._stop(session, one):
+                        self._take(pass_, message.sequence, message.stored_ms, message.data)
+                    if self._stop(session, pass_):
                         break
                     batch = await anext(batches, None)
-            one.ended = session.ended
+            pass_.ended = session.ended
         finally:
             await session.close(consumer)
         return None
 
-    def _take(self, one: _Pass, sequence: int, stored_ms: int, data: bytes) -> None:
+    def _take(self, pass_: _Pass, sequence: int, stored_ms: int, data: bytes) -> None:
         assert self._tally is not None  # noqa: S101
-        new = [trail for trail in one.trails if trail.took(sequence, stored_ms)]
-        one.moved = one.moved or bool(new)
+        new = [trail for trail in pass_.trails if trail.took(sequence, stored_ms)]
+        pass_.moved = pass_.moved or bool(new)
         if new and not self._tally.add(
             sequence, stored_ms, data, [trail.cycle for trail in new], self._clock.now_ms()
         ):
             for trail in new:
                 trail.unreadable(stored_ms)
 
-    def _stop(self, session: LogSession, one: _Pass) -> bool:
+    def _stop(self, session: LogSession, pass_: _Pass) -> bool:
         """Whether to stop here: everything was read, or a bound of the poll is reached.
 
         The message at which the last reading stopped is read again; however large it is, one more
@@ -215,8 +215,8 @@ class LogCollection:
         limits = self._request.limits
         large = session.bytes >= limits.poll_bytes or session.batches >= limits.poll_pages
         late = self._deadline.seconds >= _STOP_AFTER * limits.poll_seconds
-        self._full = late or (large and one.moved)
-        return one.trails[0].reached or self._full
+        self._full = late or (large and pass_.moved)
+        return pass_.trails[0].reached or self._full
 
     def _pseudonymiser(self, cycle: Cycle) -> Pseudonymiser:
         request = self._request
@@ -226,18 +226,20 @@ class LogCollection:
 
     @property
     def _first_reading(self) -> bool:
-        return all(one.position is None for one in self._request.cycles)
+        return all(request.position is None for request in self._request.cycles)
 
     # -- results --
 
-    def _told(self, result: PollResult, tally: EventTally, error: PollError | None) -> PollResult:
+    def _with_facts(
+        self, result: PollResult, tally: EventTally, error: PollError | None
+    ) -> PollResult:
         facts_stand = error is None or error.facts_stand
         facts: dict[int, Facts] = {}
         readings: dict[int, LogReading] = {}
         known: dict[int, tuple[Hole, ...]] = {}
-        for one in self._passes if facts_stand else ():
-            for request, trail in zip(one.requests, one.trails, strict=True):
-                reading = trail.reading(ahead_ms=tally.ahead_ms, ended=one.ended)
+        for pass_ in self._passes if facts_stand else ():
+            for request, trail in zip(pass_.requests, pass_.trails, strict=True):
+                reading = trail.reading(ahead_ms=tally.ahead_ms, ended=pass_.ended)
                 if reading is None:
                     continue
                 index = request.cycle.index
@@ -251,7 +253,7 @@ class LogCollection:
                 known[index] = _lost(request, reading)
         newest = self._request.cycles[-1].cycle.index
         whole = error is None and len(readings) == len(self._request.cycles)
-        behind = not whole or any(one.behind for one in readings.values())
+        behind = not whole or any(reading.behind for reading in readings.values())
         return replace(
             result,
             complete=whole and not behind,
@@ -288,9 +290,9 @@ class LogCollection:
 def _together(cycles: Sequence[CycleRequest]) -> Iterator[tuple[CycleRequest, ...]]:
     """Cycles that go on from the same place are read together; a new one begins by itself."""
     groups: dict[object, list[CycleRequest]] = {}
-    for one in cycles:
-        key: object = one.position if one.position is not None else one.cycle
-        groups.setdefault(key, []).append(one)
+    for request in cycles:
+        key: object = request.position if request.position is not None else request.cycle
+        groups.setdefault(key, []).append(request)
     return (tuple(group) for group in groups.values())
 
 

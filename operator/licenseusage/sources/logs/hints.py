@@ -53,9 +53,9 @@ def _of_holes(holes: Sequence[Hole], stream: StreamState) -> list[str]:
     for hole in holes:
         by_reason.setdefault(hole.reason, []).append(hole)
     parts = []
-    for reason, found in by_reason.items():
-        spans = ", ".join(map(_written, found[:_HOLES_SHOWN]))
-        more = f" and {len(found) - _HOLES_SHOWN} more" if len(found) > _HOLES_SHOWN else ""
+    for reason, group in by_reason.items():
+        spans = ", ".join(map(_written, group[:_HOLES_SHOWN]))
+        more = f" and {len(group) - _HOLES_SHOWN} more" if len(group) > _HOLES_SHOWN else ""
         what = _WHAT[Reason(reason)](stream.name, ", ".join(stream.limits))
         parts.append(f"{reason}: {what} What happened in {spans}{more} is not known.")
     return parts
@@ -85,8 +85,8 @@ _WHAT: dict[Reason, Callable[[str, str], str]] = {
 }
 
 
-def _events(found: Oddity) -> str:
-    return "1 event was" if found.count == 1 else f"{found.count} events were"
+def _events(oddity: Oddity) -> str:
+    return "1 event was" if oddity.count == 1 else f"{oddity.count} events were"
 
 
 def _sentence(text: str) -> str:

@@ -25,13 +25,13 @@ from licenseusage.sources.logs.trail import Start, StreamState
 from licenseusage.sources.logs.wire import (
     EPOCH,
     MILLISECOND,
-    Answer,
     ConfigAnswer,
     ConsumerAnswer,
     ErrorAnswer,
     Inbox,
     InfoAnswer,
     StateAnswer,
+    StreamAnswer,
     place,
     rfc3339_ms,
 )
@@ -292,7 +292,7 @@ class LogSession:
     async def close(self, consumer: "Consumer") -> None:
         """Delete a consumer; should it fail, the server does after half a minute."""
         with suppress(PollError):
-            await self._api(f"CONSUMER.DELETE.{self._stream}.{consumer.name}", Answer)
+            await self._api(f"CONSUMER.DELETE.{self._stream}.{consumer.name}", StreamAnswer)
 
     async def _nothing_left(self, consumer: "Consumer") -> bool:
         seen = await self._api(f"CONSUMER.INFO.{self._stream}.{consumer.name}", ConsumerAnswer)
@@ -311,7 +311,7 @@ class LogSession:
         )
         raw = await self._connection.asked(question)
         try:
-            error = msgspec.json.decode(raw.data, type=Answer).error
+            error = msgspec.json.decode(raw.data, type=StreamAnswer).error
             if error is None:
                 return msgspec.json.decode(raw.data, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError):

@@ -124,7 +124,7 @@ class MessageReader:
             getter(self._payload),
         )
 
-    def open(self, data: bytes) -> "Message | None":
+    def open(self, data: bytes) -> "CountedMessage | None":
         """Decode one message; None if its type does not count.
 
         Raises:
@@ -141,12 +141,12 @@ class MessageReader:
             document = decoded(msgspec.json.decode, data)
         except (*NO_JSON, RecursionError):
             raise _UnreadableError("the message is not JSON") from None
-        if self._type is not None and not self._counts(self._found(self._type, document)):
+        if self._type is not None and not self._counts(self._value(self._type, document)):
             return None
-        payload = self._found(self._payload, document) if self._payload else document
-        return self._message(self._found(self._time, document), payload)
+        payload = self._value(self._payload, document) if self._payload else document
+        return self._message(self._value(self._time, document), payload)
 
-    def _from_struct(self, row: "_Row", message: Any) -> "Message | None":  # noqa: ANN401
+    def _from_struct(self, row: "_Row", message: Any) -> "CountedMessage | None":  # noqa: ANN401
         if row.type is not None and not self._counts(row.type(message)):
             return None
         return self._message(row.time(message), row.payload(message))
@@ -154,14 +154,14 @@ class MessageReader:
     def _counts(self, kind: Json) -> bool:
         return isinstance(kind, str) and kind in self._types
 
-    def _message(self, stamp: Json, payload: Json) -> "Message":
+    def _message(self, stamp: Json, payload: Json) -> "CountedMessage":
         try:
             instant = self._stamps.read(stamp)
         except timestamps.BadStampError as error:
             raise _UnreadableError(f"users.time.path ({self._time_path}): {error}") from None
         if instant is None:
             raise _UnreadableError(f"users.time.path ({self._time_path}) gives no time")
-        return Message(instant.at_ms, instant.unsure_ms, payload)
+        return CountedMessage(instant.at_ms, instant.unsure_ms, payload)
 
     def who(self, payload: Json) -> tuple[Json, bool]:
         """Return the id in a message's payload, and whether the event is excluded.
@@ -182,9 +182,9 @@ class MessageReader:
                     return None, True
             except EvaluationError:
                 raise _UnreadableError("users.exclude cannot be applied to the payload") from None
-        return self._found(self._id, payload), False
+        return self._value(self._id, payload), False
 
-    def _found(self, wanted: Expression, document: Json) -> Json:
+    def _value(self, wanted: Expression, document: Json) -> Json:
         try:
             return wanted.search(document)
         except EvaluationError:
@@ -202,7 +202,7 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class CountedMessage:
     """A message whose type counts.
 
     Attributes:
@@ -258,7 +258,9 @@ class EventTally:
         self._words = {cycle: EventWords(part, source.properties) for cycle, part in cycles.items()}
         self._pseudonyms = {cycle: pseudonymiser(cycle) for cycle in cycles}
         self._normalize = normalizer(source.users.normalize)
-        self._excluded_ids = {self._normalize(one) for one in source.users.exclude_ids}
+        self._excluded_ids = {
+            self._normalize(excluded_id) for excluded_id in source.users.exclude_ids
+        }
         self._telling_ids = source.guarantees.ids is not Ids.STABLE
         self._skew_ms, self._show_ids = skew_ms, show_ids
         self.listed = self.named = self.ahead_ms = 0
@@ -296,7 +298,12 @@ class EventTally:
         return True
 
     def _take(
-        self, sequence: int, stored_ms: int, message: Message, cycles: Sequence[Cycle], now_ms: int
+        self,
+        sequence: int,
+        stored_ms: int,
+        message: CountedMessage,
+        cycles: Sequence[Cycle],
+        now_ms: int,
     ) -> None:
         value, unsure = message.value_ms, message.unsure_ms
         wanted = [cycle for cycle in cycles if self._words[cycle].wants(value, unsure)]

@@ -47,7 +47,7 @@ class ErrorAnswer(msgspec.Struct):
     err_code: int = 0
 
 
-class Answer(msgspec.Struct):
+class StreamAnswer(msgspec.Struct):
     """Any answer: an error, or the requested data."""
 
     error: ErrorAnswer | None = None

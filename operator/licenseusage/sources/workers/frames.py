@@ -68,8 +68,8 @@ def result_of(body: bytes | bytearray) -> PollResult:
 
 def _answer_of(result: PollResult) -> _Answer:
     users = {
-        index: (dict(PackedWords.of(one.sure).parts), dict(PackedWords.of(one.maybe).parts))
-        for index, one in result.facts.items()
+        index: (dict(PackedWords.of(facts.sure).parts), dict(PackedWords.of(facts.maybe).parts))
+        for index, facts in result.facts.items()
     }
-    bare = {index: replace(one, sure={}, maybe={}) for index, one in result.facts.items()}
+    bare = {index: replace(facts, sure={}, maybe={}) for index, facts in result.facts.items()}
     return _Answer(replace(result, facts=bare), users)

@@ -195,7 +195,9 @@ class Workers:
                 process.kill()
             await process.wait()
         self._all.discard(process)
-        self._readers = {key: one for key, one in self._readers.items() if one is not process}
+        self._readers = {
+            key: reader for key, reader in self._readers.items() if reader is not process
+        }
 
     async def _died(self, request: PollRequest, process: Process) -> Failure:
         status, limit = process.returncode, request.limits.worker_bytes // MIB
@@ -218,10 +220,10 @@ class Workers:
 async def _last_line(process: Process) -> str:
     """Return the output of a worker that never became ready: it has no data of a product yet."""
     assert process.stderr is not None  # noqa: S101
-    said = (await process.stderr.read(64 * 1024)).decode("utf-8", "replace").split("\n")
-    line = next((one.strip() for one in reversed(said) if one.strip()), "")
-    told = "".join(sign if sign.isprintable() else "?" for sign in line)[:_MOST_SAID]
-    return repr(told) if told else "nothing"
+    lines = (await process.stderr.read(64 * 1024)).decode("utf-8", "replace").split("\n")
+    line = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    printable = "".join(sign if sign.isprintable() else "?" for sign in line)[:_MOST_SAID]
+    return repr(printable) if printable else "nothing"
 
 
 async def _looked(request: PollRequest, look: Look | None) -> Looked:

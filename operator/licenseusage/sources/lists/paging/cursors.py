@@ -78,10 +78,10 @@ class CursorPager:
 def _cursor_text(name: str, path: str, value: Json) -> str:
     if type(value) in ID_TYPES and not is_broken(value):
         return str(value)
-    found = "a text with broken letters" if is_broken(value) else kind_of(value)
+    kind = "a text with broken letters" if is_broken(value) else kind_of(value)
     raise PollError(
         Reason.CURSOR_INVALID,
-        f"http.pagination.params {name} ({path}) gives {found} instead of a text or a "
+        f"http.pagination.params {name} ({path}) gives {kind} instead of a text or a "
         "number. Correct the path.",
         stalls=True,
     )

@@ -133,7 +133,7 @@ class Rows:
         if not kinds <= ID_TYPES:
             return  # no ids: the tally refuses them
         if None in named:
-            named = [one for one in named if one is not None]
+            named = [user_id for user_id in named if user_id is not None]
         if len(kinds) <= 1 and all(map(lt, named, islice(named, 1, None))):
             return
         if self.before is not None and self.first == self.before.first:
@@ -168,8 +168,8 @@ def _written(ids: Sequence[Json]) -> bytes:
     try:
         return msgspec.json.encode(ids)[1:-1] + b","
     except (OverflowError, RecursionError):  # integers beyond 64 bits, and what is no id
-        return b"".join(b"%d:%b," % (len(one), one) for one in map(_as_text, ids))
+        return b"".join(b"%d:%b," % (len(text), text) for text in map(_as_text, ids))
 
 
-def _as_text(one: Json) -> bytes:
-    return f"{type(one).__name__} {one}".encode() if type(one) in ID_TYPES else b""
+def _as_text(user_id: Json) -> bytes:
+    return f"{type(user_id).__name__} {user_id}".encode() if type(user_id) in ID_TYPES else b""

@@ -70,7 +70,7 @@ class Scheduled(Process):
         for (plural, namespace, name), raw in self.estate.cluster.objects.items():
             if plural == USAGES.plural:
                 key = Key(namespace, name)
-                if self.surroundings.watched.told(key, raw):
+                if self.surroundings.watched.streamed(key, raw):
                     self.look(key)
 
     def clear(self):

@@ -21,7 +21,7 @@ def shop(version, *, spec=None, status=None):
 class TestTheRule:
     async def test_a_version_that_was_seen_and_not_told_is_missed_until_the_watch_tells_any(self):
         watched = Watched()
-        watched.told(SHOP, shop("7"))
+        watched.streamed(SHOP, shop("7"))
         watched.seen(SHOP, shop("7"))
         await asyncio.sleep(100)
         assert watched.deaf_seconds() == 0
@@ -29,7 +29,7 @@ class TestTheRule:
         await asyncio.sleep(30)
         watched.seen(SHOP, shop("9"))
         assert watched.deaf_seconds() == pytest.approx(30)
-        watched.told(SHOP, shop("9"))
+        watched.streamed(SHOP, shop("9"))
         assert watched.deaf_seconds() == 0
 
     async def test_an_object_that_is_gone_is_not_missed(self):
@@ -41,7 +41,7 @@ class TestTheRule:
 
     async def test_a_list_that_shows_a_newer_version_than_the_watch_is_a_reason_to_look(self):
         watched = Watched()
-        watched.told(SHOP, shop("9"))
+        watched.streamed(SHOP, shop("9"))
         assert watched.listed({SHOP: "9"}) == set()
         assert watched.listed({SHOP: "8"}) == set(), "a LIST that was made before the event"
         assert watched.deaf_seconds() == 0
@@ -52,14 +52,14 @@ class TestTheRule:
 
     async def test_an_object_that_a_list_does_not_show_any_more_is_looked_at(self):
         watched = Watched()
-        watched.told(SHOP, shop("9"))
+        watched.streamed(SHOP, shop("9"))
         assert watched.listed({}) == {SHOP}
         assert watched.object(SHOP) is None
         assert watched.listed({}) == set()
 
     async def test_an_object_that_is_newer_than_a_list_is_not_missed(self):
         watched = Watched()
-        watched.told(SHOP, shop("9"))
+        watched.streamed(SHOP, shop("9"))
         assert watched.listed({}) == {SHOP}
         watched.seen(SHOP, shop("9"))
         await asyncio.sleep(100)
@@ -68,7 +68,7 @@ class TestTheRule:
 
     async def test_an_own_status_that_no_event_has_told_shows_a_deaf_watch_and_is_no_news(self):
         watched = Watched()
-        watched.told(SHOP, shop("9"))
+        watched.streamed(SHOP, shop("9"))
         watched.writes(SHOP, {"activeUsers": 1})
         watched.wrote(SHOP, shop("10", status={"activeUsers": 1}))
         assert watched.listed({SHOP: "10"}) == set()
@@ -83,8 +83,8 @@ class TestTheObject:
     def setup_method(self):
         self.watched = Watched()
 
-    def told(self, version, **changes):
-        return self.watched.told(SHOP, shop(version, **changes))
+    def streamed(self, version, **changes):
+        return self.watched.streamed(SHOP, shop(version, **changes))
 
     def write(self, version, status):
         self.watched.writes(SHOP, status)
@@ -94,32 +94,32 @@ class TestTheObject:
         assert self.watched.object(SHOP) is None
         self.watched.seen(SHOP, shop("7"))
         assert self.watched.object(SHOP) is None, "only a GET has shown it"
-        assert not self.told("7"), "and this has been looked at"
+        assert not self.streamed("7"), "and this has been looked at"
         assert self.watched.object(SHOP) == shop("7")
-        assert self.told("8", spec={"product": "wiki"})
+        assert self.streamed("8", spec={"product": "wiki"})
         assert self.watched.object(SHOP) == shop("8", spec={"product": "wiki"})
 
     async def test_the_own_status_is_known_at_once_and_its_event_is_no_news(self):
-        self.told("7")
+        self.streamed("7")
         self.write("8", {"activeUsers": 1})
         assert self.watched.object(SHOP) == shop("8", status={"activeUsers": 1})
-        assert not self.told("8", status={"activeUsers": 1})
+        assert not self.streamed("8", status={"activeUsers": 1})
 
     async def test_the_event_of_the_own_status_may_come_before_the_answer(self):
-        self.told("7")
+        self.streamed("7")
         self.watched.writes(SHOP, {"activeUsers": 1})
-        assert not self.told("8", status={"activeUsers": 1})
+        assert not self.streamed("8", status={"activeUsers": 1})
         self.watched.wrote(SHOP, shop("8", status={"activeUsers": 1}))
         assert self.watched.object(SHOP) == shop("8", status={"activeUsers": 1})
 
     async def test_a_change_of_somebody_else_while_the_status_is_written_is_news(self):
-        self.told("7")
+        self.streamed("7")
         self.watched.writes(SHOP, {"activeUsers": 1})
         both = shop("9", spec={"product": "wiki"}, status={"activeUsers": 1})
         self.watched.wrote(SHOP, both)
-        assert self.told("8", spec={"product": "wiki"})
+        assert self.streamed("8", spec={"product": "wiki"})
         assert self.watched.object(SHOP) == both, "an older event takes no status back"
-        assert not self.told("9", spec={"product": "wiki"}, status={"activeUsers": 1})
+        assert not self.streamed("9", spec={"product": "wiki"}, status={"activeUsers": 1})
 
     @pytest.mark.parametrize(
         "changes",
@@ -131,22 +131,22 @@ class TestTheObject:
         ],
     )
     async def test_whatever_else_changes_is_news(self, changes):
-        self.told("7")
+        self.streamed("7")
         self.write("8", {"activeUsers": 1})
         later = shop("9", status={"activeUsers": 1})
         later["metadata"] |= changes
-        assert self.watched.told(SHOP, later)
+        assert self.watched.streamed(SHOP, later)
 
     async def test_a_status_that_somebody_else_writes_is_news(self):
-        self.told("7")
+        self.streamed("7")
         self.write("8", {"activeUsers": 1})
-        assert self.told("9", status={"activeUsers": 99})
+        assert self.streamed("9", status={"activeUsers": 99})
 
     async def test_who_owns_which_field_is_no_news_and_not_kept(self):
-        self.told("7")
+        self.streamed("7")
         later = shop("8")
         later["metadata"]["managedFields"] = [{"manager": "kubectl"}]
-        assert not self.watched.told(SHOP, later)
+        assert not self.watched.streamed(SHOP, later)
         assert self.watched.object(SHOP) == shop("8")
 
 

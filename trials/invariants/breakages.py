@@ -431,8 +431,8 @@ BREAKAGES = (
         OWN_PODS,
         "the port of an init container that has ended is asked",
         "controller/effects/pods.py",
-        'if one.restart_policy == "Always"]',
-        "]",
+        '        if container.restart_policy == "Always"\n',
+        "",
         ("controller/test_pods.py",),
     ),
     Breakage(
@@ -455,8 +455,8 @@ BREAKAGES = (
         FAIR,
         "workers go to who asked first, and a namespace with many sources has them all",
         "controller/effects/turns.py",
-        "key=lambda one: self._turns.get(one.key.namespace, 0)",
-        "key=lambda one: 0",
+        "key=lambda asking: self._turns.get(asking.key.namespace, 0)",
+        "key=lambda asking: 0",
         ("controller/test_turns.py",),
     ),
     Breakage(

@@ -29,14 +29,14 @@ def problem_of(error: Exception, metrics: Metrics, key: Key, doing: str) -> Fail
         key: The object that met it.
         doing: What was being done, in words that follow "while".
     """
-    found = identity(error)
+    defect_id = identity(error)
     metrics.reconcile_errors.inc()
-    _log.error("defect", defect=found, object=str(key), doing=doing, exc_info=error)
+    _log.error("defect", defect=defect_id, object=str(key), doing=doing, exc_info=error)
     return Failure(
         Reason.INTERNAL_ERROR,
         f"The operator failed while {doing} ({type(error).__qualname__}). This is a defect of the "
-        f"operator: search its log for {found} and report that line. It is tried again; what else "
-        f"is due of this object goes on.",
+        f"operator: search its log for {defect_id} and report that line. It is tried again; what "
+        f"else is due of this object goes on.",
         ours=True,
     )
 
@@ -46,7 +46,7 @@ def identity(error: BaseException) -> str:
 
     The same defect has the same id whenever it is met, so that a condition does not change.
     """
-    told = hashlib.sha256(type(error).__qualname__.encode())
+    digest = hashlib.sha256(type(error).__qualname__.encode())
     for frame in traceback.extract_tb(error.__traceback__):
-        told.update(f"\0{os.path.basename(frame.filename)}:{frame.lineno}".encode())
-    return told.hexdigest()[:8]
+        digest.update(f"\0{os.path.basename(frame.filename)}:{frame.lineno}".encode())
+    return digest.hexdigest()[:8]

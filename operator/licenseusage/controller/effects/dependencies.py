@@ -60,66 +60,68 @@ class Dependencies:
         """Note what an object depends on now, in place of what it depended on before."""
         began_s = self._began_s.pop(key, math.inf)
         before = self._used.pop(key, {})
-        now = {one: self._used_by(one, began_s) for one in on}
+        now = {dependency: self._used_by(dependency, began_s) for dependency in on}
         if now:
             self._used[key] = now
-        for one in now:
-            self._users.setdefault(one, {})[key] = None
-        for one in before.keys() - now.keys():
-            del self._users[one][key]
-            if not self._users[one]:
-                del self._users[one]
+        for dependency in now:
+            self._users.setdefault(dependency, {})[key] = None
+        for dependency in before.keys() - now.keys():
+            del self._users[dependency][key]
+            if not self._users[dependency]:
+                del self._users[dependency]
 
-    def saw(self, one: Dependency, version: str) -> None:
+    def saw(self, dependency: Dependency, version: str) -> None:
         """Somebody has read a dependency, or asked for its version."""
-        loop_s, before = _loop_s(), self._seen.get(one)
+        loop_s, before = _loop_s(), self._seen.get(dependency)
         if before is None:
             changed_s = -math.inf
         else:
             changed_s = before.changed_s if before.version == version else loop_s
-        self._seen[one] = _Seen(version, changed_s, loop_s)
+        self._seen[dependency] = _Seen(version, changed_s, loop_s)
 
-    def wrote(self, one: Dependency, version: str) -> None:
+    def wrote(self, dependency: Dependency, version: str) -> None:
         """Take note of the operator's own write, which is no news to anybody."""
-        before = self._seen.get(one)
-        self._seen[one] = _Seen(version, -math.inf, _loop_s())
-        for key in self._users.get(one, ()):
-            if before is not None and self._used[key][one] == before.version:
-                self._used[key][one] = version
+        before = self._seen.get(dependency)
+        self._seen[dependency] = _Seen(version, -math.inf, _loop_s())
+        for key in self._users.get(dependency, ()):
+            if before is not None and self._used[key][dependency] == before.version:
+                self._used[key][dependency] = version
 
     def due(self) -> list[Dependency]:
         """Return what is to be asked for its version now: each once in `ROUND_SECONDS`, spread.
 
         What nobody uses any more is forgotten.
         """
-        loop_s, found = _loop_s(), []
-        self._due_s = {one: at for one, at in self._due_s.items() if one in self._users}
-        for one in self._users:
-            at_s = self._due_s.setdefault(one, loop_s + ROUND_SECONDS * _share(one))
+        loop_s, due = _loop_s(), []
+        self._due_s = {
+            dependency: at for dependency, at in self._due_s.items() if dependency in self._users
+        }
+        for dependency in self._users:
+            at_s = self._due_s.setdefault(dependency, loop_s + ROUND_SECONDS * _share(dependency))
             if at_s <= loop_s:
-                self._due_s[one] = loop_s + ROUND_SECONDS
-                found.append(one)
+                self._due_s[dependency] = loop_s + ROUND_SECONDS
+                due.append(dependency)
         long_ago_s = loop_s - _FORGET_SECONDS
         self._seen = {
-            one: seen
-            for one, seen in self._seen.items()
-            if one in self._users or seen.at_s > long_ago_s
+            dependency: seen
+            for dependency, seen in self._seen.items()
+            if dependency in self._users or seen.at_s > long_ago_s
         }
-        return found
+        return due
 
-    def outdated(self, one: Dependency, version: str) -> list[Key]:
+    def outdated(self, dependency: Dependency, version: str) -> list[Key]:
         """Note the version of a dependency; return the objects that have used another one."""
-        self.saw(one, version)
-        found = []
-        for key in self._users.get(one, ()):
-            if self._used[key][one] not in (None, version):
-                found.append(key)
-            self._used[key][one] = version
-        return found
+        self.saw(dependency, version)
+        outdated = []
+        for key in self._users.get(dependency, ()):
+            if self._used[key][dependency] not in (None, version):
+                outdated.append(key)
+            self._used[key][dependency] = version
+        return outdated
 
-    def _used_by(self, one: Dependency, began_s: float) -> str | None:
+    def _used_by(self, dependency: Dependency, began_s: float) -> str | None:
         """Return the version that a reconcile has used; "": perhaps not the newest; None: none."""
-        seen = self._seen.get(one)
+        seen = self._seen.get(dependency)
         if seen is None:
             return None
         return seen.version if seen.changed_s <= began_s else ""
@@ -130,12 +132,12 @@ def patience_seconds(looks: int) -> float:
     return float(min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(looks, 8)))
 
 
-async def version(kube: Kube, one: Dependency) -> str | None:
+async def version(kube: Kube, dependency: Dependency) -> str | None:
     """Return a text that changes with a dependency; None: it cannot be said now."""
     try:
-        if one.name:
-            return await kube.version(one.resource, one.namespace, one.name)
-        return await kube.versions(one.resource, one.namespace, one.selector)
+        if dependency.name:
+            return await kube.version(dependency.resource, dependency.namespace, dependency.name)
+        return await kube.versions(dependency.resource, dependency.namespace, dependency.selector)
     except NotFoundError:
         return ABSENT
     except ForbiddenError:
@@ -144,9 +146,9 @@ async def version(kube: Kube, one: Dependency) -> str | None:
         return None
 
 
-def _share(one: Dependency) -> float:
+def _share(dependency: Dependency) -> float:
     """Return which part of a round is a dependency's own, so that they are spread over it."""
-    return zlib.crc32(f"{one.namespace}/{one.name}".encode()) / 2**32
+    return zlib.crc32(f"{dependency.namespace}/{dependency.name}".encode()) / 2**32
 
 
 def _loop_s() -> float:

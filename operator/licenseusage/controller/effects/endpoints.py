@@ -46,10 +46,10 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     @property
     def host_port(self) -> tuple[str, int]:
         """Host and port; raises ``ValueError`` where the address is something else."""
-        found = _ADDRESS.fullmatch(self.address)
-        if found is None or not 1 <= int(found["port"]) <= 65_535:
+        match = _ADDRESS.fullmatch(self.address)
+        if match is None or not 1 <= int(match["port"]) <= 65_535:
             raise ValueError(self.address)
-        return found["host"].strip("[]"), int(found["port"])
+        return match["host"].strip("[]"), int(match["port"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class EndpointBook:
         if name not in data.values:
             raise self._not_allowed(namespace, name)
         try:
-            found = msgspec.convert(yaml.safe_load(data.values[name]), Endpoint)
+            endpoint = msgspec.convert(yaml.safe_load(data.values[name]), Endpoint)
         except (yaml.YAMLError, msgspec.ValidationError, RecursionError):
             raise _invalid(
                 where,
@@ -94,23 +94,23 @@ class EndpointBook:
                 "cannot be read: it holds address, scheme and namespaces, and perhaps ca and "
                 "serverName",
             ) from None
-        if namespace not in found.namespaces:
+        if namespace not in endpoint.namespaces:
             raise self._not_allowed(namespace, name)
         try:
-            found.host_port  # noqa: B018 - it raises
+            endpoint.host_port  # noqa: B018 - it raises
         except ValueError:
             raise _invalid(where, name, "needs an address such as nats.nats.svc:4222") from None
-        if found.server_name is not None and not re.fullmatch(HOST_NAME, found.server_name):
+        if endpoint.server_name is not None and not re.fullmatch(HOST_NAME, endpoint.server_name):
             raise _invalid(where, name, "needs a serverName such as nats.example.org, or none")
         fitting = ("NATS", "TLS") if log else ("HTTP", "HTTPS")
-        if found.scheme not in fitting:
+        if endpoint.scheme not in fitting:
             raise _invalid(
                 where,
                 name,
-                f"has the scheme {found.scheme}: {'jetstream' if log else 'http'} takes "
+                f"has the scheme {endpoint.scheme}: {'jetstream' if log else 'http'} takes "
                 f"{' or '.join(fitting)}",
             )
-        return found
+        return endpoint
 
     def _not_allowed(self, namespace: str, name: str) -> Stalled:
         return Stalled(
@@ -130,14 +130,16 @@ async def resolve(endpoint: Endpoint, name: str, *, loopback_allowed: bool) -> S
     host, port = endpoint.host_port
     try:
         async with asyncio.timeout(_RESOLVE_SECONDS):
-            told = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            entries = await asyncio.get_running_loop().getaddrinfo(
+                host, port, type=socket.SOCK_STREAM
+            )
     except (OSError, TimeoutError, UnicodeError):
         raise Retryable(
             Reason.ENDPOINT_UNRESOLVED,
             f"The host {host} of endpoint {name} has no address. Check its name, and whether the "
             "operator's NetworkPolicy lets it ask the cluster's DNS.",
         ) from None
-    addresses = dict.fromkeys(str(one[4][0]) for one in told)
+    addresses = dict.fromkeys(str(entry[4][0]) for entry in entries)
     good = [a for a in addresses if not never_called(a, loopback_allowed=loopback_allowed)]
     if not good:
         raise Retryable(

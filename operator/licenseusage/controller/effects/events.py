@@ -94,5 +94,5 @@ def _newest(counts: dict[str, int], most: int = 1000) -> dict[str, int]:
 
 def _name(meta: dict[str, Any], event: Event, hour: int) -> str:
     """A deterministic name per object, reason, note and hour: a restart repeats no event."""
-    told = "\n".join((meta["uid"], event.reason, event.action, event.note, str(hour)))
-    return f"{meta['name'][:200]}.{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+    identity = "\n".join((meta["uid"], event.reason, event.action, event.note, str(hour)))
+    return f"{meta['name'][:200]}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}"

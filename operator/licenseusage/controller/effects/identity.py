@@ -73,7 +73,7 @@ class Keys:
         *,
         new_signing_key: Callable[[], SigningKey],
         random_bytes: Callable[[int], bytes],
-        wrote: Callable[[Dependency, str], None] = lambda _one, _version: None,
+        wrote: Callable[[Dependency, str], None] = lambda _dependency, _version: None,
     ) -> None:
         """Take what is needed; randomness comes from the entry point.
 
@@ -171,9 +171,9 @@ class Keys:
         try:
             secret = await self._kube.get(SECRETS, names.namespace, names.identity)
             data = secret.setdefault("data", {})
-            held = _lines(base64.b64decode(data.get(STATEMENTS, "")))
+            kept = _lines(base64.b64decode(data.get(STATEMENTS, "")))
             chains = {_chain_of(token) for token in statements}
-            lines = [token for token in held if _chain_of(token) not in chains]
+            lines = [token for token in kept if _chain_of(token) not in chains]
             text = "".join(f"{token}\n" for token in (*lines, *statements))
             data[STATEMENTS] = base64.b64encode(text.encode()).decode()
             stored = await self._kube.replace(SECRETS, secret)

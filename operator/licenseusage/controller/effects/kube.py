@@ -146,7 +146,7 @@ class Kube:
         path = resource.path(namespace)
         raw = await self._call("GET", path, what, query=query, accept=_METADATA_LIST)
         items = _object(raw, what).get("items") or []
-        return " ".join(sorted(version_of(one) for one in items))
+        return " ".join(sorted(version_of(item) for item in items))
 
     async def pages(
         self,
@@ -189,12 +189,12 @@ class Kube:
         self, resource: Resource, namespace: str | None, selector: str = ""
     ) -> list[dict[str, Any]]:
         """Return every object of a LIST, by name, as raw JSON objects."""
-        found: dict[tuple[str, str], dict[str, Any]] = {}
+        items: dict[tuple[str, str], dict[str, Any]] = {}
         async for raw in self.pages(resource, namespace, selector):
             for item in orjson.loads(raw).get("items") or []:
                 meta = item["metadata"]
-                found[meta.get("namespace", ""), meta["name"]] = item
-        return list(found.values())
+                items[meta.get("namespace", ""), meta["name"]] = item
+        return list(items.values())
 
     async def create(
         self, resource: Resource, namespace: str, body: Mapping[str, Any]
@@ -339,9 +339,9 @@ def _named(namespace: str | None, name: str) -> str:
     return f"{namespace}/{name}" if namespace else name
 
 
-def version_of(found: Mapping[str, Any]) -> str:
+def version_of(item: Mapping[str, Any]) -> str:
     """Return a text that changes with an object, and when it is made anew."""
-    meta = found["metadata"]
+    meta = item["metadata"]
     return f"{meta['uid']}/{meta['resourceVersion']}"
 
 

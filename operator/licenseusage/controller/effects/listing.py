@@ -64,13 +64,13 @@ async def versions(kube: Kube, namespaces: Sequence[str]) -> dict[Key, str]:
     Raises:
         KubeError: As the API server says.
     """
-    found: dict[Key, str] = {}
+    resource_versions: dict[Key, str] = {}
     for namespace in namespaces or (None,):
         async for raw in kube.pages(USAGES, namespace, metadata_only=True):
             for item in msgspec.json.decode(raw, type=_List).items or ():
                 meta = item.metadata
-                found[Key(meta.namespace, meta.name)] = meta.resource_version
-    return found
+                resource_versions[Key(meta.namespace, meta.name)] = meta.resource_version
+    return resource_versions
 
 
 async def evidence(kube: Kube, namespaces: Sequence[str]) -> bool:

@@ -105,16 +105,16 @@ def choose(
     pods: Iterable[Pod], namespace: str, selector: str, port: int | str, *, loopback_allowed: bool
 ) -> list[PodAddress]:
     """Return the addresses of those pods that may be asked; raises as `ready_pods`."""
-    found = sorted(pods, key=lambda pod: pod.metadata.name)
-    ready = [pod for pod in found if _ready(pod)]
+    candidates = sorted(pods, key=lambda pod: pod.metadata.name)
+    ready = [pod for pod in candidates if _ready(pod)]
     where = f"namespace {namespace} with labels {selector}"
-    if not found:
+    if not candidates:
         raise Retryable(Reason.NO_PODS, f"No pod in {where}; check spec.sources[].pods.selector.")
     if not ready:
         raise Retryable(
             Reason.NO_READY_PODS,
-            f"0 of {len(found)} pods are ready in {where}; see kubectl get pods -n {namespace} "
-            f"-l '{selector}'.",
+            f"0 of {len(candidates)} pods are ready in {where}; see kubectl get pods -n "
+            f"{namespace} -l '{selector}'.",
         )
     addresses: list[PodAddress] = []
     failure: UsageError | None = None
@@ -183,7 +183,11 @@ def _named_ports(pod: Pod) -> dict[str, int]:
     A name is unique within a container only, and the first container with it wins. Init containers
     come last, and only those that go on running: sidecars, with ``restartPolicy: Always``.
     """
-    sidecars = [one for one in pod.spec.init_containers or () if one.restart_policy == "Always"]
+    sidecars = [
+        container
+        for container in pod.spec.init_containers or ()
+        if container.restart_policy == "Always"
+    ]
     names: dict[str, int] = {}
     for container in (*(pod.spec.containers or ()), *sidecars):
         for port in container.ports or ():

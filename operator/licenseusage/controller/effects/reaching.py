@@ -66,12 +66,12 @@ class Finder:
             targets = await self._endpoint(namespace, source)
         else:
             targets = await self._places(namespace, source.pods, selector)
-        found = None
+        sent_credentials = None
         if source.auth is not None:
             name = _secret_of(source)
             data = await self.reader.credentials(namespace, name, _loop_s())
-            found = credentials(source.auth, data.values, f"Secret {namespace}/{name}")
-        return Reach(targets, found, await self.digest(namespace, source))
+            sent_credentials = credentials(source.auth, data.values, f"Secret {namespace}/{name}")
+        return Reach(targets, sent_credentials, await self.digest(namespace, source))
 
     async def look(self, namespace: str, source: EffectiveSource, selector: str) -> Looked:
         """Find out again where an object's source is asked, for a poll under way."""
@@ -132,19 +132,19 @@ class Finder:
     async def _endpoint(self, namespace: str, source: EffectiveSource) -> tuple[Target, ...]:
         name = source.endpoint or ""
         self.reader.forget(self.endpoints.namespace)
-        found = await self.endpoints.find(
+        endpoint = await self.endpoints.find(
             self.reader, namespace, name, log=source.reads_log, loop_s=_loop_s()
         )
-        host, port = found.host_port
-        addresses = await resolve(found, name, loopback_allowed=self.loopback_allowed)
+        host, port = endpoint.host_port
+        addresses = await resolve(endpoint, name, loopback_allowed=self.loopback_allowed)
         return tuple(
             Target(
                 host=address,
                 port=port,
-                scheme=found.scheme,
+                scheme=endpoint.scheme,
                 label=f"endpoint {name}",
-                ca_pem=found.ca,
-                server_name=found.server_name or host,
+                ca_pem=endpoint.ca,
+                server_name=endpoint.server_name or host,
             )
             for address in addresses
         )

@@ -130,14 +130,14 @@ class ReportObjects:
         conflicts = []
         try:
             for name, item in wanted.items():
-                found = live.get(name)
-                if found is None:
-                    found = await self._create(key, name, item)
-                if found["spec"].get("token") != item.token:
+                live_report = live.get(name)
+                if live_report is None:
+                    live_report = await self._create(key, name, item)
+                if live_report["spec"].get("token") != item.token:
                     conflicts.append(name)
                     continue
                 desired = status(item)
-                if found.get("status") != desired:
+                if live_report.get("status") != desired:
                     await self._kube.apply_status(
                         REPORTS, key.namespace, name, "UsageReport", desired
                     )
@@ -178,7 +178,7 @@ def _outdated(
     Others stay: objects that the ledger does not know are evidence of a loss.
     """
     newest = {item.chain_id: item.sequence for item in reversed(reports)}
-    found = set()
+    names = set()
     for name, item in live.items():
         spec = item["spec"]
         older = any(
@@ -186,8 +186,8 @@ def _outdated(
             for chain, sequence in newest.items()
         )
         if spec["kind"] == ReportKind.INTERIM and older:
-            found.add(name)
-    return found
+            names.add(name)
+    return names
 
 
 def _unwritten(key: Key, error: KubeError) -> Stalled | Retryable:

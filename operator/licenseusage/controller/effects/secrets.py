@@ -53,11 +53,11 @@ class Data:
 
     def digest(self) -> str:
         """Identify the content: a changed credential makes retries due at once."""
-        told = hashlib.sha256()
+        digest = hashlib.sha256()
         for name in sorted(self.values):
             for part in (name.encode(), self.values[name]):
-                told.update(len(part).to_bytes(8, "big") + part)
-        return told.hexdigest()
+                digest.update(len(part).to_bytes(8, "big") + part)
+        return digest.hexdigest()
 
 
 class SecretReader:
@@ -67,7 +67,7 @@ class SecretReader:
         self,
         kube: Kube,
         own: Collection[tuple[str, str]] = (),
-        saw: Callable[[Dependency, str], None] = lambda _one, _version: None,
+        saw: Callable[[Dependency, str], None] = lambda _dependency, _version: None,
     ) -> None:
         """Read through ``kube``.
 
@@ -117,8 +117,8 @@ class SecretReader:
             Retryable: ``APIUnavailable``.
         """
         raw = await self.secret(namespace, name, key, loop_s)
-        found = (one.group() for one in _CERTIFICATE.finditer(raw))
-        return "".join(f"{one.decode('ascii')}\n" for one in found)
+        certificates = (match.group() for match in _CERTIFICATE.finditer(raw))
+        return "".join(f"{certificate.decode('ascii')}\n" for certificate in certificates)
 
     async def configmap(self, namespace: str, name: str, key: str, loop_s: float) -> bytes:
         """Return one key of a ConfigMap; raises as `secret`, reasons ``ConfigMap…``."""
@@ -145,27 +145,27 @@ class SecretReader:
         )
         own = (namespace, name) in self._own
         with explained(namespace, f"{kind} {namespace}/{name}", missing=gone, own=own):
-            found = await self._get(resource, namespace, name)
+            raw = await self._get(resource, namespace, name)
         if resource is SECRETS:
-            values = {k: _decoded(v) for k, v in (found.get("data") or {}).items()}
+            values = {k: _decoded(v) for k, v in (raw.get("data") or {}).items()}
         else:
-            values = {k: v.encode() for k, v in (found.get("data") or {}).items()}
-        data = Data(values, resource is SECRETS and _made_to_be_sent(found))
+            values = {k: v.encode() for k, v in (raw.get("data") or {}).items()}
+        data = Data(values, resource is SECRETS and _made_to_be_sent(raw))
         self._keep((resource, namespace, name), data, loop_s)
         return data
 
     async def _get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
-        one = Dependency(resource, namespace, name)
+        dependency = Dependency(resource, namespace, name)
         try:
-            found = await self._kube.get(resource, namespace, name)
+            raw = await self._kube.get(resource, namespace, name)
         except NotFoundError:
-            self._saw(one, ABSENT)
+            self._saw(dependency, ABSENT)
             raise
         except ForbiddenError:
-            self._saw(one, FORBIDDEN)
+            self._saw(dependency, FORBIDDEN)
             raise
-        self._saw(one, version_of(found))
-        return found
+        self._saw(dependency, version_of(raw))
+        return raw
 
     @property
     def kept_bytes(self) -> int:

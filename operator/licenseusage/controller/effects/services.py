@@ -48,8 +48,8 @@ async def service_address(
         f"Service {namespace}/{name} does not exist; correct spec.sources[].service.name.",
     )
     with explained(namespace, f"Service {namespace}/{name}", missing=gone):
-        told = await kube.get(SERVICES, namespace, name)
-        service = msgspec.convert(told.get("spec") or {}, Service)
+        raw = await kube.get(SERVICES, namespace, name)
+        service = msgspec.convert(raw.get("spec") or {}, Service)
     host = _host(service, f"{namespace}/{name}", loopback_allowed=loopback_allowed)
     return PodAddress(name, host, _port(service, f"{namespace}/{name}", port))
 
@@ -84,11 +84,13 @@ def _host(service: Service, name: str, *, loopback_allowed: bool) -> str:
 
 
 def _port(service: Service, name: str, port: int | str) -> int:
-    ports = [one for one in service.ports or () if one.protocol == "TCP"]
-    for one in ports:
-        if port in (one.port, one.name):
-            return one.port
-    known = ", ".join(f"{one.name or one.port}" for one in ports) or "none"
+    ports = [service_port for service_port in service.ports or () if service_port.protocol == "TCP"]
+    for service_port in ports:
+        if port in (service_port.port, service_port.name):
+            return service_port.port
+    known = (
+        ", ".join(f"{service_port.name or service_port.port}" for service_port in ports) or "none"
+    )
     raise Retryable(
         Reason.PORT_NOT_FOUND,
         f"Service {name} has no port {port!r} (its ports: {known}); correct "

@@ -48,7 +48,7 @@ class Places:
             return False
         if quick:
             return True
-        slow_here = sum(1 for one in self.slow if one.namespace == key.namespace)
+        slow_here = sum(1 for polled in self.slow if polled.namespace == key.namespace)
         return (
             key not in self.slow and slow_here < max(1, self.size // 2) and len(self.slow) < spare
         )
@@ -106,8 +106,8 @@ class Turns:
             asking.given.set_result(None)
 
     def _next(self) -> _Asking | None:
-        waiting = sorted(self._asking, key=lambda one: self._turns.get(one.key.namespace, 0))
-        for one in waiting:
-            if not one.given.done() and self._places.admits(one.key, quick=one.quick):
-                return one
+        waiting = sorted(self._asking, key=lambda asking: self._turns.get(asking.key.namespace, 0))
+        for asking in waiting:
+            if not asking.given.done() and self._places.admits(asking.key, quick=asking.quick):
+                return asking
         return None

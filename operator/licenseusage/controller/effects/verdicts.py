@@ -24,17 +24,17 @@ class Verdicts:
     def settled(self, key: Key, attempts: tuple[Attempt, ...]) -> None:
         """Take note of what was sent for an object."""
         self._nudge(key)
-        found = of_deliveries(attempts)
-        if found:
-            task = asyncio.create_task(self._post(key, found))
+        events = of_deliveries(attempts)
+        if events:
+            task = asyncio.create_task(self._post(key, events))
             self._posting.add(task)
             task.add_done_callback(self._posting.discard)
 
-    async def _post(self, key: Key, found: list[Event]) -> None:
+    async def _post(self, key: Key, events: list[Event]) -> None:
         try:
             regarding = await self.events.kube.get(USAGES, key.namespace, key.name)
         except KubeError:
             return  # the object is gone; its UsageReports tell
         machine_s = self._clock.now_ms() / 1000 - self._clock.offset_seconds
-        for event in found:
+        for event in events:
             await self.events.post(regarding, event, machine_s)

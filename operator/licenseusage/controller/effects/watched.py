@@ -40,10 +40,10 @@ class _Object:
 
     def raw(self) -> dict[str, Any]:
         """Return the object as the API server has it."""
-        found: dict[str, Any] = orjson.loads(self.rest)
-        found["metadata"]["resourceVersion"] = self.version
+        raw: dict[str, Any] = orjson.loads(self.rest)
+        raw["metadata"]["resourceVersion"] = self.version
         status = orjson.loads(self.status)
-        return {**found, "status": status} if status else found
+        return {**raw, "status": status} if status else raw
 
 
 @dataclass(slots=True)
@@ -51,18 +51,18 @@ class Watched:
     """What the watch has told, and what was seen without it."""
 
     _objects: dict[Key, _Object] = field(default_factory=dict)
-    _told: dict[Key, str] = field(default_factory=dict)
+    _streamed_versions: dict[Key, str] = field(default_factory=dict)
     _missed: dict[Key, float] = field(default_factory=dict)
     _written: dict[Key, bytes] = field(default_factory=dict)
 
-    def told(self, key: Key, raw: Mapping[str, Any]) -> bool:
+    def streamed(self, key: Key, raw: Mapping[str, Any]) -> bool:
         """The watch tells of an object; return whether there is anything to do about it.
 
         Not so for the operator's own status, which comes back as an event.
         """
         now, before = _Object.of(raw), self._objects.get(key)
         self._missed.pop(key, None)
-        self._told[key] = now.version
+        self._streamed_versions[key] = now.version
         if before is not None and _newer(before.version, now.version):
             # On its way while the status was written: what was written stands.
             now = _Object(now.rest, before.status, before.version)
@@ -75,15 +75,15 @@ class Watched:
         """A GET has shown an object."""
         now = _Object.of(raw)
         self._objects[key] = now
-        if _newer(now.version, self._told.get(key)):
+        if _newer(now.version, self._streamed_versions.get(key)):
             self._miss(key)
 
     def object(self, key: Key) -> dict[str, Any] | None:
         """Return an object as the watch has told it; None: it has to be read."""
-        found = self._objects.get(key)
-        if found is None or key not in self._told or key in self._missed:
+        known = self._objects.get(key)
+        if known is None or key not in self._streamed_versions or key in self._missed:
             return None
-        return found.raw()
+        return known.raw()
 
     def writes(self, key: Key, status: Mapping[str, Any]) -> None:
         """The operator is about to write a status."""
@@ -100,22 +100,22 @@ class Watched:
 
     def listed(self, versions: Mapping[Key, str]) -> set[Key]:
         """Hold what was told against a LIST; return the objects of which it shows something new."""
-        found = set()
+        news = set()
         for key, version in versions.items():
-            if _newer(version, self._told.get(key)):
+            if _newer(version, self._streamed_versions.get(key)):
                 self._miss(key)
                 before = self._objects.get(key)
                 if before is None or _newer(version, before.version):
-                    found.add(key)
+                    news.add(key)
         for key in self._objects.keys() - versions.keys():
             del self._objects[key]  # a GET will say: it may be newer than the LIST
-            found.add(key)
-        return found
+            news.add(key)
+        return news
 
     def gone(self, key: Key) -> None:
         """An object does not exist any more."""
         self._objects.pop(key, None)
-        self._told.pop(key, None)
+        self._streamed_versions.pop(key, None)
         self._missed.pop(key, None)
         self._written.pop(key, None)
 

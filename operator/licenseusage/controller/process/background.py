@@ -54,18 +54,18 @@ async def resume(world: World, nudge: Callable[[Key], None]) -> None:
 
 async def keep_open(world: World, nudge: Callable[[Key], None], seconds: float) -> None:
     """Try for ever to open a ledger that could not be opened, or turned out to be damaged."""
-    said = None
+    logged = None
     while True:
         await asyncio.sleep(seconds)
         if world.books.is_open:
-            said = None
+            logged = None
             continue
         try:
             await resume(world, nudge)
         except UsageError as error:
-            if said != error.message:
-                said = error.message
-                _log.error("the ledger cannot be opened", reason=error.reason, error=said)
+            if logged != error.message:
+                logged = error.message
+                _log.error("the ledger cannot be opened", reason=error.reason, error=logged)
         else:
             _log.info("the ledger is open again")
 
@@ -97,13 +97,13 @@ async def watch_dependencies(world: World, nudge: Callable[[Key], None]) -> None
     while True:
         await asyncio.sleep(_TICK_SECONDS)
         world.reader.forget_old(loop.time())
-        for one in world.dependencies.due():
-            now = await version(world.kube, one)
+        for dependency in world.dependencies.due():
+            now = await version(world.kube, dependency)
             if now is None:
                 continue
-            outdated = world.dependencies.outdated(one, now)
+            outdated = world.dependencies.outdated(dependency, now)
             if outdated:
-                world.reader.forget(one.namespace)
+                world.reader.forget(dependency.namespace)
             for key in outdated:
                 world.collector.mended(key)
                 nudge(key)

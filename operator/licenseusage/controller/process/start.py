@@ -254,10 +254,10 @@ async def _serve(
 async def _cluster(kube: Kube) -> str | None:
     """Return what reports say about the cluster; None if kube-system may not be read."""
     try:
-        found = await kube.get(NAMESPACES, None, "kube-system")
+        namespace = await kube.get(NAMESPACES, None, "kube-system")
     except KubeError:
         return None
-    return cluster_id(str(found["metadata"]["uid"]))
+    return cluster_id(str(namespace["metadata"]["uid"]))
 
 
 def _permille() -> int:

@@ -48,7 +48,7 @@ def registry(
         if event["type"] == "DELETED":
             watched.gone(key)
             add(key)
-        elif watched.told(key, event["object"]):
+        elif watched.streamed(key, event["object"]):
             add(key)
 
     return handlers

@@ -33,14 +33,14 @@ def contradicted(
         ended: Ended cycles, newest first.
         rules_digest: Of the rules as declared now.
     """
-    told = [f"Source {one.source}: {one.words}" for one in refuted]
-    known = {f"source {one.source}: {one.words}" for one in refuted}
-    others = [one for one in (running.refuted if running else ()) if one not in known]
+    sentences = [f"Source {refutation.source}: {refutation.words}" for refutation in refuted]
+    known = {f"source {refutation.source}: {refutation.words}" for refutation in refuted}
+    others = [words for words in (running.refuted if running else ()) if words not in known]
     if others:
-        told.append(f"This cycle: {'; '.join(others)}")
+        sentences.append(f"This cycle: {'; '.join(others)}")
     cycles = []
-    for one in ended:
-        record = one.record
+    for ended_cycle in ended:
+        record = ended_cycle.record
         if record.wiped or not evidence_counts(record.rules_digest, rules_digest):
             continue
         if record.contradiction is not None:
@@ -48,14 +48,14 @@ def contradicted(
                 f"{_dates(record.cycle)}: {record.contradiction.words}. That statement stands. "
                 f"{_FIX}, and agree with the vendor on a restatement"
             )
-        elif one.statement.bounds.accuracy is Accuracy.CONFLICT:
-            named = "; ".join(one.statement.refuted)
+        elif ended_cycle.statement.bounds.accuracy is Accuracy.CONFLICT:
+            named = "; ".join(ended_cycle.statement.refuted)
             cycles.append(f"{_dates(record.cycle)}: no number can be stated: {named}. {_FIX}")
-    told += cycles[:1]
-    if not told:
+    sentences += cycles[:1]
+    if not sentences:
         return None
     more = f" ({len(cycles) - 1} more cycles in status.history.)" if len(cycles) > 1 else ""
-    return f"{'. '.join(told)}.{more}"
+    return f"{'. '.join(sentences)}.{more}"
 
 
 def _dates(cycle: Cycle) -> str:

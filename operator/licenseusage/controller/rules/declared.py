@@ -71,8 +71,8 @@ def stores(sources: Sequence[Declared], key_id: str) -> dict[str, StoreKey]:
     for source in usable:
         group = groups[source.identity]
         # By expression, not by source: adding a source that reads ids alike changes no domain.
-        expressions = {one.users.id: one.users.id for one in group}
-        normalisations = "\n".join(sorted({",".join(one.users.normalize) for one in group}))
+        expressions = {member.users.id: member.users.id for member in group}
+        normalisations = "\n".join(sorted({",".join(member.users.normalize) for member in group}))
         domain = identity_domain(source.identity, expressions, normalisations, key_id)
         named[source.name] = StoreKey(source.name, domain)
     return named
@@ -80,28 +80,28 @@ def stores(sources: Sequence[Declared], key_id: str) -> dict[str, StoreKey]:
 
 def rules_digest(sources: Sequence[Declared], combine: str) -> str:
     """Return ``rules.digest`` of the report: ``sha256:…`` over what decides who counts."""
-    told = hashlib.sha256(combine.encode())
-    for one in sorted(sources, key=lambda d: d.name):
-        if one.source is not None:
-            told.update(b"\0" + one.name.encode() + b"\0" + one.source.digest())
-    return f"sha256:{told.hexdigest()}"
+    digest = hashlib.sha256(combine.encode())
+    for source in sorted(sources, key=lambda d: d.name):
+        if source.source is not None:
+            digest.update(b"\0" + source.name.encode() + b"\0" + source.source.digest())
+    return f"sha256:{digest.hexdigest()}"
 
 
 def definition(sources: Sequence[Declared]) -> str:
     """Return who counts as active, in words, for status and report: at most 1,024 characters."""
-    told: dict[str, None] = {}
-    for one in sources:
-        if one.source is not None and one.source.definition:
-            told[" ".join(one.source.definition.split())] = None
-    text = "; or ".join(told) or "The product recorded an activity stamp for the user."
+    definitions: dict[str, None] = {}
+    for source in sources:
+        if source.source is not None and source.source.definition:
+            definitions[" ".join(source.source.definition.split())] = None
+    text = "; or ".join(definitions) or "The product recorded an activity stamp for the user."
     return text if len(text) <= _DEFINITION_LIMIT else text[: _DEFINITION_LIMIT - 1] + "…"
 
 
 def exclusions(skipped: Sequence[Mapping[str, int]]) -> dict[str, int]:
     """Return ``rules.exclusions``: users that the rules excluded, by reason, over all sources."""
     total: dict[str, int] = {}
-    for one in skipped:
+    for counts in skipped:
         for reason in (Reason.EXCLUDED, Reason.EXCLUDED_ID):
-            if one.get(reason):
-                total[reason] = total.get(reason, 0) + one[reason]
+            if counts.get(reason):
+                total[reason] = total.get(reason, 0) + counts[reason]
     return total

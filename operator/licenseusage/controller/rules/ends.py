@@ -53,7 +53,7 @@ class Counted:
     @property
     def poll_interval_ms(self) -> int:
         """The greatest effective interval."""
-        return max((one.interval_ms for one in self.declared), default=0)
+        return max((source.interval_ms for source in self.declared), default=0)
 
 
 def missing_cycles(meter: Meter, newest: Cycle | None, now_ms: int) -> tuple[Cycle, ...]:
@@ -65,12 +65,12 @@ def missing_cycles(meter: Meter, newest: Cycle | None, now_ms: int) -> tuple[Cyc
     current = cycle_at(meter.grids, now_ms)
     if newest is None:
         return () if current is None else (current,)
-    found: list[Cycle] = []
+    missing: list[Cycle] = []
     following = next_cycle(meter.grids, newest.start_ms)
     while following is not None and following.start_ms <= now_ms:
-        found.append(following)
+        missing.append(following)
         following = next_cycle(meter.grids, following.start_ms)
-    return tuple(found)
+    return tuple(missing)
 
 
 def progress(
@@ -78,20 +78,20 @@ def progress(
 ) -> tuple[SourceProgress, ...]:
     """Return how far each source is with an ended cycle; ``states`` by source name."""
     statuses, skews = counted.statuses or {}, counted.skews or {}
-    found = []
-    for one in counted.declared:
-        name = one.store.source
+    reached = []
+    for source in counted.declared:
+        name = source.store.source
         state, status = states.get(name), statuses.get(name)
         attempt = status.last_attempt_ms if status else None
-        found.append(
+        reached.append(
             SourceProgress(
                 ended=bool(state and state.ended >> CYCLE_BIT & 1),
                 last_attempt_ms=now_ms if name in counted.unusable else attempt,
-                lag_ms=one.properties.lag_ms,
+                lag_ms=source.properties.lag_ms,
                 clock_skew_ms=skews.get(name, 0),
             )
         )
-    return tuple(found)
+    return tuple(reached)
 
 
 def close_reason(
@@ -105,7 +105,7 @@ def close_reason(
         states: What is known of each of its stores.
         now_ms: The time.
     """
-    declared = {one.store for one in counted.declared}
+    declared = {source.store for source in counted.declared}
     by_source = {store.source: state for store, state in states.items() if store in declared}
     return close_due(cycle, now_ms, counted.grace_ms, progress(counted, by_source, now_ms))
 
@@ -138,7 +138,7 @@ def next_close_ms(cycle: Cycle, counted: Counted, now_ms: int) -> int:
     if now_ms < cycle.end_ms:
         return cycle.end_ms
     earliest = max(
-        (closing_poll_ms(cycle.end_ms, one.properties.lag_ms, 0) for one in counted.declared),
+        (closing_poll_ms(cycle.end_ms, source.properties.lag_ms, 0) for source in counted.declared),
         default=cycle.end_ms,
     )
     grace = cycle.end_ms + counted.grace_ms
@@ -165,7 +165,7 @@ def interim_plan(
     """
     cycle = record.cycle
     waits_for = cycle.start_ms if chain_begun else cycle.start_ms + 1
-    if any(one.cycle.end_ms < waits_for for one in unfinished):
+    if any(other.cycle.end_ms < waits_for for other in unfinished):
         return None
     seen = [s.read_until_ms for s in states if s.read_until_ms is not None]
     return next_interim(
@@ -190,7 +190,7 @@ def interim_of(
     now_ms: int,
 ) -> InterimPlan | None:
     """Return the next interim of a cycle that runs; None if there is none to plan."""
-    record = next((one for one in facts.unfinished if one.cycle == cycle), None)
+    record = next((candidate for candidate in facts.unfinished if candidate.cycle == cycle), None)
     if record is None:
         return None
     return interim_plan(

@@ -63,7 +63,7 @@ def evidence(
         foreign: Takes the name of a report that our key has not signed, and why it is refused.
     """
     own = {signing.kid: InstallationKey(signing.public, signing.installation)}
-    found = []
+    documents = []
     for name, item in live.items():
         token = item.get("spec", {}).get("token")
         try:
@@ -79,7 +79,7 @@ def evidence(
             ),
         )
         position = sent.subject.sequence
-        found.append(
+        documents.append(
             KnownDocument(chain, sent.subject.link, f"UsageReport {name} is report {position}")
         )
         receipt = (item.get("status") or {}).get("receipt")
@@ -90,27 +90,31 @@ def evidence(
         except Refused:
             continue
         if head is not None:
-            told = f"the receipt in UsageReport {name} names report {head.sequence}"
-            found.append(KnownDocument(chain, head, told))
-    return found
+            seen = f"the receipt in UsageReport {name} names report {head.sequence}"
+            documents.append(KnownDocument(chain, head, seen))
+    return documents
 
 
 def contradictions(
-    found: Iterable[KnownDocument], held: Callable[[str, int], str | None]
+    documents: Iterable[KnownDocument], ledger_digest: Callable[[str, int], str | None]
 ) -> list[MissingDocument]:
     """Return, for each chain, the newest document that the ledger should hold and does not.
 
     Args:
-        found: What exists.
-        held: (chain, position) -> digest of the ledger's document there; None: it holds none.
+        documents: What exists.
+        ledger_digest: (chain, position) -> digest of the ledger's document there; None: it holds
+            none.
     """
     newest: dict[str, tuple[int, MissingDocument]] = {}
-    for one in found:
-        digest = held(one.chain.id, one.link.sequence)
-        if digest == one.link.digest:
+    for document in documents:
+        digest = ledger_digest(document.chain.id, document.link.sequence)
+        if digest == document.link.digest:
             continue
         reason = HISTORY_LOST if digest is None else FORKED
-        before = newest.get(one.chain.id)
-        if before is None or before[0] < one.link.sequence:
-            newest[one.chain.id] = (one.link.sequence, MissingDocument(one.chain, reason, one.seen))
+        before = newest.get(document.chain.id)
+        if before is None or before[0] < document.link.sequence:
+            newest[document.chain.id] = (
+                document.link.sequence,
+                MissingDocument(document.chain, reason, document.seen),
+            )
     return [contradiction for _, contradiction in newest.values()]

@@ -38,21 +38,21 @@ def gauges(view: View, outbox: Sequence[documents.OutboxItem]) -> UsageGauges:
         view: As for the status.
         outbox: Documents of the object without a final verdict, and how many have one.
     """
-    said = view.statement if view.informed else None
+    statement = view.statement if view.informed else None
     states: dict[str, int] = {}
     for item in outbox:
         states[str(item.state)] = states.get(str(item.state), 0) + 1
     waiting = [i.created_ms // 1000 for i in outbox if i.state in _WAITING]
     return UsageGauges(
-        lower=said.bounds.active_users if said else None,
-        upper=said.bounds.so_far().active_users_upper_bound if said else None,
-        provisioned=said.provisioned if said else None,
+        lower=statement.bounds.active_users if statement else None,
+        upper=statement.bounds.so_far().active_users_upper_bound if statement else None,
+        provisioned=statement.provisioned if statement else None,
         maximum=view.maximum,
         cycle_end_s=view.cycle.end_ms // 1000 if view.cycle else None,
         last_success_s={
-            one.name: one.polls.last_success_ms // 1000
-            for one in view.sources
-            if one.polls is not None and one.polls.last_success_ms is not None
+            source.name: source.polls.last_success_ms // 1000
+            for source in view.sources
+            if source.polls is not None and source.polls.last_success_ms is not None
         },
         refuted=view.refuted,
         outbox=states,

@@ -105,29 +105,32 @@ class Issuer:
         return SignedDocument(jti_of(draft.chain_id, draft.sequence), digest(token), token)
 
     def _content(self, draft: ReportDraft) -> Content:
-        said, record = draft.statement, draft.record
-        cycle = said.cycle
+        statement, record = draft.statement, draft.record
+        cycle = statement.cycle
         return Content(
             kind=_KINDS[draft.kind],
             product=self.license.product,
             license_id=self.license.license_id,
             cycle=ReportCycle(
-                cycle.index, cycle.start_ms // 1000, cycle.end_ms // 1000, said.as_of_ms // 1000
+                cycle.index,
+                cycle.start_ms // 1000,
+                cycle.end_ms // 1000,
+                statement.as_of_ms // 1000,
             ),
-            active_users=said.bounds.active_users,
-            active_users_upper_bound=said.bounds.active_users_upper_bound,
-            accuracy=str(said.bounds.stated),
+            active_users=statement.bounds.active_users,
+            active_users_upper_bound=statement.bounds.active_users_upper_bound,
+            accuracy=str(statement.bounds.stated),
             coverage=ReportCoverage(
-                said.coverage.observed_seconds,
-                tuple(Gap(gap.start_s, gap.end_s, gap.reason) for gap in said.coverage.gaps),
-                said.coverage.merged,
+                statement.coverage.observed_seconds,
+                tuple(Gap(gap.start_s, gap.end_s, gap.reason) for gap in statement.coverage.gaps),
+                statement.coverage.merged,
             ),
             rules=ReportRules(
                 definition=self.definition,
                 digest=record.rules_digest or self.rules_digest,
                 changes_in_cycle=record.rules_changes,
                 exclusions=self.exclusions,
-                assumptions=said.assumptions,
+                assumptions=statement.assumptions,
             ),
             clock=ReportClock(
                 high_water_s=draft.clock_high_water_ms // 1000,
@@ -138,11 +141,14 @@ class Issuer:
                 reference_offset_seconds=self.reference_offset_seconds,
             ),
             operator=self.operator,
-            provisioned_users=said.provisioned,
-            daily_active_users=said.daily,
+            provisioned_users=statement.provisioned,
+            daily_active_users=statement.daily,
             uncertainty=fit_uncertainty(
-                [Uncertainty(one.reason, one.users) for one in said.uncertainty]
-                + [Uncertainty(reason, 0) for reason in said.no_bound]
+                [
+                    Uncertainty(uncertainty.reason, uncertainty.users)
+                    for uncertainty in statement.uncertainty
+                ]
+                + [Uncertainty(reason, 0) for reason in statement.no_bound]
             ),
             pseudonym_key_id=record.pseudonym_key_id or self.key_id,
             supersedes=_supersedes(draft.superseded),
@@ -305,16 +311,16 @@ def halted(context: Context, facts: MeterFacts, chain: ReportChain) -> Stalled |
     if not reports.stopped and not enrolled.stopped:
         return None
     seen = context.history.get(chain.id)
-    held = (
+    ledger_end = (
         f"the ledger ends with {reports.head.sequence}" if reports.head else "the ledger has none"
     )
     if seen is not None:
-        what = f"{seen} of chain {chain.id}, which the ledger does not hold ({held})"
+        what = f"{seen} of chain {chain.id}, which the ledger does not hold ({ledger_end})"
     elif reports.stopped is None:
         secret = context.site.identity_secret
         what = f"Secret {secret} says that it has enrolled, and the ledger does not know of it"
     else:
-        what = f"The vendor's history of chain {chain.id} contradicts the ledger's ({held})"
+        what = f"The vendor's history of chain {chain.id} contradicts the ledger's ({ledger_end})"
     return Stalled(
         Reason.known(reports.stopped or enrolled.stopped, FORKED),
         f"{what}. Counting goes on; no report is signed or sent until a person has decided which "

@@ -43,7 +43,7 @@ class LookBack:
             and record.contradiction is None
             and evidence_counts(record.rules_digest, self.rules_digest)
             and record.pseudonym_key_id in {None, self.key_id}
-            and all(record.cycle.index != one.index for one in self.cycles)
+            and all(record.cycle.index != cycle.index for cycle in self.cycles)
         )  # facts come back by index, which other terms use again
 
 
@@ -88,7 +88,9 @@ def choose(
     known: Sequence[Earlier], last_started_ms: int | None, now_ms: int, *, asked: bool
 ) -> Earlier | None:
     """Return the one whose turn it is: those without their closing poll go first."""
-    due = [one for one in known if asked or looks_back(one.ended, last_started_ms, now_ms)]
-    unread = [one for one in due if not one.ended]
+    due = [
+        earlier for earlier in known if asked or looks_back(earlier.ended, last_started_ms, now_ms)
+    ]
+    unread = [earlier for earlier in due if not earlier.ended]
     turns, span_ms = (unread, HOUR_MS) if unread else (due, DAY_MS)
     return turns[now_ms // span_ms % len(turns)] if turns else None

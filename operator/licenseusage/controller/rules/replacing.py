@@ -34,7 +34,11 @@ def refused_amendments(reports: Iterable[OutboxItem]) -> tuple[OutboxItem, ...]:
     reports = tuple(reports)
     finals = _newest(reports, ReportKind.FINAL)
     refused = _refused(_newest(reports, ReportKind.AMENDMENT))
-    return tuple(one for one in refused if (final := finals.get(_at(one))) and not final.refused)
+    return tuple(
+        amendment
+        for amendment in refused
+        if (final := finals.get(_at(amendment))) and not final.refused
+    )
 
 
 def renewed_since(refused: OutboxItem, reports: Iterable[OutboxItem]) -> bool:

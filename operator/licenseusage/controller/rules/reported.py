@@ -85,7 +85,7 @@ def refused_by_the_vendor(seen: Reporting) -> Verdict | None:
     for state in (Delivery.CONFLICT, Delivery.REJECTED):
         for item in (*seen.statements, *seen.reports):
             if item.state is state and not _replaced(item, seen.reports):
-                message = f"{_told(item)} {_what_goes_on(item, seen)}"
+                message = f"{_sentence(item)} {_what_goes_on(item, seen)}"
                 return Verdict(Status.FALSE, item.reason or str(state), message)
     return None
 
@@ -94,7 +94,7 @@ def delivery_fails(seen: Reporting) -> Verdict | None:
     """A document was tried and did not arrive; the oldest of them."""
     for item in (*seen.statements, *reversed(seen.reports)):
         if item.state in (Delivery.PENDING, Delivery.SENDING) and item.first_failure_ms is not None:
-            return Verdict(Status.FALSE, item.reason or Reason.DELIVERY_PENDING, _told(item))
+            return Verdict(Status.FALSE, item.reason or Reason.DELIVERY_PENDING, _sentence(item))
     return None
 
 
@@ -178,7 +178,7 @@ def _exceeded(ended: Ended) -> str:
 _UNDER_WAY = (Delivery.PENDING, Delivery.SENDING, Delivery.AWAITING_APPROVAL)
 
 
-def _told(item: OutboxItem) -> str:
+def _sentence(item: OutboxItem) -> str:
     return f"{_named(item)}: {item.message or item.reason or item.state}"
 
 

@@ -16,8 +16,10 @@ from licenseusage.metering.lifecycle import check_grace
 
 def fingerprint_of(declared: Declared) -> str:
     """Return the digest of what a poll depends on beside the product: 64 hex digits."""
-    told = msgspec.json.encode(declared.source, order="sorted") + b"\0" + declared.selector.encode()
-    return hashlib.sha256(told).hexdigest()
+    content = (
+        msgspec.json.encode(declared.source, order="sorted") + b"\0" + declared.selector.encode()
+    )
+    return hashlib.sha256(content).hexdigest()
 
 
 def outdated(subject: Subject, memory: PollMemory, fingerprint: str) -> bool:
@@ -53,10 +55,10 @@ def grace_problem(
 ) -> Failure | None:
     """Return the problem of a grace that cannot work; counting goes on with it all the same."""
     try:
-        for one in sources:
-            if one.source is not None and cycles:
-                lag = one.source.properties.lag_ms
-                check_grace(grace_ms, cycles[-1], lag, one.source.interval_ms)
+        for source in sources:
+            if source.source is not None and cycles:
+                lag = source.source.properties.lag_ms
+                check_grace(grace_ms, cycles[-1], lag, source.source.interval_ms)
     except UsageError as error:
         return Failure.of(error)
     return None

@@ -71,7 +71,7 @@ class ObjectFacts:
     @property
     def wanting(self) -> tuple[Cycle, ...]:
         """The cycles that are not decided on, oldest first; the last one may be running."""
-        return tuple(one.cycle for one in self.ledger.unfinished if one.intent is None)
+        return tuple(record.cycle for record in self.ledger.unfinished if record.intent is None)
 
     @property
     def states(self) -> list[Mapping[StoreKey, StoreState]]:
@@ -284,7 +284,7 @@ def _poll(
     if coming is not None and earlier is not None and coming.index == earlier.cycle.index:
         earlier = None  # facts come back by index, which other terms use again
     late = () if earlier is None else (earlier,)
-    ends = (*schedule.boundaries, *(one.boundary for one in late))
+    ends = (*schedule.boundaries, *(past.boundary for past in late))
     return Job(
         key=of.subject.key,
         meter_id=of.ledger.meter.id,
@@ -292,7 +292,7 @@ def _poll(
         source=effective,
         selector=source.declared.selector,
         store=counted.store,
-        cycles=_distinct((*of.wanting, *(one.cycle for one in late))),
+        cycles=_distinct((*of.wanting, *(past.cycle for past in late))),
         interval_ms=counted.interval_ms,
         rules_digest=of.rules_digest,
         closing=wants_passes(ends, now_ms, counted.properties.lag_ms),
@@ -330,7 +330,7 @@ def _coming(
 ) -> Cycle | None:
     """Return the next cycle if a poll now belongs to its first roster."""
     cycle = next_cycle(of.ledger.meter.grids, now_ms)
-    if cycle is None or cycle.index in {one.index for one in of.wanting}:
+    if cycle is None or cycle.index in {open_cycle.index for open_cycle in of.wanting}:
         return None  # facts come back by index
     gap_ms, started_ms = counted.properties.roster_gap_ms, schedule.last_started_ms
     wanted = precedes(cycle, now_ms, counted.interval_ms, gap_ms, started_ms)
@@ -342,10 +342,10 @@ def _distinct(cycles: Sequence[Cycle]) -> tuple[Cycle, ...]:
 
     Of two with one index the older is asked for first; the other follows once that is closed.
     """
-    found: dict[int, Cycle] = {}
-    for cycle in sorted(cycles, key=lambda one: one.start_ms):
-        found.setdefault(cycle.index, cycle)
-    return tuple(found.values())
+    by_index: dict[int, Cycle] = {}
+    for cycle in sorted(cycles, key=lambda cycle: cycle.start_ms):
+        by_index.setdefault(cycle.index, cycle)
+    return tuple(by_index.values())
 
 
 def _properties(source: EffectiveSource, memory: PollMemory) -> Properties:

@@ -101,23 +101,25 @@ class View:
 
 def compose(view: View) -> dict[str, Any]:
     """Return the whole status as JSON."""
-    said = view.statement if view.informed else None
-    found = conditions(view.findings, view.previous, view.generation, view.now_ms)
+    statement = view.statement if view.informed else None
+    shown = conditions(view.findings, view.previous, view.generation, view.now_ms)
     return LicenseUsageStatus(
         observed_generation=view.generation,
         cycle=_period(view.cycle),
-        active_text=said.active_text if said else UNKNOWN,
-        active_users=said.bounds.active_users if said else None,
-        active_users_upper_bound=said.bounds.so_far().active_users_upper_bound if said else None,
-        accuracy=_accuracy(said),
-        as_of_time=rfc3339(said.as_of_ms) if said else None,
-        provisioned_users=said.provisioned if said else None,
+        active_text=statement.active_text if statement else UNKNOWN,
+        active_users=statement.bounds.active_users if statement else None,
+        active_users_upper_bound=statement.bounds.so_far().active_users_upper_bound
+        if statement
+        else None,
+        accuracy=_accuracy(statement),
+        as_of_time=rfc3339(statement.as_of_ms) if statement else None,
+        provisioned_users=statement.provisioned if statement else None,
         maximum_active_users=view.maximum,
-        coverage=_coverage(said.coverage) if said else None,
-        history=tuple(_history(view, one) for one in view.ended[:HISTORY]) or None,
-        sources=tuple(_source(one) for one in view.sources) or None,
+        coverage=_coverage(statement.coverage) if statement else None,
+        history=tuple(_history(view, ended) for ended in view.ended[:HISTORY]) or None,
+        sources=tuple(_source(source) for source in view.sources) or None,
         last_report=_last_report(view),
-        conditions=tuple(Condition.model_validate(one) for one in found),
+        conditions=tuple(Condition.model_validate(condition) for condition in shown),
     ).to_object()
 
 
@@ -149,9 +151,9 @@ def _period(cycle: Cycle | None) -> CyclePeriod | None:
     return CyclePeriod.of(cycle.index, cycle.start_ms, cycle.end_ms) if cycle else None
 
 
-def _accuracy(said: CycleStatement | None) -> Any:  # noqa: ANN401 - a Literal of the model
+def _accuracy(statement: CycleStatement | None) -> Any:  # noqa: ANN401 - a Literal of the model
     """The class of a running cycle: a lower bound, or nothing (MEASUREMENT §0)."""
-    return str(said.bounds.so_far().stated) if said else "Unknown"
+    return str(statement.bounds.so_far().stated) if statement else "Unknown"
 
 
 def _coverage(coverage: Coverage) -> CoverageStatus:
@@ -167,7 +169,7 @@ def _coverage(coverage: Coverage) -> CoverageStatus:
 
 
 def _history(view: View, ended: Ended) -> CycleHistory:
-    record, said = ended.record, ended.statement
+    record, statement = ended.record, ended.statement
     cycle, final = record.cycle, record.state is records.CycleState.FINAL
     stated = [
         i
@@ -180,15 +182,15 @@ def _history(view: View, ended: Ended) -> CycleHistory:
         start_time=rfc3339(cycle.start_ms),
         end_time=rfc3339(cycle.end_ms),
         state="Amended" if record.amendments else "Final" if final else "Closing",
-        active_text=said.active_text,
-        active_users=said.bounds.active_users,
-        active_users_upper_bound=said.bounds.active_users_upper_bound,
-        accuracy=_stated(said),
-        words=cut(said.words),
-        provisioned_users=said.provisioned,
+        active_text=statement.active_text,
+        active_users=statement.bounds.active_users,
+        active_users_upper_bound=statement.bounds.active_users_upper_bound,
+        accuracy=_stated(statement),
+        words=cut(statement.words),
+        provisioned_users=statement.provisioned,
         maximum_active_users=ended.maximum,
         entitlement=_entitlement(ended),
-        coverage=_coverage(_longest(said.coverage)),
+        coverage=_coverage(_longest(statement.coverage)),
         report=_report_name(view.name, stated[0]) if stated else None,
         reason=reason,
         message=cut(message) if message else None,
@@ -219,14 +221,14 @@ def _later(ended: Ended) -> tuple[str | None, str | None]:
     return (Reason.GUARANTEE_REFUTED, "; ".join(refuted)) if refuted else (None, None)
 
 
-def _stated(said: CycleStatement) -> Any:  # noqa: ANN401 - a Literal of the model
-    return str(said.bounds.stated)
+def _stated(statement: CycleStatement) -> Any:  # noqa: ANN401 - a Literal of the model
+    return str(statement.bounds.stated)
 
 
 def _source(view: SourceView) -> SourceStatus:
     polls = view.polls
     if polls is None:
-        return SourceStatus(name=view.name, **_said(view))
+        return SourceStatus(name=view.name, **_problem(view))
     duration = polls.last_complete_duration_ms
     if duration is None:
         duration = polls.last_duration_ms
@@ -242,11 +244,11 @@ def _source(view: SourceView) -> SourceStatus:
         last_poll_bytes=polls.size_bytes,
         users_listed=polls.listed,
         skipped=skipped or None,
-        **_said(view),
+        **_problem(view),
     )
 
 
-def _said(view: SourceView) -> dict[str, Any]:
+def _problem(view: SourceView) -> dict[str, Any]:
     if view.problem is not None:
         return {"reason": view.problem.reason, "message": cut(view.problem.message)}
     return {}

@@ -64,13 +64,19 @@ class Subject:
             clock_offset_s: Added to the creation, which the API server's clock dated.
         """
         declared = self.raw.get("spec", {}).get("sources") or ()
-        told = self.status.get("sources") or ()
-        last = {one["name"]: one["lastSuccessTime"] for one in told if "lastSuccessTime" in one}
+        sources = self.status.get("sources") or ()
+        last = {
+            source["name"]: source["lastSuccessTime"]
+            for source in sources
+            if "lastSuccessTime" in source
+        }
         created = _seconds(self.raw["metadata"]["creationTimestamp"]) + clock_offset_s
         return {
-            str(one["name"]): _seconds(last[one["name"]]) if one["name"] in last else created
-            for one in declared
-            if "name" in one
+            str(source["name"]): _seconds(last[source["name"]])
+            if source["name"] in last
+            else created
+            for source in declared
+            if "name" in source
         }
 
     @property

@@ -92,31 +92,32 @@ def of_status(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event
                 condition["message"],
             )
         )
-    closed = {one["startTime"] for one in before.get("history") or () if _final(one)}
+    closed = {cycle["startTime"] for cycle in before.get("history") or () if _final(cycle)}
     events += [
         Event(
             Kind.NORMAL,
             Reason.CYCLE_CLOSED,
             "CloseCycle",
-            f"The cycle from {one['startTime'][:10]} to {one['endTime'][:10]} ended with "
-            f"{_number(one)}.{_exceeded(one)}",
+            f"The cycle from {cycle['startTime'][:10]} to {cycle['endTime'][:10]} ended with "
+            f"{_number(cycle)}.{_exceeded(cycle)}",
         )
-        for one in after.get("history") or ()
-        if _final(one) and one["startTime"] not in closed
+        for cycle in after.get("history") or ()
+        if _final(cycle) and cycle["startTime"] not in closed
     ]
-    told = {one["startTime"]: one.get("message") for one in before.get("history") or ()}
+    messages = {cycle["startTime"]: cycle.get("message") for cycle in before.get("history") or ()}
     events += [
         Event(
             Kind.NORMAL,
             Reason.CYCLE_AMENDED,
             "AmendCycle",
-            f"The cycle from {one['startTime'][:10]} to {one['endTime'][:10]}: {one['message']}.",
+            f"The cycle from {cycle['startTime'][:10]} to {cycle['endTime'][:10]}: "
+            f"{cycle['message']}.",
         )
-        for one in after.get("history") or ()
-        if one["state"] == "Amended"
-        and one.get("reason") != Reason.GUARANTEE_REFUTED
-        and one["startTime"] in closed
-        and told.get(one["startTime"]) != one.get("message")
+        for cycle in after.get("history") or ()
+        if cycle["state"] == "Amended"
+        and cycle.get("reason") != Reason.GUARANTEE_REFUTED
+        and cycle["startTime"] in closed
+        and messages.get(cycle["startTime"]) != cycle.get("message")
     ]
     return events
 
@@ -161,19 +162,19 @@ def _report(queued: Queued) -> str:
     return f"{kind} report {queued.sequence} (cycle {start} to {end})"
 
 
-def _number(one: Mapping[str, Any]) -> str:
+def _number(cycle: Mapping[str, Any]) -> str:
     """The number, what it means, and why it is not exact."""
-    words = str(one.get("words") or one["activeText"])
+    words = str(cycle.get("words") or cycle["activeText"])
     number, colon, why = words.partition(": ")
     number = "an unknown number of" if number == "unknown" else number
-    return f"{number} active users ({one['accuracy']}){colon}{why}"
+    return f"{number} active users ({cycle['accuracy']}){colon}{why}"
 
 
-def _exceeded(one: Mapping[str, Any]) -> str:
-    if one.get("entitlement") != "Exceeded":
+def _exceeded(cycle: Mapping[str, Any]) -> str:
+    if cycle.get("entitlement") != "Exceeded":
         return ""
-    return f" {one['maximumActiveUsers']} were paid for; talk to the vendor."
+    return f" {cycle['maximumActiveUsers']} were paid for; talk to the vendor."
 
 
-def _final(one: Mapping[str, Any]) -> bool:
-    return one["state"] in ("Final", "Amended")
+def _final(cycle: Mapping[str, Any]) -> bool:
+    return cycle["state"] in ("Final", "Amended")

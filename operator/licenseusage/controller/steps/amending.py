@@ -110,7 +110,9 @@ async def _judge(
             as_of_ms=record.cycle.end_ms,
         )
     )
-    return judge(stated, statement, {one.store.source: one.properties for one in counted.declared})
+    return judge(
+        stated, statement, {source.store.source: source.properties for source in counted.declared}
+    )
 
 
 async def _contradict(known: Gatherer, cycle: Cycle, verdict: Refuted, now_ms: int) -> None:

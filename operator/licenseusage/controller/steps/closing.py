@@ -124,7 +124,7 @@ async def interim(
         # ends before it.
         chain = issuer.chain
         unfinished = ledger.unfinished_cycles(meter_id)
-        record = next((one for one in unfinished if one.cycle == cycle), None)
+        record = next((candidate for candidate in unfinished if candidate.cycle == cycle), None)
         if record is None:
             return None
         plan = interim_plan(

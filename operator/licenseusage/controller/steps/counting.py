@@ -77,28 +77,30 @@ async def step(
 
     sources = declared(usage, defect)
     of = _facts_of(world, subject, usage, sources, facts, pseudonym, requested=requested)
-    world.collector.forget(subject.key, {one.name for one in sources})
-    done = [await _serve(world.collector, of, one, now_ms, defect) for one in sources]
-    sources, plans = tuple(one for one, _ in done), [planned for _, planned in done]
+    world.collector.forget(subject.key, {source.name for source in sources})
+    done = [await _serve(world.collector, of, source, now_ms, defect) for source in sources]
+    sources, plans = tuple(source for source, _ in done), [planned for _, planned in done]
     grace_ms = usage.spec.close_grace_hours * HOUR_MS
     return Counting(
         sources=sources,
         counted=Counted(
-            declared=tuple(one.counted for one in plans),
-            unusable=frozenset(one.name for one in sources if one.source is None),
+            declared=tuple(planned.counted for planned in plans),
+            unusable=frozenset(source.name for source in sources if source.source is None),
             combine=Combine(usage.spec.combine),
             grace_ms=grace_ms,
             skews={
-                one.name: world.collector.memory(subject.key, one.name).clock_skew_ms
-                for one in sources
+                source.name: world.collector.memory(subject.key, source.name).clock_skew_ms
+                for source in sources
             },
             statuses=facts.statuses,
         ),
-        health=tuple(one.health for one in plans),
-        views=tuple(one.view for one in plans),
+        health=tuple(planned.health for planned in plans),
+        views=tuple(planned.view for planned in plans),
         spec=grace_problem(sources, of.wanting, grace_ms),
         rules_digest=of.rules_digest,
-        next_ms=min((one.next_ms for one in plans if one.next_ms is not None), default=None),
+        next_ms=min(
+            (planned.next_ms for planned in plans if planned.next_ms is not None), default=None
+        ),
     )
 
 

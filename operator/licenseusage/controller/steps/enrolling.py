@@ -90,15 +90,15 @@ async def _given_up(keys: Keys, key: SigningKey, loop_s: float) -> str | None:
 
 def _own(tokens: Sequence[str], chain: str) -> list[str]:
     """Return the statements of one chain in order, as far as they follow each other."""
-    found: dict[int, str] = {}
+    by_sequence: dict[int, str] = {}
     for token in tokens:
         try:
             sent = Sent.from_token(token)
         except Refused:
             continue
         if sent.chain_id == chain and sent.subject.typ in _KINDS:
-            found[sent.subject.sequence] = token
-    return [found[at] for at in range(1, len(found) + 1) if at in found]
+            by_sequence[sent.subject.sequence] = token
+    return [by_sequence[at] for at in range(1, len(by_sequence) + 1) if at in by_sequence]
 
 
 def _take_over(
@@ -118,7 +118,7 @@ async def keep_beside_key(keys: Keys, statements: tuple[OutboxItem, ...], loop_s
     Raises:
         UsageError: The API server refuses or does not answer.
     """
-    await keys.keep_statements(tuple(one.token for one in statements), loop_s)
+    await keys.keep_statements(tuple(statement.token for statement in statements), loop_s)
 
 
 def authorised(statements: Sequence[OutboxItem]) -> License | None:

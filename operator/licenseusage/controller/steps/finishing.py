@@ -33,7 +33,7 @@ async def meters_of(world: World, key: Key) -> list[Meter]:
         UsageError: The ledger cannot be read.
     """
     meters = await world.books.do(Ledger.meters)
-    return [one for one in meters if (one.key.namespace, one.key.name) == key]
+    return [meter for meter in meters if (meter.key.namespace, meter.key.name) == key]
 
 
 async def finish(

@@ -34,7 +34,9 @@ async def _finish(world: World, key: Key, meter: Meter, now_ms: int) -> float | 
         await world.books.do(lambda ledger: ledger.meter_deleted(meter.id, now_ms))
     outcome = await finish(world, key, meter, now_ms, counted=Counted(), suspended=False)
     unfinished = await world.books.do(lambda ledger: ledger.unfinished_cycles(meter.id))
-    waiting = any(one.state in (Delivery.PENDING, Delivery.SENDING) for one in outcome.reports)
+    waiting = any(
+        report.state in (Delivery.PENDING, Delivery.SENDING) for report in outcome.reports
+    )
     if not unfinished and not waiting:
         return None
     if outcome.next_ms is None:

@@ -43,13 +43,17 @@ async def look(
         return
     live = await world.objects.live(key)
     usable = None if isinstance(vendor_keys, UsageError) else vendor_keys
-    found = evidence(live, signing, usable or {}, foreign=_warn)
+    documents = evidence(live, signing, usable or {}, foreign=_warn)
 
     def compare(ledger: Ledger) -> dict[str, str]:
-        against = contradictions(found, lambda chain_id, at: _held(ledger, chain_id, at))
-        for one in against:
-            ledger.stop_chain(one.chain.id, one.reason, now_ms, key_chain_id=one.chain.key_chain_id)
-        return {one.chain.id: one.seen for one in against}
+        against = contradictions(
+            documents, lambda chain_id, at: _ledger_digest(ledger, chain_id, at)
+        )
+        for missing in against:
+            ledger.stop_chain(
+                missing.chain.id, missing.reason, now_ms, key_chain_id=missing.chain.key_chain_id
+            )
+        return {missing.chain.id: missing.seen for missing in against}
 
     memory.history = await books.do(compare)
     # Without the vendor's keys the receipts have not been looked at.
@@ -58,7 +62,7 @@ async def look(
         _log.error("the ledger is older than its reports", object=str(key), seen=seen)
 
 
-def _held(ledger: Ledger, chain_id: str, sequence: int) -> str | None:
+def _ledger_digest(ledger: Ledger, chain_id: str, sequence: int) -> str | None:
     item = ledger.document(jti_of(chain_id, sequence))
     return None if item is None else item.digest
 

@@ -136,26 +136,26 @@ async def step(
             installation=installation,
             previous=Subscription(known.subscription, known.cycle) if known else None,
         )
-        found, terms = accept_license(raw, await vendor.read(reader, loop_s), asked)
+        license_, terms = accept_license(raw, await vendor.read(reader, loop_s), asked)
     except UsageError as error:
         verdict = _refusal(error, where, meter)
         return unread(meter, verdict, now_ms)
-    if known is None or known.digest != found.digest:
+    if known is None or known.digest != license_.digest:
         meter = await books.do(
             lambda ledger: ledger.keep_terms(
                 meter.id,
                 terms,
                 now_ms,
-                licensed=Subscribed(found.contract, found.token),
+                licensed=Subscribed(license_.contract, license_.token),
             )
         )
     verdict = Verdict(
         Status.TRUE,
         Reason.LICENSE_VALID,
-        f"Licence {found.license_id} of {found.vendor} for product {found.product} is valid until "
-        f"{_day(1000 * found.expires_s)}.{_coming(meter, now_ms)}",
+        f"Licence {license_.license_id} of {license_.vendor} for product {license_.product} is "
+        f"valid until {_day(1000 * license_.expires_s)}.{_coming(meter, now_ms)}",
     )
-    return Licensing(meter, found, verdict, _maximum(meter, found, now_ms))
+    return Licensing(meter, license_, verdict, _maximum(meter, license_, now_ms))
 
 
 def unread(meter: Meter, verdict: Verdict, now_ms: int) -> Licensing:
@@ -233,7 +233,7 @@ def _refusal(error: UsageError, where: str, meter: Meter) -> Verdict:
     )
     if isinstance(error, Refused):
         waits = error.error in _WAITS
-        told = f"{where[0].upper()}{where[1:]} is refused: {error.message}.{effect}"
-        return Verdict(Status.FALSE, error.reason, told, needs_a_person=not waits)
+        message = f"{where[0].upper()}{where[1:]} is refused: {error.message}.{effect}"
+        return Verdict(Status.FALSE, error.reason, message, needs_a_person=not waits)
     failed = Verdict.failed(Failure.of(error))
     return Verdict(Status.FALSE, failed.reason, failed.message + effect, failed.needs_a_person)

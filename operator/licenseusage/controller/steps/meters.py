@@ -78,11 +78,11 @@ async def gathered(
             )
     wanted = MeterKey(key.namespace, key.name, usage.spec.product)
     # An idle object writes nothing, so it is looked for before it is made.
-    found = await gatherer_of(world, key, signing).open(
+    known = await gatherer_of(world, key, signing).open(
         lambda ledger: ledger.meter(wanted) or ledger.ensure_meter(wanted, now_ms)
     )
     world.known.add(key)
-    return found
+    return known
 
 
 def gatherer_of(world: World, key: Key, signing: SigningKey | UsageError) -> Gatherer:
@@ -92,7 +92,7 @@ def gatherer_of(world: World, key: Key, signing: SigningKey | UsageError) -> Gat
         if isinstance(signing, UsageError):
             return []
         licenses = map(stored_license, meter.licenses.values())
-        return [chain_of(one, signing.installation, *key) for one in licenses]
+        return [chain_of(license_, signing.installation, *key) for license_ in licenses]
 
     kept = world.settings.keep_facts_cycles + 2
     return Gatherer(world.books, chains, max(HISTORY + 1, kept))
@@ -153,7 +153,7 @@ def naming_the_lost_key(
         pseudonym: The key, or why it cannot be had.
         cycles: Those that are not Final, oldest first.
     """
-    ids = [one.pseudonym_key_id for one in cycles if one.pseudonym_key_id is not None]
+    ids = [record.pseudonym_key_id for record in cycles if record.pseudonym_key_id is not None]
     if (
         not ids
         or not isinstance(pseudonym, Stalled)

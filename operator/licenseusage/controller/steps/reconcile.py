@@ -197,7 +197,7 @@ async def _show(world: World, subject: Subject, taken: _Taken, now_ms: int) -> f
 
 
 def _patience(
-    world: World, subject: Subject, found: Findings, taken: _Taken | None = None
+    world: World, subject: Subject, findings: Findings, taken: _Taken | None = None
 ) -> float:
     """Return in how many seconds to look again, whatever is due; note what to look at until then.
 
@@ -212,10 +212,10 @@ def _patience(
         on.add(Dependency(SECRETS, key.namespace, taken.usage.spec.license.secret_ref.name))
         on.add(Dependency(CONFIGMAPS, own, settings.vendor_keys_configmap))
     world.dependencies.set(key, on)
-    said = [(one.name, one.problem) for one in found.sources]
-    said_of_all = (found.spec, found.halted, found.licensed, found.reported)
-    looks = world.memory(key).same((subject.generation, said, said_of_all))
-    calm = taken is not None and taken.outcome.problem is None and found.calm
+    problems = [(source.name, source.problem) for source in findings.sources]
+    overall = (findings.spec, findings.halted, findings.licensed, findings.reported)
+    looks = world.memory(key).same((subject.generation, problems, overall))
+    calm = taken is not None and taken.outcome.problem is None and findings.calm
     return CALM_SECONDS if calm else patience_seconds(looks)
 
 

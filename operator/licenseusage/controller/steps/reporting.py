@@ -143,18 +143,18 @@ async def _enrol(run: _Run) -> None:
         return
     if isinstance(signing, UsageError):
         raise signing
-    for one in _reported_under(known.facts, license_):
-        chain = chain_of(one, signing.installation, "", "").key_chain_id
+    for reported in _reported_under(known.facts, license_):
+        chain = chain_of(reported, signing.installation, "", "").key_chain_id
         statements = known.facts.statements[chain]
         if not statements and context.clock.ahead is None:
-            statements = await enrol(known, keys, one, signing, run.now_ms, run.loop_s)
+            statements = await enrol(known, keys, reported, signing, run.now_ms, run.loop_s)
         run.statements += statements
     await keep_beside_key(keys, run.statements, run.loop_s)
 
 
 def _reported_under(facts: MeterFacts, current: License) -> list[License]:
     """Return the current licence and those that cycles which are not Final began under."""
-    tokens = [current.token, *(facts.meter.license_of(one.cycle) for one in facts.unfinished)]
+    tokens = [current.token, *(facts.meter.license_of(record.cycle) for record in facts.unfinished)]
     return [stored_license(token) for token in dict.fromkeys(tokens) if token is not None]
 
 
@@ -333,16 +333,16 @@ def _chains_with_licences(
     facts: MeterFacts, own: ReportChain, license_: License, documents: Sequence[OutboxItem]
 ) -> list[tuple[ReportChain, License]]:
     """Return the object's chain and older ones that something waits in, each with its licence."""
-    found: dict[str, tuple[ReportChain, License]] = {own.id: (own, license_)}
+    chains: dict[str, tuple[ReportChain, License]] = {own.id: (own, license_)}
     for item in documents:
-        if item.key_chain_id is None or item.chain_id in found or not _waits(item):
+        if item.key_chain_id is None or item.chain_id in chains or not _waits(item):
             continue
         older = authorised(facts.statements[item.key_chain_id])
         if older is not None:
             renewed = facts.meter.licenses.get(older.contract)
             of = older if renewed is None else stored_license(renewed)
-            found[item.chain_id] = (ReportChain(item.chain_id, item.key_chain_id), of)
-    return list(found.values())
+            chains[item.chain_id] = (ReportChain(item.chain_id, item.key_chain_id), of)
+    return list(chains.values())
 
 
 def _offer_seconds(world: World, context: Context, license_: License) -> float | None:

@@ -45,15 +45,15 @@ async def view_of(
     meter, records = facts.meter, facts.cycles[: HISTORY + 1]
     counting_ms = counting_time(clock, records)
     cycle = cycle_at(meter.grids, counting_ms)
-    over = [one for one in records if one.cycle.end_ms <= counting_ms]
+    over = [record for record in records if record.cycle.end_ms <= counting_ms]
     running = None if cycle is None else _Wanted(cycle, None)
-    wanted = [_at_its_end(one) for one in over if one.stated is None]
+    wanted = [_at_its_end(record) for record in over if record.stated is None]
     wanted += [] if running is None else [running]
     made = await _statements(world, subject, meter, wanted, counted.counted)
-    said = None if running is None else made[running]
+    statement = None if running is None else made[running]
     ended = tuple(
-        Ended(one, one.stated or made[_at_its_end(one)], licensed.maximum_in(one.cycle))
-        for one in over[:HISTORY]
+        Ended(record, record.stated or made[_at_its_end(record)], licensed.maximum_in(record.cycle))
+        for record in over[:HISTORY]
     )
     informed = cycle is not None and _informed(counted, cycle)
     refuted = standing(facts.refuted, counted.counted.declared)
@@ -68,16 +68,16 @@ async def view_of(
             idle=_idle(licensed, cycle, counting_ms),
             clock=None if clock.problem is None else Failure.of(clock.problem),
             hint=clock.hint,
-            refuted=contradicted(refuted, said, ended, counted.rules_digest),
+            refuted=contradicted(refuted, statement, ended, counted.rules_digest),
             sources=counted.health,
             licensed=licensed.verdict,
             reported=None if outcome.reporting is None else reported(outcome.reporting),
             within_entitlement=within_entitlement(
-                licensed.maximum, said if informed else None, ended[0] if ended else None
+                licensed.maximum, statement if informed else None, ended[0] if ended else None
             ),
         ),
         cycle=cycle,
-        statement=said,
+        statement=statement,
         informed=informed,
         maximum=licensed.maximum,
         refuted=len(refuted),
@@ -91,10 +91,10 @@ async def view_of(
 def _informed(counted: Counting, cycle: Cycle) -> bool:
     """Whether any source was read since a cycle began."""
     return any(
-        one.polls is not None
-        and one.polls.last_success_ms is not None
-        and one.polls.last_success_ms >= cycle.start_ms
-        for one in counted.views
+        source.polls is not None
+        and source.polls.last_success_ms is not None
+        and source.polls.last_success_ms >= cycle.start_ms
+        for source in counted.views
     )
 
 
@@ -110,7 +110,7 @@ def _halted(outcome: ReportingResult, pseudonym: PseudonymKey | UsageError) -> F
 
 def counting_time(clock: Judgement, records: Sequence[CycleRecord]) -> int:
     """Return the time that decides which cycle runs: one that is Final never runs again."""
-    ends = [one.cycle.end_ms for one in records if one.state is CycleState.FINAL]
+    ends = [record.cycle.end_ms for record in records if record.state is CycleState.FINAL]
     return max((clock.counting_ms, *ends))
 
 
@@ -150,34 +150,37 @@ async def _statements(
     """Return what can be stated now; computed again only after a poll or another declaration."""
     kept = world.memory(subject.key).statements
     made_from = {
-        one: (counted.declared, counted.combine, counted.statuses, one.as_of_ms) for one in wanted
+        want: (counted.declared, counted.combine, counted.statuses, want.as_of_ms)
+        for want in wanted
     }
     known = {
-        one: kept[one.cycle.start_ms][1]
-        for one in wanted
-        if one.cycle.start_ms in kept and kept[one.cycle.start_ms][0] == made_from[one]
+        want: kept[want.cycle.start_ms][1]
+        for want in wanted
+        if want.cycle.start_ms in kept and kept[want.cycle.start_ms][0] == made_from[want]
     }
-    missing = [one for one in wanted if one not in known]
+    missing = [want for want in wanted if want not in known]
     if not missing:
         return known
 
     def work(ledger: Ledger) -> dict[_Wanted, CycleStatement]:
         return {
-            one: ledger.statement(
+            want: ledger.statement(
                 meter.id,
-                one.cycle,
+                want.cycle,
                 sources=counted.declared,
                 combine=counted.combine,
-                as_of_ms=one.as_of_ms,
+                as_of_ms=want.as_of_ms,
             )
-            for one in missing
+            for want in missing
         }
 
     made = await world.books.do(work)
-    oldest_ms = min(one.cycle.start_ms for one in missing) - _FORGET_MS
+    oldest_ms = min(want.cycle.start_ms for want in missing) - _FORGET_MS
     for start in [start for start in kept if start < oldest_ms]:
         del kept[start]
-    kept.update({one.cycle.start_ms: (made_from[one], said) for one, said in made.items()})
+    kept.update(
+        {want.cycle.start_ms: (made_from[want], statement) for want, statement in made.items()}
+    )
     return known | made
 
 

@@ -54,7 +54,7 @@ class Remembered:
         judged: What later evidence came to, by cycle.
         asked_ms: When an administrator asked last; None: not yet.
         offered: Digest of the licence that the vendor was last offered; None: none.
-        told: What the last look found.
+        findings: What the last look found.
         looks: How many looks before it found the same.
     """
 
@@ -68,13 +68,13 @@ class Remembered:
     judged: dict[int, Judged] = field(default_factory=dict)
     asked_ms: int | None = None
     offered: str | None = None
-    told: object = None
+    findings: object = None
     looks: int = 0
 
-    def same(self, told: object) -> int:
+    def same(self, findings: object) -> int:
         """Note what a look found; return how many looks in a row have found the same before."""
-        self.looks = self.looks + 1 if told == self.told else 0
-        self.told = told
+        self.looks = self.looks + 1 if findings == self.findings else 0
+        self.findings = findings
         return self.looks
 
 

@@ -108,7 +108,7 @@ BREAKAGES = (
         BOUNDS,
         "a new definition counts people for the time before it",
         "metering/accrual.py",
-        "return Facts(ended=found.ended)",
+        "return Facts(ended=facts.ended)",
         "pass",
         ("metering/test_accrual.py", "ledger/test_rosters.py"),
     ),

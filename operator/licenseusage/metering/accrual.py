@@ -43,27 +43,27 @@ class PollOfStore:
     planned_ms: int | None = None
     incomplete: str | None = None
 
-    def tells(self, found: Facts) -> bool:
+    def tells(self, facts: Facts) -> bool:
         """Return whether the poll tells something of the cycle.
 
         A definition by which no poll ever told anything has counted nothing: a source that is
         written by trial and error counts from the cycle's start, once it works.
         """
-        return self.succeeded or bool(found.sure or found.low)
+        return self.succeeded or bool(facts.sure or facts.low)
 
     def since_ms(self, state: StoreState) -> int | None:
         """Return since when the poll's definition decides who counts; None: in the whole cycle."""
         return state.definition.polled_ms(self.selection, self.planned_ms, self.started_ms)
 
-    def usable(self, state: StoreState, cycle: Cycle, found: Facts) -> Facts:
+    def usable(self, state: StoreState, cycle: Cycle, facts: Facts) -> Facts:
         """Return the facts without those about time in which another definition decided."""
         if reaches_before(cycle, self.planned_ms, self.since_ms(state)):
-            return Facts(ended=found.ended)
-        return found
+            return Facts(ended=facts.ended)
+        return facts
 
 
 def accrued(
-    state: StoreState, cycle: Cycle, poll: PollOfStore, found: Facts, refuted: int
+    state: StoreState, cycle: Cycle, poll: PollOfStore, facts: Facts, refuted: int
 ) -> StoreState:
     """Return what is kept of a store after a poll.
 
@@ -71,10 +71,10 @@ def accrued(
         state: Before it.
         cycle: The cycle.
         poll: The poll.
-        found: Its facts (`PollOfStore.usable`).
+        facts: Its facts (`PollOfStore.usable`).
         refuted: Windows in which its users and those kept refute each other.
     """
-    tells = poll.tells(found)
+    tells = poll.tells(facts)
     read_ms = poll.ended_ms + poll.clock_skew_ms if tells else None
     follows = poll.succeeded and not poll.by_log
     followed = days_followed(cycle, poll.ended_ms, poll.interval_ms) if follows else 0
@@ -83,16 +83,16 @@ def accrued(
         state,
         # Unstable once is unstable for the cycle: listings before and after are not united.
         ids_stable=state.ids_stable and poll.ids_stable,
-        closed=state.closed | found.closed,
-        ended=state.ended | found.ended,
+        closed=state.closed | facts.closed,
+        ended=state.ended | facts.ended,
         refuted=state.refuted | refuted,
         followed=state.followed | followed,
         seen_until_ms=_latest(state.seen_until_ms, read_ms),
         read_until_ms=_latest(state.read_until_ms, read_ms if poll.succeeded else None),
         definition=_definition(state, poll) if tells else state.definition,
         redefinitions=state.redefinitions + changed,
-        low=_joined(state.low, found.low, max),
-        full=_joined(state.full, found.full, min),
+        low=_joined(state.low, facts.low, max),
+        full=_joined(state.full, facts.full, min),
         unproved=_unproved(state, cycle, poll),
     )
 
@@ -100,7 +100,8 @@ def accrued(
 def adds(before: StoreState, after: StoreState) -> bool:
     """Return whether something came to be known of the cycle: a window, or a number."""
     known, now = (
-        (one.closed, one.ended, one.refuted, one.low, one.full) for one in (before, after)
+        (state.closed, state.ended, state.refuted, state.low, state.full)
+        for state in (before, after)
     )
     return known != now
 
@@ -127,5 +128,5 @@ def _joined(
     return joined
 
 
-def _latest(one: int | None, other: int | None) -> int | None:
-    return max((ms for ms in (one, other) if ms is not None), default=None)
+def _latest(before_ms: int | None, read_ms: int | None) -> int | None:
+    return max((ms for ms in (before_ms, read_ms) if ms is not None), default=None)

@@ -50,13 +50,13 @@ class Refuted:
 
 
 def judge(
-    stated: CycleStatement, found: CycleStatement, declared: Mapping[str, Properties]
+    stated: CycleStatement, derived: CycleStatement, declared: Mapping[str, Properties]
 ) -> Narrowed | Refuted | None:
     """Compare the statement about a cycle with the bounds that its facts prove now.
 
     Args:
         stated: The statement in force: of the final, or of the last amendment.
-        found: The same cycle's statement from all facts held now, as of its end.
+        derived: The same cycle's statement from all facts held now, as of its end.
         declared: Source -> what it declares; the same as when the statement was made.
 
     Returns:
@@ -64,21 +64,21 @@ def judge(
     """
     if stated.bounds.accuracy is Accuracy.CONFLICT:
         return None
-    (low, high), (new_low, new_high) = interval(stated.bounds), interval(found.bounds)
-    conflict = found.bounds.accuracy is Accuracy.CONFLICT
+    (low, high), (new_low, new_high) = interval(stated.bounds), interval(derived.bounds)
+    conflict = derived.bounds.accuracy is Accuracy.CONFLICT
     if conflict or new_low > high or new_high < low:
-        refuted = _refuted(stated, found, declared)
-        return Refuted(replace(found, refuted=refuted), _contradiction(stated, found, refuted))
-    if not narrows(stated.bounds, found.bounds):
+        refuted = _refuted(stated, derived, declared)
+        return Refuted(replace(derived, refuted=refuted), _contradiction(stated, derived, refuted))
+    if not narrows(stated.bounds, derived.bounds):
         return None
-    statement = replace(found, provisioned=stated.provisioned)
+    statement = replace(derived, provisioned=stated.provisioned)
     words = f"{stated.active_text} before, {statement.active_text} now"
     return Narrowed(statement, f"{words}: {statement.words}" if _explains(statement) else words)
 
 
-def narrows(stated: Bounds, found: Bounds) -> bool:
+def narrows(stated: Bounds, derived: Bounds) -> bool:
     """Whether less is possible than was stated, and nothing that was impossible (§6 rule 3)."""
-    (low, high), (new_low, new_high) = interval(stated), interval(found)
+    (low, high), (new_low, new_high) = interval(stated), interval(derived)
     inside = low <= new_low <= new_high <= high
     return inside and (low, high) != (new_low, new_high)
 
@@ -108,16 +108,16 @@ def _explains(statement: CycleStatement) -> bool:
     return statement.words != statement.active_text
 
 
-def _contradiction(stated: CycleStatement, found: CycleStatement, refuted: Sequence[str]) -> str:
+def _contradiction(stated: CycleStatement, derived: CycleStatement, refuted: Sequence[str]) -> str:
     proved = "the facts contradict each other"
-    if found.bounds.lower > interval(stated.bounds)[1]:
-        proved = f"at least {found.bounds.lower} were active"
+    if derived.bounds.lower > interval(stated.bounds)[1]:
+        proved = f"at least {derived.bounds.lower} were active"
     named = "; ".join(refuted)
     return f"{stated.active_text} was stated, and by what is known now {proved}: {named}"
 
 
 def _refuted(
-    stated: CycleStatement, found: CycleStatement, declared: Mapping[str, Properties]
+    stated: CycleStatement, derived: CycleStatement, declared: Mapping[str, Properties]
 ) -> tuple[str, ...]:
     """Return which declared property is false, from the rule that had made the bound.
 
@@ -126,14 +126,14 @@ def _refuted(
     ever listed: somebody active who was in no complete list refutes that. Where the upper bound is
     new, the facts name what it contradicts.
     """
-    shown_late = stated.bounds.upper is not None and found.bounds.lower > stated.bounds.lower
+    shown_late = stated.bounds.upper is not None and derived.bounds.lower > stated.bounds.lower
     if not shown_late:
         unnamed = (
             f"{_named(declared)}: fewer are possible now than were proved active, so removal or "
             f"ids is not what is declared",
         )
-        return found.refuted or unnamed
-    if UNLISTED_USERS in found.unbounded:
+        return derived.refuted or unnamed
+    if UNLISTED_USERS in derived.unbounded:
         listed = [n for n, p in declared.items() if p.removal is Removal.LISTED_ONCE]
         return (
             f"{_named(listed or declared)}: somebody was active who was in no complete list, so "

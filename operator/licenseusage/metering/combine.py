@@ -131,8 +131,8 @@ def evaluate(
             ``Combine.SAME`` they are the same people.
     """
     domains, tallies = _by_domain(stores, combine, window)
-    found = [*tallies, *map(tallied, domains.values())]
-    return bounds_of(across(found, overlap_of(combine, overlap)))
+    counts = [*tallies, *map(tallied, domains.values())]
+    return bounds_of(across(counts, overlap_of(combine, overlap)))
 
 
 def evaluate_segments(
@@ -168,11 +168,11 @@ def evaluate_segments(
             numbers.append(across(tallies, overlap_of(combine, overlap)))
         for domain, known in domains.items():
             parts.setdefault(domain, []).append(known)
-    found = [*numbers, *(tallied(united(each)) for each in parts.values())]
+    counts = [*numbers, *(tallied(united(each)) for each in parts.values())]
     if not _cover(segments, window):
-        found.append(WindowCounts(0, None))
+        counts.append(WindowCounts(0, None))
     # The same people come back in every segment, whatever is known of the stores of one.
-    return bounds_of(across(found))
+    return bounds_of(across(counts))
 
 
 def evaluate_facts(

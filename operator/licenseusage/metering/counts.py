@@ -141,9 +141,9 @@ def tally_counts(
     samples = sorted(facts.samples)
     own = properties.self_counted
     lower = 0
-    for one in samples:
-        if start <= one.first_ms and one.last_ms < end:
-            lower = max(lower, one.users - own)
+    for sample_ in samples:
+        if start <= sample_.first_ms and sample_.last_ms < end:
+            lower = max(lower, sample_.users - own)
     lower = max(lower, _risen(samples, properties, start, end) - own)
     upper = None if contradictory(samples, own) else _chained(samples, start, end)
     estimate = _estimate(samples, start, end) if window == CYCLE_BIT else None
@@ -169,14 +169,14 @@ def contradictory(samples: Iterable[Sample], self_counted: int) -> bool:
     return False
 
 
-def _raise_stair(lasts: list[int], counts: list[int], one: Sample) -> None:
-    at = bisect_right(lasts, one.last_ms)
-    if at and counts[at - 1] >= one.users:
+def _raise_stair(lasts: list[int], counts: list[int], sample_: Sample) -> None:
+    at = bisect_right(lasts, sample_.last_ms)
+    if at and counts[at - 1] >= sample_.users:
         return
     behind = at
-    while behind < len(counts) and counts[behind] <= one.users:
+    while behind < len(counts) and counts[behind] <= sample_.users:
         behind += 1
-    lasts[at:behind], counts[at:behind] = [one.last_ms], [one.users]
+    lasts[at:behind], counts[at:behind] = [sample_.last_ms], [sample_.users]
 
 
 def _risen(samples: Iterable[Sample], properties: CountProperties, start: int, end: int) -> int:
@@ -204,14 +204,14 @@ def _risen(samples: Iterable[Sample], properties: CountProperties, start: int, e
 def _chained(samples: Iterable[Sample], start: int, end: int) -> int | None:
     """Return the least sum of samples that cover ``[start, end)`` one after the other."""
     ends, sums = [start], [0]  # both ascending: reaching further never costs less
-    for one in sorted(samples, key=lambda s: s.covers_until_ms):
-        behind = bisect_left(ends, one.covers_from_ms)
-        if not one.full or one.covers_until_ms <= start or behind == len(ends):
+    for sample_ in sorted(samples, key=lambda s: s.covers_until_ms):
+        behind = bisect_left(ends, sample_.covers_from_ms)
+        if not sample_.full or sample_.covers_until_ms <= start or behind == len(ends):
             continue
-        total = sums[behind] + one.users
+        total = sums[behind] + sample_.users
         while sums and sums[-1] >= total:
             del ends[-1], sums[-1]
-        ends.append(one.covers_until_ms)
+        ends.append(sample_.covers_until_ms)
         sums.append(total)
     behind = bisect_left(ends, end)
     return sums[behind] if behind < len(ends) else None
@@ -220,8 +220,8 @@ def _chained(samples: Iterable[Sample], start: int, end: int) -> int | None:
 def _estimate(samples: Iterable[Sample], start: int, end: int) -> int | None:
     """Return the number whose window is nearest to the cycle, if one is near at all."""
 
-    def distance(one: Sample) -> tuple[int, Sample]:
-        return max(abs(one.first_ms - start), abs(one.last_ms - end)), one
+    def distance(sample_: Sample) -> tuple[int, Sample]:
+        return max(abs(sample_.first_ms - start), abs(sample_.last_ms - end)), sample_
 
     near = min(map(distance, samples), default=None)
     return near[1].users if near is not None and near[0] <= ESTIMATE_WITHIN_MS else None

@@ -139,7 +139,7 @@ def unbounded(bounds: Bounds, stores: Sequence[JudgedStore]) -> tuple[str, ...]:
     """Return why an ended cycle has no upper bound (Tokens); empty: it has one."""
     if bounds.upper is not None:
         return ()
-    reasons = [one.lacks for one in stores if one.by_roster or one.lacks == UNLISTED_USERS]
+    reasons = [store.lacks for store in stores if store.by_roster or store.lacks == UNLISTED_USERS]
     if any(store.segmented or store.redefined for store in stores):
         reasons.append(RULES_CHANGED)
     reasons += [reason for store in stores for reason in store.why_unproved()]
@@ -172,7 +172,11 @@ def _daily(
 
 def _refuted(stores: Sequence[JudgedStore], counts: Sequence[DomainCount]) -> tuple[str, ...]:
     """Return what is refuted of what the sources declare, in words."""
-    words = [f"source {one.source}: {one.words}" for store in stores for one in store.refutations]
+    words = [
+        f"source {refutation.source}: {refutation.words}"
+        for store in stores
+        for refutation in store.refutations
+    ]
     if any(count.contradicted for count in counts):
         names = ", ".join(store.key.source for store in stores)
         words.append(

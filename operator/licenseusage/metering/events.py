@@ -292,16 +292,16 @@ def unread(logs: Iterable[LogState], cycle: Cycle, end_ms: int) -> tuple[Hole, .
 
     What was lost, and what is there but has not been read yet.
     """
-    found: list[Hole] = []
+    holes: list[Hole] = []
     for log in logs:
         for hole in log.holes:
             first, last = max(hole.start_ms, cycle.start_ms), min(hole.end_ms, end_ms)
             gaps = missing(log.ranges, first, last) if first < last else ()
-            found += (Hole(*gap, hole.reason) for gap in gaps)
+            holes += (Hole(*gap, hole.reason) for gap in gaps)
         if log.behind and log.position.until_ms < end_ms:
             start_ms = max(log.position.until_ms, cycle.start_ms)
-            found.append(Hole(start_ms, end_ms, READING_BEHIND))
-    return tuple(sorted(found))
+            holes.append(Hole(start_ms, end_ms, READING_BEHIND))
+    return tuple(sorted(holes))
 
 
 def as_facts(cycle: Cycle | Segment, properties: Properties, log: LogFacts) -> Facts:

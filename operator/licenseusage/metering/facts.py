@@ -195,10 +195,10 @@ def side_by_side(parts: Sequence[Facts]) -> Facts:
         return packed_facts(first)
     return replace(
         first,
-        sure=PackedWords.side_by_side([one.sure for one in parts]),
-        maybe=PackedWords.side_by_side([one.maybe for one in parts]),
-        low=_sums([one.low for one in parts]),
-        full=_sums([one.full for one in parts]),
+        sure=PackedWords.side_by_side([part.sure for part in parts]),
+        maybe=PackedWords.side_by_side([part.maybe for part in parts]),
+        low=_sums([part.low for part in parts]),
+        full=_sums([part.full for part in parts]),
     )
 
 

@@ -125,11 +125,11 @@ class Properties:
         """Tokens for ``rules.assumptions`` of the report: the properties that accuracy rests on."""
         bounded = self.keeps_users or self.keeps_roster
         listed = not self.log
-        held = {
+        assumed = {
             "RemovalNever": listed and self.keeps_users,
             "RemovalListedOnce": self.keeps_roster,
             "IdsStable": self.ids_stable and not self.loses_users,
             "IdsNotReused": bounded and not self.id_reuse,
             "NothingHidden": listed and bounded and self.hidden_ms == 0,
         }
-        return tuple(token for token, holds in held.items() if holds)
+        return tuple(token for token, holds in assumed.items() if holds)

@@ -35,9 +35,9 @@ class Pseudonymiser:
         # HMAC as RFC 2104 defines it, its two hashes begun once and copied for each id: a third of
         # the time of `hmac.digest`, which begins both anew.
         block = (key if len(key) <= _BLOCK else hashlib.sha256(key).digest()).ljust(_BLOCK, b"\0")
-        self._inner = hashlib.sha256(bytes(one ^ 0x36 for one in block))
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
         self._inner.update(b"%b\0%d\0" % (product.encode(), cycle_start_s))
-        self._outer = hashlib.sha256(bytes(one ^ 0x5C for one in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
     def __call__(self, normalised_id: str) -> bytes:
         """Return the 16-byte pseudonym of one id."""

@@ -34,17 +34,19 @@ class Refutation:
 
 
 def refuted_of(
-    found: Iterable[Refutation], source: str, declaration: str | None
+    refutations: Iterable[Refutation], source: str, declaration: str | None
 ) -> tuple[Refutation, ...]:
     """Return what stands refuted of one source's declaration; None: of any, the source is gone."""
     return tuple(
-        one for one in found if one.source == source and declaration in {None, one.declaration}
+        refutation
+        for refutation in refutations
+        if refutation.source == source and declaration in {None, refutation.declaration}
     )
 
 
 def believed(properties: Properties, against: Iterable[Refutation]) -> Properties:
     """Return the properties of a source without what was refuted of them."""
-    guarantees = frozenset(one.guarantee for one in against)
+    guarantees = frozenset(refutation.guarantee for refutation in against)
     return replace(properties, refuted=guarantees) if guarantees else properties
 
 
@@ -104,18 +106,22 @@ def refuted_by(properties: Properties, seen: Seen) -> Mapping[Guarantee, str]:
         properties: As declared, and what of it is refuted already: that is not found again.
         seen: What the facts say.
     """
-    found: dict[Guarantee, str] = {}
+    contradicted: dict[Guarantee, str] = {}
     if properties.removal is Removal.NEVER and not properties.log and seen.lost:
-        found[Guarantee.REMOVAL_NEVER] = lost_words(seen.lost, max(seen.ever, seen.lost))
+        contradicted[Guarantee.REMOVAL_NEVER] = lost_words(seen.lost, max(seen.ever, seen.lost))
     if properties.believed is Removal.LISTED_ONCE and seen.unlisted:
-        found[Guarantee.LISTED_ONCE] = (
+        contradicted[Guarantee.LISTED_ONCE] = (
             f"{_users(seen.unlisted)} active who {_was(seen.unlisted)} in no complete list; "
             "removal: ListedOnce says that there is nobody like that. Judged as Unknown: no upper "
             "bound. Poll more often, or declare that"
         )
     if seen.back or seen.late:
-        found[Guarantee.SHOWN] = _shown_words(properties, seen)
-    return {one: words for one, words in found.items() if one not in properties.refuted}
+        contradicted[Guarantee.SHOWN] = _shown_words(properties, seen)
+    return {
+        guarantee: words
+        for guarantee, words in contradicted.items()
+        if guarantee not in properties.refuted
+    }
 
 
 def lost_words(lost: int, ever: int) -> str:

@@ -236,14 +236,14 @@ def uncertainty_of(
         reason = BOUNDARY_GAP
     users = bounds.upper - bounds.lower
     removed = min(vanished, users)
-    found = (Uncertainty(REMOVED_USERS, removed), Uncertainty(reason, users - removed))
-    return tuple(each for each in found if each.users)
+    parts = (Uncertainty(REMOVED_USERS, removed), Uncertainty(reason, users - removed))
+    return tuple(each for each in parts if each.users)
 
 
 def _why_bounded(statement: CycleStatement) -> str:
     """Return the reasons, behind a colon; nothing where none is told (another program's report)."""
-    told = "; ".join(_why(each, statement.boundary_gap_ms) for each in statement.uncertainty)
-    return f": {told}" if told else ""
+    reasons = "; ".join(_why(each, statement.boundary_gap_ms) for each in statement.uncertainty)
+    return f": {reasons}" if reasons else ""
 
 
 def _why(uncertainty: Uncertainty, boundary_gap_ms: tuple[int, int] | None) -> str:

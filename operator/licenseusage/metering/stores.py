@@ -247,11 +247,15 @@ def stores_of(
 
 
 def standing(
-    found: Sequence[Refutation], sources: Sequence[DeclaredSource]
+    refutations: Sequence[Refutation], sources: Sequence[DeclaredSource]
 ) -> tuple[Refutation, ...]:
     """Return what is refuted of what the sources declare now."""
     now = {(source.store.source, source.declaration) for source in sources}
-    return tuple(one for one in found if (one.source, one.declaration) in now)
+    return tuple(
+        refutation
+        for refutation in refutations
+        if (refutation.source, refutation.declaration) in now
+    )
 
 
 def _store(
@@ -265,7 +269,7 @@ def _store(
         # Nothing is declared any more about a source that is gone. What was refuted of it stays so.
         against = refuted_of(refuted, key.source, None)
         properties = believed(Properties(ids_stable=True), against)
-        lost = any(one.guarantee is Guarantee.REMOVAL_NEVER for one in against)
+        lost = any(refutation.guarantee is Guarantee.REMOVAL_NEVER for refutation in against)
         loses = lost or properties.loses_users
         return JudgedStore(key, state, properties, gone=_why_gone(key, sources), loses=loses)
     against = refuted_of(refuted, key.source, declared.declaration)

@@ -46,11 +46,11 @@ class PackedWords(Mapping[bytes, int]):
 
     def between(self, first: bytes, end: bytes | None) -> dict[bytes, int]:
         """Return the users from ``first`` on and before ``end``; None: to the last."""
-        found: dict[bytes, int] = {}
+        words: dict[bytes, int] = {}
         for word, users in self.parts.items():
             last = len(users) if end is None else _place(users, end)
-            found.update(dict.fromkeys(unpacked(users[_place(users, first) : last]), word))
-        return found
+            words.update(dict.fromkeys(unpacked(users[_place(users, first) : last]), word))
+        return words
 
     def __getitem__(self, user: bytes) -> int:
         """Return the word of a user."""

@@ -16,7 +16,7 @@ from licenseusage.clock import clock_from
 from licenseusage.errors import Stalled
 from licenseusage.ledger.documents.enrolled import key_statements
 from licenseusage.ledger.storage.copying import Progress, nothing_to_tell
-from licenseusage.ledger.upkeep.checking import Finding, Level, check_ledger
+from licenseusage.ledger.upkeep.checking import CheckResult, Level, check_ledger
 from licenseusage.ledger.upkeep.merging import merge_ledgers
 from licenseusage.ledger.upkeep.snapshot import Identity, Restored
 from licenseusage.ledger.upkeep.snapshot import backup as back_up
@@ -206,8 +206,8 @@ def _what_next(done: Restored) -> Iterator[str]:
         for chain in done.moved_on:
             yield (
                 f"Chain {chain.chain_id} is stopped: report {chain.made} was signed, the backup "
-                f"ends with {chain.held}. Restore a later backup, or agree with the vendor on how "
-                f"to continue."
+                f"ends with {chain.in_backup}. Restore a later backup, or agree with the vendor on "
+                f"how to continue."
             )
         if not done.moved_on:
             yield "No chain has reports from after the backup: reporting goes on."
@@ -232,12 +232,13 @@ def _restored(done: Restored) -> dict[str, object]:
         "keptAside": None if done.aside is None else str(done.aside),
         "formerReadable": done.readable,
         "stoppedChains": [
-            {"id": one.chain_id, "backup": one.held, "former": one.made} for one in done.moved_on
+            {"id": one.chain_id, "backup": one.in_backup, "former": one.made}
+            for one in done.moved_on
         ],
     }
 
 
-def _print_findings(file: Path, found: tuple[Finding, ...], output: Output) -> None:
+def _print_findings(file: Path, found: tuple[CheckResult, ...], output: Output) -> None:
     levels = {finding.level for finding in found}
     if output is Output.JSON:
         print_json(

@@ -119,13 +119,13 @@ def contradict(
     record = cycle_record(row)
     if record.state is not CycleState.FINAL or record.contradiction is not None:
         return record.contradiction
-    found = Contradiction(now_ms, words)
+    contradiction = Contradiction(now_ms, words)
     connection.execute(
         update(cycles)
         .where(cycles.c.id == row.id)
-        .values(contradiction_ms=found.at_ms, contradiction_words=found.words)
+        .values(contradiction_ms=contradiction.at_ms, contradiction_words=contradiction.words)
     )
-    return found
+    return contradiction
 
 
 def _record(connection: Connection, meter_id: int, cycle: Cycle) -> CycleRecord:

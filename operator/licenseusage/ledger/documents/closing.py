@@ -155,11 +155,11 @@ def replace_final(
     """
     row = cycle_row(connection, meter_id, cycle)
     intent = cycle_record(row).intent
-    held = final_of(connection, row.id)
-    if intent is None or held is None or held.chain_id != signing.chain.id:
+    final = final_of(connection, row.id)
+    if intent is None or final is None or final.chain_id != signing.chain.id:
         return None
     at_ms = dated_ms(connection, now_ms)
-    if not held.refused or at_ms < cycle.end_ms:
+    if not final.refused or at_ms < cycle.end_ms:
         return None
     high_water = max(at_ms, high_water_ms(connection))
     anew = replace(intent, at_ms=at_ms, clock_high_water_ms=high_water)

@@ -42,11 +42,11 @@ def facts_of(
     meter = one_meter(connection, meter_id)
     newest = newest_cycles(connection, meter_id, limit)
     unfinished = unfinished_cycles(connection, meter_id)
-    counted = {one.cycle for one in (*newest, *unfinished) if not one.wiped}
+    counted = {record.cycle for record in (*newest, *unfinished) if not record.wiped}
     reports = reports_of(connection, meter_id, interims=interims)
     named = tuple(chains(meter))
-    key_chains = {one.key_chain_id for one in named}
-    key_chains |= {one.key_chain_id for one in reports if one.key_chain_id is not None}
+    key_chains = {chain.key_chain_id for chain in named}
+    key_chains |= {item.key_chain_id for item in reports if item.key_chain_id is not None}
     return MeterFacts(
         meter=meter,
         clock_high_water_ms=high_water_ms(connection),
@@ -56,7 +56,10 @@ def facts_of(
         statuses=source_statuses(connection, meter_id),
         refuted=refuted(connection, meter_id),
         reports=reports,
-        statements={one: documents_of(connection, one) for one in key_chains},
-        chains={one: chain_state(connection, one) for one in (*(c.id for c in named), *key_chains)},
+        statements={chain_id: documents_of(connection, chain_id) for chain_id in key_chains},
+        chains={
+            chain_id: chain_state(connection, chain_id)
+            for chain_id in (*(chain.id for chain in named), *key_chains)
+        },
         route=route_of(connection, meter_id),
     )

@@ -64,8 +64,8 @@ def add_key_statement(
         Stalled: ``ReportConflict``: another document holds this position.
     """
     know_chain(connection, chain_id, None)
-    held = connection.execute(items().where(_at(chain_id, sequence))).one_or_none()
-    if held is None:
+    row = connection.execute(items().where(_at(chain_id, sequence))).one_or_none()
+    if row is None:
         return add_document(
             connection,
             {
@@ -81,13 +81,13 @@ def add_key_statement(
                 "next_attempt_ms": now_ms if first_attempt_ms is None else first_attempt_ms,
             },
         )
-    if held.digest != document.digest:
+    if row.digest != document.digest:
         raise Stalled(
             Reason.REPORT_CONFLICT,
             f"The ledger holds another key statement at position {sequence} of chain {chain_id} "
             f"than the identity Secret. Restore the Secret or the ledger from the same backup.",
         )
-    return item(held)
+    return item(row)
 
 
 def claim(connection: Connection, now_ms: int, *, chain_id: str | None = None) -> OutboxItem | None:
@@ -133,12 +133,12 @@ def record_result(
     whoever claimed it since decides. A head acknowledges every report up to it, but for explicit
     verdicts.
     """
-    held = get(connection, claimed.jti)
-    ours = held.state is Delivery.SENDING and held.lease_until_ms == claimed.lease_until_ms
+    document = get(connection, claimed.jti)
+    ours = document.state is Delivery.SENDING and document.lease_until_ms == claimed.lease_until_ms
     if result.receipt is None and not ours:
-        return held
+        return document
     failed = result.receipt is None and result.state in {Delivery.PENDING, Delivery.REJECTED}
-    first_failure = held.first_failure_ms if held.first_failure_ms is not None else now_ms
+    first_failure = document.first_failure_ms if document.first_failure_ms is not None else now_ms
     received = result.received_ms if result.received_ms is not None else now_ms
     connection.execute(
         update(outbox)
@@ -150,7 +150,7 @@ def record_result(
             next_attempt_ms=result.next_attempt_ms,
             lease_until_ms=None,
             first_failure_ms=first_failure if failed else None,
-            receipt=result.receipt if result.receipt is not None else held.receipt,
+            receipt=result.receipt if result.receipt is not None else document.receipt,
             accepted_ms=received if result.state is Delivery.ACCEPTED else None,
             findings=json.dumps(list(result.findings)),
         )
@@ -166,7 +166,7 @@ def record_result(
         _resend_after(connection, claimed, result.resend_after, due_ms)
     # The same receipt as before says that the vendor knew the key all along: nothing has changed,
     # and two chains of reports would release each other for ever.
-    newly_known = result.state is Delivery.ACCEPTED and result.receipt != held.receipt
+    newly_known = result.state is Delivery.ACCEPTED and result.receipt != document.receipt
     if newly_known and not claimed.kind.is_report:
         _release_reports(connection, claimed.chain_id, now_ms)
     return get(connection, claimed.jti)

@@ -74,7 +74,7 @@ class CountedStore:
     @property
     def by_sets(self) -> bool:
         """Whether the words of its users do not say everything."""
-        return any(one is not None for one in (self.roster_id, self.moved_id, self.doubt))
+        return any(value is not None for value in (self.roster_id, self.moved_id, self.doubt))
 
 
 def count_domain(

@@ -37,15 +37,15 @@ def record_reading(
     Returns:
         Whether more windows are closed than before.
     """
-    held = connection.execute(select(log_positions).filter_by(store_id=store_id)).one_or_none()
-    if (_position(held) if held else None) != reading.before:
+    position = connection.execute(select(log_positions).filter_by(store_id=store_id)).one_or_none()
+    if (_position(position) if position else None) != reading.before:
         return False  # it went on from elsewhere: what it claims rests on facts not here
     known = united([*_ranges(connection, store_id), *reading.ranges])
     connection.execute(delete(log_ranges).where(log_ranges.c.store_id == store_id))
     if known:
         connection.execute(
             insert(log_ranges),
-            [{"store_id": store_id, **one._asdict()} for one in known],
+            [{"store_id": store_id, **known_range._asdict()} for known_range in known],
         )
     for hole in reading.holes:
         write = upsert(log_holes).values(store_id=store_id, **hole._asdict())

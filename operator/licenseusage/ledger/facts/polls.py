@@ -46,7 +46,7 @@ def record_poll(connection: Connection, poll: PollRecord, now_ms: int) -> bool:
     Raises:
         Stalled: ``PseudonymKeyChanged``: facts made with another key than the cycle's.
     """
-    if any(_of_store(poll, cycle).tells(found) for cycle, found in poll.facts.items()):
+    if any(_of_store(poll, cycle).tells(facts) for cycle, facts in poll.facts.items()):
         lift(connection, poll.meter_id, poll.store.source, poll.declaration, poll.started_ms)
     decides = True
     closing = _closed_first(connection, poll)
@@ -69,11 +69,11 @@ def record_poll(connection: Connection, poll: PollRecord, now_ms: int) -> bool:
 def _record_facts(connection: Connection, poll: PollRecord) -> bool:
     """Record what a poll says of each cycle; return whether it refutes what is declared."""
     refutes = False
-    for cycle, found in poll.facts.items():
+    for cycle, facts in poll.facts.items():
         if cycle.start_ms > poll.ended_ms:
             # Only for its first roster: other terms may still make it another cycle.
             listing = poll.listing or poll.selection
-            join_roster(connection, poll.meter_id, cycle, poll.store, found.roster, listing)
+            join_roster(connection, poll.meter_id, cycle, poll.store, facts.roster, listing)
             continue
         row = cycle_row(connection, poll.meter_id, cycle)
         decided = row.intent_ms is not None
@@ -84,17 +84,17 @@ def _record_facts(connection: Connection, poll: PollRecord) -> bool:
         store = ensure_store(connection, row.id, poll)
         if differ(store.selection, poll.selection) and poll.started_ms >= cycle.end_ms:
             continue  # another definition of who counts, which began when the cycle was over
-        _note_rules(connection, row, poll, told=_of_store(poll, cycle).tells(found))
+        _note_rules(connection, row, poll, tells=_of_store(poll, cycle).tells(facts))
         roster = rosters_of(connection, poll.meter_id, cycle).get(poll.store)
-        added, late = _join_store(connection, store, cycle, poll, found, roster)
+        added, late = _join_store(connection, store, cycle, poll, facts, roster)
         if poll.failure is None:
             unsettled.settle(connection, row.id, poll.ended_ms + poll.clock_skew_ms)
         listing = poll.listing or poll.selection
-        joined = join_roster(connection, poll.meter_id, cycle, poll.store, found.roster, listing)
+        joined = join_roster(connection, poll.meter_id, cycle, poll.store, facts.roster, listing)
         added |= joined is not None and joined.more
         if (reading := poll.readings.get(cycle)) is not None:
             added |= record_reading(connection, store.id, cycle, poll.properties, reading)
-        refutes |= _refutes(connection, cycle, poll, store, found, joined, late=late)
+        refutes |= _refutes(connection, cycle, poll, store, facts, joined, late=late)
         if added and row.intent_ms is not None:
             this = cycles.c.id == row.id
             connection.execute(update(cycles).where(this).values(evidence=cycles.c.evidence + 1))
@@ -105,18 +105,18 @@ def _closed_first(connection: Connection, poll: PollRecord) -> list[Cycle]:
     """Return the cycles that a poll would close, and that no poll before would have closed."""
     if poll.properties.log:
         return []
-    found = []
-    for cycle, facts_ in poll.facts.items():
-        if facts_.ended & CYCLE_MASK:
+    closing = []
+    for cycle, facts in poll.facts.items():
+        if facts.ended & CYCLE_MASK:
             store = find_store(connection, poll, cycle)
             if store is None or not (store.ended & CYCLE_MASK or store.doubted_ms is not None):
-                found.append(cycle)
-    return found
+                closing.append(cycle)
+    return closing
 
 
 def _without_proof(poll: PollRecord) -> PollRecord:
     """Return a poll as one that was not complete: it says who was active, and nothing else."""
-    only = {cycle: Facts(one.sure, low=one.low) for cycle, one in poll.facts.items()}
+    only = {cycle: Facts(facts.sure, low=facts.low) for cycle, facts in poll.facts.items()}
     return replace(poll, facts=only, complete=False)
 
 
@@ -125,7 +125,7 @@ def _refutes(
     cycle: Cycle,
     poll: PollRecord,
     store: Row[Any],
-    found: Facts,
+    facts: Facts,
     joined: Joined | None,
     *,
     late: bool,
@@ -133,7 +133,7 @@ def _refutes(
     """Keep what a poll's facts refute together with those held; return whether anything is new."""
     properties, seen = poll.properties, Seen(late=late)
     if not properties.ids_stable:
-        seen = Seen(store.listed, max(0, store.listed - found.listed) if found.listed else 0)
+        seen = Seen(store.listed, max(0, store.listed - facts.listed) if facts.listed else 0)
     elif joined is not None and (
         joined.newest or poll.ended_ms >= cycle.end_ms or store.declaration != poll.declaration
     ):
@@ -153,7 +153,7 @@ def _of_another_key(row: Row[Any], poll: PollRecord) -> bool:
     return row.pseudonym_key_id not in {None, poll.pseudonym_key_id, poll.replaced_key_id}
 
 
-def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord, *, told: bool) -> None:
+def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord, *, tells: bool) -> None:
     """Keep which key and which rules the cycle's facts were made with."""
     if _of_another_key(row, poll):
         raise Stalled(
@@ -163,7 +163,7 @@ def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord, *, told
             f"it may change at a cycle's start only. If it is lost, licenseusage keys new "
             f"pseudonym --replaces {row.pseudonym_key_id} (docs/operations.md).",
         )
-    rules = poll.rules_digest if told else None
+    rules = poll.rules_digest if tells else None
     changed = differ(row.rules_digest, rules)
     connection.execute(
         update(cycles)
@@ -181,7 +181,7 @@ def _join_store(
     store: Row[Any],
     cycle: Cycle,
     poll: PollRecord,
-    found: Facts,
+    facts: Facts,
     roster: Row[Any] | None,
 ) -> tuple[bool, bool]:
     """Join the facts of a poll.
@@ -191,24 +191,24 @@ def _join_store(
     """
     of_store = _of_store(poll, cycle)
     before = state_of(store)
-    found = of_store.usable(before, cycle, found)
-    added, refuted, unlisted = False, found.refuted, False
+    facts = of_store.usable(before, cycle, facts)
+    added, refuted, unlisted = False, facts.refuted, False
     # Whom a failed poll proved active first, by window; a success settles everything before it.
     late: Counter[int] | None = Counter() if poll.failure is not None else None
-    if found.sure or found.maybe or found.closed:
-        added, refutes, unlisted = join_users(connection, store, found, roster, late)
+    if facts.sure or facts.maybe or facts.closed:
+        added, refutes, unlisted = join_users(connection, store, facts, roster, late)
         refuted |= refutes
     if late is not None:
-        late.update({w: max(0, n - before.low.get(w, 0)) for w, n in found.low.items()})
-    after = accrued(before, cycle, of_store, found, refuted)
+        late.update({w: max(0, n - before.low.get(w, 0)) for w, n in facts.low.items()})
+    after = accrued(before, cycle, of_store, facts, refuted)
     connection.execute(
         update(stores)
         .where(stores.c.id == store.id)
         .values(
             **columns_of(after),
             unsettled=unsettled.joined(store.unsettled, late or {}),
-            listed=max(store.listed, found.listed),
-            declaration=poll.declaration if of_store.tells(found) else store.declaration,
+            listed=max(store.listed, facts.listed),
+            declaration=poll.declaration if of_store.tells(facts) else store.declaration,
         )
     )
     return added or adds(before, after), unlisted or bool(refuted)

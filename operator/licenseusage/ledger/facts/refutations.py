@@ -49,8 +49,8 @@ def refute(
     at_ms: int,
 ) -> bool:
     """Keep what is refuted and was not before; return whether anything is."""
-    held = believed(properties, refuted_of(refuted(connection, meter_id), source, declaration))
-    new = refuted_by(held, seen)
+    trusted = believed(properties, refuted_of(refuted(connection, meter_id), source, declaration))
+    new = refuted_by(trusted, seen)
     for guarantee, words in new.items():
         row = {"source": source, "guarantee": guarantee, "declaration": declaration}
         values = {"meter_id": meter_id, "at_ms": at_ms, "words": words, **row}

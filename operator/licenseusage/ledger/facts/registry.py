@@ -204,11 +204,11 @@ def amendments_of(
         .where(amendments.c.cycle_id.in_(cycle_ids))
         .order_by(amendments.c.cycle_id, amendments.c.number)
     )
-    found: dict[int, tuple[Amendment, ...]] = {}
+    by_cycle: dict[int, tuple[Amendment, ...]] = {}
     for row in connection.execute(query):
-        one = Amendment(row.at_ms, row.reason, row.words, load_statement(row.statement))
-        found[row.cycle_id] = (*found.get(row.cycle_id, ()), one)
-    return found
+        amendment = Amendment(row.at_ms, row.reason, row.words, load_statement(row.statement))
+        by_cycle[row.cycle_id] = (*by_cycle.get(row.cycle_id, ()), amendment)
+    return by_cycle
 
 
 def cycle_record(row: Row[Any], amended: tuple[Amendment, ...] = ()) -> CycleRecord:
@@ -246,7 +246,7 @@ def cycle_record(row: Row[Any], amended: tuple[Amendment, ...] = ()) -> CycleRec
 
 def _meter(connection: Connection, row: Row[Any]) -> Meter:
     terms = select(grids).filter_by(meter_id=row.id).order_by(grids.c.from_ms)
-    held = select(licenses.c.subscription, licenses.c.token).filter_by(meter_id=row.id)
+    kept_licenses = select(licenses.c.subscription, licenses.c.token).filter_by(meter_id=row.id)
     return Meter(
         id=row.id,
         key=MeterKey(row.namespace, row.name, row.product),
@@ -259,6 +259,6 @@ def _meter(connection: Connection, row: Row[Any]) -> Meter:
             for grid in connection.execute(terms)
         ),
         subscription=row.subscription,
-        licenses={subscription: token for subscription, token in connection.execute(held)},
+        licenses={subscription: token for subscription, token in connection.execute(kept_licenses)},
         deleted_ms=row.deleted_ms,
     )

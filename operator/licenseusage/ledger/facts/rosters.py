@@ -69,7 +69,7 @@ def join_roster(
     meter_id: int,
     cycle: Cycle,
     store: StoreKey,
-    found: Roster | None,
+    polled: Roster | None,
     listing: str | None = None,
 ) -> Joined | None:
     """Join the roster of a poll with the one held, as ``metering.roster.merge_rosters`` does.
@@ -79,57 +79,57 @@ def join_roster(
         meter_id: The meter.
         cycle: The cycle, which may be to come.
         store: The store.
-        found: The roster of the poll; None: it has none.
+        polled: The roster of the poll; None: it has none.
         listing: Digest of what decides who is listed. Where it changes, it is another list, which
             cannot be held against the former one: the roster begins anew. None: not told.
     """
-    if found is None:
+    if polled is None:
         return None
     row = ensure_roster(connection, meter_id, cycle.start_ms, store)
     if listing is not None and row.listing not in {None, listing}:
         row = _begun_anew(connection, row)
-    newest = _wins(found.last_at_ms, row.last_at_ms)
-    starts = _wins(found.start_at_ms, row.start_at_ms)
-    idles = _wins(found.idle_at_ms, row.idle_at_ms)
-    closes = found.open_at_ms is not None and (
-        row.open_at_ms is None or found.open_at_ms <= row.open_at_ms
+    newest = _wins(polled.last_at_ms, row.last_at_ms)
+    starts = _wins(polled.start_at_ms, row.start_at_ms)
+    idles = _wins(polled.idle_at_ms, row.idle_at_ms)
+    closes = polled.open_at_ms is not None and (
+        row.open_at_ms is None or polled.open_at_ms <= row.open_at_ms
     )
     # Of polls that say who was inactive more than the list of users can change.
-    digest = _digest(found) if newest and found.idle_at_ms is None else None
+    digest = _digest(polled) if newest and polled.idle_at_ms is None else None
     unknown = digest is None or digest != row.before_digest
     changed = False
     if unknown:
-        parts = [_Part(found.before, BEFORE), _Part(found.inactive, INACTIVE)]
-        parts += [_Part(found.quiet, QUIET)]
-        parts += [_Part(found.start, START)] if starts else []
-        parts += [_Part(found.idle, IDLE)] if idles else []
-        parts += [_Part(found.open, OPEN)] if closes else []
-        parts += [_Part(found.last, LISTED)] if newest else []
-        clearing = LISTED if newest and found.last_at_ms != row.last_at_ms else 0
-        clearing |= START if starts and found.start_at_ms != row.start_at_ms else 0
-        clearing |= IDLE if idles and found.idle_at_ms != row.idle_at_ms else 0
-        clearing |= OPEN if closes and found.open_at_ms != row.open_at_ms else 0
-        told = told_last(connection, row.id, row.before_digest)
-        if told is not None and _goes_on(row, found, told):
-            changed = _write_changes(connection, row.id, told, found)
+        parts = [_Part(polled.before, BEFORE), _Part(polled.inactive, INACTIVE)]
+        parts += [_Part(polled.quiet, QUIET)]
+        parts += [_Part(polled.start, START)] if starts else []
+        parts += [_Part(polled.idle, IDLE)] if idles else []
+        parts += [_Part(polled.open, OPEN)] if closes else []
+        parts += [_Part(polled.last, LISTED)] if newest else []
+        clearing = LISTED if newest and polled.last_at_ms != row.last_at_ms else 0
+        clearing |= START if starts and polled.start_at_ms != row.start_at_ms else 0
+        clearing |= IDLE if idles and polled.idle_at_ms != row.idle_at_ms else 0
+        clearing |= OPEN if closes and polled.open_at_ms != row.open_at_ms else 0
+        remembered = told_last(connection, row.id, row.before_digest)
+        if remembered is not None and _goes_on(row, polled, remembered):
+            changed = _write_changes(connection, row.id, remembered, polled)
         else:
             changed = write_words(connection, row.id, parts, clearing)
-        if digest is not None and starts == bool(found.start):
-            remember(connection, row.id, found, digest)
+        if digest is not None and starts == bool(polled.start):
+            remember(connection, row.id, polled, digest)
     now = {
-        "start_at_ms": found.start_at_ms if starts else row.start_at_ms,
-        "open_at_ms": found.open_at_ms if closes else row.open_at_ms,
-        "last_at_ms": found.last_at_ms if newest else row.last_at_ms,
-        "idle_at_ms": found.idle_at_ms if idles else row.idle_at_ms,
-        "runs": json.dumps(joined_runs((*runs_of(row), *found.runs), JOINED_GAP_MS)),
+        "start_at_ms": polled.start_at_ms if starts else row.start_at_ms,
+        "open_at_ms": polled.open_at_ms if closes else row.open_at_ms,
+        "last_at_ms": polled.last_at_ms if newest else row.last_at_ms,
+        "idle_at_ms": polled.idle_at_ms if idles else row.idle_at_ms,
+        "runs": json.dumps(joined_runs((*runs_of(row), *polled.runs), JOINED_GAP_MS)),
         "before_digest": digest if newest else row.before_digest,
         "listing": listing or row.listing,
     }
     this = rosters.c.id == row.id
     connection.execute(update(rosters).where(this).values(now))
     more = changed or now["open_at_ms"] != row.open_at_ms
-    held = connection.execute(select(rosters).where(this)).one()
-    return Joined(held, more, newest=newest and unknown)
+    after = connection.execute(select(rosters).where(this)).one()
+    return Joined(after, more, newest=newest and unknown)
 
 
 def ensure_roster(
@@ -200,10 +200,10 @@ def write_words(
     Returns:
         Whether anything has changed.
     """
-    held = count_users(connection, roster_id)
-    if not held:
+    count = count_users(connection, roster_id)
+    if not count:
         return _write_first(connection, roster_id, parts)
-    most = max(held, *(len(users) // SIZE for users, _ in parts))
+    most = max(count, *(len(users) // SIZE for users, _ in parts))
     covering = spans(most, AT_ONCE)
     split = [_split(users, len(covering)) for users, _ in parts]
     wrote = False
@@ -216,20 +216,22 @@ def write_words(
     return wrote
 
 
-def _goes_on(row: Row[Any], found: Roster, told: Told) -> bool:
+def _goes_on(row: Row[Any], polled: Roster, remembered: Told) -> bool:
     """Whether a later poll says the same kind of thing as the one that is remembered."""
-    more = found.open_at_ms is not None or found.inactive or found.quiet or found.idle
-    later = found.last_at_ms is not None and found.last_at_ms > (row.last_at_ms or 0)
-    return later and not more and bool(found.start) == bool(told.start)
+    more = polled.open_at_ms is not None or polled.inactive or polled.quiet or polled.idle
+    later = polled.last_at_ms is not None and polled.last_at_ms > (row.last_at_ms or 0)
+    return later and not more and bool(polled.start) == bool(remembered.start)
 
 
-def _write_changes(connection: Connection, roster_id: int, told: Told, found: Roster) -> bool:
+def _write_changes(
+    connection: Connection, roster_id: int, remembered: Told, polled: Roster
+) -> bool:
     """Write how a list differs from the one before; whether anything has changed."""
     wrote = False
     for was, now, word in (
-        (told.start, found.start, START),
-        (told.before, found.before, BEFORE),
-        (told.last, found.last, LISTED),
+        (remembered.start, polled.start, START),
+        (remembered.before, polled.before, BEFORE),
+        (remembered.last, polled.last, LISTED),
     ):
         added, gone = differences(was, now)
         values = {"roster_id": roster_id, "word": word}
@@ -270,9 +272,9 @@ def write_span(
     clearing: int,
 ) -> bool:
     """Write what changes in a span of pseudonyms, in the order of the key; whether anything did."""
-    held = words_between(connection, roster_id, *span)
+    words = words_between(connection, roster_id, *span)
     changed, gone = [], []
-    for user, word in held.items():
+    for user, word in words.items():
         after = word & ~clearing | now.pop(user, 0)
         if after == word:
             continue
@@ -313,8 +315,8 @@ def _wins(found_ms: int | None, held_ms: int | None) -> bool:
     return found_ms is not None and (held_ms is None or found_ms >= held_ms)
 
 
-def _digest(found: Roster) -> str:
-    told = hashlib.sha256()
-    for users in (found.start, found.before, found.last):
-        told.update(len(users).to_bytes(8) + users)
-    return told.hexdigest()
+def _digest(polled: Roster) -> str:
+    digest = hashlib.sha256()
+    for users in (polled.start, polled.before, polled.last):
+        digest.update(len(users).to_bytes(8) + users)
+    return digest.hexdigest()

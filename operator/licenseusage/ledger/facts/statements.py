@@ -147,7 +147,7 @@ def _count(
     if not group[0].stable:
         count = count_of_numbers(cycle, group[0])
     else:
-        read = [one for store in group if (one := rows.counted(store)) is not None]
+        read = [counted for store in group if (counted := rows.counted(store)) is not None]
         count = count_domain(connection, read, combine, cycle.days)
         if len(read) < len(group):
             count = count.with_unread(combine)
@@ -181,5 +181,9 @@ def _sight(
         seen = intervals(connection, meter_id, source)
         logs = [s.words.log for s in stores if s.key.source == source and s.words.log is not None]
         observed.append(Observed(seen, failure, interval_ms, unread(logs, cycle, end_ms)))
-    listed = {name: one.provisioned for name, one in known.items() if one.provisioned is not None}
+    listed = {
+        name: status_.provisioned
+        for name, status_ in known.items()
+        if status_.provisioned is not None
+    }
     return Sight(observed, listed)

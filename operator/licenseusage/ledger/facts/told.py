@@ -35,20 +35,20 @@ class Told(NamedTuple):
 
 def told_last(connection: Connection, roster_id: int, digest: str | None) -> Told | None:
     """Return what is remembered of a roster; None where the ledger holds something else."""
-    told = _all(connection).get(roster_id)
-    return told if told is not None and told.digest == digest else None
+    remembered = _all(connection).get(roster_id)
+    return remembered if remembered is not None and remembered.digest == digest else None
 
 
-def remember(connection: Connection, roster_id: int, found: Roster, digest: str) -> None:
+def remember(connection: Connection, roster_id: int, polled: Roster, digest: str) -> None:
     """Remember the users of a poll; those of the roster written longest ago make room."""
-    told = _all(connection)
-    told.pop(roster_id, None)
-    last = found.before if found.last == found.before else found.last
-    told[roster_id] = Told(digest, found.start, found.before, last)
-    while sum(one.size for one in told.values()) > MOST_BYTES:
-        del told[next(iter(told))]
+    memory = _all(connection)
+    memory.pop(roster_id, None)
+    last = polled.before if polled.last == polled.before else polled.last
+    memory[roster_id] = Told(digest, polled.start, polled.before, last)
+    while sum(roster.size for roster in memory.values()) > MOST_BYTES:
+        del memory[next(iter(memory))]
 
 
 def _all(connection: Connection) -> dict[int, Told]:
-    told: dict[int, Told] = connection.info.setdefault(_NAME, {})
-    return told
+    memory: dict[int, Told] = connection.info.setdefault(_NAME, {})
+    return memory

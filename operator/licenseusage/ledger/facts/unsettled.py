@@ -29,17 +29,17 @@ def windows(word: int, *, first: bool) -> Iterator[int]:
         days ^= lowest
 
 
-def joined(held: str, more: Mapping[int, int]) -> str:
+def joined(kept: str, more: Mapping[int, int]) -> str:
     """Return the sum of both, as a store keeps it."""
-    total = Counter({int(window): count for window, count in json.loads(held).items()})
+    total = Counter({int(window): count for window, count in json.loads(kept).items()})
     total.update(more)
     return json.dumps({window: count for window, count in total.items() if count})
 
 
-def total(held: Iterable[str]) -> Mapping[int, int]:
+def total(kept: Iterable[str]) -> Mapping[int, int]:
     """Return the sum over stores: of several, one person may be in each, so it may be too much."""
     added: Counter[int] = Counter()
-    for text in held:
+    for text in kept:
         added.update({int(window): count for window, count in json.loads(text).items()})
     return added
 

@@ -25,7 +25,7 @@ _FEW = 16  # users with the same words, for whom a statement of their own costs 
 def join_users(
     connection: Connection,
     store: Row[Any],
-    found: Facts,
+    polled: Facts,
     roster: Row[Any] | None,
     late: Counter[int] | None,
 ) -> tuple[bool, int, bool]:
@@ -34,7 +34,7 @@ def join_users(
     Args:
         connection: The ledger.
         store: The row of ``stores`` before this poll.
-        found: What the poll says.
+        polled: What the poll says.
         roster: The row of ``rosters`` before this poll; None: there was none.
         late: Is raised by whom these facts prove active first, by window; None: nobody
             asks.
@@ -43,15 +43,15 @@ def join_users(
         Whether anything changed; the windows that this join refutes; and whether somebody was
         active in a closed window who had been on no list.
     """
-    most = max(len(found.sure) + len(found.maybe), _count(connection, store.id, found))
-    all_sure, all_maybe = PackedWords.of(found.sure), PackedWords.of(found.maybe)
+    most = max(len(polled.sure) + len(polled.maybe), _count(connection, store.id, polled))
+    all_sure, all_maybe = PackedWords.of(polled.sure), PackedWords.of(polled.maybe)
     changed, refuted, unlisted = False, 0, False
     for first, end in spans(most, _AT_ONCE):
-        span = _Span(all_sure.between(first, end), all_maybe.between(first, end), found.closed)
+        span = _Span(all_sure.between(first, end), all_maybe.between(first, end), polled.closed)
         span.join(connection, store, (first, end), late)
         changed |= span.write(connection, store.id)
         for user, bits in span.against.items():
-            if bits & ~refuted and (found.roster is None or counts_for(found.roster, user)):
+            if bits & ~refuted and (polled.roster is None or counts_for(polled.roster, user)):
                 refuted |= bits
         afterwards, nowhere = _shown_late(connection, span.shown, roster)
         refuted |= afterwards
@@ -59,12 +59,12 @@ def join_users(
     return changed, refuted, unlisted
 
 
-def _count(connection: Connection, store_id: int, found: Facts) -> int:
+def _count(connection: Connection, store_id: int, polled: Facts) -> int:
     """Return how many users a poll that rules people out is held against."""
-    if not found.closed:
+    if not polled.closed:
         return 0
-    held = select(func.count()).select_from(facts).filter_by(store_id=store_id)
-    return int(connection.execute(held).scalar_one())
+    query = select(func.count()).select_from(facts).filter_by(store_id=store_id)
+    return int(connection.execute(query).scalar_one())
 
 
 class _Span:
@@ -92,17 +92,17 @@ class _Span:
     ) -> None:
         """Find what changes; raises ``late``."""
         new = self._sure.keys() | self._maybe.keys()
-        held = select(facts.c.pseudonym, facts.c.sure, facts.c.maybe).filter_by(store_id=store.id)
-        held = held.where(facts.c.pseudonym >= span[0])
-        held = held if span[1] is None else held.where(facts.c.pseudonym < span[1])
-        with connection.execution_options(yield_per=_BATCH).execute(held) as rows:
+        query = select(facts.c.pseudonym, facts.c.sure, facts.c.maybe).filter_by(store_id=store.id)
+        query = query.where(facts.c.pseudonym >= span[0])
+        query = query if span[1] is None else query.where(facts.c.pseudonym < span[1])
+        with connection.execution_options(yield_per=_BATCH).execute(query) as rows:
             for user, sure, maybe in rows:
                 new.discard(user)
-                self._held(store, user, sure, maybe, late)
+                self._known(store, user, sure, maybe, late)
         for user in sorted(new):  # in the order of the key: each page of the table is written once
             self._new(store, user, late)
 
-    def _held(
+    def _known(
         self, store: Row[Any], user: bytes, sure: int, maybe: int, late: Counter[int] | None
     ) -> None:
         now_sure = self._sure.get(user, 0)

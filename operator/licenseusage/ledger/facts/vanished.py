@@ -132,8 +132,8 @@ def seen_but_idle(connection: Connection, store_id: int, roster_id: int) -> bool
         roster_users.c.pseudonym == facts.c.pseudonym,
         _has(IDLE),
     )
-    found = sure_users(store_id).where(ruled_out.exists()).limit(1)
-    return connection.execute(found).first() is not None
+    query = sure_users(store_id).where(ruled_out.exists()).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def count_united(connection: Connection, sets: Sequence[Users]) -> int:
@@ -153,10 +153,10 @@ def count_outside(
     within: Sequence[Users] = (),
 ) -> int:
     """Count the users of some sets who are in none of ``outside`` and in each of ``within``."""
-    found = (union(*map(plain, users)) if len(users) > 1 else users[0]).subquery()
-    conditions = [found.c.pseudonym.not_in(plain(each)) for each in outside]
-    conditions += [found.c.pseudonym.in_(plain(each)) for each in within]
-    query = select(func.count()).select_from(found).where(*conditions)
+    counted = (union(*map(plain, users)) if len(users) > 1 else users[0]).subquery()
+    conditions = [counted.c.pseudonym.not_in(plain(each)) for each in outside]
+    conditions += [counted.c.pseudonym.in_(plain(each)) for each in within]
+    query = select(func.count()).select_from(counted).where(*conditions)
     return int(connection.execute(query).scalar_one())
 
 

@@ -96,12 +96,12 @@ class Corrupt(Stalled):
 
 def owners(path: Path) -> str:
     """Return the owners of file and folder and our user, to fix wrong permissions."""
-    told = [f"this process has uid {os.geteuid()}, gid {os.getegid()}"]
-    for name, one in (("the file", path), ("its folder", path.parent)):
+    parts = [f"this process has uid {os.geteuid()}, gid {os.getegid()}"]
+    for name, place in (("the file", path), ("its folder", path.parent)):
         try:
-            found = one.stat()
+            status = place.stat()
         except OSError:
             continue
-        mode = found.st_mode & 0o7777
-        told.append(f"{name} belongs to {found.st_uid}:{found.st_gid}, mode {mode:04o}")
-    return "; ".join(told)
+        mode = status.st_mode & 0o7777
+        parts.append(f"{name} belongs to {status.st_uid}:{status.st_gid}, mode {mode:04o}")
+    return "; ".join(parts)

@@ -53,8 +53,8 @@ def _second(connection: Connection) -> None:
         ("cycles", "contradiction_ms", "BIGINT"),
         ("cycles", "contradiction_words", "TEXT"),
     ):
-        held = connection.execute(text(f"PRAGMA table_info({table})")).mappings()
-        if column not in {row["name"] for row in held}:
+        columns = connection.execute(text(f"PRAGMA table_info({table})")).mappings()
+        if column not in {row["name"] for row in columns}:
             connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column} {kind}"))
     connection.execute(
         text("""
@@ -141,8 +141,8 @@ def _fourth(connection: Connection) -> None:
     licensed = "SELECT id, license_token AS token FROM meters WHERE license_token IS NOT NULL"
     for meter in connection.execute(text(licensed)).mappings().all():
         claims = meter["token"].split(".")[1]
-        told = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
-        row = {**meter, "subscription": f"{told['iss']} {told['sub']}"}
+        payload = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+        row = {**meter, "subscription": f"{payload['iss']} {payload['sub']}"}
         for statement in (
             "INSERT INTO licenses VALUES (:id, :subscription, :token)",
             "UPDATE meters SET subscription = :subscription WHERE id = :id",
@@ -217,13 +217,13 @@ def bring_up_to_date(engine: Engine, path: Path) -> None:
             did not work, and the ledger is as it was before that step.
         Retryable: No room for the copy, read-only, or the like: nothing was changed.
     """
-    found = _stated(engine, path)
-    version = found["schema_version"]
+    stated = _stated(engine, path)
+    version = stated["schema_version"]
     if version == schema.VERSION:
         return
     steps = [step for step in STEPS if step.to > version]
     if version > schema.VERSION:
-        raise _too_new(path, found)
+        raise _too_new(path, stated)
     if [step.to for step in steps] != list(range(version + 1, schema.VERSION + 1)):
         raise Stalled(
             Reason.LEDGER_SCHEMA_UNSUPPORTED,
@@ -250,14 +250,14 @@ def _stated(engine: Engine, path: Path) -> Mapping[str, Any]:
     return dict(row)
 
 
-def _too_new(path: Path, found: Mapping[str, Any]) -> Stalled:
-    writer = found.get("written_by")
+def _too_new(path: Path, stated: Mapping[str, Any]) -> Stalled:
+    writer = stated.get("written_by")
     by = f"licenseusage {writer}" if writer else "a newer licenseusage"
     copy = copy_before(path, schema.VERSION)
     kept = f" ({copy} was made before the upgrade)" if copy.exists() else ""
     return Stalled(
         Reason.LEDGER_SCHEMA_UNSUPPORTED,
-        f"The ledger {path} was written by {by} and has schema {found['schema_version']}; this is "
+        f"The ledger {path} was written by {by} and has schema {stated['schema_version']}; this is "
         f"licenseusage {__version__}, which knows schema {schema.VERSION} at most. Run {by} or a "
         f"later one. To go back all the same, restore a backup from before the upgrade{kept}: what "
         f"was counted since is then missing. Nothing was changed.",

@@ -27,13 +27,13 @@ def check_chains(connection: Connection) -> tuple[list[str], str]:
     for chain in known:  # key statements first: they verify the others
         documents = _documents(connection, chain.id)
         count += len(documents)
-        found = [*_links(documents), *_acknowledged(chain, documents)]
+        faults_here = [*_links(documents), *_acknowledged(chain, documents)]
         if chain.key_chain_id is None:
             keys[chain.id], unproved = _keys(documents)
-            found += unproved
+            faults_here += unproved
         else:
-            found += _signatures(documents, keys.get(chain.key_chain_id, {}))
-        faults += [f"chain {chain.id[:8]}: {fault}" for fault in found]
+            faults_here += _signatures(documents, keys.get(chain.key_chain_id, {}))
+        faults += [f"chain {chain.id[:8]}: {fault}" for fault in faults_here]
     faults += _finals(connection)
     stopped = [f"{chain.id[:8]} ({chain.stopped})" for chain in known if chain.stopped]
     also = f"; stopped until a person decides: {', '.join(stopped)}" if stopped else ""
@@ -133,10 +133,10 @@ def _finals(connection: Connection) -> Iterator[str]:
             yield f"{what} was made, and the cycle is {row.cycle_state}"
             continue
         try:
-            said = content_of(decode(row.token)[1])
+            content = content_of(decode(row.token)[1])
             bounds = load_statement(row.statement).bounds
         except (Refused, ValueError, KeyError, TypeError):
             continue  # told above, or with the statements
         stated = (bounds.active_users, bounds.active_users_upper_bound)
-        if (said.active_users, said.active_users_upper_bound) != stated:
+        if (content.active_users, content.active_users_upper_bound) != stated:
             yield f"{what} says another number than the cycle's statement"

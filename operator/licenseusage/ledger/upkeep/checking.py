@@ -42,7 +42,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """The result of one check.
 
     Attributes:
@@ -58,7 +58,7 @@ class Finding:
 
 def check_ledger(
     path: Path, progress: Callable[[int, int], None] = nothing_to_tell
-) -> tuple[Finding, ...]:
+) -> tuple[CheckResult, ...]:
     """Check a ledger, even while it is written; this writes nothing.
 
     Args:
@@ -70,20 +70,22 @@ def check_ledger(
     """
     try:
         with reading(path) as connection:
-            return tuple(_findings(connection, progress))
+            return tuple(_results(connection, progress))
     except Corrupt as error:  # no ledger at all, or damaged where every program looks first
-        return (Finding("file", Level.BAD, error.seen),)
+        return (CheckResult("file", Level.BAD, error.seen),)
 
 
-def _findings(raw: sqlite3.Connection, progress: Callable[[int, int], None]) -> Iterator[Finding]:
+def _results(
+    raw: sqlite3.Connection, progress: Callable[[int, int], None]
+) -> Iterator[CheckResult]:
     total = len(_CHECKS) + 2
     pages = [str(row[0]) for row in raw.execute(f"PRAGMA integrity_check({_TOLD})")]
     size = raw.execute("PRAGMA page_count").fetchone()[0]
     progress(1, total)
     if pages != ["ok"]:
-        yield Finding("file", Level.BAD, "; ".join(pages))
+        yield CheckResult("file", Level.BAD, "; ".join(pages))
         return
-    yield Finding("file", Level.GOOD, f"every one of its {size} pages can be read")
+    yield CheckResult("file", Level.GOOD, f"every one of its {size} pages can be read")
     identity = identity_of(raw)
     version = identity.schema_version
     written = f"schema {version}, written by licenseusage {identity.written_by or '(unknown)'}"
@@ -91,15 +93,15 @@ def _findings(raw: sqlite3.Connection, progress: Callable[[int, int], None]) -> 
     if version != schema.VERSION:
         then = "the operator brings it up to date" if version < schema.VERSION else "too new"
         known = f"licenseusage {__version__} knows schema {schema.VERSION}"
-        yield Finding("schema", Level.NOT_CHECKED, f"{written}; {known}: {then}")
+        yield CheckResult("schema", Level.NOT_CHECKED, f"{written}; {known}: {then}")
         return
-    yield Finding("schema", Level.GOOD, written)
+    yield CheckResult("schema", Level.GOOD, written)
     with connected(raw) as connection:
         for number, (name, check) in enumerate(_CHECKS, 3):
-            found = check(connection)
-            told = found if isinstance(found, str) else _several(found)
-            level = Level.GOOD if isinstance(found, str) else Level.BAD
-            yield Finding(name, level, told)
+            outcome = check(connection)
+            words = outcome if isinstance(outcome, str) else _several(outcome)
+            level = Level.GOOD if isinstance(outcome, str) else Level.BAD
+            yield CheckResult(name, level, words)
             progress(number, total)
 
 
@@ -147,7 +149,7 @@ def _facts(connection: Connection) -> Outcome:
                sum(wiped) AS wiped
         FROM held""")
     ).one()
-    told = {
+    meanings = {
         "misnamed": "are not named by a pseudonym of 16 bytes",
         "outside": "have a bit outside the cycle's days",
         "empty": "have no bit at all",
@@ -158,7 +160,7 @@ def _facts(connection: Connection) -> Outcome:
     }
     faults = [
         f"{getattr(row, name)} users {why}"
-        for name, why in told.items()
+        for name, why in meanings.items()
         for row in [rows]
         if getattr(row, name)
     ]
@@ -222,13 +224,16 @@ def _statements(connection: Connection) -> Outcome:
         amended, unread = _amendments(connection, row.id)
         faults += [f"{where}: {fault}" for fault in unread]
         count += len(amended)
-        for said in (stated.bounds, *amended):
-            if now.bounds.lower < said.lower:
+        for bounds in (stated.bounds, *amended):
+            if now.bounds.lower < bounds.lower:
                 faults.append(
-                    f"{where}: at least {said.lower} was stated, the facts prove {now.bounds.lower}"
+                    f"{where}: at least {bounds.lower} was stated, "
+                    f"the facts prove {now.bounds.lower}"
                 )
-            if upper is not None and said.upper is not None and upper > said.upper:
-                faults.append(f"{where}: at most {said.upper} was stated, the facts leave {upper}")
+            if upper is not None and bounds.upper is not None and upper > bounds.upper:
+                faults.append(
+                    f"{where}: at most {bounds.upper} was stated, the facts leave {upper}"
+                )
     kept = f"; of {wiped} the facts were deleted after their retention" if wiped else ""
     return _outcome(faults, f"{count} statements, borne out by the facts{kept}")
 

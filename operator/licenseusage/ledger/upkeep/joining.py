@@ -56,10 +56,10 @@ def join_users(
     rosters_ = _roster_id(ours, our_store), _roster_id(theirs, their_store)
     most = max(_count(ours, our_store.id), _count(theirs, their_store.id))
     for first, end in spans(most, AT_ONCE):
-        held = _words(ours, our_store, rosters_[0], first, end)
-        joined = merge(held, _words(theirs, their_store, rosters_[1], first, end))
+        our_facts = _words(ours, our_store, rosters_[0], first, end)
+        joined = merge(our_facts, _words(theirs, their_store, rosters_[1], first, end))
         refuted |= joined.refuted
-        new += _write(ours, our_store.id, held, joined)
+        new += _write(ours, our_store.id, our_facts, joined)
     return new, refuted
 
 
@@ -76,9 +76,9 @@ def join_coverage(ours: Connection, meter_id: int, theirs: Connection, their_met
     """Unite the observed spans of each source."""
     named = select(coverage.c.source).where(coverage.c.meter_id == their_meter_id).distinct()
     for source in theirs.execute(named).scalars().all():
-        held = intervals(ours, meter_id, source)
-        joined = united((*held, *intervals(theirs, their_meter_id, source)))
-        if joined == held:
+        our_spans = intervals(ours, meter_id, source)
+        joined = united((*our_spans, *intervals(theirs, their_meter_id, source)))
+        if joined == our_spans:
             continue
         of_source = {"meter_id": meter_id, "source": source}
         ours.execute(delete(coverage).filter_by(**of_source))
@@ -96,7 +96,9 @@ def join_coverage(ours: Connection, meter_id: int, theirs: Connection, their_met
 def united(spans: Iterable[Interval]) -> tuple[Interval, ...]:
     """Return spans with those that touch made one; why nothing was seen before is the first's."""
     joined: list[Interval] = []
-    for span in sorted(spans, key=lambda one: (one.start_ms, one.gap_reason, one.end_ms)):
+    for span in sorted(
+        spans, key=lambda interval: (interval.start_ms, interval.gap_reason, interval.end_ms)
+    ):
         if joined and span.start_ms <= joined[-1].end_ms:
             end_ms = max(joined[-1].end_ms, span.end_ms)
             joined[-1] = replace(joined[-1], end_ms=end_ms)
@@ -117,34 +119,36 @@ def wipe(ours: Connection, cycle: Row[Any]) -> None:
     ours.execute(update(cycles).where(cycles.c.id == cycle.id).values(wiped=1))
 
 
-def _join_roster(ours: Connection, meter_id: int, theirs: Connection, found: Row[Any]) -> None:
+def _join_roster(
+    ours: Connection, meter_id: int, theirs: Connection, their_roster: Row[Any]
+) -> None:
     """Join one roster, a part of the users at a time, as ``merge_rosters`` does."""
-    store = StoreKey(found.source, found.domain)
-    row = ensure_roster(ours, meter_id, found.cycle_start_ms, store)
-    if None not in {row.listing, found.listing} and row.listing != found.listing:
+    store = StoreKey(their_roster.source, their_roster.domain)
+    row = ensure_roster(ours, meter_id, their_roster.cycle_start_ms, store)
+    if None not in {row.listing, their_roster.listing} and row.listing != their_roster.listing:
         return  # another list: neither can be held against the other
     kept, clearing = BEFORE | INACTIVE | QUIET, 0
     now = {"open_at_ms": row.open_at_ms}
     # Of the closing polls the earliest counts; of those before the start, and of all, the newest.
     newest = (("start_at_ms", START), ("last_at_ms", LISTED), ("idle_at_ms", IDLE))
     for column, bit in newest:
-        held_ms, there_ms = getattr(row, column), getattr(found, column)
+        held_ms, there_ms = getattr(row, column), getattr(their_roster, column)
         now[column] = held_ms
         if there_ms is not None and (held_ms is None or there_ms >= held_ms):
             kept, now[column] = kept | bit, there_ms
             clearing |= bit if there_ms != held_ms else 0
-    if found.open_at_ms is not None and (
-        row.open_at_ms is None or found.open_at_ms <= row.open_at_ms
+    if their_roster.open_at_ms is not None and (
+        row.open_at_ms is None or their_roster.open_at_ms <= row.open_at_ms
     ):
-        kept, now["open_at_ms"] = kept | OPEN, found.open_at_ms
-        clearing |= OPEN if found.open_at_ms != row.open_at_ms else 0
-    most = max(count_users(ours, row.id), count_users(theirs, found.id))
+        kept, now["open_at_ms"] = kept | OPEN, their_roster.open_at_ms
+        clearing |= OPEN if their_roster.open_at_ms != row.open_at_ms else 0
+    most = max(count_users(ours, row.id), count_users(theirs, their_roster.id))
     for first, end in spans(most, AT_ONCE):
-        there = words_between(theirs, found.id, first, end)
+        there = words_between(theirs, their_roster.id, first, end)
         words = {user: word & kept for user, word in there.items() if word & kept}
         write_span(ours, row.id, (first, end), words, clearing)
-    runs = joined_runs((*runs_of(row), *runs_of(found)), JOINED_GAP_MS)
-    listing = row.listing or found.listing
+    runs = joined_runs((*runs_of(row), *runs_of(their_roster)), JOINED_GAP_MS)
+    listing = row.listing or their_roster.listing
     this = update(rosters).where(rosters.c.id == row.id)
     ours.execute(this.values(**now, runs=json.dumps(runs), listing=listing, before_digest=None))
 
@@ -165,8 +169,8 @@ def _roster_id(connection: Connection, store: Row[Any]) -> int | None:
     )
     query = select(rosters.c.id).join(cycles, same)
     named = query.filter(rosters.c.source == store.source, rosters.c.domain == store.domain)
-    found: int | None = connection.execute(named).scalar_one_or_none()
-    return found
+    roster_id: int | None = connection.execute(named).scalar_one_or_none()
+    return roster_id
 
 
 def _words(
@@ -194,9 +198,9 @@ def _words(
     return Facts(sure, maybe, closed=store.closed, roster=roster)
 
 
-def _write(ours: Connection, store_id: int, held: Facts, joined: Facts) -> int:
+def _write(ours: Connection, store_id: int, our_facts: Facts, joined: Facts) -> int:
     """Write what the join changed; return of how many users."""
-    before = held.sure.keys() | held.maybe.keys()
+    before = our_facts.sure.keys() | our_facts.maybe.keys()
     after = joined.sure.keys() | joined.maybe.keys()
     same = (facts.c.store_id == store_id) & (facts.c.pseudonym == bindparam("user"))
     gone = [{"user": user} for user in before - after]
@@ -209,7 +213,7 @@ def _write(ours: Connection, store_id: int, held: Facts, joined: Facts) -> int:
             added.append(
                 {"store_id": store_id, "pseudonym": user, "sure": words[0], "maybe": words[1]}
             )
-        elif words != (held.sure.get(user, 0), held.maybe.get(user, 0)):
+        elif words != (our_facts.sure.get(user, 0), our_facts.maybe.get(user, 0)):
             changed.append({"user": user, "now_sure": words[0], "now_maybe": words[1]})
     if changed:
         now: dict[str, Any] = {"sure": bindparam("now_sure"), "maybe": bindparam("now_maybe")}

@@ -73,8 +73,8 @@ def merge_ledgers(
             ``LedgerCorrupt``, ``LedgerSchemaUnsupported``.
         Retryable: Something cannot be read or written.
     """
-    for one in (other, path):
-        refuse_strangers(one)
+    for file in (other, path):
+        refuse_strangers(file)
     if path.samefile(other):
         raise _refused(other, path, "they are one file")
     database = open_database(
@@ -145,9 +145,9 @@ class _Join:
         """Return our row of a meter; one that was not known comes with its terms."""
         key = {name: getattr(theirs, name) for name in ("namespace", "name", "product")}
         same = select(meters.c.id).filter_by(**key)
-        held: int | None = self._ours.execute(same).scalar_one_or_none()
-        if held is not None:
-            return held
+        our_id: int | None = self._ours.execute(same).scalar_one_or_none()
+        if our_id is not None:
+            return our_id
         kept = ("subscription", "created_ms", "deleted_ms")
         known = {name: getattr(theirs, name) for name in kept}
         self._ours.execute(insert(meters).values(**key, **known))
@@ -337,7 +337,7 @@ def _numbers(ours: str, theirs: str, better: Any) -> str:  # noqa: ANN401 - min 
     a: Mapping[str, int] = json.loads(ours)
     b: Mapping[str, int] = json.loads(theirs)
     joined = {
-        window: better(one[window] for one in (a, b) if window in one)
+        window: better(numbers[window] for numbers in (a, b) if window in numbers)
         for window in sorted(a.keys() | b.keys(), key=int)
     }
     return json.dumps(joined)

@@ -66,12 +66,12 @@ class MovedOn:
 
     Attributes:
         chain_id: The chain.
-        held: Newest position in the backup; 0: none.
+        in_backup: Newest position in the backup; 0: none.
         made: Newest position in the ledger that was replaced.
     """
 
     chain_id: str
-    held: int
+    in_backup: int
     made: int
 
 
@@ -135,7 +135,7 @@ def backup(source: Path, target: Path, progress: Progress = nothing_to_tell) -> 
     if target.exists():
         raise _exists(target)
     unfinished = target.with_name(target.name + ".unfinished")
-    with _told(target, f"The backup {target}"):
+    with _explaining(target, f"The backup {target}"):
         try:
             with reading(source) as ledger:
                 copy_into(ledger, unfinished, progress)
@@ -167,7 +167,7 @@ def restore(
             changed.
         Retryable: Something cannot be read or written.
     """
-    with hold(path, PATIENCE_SECONDS), _told(path):
+    with hold(path, PATIENCE_SECONDS), _explaining(path):
         _refuse_itself(source, path)
         identity = _usable(source)
         unfinished, coming = path.with_name(path.name + ".unfinished"), restoring(path)
@@ -187,7 +187,7 @@ def restore(
 
 
 @contextmanager
-def _told(path: Path, what: str = "") -> Iterator[None]:
+def _explaining(path: Path, what: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -255,7 +255,7 @@ def _appear(unfinished: Path, target: Path) -> None:
 
 def _heads_of(path: Path) -> dict[str, tuple[int, str | None]] | None:
     """Return chain -> newest position and key chain, as far as the former ledger can be read."""
-    found = {}
+    heads = {}
     query = (
         "SELECT c.id, coalesce(max(o.sequence), 0), c.key_chain_id FROM chains c"
         " LEFT JOIN outbox o ON o.chain_id = c.id GROUP BY c.id"
@@ -263,10 +263,10 @@ def _heads_of(path: Path) -> dict[str, tuple[int, str | None]] | None:
     try:
         with reading(path) as connection:
             for chain_id, head, key_chain_id in connection.execute(query):
-                found[str(chain_id)] = (int(head), key_chain_id)
+                heads[str(chain_id)] = (int(head), key_chain_id)
     except (UsageError, sqlite3.Error):
         return None
-    return found
+    return heads
 
 
 def _stop_chains(coming: Path, heads: dict[str, tuple[int, str | None]]) -> tuple[MovedOn, ...]:
@@ -274,20 +274,20 @@ def _stop_chains(coming: Path, heads: dict[str, tuple[int, str | None]]) -> tupl
 
     Key statements are kept beside the key, and go on from there.
     """
-    found = []
+    moved_on = []
     known = "INSERT INTO chains (id, key_chain_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
     newest = "SELECT coalesce(max(sequence), 0) FROM outbox WHERE chain_id = ?"
     with closing(sqlite3.connect(coming)) as connection, connection:
         for chain_id, (made, key_chain) in heads.items():
-            held = int(connection.execute(newest, (chain_id,)).fetchone()[0])
-            if key_chain is None or held >= made:
+            in_backup = int(connection.execute(newest, (chain_id,)).fetchone()[0])
+            if key_chain is None or in_backup >= made:
                 continue
             connection.execute(known, (key_chain, None))
             connection.execute(known, (chain_id, key_chain))
             stop = "UPDATE chains SET stopped = ? WHERE id = ?"
             connection.execute(stop, (HISTORY_LOST, chain_id))
-            found.append(MovedOn(chain_id, held, made))
-    return tuple(found)
+            moved_on.append(MovedOn(chain_id, in_backup, made))
+    return tuple(moved_on)
 
 
 def _keep_aside(path: Path, now_ms: int) -> Path | None:

@@ -105,13 +105,13 @@ def compare(users: int, form: Form, ports: Sequence[int], *, repeat: int) -> boo
     present = [name for name in CONTENDERS if missing(name) is None]
     for _ in range(repeat):  # in turn, so that a busy moment of the machine meets all of them
         for name in present:
-            for one in measure(name, form, ports, users):
-                expected = active_users(users, later=one.name in (AGAIN, OPERATOR))
+            for run in measure(name, form, ports, users):
+                expected = active_users(users, later=run.name in (AGAIN, OPERATOR))
                 expected = users if name in COUNT_NOBODY else expected
-                if one.users != expected:
-                    print(f"  {one.name} found {one.users:,} users instead of {expected:,}")
+                if run.users != expected:
+                    print(f"  {run.name} found {run.users:,} users instead of {expected:,}")
                     right = False
-                runs.setdefault(one.name, []).append(one)
+                runs.setdefault(run.name, []).append(run)
     base_seconds, base_bytes = summary(runs[LOADS])
     for name, taken in runs.items():
         seconds, peak = summary(taken)
@@ -138,7 +138,7 @@ def measure(name: str, form: Form, ports: Sequence[int], users: int) -> list[Mea
         text=True,
         env=os.environ | {"BENCH_USERS": str(users)},
     )
-    return [Measured(**one) for one in json.loads(done.stdout)]
+    return [Measured(**fields) for fields in json.loads(done.stdout)]
 
 
 @contextmanager

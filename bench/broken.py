@@ -66,8 +66,8 @@ def usage(namespace: str, number: int) -> dict[str, object]:
 def measured(plane: ControlPlane, folder: Path, options: argparse.Namespace) -> float:
     """Return the share of a core that the operator uses once everything has been told."""
     with MeasuredOperator(plane, folder, "broken-0") as operator:
-        while (told := _told(plane)) < options.objects:
-            print(f"{told:,} of {options.objects:,} have said why", flush=True)
+        while (explained := _explained(plane)) < options.objects:
+            print(f"{explained:,} of {options.objects:,} have said why", flush=True)
             time.sleep(5)
         time.sleep(options.settle)
         before, looks, at = operator.cpu_seconds(), operator.reconciles(), time.monotonic()
@@ -83,9 +83,11 @@ def measured(plane: ControlPlane, folder: Path, options: argparse.Namespace) -> 
         return (operator.cpu_seconds() - before) / (time.monotonic() - at)
 
 
-def _told(plane: ControlPlane) -> int:
+def _explained(plane: ControlPlane) -> int:
     listed = plane.kubectl("get", "lu", "-A", "-o", "json").stdout
-    return sum(1 for one in json.loads(listed)["items"] if one.get("status", {}).get("conditions"))
+    return sum(
+        1 for item in json.loads(listed)["items"] if item.get("status", {}).get("conditions")
+    )
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ def missing(name: str) -> str | None:
     if name != SHELL:
         return None
     wanted = ("bash", "curl", "jq", "sort", "wc")
-    return next((one for one in wanted if shutil.which(one) is None), None)
+    return next((program for program in wanted if shutil.which(program) is None), None)
 
 
 def measured(name: str, form: Form, ports: Sequence[int]) -> list[Measured]:
@@ -190,7 +190,7 @@ def _peak(who: int) -> int:
 def main() -> None:
     """Run one contender and print what it took."""
     name, form, *ports = sys.argv[1:]
-    print(json.dumps([asdict(one) for one in measured(name, Form(form), list(map(int, ports)))]))
+    print(json.dumps([asdict(run) for run in measured(name, Form(form), list(map(int, ports)))]))
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def main() -> int:
     options = _options()
     shipped = yaml.safe_load(_DEPLOYMENT.read_text())["spec"]["template"]["spec"]["containers"][0]
     limit = shipped["resources"]["limits"]["memory"]
-    set_there = {one["name"]: one.get("value", "") for one in shipped["env"]}
+    set_there = {variable["name"]: variable.get("value", "") for variable in shipped["env"]}
     workers = int(set_there["LICENSEUSAGE_POLL_WORKERS"])
     worker_bytes = int(set_there["LICENSEUSAGE_WORKER_BYTES"])
     assert limit == "1Gi", limit  # noqa: S101 - the group below is made for it
@@ -101,7 +101,7 @@ async def _collect(
                     made = record_of(meter.id, source, (cycle, coming), result, store)
                     await books.do(lambda ledger: ledger.record_poll(made, clock.now_ms()))
 
-            found = 0
+            counted = 0
             rounds = {"first": ports[0], "again": ports[1], "at the end": ports[1]}
             for name, port in rounds.items():
                 began = time.perf_counter()
@@ -112,12 +112,12 @@ async def _collect(
                             for n in range(options.sources)
                         )
                     )
-                found = active(folder)
-                print(f"  {name}: {found:,} users in {time.perf_counter() - began:.0f} s")
+                counted = active(folder)
+                print(f"  {name}: {counted:,} users in {time.perf_counter() - began:.0f} s")
                 watch.show()
         await books.close()
     print(f"  {group.killed()}")
-    return 0 if found == options.sources * options.users else 1
+    return 0 if counted == options.sources * options.users else 1
 
 
 class Watch:

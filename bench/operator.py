@@ -73,7 +73,7 @@ class MeasuredOperator:
         """How often it has looked at an object."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics") as answer:
             lines = answer.read().decode().splitlines()
-        (line,) = [one for one in lines if one.startswith("licenseusage_reconciles_total")]
+        (line,) = [sample for sample in lines if sample.startswith("licenseusage_reconciles_total")]
         return float(line.split()[1])
 
     def _listening(self) -> int:

@@ -182,13 +182,13 @@ def _licences(namespace: str, numbers: Sequence[int], key: SigningKey) -> list[d
         "maximum_active_users": 500,
         "endpoint": None,  # reports are made and kept
     }
-    found = []
+    secrets = []
     for number in numbers:
         name = {"subscription": f"sub-{number}", "license_id": f"lic-{number}"}
         token = build_license(LicenseTerms(**{**terms, **name}), key)  # type: ignore[arg-type]
         data = {"license.jwt": token}
-        found.append(_object("v1", "Secret", namespace, f"license-{number}", stringData=data))
-    return found
+        secrets.append(_object("v1", "Secret", namespace, f"license-{number}", stringData=data))
+    return secrets
 
 
 def _object(version: str, kind: str, namespace: str, name: str, **rest: object) -> dict[str, Any]:
@@ -199,16 +199,19 @@ def _object(version: str, kind: str, namespace: str, name: str, **rest: object) 
 def _ready(plane: ControlPlane) -> int:
     listed = plane.kubectl("get", "lu", "-A", "-o", "json").stdout
     conditions = [
-        {one["type"]: one["status"] for one in item.get("status", {}).get("conditions", ())}
+        {
+            condition["type"]: condition["status"]
+            for condition in item.get("status", {}).get("conditions", ())
+        }
         for item in json.loads(listed)["items"]
     ]
-    return sum(found.get("Ready") == "True" for found in conditions)
+    return sum(statuses.get("Ready") == "True" for statuses in conditions)
 
 
 def _requests(plane: ControlPlane) -> float:
     """Requests so far for the kinds that the operator reads and writes."""
     text = plane.kubectl("get", "--raw", "/metrics").stdout
-    return sum(float(found) for found in _REQUESTS.findall(text))
+    return sum(float(count) for count in _REQUESTS.findall(text))
 
 
 if __name__ == "__main__":

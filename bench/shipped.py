@@ -143,7 +143,7 @@ def record_of(
         ended_ms=result.ended_ms,
         clock_skew_ms=result.clock_skew_ms,
         complete=result.complete,
-        facts={one: result.facts[one.index] for one in cycles if one.index in result.facts},
+        facts={cycle: result.facts[cycle.index] for cycle in cycles if cycle.index in result.facts},
         pseudonym_key_id="bench",
         selection=source.selection,
         declaration=source.declaration,
@@ -167,6 +167,6 @@ def unused_port() -> int:
 def active(folder: str) -> int:
     """Count what is durable, beside the ledger."""
     with sqlite3.connect(f"file:{folder}/ledger.db?mode=ro", uri=True) as reader:
-        (found,) = reader.execute("select count(*) from facts where sure != 0").fetchone()
+        (users,) = reader.execute("select count(*) from facts where sure != 0").fetchone()
     reader.close()
-    return int(found)
+    return int(users)

@@ -62,13 +62,13 @@ def find(
     platform = platform if platform is not None else versions.Platform.current()
     if env.get(ASSETS):
         return _from_assets(Path(env[ASSETS]))
-    if (found := cached(env, releases=releases, platform=platform)) is not None:
-        return found
+    if (binaries := cached(env, releases=releases, platform=platform)) is not None:
+        return binaries
     wanted = versions.wanted(env)
     cache = cache_folder(env)
     with _lock(cache, progress):
-        if (found := cached(env, releases=releases, platform=platform)) is not None:
-            return found
+        if (binaries := cached(env, releases=releases, platform=platform)) is not None:
+            return binaries
         missing: list[str] = []
         if wanted in (None, releases.version) and releases.checksum(platform) is not None:
             fetched = cache / fetched_name(releases, platform)

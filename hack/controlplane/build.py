@@ -43,7 +43,7 @@ class Program:
 def programs(kubernetes: str) -> tuple[Program, ...]:
     """Return what is built for a Kubernetes version of `versions.BUILDS`; etcd is always ours."""
     major, minor, _ = kubernetes.split(".")
-    told = {
+    variables = {
         "k8s.io/component-base/version.gitVersion": f"v{kubernetes}",
         "k8s.io/component-base/version.gitMajor": major,
         "k8s.io/component-base/version.gitMinor": minor,
@@ -52,8 +52,8 @@ def programs(kubernetes: str) -> tuple[Program, ...]:
     module = f"kubernetes/{kubernetes}"
     return (
         Program("etcd", "etcd", "go.etcd.io/etcd/server/v3", {}),
-        Program("kube-apiserver", module, "k8s.io/kubernetes/cmd/kube-apiserver", told),
-        Program("kubectl", module, "k8s.io/kubernetes/cmd/kubectl", told),
+        Program("kube-apiserver", module, "k8s.io/kubernetes/cmd/kube-apiserver", variables),
+        Program("kubectl", module, "k8s.io/kubernetes/cmd/kubectl", variables),
     )
 
 
@@ -88,10 +88,10 @@ def go_command(env: Mapping[str, str]) -> str:
     go = shutil.which("go", path=env.get("PATH"))
     if go is None:
         raise NoBuild(f"no go command in PATH to build it with; Go >= {wanted} is needed")
-    said = _run([go, "env", "GOVERSION"], env)
-    found = re.match(r"go(\d+)\.(\d+)", said.stdout)
-    if found is None or (int(found[1]), int(found[2])) < versions.GO:
-        seen = said.stdout.strip() or said.stderr.strip()
+    printed = _run([go, "env", "GOVERSION"], env)
+    version = re.match(r"go(\d+)\.(\d+)", printed.stdout)
+    if version is None or (int(version[1]), int(version[2])) < versions.GO:
+        seen = printed.stdout.strip() or printed.stderr.strip()
         raise NoBuild(f"{go} is {seen}, but Go >= {wanted} is needed to build it")
     return go
 
@@ -125,8 +125,10 @@ def _build(
             process.kill()
             raise
     if process.returncode != 0:
-        said = "\n    ".join(tail)
-        raise NoBuild(f"go build of {program.package} failed (is there a network?):\n    {said}")
+        last_lines = "\n    ".join(tail)
+        raise NoBuild(
+            f"go build of {program.package} failed (is there a network?):\n    {last_lines}"
+        )
 
 
 def _run(command: list[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

@@ -273,8 +273,8 @@ class ControlPlane:
             time.sleep(0.05)
 
     def _crds(self) -> list[dict[str, Any]]:
-        found = json.loads(self.kubectl("get", "crds", "-o", "json").stdout)
-        items: list[dict[str, Any]] = found["items"]
+        listing = json.loads(self.kubectl("get", "crds", "-o", "json").stdout)
+        items: list[dict[str, Any]] = listing["items"]
         return items
 
     def create_namespace(self, name: str, labels: Mapping[str, str] | None = None) -> None:
@@ -368,4 +368,7 @@ class ControlPlane:
 
 def _established(crd: Mapping[str, Any]) -> bool:
     conditions = crd.get("status", {}).get("conditions") or ()
-    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+    return any(
+        condition["type"] == "Established" and condition["status"] == "True"
+        for condition in conditions
+    )

@@ -57,8 +57,8 @@ class Processes:
             PortTaken: Because its port was not free.
             ControlPlaneError: With the end of the log ``name``.
         """
-        said, _, _ = select.select([_pipe(self._guard.stdout)], [], [], 0)
-        if not said and self._guard.poll() is None:
+        readable, _, _ = select.select([_pipe(self._guard.stdout)], [], [], 0)
+        if not readable and self._guard.poll() is None:
             return
         tail = self.log_tail(name)
         kind = PortTaken if "address already in use" in tail else ControlPlaneError

@@ -23,8 +23,8 @@ class Failed(Exception):
         parts = [f"✗ {step}: failed", what]
         if cp is not None:
             parts.append("The LicenseUsage's conditions:\n" + _conditions(cp))
-        told = isinstance(error, ChildDied)  # which quotes the log of the process that ended
-        if children is not None and children.log("operator").exists() and not told:
+        quoted = isinstance(error, ChildDied)  # which quotes the log of the process that ended
+        if children is not None and children.log("operator").exists() and not quoted:
             parts.append("The operator's last lines:\n" + children.tail("operator"))
         return cls("\n\n".join(parts))
 

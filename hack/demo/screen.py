@@ -29,7 +29,7 @@ class Screen:
         self.console = Console(highlight=False, soft_wrap=not Console().is_terminal)
         self._live: Live | None = None
         self._step = "starting"
-        self._said = time.monotonic()
+        self._printed_at = time.monotonic()
 
     @property
     def current_step(self) -> str:
@@ -67,14 +67,14 @@ class Screen:
         """Print one line of what happened, with the simulated time."""
         clock = datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
         self.console.print(f"[cyan]{clock}[/]  {text}")
-        self._said = time.monotonic()
+        self._printed_at = time.monotonic()
 
     def alive(self, at: float, text: str) -> None:
         """Print how far things are where nothing else was printed for a while.
 
         Only without a terminal: there the live table moves.
         """
-        if self._live is None and time.monotonic() - self._said >= _QUIET_SECONDS:
+        if self._live is None and time.monotonic() - self._printed_at >= _QUIET_SECONDS:
             self.event(at, f"[dim]… {text}[/]")
 
     @contextmanager

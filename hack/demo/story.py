@@ -48,11 +48,11 @@ def play(screen: Screen, *, once: bool, licensed: bool) -> bool:
             with screen.step("a cycle that ends while you watch", quiet=True):
                 scene.watch()
             with screen.step("look and verify", quiet=True):
-                found = scene.verify()
+                verdict = scene.verify()
             if not once:
                 scene.say_what_next()
                 scene.stay()
-            return all(point.true for point in found)
+            return all(point.true for point in verdict)
         except Exception as error:
             raise Failed.seen(screen.current_step, error, cp, children) from error
 
@@ -133,8 +133,8 @@ class Scene:
                     raise stage.StageError(late)
                 if not told_end and self.now() >= self.when.end:
                     told_end = True
-                    said = f"the cycle is over: {_people(self.truth)} in it"
-                    self.screen.event(self.now(), f"[bold]{said}[/]")
+                    words = f"the cycle is over: {_people(self.truth)} in it"
+                    self.screen.event(self.now(), f"[bold]{words}[/]")
                 self.look()
                 time.sleep(1)
 
@@ -158,17 +158,17 @@ class Scene:
         for kind in ("licenseusage", *(["usagereports"] if self.licensed else [])):
             self.screen.command(["kubectl", "get", kind, "-n", stage.NAMESPACE])
             self.screen.plain(self.cp.kubectl("get", kind, "-n", stage.NAMESPACE).stdout)
-        found = points(self.seen, len(self.truth.active), licensed=self.licensed)
+        verdict = points(self.seen, len(self.truth.active), licensed=self.licensed)
         if self.seller is not None and self.seen.final:
             last = self.seen.final["spec"]["sequence"]
-            found.append(vendor.verified(self.cp, self.seller, last, self.when, self.screen))
+            verdict.append(vendor.verified(self.cp, self.seller, last, self.when, self.screen))
         self.screen.plain(_WHY_EXACT)
         if not self.licensed:
             self.screen.plain(_WHY_NOTHING)
-        for point in found:
+        for point in verdict:
             mark = "[green]✓[/]" if point.true else "[red]✗[/]"
             self.screen.line(f"  {mark} {point.claim}: [bold]{point.seen}[/]")
-        return found
+        return verdict
 
     def say_what_next(self) -> None:
         """Print commands to try, as they can be pasted."""

@@ -19,19 +19,19 @@ def points(snapshot: Snapshot, truth: int, *, licensed: bool) -> list[Point]:
     ended = snapshot.ended
     number, state = ended.get("activeUsers"), str(ended.get("state", "not ended"))
     words = f"{number} reported, {truth} true" if licensed else f"{number} stated, {truth} true"
-    found = [
+    judged = [
         Point("the ended cycle is Final", state, state == "Final"),
         Point("its number is the truth", words, number == truth),
         Point("and proved to be it", str(ended.get("accuracy")), ended.get("accuracy") == "Exact"),
     ]
     if not licensed:
         none = f"{len(snapshot.reports)} reports"
-        return [*found, Point("nothing is reported", none, not snapshot.reports)]
+        return [*judged, Point("nothing is reported", none, not snapshot.reports)]
     final = snapshot.final
     text = final.get("spec", {}).get("activeText", "none")
     delivery = (final.get("status") or {}).get("delivery", "none")
     return [
-        *found,
+        *judged,
         Point("the final report says the same", text, text == ended.get("activeText")),
         Point("the vendor has accepted it", delivery, delivery == "Accepted"),
     ]

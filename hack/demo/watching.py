@@ -53,8 +53,8 @@ class Snapshot:
 
     def condition(self, kind: str) -> Object:
         """The condition of this type, empty if there is none."""
-        found = [c for c in self.status.get("conditions") or [] if c["type"] == kind]
-        return found[0] if found else {}
+        matching = [c for c in self.status.get("conditions") or [] if c["type"] == kind]
+        return matching[0] if matching else {}
 
 
 NOTHING = Snapshot({}, {}, {})

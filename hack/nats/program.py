@@ -50,15 +50,15 @@ def located(env: Mapping[str, str]) -> Path:
 
 
 def _version(program: str) -> tuple[int, int]:
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    found = re.search(r"v(\d+)\.(\d+)", said.stdout)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    printed = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    version = re.search(r"v(\d+)\.(\d+)", printed.stdout)
+    return (int(version[1]), int(version[2])) if version else (0, 0)
 
 
 def _module_version() -> str:
-    found = re.search(rf"{re.escape(_PACKAGE)} v(\S+)", (_HERE / "go.mod").read_text("utf-8"))
-    assert found is not None  # noqa: S101 - the file is ours
-    return found[1]
+    version = re.search(rf"{re.escape(_PACKAGE)} v(\S+)", (_HERE / "go.mod").read_text("utf-8"))
+    assert version is not None  # noqa: S101 - the file is ours
+    return version[1]
 
 
 def _build(into: Path, env: Mapping[str, str]) -> None:

@@ -56,7 +56,7 @@ class NatsServer:
         """Start it and wait until it listens."""
         program = self._program if self._program is not None else find()
         path = self._folder / "server.log"
-        said = path.stat().st_size if path.exists() else 0
+        earlier_bytes = path.stat().st_size if path.exists() else 0
         with path.open("ab") as log:
             self._process = subprocess.Popen(
                 [str(program), "--config", str(self._config)],
@@ -66,7 +66,7 @@ class NatsServer:
                 preexec_fn=_die_with_parent,
             )
         deadline = time.monotonic() + 30
-        while b"Server is ready" not in path.read_bytes()[said:]:
+        while b"Server is ready" not in path.read_bytes()[earlier_bytes:]:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"nats-server did not start:\n{self.log[-3000:]}")
             time.sleep(0.02)

@@ -211,13 +211,13 @@ def _callers_settings() -> dict[str, str]:
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
     )
-    found = {}
+    settings = {}
     for line in listed.stdout.splitlines():
         name, equals, value = line.partition("=")
         section, _, option = name.rpartition(".")
         if equals and section in ("global", "install", ":env:"):
-            found[f"PIP_{option.upper().replace('-', '_')}"] = str(ast.literal_eval(value))
+            settings[f"PIP_{option.upper().replace('-', '_')}"] = str(ast.literal_eval(value))
     for name, value in os.environ.items():
         if name in _CERTIFICATES or name.lower().endswith("_proxy"):
-            found[name] = value
-    return found
+            settings[name] = value
+    return settings

@@ -118,8 +118,8 @@ def refused() -> str | None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return None
-    said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-    return f"no namespaces here ({said[-1]}): run as root, or permit user namespaces"
+    messages = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    return f"no namespaces here ({messages[-1]}): run as root, or permit user namespaces"
 
 
 def _unshare() -> list[str]:

@@ -26,21 +26,21 @@ class Context:
         Raises:
             FileNotFoundError: Nothing of it is let through.
         """
-        top, found = self._folder / source, False
+        top, let_through = self._folder / source, False
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
             if path.is_file() and not self._ignored(path.relative_to(self._folder)):
-                found = True
+                let_through = True
                 yield path, path.relative_to(top)
-        if not found:
+        if not let_through:
             raise FileNotFoundError(f"{source} is not in the build context (see .dockerignore)")
 
     def digest(self, source: str) -> str:
         """Return a digest of names, modes and contents of ``source``."""
-        told = hashlib.sha256()
+        digest = hashlib.sha256()
         for path, place in self.files(source):
             content = hashlib.sha256(path.read_bytes()).hexdigest()
-            told.update(f"{place} {path.stat().st_mode & 0o111} {content}\n".encode())
-        return told.hexdigest()
+            digest.update(f"{place} {path.stat().st_mode & 0o111} {content}\n".encode())
+        return digest.hexdigest()
 
     def copy(self, source: str, target: Path, *, into: bool) -> None:
         """Copy what a folder holds into ``target``; a file to ``target``, or ``into`` it."""

@@ -30,8 +30,8 @@ class Instruction:
     def words(self) -> list[str]:
         """Return the arguments: a JSON array's strings, else what is between spaces."""
         if self.rest.startswith("["):
-            found: list[str] = json.loads(self.rest)
-            return found
+            arguments: list[str] = json.loads(self.rest)
+            return arguments
         return self.rest.split()
 
 

@@ -5,7 +5,7 @@ no table. Messages are for people: they name the object, what was seen and the f
 a secret, a user id or a pseudonym.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from licenseusage.reasons import Reason
@@ -83,6 +83,10 @@ class Failure:
     def of(cls, error: UsageError) -> "Failure":
         """Return the error as data."""
         return cls(error.reason, error.message, error.consequence)
+
+    def about(self, name: str) -> "Failure":
+        """Return it with the name of what failed before its message, as ``Source users``."""
+        return replace(self, message=f"{name}: {self.message}")
 
     @property
     def needs_a_person(self) -> bool:

@@ -105,12 +105,14 @@ def test_a_failure_for_a_person_is_stalled_and_not_reconciling():
 
 def test_the_source_that_needs_a_person_is_named_first():
     sources = [
-        healthy("a", problem=Failure("Timeout", "slow")),
-        healthy("b", problem=Failure("UnknownPreset", "which", Consequence.NEEDS_A_PERSON)),
+        healthy("a", problem=Failure("Timeout", "Source a: slow")),
+        healthy(
+            "b", problem=Failure("UnknownPreset", "Source b: which", Consequence.NEEDS_A_PERSON)
+        ),
     ]
     seen = shown(Findings("p", sources=sources))
     assert seen["Collected"]["reason"] == "UnknownPreset"
-    assert "Source b" in seen["Collected"]["message"]
+    assert seen["Collected"]["message"] == "Source b: which (1 more sources fail.)"
     assert "1 more" in seen["Collected"]["message"]
 
 

@@ -154,7 +154,7 @@ class Collector:
                 reason=error.reason,
                 error=error.message,
             )
-            self._fail(job, replace(Failure.of(error), ours=True))
+            self._fail(job, replace(_failure(job, error), ours=True))
         except Exception as error:
             doing = f"it polled source {job.source.name}"
             await self._defect(job, problem_of(error, self._metrics, job.key, doing))
@@ -198,7 +198,7 @@ class Collector:
             pseudonym = await self._keys.pseudonym_key(asyncio.get_running_loop().time())
             reach = await self._finder.reach(job.key.namespace, job.source, job.selector)
         except UsageError as error:
-            return Failure.of(error)
+            return _failure(job, error)
         request = PollRequest(
             source=job.source,
             targets=reach.targets,
@@ -275,6 +275,11 @@ class Collector:
         memory.problem, memory.fingerprint = problem, job.fingerprint
         memory.behind = frozenset()
         memory.probe_at_s = asyncio.get_running_loop().time() + delay
+
+
+def _failure(job: Job, error: UsageError) -> Failure:
+    """Return what failed around a poll, with the source's name, as a poll's own failures have."""
+    return Failure.of(error).about(f"Source {job.source.name}")
 
 
 def _hint(result: PollResult, companion: str | None) -> str | None:

@@ -59,7 +59,8 @@ class SourceHealth:
     Attributes:
         last_success_ms: End of the last successful poll; None before one.
         interval_ms: The effective interval (MEASUREMENT §0).
-        problem: Why the last poll, or the attempt at one, failed; None after a success.
+        problem: Why the last poll, or the attempt at one, failed, with the source's name; None
+            after a success.
         outdated: The definition changed and has not been polled yet.
         proven: The last successful poll was made by this definition.
         hint: A thing worth saying although the last poll succeeded.
@@ -206,16 +207,12 @@ def stopped_before_a_poll(found: Findings, now_ms: int) -> Verdict | None:
 
 def source_fails(found: Findings, now_ms: int) -> Verdict | None:
     """A source's last poll failed; the one that needs a person goes first: it does not pass."""
-    problems = [(s.name, s.problem) for s in found.sources if s.problem is not None]
+    problems = [s.problem for s in found.sources if s.problem is not None]
     if not problems:
         return None
-    problems.sort(key=lambda p: not p[1].needs_a_person)
-    name, problem = problems[0]
+    problems.sort(key=lambda problem: not problem.needs_a_person)
     others = f" ({len(problems) - 1} more sources fail.)" if len(problems) > 1 else ""
-    named = f"Source {name}"  # what `sources` says begins with it already
-    message = problem.message
-    message = message if message.startswith(named) else f"{named}: {message}"
-    return replace(Verdict.failed(problem), message=message + others)
+    return replace(Verdict.failed(problems[0]), message=problems[0].message + others)
 
 
 def stopped(found: Findings, now_ms: int) -> Verdict | None:

@@ -17,7 +17,7 @@ from licenseusage.controller.rules.status import (
 )
 from licenseusage.errors import Failure
 from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
-from licenseusage.ledger.records import CycleRecord, CycleState, SourceStatus
+from licenseusage.ledger.records import CycleRecord, CycleState, LastPolls
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.coverage import Coverage, Gap
 from licenseusage.metering.cycles import DAY_MS, Cycle
@@ -57,7 +57,7 @@ def report(sequence, kind=ReportKind.FINAL, state=Delivery.ACCEPTED, cycle=BEFOR
 
 
 def view(**changes):
-    polls = SourceStatus("list", last_success_ms=NOW, last_complete_duration_ms=1200, listed=900)
+    polls = LastPolls("list", last_success_ms=NOW, last_complete_duration_ms=1200, listed=900)
     found = Findings("shop", sources=[SourceHealth("list", NOW, 900_000)])
     defaults = {
         "name": "shop",

@@ -240,8 +240,8 @@ class PollRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceStatus:
-    """The state of a source's last polls; the figures are those of the last success.
+class LastPolls:
+    """What is known of a source's last polls; the figures are those of the last success.
 
     Attributes:
         source: Name of the source.

@@ -11,8 +11,8 @@ from licenseusage.ledger.documents.records import MeterFacts
 from licenseusage.ledger.records import (
     CycleRecord,
     CycleState,
+    LastPolls,
     Meter,
-    SourceStatus,
 )
 from licenseusage.metering.combine import Combine
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle, cycle_at, next_cycle
@@ -48,7 +48,7 @@ class Counted:
     combine: Combine = Combine.UNION
     grace_ms: int = 24 * 3_600_000
     skews: Mapping[str, int] | None = None
-    statuses: Mapping[str, SourceStatus] | None = None
+    statuses: Mapping[str, LastPolls] | None = None
 
     @property
     def poll_interval_ms(self) -> int:

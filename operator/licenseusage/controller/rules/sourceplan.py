@@ -19,7 +19,7 @@ from licenseusage.controller.rules.sourcehealth import (
 from licenseusage.controller.rules.status import SourceView
 from licenseusage.controller.rules.subject import Subject
 from licenseusage.ledger.documents.records import MeterFacts
-from licenseusage.ledger.records import SourceStatus
+from licenseusage.ledger.records import LastPolls
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle, next_cycle
 from licenseusage.metering.lifecycle import (
     MINUTE_MS,
@@ -156,7 +156,7 @@ def _unusable(of: ObjectFacts, declared: Declared) -> SourcePlan:
 
 
 def _counted(
-    of: ObjectFacts, source: SourceFacts, effective: EffectiveSource, polls: SourceStatus | None
+    of: ObjectFacts, source: SourceFacts, effective: EffectiveSource, polls: LastPolls | None
 ) -> DeclaredSource:
     name = source.declared.name
     properties = replace(_properties(effective, source.memory), roster_gap_ms=of.roster_gap_ms)
@@ -170,7 +170,7 @@ def _counted(
     )
 
 
-def _duration_ms(effective: EffectiveSource, polls: SourceStatus | None) -> int | None:
+def _duration_ms(effective: EffectiveSource, polls: LastPolls | None) -> int | None:
     """Return how long a complete poll takes; None: not known, or it is a log."""
     return polls.last_complete_duration_ms if polls and not effective.reads_log else None
 
@@ -180,7 +180,7 @@ def _schedule(
     source: SourceFacts,
     effective: EffectiveSource,
     counted: DeclaredSource,
-    polls: SourceStatus | None,
+    polls: LastPolls | None,
     now_ms: int,
 ) -> PollSchedule:
     states = [known.get(counted.store) for known in of.states]
@@ -217,7 +217,7 @@ def _health(
     of: ObjectFacts,
     source: SourceFacts,
     counted: DeclaredSource,
-    polls: SourceStatus | None,
+    polls: LastPolls | None,
 ) -> SourceHealth:
     memory, subject = source.memory, of.subject
     fingerprint = fingerprint_of(source.declared)

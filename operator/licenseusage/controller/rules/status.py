@@ -48,7 +48,7 @@ class SourceView:
     """
 
     name: str
-    polls: records.SourceStatus | None
+    polls: records.LastPolls | None
     problem: Failure | None
 
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from licenseusage.ledger.records import (
     CycleRecord,
+    LastPolls,
     Meter,
-    SourceStatus,
 )
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.refuting import Refutation
@@ -262,7 +262,7 @@ class MeterFacts:
     cycles: tuple[CycleRecord, ...]
     unfinished: tuple[CycleRecord, ...]
     states: Mapping[Cycle, Mapping[StoreKey, StoreState]]
-    statuses: Mapping[str, SourceStatus]
+    statuses: Mapping[str, LastPolls]
     refuted: tuple[Refutation, ...]
     reports: tuple[OutboxItem, ...]
     statements: Mapping[str, tuple[OutboxItem, ...]]

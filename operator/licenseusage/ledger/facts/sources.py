@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from licenseusage.errors import Consequence, Failure
-from licenseusage.ledger.records import PollRecord, SourceStatus
+from licenseusage.ledger.records import LastPolls, PollRecord
 from licenseusage.ledger.storage.database import upsert
 from licenseusage.ledger.storage.schema import coverage, source_status
 from licenseusage.metering.coverage import Interval, extended
@@ -17,7 +17,7 @@ from licenseusage.reasons.book import BOOK
 from licenseusage.reasons.entries import Person
 
 
-def source_statuses(connection: Connection, meter_id: int) -> dict[str, SourceStatus]:
+def source_statuses(connection: Connection, meter_id: int) -> dict[str, LastPolls]:
     """Return the status of each source that was ever polled."""
     rows = connection.execute(select(source_status).filter_by(meter_id=meter_id))
     return {row.source: _status(row) for row in rows}
@@ -41,7 +41,7 @@ def note_poll(connection: Connection, poll: PollRecord) -> None:
     _write_status(connection, poll, status)
 
 
-def _extend_coverage(connection: Connection, poll: PollRecord, status: SourceStatus | None) -> None:
+def _extend_coverage(connection: Connection, poll: PollRecord, status: LastPolls | None) -> None:
     of_source = {"meter_id": poll.meter_id, "source": poll.store.source}
     newest = (
         select(coverage.c.start_ms, coverage.c.end_ms, coverage.c.gap_reason)
@@ -62,7 +62,7 @@ def _extend_coverage(connection: Connection, poll: PollRecord, status: SourceSta
     connection.execute(write.on_conflict_do_update(key, set_={"end_ms": seen.end_ms}))
 
 
-def _write_status(connection: Connection, poll: PollRecord, status: SourceStatus | None) -> None:
+def _write_status(connection: Connection, poll: PollRecord, status: LastPolls | None) -> None:
     values: dict[str, Any] = {
         "last_attempt_ms": poll.started_ms,
         "last_attempt_ended_ms": poll.ended_ms,
@@ -102,8 +102,8 @@ def _write_status(connection: Connection, poll: PollRecord, status: SourceStatus
     )
 
 
-def _status(row: Row[Any]) -> SourceStatus:
-    return SourceStatus(
+def _status(row: Row[Any]) -> LastPolls:
+    return LastPolls(
         source=row.source,
         last_attempt_ms=row.last_attempt_ms,
         last_attempt_ended_ms=row.last_attempt_ended_ms,

@@ -11,7 +11,6 @@ from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
-    Link,
     ReportKind,
     SignedDocument,
 )
@@ -21,7 +20,7 @@ from licenseusage.reports.content import OperatorInfo
 from licenseusage.reports.enrolment import build_enrolment
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys
 from licenseusage.reports.licence import LicenseTerms, build_license, read_license
-from licenseusage.reports.names import digest, jti_of
+from licenseusage.reports.names import Link, digest, jti_of
 from licenseusage.reports.terms import CycleTerms
 from licenseusage.reports.typs import LICENSE
 from tests.ledger.conftest import CYCLE, HOUR_MS, MINUTE_MS, START, TERMS, declared, poll

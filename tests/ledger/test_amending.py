@@ -8,13 +8,13 @@ from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
-    Link,
     ReportChain,
     ReportKind,
     SignedDocument,
 )
 from licenseusage.ledger.records import CycleState
 from licenseusage.metering.amendment import judge
+from licenseusage.reports.names import Link
 from tests.ledger.conftest import (
     CHAIN,
     CYCLE,

@@ -6,12 +6,12 @@ from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
-    Link,
     ReportChain,
     ReportKind,
     SignedDocument,
 )
 from licenseusage.ledger.records import CycleState
+from licenseusage.reports.names import Link
 from tests.ledger.conftest import CHAIN, CYCLE, END, HOUR_MS, START, TERMS, declared, poll
 
 CLOSING = END + 2 * 60_000

@@ -8,12 +8,12 @@ from licenseusage.ledger.documents.outbox import LEASE_MS
 from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
-    Link,
     ReportChain,
     ReportKind,
     SignedDocument,
 )
 from licenseusage.ledger.records import MeterKey
+from licenseusage.reports.names import Link
 from tests.ledger.conftest import CHAIN, CYCLE, DAY_MS, START, declared
 
 NOW = START + 1000

@@ -15,12 +15,12 @@ from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.documents.records import (
     Delivery,
     DeliveryResult,
-    Link,
     ReportKind,
     SignedDocument,
 )
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.metering.cycles import DAY_MS
+from licenseusage.reports.names import Link
 from tests.ledger.conftest import CHAIN, CYCLE, END, LISTED_ONCE, START, TERMS, declared, poll
 
 CLOSING = END + 2 * 60_000

@@ -6,7 +6,7 @@ Everything here runs on the ledger's thread.
 from collections.abc import Callable
 
 from licenseusage.delivery.outbox import ChainView, Queued, Settlement
-from licenseusage.ledger.documents.records import Delivery, DeliveryResult, Link, OutboxItem
+from licenseusage.ledger.documents.records import Delivery, DeliveryResult, OutboxItem
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.reports.names import jti_of
 
@@ -52,7 +52,6 @@ class LedgerOutbox:
 
     def settle(self, queued: Queued, settlement: Settlement, now_ms: int) -> None:
         """Write the result of one attempt and what it means for the chain."""
-        head = settlement.acknowledged
         self._now_open().record_result(
             self._claims.pop(queued.jti),
             DeliveryResult(
@@ -63,7 +62,7 @@ class LedgerOutbox:
                 receipt=settlement.receipt,
                 received_ms=settlement.received_ms,
                 findings=settlement.findings,
-                head=Link(head.sequence, head.digest) if head else None,
+                head=settlement.acknowledged,
                 resend_after=settlement.resend_after,
                 resend_ms=settlement.resend_ms,
                 stopped=settlement.stopped,

@@ -98,7 +98,7 @@ class Issuer:
                 issued_at_s=draft.at_ms // 1000,
                 content=self._content(draft),
                 previous=Link(draft.sequence - 1, draft.previous) if draft.previous else None,
-                acknowledged=Link(*draft.acknowledged) if draft.acknowledged else None,
+                acknowledged=draft.acknowledged,
             ),
             self.key,
         )
@@ -169,7 +169,7 @@ def chain_of(license_: License, installation: str, namespace: str, name: str) ->
 
 
 def _supersedes(named: Superseded | None) -> Supersedes | None:
-    return None if named is None else Supersedes(Link(*named.link), named.reason, named.note)
+    return None if named is None else Supersedes(named.link, named.reason, named.note)
 
 
 def _seconds(at_ms: int | None) -> int | None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, insert, update
 
 from licenseusage.ledger.documents.closing import Signing, sign_report
 from licenseusage.ledger.documents.issued import statements_of
-from licenseusage.ledger.documents.records import Link, OutboxItem, ReportKind, Superseded
+from licenseusage.ledger.documents.records import OutboxItem, ReportKind, Superseded
 from licenseusage.ledger.facts.registry import (
     amendments_of,
     cycle_record,
@@ -33,6 +33,7 @@ from licenseusage.ledger.storage.schema import amendments, cycles
 from licenseusage.metering.amendment import NEW_EVIDENCE, narrows
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.statement import CycleStatement
+from licenseusage.reports.names import Link
 
 
 def amend_cycle(

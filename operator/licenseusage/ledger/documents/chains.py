@@ -5,8 +5,9 @@ Functions of an open transaction.
 
 from sqlalchemy import Connection, insert, select, update
 
-from licenseusage.ledger.documents.records import ChainState, Delivery, Link, ReportChain
+from licenseusage.ledger.documents.records import ChainState, Delivery, ReportChain
 from licenseusage.ledger.storage.schema import chains, outbox
+from licenseusage.reports.names import Link
 
 
 def ensure_chain(connection: Connection, chain: ReportChain) -> ChainState:

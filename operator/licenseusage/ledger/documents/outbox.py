@@ -295,8 +295,8 @@ def _acknowledge(
         chains.c.acknowledged_sequence.is_(None),
         chains.c.acknowledged_sequence < result.head.sequence,
     )
-    sequence, digest = result.head
-    link = {"acknowledged_sequence": sequence, "acknowledged_digest": digest}
+    sequence = result.head.sequence
+    link = {"acknowledged_sequence": sequence, "acknowledged_digest": result.head.digest}
     connection.execute(update(chains).where(chain, ahead).values(link))
     covered = and_(
         outbox.c.chain_id == claimed.chain_id,

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
 from licenseusage.ledger.records import (
     CycleRecord,
@@ -15,18 +14,12 @@ from licenseusage.metering.refuting import Refutation
 from licenseusage.metering.statement import CycleStatement
 from licenseusage.metering.stores import StoreKey, StoreState
 from licenseusage.reasons import Reason
+from licenseusage.reports.names import Link
 
 HISTORY_LOST = Reason.LOCAL_HISTORY_LOST
 """Why a chain is stopped: a document of it exists that this ledger does not hold."""
 FORKED = Reason.CHAIN_FORKED
 """Why a chain is stopped: another document exists at a position that this ledger holds."""
-
-
-class Link(NamedTuple):
-    """A position of a chain and the digest of the document there."""
-
-    sequence: int
-    digest: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 from licenseusage.reports.content import Kind, ReportCoverage, Uncertainty
 from licenseusage.reports.licence import LicenseTerms, build_license
 from licenseusage.reports.names import Link
-from licenseusage.reports.receipt import Sent, Verdict
+from licenseusage.reports.receipt import ReceiptVerdict, Sent
 from licenseusage.reports.report import ReportInput, build_report, read_report
 from tests.delivery.people import (
     INSTALLATION_KEY,
@@ -137,13 +137,13 @@ def test_a_receipt_does_not_stand_for_the_signature_of_the_report(run, desk):
 
 
 def test_one_signature_that_was_not_checked_is_enough_not_to_be_ok(run, desk):
-    from licenseusage.cli.findings import Answer, Finding, Level, answer
+    from licenseusage.cli.findings import DocumentCheck, Level, OverallResult, overall_result
 
-    checked = Finding("1.jwt", "signature", Level.GOOD, "Valid", "")
-    unchecked = Finding("2.jwt", "signature", Level.NOT_CHECKED, "NoEnrolment", "")
-    assert answer([checked]) is Answer.OK
-    assert answer([checked, unchecked]) is Answer.UNDETERMINED
-    assert answer([]) is Answer.UNDETERMINED
+    checked = DocumentCheck("1.jwt", "signature", Level.GOOD, "Valid", "")
+    unchecked = DocumentCheck("2.jwt", "signature", Level.NOT_CHECKED, "NoEnrolment", "")
+    assert overall_result([checked]) is OverallResult.OK
+    assert overall_result([checked, unchecked]) is OverallResult.UNDETERMINED
+    assert overall_result([]) is OverallResult.UNDETERMINED
 
 
 def test_an_enrolment_without_the_vendors_keys_checks_no_signature(run, desk):
@@ -224,7 +224,7 @@ def test_a_forged_receipt_is_not_ok(run, desk):
 
 
 def test_a_signed_rejection_is_not_ok(run, desk):
-    receipt = VendorDesk().receipt(TOKENS[0], Verdict.REJECTED, "CountsInconsistent")
+    receipt = VendorDesk().receipt(TOKENS[0], ReceiptVerdict.REJECTED, "CountsInconsistent")
     done = run(
         *("report", "verify", "-", "--vendor-keys", "jwks.json"),
         stdin=json.dumps(usage_report(TOKENS[0], receipt)),

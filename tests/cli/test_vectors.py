@@ -16,7 +16,7 @@ from licenseusage.reports.enrolment import build_enrolment
 from licenseusage.reports.keys import SigningKey
 from licenseusage.reports.licence import build_license, read_license
 from licenseusage.reports.names import Link, digest
-from licenseusage.reports.receipt import ReceiptInput, Sent, Verdict, build_receipt
+from licenseusage.reports.receipt import ReceiptInput, ReceiptVerdict, Sent, build_receipt
 from licenseusage.reports.tokens import decode
 from tests.reports.conformance import TOKENS, VECTORS, VENDOR_KEYS, context
 
@@ -84,7 +84,7 @@ class Desk:
         self.arguments += ["--enrolment", self.file("\n".join([*given, other]) + "\n")]
         self.arguments += ["--license", self.file(TOKENS[self.context.raw["license"]])]
 
-    def receipt(self, token, head, verdict=Verdict.ACCEPTED, error=None, *, at_s=1767300000):
+    def receipt(self, token, head, verdict=ReceiptVerdict.ACCEPTED, error=None, *, at_s=1767300000):
         """Sign a receipt of a document as the vendor of the vectors would."""
         sent = Sent.from_token(token)
         signed = build_receipt(
@@ -120,7 +120,7 @@ def _chain(desk, case):
     for rejected in desk.context.raw.get("rejected", ()):
         token = BY_DIGEST[rejected]
         link = Sent.from_token(token).subject.link
-        desk.receipt(token, link, Verdict.REJECTED, "CountsInconsistent")
+        desk.receipt(token, link, ReceiptVerdict.REJECTED, "CountsInconsistent")
     return given
 
 

@@ -17,7 +17,7 @@ from licenseusage.reports.enrolment import build_enrolment
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys
 from licenseusage.reports.licence import License, LicenseTerms, build_license, read_license
 from licenseusage.reports.names import Link, digest
-from licenseusage.reports.receipt import ReceiptInput, Sent, Verdict, build_receipt
+from licenseusage.reports.receipt import ReceiptInput, ReceiptVerdict, Sent, build_receipt
 from licenseusage.reports.report import ReportInput, build_report
 from licenseusage.reports.terms import CycleTerms
 from licenseusage.reports.typs import LICENSE, RECEIPT
@@ -114,7 +114,7 @@ class VendorDesk:
     def receipt(
         self,
         token: str,
-        verdict: Verdict = Verdict.ACCEPTED,
+        verdict: ReceiptVerdict = ReceiptVerdict.ACCEPTED,
         error: str | None = None,
         head: Link | str | None = "subject",
         **changes: object,

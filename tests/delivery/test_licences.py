@@ -9,7 +9,7 @@ from licenseusage.delivery.outcome import Answer, NoAnswer
 from licenseusage.delivery.vendor import VendorClient
 from licenseusage.receiver.access import PagesAccess
 from licenseusage.receiver.app import create_app
-from licenseusage.receiver.store import Store
+from licenseusage.receiver.store import ReceiverDatabase
 from licenseusage.reports.licence import build_license
 from licenseusage.reports.typs import ENROLMENT, LICENSE, REPORT
 from tests.delivery.memory import LEASE_MS
@@ -149,7 +149,7 @@ async def test_the_real_register_takes_it_and_judges_by_it(tmp_path):
         def now_ms(self) -> int:
             return 1000 * (ANCHOR + 40 * DAY)
 
-    store = Store.open(f"sqlite:///{tmp_path / 'receiver.sqlite'}")
+    store = ReceiverDatabase.open(f"sqlite:///{tmp_path / 'receiver.sqlite'}")
     app = create_app(
         store=store,
         vendor_keys=VENDOR_KEYS,

@@ -5,7 +5,7 @@ import pytest
 from licenseusage.delivery.outbox import DeliveryState
 from licenseusage.delivery.outcome import Answer, NoAnswer, classify, explain
 from licenseusage.delivery.schedule import Schedule, delay_seconds
-from licenseusage.reports.receipt import Sent, Verdict
+from licenseusage.reports.receipt import ReceiptVerdict, Sent
 from tests.delivery.people import VENDOR_KEYS, VendorDesk, key, reports
 from tests.reports import conformance
 
@@ -109,7 +109,7 @@ def test_message_shows_the_status_and_nothing_of_the_body(case):
 
 
 def test_message_of_a_signed_verdict_says_that_it_is_signed():
-    receipt = VendorDesk().receipt(TOKEN, Verdict.REJECTED, "CountsInconsistent")
+    receipt = VendorDesk().receipt(TOKEN, ReceiptVerdict.REJECTED, "CountsInconsistent")
     body = f'{{"error":"CountsInconsistent","receipt":"{receipt}"}}'.encode()
     answer = Answer(422, "application/problem+json", body)
     outcome = classify(answer, VENDOR_KEYS, SENT)

@@ -10,7 +10,7 @@ from licenseusage.delivery.outbox import DeliveryState
 from licenseusage.delivery.outcome import Answer, NoAnswer
 from licenseusage.delivery.sender import Route, Sender
 from licenseusage.reports.names import Link, key_chain_id
-from licenseusage.reports.receipt import Sent, Verdict
+from licenseusage.reports.receipt import ReceiptVerdict, Sent
 from licenseusage.reports.tokens import typ_of
 from licenseusage.reports.typs import ENROLMENT, REPORT
 from tests.delivery.memory import MemoryOutbox
@@ -200,7 +200,7 @@ async def test_a_signed_rejection_is_final_and_holds_nothing_up(world):
         return problem(
             422,
             "CountsInconsistent",
-            world.desk.receipt(token, Verdict.REJECTED, "CountsInconsistent", head=head),
+            world.desk.receipt(token, ReceiptVerdict.REJECTED, "CountsInconsistent", head=head),
         )
 
     world.desk.answer = reject_second
@@ -231,7 +231,7 @@ async def test_a_conflict_stops_the_chain(world):
         if Sent.from_token(token).subject.sequence != 3:
             return None
         other = Link(3, "sha256:" + "0" * 64)
-        receipt = world.desk.receipt(token, Verdict.CONFLICT, "ReportConflict", head=other)
+        receipt = world.desk.receipt(token, ReceiptVerdict.CONFLICT, "ReportConflict", head=other)
         return problem(409, "ReportConflict", receipt)
 
     world.desk.answer = conflict

@@ -25,7 +25,7 @@ from licenseusage.metering.cycles import Terms
 from licenseusage.metering.properties import Properties
 from licenseusage.metering.stores import DeclaredSource, StoreKey
 from licenseusage.reports.names import Link
-from licenseusage.reports.receipt import Sent, Verdict
+from licenseusage.reports.receipt import ReceiptVerdict, Sent
 from licenseusage.reports.tokens import typ_of
 from licenseusage.reports.typs import ENROLMENT, REPORT
 from tests.delivery.people import DAY, VENDOR_KEYS, enrolment, reports
@@ -168,7 +168,9 @@ async def test_a_signed_rejection_holds_nothing_up_and_is_not_sent_again(world):
             return None
         world.desk.honest(token)
         subject = Sent.from_token(token).subject
-        receipt = world.desk.receipt(token, Verdict.REJECTED, "ClaimInvalid", head=subject.link)
+        receipt = world.desk.receipt(
+            token, ReceiptVerdict.REJECTED, "ClaimInvalid", head=subject.link
+        )
         return problem(422, "ClaimInvalid", receipt)
 
     world.desk.answer = reject_second
@@ -219,7 +221,7 @@ async def test_a_conflict_stops_sending_and_signing_for_good(world):
         if Sent.from_token(token).subject.sequence != 3:
             return None
         other = Link(3, "sha256:" + "0" * 64)
-        receipt = world.desk.receipt(token, Verdict.CONFLICT, "ReportConflict", head=other)
+        receipt = world.desk.receipt(token, ReceiptVerdict.CONFLICT, "ReportConflict", head=other)
         return problem(409, "ReportConflict", receipt)
 
     world.desk.answer = conflict

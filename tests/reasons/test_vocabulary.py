@@ -38,6 +38,9 @@ NO_REASONS["Conflict"] = NO_REASONS["Rejected"] | {"metering/bounds.py"}  # a cl
 """Words of other vocabularies that are spelled like a reason, and where they stand."""
 
 FAILURES = {
+    "CycleFinding",
+    "DocumentCheck",
+    "DocumentFinding",
     "Event",
     "Failure",
     "Finding",

@@ -12,7 +12,7 @@ import httpx
 
 from licenseusage.receiver.access import PagesAccess
 from licenseusage.receiver.app import create_app
-from licenseusage.receiver.store import Store
+from licenseusage.receiver.store import ReceiverDatabase
 from licenseusage.reports.content import (
     Content,
     Kind,
@@ -92,7 +92,7 @@ class Receiver:
     """The application over a database, as one process would run it."""
 
     def __init__(self, url: str, clock: FixedClock, **changes: Any) -> None:
-        self.store = Store.open(url)
+        self.store = ReceiverDatabase.open(url)
         self.vendor_keys: VendorKeys = changes.get("vendor_keys", VENDOR_KEYS)
         self.app = create_app(
             store=self.store,

@@ -11,7 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from licenseusage.errors import Retryable, Stalled
-from licenseusage.receiver.store import Store
+from licenseusage.receiver.store import ReceiverDatabase
 from tests.receiver.people import ANCHOR, CYCLE, Customer, chain_id, error_of, jti
 
 RACERS = 4
@@ -152,7 +152,7 @@ def test_really_full_database_stores_nothing_and_recovers(receiver, customer, cl
 
 def test_locked_database_is_a_503(receiver, customer, tmp_path, monkeypatch):
     monkeypatch.setattr("licenseusage.receiver.store.database.BUSY_SECONDS", 0)
-    impatient = Store.open(f"sqlite:///{tmp_path / 'receiver.sqlite'}")
+    impatient = ReceiverDatabase.open(f"sqlite:///{tmp_path / 'receiver.sqlite'}")
     other = sqlite3.connect(tmp_path / "receiver.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Retryable, match="locked"), impatient.write():
@@ -177,7 +177,7 @@ def test_position_is_guarded_by_the_database_itself(receiver, customer, tmp_path
 
 def test_database_is_durable_and_private(tmp_path):
     path = tmp_path / "receiver.sqlite"
-    store = Store.open(f"sqlite:///{path}")
+    store = ReceiverDatabase.open(f"sqlite:///{path}")
     with store._engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
@@ -188,12 +188,12 @@ def test_database_is_durable_and_private(tmp_path):
 
 def test_database_of_another_version_is_refused(tmp_path):
     url = f"sqlite:///{tmp_path / 'receiver.sqlite'}"
-    Store.open(url).close()
+    ReceiverDatabase.open(url).close()
     database = sqlite3.connect(tmp_path / "receiver.sqlite")
     database.executescript("UPDATE receiver_schema SET version = 3; DROP TABLE licenses;")
     database.close()
     with pytest.raises(Stalled, match="schema version 3") as caught:
-        Store.open(url)
+        ReceiverDatabase.open(url)
     assert caught.value.reason == "SchemaUnsupported"
     with (
         sqlite3.connect(tmp_path / "receiver.sqlite") as untouched,
@@ -212,7 +212,7 @@ def test_database_of_another_version_is_refused(tmp_path):
 )
 def test_unusable_database_is_said_without_its_password(url, reason):
     with pytest.raises((Stalled, Retryable)) as caught:
-        Store.open(url)
+        ReceiverDatabase.open(url)
     assert caught.value.reason == reason
     assert "secret" not in caught.value.message
 
@@ -220,7 +220,7 @@ def test_unusable_database_is_said_without_its_password(url, reason):
 def test_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "receiver.sqlite").write_text("this is not a database, but it is long enough" * 99)
     with pytest.raises(Retryable, match="not a database"):
-        Store.open(f"sqlite:///{tmp_path / 'receiver.sqlite'}")
+        ReceiverDatabase.open(f"sqlite:///{tmp_path / 'receiver.sqlite'}")
 
 
 def test_health_tells_whether_the_database_answers(receiver, tmp_path, clock):

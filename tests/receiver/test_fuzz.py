@@ -9,7 +9,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from licenseusage.receiver.access import PagesAccess
 from licenseusage.receiver.app import create_app
-from licenseusage.receiver.store import Store
+from licenseusage.receiver.store import ReceiverDatabase
 from tests.receiver.people import (
     RECEIPT_KEY,
     VENDOR_KEYS,
@@ -30,7 +30,9 @@ LEFT_OUT = [positive_data_acceptance, negative_data_rejection]
 
 @pytest.fixture(scope="module")
 def application(tmp_path_factory):
-    store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('fuzz') / 'receiver.sqlite'}")
+    store = ReceiverDatabase.open(
+        f"sqlite:///{tmp_path_factory.mktemp('fuzz') / 'receiver.sqlite'}"
+    )
     yield create_app(
         store=store,
         vendor_keys=VENDOR_KEYS,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from licenseusage.receiver.openness import Found, Stated, findings_of_chain, names_of
+from licenseusage.receiver.openness import DocumentFinding, Stated, findings_of_chain, names_of
 from licenseusage.reports.content import Gap, ReportCoverage, ReportRules
 from licenseusage.reports.enrolment import build_enrolment
 from tests.receiver.people import ANCHOR, CYCLE, DAY, Customer, chain_id, key
@@ -140,7 +140,7 @@ def test_nothing_more_is_expected_of_an_installation_that_was_replaced(receiver,
     assert "nothing is open" in text
 
 
-FOUND = Found("RulesChanged", 3, "final", 9, 1000, "Accepted")
+FOUND = DocumentFinding("RulesChanged", 3, "final", 9, 1000, "Accepted")
 
 
 @pytest.mark.parametrize(

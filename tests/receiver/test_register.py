@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from licenseusage.receiver.store import Store
+from licenseusage.receiver.store import ReceiverDatabase
 from licenseusage.reports.keys import VendorKey, VendorKeys
 from licenseusage.reports.terms import CycleTerms
 from licenseusage.reports.typs import LICENSE, RECEIPT
@@ -208,7 +208,7 @@ def test_licences_of_a_database_from_before_the_register_are_known(tmp_path, rec
     database = sqlite3.connect(tmp_path / "receiver.sqlite")
     database.executescript("DROP TABLE licenses; UPDATE receiver_schema SET version = 1;")
     database.close()
-    store = Store.open(f"sqlite:///{tmp_path / 'receiver.sqlite'}")
+    store = ReceiverDatabase.open(f"sqlite:///{tmp_path / 'receiver.sqlite'}")
     with store.read() as reading:
         held = reading.licenses_of("https://vendor.example", "sub-1")
     store.close()

@@ -163,7 +163,7 @@ def _chain(tokens: list[str], ctx: Context, case: dict[str, Any]) -> list[str]:
 def _receipt(token: str, ctx: Context, case: dict[str, Any]) -> list[str]:
     receipt = verify_receipt(token, VENDOR_KEYS, ctx.sent)
     held = ctx.raw["history"].get(str(receipt.head.sequence)) if receipt.head else None
-    return list(head_notes(receipt, held=held, acknowledged=ctx.raw.get("acknowledged", 0)))
+    return list(head_notes(receipt, own_digest=held, acknowledged=ctx.raw.get("acknowledged", 0)))
 
 
 def _bundle(data: str, ctx: Context, case: dict[str, Any]) -> None:
@@ -173,7 +173,7 @@ def _bundle(data: str, ctx: Context, case: dict[str, Any]) -> None:
         license_=ctx.license,
         keys=ctx.keys,
         now_s=ctx.now_s,
-        held=[TOKENS[name] for name in ctx.raw.get("held", ())],
+        received=[TOKENS[name] for name in ctx.raw.get("held", ())],
     )
 
 

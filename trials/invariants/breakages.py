@@ -327,7 +327,7 @@ BREAKAGES = (
         ONE_REPORT,
         "a vendor's receipt for a report that is not here says nothing about the chain",
         "cli/wholeness.py",
-        "return [*(one.subject.link for one in accepted), *heads]",
+        "return [*(receipt.subject.link for receipt in accepted), *heads]",
         "return []",
         ("cli/test_report.py", "cli/test_vectors.py"),
     ),

@@ -12,7 +12,7 @@ from licenseusage.reports.content import Kind
 from licenseusage.reports.keychain import verify_keys
 from licenseusage.reports.keys import InstallationKeys
 from licenseusage.reports.licence import LicenseTerms, read_license
-from licenseusage.reports.receipt import Sent, Verdict
+from licenseusage.reports.receipt import ReceiptVerdict, Sent
 from licenseusage.reports.refused import Refused
 from licenseusage.reports.report import Report
 from licenseusage.reports.tokens import decode
@@ -51,42 +51,42 @@ class Judged:
 
 def judge(evidence: Evidence, committed: Committed) -> Judged:
     """Judge what is left against the truth and against what was committed."""
-    found = [f"logged as a defect: {one}" for one in evidence.defects]
+    violations = [f"logged as a defect: {defect}" for defect in evidence.defects]
     for stored in evidence.stored:
-        if stored.verdict != Verdict.ACCEPTED:
-            found.append(f"the vendor answered {stored.verdict} to {stored.chain_id}")
+        if stored.verdict != ReceiptVerdict.ACCEPTED:
+            violations.append(f"the vendor answered {stored.verdict} to {stored.chain_id}")
     chains, enrolled, bad = _verified(evidence)
-    found += bad
+    violations += bad
     cycles, kinds, accuracies = 0, Counter[Kind](), Counter[str]()
     for counted in evidence.counted:
         reports = chains.get(counted.name, ())
         ended = _ended(counted, evidence.now_s)
-        said = [r for r in reports if r.content.kind is Kind.FINAL]
+        finals = [r for r in reports if r.content.kind is Kind.FINAL]
         cycles += len(ended)
         kinds.update(r.content.kind for r in reports)
-        accuracies.update(r.content.accuracy for r in said)
+        accuracies.update(r.content.accuracy for r in finals)
         for violation in (
-            *_one_final_each(counted, said, ended),
+            *_one_final_each(counted, finals, ended),
             *_numbers(counted, reports),
             *_kept(counted, reports, committed),
             *_ledger_and_vendor(counted, reports),
             *_objects(counted),
             *_status(counted, reports),
         ):
-            found.append(f"{counted.name}: {violation}")
-    found += _signed_once(evidence, committed)
+            violations.append(f"{counted.name}: {violation}")
+    violations += _signed_once(evidence, committed)
     if len(enrolled) > 1:
-        found.append(f"{len(enrolled)} installations have enrolled")
+        violations.append(f"{len(enrolled)} installations have enrolled")
     keys = {r.content.pseudonym_key_id for reports in chains.values() for r in reports}
     if len(keys) > 1:
-        found.append(f"users were counted under {len(keys)} pseudonym keys")
+        violations.append(f"users were counted under {len(keys)} pseudonym keys")
     return Judged(
         cycles=cycles,
         finals=kinds[Kind.FINAL],
         interims=kinds[Kind.INTERIM],
         amendments=kinds[Kind.AMENDMENT],
         accuracies=accuracies,
-        violations=tuple(found),
+        violations=tuple(violations),
     )
 
 
@@ -95,14 +95,14 @@ def judge(evidence: Evidence, committed: Committed) -> Judged:
 
 def _verified(evidence: Evidence) -> tuple[dict[str, tuple[Report, ...]], set[str], list[str]]:
     """Verify every document in the vendor's store; return the reports by object's name."""
-    found: list[str] = []
+    violations: list[str] = []
     keys: dict[str, tuple[InstallationKeys, LicenseTerms]] = {}
     for stored in evidence.stored:
         if stored.typ == ENROLMENT:
             _, claims = decode(stored.token)
             subscription = str(claims["sub"])
             if subscription in keys:
-                found.append(f"{subscription} was enrolled twice")
+                violations.append(f"{subscription} was enrolled twice")
             enrolled = verify_keys([stored.token], evidence.vendor_keys, now_s=evidence.now_s)
             terms: LicenseTerms = read_license(claims["license"], evidence.vendor_keys)
             keys[subscription] = enrolled, terms
@@ -123,16 +123,16 @@ def _verified(evidence: Evidence) -> tuple[dict[str, tuple[Report, ...]], set[st
                 now_s=evidence.now_s,
             )
         except Refused as refused:
-            found.append(f"chain {chain_id} is broken: {refused.reason}: {refused.message}")
+            violations.append(f"chain {chain_id} is broken: {refused.reason}: {refused.message}")
             continue
         name = chain.envelopes[0].name
         if name in reports:
-            found.append(f"{name} has two chains")
+            violations.append(f"{name} has two chains")
         reports[name] = chain.reports
         for finding in sorted(set(chain.findings) - _EXPECTED_FINDINGS):
-            found.append(f"{name}: the chain has the finding {finding}")
+            violations.append(f"{name}: the chain has the finding {finding}")
     installations = {key.installation for enrolled, _ in keys.values() for key in enrolled.values()}
-    return reports, installations, found
+    return reports, installations, violations
 
 
 # -- one object
@@ -149,11 +149,11 @@ def _ended(counted: Counted, now_s: int) -> list[int]:
 def _one_final_each(
     counted: Counted, finals: Sequence[Report], ended: Sequence[int]
 ) -> Iterator[str]:
-    told = Counter(final.content.cycle.index for final in finals)
+    counts = Counter(final.content.cycle.index for final in finals)
     for index in ended:
-        if told[index] != 1:
-            yield f"cycle {index} has {told[index]} accepted finals"
-    for index in told.keys() - set(ended):
+        if counts[index] != 1:
+            yield f"cycle {index} has {counts[index]} accepted finals"
+    for index in counts.keys() - set(ended):
         yield f"cycle {index} has a final and has not ended"
     states = {record.cycle.index: record.state for record in counted.cycles}
     for index in ended:
@@ -215,33 +215,34 @@ def _kept(counted: Counted, reports: Sequence[Report], committed: Committed) -> 
 
 
 def _ledger_and_vendor(counted: Counted, reports: Sequence[Report]) -> Iterator[str]:
-    held = [(one.sequence, one.token) for one in counted.reports]
-    there = [(one.envelope.sequence, one.envelope.token) for one in reports]
-    if [sequence for sequence, _ in held] != list(range(1, len(held) + 1)):
+    in_ledger = [(report.sequence, report.token) for report in counted.reports]
+    there = [(report.envelope.sequence, report.envelope.token) for report in reports]
+    if [sequence for sequence, _ in in_ledger] != list(range(1, len(in_ledger) + 1)):
         yield "the ledger's chain has a gap"
-    if held != there:
-        yield f"the ledger holds {len(held)} reports and the vendor {len(there)}, or other bytes"
-    for one in counted.reports:
-        if one.state is not Delivery.ACCEPTED:
-            yield f"report {one.sequence} is {one.state} in the ledger: {one.reason}"
+    if in_ledger != there:
+        counts = f"{len(in_ledger)} reports and the vendor {len(there)}"
+        yield f"the ledger holds {counts}, or other bytes"
+    for report in counted.reports:
+        if report.state is not Delivery.ACCEPTED:
+            yield f"report {report.sequence} is {report.state} in the ledger: {report.reason}"
 
 
 def _objects(counted: Counted) -> Iterator[str]:
     """UsageReports say what the ledger says: every final, and the newest interims."""
-    wanted = {one.sequence: one for one in counted.reports}
-    shown = {one["spec"]["sequence"]: one for one in counted.objects}
+    wanted = {report.sequence: report for report in counted.reports}
+    shown = {report["spec"]["sequence"]: report for report in counted.objects}
     if len(shown) != len(counted.objects):
         yield "two UsageReports have one sequence"
     for sequence, item in wanted.items():
-        found = shown.get(sequence)
-        if found is None:
+        resource = shown.get(sequence)
+        if resource is None:
             if item.kind is not ReportKind.INTERIM:
                 yield f"UsageReport {sequence} ({item.kind}) is missing"
             continue
-        delivery = (found.get("status") or {}).get("delivery")
-        if (found["spec"]["token"], delivery) != (item.token, str(item.state)):
+        delivery = (resource.get("status") or {}).get("delivery")
+        if (resource["spec"]["token"], delivery) != (item.token, str(item.state)):
             yield f"UsageReport {sequence} shows another token, or {delivery}"
-    interims = [one for one in counted.objects if one["spec"]["kind"] == "Interim"]
+    interims = [report for report in counted.objects if report["spec"]["kind"] == "Interim"]
     if len(interims) > _INTERIM_OBJECTS:
         yield f"{len(interims)} interims are left as objects"
     for sequence in shown.keys() - wanted.keys():
@@ -254,15 +255,15 @@ def _status(counted: Counted, reports: Sequence[Report]) -> Iterator[str]:
     A cycle with an amendment is ``Amended``, every other one ``Final``.
     """
     values = {
-        one.content.cycle.index: one.content
-        for one in sorted(reports, key=lambda one: one.envelope.sequence)
-        if one.content.kind is not Kind.INTERIM
+        report.content.cycle.index: report.content
+        for report in sorted(reports, key=lambda report: report.envelope.sequence)
+        if report.content.kind is not Kind.INTERIM
     }
-    told = {one["index"]: one for one in counted.status.get("history", ())}
-    if values and not told:
+    history = {entry["index"]: entry for entry in counted.status.get("history", ())}
+    if values and not history:
         yield "the status has no history"
-    for content in [values[index] for index in sorted(values)[-len(told) :]] if told else []:
-        shown = told.get(content.cycle.index, {})
+    for content in [values[index] for index in sorted(values)[-len(history) :]] if history else []:
+        shown = history.get(content.cycle.index, {})
         numbers = (shown.get("activeUsers"), shown.get("activeUsersUpperBound"))
         if numbers != (content.active_users, content.active_users_upper_bound):
             yield f"the status says {numbers} for cycle {content.cycle.index}"
@@ -275,11 +276,13 @@ def _status(counted: Counted, reports: Sequence[Report]) -> Iterator[str]:
 
 
 def _signed_once(evidence: Evidence, committed: Committed) -> list[str]:
-    there = {Sent.from_token(one.token).subject.jti: one.token for one in evidence.stored}
-    found = []
+    there = {Sent.from_token(stored.token).subject.jti: stored.token for stored in evidence.stored}
+    violations = []
     for jti, tokens in committed.signed.items():
         if len(tokens) != 1:
-            found.append(f"document {jti} was signed {len(tokens)} times, differently")
+            violations.append(f"document {jti} was signed {len(tokens)} times, differently")
         if tokens[0] != there.get(jti):
-            found.append(f"document {jti}: the vendor has other bytes than were committed first")
-    return found
+            violations.append(
+                f"document {jti}: the vendor has other bytes than were committed first"
+            )
+    return violations

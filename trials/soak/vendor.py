@@ -20,7 +20,7 @@ from licenseusage.delivery.vendor import VendorClient
 from licenseusage.receiver import endpoint
 from licenseusage.receiver.access import PagesAccess
 from licenseusage.receiver.app import create_app
-from licenseusage.receiver.store import Document, Store
+from licenseusage.receiver.store import Document, ReceiverDatabase
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys
 from licenseusage.reports.licence import LicenseTerms, build_license
 from licenseusage.reports.terms import CycleTerms
@@ -110,7 +110,7 @@ class Vendor:
         self._world, self._random, self._tally = world, random_, tally
         self._outages = outages
         self.path = folder / "vendor.db"
-        self.store = Store.open(f"sqlite:///{self.path}")
+        self.store = ReceiverDatabase.open(f"sqlite:///{self.path}")
         app = create_app(
             store=self.store,
             vendor_keys=KEYS,
@@ -140,7 +140,7 @@ class Vendor:
     def documents(self, chain_id: str) -> list[Document]:
         """Return all that is held of a chain, by position, evidence of conflicts included."""
         with self.store.read() as views:
-            return [one for one, _ in views.documents(chain_id, limit=100_000)]
+            return [document for document, _ in views.documents(chain_id, limit=100_000)]
 
     def close(self) -> None:
         """Close the database."""

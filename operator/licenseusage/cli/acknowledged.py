@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from licenseusage.cli.documents import Document
-from licenseusage.cli.findings import RECEIPT, Finding, Level, bad
+from licenseusage.cli.documents import GivenDocument
+from licenseusage.cli.findings import RECEIPT, DocumentCheck, Level, bad
 from licenseusage.cli.times import show_time
 from licenseusage.reasons import Reason
 from licenseusage.reports.keys import VendorKeys
-from licenseusage.reports.receipt import Receipt, Sent, Verdict, read_receipt, verify_receipt
+from licenseusage.reports.receipt import Receipt, ReceiptVerdict, Sent, read_receipt, verify_receipt
 from licenseusage.reports.refused import Refused, need
 from licenseusage.reports.tokens import decode
 
@@ -22,33 +22,40 @@ class Acknowledged:
     """
 
     receipts: list[Receipt] = field(default_factory=list)
-    _found: dict[str, list[Finding]] = field(default_factory=dict)
-    _lonely: list[Finding] = field(default_factory=list)
+    _by_token: dict[str, list[DocumentCheck]] = field(default_factory=dict)
+    _lonely: list[DocumentCheck] = field(default_factory=list)
 
     @property
     def refused(self) -> frozenset[str]:
         """Digests of the documents that the vendor has not accepted."""
         return frozenset(
-            one.subject.digest for one in self.receipts if one.verdict is not Verdict.ACCEPTED
+            receipt.subject.digest
+            for receipt in self.receipts
+            if receipt.verdict is not ReceiptVerdict.ACCEPTED
         )
 
-    def about(self, document: Document) -> list[Finding]:
-        """Return the findings about the receipts of a report."""
+    def about(self, document: GivenDocument) -> list[DocumentCheck]:
+        """Return the checks of a report's receipts."""
         words = "none given: whether the vendor has it is not known"
-        none = Finding(document.source, RECEIPT, Level.NOT_CHECKED, Reason.NO_RECEIPT, words)
-        return self._found.get(document.token) or [none]
+        none = DocumentCheck(document.source, RECEIPT, Level.NOT_CHECKED, Reason.NO_RECEIPT, words)
+        return self._by_token.get(document.token) or [none]
 
-    def others(self, tokens: Iterable[str]) -> list[Finding]:
-        """Return the findings about receipts of other documents than these reports."""
-        told = set(tokens)
-        rest = [one for token, found in self._found.items() if token not in told for one in found]
+    def others(self, tokens: Iterable[str]) -> list[DocumentCheck]:
+        """Return the checks of receipts of other documents than these reports."""
+        reports = set(tokens)
+        rest = [
+            result
+            for token, results in self._by_token.items()
+            if token not in reports
+            for result in results
+        ]
         return rest + self._lonely
 
 
 def acknowledged(
-    documents: Sequence[Document],
-    claimed: Iterable[Document],
-    found: Iterable[Document],
+    documents: Sequence[GivenDocument],
+    claimed: Iterable[GivenDocument],
+    beside: Iterable[GivenDocument],
     vendor_keys: VendorKeys | None,
 ) -> Acknowledged:
     """Verify receipts, each with the document that it names.
@@ -56,11 +63,11 @@ def acknowledged(
     Args:
         documents: Reports and key statements; a UsageReport brings its receipt.
         claimed: Receipts that were given as theirs: one that fits none of them is a fault.
-        found: Receipts that lay beside them: one that fits none of them stands for itself.
+        beside: Receipts that lay beside them: one that fits none of them stands for itself.
         vendor_keys: The pinned keys; None: not given.
     """
-    by_digest: dict[str, tuple[Document, Sent]] = {}
-    by_name: dict[str, tuple[Document, Sent]] = {}
+    by_digest: dict[str, tuple[GivenDocument, Sent]] = {}
+    by_name: dict[str, tuple[GivenDocument, Sent]] = {}
     made = Acknowledged()
     for document in documents:
         sent = _sent(document.token)
@@ -70,61 +77,67 @@ def acknowledged(
         sent = _sent(document.token)
         if document.receipt is not None and sent is not None:
             _verify(made, document, sent, document.receipt, vendor_keys)
-    for receipts, must_fit in ((claimed, True), (found, False)):
-        for one in receipts:
-            jti, digest = _named(one.token)
+    for receipts, must_fit in ((claimed, True), (beside, False)):
+        for receipt in receipts:
+            jti, digest = _named(receipt.token)
             fitting = by_digest.get(digest) or by_name.get(jti)
             if fitting is not None:
-                _verify(made, *fitting, one.token, vendor_keys)
+                _verify(made, *fitting, receipt.token, vendor_keys)
             else:
-                _alone(made, one, vendor_keys, must_fit=must_fit)
+                _alone(made, receipt, vendor_keys, must_fit=must_fit)
     return made
 
 
 def _verify(
-    made: Acknowledged, document: Document, sent: Sent, token: str, vendor_keys: VendorKeys | None
+    made: Acknowledged,
+    document: GivenDocument,
+    sent: Sent,
+    token: str,
+    vendor_keys: VendorKeys | None,
 ) -> None:
-    found = made._found.setdefault(document.token, [])
+    results = made._by_token.setdefault(document.token, [])
     if vendor_keys is None:
-        found.append(_unchecked(document.source))
+        results.append(_unchecked(document.source))
         return
     try:
         receipt = verify_receipt(token, vendor_keys, sent)
     except Refused as refusal:
-        found.append(bad(document.source, RECEIPT, refusal))
+        results.append(bad(document.source, RECEIPT, refusal))
         return
     made.receipts.append(receipt)
-    found.append(_told(document.source, receipt))
+    results.append(_result(document.source, receipt))
 
 
 def _alone(
-    made: Acknowledged, one: Document, vendor_keys: VendorKeys | None, *, must_fit: bool
+    made: Acknowledged, document: GivenDocument, vendor_keys: VendorKeys | None, *, must_fit: bool
 ) -> None:
     try:
-        receipt = None if vendor_keys is None else read_receipt(one.token, vendor_keys)
+        receipt = None if vendor_keys is None else read_receipt(document.token, vendor_keys)
         need(not must_fit, Reason.RECEIPT_MISMATCH, "it names none of the documents given")
     except Refused as refusal:
-        made._lonely.append(bad(one.source, RECEIPT, refusal))
+        made._lonely.append(bad(document.source, RECEIPT, refusal))
         return
     if receipt is None:
-        made._lonely.append(_unchecked(one.source))
+        made._lonely.append(_unchecked(document.source))
         return
     made.receipts.append(receipt)
-    made._lonely.append(_told(one.source, receipt, "; its document is not here"))
+    made._lonely.append(_result(document.source, receipt, "; its document is not here"))
 
 
-def _told(source: str, receipt: Receipt, more: str = "") -> Finding:
+def _result(source: str, receipt: Receipt, more: str = "") -> DocumentCheck:
     at = show_time(receipt.received_at_s)
-    if receipt.verdict is not Verdict.ACCEPTED:
+    if receipt.verdict is not ReceiptVerdict.ACCEPTED:
         words = f"the vendor signed {receipt.verdict} ({receipt.error}) at {at}{more}"
-        return Finding(source, RECEIPT, Level.BAD, str(receipt.error), words)
+        return DocumentCheck(source, RECEIPT, Level.BAD, str(receipt.error), words)
     notes = f"; findings: {', '.join(receipt.findings)}" if receipt.findings else ""
     words = f"receipt verified: Accepted by {receipt.vendor} at {at}{notes}{more}"
-    return Finding(source, RECEIPT, Level.GOOD, Reason.ACCEPTED, words, receipt.findings)
+    return DocumentCheck(source, RECEIPT, Level.GOOD, Reason.ACCEPTED, words, receipt.findings)
 
 
-def _unchecked(source: str) -> Finding:
-    return Finding(source, RECEIPT, Level.NOT_CHECKED, Reason.NO_VENDOR_KEYS, "needs --vendor-keys")
+def _unchecked(source: str) -> DocumentCheck:
+    return DocumentCheck(
+        source, RECEIPT, Level.NOT_CHECKED, Reason.NO_VENDOR_KEYS, "needs --vendor-keys"
+    )
 
 
 def _sent(token: str) -> Sent | None:

@@ -65,8 +65,8 @@ class LazyGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - see above
         """Return the real command that is about to run."""
-        name, found, rest = super().resolve_command(ctx, args)
-        return (name, load(name), rest) if name in GROUPS and found else (name, found, rest)
+        name, command, rest = super().resolve_command(ctx, args)
+        return (name, load(name), rest) if name in GROUPS and command else (name, command, rest)
 
 
 app = typer.Typer(
@@ -128,8 +128,8 @@ def main() -> NoReturn:
     except Exception as error:  # a traceback helps nobody who did not write this program
         if os.environ.get(DEBUG) == "1":
             raise
-        said = f"{type(error).__name__}: {error}".replace("\n", " ")
-        _fail(Reason.UNEXPECTED, f"{said} (set {DEBUG}=1 to see where)")
+        failure = f"{type(error).__name__}: {error}".replace("\n", " ")
+        _fail(Reason.UNEXPECTED, f"{failure} (set {DEBUG}=1 to see where)")
     sys.exit(0)
 
 

@@ -27,7 +27,7 @@ LICENSE_MEMBER = "license.jwt"
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class GivenDocument:
     """A token and where it was found.
 
     Attributes:
@@ -80,7 +80,7 @@ class Bundle:
     data: str
 
 
-def read_documents(path: str) -> list[Document]:
+def read_documents(path: str) -> list[GivenDocument]:
     """Return every token that a file holds, in its order; a damaged one as it is.
 
     Raises:
@@ -89,7 +89,7 @@ def read_documents(path: str) -> list[Document]:
     return _documents(read_text(path), _named(path))
 
 
-def read_given(path: str) -> list[Document] | Bundle:
+def read_given(path: str) -> list[GivenDocument] | Bundle:
     """Return the documents in a file: its tokens, or a bundle.
 
     A file that is neither tokens nor Kubernetes objects is a damaged document, to be judged.
@@ -101,7 +101,7 @@ def read_given(path: str) -> list[Document] | Bundle:
     if _is_bundle(text):
         return Bundle(source, text)
     if text.strip() and not _tokens(text, source) and not _are_objects(text):
-        return [Document(source, text.strip())]
+        return [GivenDocument(source, text.strip())]
     return _documents(text, source)
 
 
@@ -119,7 +119,7 @@ def read_license_file(path: str) -> bytes:
     secrets = [item for item in items if item.get("kind") == "Secret"]
     if not secrets:
         return raw
-    values = [one for secret in secrets for one in _values(secret)]
+    values = [member for secret in secrets for member in _values(secret)]
     named = [value for name, value in values if name == LICENSE_MEMBER] or [v for _, v in values]
     if len(named) != 1:
         raise Stalled(
@@ -170,7 +170,7 @@ def _is_bundle(text: str) -> bool:
         return False
 
 
-def _tokens(text: str, source: str) -> list[Document]:
+def _tokens(text: str, source: str) -> list[GivenDocument]:
     """Return the lines of a file of tokens, damaged ones too; none if it is another kind of file.
 
     In an object a line that looks like a token is part of a longer one, and so indented.
@@ -182,28 +182,29 @@ def _tokens(text: str, source: str) -> list[Document]:
     ]
     if not any(_looks_like_token(line.rstrip()) for _, line in lines):
         return []
-    one = len(lines) == 1
+    single = len(lines) == 1
     return [
-        Document(source if one else f"{source}:{number}", line.strip()) for number, line in lines
+        GivenDocument(source if single else f"{source}:{number}", line.strip())
+        for number, line in lines
     ]
 
 
-def _documents(text: str, source: str) -> list[Document]:
-    found = _tokens(text, source) or [
-        one for item in _objects(text, source) for one in _documents_in(item, source)
+def _documents(text: str, source: str) -> list[GivenDocument]:
+    documents = _tokens(text, source) or [
+        document for item in _objects(text, source) for document in _documents_in(item, source)
     ]
-    if not found:
+    if not documents:
         raise Stalled(
             Reason.NO_DOCUMENT,
             f"{source} holds no signed document: expected tokens, one a line, or an object as "
             f"`kubectl get -o yaml` prints it.",
         )
-    return found
+    return documents
 
 
 def _are_objects(text: str) -> bool:
     try:
-        return any(isinstance(one, dict) for one in yaml.safe_load_all(text))
+        return any(isinstance(document, dict) for document in yaml.safe_load_all(text))
     except yaml.YAMLError:
         return False
 
@@ -218,29 +219,29 @@ def _objects(text: str, source: str) -> Iterator[Mapping[str, Any]]:
             if isinstance(item, dict):
                 items = item.get("items")
                 several = items if isinstance(items, list) else [item]
-                yield from (one for one in several if isinstance(one, dict))
+                yield from (entry for entry in several if isinstance(entry, dict))
     except yaml.YAMLError:
         raise Stalled(
             Reason.NO_DOCUMENT, f"{source} is neither tokens nor YAML nor JSON."
         ) from None
 
 
-def _documents_in(item: Mapping[str, Any], source: str) -> Iterator[Document]:
+def _documents_in(item: Mapping[str, Any], source: str) -> Iterator[GivenDocument]:
     name = (item.get("metadata") or {}).get("name", source)
     match item.get("kind"):
         case "UsageReport":
             token = (item.get("spec") or {}).get("token")
             receipt = (item.get("status") or {}).get("receipt")
             if isinstance(token, str):
-                yield Document(str(name), token, receipt if isinstance(receipt, str) else None)
+                yield GivenDocument(str(name), token, receipt if isinstance(receipt, str) else None)
         case "Secret":
             for value in (item.get("stringData") or {}).values():
                 if isinstance(value, str) and _looks_like_token(value.strip()):
-                    yield Document(f"Secret {name}", value.strip())
+                    yield GivenDocument(f"Secret {name}", value.strip())
             for value in (item.get("data") or {}).values():
                 token = _decoded(value)
                 if _looks_like_token(token):
-                    yield Document(f"Secret {name}", token)
+                    yield GivenDocument(f"Secret {name}", token)
 
 
 def _decoded(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The results of checks of documents: one finding for each check, and one for all."""
+"""The results of checks of documents: one for each check, and one for all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DocumentCheck:
     """One check of one document.
 
     Attributes:
@@ -45,7 +45,7 @@ class Finding:
     findings: tuple[str, ...] = ()
 
 
-class Answer(StrEnum):
+class OverallResult(StrEnum):
     """The result of all checks together.
 
     ``UNDETERMINED``: nothing is wrong, but the signature of a report was not checked. A receipt
@@ -57,33 +57,33 @@ class Answer(StrEnum):
     UNDETERMINED = "NOT DETERMINED"
 
 
-def answer(found: Sequence[Finding]) -> Answer:
+def overall_result(results: Sequence[DocumentCheck]) -> OverallResult:
     """Return the result: OK only if the signature of every document was checked."""
-    if any(one.level is Level.BAD for one in found):
-        return Answer.NOT_OK
-    signed = [one for one in found if one.check != CHAIN]
+    if any(result.level is Level.BAD for result in results):
+        return OverallResult.NOT_OK
+    signed = [result for result in results if result.check != CHAIN]
     # A report may be in order without a receipt. Where receipts are all there is, they are judged.
-    judged = [one for one in signed if one.check != RECEIPT] or signed
-    checked = bool(judged) and all(one.level is Level.GOOD for one in judged)
-    return Answer.OK if checked else Answer.UNDETERMINED
+    judged = [result for result in signed if result.check != RECEIPT] or signed
+    checked = bool(judged) and all(result.level is Level.GOOD for result in judged)
+    return OverallResult.OK if checked else OverallResult.UNDETERMINED
 
 
-def not_checked(found: Sequence[Finding]) -> str:
+def not_checked(results: Sequence[DocumentCheck]) -> str:
     """Return a sentence about the missing checks; empty if nothing is missing."""
     documents: dict[str, list[str]] = {}
-    for one in found:
-        if one.level is Level.NOT_CHECKED:
-            documents.setdefault(one.check, []).append(one.source)
-    said = [
+    for result in results:
+        if result.level is Level.NOT_CHECKED:
+            documents.setdefault(result.check, []).append(result.source)
+    parts = [
         ", ".join(sources) if check == CHAIN else f"{check} of {_several(sources)}"
         for check, sources in documents.items()
     ]
-    return f"not checked: {', '.join(said)}" if said else ""
+    return f"not checked: {', '.join(parts)}" if parts else ""
 
 
-def bad(source: str, check: str, error: UsageError) -> Finding:
+def bad(source: str, check: str, error: UsageError) -> DocumentCheck:
     """Return the finding of a refusal."""
-    return Finding(source, check, Level.BAD, error.reason, f"{error.reason}: {error.message}")
+    return DocumentCheck(source, check, Level.BAD, error.reason, f"{error.reason}: {error.message}")
 
 
 def _several(sources: Sequence[str]) -> str:

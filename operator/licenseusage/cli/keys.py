@@ -96,14 +96,16 @@ def _installation_of(path: str) -> str:
     Raises:
         Stalled: ``Ambiguous``: they are of several.
     """
-    found = sorted({Sent.from_token(one.token).installation for one in read_documents(path)})
-    if len(found) > 1:
+    installations = sorted(
+        {Sent.from_token(document.token).installation for document in read_documents(path)}
+    )
+    if len(installations) > 1:
         raise Stalled(
             Reason.AMBIGUOUS,
-            f"{path} holds reports of {len(found)} installations: {', '.join(found)}. Give those "
-            f"of the lost one only (the newest).",
+            f"{path} holds reports of {len(installations)} installations: "
+            f"{', '.join(installations)}. Give those of the lost one only (the newest).",
         )
-    return found[0]
+    return installations[0]
 
 
 def _manifest(namespace: str, name: str, data: dict[str, str | bytes]) -> str:

@@ -54,9 +54,9 @@ def check(file: LedgerFile, output: OutputOption = Output.TABLE) -> None:
         licenseusage ledger check backup.sqlite --output json
     """
     with _progress("checking") as progress:
-        found = check_ledger(file, progress)
-    levels = {finding.level for finding in found}
-    _print_findings(file, found, output)
+        results = check_ledger(file, progress)
+    levels = {result.level for result in results}
+    _print_results(file, results, output)
     if Level.BAD in levels:
         raise typer.Exit(NOT_OK)
     if Level.NOT_CHECKED in levels:
@@ -232,28 +232,33 @@ def _restored(done: Restored) -> dict[str, object]:
         "keptAside": None if done.aside is None else str(done.aside),
         "formerReadable": done.readable,
         "stoppedChains": [
-            {"id": one.chain_id, "backup": one.in_backup, "former": one.made}
-            for one in done.moved_on
+            {"id": chain.chain_id, "backup": chain.in_backup, "former": chain.made}
+            for chain in done.moved_on
         ],
     }
 
 
-def _print_findings(file: Path, found: tuple[CheckResult, ...], output: Output) -> None:
-    levels = {finding.level for finding in found}
+def _print_results(file: Path, results: tuple[CheckResult, ...], output: Output) -> None:
+    levels = {result.level for result in results}
     if output is Output.JSON:
         print_json(
             {
                 "file": str(file),
                 "ok": levels == {Level.GOOD},
                 "checks": [
-                    {"check": one.check, "result": one.level.value, "message": one.message}
-                    for one in found
+                    {
+                        "check": result.check,
+                        "result": result.level.value,
+                        "message": result.message,
+                    }
+                    for result in results
                 ],
             }
         )
         return
     print_table(
-        ("CHECK", "RESULT", "WHAT"), [(one.check, one.level.value, one.message) for one in found]
+        ("CHECK", "RESULT", "WHAT"),
+        [(result.check, result.level.value, result.message) for result in results],
     )
     unclear = "NOT DETERMINED" if Level.NOT_CHECKED in levels else "OK"
     typer.echo("NOT OK" if Level.BAD in levels else unclear)

@@ -254,7 +254,7 @@ def verify(
             installation=installation,
             previous=Subscription(before.subscription, before.cycle) if before else None,
         )
-        found, _terms = accept_license(raw, keys, asked)
+        license_, _terms = accept_license(raw, keys, asked)
     except UsageError as error:
         if output is Output.JSON:
             print_json({"valid": False, "error": error.reason, "message": error.message})
@@ -262,9 +262,9 @@ def verify(
             typer.echo(f"NOT VALID  {error.reason}: {error.message}")
         raise typer.Exit(NOT_OK) from None
     if output is Output.JSON:
-        print_json({"valid": True, "license": _json(found)})
+        print_json({"valid": True, "license": _json(license_)})
         return
-    print_fields(_fields(found))
+    print_fields(_fields(license_))
     typer.echo("VALID")
 
 
@@ -275,27 +275,27 @@ def _named(message: str) -> str:
     return message
 
 
-def _fields(found: License) -> list[tuple[str, object]]:
-    cycle = found.cycle
+def _fields(license_: License) -> list[tuple[str, object]]:
+    cycle = license_.cycle
     length = f"{cycle.length_days} days" if cycle.length_days else f"{cycle.length_months} months"
     return [
-        ("vendor", found.vendor),
-        ("subscription", found.subscription),
-        ("licence", found.license_id),
-        ("product", found.product),
-        ("purpose", found.purpose),
-        ("maximum active users", found.maximum_active_users),
+        ("vendor", license_.vendor),
+        ("subscription", license_.subscription),
+        ("licence", license_.license_id),
+        ("product", license_.product),
+        ("purpose", license_.purpose),
+        ("maximum active users", license_.maximum_active_users),
         ("cycle", f"{length} from {cycle.anchor.isoformat()}"),
-        ("valid", f"{show_time(found.not_before_s)} to {show_time(found.expires_s)}"),
-        ("endpoint", found.endpoint or "none: off line only"),
-        ("interim reports", f"every {found.interval_hours} h, {found.interim}"),
+        ("valid", f"{show_time(license_.not_before_s)} to {show_time(license_.expires_s)}"),
+        ("endpoint", license_.endpoint or "none: off line only"),
+        ("interim reports", f"every {license_.interval_hours} h, {license_.interim}"),
     ]
 
 
-def _json(found: License) -> dict[str, object]:
+def _json(license_: License) -> dict[str, object]:
     return {
-        name: {**value, "anchor": found.cycle.anchor.isoformat()} if name == "cycle" else value
-        for name, value in asdict(found).items()
+        name: {**value, "anchor": license_.cycle.anchor.isoformat()} if name == "cycle" else value
+        for name, value in asdict(license_).items()
         if name != "token"
     }
 

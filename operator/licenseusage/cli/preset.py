@@ -35,13 +35,13 @@ def list_presets(output: OutputOption = Output.TABLE) -> None:
     Example:
         licenseusage preset list
     """
-    found = presets().values()
+    entries = presets().values()
     if output is Output.JSON:
-        print_json([_facts(one) for one in found])
+        print_json([_facts(preset) for preset in entries])
         return
     print_table(
         ("NAME", "VERIFIED", "VERSION", "READS"),
-        [(one.name, one.verified, one.version, one.title) for one in found],
+        [(preset.name, preset.verified, preset.version, preset.title) for preset in entries],
     )
 
 
@@ -55,28 +55,28 @@ def show(
     Example:
         licenseusage preset show OpenCloud
     """
-    found = presets().get(name)
-    if found is None:
+    preset = presets().get(name)
+    if preset is None:
         typer.echo(f"error: there is no preset {name}; there are {', '.join(presets())}", err=True)
         raise typer.Exit(USAGE)
     if output is Output.JSON:
-        print_json(_facts(found) | {"source": found.source})
+        print_json(_facts(preset) | {"source": preset.source})
         return
     print_fields(
         [
-            ("name", found.name),
-            ("reads", found.title),
-            ("counts", found.source["activityDefinition"]),
-            ("verified", f"{found.verified}, version {found.version}"),
-            ("not verified", "; ".join(found.unverified) or "-"),
+            ("name", preset.name),
+            ("reads", preset.title),
+            ("counts", preset.source["activityDefinition"]),
+            ("verified", f"{preset.verified}, version {preset.version}"),
+            ("not verified", "; ".join(preset.unverified) or "-"),
         ]
     )
-    for note in found.notes:
+    for note in preset.notes:
         typer.echo(f"\n- {note}")
     typer.echo("\nNot people, and why they do not count:")
-    for one in found.not_people:
-        typer.echo(f"\n- {one.who}. {_WAYS[one.by]}: {one.how}")
-    typer.echo("\n" + yaml.safe_dump(found.source, sort_keys=False, allow_unicode=True), nl=False)
+    for exclusion in preset.not_people:
+        typer.echo(f"\n- {exclusion.who}. {_WAYS[exclusion.by]}: {exclusion.how}")
+    typer.echo("\n" + yaml.safe_dump(preset.source, sort_keys=False, allow_unicode=True), nl=False)
 
 
 def _facts(preset: Preset) -> dict[str, Any]:
@@ -88,5 +88,5 @@ def _facts(preset: Preset) -> dict[str, Any]:
         "version": preset.version,
         "unverified": list(preset.unverified),
         "notes": list(preset.notes),
-        "notPeople": [asdict(one) for one in preset.not_people],
+        "notPeople": [asdict(exclusion) for exclusion in preset.not_people],
     }

@@ -8,14 +8,14 @@ import typer
 
 from licenseusage.cli.documents import (
     Bundle,
-    Document,
+    GivenDocument,
     read_documents,
     read_given,
     read_license_file,
     read_vendor_keys,
 )
 from licenseusage.cli.exits import NOT_OK, UNDETERMINED
-from licenseusage.cli.findings import Answer, Finding, answer, not_checked
+from licenseusage.cli.findings import DocumentCheck, OverallResult, not_checked, overall_result
 from licenseusage.cli.output import Output, OutputOption, print_fields, print_json, print_table
 from licenseusage.cli.times import show_time
 from licenseusage.cli.verification import VerificationInputs, verify_documents
@@ -135,64 +135,66 @@ def verify(
         licenseusage report verify reports/*.jwt --receipt receipts.jwt --vendor-keys jwks.json
             --enrolment enrolment.jwt --complete
     """
-    given: list[Document | Bundle] = []
+    given: list[GivenDocument | Bundle] = []
     for file in files:
         found_there = read_given(file)
         given += [found_there] if isinstance(found_there, Bundle) else found_there
     evidence = VerificationInputs(
         vendor_keys=read_vendor_keys(vendor_keys) if vendor_keys else None,
-        receipts=tuple(one for path in receipt or () for one in _all(str(path))),
-        key_statements=tuple(one for path in enrolment or () for one in _all(path)),
+        receipts=tuple(document for path in receipt or () for document in _all(str(path))),
+        key_statements=tuple(document for path in enrolment or () for document in _all(path)),
         licenses=tuple(_license(path) for path in license_files or ()),
         now_s=clock_from(os.environ).now_ms() // 1000,
         complete=complete,
     )
-    found = verify_documents(given, evidence)
-    _print(found, output)
-    if answer(found) is not Answer.OK:
-        raise typer.Exit(NOT_OK if answer(found) is Answer.NOT_OK else UNDETERMINED)
+    results = verify_documents(given, evidence)
+    _print(results, output)
+    if overall_result(results) is not OverallResult.OK:
+        raise typer.Exit(
+            NOT_OK if overall_result(results) is OverallResult.NOT_OK else UNDETERMINED
+        )
 
 
-def _license(path: str) -> Document:
-    return Document(path, unpacked(read_license_file(path)))
+def _license(path: str) -> GivenDocument:
+    return GivenDocument(path, unpacked(read_license_file(path)))
 
 
-def _all(path: str) -> list[Document]:
+def _all(path: str) -> list[GivenDocument]:
     """Return every document of a file, of a damaged one the damaged one."""
-    found = read_given(path)
-    return read_documents(path) if isinstance(found, Bundle) else found
+    given = read_given(path)
+    return read_documents(path) if isinstance(given, Bundle) else given
 
 
-def _print(found: list[Finding], output: Output) -> None:
+def _print(results: list[DocumentCheck], output: Output) -> None:
     if output is Output.JSON:
         print_json(
             {
-                "ok": answer(found) is Answer.OK,
-                "answer": answer(found).value,
+                "ok": overall_result(results) is OverallResult.OK,
+                "answer": overall_result(results).value,
                 "checks": [
                     {
-                        "document": finding.source,
-                        "check": finding.check,
-                        "result": finding.level.value,
-                        "reason": finding.reason,
-                        "message": finding.message,
-                        "findings": list(finding.findings),
+                        "document": result.source,
+                        "check": result.check,
+                        "result": result.level.value,
+                        "reason": result.reason,
+                        "message": result.message,
+                        "findings": list(result.findings),
                     }
-                    for finding in found
+                    for result in results
                 ],
             }
         )
         return
     print_table(
         ["DOCUMENT", "CHECK", "RESULT", "WHAT"],
-        [(one.source, one.check, one.level.value, one.message) for one in found],
+        [(result.source, result.check, result.level.value, result.message) for result in results],
     )
-    if missing := not_checked(found):
+    if missing := not_checked(results):
         typer.echo(missing)
-    typer.echo(answer(found).value)
+    typer.echo(overall_result(results).value)
 
 
-def _decoded(document: Document) -> dict[str, object]:
+def _decoded(document: GivenDocument) -> dict[str, object]:
     header, claims = decode(document.token)
     return {"source": document.source, "header": header, "claims": claims}
 
@@ -221,7 +223,7 @@ def _fields(report: Report) -> list[tuple[str, Any]]:
         ],
         ("who counts", rules.definition),
         ("excluded", _counts(dict(rules.exclusions))),
-        ("uncertainty", _counts({one.reason: one.users for one in content.uncertainty})),
+        ("uncertainty", _counts({cause.reason: cause.users for cause in content.uncertainty})),
         ("assumptions", ", ".join(rules.assumptions) or None),
         ("rules", f"{rules.digest}, changed {rules.changes_in_cycle} times in this cycle"),
         ("purpose", content.purpose or "as licensed"),

@@ -58,7 +58,7 @@ _SCHEMES: dict[str, Scheme] = {"http": "HTTP", "https": "HTTPS", "nats": "NATS",
 
 def _limit(name: str) -> Any:  # noqa: ANN401 - typer's option
     """Return an option of the operator's setting of that name, with its range and words."""
-    (setting,) = (one for one in fields(Settings) if one.name == name)
+    (setting,) = (setting for setting in fields(Settings) if setting.name == name)
     return typer.Option(
         min=setting.metadata["least"], max=setting.metadata["most"], help=setting.metadata["help"]
     )
@@ -231,7 +231,7 @@ def _target(url: str, ca: Path | None, source: EffectiveSource) -> Target:
 
 def _secret_values(values: list[str], files: list[str]) -> dict[str, dict[str, bytes]]:
     """Return Secret name -> key -> value."""
-    found: dict[str, dict[str, bytes]] = {}
+    secrets: dict[str, dict[str, bytes]] = {}
     for option, entries in (("--secret", values), ("--secret-file", files)):
         for entry in entries:
             place, equals, text = entry.partition("=")
@@ -239,10 +239,10 @@ def _secret_values(values: list[str], files: list[str]) -> dict[str, dict[str, b
             if not (name and slash and key and equals):
                 what = "VALUE" if option == "--secret" else "PATH"
                 raise typer.BadParameter(f"expected NAME/KEY={what}", param_hint=option)
-            found.setdefault(name, {})[key] = (
+            secrets.setdefault(name, {})[key] = (
                 text.encode() if option == "--secret" else _read_secret(text)
             )
-    return found
+    return secrets
 
 
 def _read_secret(path: str) -> bytes:
@@ -273,9 +273,9 @@ def _credentials(
 def _cycle(read: SourceFile, start: str | None, days: int, clock: SystemClock) -> Cycle:
     now_ms = clock.now_ms()
     if start is None and read.terms is not None:
-        found = read.terms.at(now_ms)
-        if found is not None:
-            return found
+        cycle = read.terms.at(now_ms)
+        if cycle is not None:
+            return cycle
     if start is None:
         today = datetime.fromtimestamp(now_ms // 1000, UTC).date()
         return Terms(today - timedelta(days=DEFAULT_DAYS - 1), length_days=DEFAULT_DAYS).cycle(0)
@@ -356,8 +356,8 @@ def _print(source: EffectiveSource, cycle: Cycle, result: PollResult) -> None:
             *(("note", note) for note in result.notes),
         ]
     )
-    for one in result.ids:
-        typer.echo(f"  {one}")
+    for user_id in result.ids:
+        typer.echo(f"  {user_id}")
     if result.failure is not None:
         typer.echo(f"error: {result.failure.reason}: {result.failure.message}", err=True)
 

@@ -50,16 +50,18 @@ def read_source_file(path: str, name: str | None) -> SourceFile:
         BadParameter: The file has several and none was chosen, or not the chosen one.
     """
     try:
-        documents = [one for one in yaml.safe_load_all(read_text(path)) if one is not None]
+        documents = [
+            document for document in yaml.safe_load_all(read_text(path)) if document is not None
+        ]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise Stalled(Reason.FILE_UNREADABLE, f"{path}{where}: not YAML") from None
-    found = [one for document in documents for one in _sources(document)]
-    names = [str(raw.get("name")) for raw, _ in found]
-    if not found:
+    sources = [source for document in documents for source in _sources(document)]
+    names = [str(raw.get("name")) for raw, _ in sources]
+    if not sources:
         raise Stalled(Reason.INVALID_SOURCE, f"{path} holds neither a LicenseUsage nor a source.")
-    if name is None and len(found) > 1:
+    if name is None and len(sources) > 1:
         raise typer.BadParameter(
             f"the file has several sources ({', '.join(names)}); choose one", param_hint="--source"
         )
@@ -67,7 +69,7 @@ def read_source_file(path: str, name: str | None) -> SourceFile:
         raise typer.BadParameter(
             f"the file has no source {name!r}; it has {', '.join(names)}", param_hint="--source"
         )
-    raw, spec = found[names.index(name) if name is not None else 0]
+    raw, spec = sources[names.index(name) if name is not None else 0]
     return SourceFile(
         source=_source(raw), product=str(spec.get("product") or _NO_PRODUCT), terms=_terms(spec)
     )

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from licenseusage.cli.documents import Document
-from licenseusage.cli.findings import KEYS, LICENSE, Finding, Level, bad
+from licenseusage.cli.documents import GivenDocument
+from licenseusage.cli.findings import KEYS, LICENSE, DocumentCheck, Level, bad
 from licenseusage.reasons import Reason
 from licenseusage.reports.keychain import verify_keys
 from licenseusage.reports.keys import InstallationKey, InstallationKeys, VendorKeys
@@ -21,7 +21,7 @@ from licenseusage.reports.typs import ENROLMENT, THUMBPRINT_URI
 
 
 @dataclass(frozen=True, slots=True)
-class Installation:
+class EnrolledKeys:
     """The keys that one installation has under one contract, and the licence it enrolled with."""
 
     keys: InstallationKeys
@@ -47,7 +47,7 @@ class Means:
 class Trust:
     """Every installation that is known, and the licences that were given besides theirs."""
 
-    installations: tuple[Installation, ...]
+    installations: tuple[EnrolledKeys, ...]
     licenses: tuple[LicenseTerms, ...]
 
     def of(self, token: str) -> Means | None:
@@ -61,34 +61,41 @@ class Trust:
             return None
         claims = _claims(token)
         asked = claims.get("aud"), claims.get("sub")
-        licenses = [*self.licenses, *(one.license for one in self.installations)]
-        same = [one for one in self.installations if _contract(one.license) == asked]
+        licenses = [*self.licenses, *(installation.license for installation in self.installations)]
+        same = [
+            installation
+            for installation in self.installations
+            if _contract(installation.license) == asked
+        ]
         keys: dict[str, InstallationKey] = {}
-        for one in same or self.installations:
-            keys |= one.keys
-        ours = [one for one in licenses if _contract(one) == asked]
+        for installation in same or self.installations:
+            keys |= installation.keys
+        ours = [license_ for license_ in licenses if _contract(license_) == asked]
         if not ours:
             return Means(keys, licenses[0])
         if "licenseId" not in claims:
             return Means(keys, ours[0])
         named = [
-            one
-            for one in ours
-            if one.license_id == claims["licenseId"]
-            and (one.first_key is None or THUMBPRINT_URI + one.first_key == claims.get("iss"))
+            license_
+            for license_ in ours
+            if license_.license_id == claims["licenseId"]
+            and (
+                license_.first_key is None
+                or THUMBPRINT_URI + license_.first_key == claims.get("iss")
+            )
         ]
         if named:
-            return Means(keys, max(named, key=lambda one: one.issued_at_s))
+            return Means(keys, max(named, key=lambda license_: license_.issued_at_s))
         product = str(claims.get("product"))
         return Means(keys, replace(ours[0], product=product), str(claims["licenseId"]))
 
 
 def trusted(
-    statements: Sequence[Document],
-    licenses: Sequence[Document],
+    statements: Sequence[GivenDocument],
+    licenses: Sequence[GivenDocument],
     vendor_keys: VendorKeys | None,
     now_s: int,
-) -> tuple[Trust, list[Finding]]:
+) -> tuple[Trust, list[DocumentCheck]]:
     """Verify key statements, one chain of them for each installation and contract.
 
     Args:
@@ -99,54 +106,60 @@ def trusted(
     """
     if vendor_keys is None:
         words = "needs --vendor-keys: the vendor has signed the licence inside"
-        given = dict.fromkeys(one.source for one in statements)
-        found = [
-            Finding(source, KEYS, Level.NOT_CHECKED, Reason.NO_VENDOR_KEYS, words)
+        given = dict.fromkeys(statement.source for statement in statements)
+        results = [
+            DocumentCheck(source, KEYS, Level.NOT_CHECKED, Reason.NO_VENDOR_KEYS, words)
             for source in given
         ]
-        return Trust((), ()), found
-    found, installations = [], []
+        return Trust((), ()), results
+    results, installations = [], []
     for chain in _chains(statements):
-        source = ", ".join(dict.fromkeys(one.source for one in chain))
+        source = ", ".join(dict.fromkeys(statement.source for statement in chain))
         try:
-            installation = _verified([one.token for one in chain], vendor_keys, now_s)
+            installation = _verified([statement.token for statement in chain], vendor_keys, now_s)
         except Refused as refusal:
-            found.append(bad(source, KEYS, refusal))
+            results.append(bad(source, KEYS, refusal))
             continue
         if installation is None:
             words = "needs the enrolment that it follows (--enrolment)"
-            found.append(Finding(source, KEYS, Level.NOT_CHECKED, Reason.NO_ENROLMENT, words))
+            results.append(
+                DocumentCheck(source, KEYS, Level.NOT_CHECKED, Reason.NO_ENROLMENT, words)
+            )
             continue
         installations.append(installation)
         keys = installation.keys
         words = f"{len(keys)} key(s) of {next(iter(keys.values())).installation}"
-        found.append(Finding(source, KEYS, Level.GOOD, Reason.VALID, words))
+        results.append(DocumentCheck(source, KEYS, Level.GOOD, Reason.VALID, words))
     registered, about_licenses = _registered(licenses, installations, vendor_keys, now_s)
-    return Trust(tuple(installations), registered), about_licenses + found
+    return Trust(tuple(installations), registered), about_licenses + results
 
 
 def _registered(
-    licenses: Sequence[Document],
-    installations: Sequence[Installation],
+    licenses: Sequence[GivenDocument],
+    installations: Sequence[EnrolledKeys],
     vendor_keys: VendorKeys,
     now_s: int,
-) -> tuple[tuple[LicenseTerms, ...], list[Finding]]:
+) -> tuple[tuple[LicenseTerms, ...], list[DocumentCheck]]:
     """Verify licences as the vendor's register does, whatever their dates."""
-    settled = {_contract(one.license): one.license for one in installations}
+    settled = {
+        _contract(installation.license): installation.license for installation in installations
+    }
     good: list[LicenseTerms] = []
-    found = []
-    for one in licenses:
+    results = []
+    for document in licenses:
         try:
-            license_ = read_license(one.token, vendor_keys)
+            license_ = read_license(document.token, vendor_keys)
             before = settled.get(_contract(license_))
             previous = Subscription(before.subscription, before.cycle) if before else None
-            good.append(verify_any_license(one.token, vendor_keys, now_s=now_s, previous=previous))
+            good.append(
+                verify_any_license(document.token, vendor_keys, now_s=now_s, previous=previous)
+            )
         except Refused as refusal:
-            found.append(bad(one.source, LICENSE, refusal))
-    return tuple(good), found
+            results.append(bad(document.source, LICENSE, refusal))
+    return tuple(good), results
 
 
-def _verified(tokens: Sequence[str], vendor_keys: VendorKeys, now_s: int) -> Installation | None:
+def _verified(tokens: Sequence[str], vendor_keys: VendorKeys, now_s: int) -> EnrolledKeys | None:
     header, claims = decode(tokens[0])
     if header.get("typ") != ENROLMENT and _is_own(tokens[0]):
         return None
@@ -155,27 +168,27 @@ def _verified(tokens: Sequence[str], vendor_keys: VendorKeys, now_s: int) -> Ins
     keys = verify_keys(
         tokens, vendor_keys, now_s=now_s, enrolled_s=at_s if isinstance(at_s, int) else None
     )
-    return Installation(keys, read_license(claims.get("license"), vendor_keys))
+    return EnrolledKeys(keys, read_license(claims.get("license"), vendor_keys))
 
 
-def _chains(statements: Iterable[Document]) -> list[list[Document]]:
+def _chains(statements: Iterable[GivenDocument]) -> list[list[GivenDocument]]:
     """Return the statements by chain, each once, in order of position.
 
     One that names no chain is a chain of its own: it is refused by itself.
 
     Raises nothing: two statements that claim one position are found when the chain is folded.
     """
-    chains: dict[str, dict[str, tuple[int, Document]]] = {}
-    for one in statements:
+    chains: dict[str, dict[str, tuple[int, GivenDocument]]] = {}
+    for statement in statements:
         try:
-            sent = Sent.from_token(one.token)
+            sent = Sent.from_token(statement.token)
         except (Refused, UnicodeEncodeError):
-            chains[one.token] = {one.token: (0, one)}
+            chains[statement.token] = {statement.token: (0, statement)}
             continue
         chain = chains.setdefault(sent.chain_id, {})
-        chain.setdefault(one.token, (sent.subject.sequence, one))
+        chain.setdefault(statement.token, (sent.subject.sequence, statement))
     return [
-        [one for _, one in sorted(chain.values(), key=lambda placed: placed[0])]
+        [statement for _, statement in sorted(chain.values(), key=lambda placed: placed[0])]
         for chain in chains.values()
     ]
 

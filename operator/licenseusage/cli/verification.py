@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from licenseusage.cli.acknowledged import Acknowledged, acknowledged
-from licenseusage.cli.documents import Bundle, Document
-from licenseusage.cli.findings import BUNDLE, SIGNATURE, Finding, Level, bad
+from licenseusage.cli.documents import Bundle, GivenDocument
+from licenseusage.cli.findings import BUNDLE, SIGNATURE, DocumentCheck, Level, bad
 from licenseusage.cli.trust import Trust, trusted
 from licenseusage.cli.wholeness import Held, whole
 from licenseusage.reasons import Reason
@@ -35,9 +35,9 @@ class VerificationInputs:
     """
 
     vendor_keys: VendorKeys | None
-    receipts: tuple[Document, ...]
-    key_statements: tuple[Document, ...]
-    licenses: tuple[Document, ...]
+    receipts: tuple[GivenDocument, ...]
+    key_statements: tuple[GivenDocument, ...]
+    licenses: tuple[GivenDocument, ...]
     now_s: int
     complete: bool = False
 
@@ -46,19 +46,19 @@ class VerificationInputs:
 class _Given:
     """Documents by their declared type; an unreadable one is judged as a report."""
 
-    reports: list[Document] = field(default_factory=list)
-    statements: list[Document] = field(default_factory=list)
-    receipts: list[Document] = field(default_factory=list)
+    reports: list[GivenDocument] = field(default_factory=list)
+    statements: list[GivenDocument] = field(default_factory=list)
+    receipts: list[GivenDocument] = field(default_factory=list)
     bundles: list[tuple[str, Lines]] = field(default_factory=list)
 
-    def add(self, documents: Iterable[Document]) -> None:
+    def add(self, documents: Iterable[GivenDocument]) -> None:
         kinds = {
             ENROLMENT: self.statements,
             SUCCESSION: self.statements,
             RECEIPT: self.receipts,
         }
-        for one in documents:
-            kinds.get(_typ(one.token), self.reports).append(one)
+        for document in documents:
+            kinds.get(_typ(document.token), self.reports).append(document)
 
     def unpack(self, bundle: Bundle) -> None:
         """Take the documents of a bundle.
@@ -69,55 +69,57 @@ class _Given:
         lines = read_lines(bundle.data)
         self.bundles.append((bundle.source, lines))
         tokens = enumerate((*lines.key_statements, *lines.reports), 2)
-        self.add(Document(f"{bundle.source}:{number}", token) for number, token in tokens)
+        self.add(GivenDocument(f"{bundle.source}:{number}", token) for number, token in tokens)
 
 
 def verify_documents(
-    files: Iterable[Document | Bundle], evidence: VerificationInputs
-) -> list[Finding]:
+    files: Iterable[GivenDocument | Bundle], evidence: VerificationInputs
+) -> list[DocumentCheck]:
     """Verify each document by itself, then each chain; never stops at the first fault."""
-    given, found = _Given(), []
-    for one in files:
-        if isinstance(one, Document):
-            given.add([one])
+    given, results = _Given(), []
+    for file in files:
+        if isinstance(file, GivenDocument):
+            given.add([file])
             continue
         try:
-            given.unpack(one)
+            given.unpack(file)
         except Refused as refusal:
-            found.append(bad(one.source, BUNDLE, refusal))
+            results.append(bad(file.source, BUNDLE, refusal))
     statements = [*evidence.key_statements, *given.statements]
     trust, about_keys = trusted(statements, evidence.licenses, evidence.vendor_keys, evidence.now_s)
-    found += about_keys
-    found += [_manifest(source, lines, trust) for source, lines in given.bundles]
+    results += about_keys
+    results += [_manifest(source, lines, trust) for source, lines in given.bundles]
     answers = acknowledged(
         [*given.reports, *statements], evidence.receipts, given.receipts, evidence.vendor_keys
     )
-    held: list[Held] = []
+    reports: list[Held] = []
     for document in given.reports:
         signature, seen = _report(document, trust, answers, evidence.now_s)
-        found += [signature, *answers.about(document)]
-        held += seen
-    found += answers.others([one.token for one in given.reports])
-    return found + whole(held, answers, trust, complete=evidence.complete)
+        results += [signature, *answers.about(document)]
+        reports += seen
+    results += answers.others([report.token for report in given.reports])
+    return results + whole(reports, answers, trust, complete=evidence.complete)
 
 
-def _manifest(source: str, lines: Lines, trust: Trust) -> Finding:
+def _manifest(source: str, lines: Lines, trust: Trust) -> DocumentCheck:
     known = trust.of(lines.manifest)
     if known is None:
-        return Finding(source, BUNDLE, Level.NOT_CHECKED, Reason.NO_ENROLMENT, _NEEDS_ENROLMENT)
+        return DocumentCheck(
+            source, BUNDLE, Level.NOT_CHECKED, Reason.NO_ENROLMENT, _NEEDS_ENROLMENT
+        )
     try:
         verify_manifest(lines, known.license, known.keys)
     except Refused as refusal:
         return bad(source, BUNDLE, refusal)
     count = len(lines.key_statements) + len(lines.reports)
-    return Finding(
+    return DocumentCheck(
         source, BUNDLE, Level.GOOD, Reason.VALID, f"{count} document(s), as they were packed"
     )
 
 
 def _report(
-    document: Document, trust: Trust, answers: Acknowledged, now_s: int
-) -> tuple[Finding, list[Held]]:
+    document: GivenDocument, trust: Trust, answers: Acknowledged, now_s: int
+) -> tuple[DocumentCheck, list[Held]]:
     """Verify a report by itself; return its position if it is authentic."""
     source = document.source
     try:
@@ -126,31 +128,31 @@ def _report(
         return _unreadable(document, trust, refusal), []
     known = trust.of(document.token)
     if known is None:
-        finding = Finding(
+        result = DocumentCheck(
             source, SIGNATURE, Level.NOT_CHECKED, Reason.NO_ENROLMENT, _NEEDS_ENROLMENT
         )
-        return finding, [Held(source, document.token, sent)]
+        return result, [Held(source, document.token, sent)]
     try:
         envelope = authenticate_report(document.token, license_=known.license, keys=known.keys)
     except Refused as refusal:
         return bad(source, SIGNATURE, refusal), []
-    held = Held(source, document.token, sent, envelope)
+    present = Held(source, document.token, sent, envelope)
     if envelope.digest in answers.refused:
         words = f"report {envelope.sequence}, which the vendor refused, only holds its place"
-        return Finding(source, SIGNATURE, Level.GOOD, Reason.VALID, words), [held]
+        return DocumentCheck(source, SIGNATURE, Level.GOOD, Reason.VALID, words), [present]
     try:
         report = check_content(envelope, license_=known.license, now_s=now_s)
     except Refused as refusal:
-        return bad(source, SIGNATURE, refusal), [held]
+        return bad(source, SIGNATURE, refusal), [present]
     words = _words(envelope, report.content)
     if known.unknown:
         words = f"{words}; licence {known.unknown} is not here (--license)"
     notes = (Reason.LICENSE_UNKNOWN,) if known.unknown else ()
-    finding = Finding(source, SIGNATURE, Level.GOOD, Reason.VALID, words, notes)
-    return finding, [replace(held, report=report)]
+    result = DocumentCheck(source, SIGNATURE, Level.GOOD, Reason.VALID, words, notes)
+    return result, [replace(present, report=report)]
 
 
-def _unreadable(document: Document, trust: Trust, refusal: Refused) -> Finding:
+def _unreadable(document: GivenDocument, trust: Trust, refusal: Refused) -> DocumentCheck:
     """Return the class of a report that cannot even be read: the first step that fails names it."""
     known = trust.of(document.token)
     if known is not None:

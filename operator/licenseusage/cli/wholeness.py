@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from licenseusage.cli.acknowledged import Acknowledged
-from licenseusage.cli.findings import CHAIN, Finding, Level, bad
+from licenseusage.cli.findings import CHAIN, DocumentCheck, Level, bad
 from licenseusage.cli.trust import Trust
 from licenseusage.reasons import Reason
 from licenseusage.reports.chain import fold_chain
 from licenseusage.reports.names import Link
-from licenseusage.reports.receipt import Receipt, Sent, Verdict
+from licenseusage.reports.receipt import Receipt, ReceiptVerdict, Sent
 from licenseusage.reports.refused import Refused, need
 from licenseusage.reports.report import Envelope, Report
 from licenseusage.reports.typs import REPORT
@@ -40,7 +40,7 @@ class _Chain:
     """One chain: the documents at each position, and the vendor's receipts."""
 
     id: str
-    held: dict[int, dict[str, Held]] = field(default_factory=dict)
+    positions: dict[int, dict[str, Held]] = field(default_factory=dict)
     receipts: list[Receipt] = field(default_factory=list)
 
     @property
@@ -50,72 +50,79 @@ class _Chain:
     @property
     def heads(self) -> list[Link]:
         """Every document that the vendor has signed to hold."""
-        accepted = [one for one in self.receipts if one.verdict is Verdict.ACCEPTED]
-        heads = [one.head for one in self.receipts if one.head is not None]
-        return [*(one.subject.link for one in accepted), *heads]
+        accepted = [
+            receipt for receipt in self.receipts if receipt.verdict is ReceiptVerdict.ACCEPTED
+        ]
+        heads = [receipt.head for receipt in self.receipts if receipt.head is not None]
+        return [*(receipt.subject.link for receipt in accepted), *heads]
 
     @property
     def documents(self) -> list[Held]:
         """One document of each position, in order."""
-        return [next(iter(self.held[at].values())) for at in sorted(self.held)]
+        return [next(iter(self.positions[at].values())) for at in sorted(self.positions)]
 
 
 def whole(
-    held: Sequence[Held], answers: Acknowledged, trust: Trust, *, complete: bool
-) -> list[Finding]:
+    reports: Sequence[Held], answers: Acknowledged, trust: Trust, *, complete: bool
+) -> list[DocumentCheck]:
     """Judge each chain: conflicts, holes, links, the vendor's heads.
 
     Args:
-        held: The reports that are here.
+        reports: The reports that are here.
         answers: What the vendor has signed.
         trust: Whose signatures count.
         complete: Whether a report that is missing is a fault.
     """
     chains: dict[str, _Chain] = {}
-    for one in held:
-        chain = chains.setdefault(one.sent.chain_id, _Chain(one.sent.chain_id))
-        chain.held.setdefault(one.sent.subject.sequence, {})[one.sent.subject.digest] = one
+    for report in reports:
+        chain = chains.setdefault(report.sent.chain_id, _Chain(report.sent.chain_id))
+        chain.positions.setdefault(report.sent.subject.sequence, {})[report.sent.subject.digest] = (
+            report
+        )
     for receipt in answers.receipts:
         if receipt.subject.typ == REPORT and (complete or receipt.chain_id in chains):
             chain = chains.setdefault(receipt.chain_id, _Chain(receipt.chain_id))
             chain.receipts.append(receipt)
-    found = []
+    results = []
     for chain in chains.values():
         try:
-            found += _judged(chain, trust, complete=complete)
+            results += _judged(chain, trust, complete=complete)
         except Refused as refusal:
-            found.append(bad(chain.source, CHAIN, refusal))
-    return found
+            results.append(bad(chain.source, CHAIN, refusal))
+    return results
 
 
-def _judged(chain: _Chain, trust: Trust, *, complete: bool) -> list[Finding]:
+def _judged(chain: _Chain, trust: Trust, *, complete: bool) -> list[DocumentCheck]:
     """Judge one chain.
 
     Raises:
         Refused: its first fault.
     """
-    for at, documents in chain.held.items():
-        names = " and ".join(one.source for one in documents.values())
+    for at, documents in chain.positions.items():
+        names = " and ".join(document.source for document in documents.values())
         need(len(documents) == 1, Reason.REPORT_CONFLICT, f"sequence {at}: {names}")
-    envelopes = [one.envelope for one in chain.documents if one.envelope is not None]
-    newest, last = max(chain.held, default=0), max((h.sequence for h in chain.heads), default=0)
-    missing = [at for at in range(1, newest + 1) if at not in chain.held]
+    envelopes = [document.envelope for document in chain.documents if document.envelope is not None]
+    newest, last = (
+        max(chain.positions, default=0),
+        max((h.sequence for h in chain.heads), default=0),
+    )
+    missing = [at for at in range(1, newest + 1) if at not in chain.positions]
     words = f"{len(missing)} of {newest} reports are not here, from {min(missing, default=0)} on"
     need(not missing or not complete, Reason.CHAIN_GAP, words)
-    if len(envelopes) < len(chain.held) or not chain.held:
+    if len(envelopes) < len(chain.positions) or not chain.positions:
         need(not complete or last <= newest, Reason.CHAIN_TRUNCATED, f"sequence {last}")
         return []  # that the signatures were not checked is said of each document
     if missing:
         _check_parts(chain)
-        return [Finding(chain.source, CHAIN, Level.NOT_CHECKED, Reason.INCOMPLETE, words)]
+        return [DocumentCheck(chain.source, CHAIN, Level.NOT_CHECKED, Reason.INCOMPLETE, words)]
     means = trust.of(chain.documents[0].token)
     assert means is not None  # noqa: S101 - something of it was verified
-    reports = zip(envelopes, (one.report for one in chain.documents), strict=True)
+    reports = zip(envelopes, (document.report for document in chain.documents), strict=True)
     verified = fold_chain(reports, keys=means.keys, heads=chain.heads)
     notes = (*verified.findings, *_regressed(chain.receipts))
-    said = f"; findings: {', '.join(notes)}" if notes else ""
-    words = f"{len(chain.held)} report(s) without a hole{said}"
-    return [Finding(chain.source, CHAIN, Level.GOOD, Reason.VALID, words, notes)]
+    remarks = f"; findings: {', '.join(notes)}" if notes else ""
+    words = f"{len(chain.positions)} report(s) without a hole{remarks}"
+    return [DocumentCheck(chain.source, CHAIN, Level.GOOD, Reason.VALID, words, notes)]
 
 
 def _check_parts(chain: _Chain) -> None:
@@ -129,14 +136,20 @@ def _check_parts(chain: _Chain) -> None:
             previous = after.envelope.previous if after.envelope else None
             need(previous == before.sent.subject.digest, Reason.CHAIN_FORKED, after.source)
     for head in chain.heads:
-        need(head.sequence <= max(chain.held), Reason.CHAIN_TRUNCATED, f"sequence {head.sequence}")
-        known = chain.held.get(head.sequence, {head.digest: None})
+        need(
+            head.sequence <= max(chain.positions),
+            Reason.CHAIN_TRUNCATED,
+            f"sequence {head.sequence}",
+        )
+        known = chain.positions.get(head.sequence, {head.digest: None})
         need(head.digest in known, Reason.CHAIN_FORKED, f"sequence {head.sequence}")
 
 
 def _regressed(receipts: Sequence[Receipt]) -> tuple[str, ...]:
     """Say whether the vendor's head ever went back (REPORT_FORMAT §7)."""
-    heads = sorted((one.issued_at_s, one.head.sequence if one.head else 0) for one in receipts)
+    heads = sorted(
+        (receipt.issued_at_s, receipt.head.sequence if receipt.head else 0) for receipt in receipts
+    )
     back = any(
         later < sooner
         for (before_s, sooner), (after_s, later) in pairwise(heads)

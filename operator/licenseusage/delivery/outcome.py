@@ -14,7 +14,7 @@ from licenseusage.reasons.book import BOOK
 from licenseusage.reasons.reporting import ENDPOINT
 from licenseusage.reports.grammar import is_token
 from licenseusage.reports.keys import VendorKey
-from licenseusage.reports.receipt import Receipt, Sent, Verdict, verify_receipt
+from licenseusage.reports.receipt import Receipt, ReceiptVerdict, Sent, verify_receipt
 from licenseusage.reports.refused import MEANING, UNSIGNED_CLASSES, Refused
 from licenseusage.reports.strictjson import parse_object
 
@@ -22,10 +22,10 @@ RECEIPT_TYPE = "application/jose"
 PROBLEM_TYPE = "application/problem+json"
 
 _VERDICT = {
-    200: Verdict.ACCEPTED,
-    201: Verdict.ACCEPTED,
-    409: Verdict.CONFLICT,
-    422: Verdict.REJECTED,
+    200: ReceiptVerdict.ACCEPTED,
+    201: ReceiptVerdict.ACCEPTED,
+    409: ReceiptVerdict.CONFLICT,
+    422: ReceiptVerdict.REJECTED,
 }
 _SLOW = {
     401: Reason.UNAUTHORIZED,
@@ -110,7 +110,7 @@ def explain(outcome: Outcome, answer: Answer | NoAnswer, host: str) -> str:
     seen = f"{host} answered {answer.status}"
     if outcome.receipt is not None:
         verdict = outcome.receipt.verdict
-        if verdict is Verdict.ACCEPTED:
+        if verdict is ReceiptVerdict.ACCEPTED:
             return f"{host} accepted it; receipt verified."
         return f"{host} signed the verdict {verdict}: {MEANING.get(reason, reason)}."
     if reason in _FIX:

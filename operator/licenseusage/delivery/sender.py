@@ -125,7 +125,9 @@ class Sender:
             )
             again = await self._send_key_statements(route)
             attempts += again
-            if again and all(one.settlement.state is DeliveryState.ACCEPTED for one in again):
+            if again and all(
+                attempt.settlement.state is DeliveryState.ACCEPTED for attempt in again
+            ):
                 outcome, answer = await self._put(route, queued)
         attempts.append(await self._settle(route, queued, outcome, answer))
         if self._offers.unknown(route.place, queued.token, outcome.receipt):
@@ -174,7 +176,9 @@ class Sender:
                 outcome,
                 message,
                 chain=self._outbox.chain(queued.chain_id),
-                held=self._outbox.held_digest(queued.chain_id, head.sequence) if head else None,
+                own_digest=self._outbox.held_digest(queued.chain_id, head.sequence)
+                if head
+                else None,
                 now_ms=now_ms,
                 permille=permille,
                 retry_after=retry_after,

@@ -5,7 +5,7 @@ from licenseusage.delivery.outcome import Outcome
 from licenseusage.delivery.schedule import Schedule, delay_seconds
 from licenseusage.reasons import Reason
 from licenseusage.reports.names import Link
-from licenseusage.reports.receipt import Receipt, Verdict, head_notes
+from licenseusage.reports.receipt import Receipt, ReceiptVerdict, head_notes
 
 _STOPPING = (Reason.CHAIN_FORKED, Reason.LOCAL_HISTORY_LOST)
 _REGRESSED = Reason.VENDOR_HEAD_REGRESSED
@@ -17,7 +17,7 @@ def settle(
     message: str,
     *,
     chain: ChainView,
-    held: str | None,
+    own_digest: str | None,
     now_ms: int,
     permille: int,
     retry_after: int | None = None,
@@ -29,7 +29,7 @@ def settle(
         outcome: What the answer means.
         message: For people.
         chain: What the vendor had said about the chain before.
-        held: Digest of our own document at the position of the receipt's head; None: none there.
+        own_digest: Of our own document at the position of the receipt's head; None: none there.
         now_ms: The time.
         permille: A uniform draw from 0 to 999.
         retry_after: Seconds that the vendor asked for.
@@ -40,10 +40,10 @@ def settle(
         return Settlement(outcome.state, outcome.reason, message, now_ms + 1000 * wait)
     # What is sent again asks for nothing more: a vendor whose head never moves would have us send
     # its chain in a loop, and one that is catching up sends a low head with each receipt.
-    notes = head_notes(receipt, held=held, acknowledged=chain.acknowledged)
+    notes = head_notes(receipt, own_digest=own_digest, acknowledged=chain.acknowledged)
     stopped = next((note for note in _STOPPING if note in notes), None)
     current = not queued.receipted and not _stale(receipt, chain)
-    halted = stopped is not None or receipt.verdict is Verdict.CONFLICT
+    halted = stopped is not None or receipt.verdict is ReceiptVerdict.CONFLICT
     regressed = _REGRESSED in notes and current and not halted
     resend_after = _lacks_after(receipt, regressed=regressed) if current and not halted else None
     return Settlement(
@@ -54,7 +54,7 @@ def settle(
         receipt=receipt.token,
         received_ms=1000 * receipt.received_at_s,
         findings=receipt.findings,
-        acknowledged=_acknowledged(receipt, chain, held),
+        acknowledged=_acknowledged(receipt, chain, own_digest),
         resend_after=resend_after,
         resend_ms=None if resend_after is None else _resend_ms(queued, now_ms, permille),
         stopped=stopped,
@@ -62,9 +62,9 @@ def settle(
     )
 
 
-def _acknowledged(receipt: Receipt, chain: ChainView, held: str | None) -> Link | None:
+def _acknowledged(receipt: Receipt, chain: ChainView, own_digest: str | None) -> Link | None:
     head = receipt.head
-    ours = head is not None and head.digest == held
+    ours = head is not None and head.digest == own_digest
     return head if ours and head and head.sequence >= chain.acknowledged else None
 
 

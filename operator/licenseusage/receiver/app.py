@@ -20,7 +20,7 @@ from licenseusage.receiver.health import Health
 from licenseusage.receiver.intake import Intake
 from licenseusage.receiver.receipts import ReceiptSigner
 from licenseusage.receiver.requestbody import RequestRefused
-from licenseusage.receiver.store import Store
+from licenseusage.receiver.store import ReceiverDatabase
 from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.refused import Refused
 
@@ -33,7 +33,7 @@ RETRY_AFTER_SECONDS = 30
 
 def create_app(
     *,
-    store: Store,
+    store: ReceiverDatabase,
     vendor_keys: VendorKeys,
     receipt_key: SigningKey,
     clock: Clock,

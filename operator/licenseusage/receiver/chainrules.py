@@ -15,18 +15,18 @@ from licenseusage.reports.report import Envelope, Report, read_report
 
 
 def contradiction(
-    envelope: Envelope, rank: int, *, held: bool, before: Document | None, newest_rank: int
+    envelope: Envelope, rank: int, *, occupied: bool, before: Document | None, newest_rank: int
 ) -> str | None:
     """Return why a report can hold no position at all, or None: the class of a ``Conflict``.
 
     Args:
         envelope: The report.
         rank: Rank of the key that signed it.
-        held: Whether its position is held, by another report.
+        occupied: Whether its position is held, by another report.
         before: What holds the position before, if anything does.
         newest_rank: Highest rank that signed a held position before.
     """
-    if held:
+    if occupied:
         return Reason.REPORT_CONFLICT
     if before is not None and before.digest != envelope.previous:
         return Reason.CHAIN_FORKED
@@ -94,13 +94,13 @@ def report_findings(
         received_s: When it arrived.
         licensed: Whether the licence that it names is known.
     """
-    found = set(findings_of(report, before if linked else None))
+    findings = set(findings_of(report, before if linked else None))
     if not linked:
-        found.add(Reason.CHAIN_GAP)
+        findings.add(Reason.CHAIN_GAP)
     if overdue:
-        found.add(Reason.REPORT_OVERDUE)
+        findings.add(Reason.REPORT_OVERDUE)
     if not licensed:
-        found.add(LICENSE_UNKNOWN)
+        findings.add(LICENSE_UNKNOWN)
     if amendment_late(report, received_s=received_s):
-        found.add(Reason.AMENDMENT_LATE)
-    return tuple(sorted(found)[:MAX_FINDINGS])
+        findings.add(Reason.AMENDMENT_LATE)
+    return tuple(sorted(findings)[:MAX_FINDINGS])

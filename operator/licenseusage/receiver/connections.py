@@ -50,16 +50,16 @@ class Connection(H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self.waiting_since = self.loop.time()
         super().connection_made(transport)
-        mine = [one for one in self._others() if one.address == self.address]
+        mine = [connection for connection in self._others() if connection.address == self.address]
         if len(mine) >= self.limits.client and not _make_room(mine):
             self._drop()
             return
         if len(self.connections) >= self.limits.together:
-            held = Counter(one.address for one in self._others())
-            most = max(held.values(), default=0)
-            _make_room([one for one in self._others() if held[one.address] == most]) or _make_room(
-                self._others()
-            )
+            counts = Counter(connection.address for connection in self._others())
+            most = max(counts.values(), default=0)
+            _make_room(
+                [connection for connection in self._others() if counts[connection.address] == most]
+            ) or _make_room(self._others())
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -103,7 +103,11 @@ class Connection(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _others(self) -> list["Connection"]:
-        return [one for one in self.connections if isinstance(one, Connection) and one is not self]
+        return [
+            connection
+            for connection in self.connections
+            if isinstance(connection, Connection) and connection is not self
+        ]
 
     def _await_head(self) -> None:
         self._stop_waiting()
@@ -128,10 +132,10 @@ class Connection(H11Protocol):
 
 def _make_room(among: list[Connection]) -> bool:
     """Drop the longest waiting one; False: none of them waits."""
-    waiting = [one for one in among if one.waiting]
+    waiting = [connection for connection in among if connection.waiting]
     if not waiting:
         return False
-    min(waiting, key=lambda one: one.waiting_since)._drop()
+    min(waiting, key=lambda connection: connection.waiting_since)._drop()
     return True
 
 

@@ -12,14 +12,14 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from licenseusage.receiver import documented, problems
 from licenseusage.receiver.intake import Intake
-from licenseusage.receiver.receipts import Answer
+from licenseusage.receiver.receipts import IssuedReceipt
 from licenseusage.receiver.requestbody import MEDIA_TYPE, read_token
-from licenseusage.reports.receipt import Verdict
+from licenseusage.reports.receipt import ReceiptVerdict
 from licenseusage.reports.typs import ENROLMENT, LICENSE, MAX_CHARACTERS, REPORT
 
 log = structlog.get_logger("licenseusage.receiver")
 
-_STATUS = {Verdict.REJECTED: 422, Verdict.CONFLICT: 409}
+_STATUS = {ReceiptVerdict.REJECTED: 422, ReceiptVerdict.CONFLICT: 409}
 
 
 class _Rest(Convertor[str]):
@@ -121,13 +121,13 @@ async def _answered(
     request: Request,
     jti: str,
     limit: int,
-    take: Callable[[str, str], Answer],
+    take: Callable[[str, str], IssuedReceipt],
 ) -> Response:
     """Read a token of at most so many characters and answer what ``take`` says of it."""
     token = await read_token(request, limit=limit)
     answer = await to_thread.run_sync(take, jti, token, limiter=threads)
     log.info("answered", jti=jti, verdict=answer.verdict.value, known=answer.known)
-    if answer.verdict is Verdict.ACCEPTED:
+    if answer.verdict is ReceiptVerdict.ACCEPTED:
         status = 200 if answer.known else 201
         return Response(answer.receipt, status, media_type=MEDIA_TYPE)
     status, error = _STATUS[answer.verdict], answer.error or ""

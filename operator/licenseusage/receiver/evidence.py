@@ -7,10 +7,10 @@ of them an installation can have stored.
 from dataclasses import replace
 
 from licenseusage.reasons import Reason
-from licenseusage.receiver.receipts import Answer, ReceiptSigner
+from licenseusage.receiver.receipts import IssuedReceipt, ReceiptSigner
 from licenseusage.receiver.requestbody import RequestRefused
 from licenseusage.receiver.store import Chain, Document, Writing
-from licenseusage.reports.receipt import Verdict
+from licenseusage.reports.receipt import ReceiptVerdict
 
 CONFLICTS_KEPT = 100
 """Per installation. An honest sender stops at its first conflict (REPORT_FORMAT §11)."""
@@ -25,7 +25,7 @@ def keep_evidence(
     error: str,
     *,
     now_s: int,
-) -> Answer:
+) -> IssuedReceipt:
     """Store a document as evidence of a conflict of class ``error``, with its receipt.
 
     Raises:
@@ -39,6 +39,6 @@ def keep_evidence(
             "no more are stored. Ask the vendor",
             retry_after_seconds=_AGAIN_SECONDS,
         )
-    evidence = replace(document, verdict=Verdict.CONFLICT, error=error)
+    evidence = replace(document, verdict=ReceiptVerdict.CONFLICT, error=error)
     writing.add(evidence)
     return signer.issue(writing, evidence, chain, chain.head, now_s=now_s)

@@ -7,7 +7,7 @@ import threading
 
 from licenseusage.clock import Clock
 from licenseusage.errors import Retryable
-from licenseusage.receiver.store import Store
+from licenseusage.receiver.store import ReceiverDatabase
 
 PROBE_SECONDS = 5
 """Within this time the last answer is repeated, so that frequent requests do not load the disk."""
@@ -16,7 +16,7 @@ PROBE_SECONDS = 5
 class Health:
     """The last answer, and when it was found."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: ReceiverDatabase, clock: Clock) -> None:
         """Know nothing yet."""
         self._store = store
         self._clock = clock
@@ -33,12 +33,12 @@ class Health:
         with self._one_at_a_time:
             now_ms = self._clock.now_ms()
             if self._asked_ms is None or not 0 <= now_ms - self._asked_ms < 1000 * PROBE_SECONDS:
-                self._failure = self._found(now_ms)
+                self._failure = self._probe(now_ms)
                 self._asked_ms = now_ms
             if self._failure is not None:
                 raise self._failure
 
-    def _found(self, now_ms: int) -> Retryable | None:
+    def _probe(self, now_ms: int) -> Retryable | None:
         try:
             with self._store.write() as writing:
                 writing.probe(now_ms)

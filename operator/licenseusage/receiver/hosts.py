@@ -19,10 +19,10 @@ def is_ours(host: str, ours: Collection[str]) -> bool:
         host: The header: a name or address, with or without a port.
         ours: Names and addresses in lower case; ``*.example.com`` is each name one level below.
     """
-    found = _HOST.fullmatch(host)
-    if found is None:
+    match = _HOST.fullmatch(host)
+    if match is None:
         return False
-    name = (found["v6"] or found["name"]).lower().rstrip(".")
+    name = (match["v6"] or match["name"]).lower().rstrip(".")
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
@@ -40,4 +40,4 @@ def names_of_certificate(path: Path) -> frozenset[str]:
         return frozenset()
     hosts = names.get_values_for_type(x509.DNSName)
     addresses = names.get_values_for_type(x509.IPAddress)
-    return frozenset([*(host.lower() for host in hosts), *(str(one) for one in addresses)])
+    return frozenset([*(host.lower() for host in hosts), *(str(address) for address in addresses)])

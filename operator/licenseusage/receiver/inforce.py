@@ -32,11 +32,13 @@ class Register:
 
     def named(self, license_id: str) -> LicenseTerms | None:
         """Return the licence that a report names; None: it is unknown here."""
-        return next((one for one in self._ours() if one.license_id == license_id), None)
+        return next(
+            (license_ for license_ in self._ours() if license_.license_id == license_id), None
+        )
 
     def newest(self, now_s: int) -> LicenseTerms:
         """Return the newest licence among those that have begun by now."""
-        begun = [one for one in self._ours() if one.not_before_s <= now_s]
+        begun = [license_ for license_ in self._ours() if license_.not_before_s <= now_s]
         return begun[-1] if begun else self.enrolled
 
     def silence_ends_s(
@@ -61,7 +63,7 @@ class Register:
         under = self.enrolled if reported_under is None else self.named(reported_under)
         if under is None:
             return None
-        since = [one for one in self._ours() if one.issued_at_s > under.issued_at_s]
+        since = [license_ for license_ in self._ours() if license_.issued_at_s > under.issued_at_s]
         return max(
             overdue_at_s(
                 terms, enrolled_s=enrolled_s, last_received_s=last_received_s, last_final=last_final
@@ -71,7 +73,8 @@ class Register:
 
     def _ours(self) -> list[LicenseTerms]:
         return [
-            one
-            for one in self.known
-            if one.first_key is None or THUMBPRINT_URI + one.first_key == self.installation
+            license_
+            for license_ in self.known
+            if license_.first_key is None
+            or THUMBPRINT_URI + license_.first_key == self.installation
         ]

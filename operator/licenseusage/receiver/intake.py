@@ -20,10 +20,10 @@ from licenseusage.receiver.authentication import (
 )
 from licenseusage.receiver.inforce import Register
 from licenseusage.receiver.keychains import place_statement
-from licenseusage.receiver.receipts import Answer, ReceiptSigner
+from licenseusage.receiver.receipts import IssuedReceipt, ReceiptSigner
 from licenseusage.receiver.registering import register
 from licenseusage.receiver.reportchains import place_report
-from licenseusage.receiver.store import Document, Reading, Store
+from licenseusage.receiver.store import Document, Reading, ReceiverDatabase
 from licenseusage.reports.enrolment import Enrolment
 from licenseusage.reports.keys import VendorKeys
 from licenseusage.reports.licence import verify_any_license
@@ -39,7 +39,7 @@ class Intake:
     """The receiver's rules for keys and reports. Synchronous; may be used from several threads."""
 
     def __init__(
-        self, store: Store, vendor_keys: VendorKeys, signer: ReceiptSigner, clock: Clock
+        self, store: ReceiverDatabase, vendor_keys: VendorKeys, signer: ReceiptSigner, clock: Clock
     ) -> None:
         """Judge by ``vendor_keys`` which licences are honoured; sign with ``signer``."""
         self._store = store
@@ -47,7 +47,7 @@ class Intake:
         self._signer = signer
         self._clock = clock
 
-    def put_report(self, jti: str, token: str) -> Answer:
+    def put_report(self, jti: str, token: str) -> IssuedReceipt:
         """Take a report in.
 
         Args:
@@ -76,7 +76,7 @@ class Intake:
                 return place_report(writing, self._signer, authentic, judged, register, now_s=now_s)
         return self._known(jti, known, now_s)
 
-    def put_key_statement(self, jti: str, token: str) -> Answer:
+    def put_key_statement(self, jti: str, token: str) -> IssuedReceipt:
         """Take an enrolment or a succession in; arguments and errors as for ``put_report``.
 
         A statement that is authentic but not in force (its licence has expired, a clock is ahead)
@@ -117,7 +117,7 @@ class Intake:
         _check_path(license_id, license_.license_id)
         with self._store.read() as reading:
             known = reading.licenses_of(license_.vendor, license_.subscription)
-        if any(one.digest == license_.digest for one in known):
+        if any(registered.digest == license_.digest for registered in known):
             return True
         with self._store.write() as writing:
             previous = settled_terms(writing, license_.subscription)
@@ -131,7 +131,7 @@ class Intake:
             return authentic_succession(token, reading, now_s)
         return authentic_enrolment(token, reading, self._vendor_keys, now_s)
 
-    def _known(self, jti: str, document: Document | None, now_s: int) -> Answer:
+    def _known(self, jti: str, document: Document | None, now_s: int) -> IssuedReceipt:
         """Repeat the earlier answer, signed again only if its key has been withdrawn."""
         assert document is not None  # noqa: S101 - documents are never deleted
         _check_path(jti, document.jti)
@@ -140,7 +140,7 @@ class Intake:
                 chain = writing.chain(document.chain_id)
                 answer = self._signer.issue(writing, document, chain, chain.head, now_s=now_s)
             return replace(answer, known=True)
-        return Answer(document.verdict, document.error, document.receipt, known=True)
+        return IssuedReceipt(document.verdict, document.error, document.receipt, known=True)
 
 
 def _check_path(jti: str, named: str) -> None:

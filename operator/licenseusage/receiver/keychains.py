@@ -2,20 +2,20 @@
 
 from licenseusage.reasons import Reason
 from licenseusage.receiver.evidence import keep_evidence
-from licenseusage.receiver.receipts import Answer, ReceiptSigner
+from licenseusage.receiver.receipts import IssuedReceipt, ReceiptSigner
 from licenseusage.receiver.registering import register
 from licenseusage.receiver.store import Chain, Document, Installation, KeyRow, Writing
 from licenseusage.reports.enrolment import Enrolment
 from licenseusage.reports.keys import PublicKey
 from licenseusage.reports.names import Link
-from licenseusage.reports.receipt import Verdict
+from licenseusage.reports.receipt import ReceiptVerdict
 from licenseusage.reports.succession import Succession
 from licenseusage.reports.typs import ENROLMENT, SUCCESSION
 
 
 def place_statement(
     writing: Writing, signer: ReceiptSigner, statement: Enrolment | Succession, *, now_s: int
-) -> Answer:
+) -> IssuedReceipt:
     """Store an authentic statement with its receipt: accepted, or a conflict's evidence.
 
     A chain of statements has no gaps to wait for: the key of a later statement is unknown until the
@@ -36,7 +36,7 @@ def place_statement(
         previous=statement.previous,
         rank=ranks.get(statement.kid, 1),
         token=statement.token,
-        verdict=Verdict.ACCEPTED,
+        verdict=ReceiptVerdict.ACCEPTED,
         received_ms=now_s * 1000,
     )
     conflict = _contradiction(document, chain.head, newest_rank=max(ranks.values(), default=1))

@@ -19,7 +19,7 @@ _OF_THE_VALUE = Reason.COVERAGE_INCOMPLETE
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DocumentFinding:
     """A finding, or the class of a refusal, as a document has it.
 
     Attributes:
@@ -54,7 +54,7 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CycleFinding:
     """A finding of a cycle; ``cycle`` None: of the chain as it is now."""
 
     name: str
@@ -63,12 +63,16 @@ class Finding:
 
 
 def findings_of_chain(
-    found: Iterable[Found], stated: Mapping[int, Stated], *, missing: bool, overdue: bool
-) -> tuple[Finding, ...]:
+    findings: Iterable[DocumentFinding],
+    stated: Mapping[int, Stated],
+    *,
+    missing: bool,
+    overdue: bool,
+) -> tuple[CycleFinding, ...]:
     """Return each finding once per cycle, open if one of its documents leaves it open.
 
     Args:
-        found: Of all documents of the chain.
+        findings: Of all documents of the chain.
         stated: By cycle index; of the newest cycles at least.
         missing: Whether positions are missing now.
         overdue: Whether its silence is too long now.
@@ -76,49 +80,53 @@ def findings_of_chain(
     closed = [index for index, value in stated.items() if value.kind != "interim"]
     last = max(closed, default=None)
     merged: dict[tuple[int | None, str], bool] = {}
-    for one in found:
-        where = (one.cycle, one.name)
-        merged[where] = merged.get(where, False) or _open(one, stated, last)
+    for finding in findings:
+        where = (finding.cycle, finding.name)
+        merged[where] = merged.get(where, False) or _open(finding, stated, last)
     now = {Reason.CHAIN_GAP: missing, _TOLD_OF_A_SILENCE: overdue}
     merged |= {(None, name): True for name, holds in now.items() if holds}
     return tuple(
-        Finding(name, cycle, open_)
+        CycleFinding(name, cycle, open_)
         for (cycle, name), open_ in sorted(merged.items(), key=lambda item: _order(item[0]))
     )
 
 
-def names_of(findings: Sequence[Finding], *, cycle: int | None = None) -> tuple[str, ...]:
+def names_of(findings: Sequence[CycleFinding], *, cycle: int | None = None) -> tuple[str, ...]:
     """Return the names of those that are open, each once; of one cycle if it is given."""
-    wanted = [one for one in findings if one.open and (cycle is None or one.cycle == cycle)]
-    return tuple(sorted({one.name for one in wanted}))
+    wanted = [
+        finding
+        for finding in findings
+        if finding.open and (cycle is None or finding.cycle == cycle)
+    ]
+    return tuple(sorted({finding.name for finding in wanted}))
 
 
-def _open(one: Found, stated: Mapping[int, Stated], last: int | None) -> bool:
-    if one.name in _ENDED_BY_REMOVAL:
+def _open(finding: DocumentFinding, stated: Mapping[int, Stated], last: int | None) -> bool:
+    if finding.name in _ENDED_BY_REMOVAL:
         return True
-    if one.name == _TOLD_OF_A_SILENCE:
+    if finding.name == _TOLD_OF_A_SILENCE:
         return False  # of one that its own arrival ended
-    value = None if one.cycle is None else stated.get(one.cycle)
-    if value is not None and _ended_within(one, value):
+    value = None if finding.cycle is None else stated.get(finding.cycle)
+    if value is not None and _ended_within(finding, value):
         return False
-    if last is None or (one.cycle is not None and last <= one.cycle):
+    if last is None or (finding.cycle is not None and last <= finding.cycle):
         return True
-    return not _follows(stated[last], one)
+    return not _follows(stated[last], finding)
 
 
-def _ended_within(one: Found, value: Stated) -> bool:
+def _ended_within(finding: DocumentFinding, value: Stated) -> bool:
     """Whether a later report of its own cycle has ended it."""
-    if one.verdict == "Rejected":
-        closes = value.kind != "interim" or one.kind == "interim"
-        return value.sequence > one.sequence and closes
-    return one.name == _OF_THE_VALUE and one.name not in value.findings
+    if finding.verdict == "Rejected":
+        closes = value.kind != "interim" or finding.kind == "interim"
+        return value.sequence > finding.sequence and closes
+    return finding.name == _OF_THE_VALUE and finding.name not in value.findings
 
 
-def _follows(final: Stated, one: Found) -> bool:
+def _follows(final: Stated, finding: DocumentFinding) -> bool:
     """Whether a final came after it: by position, or by arrival if it has no position."""
-    if one.verdict == "Conflict":
-        return final.received_ms > one.received_ms
-    return final.sequence > one.sequence
+    if finding.verdict == "Conflict":
+        return final.received_ms > finding.received_ms
+    return final.sequence > finding.sequence
 
 
 def _order(where: tuple[int | None, str]) -> tuple[float, str]:

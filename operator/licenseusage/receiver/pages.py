@@ -23,7 +23,7 @@ from licenseusage.clock import Clock
 from licenseusage.reasons.book import meaning
 from licenseusage.receiver import documented, pageviews, problems
 from licenseusage.receiver.access import Doorkeeper, Refusal
-from licenseusage.receiver.store import Store
+from licenseusage.receiver.store import ReceiverDatabase
 from licenseusage.reports.refused import MEANING
 
 _CHAIN_ID = re.compile(r"[0-9a-f]{32}")
@@ -31,7 +31,7 @@ _SMALL_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def routes(
-    store: Store,
+    store: ReceiverDatabase,
     clock: Clock,
     door: Doorkeeper,
     threads: CapacityLimiter,
@@ -53,8 +53,8 @@ def routes(
         page = _positive(request.query_params.get("page"))
         if refusal := door.refusal(request):
             return show.refusal(refusal)
-        found = await to_thread.run_sync(gather, limiter=threads)
-        return show.page("overview.html", overview=found, now_s=now_s())
+        contents = await to_thread.run_sync(gather, limiter=threads)
+        return show.page("overview.html", overview=contents, now_s=now_s())
 
     @router.get("/chains/{chain_id}", include_in_schema=False)
     async def chain(request: Request, chain_id: str) -> Response:
@@ -66,10 +66,10 @@ def routes(
         if refusal := door.refusal(request):
             return show.refusal(refusal)
         known = _CHAIN_ID.fullmatch(chain_id)
-        found = await to_thread.run_sync(gather, limiter=threads) if known else None
-        if found is None:
+        contents = await to_thread.run_sync(gather, limiter=threads) if known else None
+        if contents is None:
             return show.page("message.html", 404, title="No such chain", text="Nothing is held.")
-        return show.page("chain.html", page=found, now_s=now_s())
+        return show.page("chain.html", page=contents, now_s=now_s())
 
     @router.get("/docs", include_in_schema=False)
     async def docs() -> Response:

@@ -8,7 +8,13 @@ from licenseusage.metering.statement import active_text
 from licenseusage.reasons import Reason
 from licenseusage.receiver.authentication import register_of
 from licenseusage.receiver.inforce import Register
-from licenseusage.receiver.openness import Finding, Found, Stated, findings_of_chain, names_of
+from licenseusage.receiver.openness import (
+    CycleFinding,
+    DocumentFinding,
+    Stated,
+    findings_of_chain,
+    names_of,
+)
 from licenseusage.receiver.store import (
     Chain,
     ChainSummary,
@@ -48,7 +54,7 @@ class CycleLine:
     words: str
     license_id: str
     license: LicenseTerms | None
-    findings: tuple[Finding, ...]
+    findings: tuple[CycleFinding, ...]
 
     @property
     def state(self) -> str:
@@ -76,7 +82,7 @@ class ChainLine:
     """
 
     summary: ChainSummary
-    findings: tuple[Finding, ...]
+    findings: tuple[CycleFinding, ...]
     overdue_at_s: int | None
     overdue: bool
     cycles: list[CycleLine]
@@ -167,11 +173,11 @@ class ChainPage:
 
 def overview(views: Views, *, page: int, now_s: int) -> Overview:
     """Gather the first page; ``page`` counts from 1."""
-    found = views.installations(
+    installations = views.installations(
         limit=INSTALLATIONS_PER_PAGE + 1, offset=(page - 1) * INSTALLATIONS_PER_PAGE
     )
-    cards = [_card(views, each, now_s) for each in found[:INSTALLATIONS_PER_PAGE]]
-    return Overview(cards, page, more=len(found) > INSTALLATIONS_PER_PAGE)
+    cards = [_card(views, each, now_s) for each in installations[:INSTALLATIONS_PER_PAGE]]
+    return Overview(cards, page, more=len(installations) > INSTALLATIONS_PER_PAGE)
 
 
 def chain_page(views: Views, chain_id: str, *, before: int | None, now_s: int) -> ChainPage | None:
@@ -180,8 +186,8 @@ def chain_page(views: Views, chain_id: str, *, before: int | None, now_s: int) -
     if chain is None:
         return None
     installation = views.enrolment_of(chain)
-    found = views.documents(chain_id, limit=DOCUMENTS_PER_PAGE + 1, before=before)
-    shown, older_than = _whole_positions(found)
+    documents = views.documents(chain_id, limit=DOCUMENTS_PER_PAGE + 1, before=before)
+    shown, older_than = _whole_positions(documents)
     register = register_of(views, installation)
     replaced = views.replaced(installation)
     return ChainPage(
@@ -213,18 +219,18 @@ def count_text(report: ReportRow) -> str:
 
 
 def _whole_positions(
-    found: list[tuple[Document, ReportRow | None]],
+    documents: list[tuple[Document, ReportRow | None]],
 ) -> tuple[list[tuple[Document, ReportRow | None]], int | None]:
     """Return a page of documents, and the position below which the next page begins.
 
     A position may hold evidence beside its document: its rows are not torn apart, unless there are
     more of them than a page shows.
     """
-    if len(found) <= DOCUMENTS_PER_PAGE:
-        return found, None
-    next_sequence = found[-1][0].sequence
-    whole = [row for row in found if row[0].sequence > next_sequence]
-    return (whole, next_sequence + 1) if whole else (found[:DOCUMENTS_PER_PAGE], next_sequence)
+    if len(documents) <= DOCUMENTS_PER_PAGE:
+        return documents, None
+    next_sequence = documents[-1][0].sequence
+    whole = [row for row in documents if row[0].sequence > next_sequence]
+    return (whole, next_sequence + 1) if whole else (documents[:DOCUMENTS_PER_PAGE], next_sequence)
 
 
 def _card(views: Views, installation: Installation, now_s: int) -> InstallationCard:
@@ -278,7 +284,11 @@ def _line(
     overdue = due_s is not None and now_s >= due_s and not replaced
     values = views.cycles(chain.id, limit=cycles)
     findings = findings_of_chain(
-        [one for document, row in views.found(chain.id) for one in _found(document, row)],
+        [
+            finding
+            for document, row in views.noteworthy(chain.id)
+            for finding in _findings_of(document, row)
+        ],
         {value.report.cycle_index: _stated(value) for value in values},
         missing=bool(summary.missing),
         overdue=overdue,
@@ -292,7 +302,7 @@ def _line(
     )
 
 
-def _cycle(value: CycleValue, register: Register, findings: Sequence[Finding]) -> CycleLine:
+def _cycle(value: CycleValue, register: Register, findings: Sequence[CycleFinding]) -> CycleLine:
     report, license_id = value.report, _license_id(value.document)
     return CycleLine(
         report=report,
@@ -300,7 +310,7 @@ def _cycle(value: CycleValue, register: Register, findings: Sequence[Finding]) -
         words=in_words(read_report(value.document.token).content),
         license_id=license_id,
         license=register.named(license_id),
-        findings=tuple(one for one in findings if one.cycle == report.cycle_index),
+        findings=tuple(finding for finding in findings if finding.cycle == report.cycle_index),
     )
 
 
@@ -309,11 +319,13 @@ def _stated(value: CycleValue) -> Stated:
     return Stated(value.report.kind, document.sequence, document.received_ms, document.findings)
 
 
-def _found(document: Document, row: ReportRow | None) -> list[Found]:
+def _findings_of(document: Document, row: ReportRow | None) -> list[DocumentFinding]:
     cycle, kind = (row.cycle_index, row.kind) if row else _claimed(document.token)
     names = document.findings if document.error is None else (*document.findings, document.error)
     return [
-        Found(name, cycle, kind, document.sequence, document.received_ms, document.verdict.value)
+        DocumentFinding(
+            name, cycle, kind, document.sequence, document.received_ms, document.verdict.value
+        )
         for name in names
     ]
 

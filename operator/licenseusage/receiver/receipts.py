@@ -9,14 +9,14 @@ from licenseusage.reasons import Reason
 from licenseusage.receiver.store import Chain, Document, Writing
 from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.names import Link
-from licenseusage.reports.receipt import ReceiptInput, Subject, Verdict, build_receipt
+from licenseusage.reports.receipt import ReceiptInput, ReceiptVerdict, Subject, build_receipt
 from licenseusage.reports.typs import RECEIPT
 
 log = structlog.get_logger("licenseusage.receiver")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class IssuedReceipt:
     """A signed verdict.
 
     Attributes:
@@ -25,7 +25,7 @@ class Answer:
         known: The same octets had been stored before; this is the verdict they got then.
     """
 
-    verdict: Verdict
+    verdict: ReceiptVerdict
     error: str | None
     receipt: str
     known: bool
@@ -45,7 +45,7 @@ class ReceiptSigner:
 
     def issue(
         self, writing: Writing, document: Document, chain: Chain, head: Link | None, *, now_s: int
-    ) -> Answer:
+    ) -> IssuedReceipt:
         """Sign the receipt of a stored document and store it.
 
         Args:
@@ -78,7 +78,7 @@ class ReceiptSigner:
             )
         )
         writing.set_receipt(document.digest, receipt, self._key.kid)
-        return Answer(document.verdict, document.error, receipt, known=False)
+        return IssuedReceipt(document.verdict, document.error, receipt, known=False)
 
     def _sign(self, receipt: ReceiptInput) -> str:
         try:

@@ -20,8 +20,8 @@ def register(writing: Writing, license_: License, *, now_s: int) -> bool:
         content = read_report(document.token).content
         if content.license_id != license_.license_id:
             continue
-        found = set(document.findings) - {LICENSE_UNKNOWN}
+        findings = set(document.findings) - {LICENSE_UNKNOWN}
         if content.product != license_.product:
-            found.add(Reason.LICENSE_MISMATCH)
-        writing.set_findings(document.digest, found, stands=writing.stands(document.digest))
+            findings.add(Reason.LICENSE_MISMATCH)
+        writing.set_findings(document.digest, findings, stands=writing.stands(document.digest))
     return True

@@ -8,10 +8,10 @@ from licenseusage.receiver.authentication import AuthenticReport
 from licenseusage.receiver.chainrules import breach, contradiction, report_findings
 from licenseusage.receiver.evidence import keep_evidence
 from licenseusage.receiver.inforce import Register
-from licenseusage.receiver.receipts import Answer, ReceiptSigner
+from licenseusage.receiver.receipts import IssuedReceipt, ReceiptSigner
 from licenseusage.receiver.store import Chain, Document, Installation, ReportRow, Writing
 from licenseusage.reports.names import Link
-from licenseusage.reports.receipt import Verdict
+from licenseusage.reports.receipt import ReceiptVerdict
 from licenseusage.reports.refused import Refused
 from licenseusage.reports.report import Envelope, Report, read_report
 from licenseusage.reports.typs import REPORT
@@ -25,7 +25,7 @@ def place_report(
     register: Register,
     *,
     now_s: int,
-) -> Answer:
+) -> IssuedReceipt:
     """Store an authentic report with its receipt: accepted, rejected, or a conflict's evidence.
 
     Args:
@@ -46,15 +46,15 @@ def place_report(
     conflict = contradiction(
         envelope,
         rank,
-        held=writing.held(chain.id, envelope.sequence) is not None,
-        before=writing.held(chain.id, envelope.sequence - 1),
+        occupied=writing.at_position(chain.id, envelope.sequence) is not None,
+        before=writing.at_position(chain.id, envelope.sequence - 1),
         newest_rank=writing.newest_rank_before(chain.id, envelope.sequence),
     )
     if conflict is not None:
         return keep_evidence(writing, signer, chain, document, conflict, now_s=now_s)
     linked = envelope.sequence == (chain.head.sequence + 1 if chain.head else 1)
     stored = _judged(writing, document, authentic.installation, judged, register, linked=linked)
-    writing.add(stored, _row(judged) if stored.verdict == Verdict.ACCEPTED else None)
+    writing.add(stored, _row(judged) if stored.verdict == ReceiptVerdict.ACCEPTED else None)
     head = _advance(writing, chain.id, envelope.link) if linked else chain.head
     return signer.issue(writing, stored, chain, head, now_s=now_s)
 
@@ -76,9 +76,9 @@ def _judged(
         error = _breach(writing, judged, document.rank) if linked else None
     if error is not None or isinstance(judged, Refused):
         gap = () if linked else (Reason.CHAIN_GAP,)
-        return replace(document, verdict=Verdict.REJECTED, error=error, findings=gap)
+        return replace(document, verdict=ReceiptVerdict.REJECTED, error=error, findings=gap)
     licensed = register.named(judged.content.license_id) is not None
-    found = report_findings(
+    findings = report_findings(
         judged,
         _counted_before(writing, document),
         linked=linked,
@@ -87,19 +87,19 @@ def _judged(
         received_s=document.received_ms // 1000,
         licensed=licensed,
     )
-    return replace(document, findings=found)
+    return replace(document, findings=findings)
 
 
 def _advance(writing: Writing, chain_id: str, head: Link) -> Link:
     """Advance the head as far as positions link, and return the findings that follow."""
-    while (following := writing.held(chain_id, head.sequence + 1)) is not None:
+    while (following := writing.at_position(chain_id, head.sequence + 1)) is not None:
         if following.previous != head.digest:
             writing.set_findings(
                 following.digest, {*following.findings, Reason.CHAIN_FORKED}, stands=False
             )
             break
-        found, stands = _reconsidered(writing, following)
-        writing.set_findings(following.digest, found, stands=stands)
+        findings, stands = _reconsidered(writing, following)
+        writing.set_findings(following.digest, findings, stands=stands)
         head = Link(following.sequence, following.digest)
     writing.set_head(chain_id, head)
     return head
@@ -113,15 +113,15 @@ def _reconsidered(writing: Writing, document: Document) -> tuple[Set[str], bool]
     Returns:
         Its findings, and whether it may state its cycle's value.
     """
-    found = set(document.findings) - {Reason.CHAIN_GAP}
+    findings = set(document.findings) - {Reason.CHAIN_GAP}
     broken: set[str] = set()
     if document.rank < writing.newest_rank_before(document.chain_id, document.sequence):
         broken.add(Reason.KEY_RETIRED)
-    if document.verdict == Verdict.ACCEPTED:
+    if document.verdict == ReceiptVerdict.ACCEPTED:
         report = read_report(document.token)
         error = _breach(writing, report, document.rank)
         broken |= {error} if error else set()
-        found |= set(
+        findings |= set(
             report_findings(
                 report,
                 _counted_before(writing, document),
@@ -130,7 +130,7 @@ def _reconsidered(writing: Writing, document: Document) -> tuple[Set[str], bool]
                 received_s=document.received_ms // 1000,
             )
         )
-    return found | broken, not broken
+    return findings | broken, not broken
 
 
 def _breach(writing: Writing, report: Report, rank: int) -> str | None:
@@ -190,7 +190,7 @@ def _document(authentic: AuthenticReport, now_s: int) -> Document:
         previous=envelope.previous,
         rank=authentic.rank,
         token=envelope.token,
-        verdict=Verdict.ACCEPTED,
+        verdict=ReceiptVerdict.ACCEPTED,
         received_ms=now_s * 1000,
     )
 

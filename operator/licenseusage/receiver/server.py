@@ -19,7 +19,7 @@ from licenseusage.receiver.access import PagesAccess
 from licenseusage.receiver.app import create_app
 from licenseusage.receiver.connections import Connection, Limits, Loop, allow_open_files
 from licenseusage.receiver.settings import Address, Certificate, VendorFiles
-from licenseusage.receiver.store import Store
+from licenseusage.receiver.store import ReceiverDatabase
 
 CONNECTIONS = 500
 """Beyond this many requests, senders get a 503 and come back; each may hold a body of 64 KiB."""
@@ -44,7 +44,7 @@ def serve(
 
     Args:
         address: Where to listen.
-        database_url: See ``Store.open``.
+        database_url: See ``ReceiverDatabase.open``.
         certificate: Of the server; None: plain http behind a proxy.
         keys: The vendor's.
         access: Who may see the pages.
@@ -59,7 +59,10 @@ def serve(
     _log_json()
     allow_open_files()
     try:
-        with closing(_listen(address)) as listener, closing(Store.open(database_url)) as store:
+        with (
+            closing(_listen(address)) as listener,
+            closing(ReceiverDatabase.open(database_url)) as store,
+        ):
             app = create_app(
                 store=store,
                 vendor_keys=keys.published,

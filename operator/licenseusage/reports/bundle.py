@@ -68,7 +68,7 @@ def verify_bundle(
     license_: LicenseTerms,
     keys: InstallationKeys,
     now_s: int,
-    held: Sequence[str] = (),
+    received: Sequence[str] = (),
 ) -> VerifiedBundle:
     """Verify a whole bundle, together with the reports already held.
 
@@ -78,7 +78,7 @@ def verify_bundle(
         license_: The licence in force.
         keys: The installation's keys, if the bundle brings no key statements.
         now_s: The time, seconds since 1970 UTC.
-        held: Reports that were received before.
+        received: Reports that were received before.
 
     Raises:
         Refused: ``TooLarge``, ``BundleInvalid``, ``UnsupportedType``, or a class of the first
@@ -89,7 +89,7 @@ def verify_bundle(
         keys = verify_keys(lines.key_statements, vendor_keys, now_s=now_s, license_=license_)
     verify_manifest(lines, license_, keys)
     chains: dict[str, list[str]] = {}
-    for token in (*held, *lines.reports):
+    for token in (*received, *lines.reports):
         report = verify_report(token, license_=license_, keys=keys, now_s=now_s)
         chains.setdefault(report.envelope.chain_id, []).append(token)
     heads = {

@@ -124,16 +124,16 @@ def verify_chain(
         Refused: a class of one report; ``ReportConflict``, ``ChainGap``, ``ChainForked``,
             ``KeyRetired``, ``CycleOrder``, ``AmendmentInvalid``, ``ChainTruncated``.
     """
-    held: dict[int, tuple[Envelope, Report | None]] = {}
+    positions: dict[int, tuple[Envelope, Report | None]] = {}
     for token in tokens:
         envelope = authenticate_report(token, license_=license_, keys=keys)
         counts = digest(token) not in rejected
         report = check_content(envelope, license_=license_, now_s=now_s) if counts else None
-        known, _ = held.setdefault(envelope.sequence, (envelope, report))
+        known, _ = positions.setdefault(envelope.sequence, (envelope, report))
         need(
             known.digest == envelope.digest, Reason.REPORT_CONFLICT, f"sequence {envelope.sequence}"
         )
-    return fold_chain(held.values(), keys=keys, heads=heads)
+    return fold_chain(positions.values(), keys=keys, heads=heads)
 
 
 def fold_chain(
@@ -152,8 +152,8 @@ def fold_chain(
     Raises:
         Refused: a class of the chain.
     """
-    chain = sorted(reports, key=lambda one: one[0].sequence)
-    held = {envelope.sequence: envelope for envelope, _ in chain}
+    chain = sorted(reports, key=lambda pair: pair[0].sequence)
+    positions = {envelope.sequence: envelope for envelope, _ in chain}
     need(
         len({envelope.chain_id for envelope, _ in chain}) <= 1,
         Reason.IDENTIFIER_MISMATCH,
@@ -164,8 +164,8 @@ def fold_chain(
         rank = keys[envelope.kid].rank
         state = state.after(report, rank) if report else state.linked(envelope, rank)
     for head in heads:
-        need(head.sequence in held, Reason.CHAIN_TRUNCATED, f"sequence {head.sequence}")
-        need(held[head.sequence].digest == head.digest, Reason.CHAIN_FORKED)
+        need(head.sequence in positions, Reason.CHAIN_TRUNCATED, f"sequence {head.sequence}")
+        need(positions[head.sequence].digest == head.digest, Reason.CHAIN_FORKED)
     counted = tuple(report for _, report in chain if report)
     envelopes = tuple(envelope for envelope, _ in chain)
     return VerifiedChain(envelopes, counted, tuple(findings(counted)))

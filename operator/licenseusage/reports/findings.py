@@ -10,12 +10,12 @@ from licenseusage.reports.typs import SKEW_SECONDS
 
 def findings(reports: Sequence[Report]) -> list[str]:
     """Return the findings of a chain's reports (links left out), sorted, each once."""
-    found: set[str] = set()
+    names: set[str] = set()
     before: Report | None = None
     for report in reports:
-        found |= findings_of(report, before)
+        names |= findings_of(report, before)
         before = report
-    return sorted(found)
+    return sorted(names)
 
 
 def findings_of(report: Report, before: Report | None) -> set[str]:

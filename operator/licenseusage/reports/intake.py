@@ -142,9 +142,9 @@ def _about_key(
     kid = str(decode(token)[0].get("kid"))
     named = f"key {kid}" if re.fullmatch("[A-Za-z0-9_-]{43}", kid) else "a key without a name"
     if error == Reason.KEY_UNKNOWN:
-        held = [name for name, key in vendor_keys.items() if key.permits(LICENSE)]
-        shown = ", ".join(held[:_KEYS_NAMED]) or "none"
-        more = f" and {len(held) - _KEYS_NAMED} more" if len(held) > _KEYS_NAMED else ""
+        names = [name for name, key in vendor_keys.items() if key.permits(LICENSE)]
+        shown = ", ".join(names[:_KEYS_NAMED]) or "none"
+        more = f" and {len(names) - _KEYS_NAMED} more" if len(names) > _KEYS_NAMED else ""
         return (
             f"it is signed with {named}, and {asked.keys_from} holds of keys for licences "
             f"{shown}{more}. Install the vendor's current keys, or ask whose licence this is"
@@ -157,51 +157,51 @@ def _about_key(
     )
 
 
-def _about(error: str, found: License, asked: Expected) -> str | None:
+def _about(error: str, license_: License, asked: Expected) -> str | None:
     """Say what a licence whose signature is right says, and why it cannot apply."""
-    name = f"licence {found.license_id}"
-    ask = f"Ask {found.vendor} for"
+    name = f"licence {license_.license_id}"
+    ask = f"Ask {license_.vendor} for"
     match error:
         case Reason.LICENSE_MISMATCH:
             return (
-                f"{name} is for product {found.product}; {asked.product_from} is {asked.product}. "
-                f"{ask} a licence of {asked.product}"
+                f"{name} is for product {license_.product}; {asked.product_from} is "
+                f"{asked.product}. {ask} a licence of {asked.product}"
             )
         case Reason.LICENSE_EXPIRED:
-            return f"{name} expired on {_time(found.expires_s)}. {ask} a new one"
+            return f"{name} expired on {_time(license_.expires_s)}. {ask} a new one"
         case Reason.LICENSE_NOT_YET_VALID:
             return (
-                f"{name} is valid from {_time(found.not_before_s)} on, in "
-                f"{_roughly(found.not_before_s - asked.now_s)} by this cluster's clock; it applies "
-                f"by itself then"
+                f"{name} is valid from {_time(license_.not_before_s)} on, in "
+                f"{_roughly(license_.not_before_s - asked.now_s)} by this cluster's clock; it "
+                f"applies by itself then"
             )
         case Reason.ISSUED_IN_FUTURE:
             return (
-                f"{name} was issued at {_time(found.issued_at_s)}, which is "
-                f"{_roughly(found.issued_at_s - asked.now_s)} ahead of this cluster's clock. If "
-                f"that clock is right, the one at {found.vendor} is ahead; it applies by itself "
+                f"{name} was issued at {_time(license_.issued_at_s)}, which is "
+                f"{_roughly(license_.issued_at_s - asked.now_s)} ahead of this cluster's clock. If "
+                f"that clock is right, the one at {license_.vendor} is ahead; it applies by itself "
                 f"once the time has come"
             )
         case Reason.LICENSE_KEY_MISMATCH:
             return (
-                f"{name} is bound to installation {THUMBPRINT_URI}{found.first_key}; this one is "
-                f"{asked.installation}. Tell {found.vendor} this id, or restore the identity's "
-                f"Secret that belongs to the licence"
+                f"{name} is bound to installation {THUMBPRINT_URI}{license_.first_key}; this one "
+                f"is {asked.installation}. Tell {license_.vendor} this id, or restore the "
+                f"identity's Secret that belongs to the licence"
             )
         case Reason.LICENSE_TERMS_CHANGED:
-            before = asked.previous.cycle if asked.previous else found.cycle
+            before = asked.previous.cycle if asked.previous else license_.cycle
             return (
-                f"{name} has cycles of {_length(found.cycle)}, subscription {found.subscription} "
-                f"has {_length(before)}; other cycles need another subscription. {ask} a licence "
-                f"with the same cycles, or of a new subscription"
+                f"{name} has cycles of {_length(license_.cycle)}, subscription "
+                f"{license_.subscription} has {_length(before)}; other cycles need another "
+                f"subscription. {ask} a licence with the same cycles, or of a new subscription"
             )
         case Reason.CYCLE_UNSUPPORTED:
             return (
-                f"{name} has cycles of {_length(found.cycle)}; cycles of at most 62 days, or two "
-                f"months, can be metered. {ask} a licence with shorter ones"
+                f"{name} has cycles of {_length(license_.cycle)}; cycles of at most 62 days, or "
+                f"two months, can be metered. {ask} a licence with shorter ones"
             )
         case Reason.UNSUPPORTED_VERSION:
-            versions = ", ".join(str(one) for one in found.versions) or "none"
+            versions = ", ".join(str(version) for version in license_.versions) or "none"
             return (
                 f"{name} asks for reports of version {versions}; this operator writes version 1. "
                 f"Install the operator that the vendor names"

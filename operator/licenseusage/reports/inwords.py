@@ -16,7 +16,7 @@ def in_words(content: Content) -> str:
     cycle = content.cycle
     low, high = content.active_users, content.active_users_upper_bound
     estimate = low if content.accuracy == Accuracy.ESTIMATE else None
-    told = tuple(Uncertainty(one.reason, one.users) for one in content.uncertainty)
+    causes = tuple(Uncertainty(cause.reason, cause.users) for cause in content.uncertainty)
     last = content.coverage.gaps[-1] if content.coverage.gaps else None
     at_the_end = last is not None and last.end_s == cycle.end_s
     return CycleStatement(
@@ -25,7 +25,7 @@ def in_words(content: Content) -> str:
         bounds=Bounds(0 if estimate is not None else low or 0, high, estimate),
         daily=(),
         coverage=Coverage(content.coverage.observed_seconds, ()),
-        uncertainty=() if high is None else told,
-        unbounded=tuple(one.reason for one in told) if high is None else (),
+        uncertainty=() if high is None else causes,
+        unbounded=tuple(cause.reason for cause in causes) if high is None else (),
         boundary_gap_ms=(last.start_s * 1000, last.end_s * 1000) if last and at_the_end else None,
     ).words

@@ -53,7 +53,7 @@ _TABLE: Table = {
 }
 
 
-class Verdict(StrEnum):
+class ReceiptVerdict(StrEnum):
     """The vendor's decision; ``Conflict``: stored as evidence, not part of the chain."""
 
     ACCEPTED = "Accepted"
@@ -138,7 +138,7 @@ class ReceiptInput:
     receipt_id: str
     issued_at_s: int
     received_at_s: int
-    verdict: Verdict
+    verdict: ReceiptVerdict
     subject: Subject
     chain_id: str
     head: Link | None
@@ -217,7 +217,7 @@ def verify_receipt(token: object, vendor_keys: Mapping[str, VendorKey], sent: Se
     head = receipt.head
     need(
         head is None
-        or receipt.verdict is Verdict.CONFLICT
+        or receipt.verdict is ReceiptVerdict.CONFLICT
         or head.sequence != receipt.subject.sequence
         or head.digest == receipt.subject.digest,
         Reason.RECEIPT_MISMATCH,
@@ -226,7 +226,7 @@ def verify_receipt(token: object, vendor_keys: Mapping[str, VendorKey], sent: Se
     return receipt
 
 
-def head_notes(receipt: Receipt, *, held: str | None, acknowledged: int) -> tuple[str, ...]:
+def head_notes(receipt: Receipt, *, own_digest: str | None, acknowledged: int) -> tuple[str, ...]:
     """Return the note about the chain that follows from the vendor's head (REPORT_FORMAT §7).
 
     ``LocalHistoryLost`` and ``ChainForked`` stop the chain; after ``VendorHeadRegressed``
@@ -234,13 +234,13 @@ def head_notes(receipt: Receipt, *, held: str | None, acknowledged: int) -> tupl
 
     Args:
         receipt: A verified receipt.
-        held: Digest of our own document at the head's position; None: we hold none there.
+        own_digest: Digest of our own document at the head's position; None: we hold none there.
         acknowledged: The highest head verified before; 0: none.
     """
     notes = []
-    if receipt.head and held is None:
+    if receipt.head and own_digest is None:
         notes.append(Reason.LOCAL_HISTORY_LOST)
-    elif receipt.head and held != receipt.head.digest:
+    elif receipt.head and own_digest != receipt.head.digest:
         notes.append(Reason.CHAIN_FORKED)
     if (receipt.head.sequence if receipt.head else 0) < acknowledged:
         notes.append(Reason.VENDOR_HEAD_REGRESSED)
@@ -254,7 +254,7 @@ def _check(claims: Mapping[str, Any]) -> None:
 
 def _check_claims(claims: Mapping[str, Any]) -> None:
     check_table(_TABLE, claims)
-    accepted = claims["result"] == Verdict.ACCEPTED
+    accepted = claims["result"] == ReceiptVerdict.ACCEPTED
     need(accepted == ("error" not in claims), Reason.CLAIM_INVALID, "error: unless Accepted")
     need(claims["receivedAt"] <= claims["iat"], Reason.CLAIM_INVALID, "receivedAt is not after iat")
 
@@ -274,7 +274,7 @@ def _receipt(token: str, claims: Mapping[str, Any]) -> Receipt:
         receipt_id=claims["jti"],
         issued_at_s=claims["iat"],
         received_at_s=claims["receivedAt"],
-        verdict=Verdict(claims["result"]),
+        verdict=ReceiptVerdict(claims["result"]),
         subject=Subject(subject["typ"], subject["jti"], subject["sequence"], subject["digest"]),
         chain_id=claims["chain"]["id"],
         head=head and Link(head["sequence"], head["digest"]),

@@ -1,6 +1,6 @@
 """The receiver's database: the only part of the receiver that knows SQL (DESIGN §3)."""
 
-from licenseusage.receiver.store.database import Store
+from licenseusage.receiver.store.database import ReceiverDatabase
 from licenseusage.receiver.store.reading import Reading
 from licenseusage.receiver.store.rows import Chain, Document, Installation, KeyRow, ReportRow
 from licenseusage.receiver.store.views import ChainSummary, CycleValue, Views
@@ -14,8 +14,8 @@ __all__ = [
     "Installation",
     "KeyRow",
     "Reading",
+    "ReceiverDatabase",
     "ReportRow",
-    "Store",
     "Views",
     "Writing",
 ]

@@ -32,7 +32,7 @@ BUSY_SECONDS = 10
 """How long a transaction waits for another process's lock before it gives up (SQLite)."""
 
 
-class Store:
+class ReceiverDatabase:
     """The receiver's database.
 
     A write is one transaction that holds the database's (SQLite) or the chain's (PostgreSQL) lock
@@ -44,7 +44,7 @@ class Store:
         self._engine = engine
 
     @classmethod
-    def open(cls, url: str) -> "Store":
+    def open(cls, url: str) -> "ReceiverDatabase":
         """Open ``sqlite:///FILE`` or ``postgresql+psycopg://…``; tables are made if absent.
 
         Raises:
@@ -55,22 +55,22 @@ class Store:
         engine = _engine(url)
         try:
             with engine.connect() as connection, _writing(connection).begin():
-                found = _version(connection)
-                if found is None:
+                version = _version(connection)
+                if version is None:
                     metadata.create_all(connection)
                     connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
-                elif OLDEST <= found < SCHEMA_VERSION:
+                elif OLDEST <= version < SCHEMA_VERSION:
                     metadata.create_all(connection)
-                    upgrade(connection, found)
-                    found = SCHEMA_VERSION
+                    upgrade(connection, version)
+                    version = SCHEMA_VERSION
         except SQLAlchemyError as error:
             engine.dispose()
             raise Retryable(Reason.DATABASE_UNAVAILABLE, _unavailable(error)) from None
-        if found not in (None, SCHEMA_VERSION):
+        if version not in (None, SCHEMA_VERSION):
             engine.dispose()
             raise Stalled(
                 Reason.SCHEMA_UNSUPPORTED,
-                f"The receiver's database has schema version {found}, this build reads "
+                f"The receiver's database has schema version {version}, this build reads "
                 f"{SCHEMA_VERSION}. Run the build that wrote it, or give another --database-url.",
             )
         return cls(engine)

@@ -22,7 +22,7 @@ from licenseusage.receiver.store.schema import (
     reports,
 )
 from licenseusage.reports.licence import License, stored_license
-from licenseusage.reports.receipt import Verdict
+from licenseusage.reports.receipt import ReceiptVerdict
 
 _BEYOND = 2**31
 """Higher than any position."""
@@ -39,13 +39,13 @@ class Reading:
         """Return the document with these very octets, evidence included."""
         return self._document(select(documents).where(documents.c.digest == digest))
 
-    def held(self, chain_id: str, sequence: int) -> Document | None:
+    def at_position(self, chain_id: str, sequence: int) -> Document | None:
         """Return the document that holds a position."""
         return self._document(
             select(documents).where(
                 documents.c.chain_id == chain_id,
                 documents.c.sequence == sequence,
-                documents.c.verdict != Verdict.CONFLICT,
+                documents.c.verdict != ReceiptVerdict.CONFLICT,
             )
         )
 
@@ -64,7 +64,10 @@ class Reading:
         count: int = self._connection.execute(
             select(func.count())
             .select_from(documents.join(chains, chains.c.id == documents.c.chain_id))
-            .where(chains.c.installation == installation, documents.c.verdict == Verdict.CONFLICT)
+            .where(
+                chains.c.installation == installation,
+                documents.c.verdict == ReceiptVerdict.CONFLICT,
+            )
         ).scalar_one()
         return count
 
@@ -79,7 +82,7 @@ class Reading:
             select(func.max(documents.c.rank)).where(
                 documents.c.chain_id == chain_id,
                 documents.c.sequence < sequence,
-                documents.c.verdict != Verdict.CONFLICT,
+                documents.c.verdict != ReceiptVerdict.CONFLICT,
             )
         ).scalar_one()
         return newest or 0
@@ -88,7 +91,7 @@ class Reading:
         """When the newest document of a chain arrived, evidence left out."""
         newest: int | None = self._connection.execute(
             select(func.max(documents.c.received_ms)).where(
-                documents.c.chain_id == chain_id, documents.c.verdict != Verdict.CONFLICT
+                documents.c.chain_id == chain_id, documents.c.verdict != ReceiptVerdict.CONFLICT
             )
         ).scalar_one()
         return newest
@@ -171,10 +174,10 @@ class Reading:
 
     def stands(self, digest: str) -> bool:
         """Whether an accepted report may state its cycle's value."""
-        found: int | None = self._connection.execute(
+        flag: int | None = self._connection.execute(
             select(reports.c.stands).where(reports.c.digest == digest)
         ).scalar_one_or_none()
-        return bool(found)
+        return bool(flag)
 
     def newest_counted(self, chain_id: str) -> Document | None:
         """Return the accepted report with the highest position."""

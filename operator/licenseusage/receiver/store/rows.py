@@ -8,7 +8,7 @@ from typing import Any
 
 from licenseusage.reports.licence import LicenseTerms
 from licenseusage.reports.names import Link
-from licenseusage.reports.receipt import Verdict
+from licenseusage.reports.receipt import ReceiptVerdict
 from licenseusage.reports.terms import CycleTerms
 
 
@@ -51,7 +51,7 @@ class Document:
     previous: str | None
     rank: int
     token: str
-    verdict: Verdict
+    verdict: ReceiptVerdict
     received_ms: int
     error: str | None = None
     findings: tuple[str, ...] = ()
@@ -119,7 +119,7 @@ def document_of(values: Mapping[str, Any]) -> Document:
     return Document(
         **dict(values)
         | {
-            "verdict": Verdict(values["verdict"]),
+            "verdict": ReceiptVerdict(values["verdict"]),
             "findings": tuple(json.loads(values["findings"])),
         }
     )

@@ -5,16 +5,16 @@ from sqlalchemy import Connection, select, update
 from licenseusage.receiver.store.schema import SCHEMA_VERSION, documents, schema_version
 from licenseusage.receiver.store.writing import Writing
 from licenseusage.reports.licence import stored_license
-from licenseusage.reports.receipt import Verdict
+from licenseusage.reports.receipt import ReceiptVerdict
 from licenseusage.reports.tokens import decode
 from licenseusage.reports.typs import ENROLMENT
 
 OLDEST = 1
 
 
-def upgrade(connection: Connection, found: int) -> None:
-    """Lead a database from version ``found`` on; its tables that were missing have been made."""
-    if found < 2:
+def upgrade(connection: Connection, version: int) -> None:
+    """Lead a database from ``version`` on; its tables that were missing have been made."""
+    if version < 2:
         _register_enrolled_licenses(connection)
     connection.execute(update(schema_version).values(version=SCHEMA_VERSION))
 
@@ -22,7 +22,7 @@ def upgrade(connection: Connection, found: int) -> None:
 def _register_enrolled_licenses(connection: Connection) -> None:
     """2: licences have a register; those inside the enrolments are known already."""
     enrolments = select(documents.c.token, documents.c.received_ms).where(
-        documents.c.typ == ENROLMENT, documents.c.verdict == Verdict.ACCEPTED
+        documents.c.typ == ENROLMENT, documents.c.verdict == ReceiptVerdict.ACCEPTED
     )
     writing = Writing(connection)
     for token, received_ms in connection.execute(enrolments).all():

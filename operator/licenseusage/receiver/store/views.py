@@ -17,9 +17,9 @@ from licenseusage.receiver.store.rows import (
     report_of,
 )
 from licenseusage.receiver.store.schema import chains, documents, installations, reports
-from licenseusage.reports.receipt import Verdict
+from licenseusage.reports.receipt import ReceiptVerdict
 
-_FOUND_AT_MOST = 500
+_NOTEWORTHY_AT_MOST = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +105,15 @@ class Views(Reading):
 
     def summary(self, chain: Chain) -> ChainSummary:
         """Return the overview of a chain."""
-        held = documents.c.verdict != Verdict.CONFLICT
+        holds_position = documents.c.verdict != ReceiptVerdict.CONFLICT
         mine = documents.c.chain_id == chain.id
         newest, count, received = self._connection.execute(
             select(
                 func.max(documents.c.sequence), func.count(), func.max(documents.c.received_ms)
-            ).where(mine, held)
+            ).where(mine, holds_position)
         ).one()
         conflicts = self._connection.execute(
-            select(func.count()).select_from(documents).where(mine, ~held)
+            select(func.count()).select_from(documents).where(mine, ~holds_position)
         ).scalar_one()
         return ChainSummary(
             chain=chain,
@@ -160,7 +160,7 @@ class Views(Reading):
         self, chain_id: str, *, limit: int, before: int | None = None
     ) -> list[tuple[Document, ReportRow | None]]:
         """Return the documents of a chain, highest position first, each before its evidence."""
-        evidence = documents.c.verdict == Verdict.CONFLICT
+        evidence = documents.c.verdict == ReceiptVerdict.CONFLICT
         statement = (
             select(documents)
             .where(documents.c.chain_id == chain_id)
@@ -171,35 +171,35 @@ class Views(Reading):
         )
         if before is not None:
             statement = statement.where(documents.c.sequence < before)
-        found = [document_of(row._asdict()) for row in self._connection.execute(statement)]
-        return self._with_reports(found)
+        page = [document_of(row._asdict()) for row in self._connection.execute(statement)]
+        return self._with_reports(page)
 
     def gaps(self, chain_id: str, *, limit: int) -> list[tuple[int, int]]:
         """Return the missing positions as ``(first, last)``, both missing, lowest first."""
-        held = (
+        positions = (
             select(
                 documents.c.sequence,
                 func.lag(documents.c.sequence, 1, 0)
                 .over(order_by=documents.c.sequence)
                 .label("before"),
             )
-            .where(documents.c.chain_id == chain_id, documents.c.verdict != Verdict.CONFLICT)
+            .where(documents.c.chain_id == chain_id, documents.c.verdict != ReceiptVerdict.CONFLICT)
             .subquery()
         )
         rows = self._connection.execute(
-            select(held.c.before, held.c.sequence)
-            .where(held.c.sequence > held.c.before + 1)
-            .order_by(held.c.sequence)
+            select(positions.c.before, positions.c.sequence)
+            .where(positions.c.sequence > positions.c.before + 1)
+            .order_by(positions.c.sequence)
             .limit(limit)
         )
         return [(before + 1, sequence - 1) for before, sequence in rows]
 
-    def found(self, chain_id: str) -> list[tuple[Document, ReportRow | None]]:
+    def noteworthy(self, chain_id: str) -> list[tuple[Document, ReportRow | None]]:
         """Return the newest documents of a chain that have something to say beyond their count.
 
         Of accepted reports with the same findings in the same cycle the last one stands for all.
         """
-        plain = documents.c.verdict == Verdict.ACCEPTED
+        plain = documents.c.verdict == ReceiptVerdict.ACCEPTED
         same = (reports.c.cycle_index, documents.c.findings)
         last = (
             select(func.max(documents.c.sequence))
@@ -212,16 +212,16 @@ class Views(Reading):
             or_(~plain, documents.c.sequence.in_(last)),
         )
         rows = self._connection.execute(
-            wanted.order_by(documents.c.received_ms.desc()).limit(_FOUND_AT_MOST)
+            wanted.order_by(documents.c.received_ms.desc()).limit(_NOTEWORTHY_AT_MOST)
         )
         return self._with_reports([document_of(row._asdict()) for row in rows])
 
-    def _with_reports(self, found: Sequence[Document]) -> list[tuple[Document, ReportRow | None]]:
-        said = self._connection.execute(
-            select(reports).where(reports.c.digest.in_([document.digest for document in found]))
+    def _with_reports(self, page: Sequence[Document]) -> list[tuple[Document, ReportRow | None]]:
+        rows = self._connection.execute(
+            select(reports).where(reports.c.digest.in_([document.digest for document in page]))
         )
-        by_digest = {report.digest: report for report in (report_of(r._asdict()) for r in said)}
-        return [(document, by_digest.get(document.digest)) for document in found]
+        by_digest = {report.digest: report for report in (report_of(r._asdict()) for r in rows)}
+        return [(document, by_digest.get(document.digest)) for document in page]
 
     def replaced(self, installation: Installation) -> bool:
         """Whether another installation of its subscription has taken its place."""

@@ -113,8 +113,8 @@ class Writing(Reading):
             & (licenses.c.subscription == license_.subscription)
             & (licenses.c.license_id == license_.license_id)
         )
-        held = self._connection.execute(select(licenses.c.issued_at_s).where(same)).scalar()
-        if held is not None and held >= license_.issued_at_s:
+        issued_at_s = self._connection.execute(select(licenses.c.issued_at_s).where(same)).scalar()
+        if issued_at_s is not None and issued_at_s >= license_.issued_at_s:
             return False
         self._connection.execute(delete(licenses).where(same))
         self._connection.execute(

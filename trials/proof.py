@@ -63,11 +63,13 @@ def verified_chain(
     """
     heads = [
         receipt.head
-        for one in reports
-        if (receipt := verify_receipt(one.receipt, vendor_keys, Sent.from_token(one.token))).head
+        for report in reports
+        if (
+            receipt := verify_receipt(report.receipt, vendor_keys, Sent.from_token(report.token))
+        ).head
     ]
     return verify_chain(
-        [one.token for one in reports],
+        [report.token for report in reports],
         license_=license_,
         keys=keys,
         now_s=now_s,

@@ -17,7 +17,7 @@ from licenseusage.ledger.ledger import Ledger
 from licenseusage.metering.facts import list_facts
 from licenseusage.reports.report import build_report
 from trials.soak.drawing import draw
-from trials.soak.histories import one
+from trials.soak.histories import simulate
 from trials.soak.history import play
 from trials.soak.listing import Fault
 
@@ -57,10 +57,10 @@ def test_products_that_hang_cost_no_truth():
 
 
 def test_a_history_is_repeated_by_seed_and_number():
-    first = one(3, 1, 1)
+    first = simulate(3, 1, 1)
     assert first.tally is not None
-    assert first == one(3, 1, 1)
-    assert first != one(3, 2, 1)
+    assert first == simulate(3, 1, 1)
+    assert first != simulate(3, 2, 1)
 
 
 def incomplete_is_complete():
@@ -133,5 +133,5 @@ def any_answer_is_a_receipt():
 )
 def test_a_broken_rule_is_noticed(breakage):
     with breakage():
-        found = next((told for n in range(12) if (told := one(1, n, 3).violation)), "")
+        found = next((told for n in range(12) if (told := simulate(1, n, 3).violation)), "")
     assert found.startswith("Violation: ")

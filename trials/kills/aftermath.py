@@ -45,23 +45,23 @@ def settled(ledger: Path, now_s: float) -> bool:
 
 
 def _missing(database: sqlite3.Connection, committed: Committed) -> list[str]:
-    found = []
+    losses = []
     wiped = set(database.execute("select meter_id, start_ms from cycles where wiped = 1"))
-    held: dict[tuple[int, int], dict[str, int]] = {}
+    facts: dict[tuple[int, int], dict[str, int]] = {}
     for meter, start, user, sure in database.execute(_FACTS):
-        users = held.setdefault((meter, start), {})
+        users = facts.setdefault((meter, start), {})
         users[user.hex()] = users.get(user.hex(), 0) | sure
     for cycle, users in committed.sure.items():
-        lost = [user for user, word in users.items() if word & ~held.get(cycle, {}).get(user, 0)]
+        lost = [user for user, word in users.items() if word & ~facts.get(cycle, {}).get(user, 0)]
         if lost and cycle not in wiped:
-            found.append(f"meter {cycle[0]}, cycle {cycle[1]}: {len(lost)} committed facts lost")
+            losses.append(f"meter {cycle[0]}, cycle {cycle[1]}: {len(lost)} committed facts lost")
     rows = database.execute("select meter_id, start_ms, intent_ms from cycles")
     decided = {(meter, start): at_ms for meter, start, at_ms in rows}
     for cycle, decisions in committed.decided.items():
-        if [one.at_ms for one in decisions] != [decided.get(cycle)]:
-            found.append(f"meter {cycle[0]}, cycle {cycle[1]}: its committed decision is lost")
+        if [decision.at_ms for decision in decisions] != [decided.get(cycle)]:
+            losses.append(f"meter {cycle[0]}, cycle {cycle[1]}: its committed decision is lost")
     tokens = dict(database.execute("select jti, token from outbox").fetchall())
     for jti, signed in committed.signed.items():
         if signed != [tokens.get(jti)]:
-            found.append(f"document {jti}: the committed token is lost or another")
-    return found
+            losses.append(f"document {jti}: the committed token is lost or another")
+    return losses

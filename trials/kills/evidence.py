@@ -68,20 +68,22 @@ def collect(
 ) -> Evidence:
     """Read it all; no operator runs any more."""
     objects = stage.objects(cp, "usagereports")
-    usages = {one["metadata"]["name"]: one for one in stage.objects(cp, "licenseusages")}
+    usages = {usage["metadata"]["name"]: usage for usage in stage.objects(cp, "licenseusages")}
     counted = []
     with Ledger.open(f"sqlite:///{ledger}", now_ms=0, ledger_id="none") as book:
         meters = {meter.key.name: meter.id for meter in book.meters()}
         for subject in subjects:
             meter_id = meters[subject.name]
-            mine = [one for one in objects if one["spec"]["usageName"] == subject.name]
+            mine = [report for report in objects if report["spec"]["usageName"] == subject.name]
             counted.append(
                 Counted(
                     name=subject.name,
                     people=subject.people,
                     meter_id=meter_id,
                     cycles=tuple(reversed(book.cycles(meter_id, _ALL_CYCLES))),
-                    reports=tuple(sorted(book.reports(meter_id), key=lambda one: one.sequence)),
+                    reports=tuple(
+                        sorted(book.reports(meter_id), key=lambda report: report.sequence)
+                    ),
                     objects=tuple(mine),
                     status=usages[subject.name].get("status", {}),
                 )
@@ -93,15 +95,15 @@ def collect(
 
 def _defects(log: Path) -> list[str]:
     """Return what the operator logged with a traceback: a defect of ours, whatever it survived."""
-    found = []
+    defects = []
     for line in log.read_text(errors="replace").splitlines():
         if line.startswith("Traceback"):
-            found.append("a process of the operator ended with a traceback")
+            defects.append("a process of the operator ended with a traceback")
         elif line.startswith("{"):
             try:
-                said = json.loads(line)
+                entry = json.loads(line)
             except ValueError:
                 continue  # cut by the kill
-            if said.get("level") == "error":
-                found.append(f"{said.get('event')}: {json.dumps(said)[:400]}")
-    return found
+            if entry.get("level") == "error":
+                defects.append(f"{entry.get('event')}: {json.dumps(entry)[:400]}")
+    return defects

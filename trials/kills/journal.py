@@ -97,12 +97,12 @@ class Committed:
 
     def join(self, other: "Committed") -> None:
         """Take everything of a later process in."""
-        for cycle, found in other.before.items():
+        for cycle, words in other.before.items():
             if cycle not in self.before:
                 known = self.sure.get(cycle, {})
-                both = known.keys() | found.keys()
+                both = known.keys() | words.keys()
                 self.before[cycle] = {
-                    user: known.get(user, 0) | found.get(user, 0) for user in both
+                    user: known.get(user, 0) | words.get(user, 0) for user in both
                 }
         for (meter, start), users in other.sure.items():
             self.add(COMMITTED, [meter, start, users])
@@ -114,9 +114,9 @@ class Committed:
                 self.add(SIGNED, [jti, token])
 
 
-def _once(seen: list[T], one: T) -> None:
-    if one not in seen:
-        seen.append(one)
+def _once(seen: list[T], item: T) -> None:
+    if item not in seen:
+        seen.append(item)
 
 
 def _line(text: bytes) -> tuple[str, Any] | None:

@@ -71,7 +71,7 @@ _PATH = re.compile(r"/namespaces/[^/]+/(?P<plural>[a-z]+)(?:/[^/]+(?P<sub>/statu
 
 
 def _all() -> tuple[str, ...]:
-    found = ["before ledger create", "after ledger create", "before poll", "after poll"]
+    places = ["before ledger create", "after ledger create", "before poll", "after poll"]
     for name in LEDGER_WRITES:
         if name in NOT_PLAYED:
             continue
@@ -79,10 +79,12 @@ def _all() -> tuple[str, ...]:
         names = [f"{name} {kind}".rstrip() for kind in kinds]
         if name == "record_poll":
             names.append("record_poll closing")
-        found += [f"{when} ledger {one}" for one in names for when in ("before", "within", "after")]
+        places += [
+            f"{when} ledger {write}" for write in names for when in ("before", "within", "after")
+        ]
     puts = [f"put {kind}" for kind in (*_DOCUMENTS, "Licence")]
-    found += [f"{when} {effect}" for effect in (*_KUBE, *puts) for when in ("before", "after")]
-    return tuple(found)
+    places += [f"{when} {effect}" for effect in (*_KUBE, *puts) for when in ("before", "after")]
+    return tuple(places)
 
 
 PLACES: Final = _all()
@@ -248,10 +250,10 @@ def _kube_effect(
     **_: object,
 ) -> str | None:
     """Name a call of the API server; None: it reads."""
-    found = _PATH.search(path)
-    if method == "GET" or found is None:
+    match = _PATH.search(path)
+    if method == "GET" or match is None:
         return None
-    plural, sub = found["plural"], found["sub"] or ""
+    plural, sub = match["plural"], match["sub"] or ""
     verb = _VERBS.get(method) or ("apply" if sub else "patch")
     about = ""
     if plural == "usagereports" and body is not None:

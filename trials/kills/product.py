@@ -65,7 +65,9 @@ class Product(AbstractContextManager["Product"]):
 
     def page(self, after: str, limit: int) -> dict[str, object]:
         """Return one page of the list of users."""
-        shown = [one for one in self.people.listed(int(self.clock.now())) if one[0] > after]
+        shown = [
+            person for person in self.people.listed(int(self.clock.now())) if person[0] > after
+        ]
         page = shown[:limit]
         return {
             "users": [{"id": name, "lastActive": _rfc3339(at)} for name, at in page],

@@ -143,12 +143,12 @@ class Run:
         where = self._note(process, life, traces, how)
         self._plan.died(traces.place, traces.passed)
         lost = aftermath.missing(self._ledger, traces.committed)
-        self.record.troubles += [f"life {life.number}, killed {where}: {one}" for one in lost]
+        self.record.troubles += [f"life {life.number}, killed {where}: {loss}" for loss in lost]
         self.record.committed.join(traces.committed)
         seconds = time.monotonic() - begun
         say(f"{life.number:4}  {_shown(life.starts_s)}  {seconds:5.1f} s  killed {where}")
-        for one in lost:
-            say(f"      LOST: {one}")
+        for loss in lost:
+            say(f"      LOST: {loss}")
 
     def _watched(
         self, process: subprocess.Popen[bytes], life: Life, scene: "_Scene", traces: Traces

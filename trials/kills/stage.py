@@ -68,11 +68,11 @@ def set_up(cp: ControlPlane, vendor: Vendor, subjects: Sequence[Subject]) -> Non
         "data": {"jwks.json": vendor.keys.to_jwks()},
     }
     licenses = [
-        demo.secret(NAMESPACE, f"{one.name}-license", {"license.jwt": one.license})
-        for one in subjects
+        demo.secret(NAMESPACE, f"{subject.name}-license", {"license.jwt": subject.license})
+        for subject in subjects
     ]
     meter = demo.credentials(NAMESPACE, "meter", {"token": TOKEN})
-    cp.apply([keys, meter, *licenses, *(usage(one) for one in subjects)])
+    cp.apply([keys, meter, *licenses, *(usage(subject) for subject in subjects)])
 
 
 def usage(subject: Subject) -> dict[str, Any]:
@@ -104,6 +104,6 @@ def usage(subject: Subject) -> dict[str, Any]:
 
 def objects(cp: ControlPlane, kind: str) -> list[dict[str, Any]]:
     """Return all objects of a kind."""
-    told = cp.kubectl("get", kind, "-n", NAMESPACE, "-o", "json").stdout
-    items: list[dict[str, Any]] = json.loads(told)["items"]
+    output = cp.kubectl("get", kind, "-n", NAMESPACE, "-o", "json").stdout
+    items: list[dict[str, Any]] = json.loads(output)["items"]
     return items

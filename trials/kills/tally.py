@@ -43,8 +43,8 @@ def _lines(
     yield f"duration             {seconds / 60:.1f} min"
     violations = (*record.troubles, *judged.violations)
     yield f"violations           {len(violations)}"
-    for one in violations[:50]:
-        yield f"  {one}"
+    for violation in violations[:50]:
+        yield f"  {violation}"
 
 
 def _by_effect(places: Counter[str]) -> dict[str, tuple[int, int, int]]:

@@ -26,10 +26,10 @@ def live() -> None:
     """Wait for the word, then be the operator."""
     written = Journal(Path(sys.argv[1]))
     written.write(journal.READY, os.getpid())
-    told = sys.stdin.readline()
-    if not told:
+    line = sys.stdin.readline()
+    if not line:
         return
-    word = json.loads(told)
+    word = json.loads(line)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     os.environ.update(word["env"])
     places.install(places.Guillotine(word["armed"], written))

@@ -25,17 +25,19 @@ def main() -> int:
     """Run the command."""
     options = _options()
     size = Size(options.months, options.people, options.interval, options.seed)
-    wanted = [one for one in scenarios() if set(options.only) <= set(one.words)]
+    wanted = [scenario for scenario in scenarios() if set(options.only) <= set(scenario.words)]
     work: Callable[[Scenario], list[Final]] = partial(finals, size=size)
-    found: dict[Scenario, list[Final]] = {}
+    results: dict[Scenario, list[Final]] = {}
     with ProcessPoolExecutor(options.workers) as pool:
-        for scenario, one in zip(wanted, pool.map(work, wanted), strict=True):
-            found[scenario] = one
-            sys.stderr.write(f"{len(found)} of {len(wanted)}: {', '.join(scenario.words)}\n")
-    sys.stdout.write(markdown(found))
-    said = [told for scenario, one in found.items() for told in broken(scenario, one)]
-    sys.stdout.writelines(f"NOT HELD: {told}\n" for told in said)
-    return 1 if said else 0
+        for scenario, months in zip(wanted, pool.map(work, wanted), strict=True):
+            results[scenario] = months
+            sys.stderr.write(f"{len(results)} of {len(wanted)}: {', '.join(scenario.words)}\n")
+    sys.stdout.write(markdown(results))
+    violations = [
+        violation for scenario, months in results.items() for violation in broken(scenario, months)
+    ]
+    sys.stdout.writelines(f"NOT HELD: {violation}\n" for violation in violations)
+    return 1 if violations else 0
 
 
 def _options() -> argparse.Namespace:

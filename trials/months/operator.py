@@ -51,21 +51,21 @@ class Counter(Process):
         known = await gathered(world, subject, usage, signing, now_ms)
         await begin_cycles(known, now_ms)
         facts = known.facts
-        found = await counting.step(
+        outcome = await counting.step(
             world, subject, usage, facts, pseudonym, now_ms, requested=False
         )
-        times = [] if found.next_ms is None else [found.next_ms]
+        times = [] if outcome.next_ms is None else [outcome.next_ms]
         for record in facts.unfinished:
             final = record.cycle.end_ms <= now_ms and await closing.close(
                 world.books,
                 record,
-                found.counted,
+                outcome.counted,
                 now_ms,
-                rules_digest=found.rules_digest,
+                rules_digest=outcome.rules_digest,
                 issuer=None,
                 first_delay_ms=lambda: 0,
             )
             if not final:
-                times.append(next_close_ms(record.cycle, found.counted, now_ms))
+                times.append(next_close_ms(record.cycle, outcome.counted, now_ms))
                 break
         return max(0.05, (min(times) - now_ms) / 1000)

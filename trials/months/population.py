@@ -40,8 +40,8 @@ def draw(
         for _ in range(scenario.erased):
             accounts.append(_replaced(random_, accounts, moved, start, end, ends))
         for _ in range(scenario.excluded):
-            one = _active(random_, accounts, moved, start, end)
-            moved[one.person] = _calm(random_, one, start, end)
+            account = _active(random_, accounts, moved, start, end)
+            moved[account.person] = _calm(random_, account, start, end)
     for account in accounts:
         account.writes = [(at + random_.randrange(lag_ms), at) for at in account.acts]
         account.writes.sort()
@@ -77,31 +77,31 @@ def _replaced(
     ends: Sequence[int],
 ) -> Account:
     """Erase somebody who was active this month, at any time after that; return who follows."""
-    one = _active(random_, accounts, moved, start, end)
-    first = one.acts[bisect_left(one.acts, start)]
-    one.removed_ms = random_.randrange(first + 1, end + 12 * HOUR_MS)
-    one.acts = [at for at in one.acts if at < one.removed_ms]
+    account = _active(random_, accounts, moved, start, end)
+    first = account.acts[bisect_left(account.acts, start)]
+    account.removed_ms = random_.randrange(first + 1, end + 12 * HOUR_MS)
+    account.acts = [at for at in account.acts if at < account.removed_ms]
     return _account(random_, len(accounts), ends, random_.randrange(start, end))
 
 
 def _active(
     random_: random.Random, accounts: list[Account], moved: dict[int, int], start: int, end: int
 ) -> Account:
-    found = [
-        one
-        for one in accounts
-        if one.removed_ms > 1 << 61
-        and one.person not in moved
-        and bisect_left(one.acts, start) < bisect_left(one.acts, end)
+    candidates = [
+        account
+        for account in accounts
+        if account.removed_ms > 1 << 61
+        and account.person not in moved
+        and bisect_left(account.acts, start) < bisect_left(account.acts, end)
     ]
-    return random_.choice(found)
+    return random_.choice(candidates)
 
 
-def _calm(random_: random.Random, one: Account, start: int, end: int) -> int:
+def _calm(random_: random.Random, account: Account, start: int, end: int) -> int:
     """Draw an instant of the month before which somebody did nothing for two hours."""
     while True:
         at = random_.randrange(start + _CALM_MS, end - _CALM_MS)
-        if bisect_left(one.acts, at) == bisect_left(one.acts, at - _CALM_MS):
+        if bisect_left(account.acts, at) == bisect_left(account.acts, at - _CALM_MS):
             return at
 
 

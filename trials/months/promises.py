@@ -13,11 +13,11 @@ def broken(scenario: Scenario, finals: Sequence[Final]) -> Iterator[str]:
     An account erased although ``Never`` is declared takes no number away; a product that is away
     for two hours every night, or a user moved into an excluded group, takes no upper bound away.
     """
-    told = ", ".join(scenario.words)
+    name = ", ".join(scenario.words)
     unknown = sum(final.accuracy is Accuracy.UNKNOWN for final in finals)
     if unknown:
-        yield f"{told}: {unknown} of {len(finals)} months are Unknown"
+        yield f"{name}: {unknown} of {len(finals)} months are Unknown"
     nightly = scenario.outage in OUTAGES[:3]
     unbounded = sum(final.upper is None for final in finals)
     if unbounded and nightly:
-        yield f"{told}: {unbounded} of {len(finals)} months have no upper bound"
+        yield f"{name}: {unbounded} of {len(finals)} months have no upper bound"

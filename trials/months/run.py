@@ -170,7 +170,7 @@ def _spec(source: Mapping[str, object], length: Mapping[str, int]) -> dict[str, 
 
 def _final(ledger: Ledger, scenario: Scenario, cycle: Cycle, drawn: population.Population) -> Final:
     (meter,) = ledger.meters()
-    records = {one.cycle.start_ms: one for one in ledger.cycles(meter.id, 100)}
+    records = {record.cycle.start_ms: record for record in ledger.cycles(meter.id, 100)}
     record = records.get(cycle.start_ms)
     if record is None or record.intent is None:
         raise Violation(f"{scenario.words}: month {cycle.index} has no final")

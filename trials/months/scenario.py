@@ -74,12 +74,12 @@ def scenarios() -> list[Scenario]:
     erased a month, and every number of erasures without an outage and with a nightly one. The other
     presets, whose lists have several pages, as they are declared.
     """
-    found = []
+    rows = []
     for removal in REMOVALS:
-        pairs = [(one, erased) for one in OUTAGES[:2] for erased in ERASURES]
-        pairs += [(one, 1) for one in OUTAGES[2:]]
-        found += [Scenario("OpenCloud", removal, one, erased) for one, erased in pairs]
-        found.append(Scenario("OpenCloud", removal, excluded=1))
+        pairs = [(outage, erased) for outage in OUTAGES[:2] for erased in ERASURES]
+        pairs += [(outage, 1) for outage in OUTAGES[2:]]
+        rows += [Scenario("OpenCloud", removal, outage, erased) for outage, erased in pairs]
+        rows.append(Scenario("OpenCloud", removal, excluded=1))
     for preset, removal in (("JupyterHub", "ListedOnce"), ("Standard", "Never")):
-        found += [Scenario(preset, removal, one, 1) for one in OUTAGES[:2]]
-    return found
+        rows += [Scenario(preset, removal, outage, 1) for outage in OUTAGES[:2]]
+    return rows

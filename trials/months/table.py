@@ -36,12 +36,12 @@ def mean_width(finals: Sequence[Final]) -> float | None:
     return sum(widths) / len(widths) if widths else None
 
 
-def markdown(found: Mapping[Scenario, Sequence[Final]]) -> str:
+def markdown(results: Mapping[Scenario, Sequence[Final]]) -> str:
     """Return the table as docs/measurement.md has it."""
     rows = [_HEAD, ("---",) * len(_HEAD)]
-    for scenario, finals in found.items():
+    for scenario, finals in results.items():
         share, width = shares(finals), mean_width(finals)
-        told = (f"{100 * share.pop(accuracy, 0):.0f} %" for accuracy in SHARES)
-        rows.append((*scenario.words, *told, "–" if width is None else f"{width:.1f}"))  # noqa: RUF001
+        cells = (f"{100 * share.pop(accuracy, 0):.0f} %" for accuracy in SHARES)
+        rows.append((*scenario.words, *cells, "–" if width is None else f"{width:.1f}"))  # noqa: RUF001
         assert not share, f"{scenario.words}: classes without a column: {share}"  # noqa: S101
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"

@@ -20,7 +20,7 @@ from types import FrameType
 # As `licenseusage.cli.operator` does, before what takes the time is imported.
 sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]
 
-from trials.soak.histories import LENGTH, Ended, in_turn, many, one  # noqa: E402
+from trials.soak.histories import LENGTH, Ended, in_turn, many, simulate  # noqa: E402
 from trials.soak.tally import Tally  # noqa: E402
 
 _HASH_SEED = "0"
@@ -72,7 +72,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def _histories(arguments: argparse.Namespace, began: float, total: Tally) -> Iterator[Ended]:
     if arguments.history is not None:
-        return iter([one(arguments.seed, arguments.history, arguments.length)])
+        return iter([simulate(arguments.seed, arguments.history, arguments.length)])
 
     def enough() -> bool:
         if arguments.minutes is not None and time.monotonic() - began >= 60 * arguments.minutes:
@@ -132,13 +132,13 @@ def _report(
         again = f"python -m trials.soak --seed {arguments.seed} --history {failed.number}"
         again += f" --length {arguments.length}" if arguments.length != LENGTH else ""
     if arguments.output == "json":
-        told = {
+        summary = {
             **total.as_json(),
             "seconds": round(seconds, 1),
             "violation": failed.violation if failed else None,
             "reproduce": again,
         }
-        sys.stdout.write(json.dumps(told, indent=1) + "\n")
+        sys.stdout.write(json.dumps(summary, indent=1) + "\n")
         return
     cycles = total.cycles.total()
     sys.stdout.write(

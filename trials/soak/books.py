@@ -36,16 +36,16 @@ class Books:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._found: dict[tuple[int, int, str, str], _Found] = defaultdict(_Found)
+        self._stores: dict[tuple[int, int, str, str], _Found] = defaultdict(_Found)
 
     def asked(self, poll: PollRecord) -> None:
         """A poll is about to be kept: its facts may be in the ledger from now on."""
         for cycle, facts in poll.facts.items():
-            found = self._found[poll.meter_id, cycle.start_ms, *poll.store]
+            store = self._stores[poll.meter_id, cycle.start_ms, *poll.store]
             for user, word in facts.sure.items():
-                found.may[user] = found.may.get(user, 0) | word
-            joined = [merge_rosters(one, facts.roster) for one in found.rosters]
-            found.rosters = _different([*found.rosters, *joined])
+                store.may[user] = store.may.get(user, 0) | word
+            joined = [merge_rosters(roster, facts.roster) for roster in store.rosters]
+            store.rosters = _different([*store.rosters, *joined])
 
     def kept(self, poll: PollRecord, *, decides: bool) -> None:
         """A poll was kept: its facts must be in the ledger from now on.
@@ -53,57 +53,59 @@ class Books:
         Of one that decides nothing yet only who it names.
         """
         for cycle, facts in poll.facts.items():
-            found = self._found[poll.meter_id, cycle.start_ms, *poll.store]
+            store = self._stores[poll.meter_id, cycle.start_ms, *poll.store]
             if decides:
-                joined = [merge_rosters(one, facts.roster) for one in found.rosters]
-                found.rosters = _different(joined)
+                joined = [merge_rosters(roster, facts.roster) for roster in store.rosters]
+                store.rosters = _different(joined)
             if cycle.start_ms > poll.ended_ms:
                 continue  # by the operator's clock it has not begun: only the roster is kept
             for user, word in facts.sure.items():
-                found.must[user] = found.must.get(user, 0) | word
-            found.closed |= facts.closed if decides else 0
+                store.must[user] = store.must.get(user, 0) | word
+            store.closed |= facts.closed if decides else 0
             for window, count in facts.low.items():
-                found.low[window] = max(found.low.get(window, 0), count)
+                store.low[window] = max(store.low.get(window, 0), count)
 
     def expired(self) -> None:
         """Rosters of cycles that have not begun, and may never, can be gone from now on."""
-        for found in self._found.values():
-            if not found.must and None not in found.rosters:
-                found.rosters.append(None)
+        for store in self._stores.values():
+            if not store.must and None not in store.rosters:
+                store.rosters.append(None)
 
     def compare(
-        self, what: str, at: tuple[int, int, str, str], held: Facts, *, honest: bool
+        self, what: str, at: tuple[int, int, str, str], facts: Facts, *, honest: bool
     ) -> None:
         """Compare the facts of one store with what its polls have found.
 
         Args:
             what: The store, for people.
             at: Meter, start of the cycle in ms, source, domain.
-            held: What the ledger holds.
+            facts: What the ledger holds.
             honest: The product does not lie, so that nothing may be refuted.
 
         Raises:
             Violation: A fact is lost, or comes from nowhere.
         """
-        found = self._found[at]
-        for user, word in found.must.items():
-            need(held.sure.get(user, 0) & word == word, f"{what}: a fact is lost")
-        for user, word in held.sure.items():
-            need(found.may.get(user, 0) & word == word, f"{what}: nobody has seen this")
-        need(held.closed & found.closed == found.closed, f"{what}: a closed window is open")
-        for window, count in found.low.items():
-            need(held.low.get(window, 0) >= count, f"{what}: a count has fallen")
-        need(not (honest and held.refuted), f"{what}: refuted, although all that is declared holds")
-        need(held.roster in found.rosters, f"{what}: the roster is another one")
-        found.rosters = [held.roster]
+        store = self._stores[at]
+        for user, word in store.must.items():
+            need(facts.sure.get(user, 0) & word == word, f"{what}: a fact is lost")
+        for user, word in facts.sure.items():
+            need(store.may.get(user, 0) & word == word, f"{what}: nobody has seen this")
+        need(facts.closed & store.closed == store.closed, f"{what}: a closed window is open")
+        for window, count in store.low.items():
+            need(facts.low.get(window, 0) >= count, f"{what}: a count has fallen")
+        need(
+            not (honest and facts.refuted), f"{what}: refuted, although all that is declared holds"
+        )
+        need(facts.roster in store.rosters, f"{what}: the roster is another one")
+        store.rosters = [facts.roster]
 
 
 def _different(rosters: list[Roster | None]) -> list[Roster | None]:
     """Return each of them once: what may be would double with every poll otherwise."""
     different: list[Roster | None] = []
-    for one in rosters:
-        if one not in different:
-            different.append(one)
+    for roster in rosters:
+        if roster not in different:
+            different.append(roster)
     return different
 
 

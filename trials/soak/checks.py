@@ -74,23 +74,23 @@ class Checker:
         connection.close()
 
     def _documents(self, connection: sqlite3.Connection, names: Mapping[int, str]) -> None:
-        held: dict[str, str] = {}
+        tokens: dict[str, str] = {}
         chains: dict[str, list[tuple[int, str]]] = defaultdict(list)
         query = "select jti, chain_id, sequence, digest, token, meter_id, state from outbox"
         for jti, chain, sequence, digest, token, meter, state in connection.execute(query):
-            held[jti] = token
+            tokens[jti] = token
             chains[chain].append((sequence, digest))
             need(state not in ("Rejected", "Conflict"), f"document {jti} is {state}")
             if jti not in self.tokens and meter is not None:
                 self._report(names[meter], token)
-        lost = self.tokens.keys() - held.keys()
+        lost = self.tokens.keys() - tokens.keys()
         need(not lost, f"documents are gone: {sorted(lost)[:3]}")
         for jti, token in self.tokens.items():
-            need(held[jti] == token, f"document {jti} has other bytes than before")
+            need(tokens[jti] == token, f"document {jti} has other bytes than before")
         for chain, links in chains.items():
             positions = sorted(sequence for sequence, _ in links)
             need(positions == list(range(1, len(links) + 1)), f"chain {chain} has a gap")
-        self.tokens = held
+        self.tokens = tokens
 
     def _report(self, name: str, token: str) -> None:
         claims: Any = decode(token)[1]
@@ -107,24 +107,24 @@ class Checker:
         asked = self._asked(name, about, count, 1000 * claims["iat"])
         accuracy = self.judge(what, claims, asked)
         self._tally.statements[f"{kind} {accuracy}"] += 1
-        for day, said in enumerate(claims["dailyActiveUsers"] or ()):
-            if said is None:
+        for day, active in enumerate(claims["dailyActiveUsers"] or ()):
+            if active is None:
                 self._tally.statements["day null"] += 1
                 continue
             day_end = start_ms + (day + 1) * DAY_MS
             least = whole[day]
             if as_of_ms < day_end:
                 least = truth.active(day_end - DAY_MS, as_of_ms)
-            told = f"{what}: day {day} says {said}, the truth is {least}"
-            need(said <= least or not asked.lower, told)
+            message = f"{what}: day {day} says {active}, the truth is {least}"
+            need(active <= least or not asked.lower, message)
             self._tally.statements["day lower bound"] += 1
         if kind == "final":
             self._tally.cycles[accuracy] += 1
 
-    def judge(self, what: str, said: Mapping[str, Any], asked: Asked) -> str:
+    def judge(self, what: str, claims: Mapping[str, Any], asked: Asked) -> str:
         """Compare numbers that are stated with the truth; return their class."""
-        accuracy = str(said.get("accuracy"))
-        numbers = said.get("activeUsers"), said.get("activeUsersUpperBound")
+        accuracy = str(claims.get("accuracy"))
+        numbers = claims.get("activeUsers"), claims.get("activeUsersUpperBound")
         wrong = contradiction(accuracy, *numbers, asked.truth(*numbers))
         need(wrong is None, f"{what} {wrong}")
         return accuracy
@@ -160,7 +160,7 @@ class Checker:
         bounds, truth = statement.bounds, self.truths[name].windows(cycle)
         self._decided_ms[name, cycle.start_ms] = at_ms
         asked = self._asked(name, cycle, truth[CYCLE_BIT], at_ms)
-        said = {
+        claims = {
             "accuracy": str(bounds.stated),
             "activeUsers": bounds.active_users,
             "activeUsersUpperBound": bounds.active_users_upper_bound,
@@ -169,9 +169,9 @@ class Checker:
         honest = not self.usages[name].lies
         conflict = bounds.accuracy is Accuracy.CONFLICT
         need(not (honest and conflict), f"{what}: conflict {statement.refuted}")
-        accuracy = self.judge(what, said, asked)
+        accuracy = self.judge(what, claims, asked)
         self._tally.statements[f"decision {accuracy}"] += 1
-        if any(one.traits.removal is Removal.LISTED_ONCE for one in self.usages[name].stores):
+        if any(store.traits.removal is Removal.LISTED_ONCE for store in self.usages[name].stores):
             self._tally.notes[f"decided by roster {accuracy}"] += 1
 
     def _facts_of(
@@ -203,14 +203,16 @@ class Checker:
     def _window(self, name: str, cycle: Cycle, window: int, bounds: Bounds, truth: int) -> None:
         lower, upper = bounds.lower, bounds.upper
         what = "the cycle" if window == CYCLE_BIT else f"day {window}"
-        told = f"{what} of cycle {cycle.index} of {name} is proved {lower}..{upper}, truth {truth}"
-        need(not bounds.conflict, f"{told}: conflict")
-        need(lower <= truth and (upper is None or truth <= upper), told)
+        message = (
+            f"{what} of cycle {cycle.index} of {name} is proved {lower}..{upper}, truth {truth}"
+        )
+        need(not bounds.conflict, f"{message}: conflict")
+        need(lower <= truth and (upper is None or truth <= upper), message)
         before = self._bounds.get((name, cycle.start_ms, window))
         if before is not None:
-            need(before.lower <= lower, f"{told}: the lower bound fell from {before.lower}")
+            need(before.lower <= lower, f"{message}: the lower bound fell from {before.lower}")
             narrower = before.upper is None or (upper is not None and upper <= before.upper)
-            need(narrower, f"{told}: the upper bound rose from {before.upper}")
+            need(narrower, f"{message}: the upper bound rose from {before.upper}")
         self._bounds[name, cycle.start_ms, window] = bounds
 
     # --- what people see -------------------------------------------------------------------------
@@ -237,11 +239,11 @@ class Checker:
             self._judged.add(seen)
             about = Cycle(ended["index"], start_ms, end_ms)
             truth = self.truths[name].windows(about)[CYCLE_BIT]
-            told = f"history of {name}, cycle {ended['index']}"
+            what = f"history of {name}, cycle {ended['index']}"
             asked = self._asked(name, about, truth, self._decided_ms.get((name, start_ms), 1 << 62))
             if ended["state"] == "Amended" and self.usages[name].lies:
                 continue  # its report is judged, which says when it was made
-            accuracy = self.judge(told, ended, asked)
+            accuracy = self.judge(what, ended, asked)
             self._tally.statements[f"history {ended['state']} {accuracy}"] += 1
 
     def states(self, name: str) -> dict[int, str]:

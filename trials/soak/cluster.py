@@ -91,8 +91,8 @@ class SimulatedKube(Kube):
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> dict[str, Any]:
         """Return one object."""
-        found = self._object(f"get {resource.plural}", resource, namespace, name)
-        copy: dict[str, Any] = json.loads(json.dumps(found))
+        item = self._object(f"get {resource.plural}", resource, namespace, name)
+        copy: dict[str, Any] = json.loads(json.dumps(item))
         return copy
 
     async def version(self, resource: Resource, namespace: str, name: str) -> str:
@@ -101,7 +101,7 @@ class SimulatedKube(Kube):
 
     async def versions(self, resource: Resource, namespace: str, selector: str) -> str:
         """Return what changes with any object of a LIST."""
-        return " ".join(version_of(one) for one in self._list(resource, namespace, selector))
+        return " ".join(version_of(item) for item in self._list(resource, namespace, selector))
 
     async def pages(
         self,
@@ -158,12 +158,12 @@ class SimulatedKube(Kube):
         self, resource: Resource, namespace: str, name: str, kind: str, status: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Write a status."""
-        found = self._object("apply status", resource, namespace, name)
+        item = self._object("apply status", resource, namespace, name)
         self._boundary(f"status of {resource.plural}")
-        found["status"] = json.loads(json.dumps(status))
-        found["metadata"]["resourceVersion"] = self._cluster.version()
+        item["status"] = json.loads(json.dumps(status))
+        item["metadata"]["resourceVersion"] = self._cluster.version()
         self._boundary(f"status of {resource.plural} written")
-        return json.loads(json.dumps(found))  # type: ignore[no-any-return]
+        return json.loads(json.dumps(item))  # type: ignore[no-any-return]
 
     async def delete(self, resource: Resource, namespace: str, name: str) -> None:
         """Delete an object."""
@@ -179,20 +179,20 @@ class SimulatedKube(Kube):
         self, what: str, resource: Resource, namespace: str | None, name: str
     ) -> dict[str, Any]:
         self._reach(what)
-        found = self._cluster.objects.get((resource.plural, namespace or "", name))
-        if found is None:
+        item = self._cluster.objects.get((resource.plural, namespace or "", name))
+        if item is None:
             raise NotFoundError(404, what, "not found")
-        return found
+        return item
 
     def _list(self, resource: Resource, namespace: str | None, selector: str) -> list[Any]:
         self._reach(f"list {resource.plural}")
         wanted = dict(part.split("=", 1) for part in selector.split(",") if "=" in part)
-        found = [
-            one
-            for (plural, where, _), one in sorted(self._cluster.objects.items())
+        items = [
+            item
+            for (plural, where, _), item in sorted(self._cluster.objects.items())
             if plural == resource.plural and namespace in (None, where)
         ]
-        return [one for one in found if wanted.items() <= _labels(one).items()]
+        return [item for item in items if wanted.items() <= _labels(item).items()]
 
 
 def pod(name: str, ip: str, *, ready: bool, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -205,6 +205,6 @@ def pod(name: str, ip: str, *, ready: bool, labels: Mapping[str, str]) -> dict[s
     }
 
 
-def _labels(one: Mapping[str, Any]) -> dict[str, str]:
-    labels: dict[str, str] = one["metadata"].get("labels") or {}
+def _labels(item: Mapping[str, Any]) -> dict[str, str]:
+    labels: dict[str, str] = item["metadata"].get("labels") or {}
     return labels

@@ -39,7 +39,7 @@ class Asked:
     @property
     def words(self) -> str:
         """What is asked, in words."""
-        bounds = [name for name, held in (("lower", self.lower), ("upper", self.upper)) if held]
+        bounds = [name for name, wanted in (("lower", self.lower), ("upper", self.upper)) if wanted]
         return " and ".join(bounds) or "no bound"
 
     def truth(self, lower: int | None, upper: int | None) -> int:
@@ -79,8 +79,8 @@ class Doubt:
     def kept(self, record: PollRecord) -> None:
         """What a poll has read is in the ledger."""
         key = (record.store.source, record.started_ms, record.size_bytes or 0)
-        if (found := self._read.pop(key, None)) is not None:
-            source, poll = found
+        if (entry := self._read.pop(key, None)) is not None:
+            source, poll = entry
             source.polls.append((record.started_ms, poll))
 
     def asked(self, usage: Usage, cycle: Cycle, until_ms: int, truth: int) -> Asked:
@@ -128,7 +128,7 @@ class _Judge:
         closing = [poll.ended_ms for poll in self._whole if poll.began_ms >= self._cycle.end_ms]
         last = min(closing, default=1 << 62)
         moved = self._shop.store.moved
-        return sum(moved.get(one.person, 1 << 62) <= last for _, one in self._active())
+        return sum(moved.get(account.person, 1 << 62) <= last for _, account in self._active())
 
     def deceives(self, poll: Heard) -> bool:
         """Whether the times of a poll are coarse, and too few to show it."""
@@ -156,10 +156,10 @@ class _Judge:
         """Whether a closing poll, held against those before, leaves an active user possible."""
         if number in poll.keys:
             return self._true(number, account, poll) or self._went_back(number, poll)
-        before = [one for one in self._whole if one.ended_ms <= poll.began_ms]
-        early = [one for one in before if one.ended_ms <= self._cycle.start_ms][-1:]
-        inside = [one for one in before if one.ended_ms > self._cycle.start_ms]
-        listed = any(number in one.keys for one in (*early, *inside))
+        before = [earlier for earlier in self._whole if earlier.ended_ms <= poll.began_ms]
+        early = [earlier for earlier in before if earlier.ended_ms <= self._cycle.start_ms][-1:]
+        inside = [earlier for earlier in before if earlier.ended_ms > self._cycle.start_ms]
+        listed = any(number in earlier.keys for earlier in (*early, *inside))
         return listed and (self._listed_once() or self._shrunk(poll, inside))
 
     def _true(self, number: int, account: Account, poll: Heard) -> bool:
@@ -170,7 +170,7 @@ class _Judge:
             true.add(None if stamp is None else stamp // step * step)
         shown = {row.stamp_ms for row in poll.rows if row.key == number}
         lies = [lie for lie in self._shop.lies if lie.kind == "coarse" and lie.now(poll.began_ms)]
-        return shown <= true | {_through(lies, one) for one in true} | (
+        return shown <= true | {_through(lies, stamp) for stamp in true} | (
             set(NEVER_MS) if None in true else set()
         )
 
@@ -179,9 +179,9 @@ class _Judge:
         shown = [row.stamp_ms or 0 for row in poll.rows if row.key == number]
         earlier = [
             stamp
-            for one in self._polls
-            if one.ended_ms <= poll.began_ms
-            for stamp in one.stamps.get(number, ())
+            for before in self._polls
+            if before.ended_ms <= poll.began_ms
+            for stamp in before.stamps.get(number, ())
         ]
         return any(
             stamp is not None and self._cycle.start_ms <= stamp and stamp > max(shown)
@@ -195,7 +195,7 @@ class _Judge:
         start_ms = self._cycle.start_ms
         ends = [end for end in self._boundaries if end <= start_ms]
         for first, last in pairwise(ends):
-            polls = [one for one in self._whole if first < one.began_ms <= last]
+            polls = [poll for poll in self._whole if first < poll.began_ms <= last]
             for place, poll in enumerate(polls):
                 if self._shrunk(poll, polls[:place]):
                     return True
@@ -203,7 +203,7 @@ class _Judge:
 
     def _shrunk(self, poll: Heard, before: list[Heard]) -> bool:
         """Whether a poll lists fewer than one before it in the cycle (§3.10 d)."""
-        return any(len(one.keys) > len(poll.keys) for one in before)
+        return any(len(earlier.keys) > len(poll.keys) for earlier in before)
 
 
 def _shows_steps(poll: Heard) -> bool:

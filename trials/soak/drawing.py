@@ -117,16 +117,16 @@ def _terms(random_: random.Random, length: dict[str, int], at_ms: int) -> Terms:
 
 
 def _boundaries(grids: Sequence[Grid], start_ms: int, end_ms: int) -> list[int]:
-    found: set[int] = set()
+    boundaries: set[int] = set()
     at_ms = start_ms
     while at_ms <= end_ms + 1:
         cycle: Cycle | None = cycle_at(grids, at_ms)
         if cycle is None:
             at_ms += DAY_MS
             continue
-        found |= {cycle.start_ms, cycle.end_ms}
+        boundaries |= {cycle.start_ms, cycle.end_ms}
         at_ms = cycle.end_ms
-    return sorted(found)
+    return sorted(boundaries)
 
 
 def _length_ms(length: dict[str, int]) -> int:

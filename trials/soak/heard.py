@@ -23,16 +23,16 @@ class Heard:
     rows: list[Shown] = field(default_factory=list)
     stamps: dict[int, set[int | None]] = field(default_factory=dict)
     whole: bool = False
-    _told: Told | None = None
+    _answer: Told | None = None
 
-    def page(self, rows: Sequence[Shown], told: Told, *, begins: bool) -> None:
+    def page(self, rows: Sequence[Shown], answer: Told, *, begins: bool) -> None:
         """Take a page; ``begins``: it is the first one of a pass."""
         self.rows = [] if begins else self.rows
         overlaps = bool(rows and self.rows and rows[0].id == self.rows[-1].id)
         self.rows += rows[1:] if overlaps else rows
         for row in rows:
             self.stamps.setdefault(row.key, set()).add(row.stamp_ms)
-        self._told = told
+        self._answer = answer
 
     @property
     def keys(self) -> frozenset[int]:
@@ -42,9 +42,9 @@ class Heard:
     @property
     def evident(self) -> bool:
         """The answer shows by itself that somebody may be missing, or that nothing is recorded."""
-        told = self._told
-        if told is None or not self.rows:
+        answer = self._answer
+        if answer is None or not self.rows:
             return False
         repeated = len({row.id for row in self.rows}) < len(self.rows)
         counting = any(not row.excluded for row in self.rows)
-        return repeated or told.cut or (told.nobody and counting)
+        return repeated or answer.cut or (answer.nobody and counting)

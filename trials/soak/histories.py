@@ -29,7 +29,7 @@ class Ended:
     violation: str
 
 
-def one(seed: int, number: int, length: int) -> Ended:
+def simulate(seed: int, number: int, length: int) -> Ended:
     """Run one history; never raises."""
     try:
         return Ended(number, run(f"{seed}/{number}", length), "")
@@ -42,7 +42,7 @@ def in_turn(seed: int, length: int, *, enough: Callable[[], bool]) -> Iterator[E
     for number in itertools.count():
         if enough():
             return
-        yield one(seed, number, length)
+        yield simulate(seed, number, length)
 
 
 def many(seed: int, length: int, *, workers: int, enough: Callable[[], bool]) -> Iterator[Ended]:
@@ -60,7 +60,7 @@ def many(seed: int, length: int, *, workers: int, enough: Callable[[], bool]) ->
         try:
             while True:
                 while len(running) < workers and not enough():
-                    running.add(pool.submit(one, seed, next(numbers), length))
+                    running.add(pool.submit(simulate, seed, next(numbers), length))
                 if not running:
                     return
                 done, running = wait(running, return_when=FIRST_COMPLETED)

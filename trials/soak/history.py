@@ -211,9 +211,9 @@ class History:
             if not process.dead:
                 self.checker.ledger(process.path)
         for name in self.usages:
-            found = self.cluster.objects.get((USAGES.plural, OBJECTS, name))
-            if found is not None and "status" in found:
-                self.checker.status(name, found["status"])
+            item = self.cluster.objects.get((USAGES.plural, OBJECTS, name))
+            if item is not None and "status" in item:
+                self.checker.status(name, item["status"])
         self.arrivals.check()
 
     def _failures(self, process: Process) -> None:
@@ -226,9 +226,9 @@ class History:
         for name in self.usages.keys() - self.deleted:
             status = self.cluster.objects[USAGES.plural, OBJECTS, name]["status"]
             stalled = [
-                one["reason"]
-                for one in status["conditions"]
-                if (one["type"], one["status"]) == ("Stalled", "True")
+                condition["reason"]
+                for condition in status["conditions"]
+                if (condition["type"], condition["status"]) == ("Stalled", "True")
             ]
             right = self._repeats(name) and stalled == ["PagingIgnored"]
             need(right or not stalled, f"{name} is stalled: {status['conditions']}")
@@ -322,9 +322,9 @@ class History:
 
     def request(self, event: Event) -> None:
         """An administrator asks to collect and send now."""
-        found = self.cluster.objects.get((USAGES.plural, OBJECTS, event.subject))
-        if found is not None:
-            found["metadata"]["annotations"] = {
+        item = self.cluster.objects.get((USAGES.plural, OBJECTS, event.subject))
+        if item is not None:
+            item["metadata"]["annotations"] = {
                 "licenseusage.dev/requested-at": str(self.world.now_ms())
             }
 
@@ -348,9 +348,9 @@ class History:
             self._set(usage)
 
     def _set(self, usage: Usage, **changes: str) -> None:
-        found = self.cluster.objects.get((USAGES.plural, OBJECTS, usage.name))
-        generation = found["metadata"]["generation"] + 1 if found else 1
-        spec = {**(found["spec"] if found else usage.spec), **changes}
+        item = self.cluster.objects.get((USAGES.plural, OBJECTS, usage.name))
+        generation = item["metadata"]["generation"] + 1 if item else 1
+        spec = {**(item["spec"] if item else usage.spec), **changes}
         body = {
             "apiVersion": USAGES.api_version,
             "kind": "LicenseUsage",

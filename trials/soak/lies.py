@@ -92,53 +92,53 @@ def tell(lies: Sequence[Lie], store: Store, at_ms: int, *, next_is_cursor: bool)
         at_ms: The instant.
         next_is_cursor: The source follows the member ``next``: a list is not cut by it.
     """
-    told = Told(store.rows(at_ms))
+    answer = Told(store.rows(at_ms))
     for lie in lies:
         if lie.now(at_ms):
-            _apply(lie, told, next_is_cursor=next_is_cursor)
-    return told
+            _apply(lie, answer, next_is_cursor=next_is_cursor)
+    return answer
 
 
-def _apply(lie: Lie, told: Told, *, next_is_cursor: bool) -> None:
-    rows = told.rows
+def _apply(lie: Lie, answer: Told, *, next_is_cursor: bool) -> None:
+    rows = answer.rows
     concerned = [row for row in rows if lie.concerns(row.key)]
     others = [row for row in rows if not lie.concerns(row.key)]
     match lie.kind:
         case "repeated" if concerned and others:
-            told.rows = [others[0] if lie.concerns(row.key) else row for row in rows]
+            answer.rows = [others[0] if lie.concerns(row.key) else row for row in rows]
         case "fewer" if others:
-            told.rows = others
+            answer.rows = others
         case "cutWithLink" | "cutWithTotal" if concerned and others:
-            told.rows = rows[: len(others)]
-            told.cut = True
-            _say_more(lie, told, len(rows), next_is_cursor=next_is_cursor)
+            answer.rows = rows[: len(others)]
+            answer.cut = True
+            _say_more(lie, answer, len(rows), next_is_cursor=next_is_cursor)
         case "neverAsTime":
             never = NEVER_MS[lie.variant % len(NEVER_MS)]
-            told.rows = [replace(r, stamp_ms=never) if r.stamp_ms is None else r for r in rows]
+            answer.rows = [replace(r, stamp_ms=never) if r.stamp_ms is None else r for r in rows]
         case "nobodyStamped":
             never = NEVER_MS[lie.variant % len(NEVER_MS)]
-            told.rows = [replace(row, stamp_ms=never) for row in rows]
-            told.nobody = True
+            answer.rows = [replace(row, stamp_ms=never) for row in rows]
+            answer.nobody = True
         case "coarse":
-            told.rows = [replace(row, stamp_ms=coarse(lie, row.stamp_ms)) for row in rows]
+            answer.rows = [replace(row, stamp_ms=coarse(lie, row.stamp_ms)) for row in rows]
 
 
-def _say_more(lie: Lie, told: Told, rows: int, *, next_is_cursor: bool) -> None:
+def _say_more(lie: Lie, answer: Told, rows: int, *, next_is_cursor: bool) -> None:
     if lie.kind == "cutWithTotal":
         ways = len(_TOTALS) + len(_TOTAL_HEADERS)
         way = lie.variant % ways
         if way < len(_TOTALS):
-            told.beside[_TOTALS[way]] = rows
+            answer.beside[_TOTALS[way]] = rows
         else:
-            told.headers = ((_TOTAL_HEADERS[way - len(_TOTALS)], str(rows)),)
+            answer.headers = ((_TOTAL_HEADERS[way - len(_TOTALS)], str(rows)),)
         return
     ways = len(_MORE) + len(_MORE_HEADERS)
     way = lie.variant % ways
     if way < len(_MORE):
-        told.beside |= _MORE[way]
+        answer.beside |= _MORE[way]
     else:
-        told.headers = _MORE_HEADERS
-    assert not next_is_cursor or "next" not in told.beside  # noqa: S101
+        answer.headers = _MORE_HEADERS
+    assert not next_is_cursor or "next" not in answer.beside  # noqa: S101
 
 
 def coarse(lie: Lie, stamp_ms: int | None) -> int | None:

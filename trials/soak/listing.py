@@ -114,8 +114,8 @@ class Shop:
     ) -> tuple[dict[str, object], Told, list[Shown]]:
         """Return a page as it is at an instant: the document, what it is cut from, its rows."""
         cursor = self.paging.kind == "KeyCursor"
-        told = tell(self.lies, self.store, at_ms, next_is_cursor=cursor)
-        rows, beside = told.rows, {**self.face.beside(len(told.rows)), **told.beside}
+        answer = tell(self.lies, self.store, at_ms, next_is_cursor=cursor)
+        rows, beside = answer.rows, {**self.face.beside(len(answer.rows)), **answer.beside}
         match self.paging.kind:
             case "KeyCursor":
                 rows = sorted((r for r in rows if r.id > query.get("after", "")), key=_by_id)
@@ -127,7 +127,7 @@ class Shop:
                 rows = sorted(rows, key=_by_stamp, reverse=True)
         if "limit" in query:
             rows = rows[_first(query) :][: int(query["limit"])]
-        return {self.face.items: [self.face.item(row) for row in rows], **beside}, told, rows
+        return {self.face.items: [self.face.item(row) for row in rows], **beside}, answer, rows
 
     def fault(self, random_: random.Random, at_ms: int) -> str | None:
         """What goes wrong with a request at an instant; None: nothing."""
@@ -156,7 +156,7 @@ class Pods:
     Attributes:
         skew_ms: The largest clock difference that any answer allows for.
         bytes: Content received.
-        said: What the head of the last answer says of the size of the list.
+        extent: What the head of the last answer says of the size of the list.
         started_ms: Just before the first request.
         fault: What goes wrong with this poll; None: nothing.
         heard: What was read, for who judges.
@@ -219,9 +219,9 @@ class Pods:
         self.skew_ms = max(self.skew_ms, skew)
         document: dict[str, object] = {self._shop.face.items: []}
         if fault != "emptyList":
-            document, told, rows = self._shop.answer(asked, self._true_now_ms)
-            self.extent = in_headers(told.headers)
-            self.heard.page(rows, told, begins="after" not in asked and not _first(asked))
+            document, answer, rows = self._shop.answer(asked, self._true_now_ms)
+            self.extent = in_headers(answer.headers)
+            self.heard.page(rows, answer, begins="after" not in asked and not _first(asked))
         yield self._content(json.dumps(document).encode(), fault)
         self._pass_time()
 

@@ -59,9 +59,9 @@ def happen(lie: Lie, store: Store, at_ms: int, *, after_ms: int) -> str | None:
         What has to be excluded; None: nobody.
     """
     concerned = [
-        one
-        for number, one in enumerate(store.accounts)
-        if lie.concerns(number) and one.created_ms < at_ms < one.removed_ms
+        account
+        for number, account in enumerate(store.accounts)
+        if lie.concerns(number) and account.created_ms < at_ms < account.removed_ms
     ]
     match lie.kind:
         case "erased" if store.traits.removal is Removal.NEVER:

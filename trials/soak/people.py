@@ -81,7 +81,7 @@ class Account:
             at_ms: When it is looked at.
             forgotten: Since its end the product is what it was at its beginning: a backup.
         """
-        count = bisect_right(self.writes, at_ms, key=lambda one: one[0])
+        count = bisect_right(self.writes, at_ms, key=lambda write: write[0])
         if forgotten is not None and at_ms >= forgotten[1]:
             first, last = (bisect_left(self.writes, at, key=_written) for at in forgotten)
             count = first if count <= last else count
@@ -129,7 +129,7 @@ class Store:
     def rows(self, at_ms: int) -> list[Shown]:
         """The list as it is shown at an instant, in the order of creation."""
         step = self.traits.granularity_ms
-        found = []
+        rows = []
         for number, account in enumerate(self.accounts):
             if not account.listed(at_ms):
                 continue
@@ -138,8 +138,8 @@ class Store:
             name = self._names.of(account.person, at_ms)
             created = account.created_ms // step * step
             excluded = self.moved.get(account.person, _FOREVER) <= at_ms
-            found.append(Shown(name, number, shown, created, excluded))
-        return found
+            rows.append(Shown(name, number, shown, created, excluded))
+        return rows
 
     def active(self, from_ms: int, to_ms: int) -> set[int]:
         """The truth: who was active in ``[from_ms, to_ms)``."""
@@ -208,7 +208,7 @@ def draw_acts(
             acts += [end - 1, end][: random_.randint(1, 2)]
         elif chance < 0.32:
             acts.append(end)
-    return sorted({one for one in acts if created_ms <= one < removed_ms})
+    return sorted({at for at in acts if created_ms <= at < removed_ms})
 
 
 def draw_writes(
@@ -227,7 +227,7 @@ def draw_writes(
         if not traits.unordered:
             written = last_write = max(written, last_write)
         writes.append((written, at))
-    writes.sort(key=lambda one: one[0])
+    writes.sort(key=lambda write: write[0])
     if traits.starts_created:
         writes.insert(0, (created_ms, created_ms))
     return writes

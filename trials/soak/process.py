@@ -121,7 +121,7 @@ class SoakBooks(Books):
     def __init__(self, ledger: Ledger) -> None:
         """Hold a ledger that is open."""
         super().__init__("", now_ms=lambda: 0, ledger_id="")
-        self._held = ledger
+        self._opened_ledger = ledger
 
     async def open(self, first: Callable[[Ledger], None]) -> None:
         """Take up: the ledger is open already."""
@@ -129,12 +129,12 @@ class SoakBooks(Books):
 
     def now_open(self) -> Ledger:
         """Return the ledger."""
-        return self._held
+        return self._opened_ledger
 
     async def do(self, work: Callable[[Ledger], T]) -> T:
         """Run the work, then let others take their turn, as a thread would."""
         try:
-            return work(self._held)
+            return work(self._opened_ledger)
         finally:
             await asyncio.sleep(0)
 

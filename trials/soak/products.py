@@ -99,7 +99,7 @@ def _accounts(
     start_ms: int,
     end_ms: int,
 ) -> list[Account]:
-    found = []
+    accounts = []
     for person in range(people):
         created = start_ms - random_.randrange(1, 400 * DAY_MS)
         chance = random_.random()
@@ -111,8 +111,8 @@ def _accounts(
         if traits.removal is not Removal.NEVER and random_.random() < 0.5:
             removed = max(created + traits.listed_ms, near(random_, boundaries, 5 * DAY_MS))
         acts = draw_acts(random_, boundaries, created, removed, traits.lag_ms)
-        found.append(Account(person, created, removed, acts))
-    return found
+        accounts.append(Account(person, created, removed, acts))
+    return accounts
 
 
 def _paging(random_: random.Random, traits: Traits) -> Paging:
@@ -179,12 +179,12 @@ def _faults(
     random_: random.Random, boundaries: Sequence[int], start_ms: int, end_ms: int
 ) -> tuple[Fault, ...]:
     length_ms = boundaries[1] - boundaries[0]
-    found = []
+    faults = []
     base = random_.choice((0.0, 0.03, 0.15))
-    found += [Fault(0, NEVER, kind, base / len(listing.FAULTS)) for kind in listing.FAULTS]
+    faults += [Fault(0, NEVER, kind, base / len(listing.FAULTS)) for kind in listing.FAULTS]
     for _ in range(random_.randint(0, 4)):
         at_ms = near(random_, boundaries, 2 * HOUR_MS)
         kind = random_.choice(listing.FAULTS)
         chance = random_.choice((0.5, 1.0))
-        found.append(Fault(at_ms, at_ms + span(random_, length_ms), kind, chance))
-    return tuple(found)
+        faults.append(Fault(at_ms, at_ms + span(random_, length_ms), kind, chance))
+    return tuple(faults)

@@ -66,7 +66,7 @@ def draw_trouble(random_: random.Random, plan: Plan, length_ms: int) -> list[Eve
     """Draw what goes wrong, and what people do; outages of the API server go into the plan."""
     events: list[Event] = []
     start_ms, end_ms = plan.start_ms, plan.end_ms
-    ends = sorted({one for usage in plan.usages for one in usage.boundaries})
+    ends = sorted({boundary for usage in plan.usages for boundary in usage.boundaries})
     if random_.random() < 0.5:  # while it is being installed
         events.append(Event(start_ms, "arm", value=("", random_.randint(1, 90))))
     rate = random_.choice((0.1, 0.3, 0.6, 0.9))
@@ -129,12 +129,12 @@ def draw_outages(
     random_: random.Random, usages: Sequence[Usage], start_ms: int, end_ms: int
 ) -> tuple[Outage, ...]:
     """Draw when the vendor, or the way there, does not work."""
-    ends = sorted({one for usage in usages for one in usage.boundaries})
+    ends = sorted({boundary for usage in usages for boundary in usage.boundaries})
     length_ms = ends[1] - ends[0]
-    found = [Outage(0, NEVER, "any", random_.choice((0.0, 0.05, 0.3)))]
+    outages = [Outage(0, NEVER, "any", random_.choice((0.0, 0.05, 0.3)))]
     for _ in range(random_.randint(0, 4)):
         at_ms = near(random_, ends, 2 * HOUR_MS)
         kind = random_.choice((*vendor.FAULTS, "any", "any"))
         chance = random_.choice((0.5, 0.9, 1.0))
-        found.append(Outage(at_ms, at_ms + span(random_, length_ms), kind, chance))
-    return tuple(found)
+        outages.append(Outage(at_ms, at_ms + span(random_, length_ms), kind, chance))
+    return tuple(outages)

@@ -35,6 +35,6 @@ class Truth:
             for at, person in self._acts[first:last]:
                 people[(at - cycle.start_ms) // DAY_MS].add(person)
                 people[CYCLE_BIT].add(person)
-            known = {window: len(found) for window, found in people.items()}
+            known = {window: len(persons) for window, persons in people.items()}
             self._windows[cycle.start_ms] = known
         return known

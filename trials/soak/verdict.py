@@ -47,18 +47,18 @@ async def examine(history: Lived) -> None:
     chains = _chains(history)
     accepted: dict[tuple[str, int], int] = {}
     for chain_id, tokens in chains.items():
-        held = history.vendor.documents(chain_id)
-        stored = {one.token for one in held}
+        documents = history.vendor.documents(chain_id)
+        stored = {document.token for document in documents}
         need(stored <= set(tokens), f"chain {chain_id}: the vendor holds what the ledger does not")
         for token in tokens:
             claims: Any = decode(token)[1]
             late = 1000 * int(claims["iat"]) < history.world.now_ms() - _DELIVERED_MS
-            told = f"document {claims['jti']} of {claims['iat']} has not arrived"
-            need(token in stored or not late, told)
-        for document in held:
+            message = f"document {claims['jti']} of {claims['iat']} has not arrived"
+            need(token in stored or not late, message)
+        for document in documents:
             _receipt(document)
-        _verify(history, chain_id, held)
-        _licences(history, held)
+        _verify(history, chain_id, documents)
+        _licences(history, documents)
         for token in stored:
             claims = decode(token)[1]
             history.tally.documents[str(claims.get("kind", "enrolment"))] += 1
@@ -93,12 +93,14 @@ def _licences(history: Lived, documents: list[Document]) -> None:
         if "LicenseUnknown" in document.findings:
             history.tally.notes["reports under a licence lost on its way"] += 1
             newest = history.serials[claims["usage"]["name"]]
-            told = f"document {document.jti}: the vendor does not know licence {serial} of {newest}"
-            need(serial < newest, told)
+            message = (
+                f"document {document.jti}: the vendor does not know licence {serial} of {newest}"
+            )
+            need(serial < newest, message)
 
 
 def _verify(history: Lived, chain_id: str, documents: list[Document]) -> None:
-    reports = [one for one in documents if one.typ == REPORT]
+    reports = [document for document in documents if document.typ == REPORT]
     if not reports:
         return
     key = history.estate.signing_key
@@ -117,9 +119,11 @@ def _verify(history: Lived, chain_id: str, documents: list[Document]) -> None:
         now_s=history.vendor_clock.now_ms() // 1000,
     )
     need(len(verified.reports) == len(reports), f"chain {chain_id}: not every report counts")
-    last = max(reports, key=lambda one: one.sequence)
-    held = sorted(one.sequence for one in reports)
-    need(held == list(range(1, last.sequence + 1)), f"chain {chain_id} has a gap at the vendor")
+    last = max(reports, key=lambda report: report.sequence)
+    sequences = sorted(report.sequence for report in reports)
+    need(
+        sequences == list(range(1, last.sequence + 1)), f"chain {chain_id} has a gap at the vendor"
+    )
 
 
 def _finals(history: Lived, accepted: dict[tuple[str, int], int]) -> None:
@@ -150,7 +154,7 @@ async def _again(history: Lived, chains: dict[str, list[str]]) -> None:
     """Sending everything again changes nothing."""
     before = {chain: history.vendor.documents(chain) for chain in chains}
     for documents in before.values():
-        for token in [one.token for one in documents]:
+        for token in [document.token for document in documents]:
             sent = Sent.from_token(token)
             where = "keys" if sent.subject.typ == ENROLMENT else "reports"
             answer = await history.vendor.direct(

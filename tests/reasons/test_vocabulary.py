@@ -38,12 +38,12 @@ NO_REASONS["Conflict"] = NO_REASONS["Rejected"] | {"metering/bounds.py"}  # a cl
 """Words of other vocabularies that are spelled like a reason, and where they stand."""
 
 FAILURES = {
+    "CheckResult",
     "CycleFinding",
     "DocumentCheck",
     "DocumentFinding",
     "Event",
     "Failure",
-    "Finding",
     "NoAnswer",
     "Outcome",
     "PollError",

@@ -93,7 +93,7 @@ async def _collect(
                     worker_bytes=most,
                     coming=coming if at_end else None,
                 )
-                async with turns.one(Key(f"shop-{number}", "usage"), quick=True):
+                async with turns.place(Key(f"shop-{number}", "usage"), quick=True):
                     result = await workers.poll(asked)
                     if result.failure is not None:
                         print(f"  {key.name}: {result.failure.reason}: {result.failure.message}")

@@ -21,7 +21,7 @@ class Polls:
         return self.tasks[-1]
 
     async def _poll(self, key, seconds, quick):
-        async with self.turns.one(key, quick=quick):
+        async with self.turns.place(key, quick=quick):
             self.began.append((asyncio.get_running_loop().time(), key))
             await asyncio.sleep(seconds)
 

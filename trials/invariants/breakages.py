@@ -495,11 +495,11 @@ BREAKAGES = (
         OWN_PODS,
         "pods and Secrets are read when a poll begins to wait for a worker",
         "controller/effects/collection.py",
-        "            async with self._turns.one(job.key, quick=job.quick):\n"
+        "            async with self._turns.place(job.key, quick=job.quick):\n"
         "                job = self._waiting.pop(name)\n"
         "                news = await self._poll(job, await self._ready(job))\n",
         "            ready = await self._ready(job)\n"
-        "            async with self._turns.one(job.key, quick=job.quick):\n"
+        "            async with self._turns.place(job.key, quick=job.quick):\n"
         "                job = self._waiting.pop(name)\n"
         "                news = await self._poll(job, ready)\n",
         ("controller/test_collection.py",),

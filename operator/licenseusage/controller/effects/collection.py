@@ -105,9 +105,9 @@ class Collector:
 
     def forget(self, key: Key, sources: set[str]) -> None:
         """Forget sources of an object that are no longer declared."""
-        gone = [one for one in self._memory if one[0] == key and one[1] not in sources]
-        for one in gone:
-            del self._memory[one]
+        gone = [name for name in self._memory if name[0] == key and name[1] not in sources]
+        for name in gone:
+            del self._memory[name]
 
     def depends(self, key: Key) -> frozenset[Dependency]:
         """Return what the sources of an object wait for."""
@@ -143,7 +143,7 @@ class Collector:
     async def _run(self, job: Job) -> None:
         name, news = (job.key, job.source.name), True
         try:
-            async with self._turns.one(job.key, quick=job.quick):
+            async with self._turns.place(job.key, quick=job.quick):
                 job = self._waiting.pop(name)
                 news = await self._poll(job, await self._ready(job))
         except UsageError as error:  # what was read could not be made durable
@@ -181,7 +181,7 @@ class Collector:
 
         result = await self._workers.poll(ready.request, look)
         cycles = ready.request.cycles
-        since = {one.cycle: one.since_ms for one in cycles if one.since_ms is not None}
+        since = {wanted.cycle: wanted.since_ms for wanted in cycles if wanted.since_ms is not None}
         failure = believed(result.failure, memory.problem, proven=job.proven)
         await self._recorder.poll(job, result, failure, ready.pseudonym, since)
         self._remember(job, memory, result, failure, ready.digest)
@@ -235,7 +235,9 @@ class Collector:
                 log=state.log,
             )
 
-        requests = await self._books.do(lambda ledger: [wanted(ledger, one) for one in job.cycles])
+        requests = await self._books.do(
+            lambda ledger: [wanted(ledger, cycle) for cycle in job.cycles]
+        )
         if job.coming is not None and lists:
             requests.append(CycleRequest(job.coming, roster=True, coming=True))
         return tuple(requests)

@@ -77,7 +77,7 @@ class Turns:
         self._turn = itertools.count(1)
 
     @asynccontextmanager
-    async def one(self, key: Key, *, quick: bool) -> AsyncIterator[None]:
+    async def place(self, key: Key, *, quick: bool) -> AsyncIterator[None]:
         """Wait for a place, and have it for the length of the context.
 
         Args:

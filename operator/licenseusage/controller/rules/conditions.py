@@ -124,32 +124,32 @@ class Findings:
         """Whether nothing has failed, so that nothing has to be tried again by and by."""
         wrong = (self.spec, self.halted, self.idle, self.clock, *(s.problem for s in self.sources))
         refused = self.licensed is not None and self.licensed.status is Status.FALSE
-        return not refused and all(one is None for one in wrong)
+        return not refused and all(problem is None for problem in wrong)
 
 
 def conditions(
-    found: Findings, previous: Sequence[Mapping[str, Any]], generation: int, now_ms: int
+    findings: Findings, previous: Sequence[Mapping[str, Any]], generation: int, now_ms: int
 ) -> list[dict[str, Any]]:
     """Return ``status.conditions`` as JSON, in the order of `ConditionType`.
 
     Args:
-        found: What the steps found.
+        findings: What the steps found.
         previous: The live object's conditions.
         generation: Generation of the spec that was looked at.
         now_ms: The reconcile's one time.
     """
-    collected = _collected(found, now_ms)
+    collected = _collected(findings, now_ms)
     # kstatus reads all three, so that none of them may turn for what passes by itself.
-    lasting = _collected(_lasting(found, now_ms), now_ms)
+    lasting = _collected(_lasting(findings, now_ms), now_ms)
     shown = {
-        ConditionType.READY: _ready(found, lasting),
-        ConditionType.RECONCILING: _reconciling(found, lasting),
-        ConditionType.STALLED: _stalled(found, lasting),
+        ConditionType.READY: _ready(findings, lasting),
+        ConditionType.RECONCILING: _reconciling(findings, lasting),
+        ConditionType.STALLED: _stalled(findings, lasting),
         ConditionType.COLLECTED: collected,
-        ConditionType.GUARANTEES_HOLD: _guarantees_hold(found),
-        ConditionType.REPORTED: found.reported,
-        ConditionType.LICENSED: found.licensed,
-        ConditionType.WITHIN_ENTITLEMENT: found.within_entitlement,
+        ConditionType.GUARANTEES_HOLD: _guarantees_hold(findings),
+        ConditionType.REPORTED: findings.reported,
+        ConditionType.LICENSED: findings.licensed,
+        ConditionType.WITHIN_ENTITLEMENT: findings.within_entitlement,
     }
     before = {str(c.get("type")): c for c in previous}
     return [
@@ -183,31 +183,31 @@ def cut(message: str, limit: int = MESSAGE_LIMIT) -> str:
     return message if len(message) <= limit else message[: limit - 1] + "…"
 
 
-def _lasting(found: Findings, now_ms: int) -> Findings:
+def _lasting(findings: Findings, now_ms: int) -> Findings:
     """Return what was found without the failures that may pass by themselves."""
-    sources = [replace(s, problem=None) if s.passes(now_ms) else s for s in found.sources]
-    return replace(found, sources=sources)
+    sources = [replace(s, problem=None) if s.passes(now_ms) else s for s in findings.sources]
+    return replace(findings, sources=sources)
 
 
-def _collected(found: Findings, now_ms: int) -> Verdict:
+def _collected(findings: Findings, now_ms: int) -> Verdict:
     """Return the condition ``Collected``; the first rule that finds something decides."""
-    hints = "".join(f" {s.hint}" for s in found.sources if s.hint)
-    return first_answer(COLLECTED, found, now_ms) or Verdict(
+    hints = "".join(f" {s.hint}" for s in findings.sources if s.hint)
+    return first_answer(COLLECTED, findings, now_ms) or Verdict(
         Status.TRUE,
         Reason.POLL_SUCCEEDED,
-        f"The last poll of {_named([s.name for s in found.sources])} succeeded.{hints}",
+        f"The last poll of {_named([s.name for s in findings.sources])} succeeded.{hints}",
     )
 
 
-def stopped_before_a_poll(found: Findings, now_ms: int) -> Verdict | None:
+def stopped_before_a_poll(findings: Findings, now_ms: int) -> Verdict | None:
     """Nothing may be collected, and nothing ever was: no source has anything else to say."""
-    polled = any(s.last_success_ms for s in found.sources)
-    return None if polled else stopped(found, now_ms)
+    polled = any(s.last_success_ms for s in findings.sources)
+    return None if polled else stopped(findings, now_ms)
 
 
-def source_fails(found: Findings, now_ms: int) -> Verdict | None:
+def source_fails(findings: Findings, now_ms: int) -> Verdict | None:
     """A source's last poll failed; the one that needs a person goes first: it does not pass."""
-    problems = [s.problem for s in found.sources if s.problem is not None]
+    problems = [s.problem for s in findings.sources if s.problem is not None]
     if not problems:
         return None
     problems.sort(key=lambda problem: not problem.needs_a_person)
@@ -215,20 +215,20 @@ def source_fails(found: Findings, now_ms: int) -> Verdict | None:
     return replace(Verdict.failed(problems[0]), message=problems[0].message + others)
 
 
-def stopped(found: Findings, now_ms: int) -> Verdict | None:
+def stopped(findings: Findings, now_ms: int) -> Verdict | None:
     """The spec cannot be acted on, or ledger or key are lost."""
-    stop = found.spec or found.halted
+    stop = findings.spec or findings.halted
     return None if stop is None else Verdict.failed(stop)
 
 
-def nothing_to_collect(found: Findings, now_ms: int) -> Verdict | None:
+def nothing_to_collect(findings: Findings, now_ms: int) -> Verdict | None:
     """No cycle runs."""
-    return found.idle
+    return findings.idle
 
 
-def first_poll_runs(found: Findings, now_ms: int) -> Verdict | None:
+def first_poll_runs(findings: Findings, now_ms: int) -> Verdict | None:
     """A source, or its changed definition, was not polled yet."""
-    waiting = [s.name for s in found.sources if s.last_success_ms is None or s.outdated]
+    waiting = [s.name for s in findings.sources if s.last_success_ms is None or s.outdated]
     if not waiting:
         return None
     return Verdict(
@@ -238,11 +238,11 @@ def first_poll_runs(found: Findings, now_ms: int) -> Verdict | None:
     )
 
 
-def number_is_stale(found: Findings, now_ms: int) -> Verdict | None:
+def number_is_stale(findings: Findings, now_ms: int) -> Verdict | None:
     """A source was not polled for more than two intervals."""
     stale = [
         s
-        for s in found.sources
+        for s in findings.sources
         if s.last_success_ms is not None and now_ms - s.last_success_ms > 2 * s.interval_ms
     ]
     return Verdict(Status.FALSE, Reason.STALE, _stale(stale)) if stale else None
@@ -287,45 +287,45 @@ def _every(interval_ms: int) -> str:
     return f"{minutes} minutes" if minutes != 1 else "minute"
 
 
-def _guarantees_hold(found: Findings) -> Verdict | None:
+def _guarantees_hold(findings: Findings) -> Verdict | None:
     """What the answers refute, if anything: it changes neither ``Ready`` nor ``Stalled``."""
-    if found.refuted is None:
+    if findings.refuted is None:
         return None
-    return Verdict(Status.FALSE, Reason.GUARANTEE_REFUTED, found.refuted)
+    return Verdict(Status.FALSE, Reason.GUARANTEE_REFUTED, findings.refuted)
 
 
-def _ready(found: Findings, collected: Verdict) -> Verdict:
+def _ready(findings: Findings, collected: Verdict) -> Verdict:
     """Return the condition ``Ready``; the first rule that finds something decides."""
-    hint = f" {found.hint}" if found.hint else ""
-    return first_answer(READY, found, collected) or Verdict(
+    hint = f" {findings.hint}" if findings.hint else ""
+    return first_answer(READY, findings, collected) or Verdict(
         Status.TRUE,
         Reason.SUCCEEDED,
-        f"Active users of product {found.product} are being counted.{hint}",
+        f"Active users of product {findings.product} are being counted.{hint}",
     )
 
 
-def cannot_be_acted_on(found: Findings, collected: Verdict) -> Verdict | None:
+def cannot_be_acted_on(findings: Findings, collected: Verdict) -> Verdict | None:
     """The spec is invalid, or ledger or key are lost."""
-    stop = found.spec or found.halted
+    stop = findings.spec or findings.halted
     return None if stop is None else Verdict.failed(stop)
 
 
-def licence_is_refused(found: Findings, collected: Verdict) -> Verdict | None:
+def licence_is_refused(findings: Findings, collected: Verdict) -> Verdict | None:
     """The object names a licence, and it is not valid."""
-    refused = found.licensed is not None and found.licensed.status is Status.FALSE
-    return found.licensed if refused else None
+    refused = findings.licensed is not None and findings.licensed.status is Status.FALSE
+    return findings.licensed if refused else None
 
 
-def collection_fails(found: Findings, collected: Verdict) -> Verdict | None:
+def collection_fails(findings: Findings, collected: Verdict) -> Verdict | None:
     """``Collected`` is not True for longer than what passes by itself."""
     if collected.status is Status.TRUE:
         return None
     return Verdict(Status.FALSE, collected.reason, collected.message)
 
 
-def clock_is_not_trusted(found: Findings, collected: Verdict) -> Verdict | None:
+def clock_is_not_trusted(findings: Findings, collected: Verdict) -> Verdict | None:
     """Cycles end by a clock that is wrong."""
-    return None if found.clock is None else Verdict.failed(found.clock)
+    return None if findings.clock is None else Verdict.failed(findings.clock)
 
 
 READY: tuple[Callable[[Findings, Verdict], Verdict | None], ...] = (
@@ -336,25 +336,27 @@ READY: tuple[Callable[[Findings, Verdict], Verdict | None], ...] = (
 )
 
 
-def _stalled(found: Findings, collected: Verdict) -> Verdict | None:
+def _stalled(findings: Findings, collected: Verdict) -> Verdict | None:
     verdicts = [
-        Verdict.failed(problem) for problem in (found.spec, found.halted) if problem is not None
+        Verdict.failed(problem)
+        for problem in (findings.spec, findings.halted)
+        if problem is not None
     ]
-    verdicts += [v for v in (found.licensed, collected, found.reported) if v is not None]
-    if found.clock is not None:
-        verdicts.append(Verdict.failed(found.clock))
+    verdicts += [v for v in (findings.licensed, collected, findings.reported) if v is not None]
+    if findings.clock is not None:
+        verdicts.append(Verdict.failed(findings.clock))
     for verdict in verdicts:
         if verdict.status is Status.FALSE and verdict.needs_a_person:
             return Verdict(Status.TRUE, verdict.reason, verdict.message)
     return None
 
 
-def _reconciling(found: Findings, collected: Verdict) -> Verdict | None:
-    if _stalled(found, collected) is not None:
+def _reconciling(findings: Findings, collected: Verdict) -> Verdict | None:
+    if _stalled(findings, collected) is not None:
         return None  # kstatus would show InProgress, and hide that a person must act
     if collected.status is Status.UNKNOWN:
         return Verdict(Status.TRUE, Reason.PROGRESSING, collected.message)
-    for verdict in (found.licensed, collected):
+    for verdict in (findings.licensed, collected):
         failed = verdict is not None and verdict.status is Status.FALSE
         if verdict is not None and failed and not verdict.needs_a_person:
             return Verdict(Status.TRUE, Reason.PROGRESSING_WITH_RETRY, verdict.message)

@@ -27,7 +27,7 @@ from licenseusage.reasons import Reason
 from licenseusage.reports.licence import License, stored_license
 
 _OBJECTS_SECONDS = 600.0
-_AGAIN_MS = 30_000
+_AGAIN_MS = 600_000  # a net: the deliveries retry by themselves, and each verdict wakes the object
 _OFFER_SPREAD_SECONDS = 60.0
 _UNCOMPARED = Waiting(
     Reason.INTERNAL_ERROR, "The ledger was not compared with the reports in the cluster."

@@ -154,7 +154,12 @@ COMMANDS = Chapter(
             "a file or folder cannot be written", "Correct its permissions, or name another."
         ),
         Reason.NOT_INSTALLED: fault(
-            "a part of the package is not installed", "Install the extra that the message names."
+            "a part of the package, or a program that is needed, is not installed",
+            "Install what the message names.",
+        ),
+        Reason.KUBECTL_FAILED: fault(
+            "`kubectl` could not be run, or did not do what was asked",
+            "See its own words in the message.",
         ),
         Reason.UNEXPECTED: fault(
             "the program has a defect", "Report it; LICENSEUSAGE_DEBUG=1 shows where it failed."

@@ -315,6 +315,7 @@ class Reason(StrEnum):
     FILE_EXISTS = "FileExists"
     NOT_WRITABLE = "NotWritable"
     NOT_INSTALLED = "NotInstalled"
+    KUBECTL_FAILED = "KubectlFailed"
     UNEXPECTED = "Unexpected"
 
     @classmethod

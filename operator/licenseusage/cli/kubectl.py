@@ -1,0 +1,153 @@
+"""Objects of the cluster for commands of people: by ``kubectl get -o json``, with their own rights.
+
+kubectl knows contexts, logins and proxies that this program would have to learn. A pod has no
+kubectl and needs none of that: there the API server is asked directly (``incluster``).
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from licenseusage.cli.incluster import in_a_pod, list_directly
+from licenseusage.errors import Retryable, Stalled
+from licenseusage.reasons import Reason
+
+ContextOption = Annotated[
+    str | None,
+    typer.Option("--context", metavar="NAME", help="The kubeconfig's context; as for kubectl."),
+]
+KubeconfigOption = Annotated[
+    str | None, typer.Option("--kubeconfig", metavar="FILE", help="As for kubectl.")
+]
+NamespaceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace", "-n", metavar="NS", help="Namespace; without it, that of the context."
+    ),
+]
+
+SERVER_SECONDS = 30
+"""How long kubectl waits for one answer of the API server."""
+
+PATIENCE_SECONDS = 120
+"""How long kubectl may take altogether; a login may have to be renewed in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kubectl:
+    """Runs kubectl; nothing but ``get``.
+
+    Attributes:
+        context: The kubeconfig's context; None: the current one.
+        kubeconfig: Path of the kubeconfig; None: kubectl's own choice.
+    """
+
+    context: str | None = None
+    kubeconfig: str | None = None
+
+    @property
+    def flags(self) -> list[str]:
+        """The flags of every call, to be shown or passed on."""
+        given = {"--context": self.context, "--kubeconfig": self.kubeconfig}
+        return [f"{flag}={value}" for flag, value in given.items() if value is not None]
+
+    def list(
+        self, resource: str, namespace: str | None = None, *, everywhere: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return all objects of a kind, as the API server has them.
+
+        Args:
+            resource: Full name, such as ``usagereports.licenseusage.dev``.
+            namespace: None: that of the context (of the pod, in a pod).
+            everywhere: Of all namespaces; ``namespace`` is not looked at.
+
+        Raises:
+            Stalled: ``NotInstalled``, ``ForbiddenByCluster``, ``KubectlFailed``.
+            Retryable: ``APIUnavailable``: the API server did not answer in time.
+        """
+        if in_a_pod(os.environ) and shutil.which("kubectl") is None:
+            return list_directly(resource, namespace, everywhere=everywhere)
+        where = ["--all-namespaces"] if everywhere else [f"--namespace={namespace}"]
+        answer = self.get(resource, *(where if everywhere or namespace is not None else []))
+        items = answer.get("items")
+        if not isinstance(items, list):
+            raise Stalled(Reason.KUBECTL_FAILED, f"kubectl get {resource}: its answer is no list.")
+        return [item for item in items if isinstance(item, dict)]
+
+    def get(self, *arguments: str) -> Mapping[str, Any]:
+        """Return what ``kubectl get ARGUMENTS -o json`` prints.
+
+        Raises:
+            Stalled: ``NotInstalled``, ``ForbiddenByCluster``, ``KubectlFailed``.
+            Retryable: ``APIUnavailable``: the API server did not answer in time.
+        """
+        command = ["kubectl", "get", *arguments, *self.flags]
+        words = " ".join(command)
+        asked = [*command, "--output=json", f"--request-timeout={SERVER_SECONDS}s"]
+        try:
+            done = subprocess.run(  # noqa: S603 - no shell; a program that the user has installed
+                asked,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=PATIENCE_SECONDS,
+                check=False,
+            )
+        except FileNotFoundError:
+            raise Stalled(
+                Reason.NOT_INSTALLED,
+                "kubectl is not in PATH, and is needed to read objects of the cluster. Install "
+                "it, or give files with the option that --help names.",
+            ) from None
+        except OSError as error:
+            raise Stalled(
+                Reason.KUBECTL_FAILED, f"kubectl cannot be run: {error.strerror or error}"
+            ) from None
+        except subprocess.TimeoutExpired:
+            raise Retryable(
+                Reason.API_UNAVAILABLE,
+                f"{words}: no answer within {PATIENCE_SECONDS} s. Is the cluster reachable?",
+            ) from None
+        if done.returncode != 0:
+            _refuse(words, _one_line(done.stderr))
+        return _object(words, done.stdout)
+
+
+def _refuse(words: str, message: str) -> None:
+    """Raise what kubectl's own words mean."""
+    if "(Forbidden)" in message:
+        raise Stalled(
+            Reason.FORBIDDEN_BY_CLUSTER,
+            f"{words}: {message}. Ask for the ClusterRole view in that namespace, of which "
+            f"licenseusage-view is a part.",
+        )
+    if "the server doesn't have a resource type" in message:
+        raise Stalled(
+            Reason.KUBECTL_FAILED,
+            f"{words}: {message}. The custom resources are not installed in this cluster, or it "
+            f"is another cluster than you mean (--context).",
+        )
+    raise Stalled(Reason.KUBECTL_FAILED, f"{words}: {message or 'it failed without a word'}")
+
+
+def _object(words: str, raw: bytes) -> Mapping[str, Any]:
+    try:
+        value = json.loads(raw)
+    except ValueError:  # not text at all is one, too
+        value = None
+    if not isinstance(value, dict):
+        raise Stalled(
+            Reason.KUBECTL_FAILED,
+            f"{words}: its answer is not a JSON object. Does `kubectl` start another program?",
+        )
+    return value
+
+
+def _one_line(raw: bytes) -> str:
+    lines = raw.decode("utf-8", "replace").splitlines()
+    return "; ".join(line.strip() for line in lines if line.strip())[:500]

@@ -16,13 +16,21 @@ from licenseusage.reports.grammar import (
     integer,
 )
 from licenseusage.reports.keychain import verify_keys
-from licenseusage.reports.keys import InstallationKey, InstallationKeys, VendorKey
+from licenseusage.reports.keys import InstallationKey, InstallationKeys, SigningKey, VendorKey
 from licenseusage.reports.licence import LicenseTerms
 from licenseusage.reports.names import Link, digest
+from licenseusage.reports.receipt import Sent
 from licenseusage.reports.refused import need
 from licenseusage.reports.report import verify_report
-from licenseusage.reports.tokens import open_token, typ_of
-from licenseusage.reports.typs import BUNDLE, ENROLMENT, MAX_CHARACTERS, REPORT, SUCCESSION
+from licenseusage.reports.tokens import decode, open_token, sign, typ_of
+from licenseusage.reports.typs import (
+    BUNDLE,
+    ENROLMENT,
+    MAX_CHARACTERS,
+    REPORT,
+    SUCCESSION,
+    VERSION,
+)
 
 MAX_LINES = 4096
 MAX_CHARACTERS_IN_FILE = 16 * 2**20
@@ -59,6 +67,61 @@ class VerifiedBundle:
 
     keys: Mapping[str, InstallationKey]
     heads: Mapping[str, Link]
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Between whom a bundle's documents are: one installation, one vendor, one subscription."""
+
+    installation: str
+    vendor: str
+    subscription: str
+
+    @classmethod
+    def of(cls, token: str) -> "Parties":
+        """Return the parties of one of our own documents (its signature is not verified).
+
+        Raises:
+            Refused: it is not a document of an installation.
+        """
+        sent = Sent.from_token(token)
+        return cls(sent.installation, sent.vendor, sent.subscription)
+
+
+def make_bundle(
+    parties: Parties,
+    key: SigningKey,
+    *,
+    key_statements: Sequence[str] = (),
+    reports: Sequence[str] = (),
+    now_s: int,
+) -> tuple[str, ...]:
+    """Return the bundle of these documents: one file, or several where one would be too large.
+
+    Each file holds all key statements. Of several, an earlier one holds the older reports, and of
+    each chain the ones that come before; so each is understood without those that follow.
+
+    Args:
+        parties: The subscription; without documents the bundle asks for the history (§9).
+        key: The installation's current key; it signs the manifests.
+        key_statements: All of this subscription, in any order.
+        reports: Exactly as signed, in any order.
+        now_s: The time, seconds since 1970 UTC.
+
+    Raises:
+        Refused: ``BundleInvalid``: a document is another subscription's; ``TooLarge``: the key
+            statements alone are too long.
+    """
+    for token in (*key_statements, *reports):
+        need(Parties.of(token) == parties, Reason.BUNDLE_INVALID, "documents of one subscription")
+    statements = sorted(key_statements, key=_position)
+    room = MAX_CHARACTERS_IN_FILE - MAX_CHARACTERS[BUNDLE] - 1 - _characters(statements)
+    lines = MAX_LINES - 1 - len(statements)
+    need(lines > 0 and room > MAX_CHARACTERS[REPORT], Reason.TOO_LARGE, "key statements")
+    return tuple(
+        _signed(parties, key, (*statements, *sorted(part, key=_position)), now_s)
+        for part in _parts(_by_age(reports), lines, room)
+    )
 
 
 def verify_bundle(
@@ -144,3 +207,53 @@ def verify_manifest(lines: Lines, license_: LicenseTerms, keys: InstallationKeys
 def _typ_of(line: str) -> str:
     need(len(line) <= MAX_CHARACTERS[REPORT], Reason.TOO_LARGE, "line")
     return typ_of(line)
+
+
+def _signed(parties: Parties, key: SigningKey, lines: Sequence[str], now_s: int) -> str:
+    content = "".join(f"{line}\n" for line in lines)
+    claims: dict[str, object] = {
+        "ver": VERSION,
+        "iss": parties.installation,
+        "sub": parties.subscription,
+        "aud": parties.vendor,
+        "iat": now_s,
+        "count": len(lines),
+        "contentDigest": digest(content),
+    }
+    check_table(_TABLE, claims)
+    return f"{sign(BUNDLE, claims, key)}\n{content}"
+
+
+def _position(token: str) -> tuple[str, int]:
+    sent = Sent.from_token(token)
+    return sent.chain_id, sent.subject.sequence
+
+
+def _by_age(reports: Sequence[str]) -> list[str]:
+    """Return reports from the oldest to the newest; a clock that went back reorders no chain."""
+    ages: list[tuple[int, str, int, str]] = []
+    newest: dict[str, int] = {}
+    for token in sorted(reports, key=_position):
+        (chain, sequence), (_, claims) = _position(token), decode(token)
+        issued: Any = claims.get("iat")
+        newest[chain] = max(newest.get(chain, 0), issued)
+        ages.append((newest[chain], chain, sequence, token))
+    return [token for *_, token in sorted(ages)]
+
+
+def _parts(reports: Sequence[str], lines: int, characters: int) -> list[list[str]]:
+    """Return the reports in as many parts as are needed, in their order; at least one part."""
+    parts: list[list[str]] = [[]]
+    free = characters
+    for token in reports:
+        size = len(token) + 1
+        if len(parts[-1]) == lines or size > free:
+            parts.append([])
+            free = characters
+        parts[-1].append(token)
+        free -= size
+    return parts
+
+
+def _characters(lines: Sequence[str]) -> int:
+    return sum(len(line) + 1 for line in lines)

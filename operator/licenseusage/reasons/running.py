@@ -161,6 +161,10 @@ COMMANDS = Chapter(
             "`kubectl` could not be run, or did not do what was asked",
             "See its own words in the message.",
         ),
+        Reason.OPERATOR_NOT_FOUND: fault(
+            "kubectl finds no operator to run the command in",
+            "Name its namespace with `--operator-namespace`, or the cluster with `--context`.",
+        ),
         Reason.UNEXPECTED: fault(
             "the program has a defect", "Report it; LICENSEUSAGE_DEBUG=1 shows where it failed."
         ),

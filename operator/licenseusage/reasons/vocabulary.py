@@ -316,6 +316,7 @@ class Reason(StrEnum):
     NOT_WRITABLE = "NotWritable"
     NOT_INSTALLED = "NotInstalled"
     KUBECTL_FAILED = "KubectlFailed"
+    OPERATOR_NOT_FOUND = "OperatorNotFound"
     UNEXPECTED = "Unexpected"
 
     @classmethod

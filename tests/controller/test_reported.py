@@ -1,20 +1,14 @@
-"""Reported and WithinEntitlement, and which transitions become events: pure tables."""
+"""Reported, and which transitions become events: pure tables."""
 
 import pytest
 
-from licenseusage.api.model import rfc3339
 from licenseusage.controller.rules.key import Key
-from licenseusage.controller.rules.reported import Reporting, reported, within_entitlement
-from licenseusage.controller.rules.status import Ended
+from licenseusage.controller.rules.reported import Reporting, reported
 from licenseusage.controller.rules.transitions import of_deliveries, of_status
 from licenseusage.delivery.outbox import Attempt, DeliveryState, Queued, Settlement
 from licenseusage.errors import Consequence, Failure
 from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
-from licenseusage.ledger.records import CycleRecord, CycleState
-from licenseusage.metering.bounds import Bounds
-from licenseusage.metering.coverage import Coverage
 from licenseusage.metering.cycles import DAY_MS, Cycle
-from licenseusage.metering.statement import CycleStatement
 from tests.delivery import people
 
 CYCLE = Cycle(0, 0, DAY_MS)
@@ -148,39 +142,6 @@ def test_a_refused_enrolment_says_that_counting_goes_on():
 def test_only_a_loss_needs_a_person_never_a_vendor():
     assert told(problem=Failure("IdentityLost", "", Consequence.NEEDS_A_PERSON)).needs_a_person
     assert not told(item(1, Delivery.REJECTED, reason="X")).needs_a_person
-
-
-@pytest.mark.parametrize(
-    ("maximum", "lower", "status", "reason"),
-    [
-        (500, None, "Unknown", "CountUnknown"),
-        (500, 500, "True", "WithinMaximum"),
-        (500, 501, "False", "MaximumExceeded"),
-        (500, 0, "True", "WithinMaximum"),
-    ],
-)
-def test_within_entitlement_compares_what_is_proved(maximum, lower, status, reason):
-    said = None
-    if lower is not None:
-        said = CycleStatement(CYCLE, 1000, Bounds(lower, None), (), Coverage(0, ()))
-    verdict = within_entitlement(maximum, said)
-    assert (verdict.status, verdict.reason) == (status, reason)
-
-
-def test_an_ended_cycles_overage_is_said_in_the_next_one_too():
-    def ended(lower, maximum):
-        said = CycleStatement(CYCLE, CYCLE.end_ms, Bounds(lower, None), (), Coverage(0, ()))
-        return Ended(CycleRecord(1, CYCLE, CycleState.FINAL), said, maximum)
-
-    day = rfc3339(CYCLE.end_ms)[:10]
-    told = f"In the cycle that ended on {day} at least 512 were active, 500 were paid for."
-    assert within_entitlement(500, None, ended(512, 500)).message.endswith(told)
-    assert "were paid for" not in within_entitlement(500, None, ended(500, 500)).message
-    assert "were paid for" not in within_entitlement(500, None, ended(512, None)).message
-
-
-def test_without_a_maximum_the_condition_is_absent():
-    assert within_entitlement(None, None) is None
 
 
 def shown(kind, status, reason="R"):

@@ -9,11 +9,13 @@ from licenseusage.api.model import (
     Count,
     Date,
     ObjectMeta,
+    Percent,
     Rule,
     SecretKey,
     SecretName,
     map_list,
     rules,
+    set_list,
 )
 from licenseusage.api.source import Source
 from licenseusage.api.status import LicenseUsageStatus
@@ -178,6 +180,15 @@ class LicenseUsageSpec(ApiModel):
         default=None,
         description="maximumActiveUsers is the number of users that is paid for. Use it only with "
         "cycle; a licence has its own maximum.",
+    )
+    warn_at_percent: tuple[Percent, ...] | None = Field(
+        default=None,
+        max_length=8,
+        json_schema_extra=set_list(),
+        description="warnAtPercent lists the parts of the maximum, in percent from 1 to 200, at "
+        "which WithinEntitlement warns: once per cycle, as soon as the proved number of active "
+        "users reaches them. The default is 80, 90 and 100; an empty list warns only when the "
+        "maximum is exceeded.",
     )
     close_grace_hours: Annotated[int, Field(ge=1, le=168)] = Field(
         default=24,

@@ -90,6 +90,9 @@ def set_list() -> dict[str, JsonValue]:
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 """A number of users (REPORT_FORMAT §2)."""
 
+Percent = Annotated[int, Field(ge=1, le=200)]
+"""A part of the contracted maximum at which a person is warned; above 100 it is exceeded."""
+
 Seconds = Annotated[int, Field(ge=0, le=31_622_400)]
 """A span within a cycle, in seconds; at most 366 days."""
 

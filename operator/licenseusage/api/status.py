@@ -16,6 +16,7 @@ from licenseusage.api.model import (
     Count,
     CyclePeriod,
     Message,
+    Percent,
     Reason,
     Seconds,
     Time,
@@ -177,6 +178,24 @@ class CycleHistory(ApiModel):
     )
 
 
+class ThresholdReached(ApiModel):
+    """A part of the maximum that was reached in the running cycle."""
+
+    percent: Percent = Field(
+        description="percent is the part of the maximum, one of spec.warnAtPercent."
+    )
+    reached_time: Time = Field(
+        description="reachedTime is the time as of which it was first proved in this cycle (RFC "
+        "3339, UTC)."
+    )
+    active_users: Count = Field(
+        description="activeUsers is the proved number of active users at that time."
+    )
+    maximum_active_users: Count = Field(
+        description="maximumActiveUsers is the number of users that was paid for at that time."
+    )
+
+
 class LastReport(ApiModel):
     """The newest report."""
 
@@ -240,6 +259,13 @@ class LicenseUsageStatus(ApiModel):
         default=None,
         description="maximumActiveUsers is the number of users that is paid for. It is absent if "
         "there is no maximum.",
+    )
+    thresholds: tuple[ThresholdReached, ...] | None = Field(
+        default=None,
+        max_length=8,
+        json_schema_extra=map_list("percent"),
+        description="thresholds lists the parts of the maximum that the proved number has reached "
+        "in the running cycle, ascending. Each causes one event.",
     )
     coverage: CoverageStatus | None = Field(
         default=None, description="coverage says how much of the running cycle was observed."

@@ -86,6 +86,14 @@ USAGES = Chapter(
             "Put the licence there exactly as the vendor sent it.",
         ),
         Reason.WITHIN_MAXIMUM: good("at most as many users as are paid for were active"),
+        Reason.THRESHOLD_REACHED: note(
+            "a part of what is paid for is reached at which `spec.warnAtPercent` warns",
+            "See whether what is paid for lasts until the cycle's end.",
+        ),
+        Reason.MAXIMUM_REACHED: note(
+            "exactly as many users as are paid for were active; one more exceeds the maximum",
+            "Talk to the vendor in time.",
+        ),
         Reason.MAXIMUM_EXCEEDED: fault(
             "more users were active than are paid for; nothing is switched off",
             "Talk to the vendor.",

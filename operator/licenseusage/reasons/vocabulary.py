@@ -35,6 +35,8 @@ class Reason(StrEnum):
     LICENSE_VALID = "LicenseValid"
     LICENSE_NOT_FOUND = "LicenseNotFound"
     WITHIN_MAXIMUM = "WithinMaximum"
+    THRESHOLD_REACHED = "ThresholdReached"
+    MAXIMUM_REACHED = "MaximumReached"
     MAXIMUM_EXCEEDED = "MaximumExceeded"
     COUNT_UNKNOWN = "CountUnknown"
 

@@ -77,6 +77,11 @@ class Metrics(Collector):
         active = _gauge("active_users", "Distinct active users so far.", (*labels, "bound"))
         provisioned = _gauge("provisioned_users", "Users that the product lists.", labels)
         maximum = _gauge("maximum_active_users", "Contracted maximum.", labels)
+        reached = _gauge(
+            "threshold_reached",
+            "Whether a part of the maximum (spec.warnAtPercent) is reached in the running cycle.",
+            (*labels, "percent"),
+        )
         ends = _gauge("cycle_end_timestamp_seconds", "End of the running cycle.", labels)
         age = _gauge(
             "collection_age_seconds",
@@ -100,6 +105,8 @@ class Metrics(Collector):
             ):
                 if value is not None:
                     family.add_metric(names, value)
+            for percent, crossed in seen.thresholds.items():
+                reached.add_metric((*names, str(percent)), float(crossed))
             refuted.add_metric(names, seen.refuted)
             if seen.lower is not None:
                 active.add_metric((*names, "lower"), seen.lower)
@@ -114,7 +121,7 @@ class Metrics(Collector):
             for source, at in since.items():
                 waits = now - known.get(source, at)
                 age.add_metric((key.namespace, key.name, source), max(0.0, waits))
-        yield from (active, provisioned, maximum, ends, age, refuted, outbox, oldest)
+        yield from (active, provisioned, maximum, reached, ends, age, refuted, outbox, oldest)
 
 
 def _gauge(name: str, text: str, labels: tuple[str, ...]) -> GaugeMetricFamily:

@@ -13,6 +13,7 @@ class UsageGauges:
 
     Attributes:
         lower, upper: Bounds of active users in the running cycle.
+        thresholds: Percent of the maximum -> whether the running cycle has reached it.
         cycle_end_s: End of the running cycle, epoch seconds.
         last_success_s: End of the last successful poll of each source, epoch seconds.
         refuted: How many guarantees the product's answers refuted.
@@ -24,6 +25,7 @@ class UsageGauges:
     upper: int | None = None
     provisioned: int | None = None
     maximum: int | None = None
+    thresholds: dict[int, bool] = field(default_factory=dict)
     cycle_end_s: int | None = None
     last_success_s: dict[str, int] = field(default_factory=dict)
     refuted: int = 0
@@ -42,12 +44,14 @@ def gauges(view: View, outbox: Sequence[documents.OutboxItem]) -> UsageGauges:
     states: dict[str, int] = {}
     for item in outbox:
         states[str(item.state)] = states.get(str(item.state), 0) + 1
+    reached = {threshold.percent for threshold in view.thresholds}
     waiting = [i.created_ms // 1000 for i in outbox if i.state in _WAITING]
     return UsageGauges(
         lower=statement.bounds.active_users if statement else None,
         upper=statement.bounds.so_far().active_users_upper_bound if statement else None,
         provisioned=statement.provisioned if statement else None,
         maximum=view.maximum,
+        thresholds={percent: percent in reached for percent in view.percents},
         cycle_end_s=view.cycle.end_ms // 1000 if view.cycle else None,
         last_success_s={
             source.name: source.polls.last_success_ms // 1000

@@ -1,4 +1,4 @@
-"""The conditions ``Reported`` and ``WithinEntitlement``: pure functions of outbox and statement."""
+"""The condition ``Reported``: a pure function of the outbox."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,8 @@ from licenseusage.api.usagereport import report_name
 from licenseusage.chain import first_answer
 from licenseusage.controller.rules.conditions import Status, Verdict
 from licenseusage.controller.rules.key import Key
-from licenseusage.controller.rules.status import Ended
 from licenseusage.errors import Failure
 from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
-from licenseusage.metering.statement import CycleStatement
 from licenseusage.reasons import Reason
 
 
@@ -131,48 +129,6 @@ REPORTED: tuple[Callable[[Reporting], Verdict | None], ...] = (
 
 def _accepted(seen: Reporting) -> list[OutboxItem]:
     return [item for item in seen.reports if item.state is Delivery.ACCEPTED]
-
-
-def within_entitlement(
-    maximum: int | None, statement: CycleStatement | None, before: Ended | None = None
-) -> Verdict | None:
-    """Return the condition ``WithinEntitlement``; None without a maximum.
-
-    Args:
-        maximum: Contracted maximum of active users.
-        statement: About the running cycle; None while there is no number.
-        before: The cycle that ended last: that it exceeded its maximum is said in the next one,
-            too.
-    """
-    exceeded = "" if before is None or not before.exceeded else _exceeded(before)
-    if maximum is None:
-        return None
-    if statement is None:
-        return Verdict(
-            Status.UNKNOWN,
-            Reason.COUNT_UNKNOWN,
-            f"Nothing is known about the running cycle yet.{exceeded}",
-        )
-    lower = statement.bounds.lower
-    if lower > maximum:
-        return Verdict(
-            Status.FALSE,
-            Reason.MAXIMUM_EXCEEDED,
-            f"At least {lower} users were active in this cycle, {maximum} are paid for; talk to "
-            f"the vendor. Nothing is switched off.{exceeded}",
-        )
-    return Verdict(
-        Status.TRUE,
-        Reason.WITHIN_MAXIMUM,
-        f"{lower} of {maximum} users have been seen active in this cycle so far.{exceeded}",
-    )
-
-
-def _exceeded(ended: Ended) -> str:
-    return (
-        f" In the cycle that ended on {rfc3339(ended.record.cycle.end_ms)[:10]} at least "
-        f"{ended.statement.bounds.lower} were active, {ended.maximum} were paid for."
-    )
 
 
 _UNDER_WAY = (Delivery.PENDING, Delivery.SENDING, Delivery.AWAITING_APPROVAL)

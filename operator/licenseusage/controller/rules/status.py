@@ -19,6 +19,7 @@ from licenseusage.api.status import (
     LicenseUsageStatus,
     SkippedItems,
     SourceStatus,
+    ThresholdReached,
 )
 from licenseusage.api.usagereport import report_name
 from licenseusage.controller.rules.conditions import Findings, conditions, cut
@@ -67,7 +68,26 @@ class Ended:
     @property
     def exceeded(self) -> bool:
         """Whether certainly more were active than were paid for."""
-        return self.maximum is not None and self.statement.bounds.lower > self.maximum
+        bounds = self.statement.bounds
+        proved = bounds.accuracy is not Accuracy.CONFLICT
+        return proved and self.maximum is not None and bounds.lower > self.maximum
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A part of the maximum that was reached in the running cycle.
+
+    Attributes:
+        percent: Which part.
+        reached: As of when it was proved, RFC 3339.
+        users: How many were proved active then.
+        maximum: How many were paid for then.
+    """
+
+    percent: int
+    reached: str
+    users: int
+    maximum: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +98,8 @@ class View:
         cycle: The running cycle; None before the first, or without terms.
         statement: About the running cycle; None without one.
         informed: A poll of the running cycle has succeeded, so that there is a number.
+        percents: At which parts of the maximum a person is warned.
+        thresholds: Those that were reached in the running cycle, ascending.
         refuted: How many guarantees of the sources as declared now are refuted.
         ended: Ended cycles, newest first.
         reports: Reports of the object, newest first.
@@ -92,6 +114,8 @@ class View:
     statement: CycleStatement | None = None
     informed: bool = False
     maximum: int | None = None
+    percents: Sequence[int] = ()
+    thresholds: Sequence[Threshold] = ()
     refuted: int = 0
     ended: Sequence[Ended] = ()
     sources: Sequence[SourceView] = ()
@@ -115,6 +139,7 @@ def compose(view: View) -> dict[str, Any]:
         as_of_time=rfc3339(statement.as_of_ms) if statement else None,
         provisioned_users=statement.provisioned if statement else None,
         maximum_active_users=view.maximum,
+        thresholds=tuple(_threshold(threshold) for threshold in view.thresholds) or None,
         coverage=_coverage(statement.coverage) if statement else None,
         history=tuple(_history(view, ended) for ended in view.ended[:HISTORY]) or None,
         sources=tuple(_source(source) for source in view.sources) or None,
@@ -149,6 +174,15 @@ def changed(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
 
 def _period(cycle: Cycle | None) -> CyclePeriod | None:
     return CyclePeriod.of(cycle.index, cycle.start_ms, cycle.end_ms) if cycle else None
+
+
+def _threshold(threshold: Threshold) -> ThresholdReached:
+    return ThresholdReached(
+        percent=threshold.percent,
+        reached_time=threshold.reached,
+        active_users=threshold.users,
+        maximum_active_users=threshold.maximum,
+    )
 
 
 def _accuracy(statement: CycleStatement | None) -> Any:  # noqa: ANN401 - a Literal of the model

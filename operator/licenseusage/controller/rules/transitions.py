@@ -92,6 +92,7 @@ def of_status(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event
                 condition["message"],
             )
         )
+    events += _thresholds(before, after, exceeded=_turned_to_exceeded(events))
     closed = {cycle["startTime"] for cycle in before.get("history") or () if _final(cycle)}
     events += [
         Event(
@@ -120,6 +121,38 @@ def of_status(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event
         and messages.get(cycle["startTime"]) != cycle.get("message")
     ]
     return events
+
+
+def _turned_to_exceeded(events: Sequence[Event]) -> bool:
+    return any(event.reason == Reason.MAXIMUM_EXCEEDED for event in events)
+
+
+def _thresholds(
+    before: Mapping[str, Any], after: Mapping[str, Any], *, exceeded: bool
+) -> list[Event]:
+    """Return the event of thresholds that were reached; of several at once, of the highest.
+
+    Args:
+        before: The status before.
+        after: The status now.
+        exceeded: That the maximum is exceeded is told already.
+    """
+    start = (after.get("cycle") or {}).get("startTime")
+    same = start == (before.get("cycle") or {}).get("startTime")
+    known = {entry["percent"] for entry in before.get("thresholds") or () if same}
+    new = [entry for entry in after.get("thresholds") or () if entry["percent"] not in known]
+    if not new or exceeded:
+        return []
+    highest = max(new, key=lambda entry: int(entry["percent"]))
+    users, maximum = highest["activeUsers"], highest["maximumActiveUsers"]
+    reason = Reason.THRESHOLD_REACHED
+    if users >= maximum:
+        reason = Reason.MAXIMUM_REACHED if users == maximum else Reason.MAXIMUM_EXCEEDED
+    note = (
+        f"{highest['percent']} % of the {maximum} users that are paid for is reached: {users} have "
+        f"been seen active in the cycle that began on {str(start)[:10]}."
+    )
+    return [Event(Kind.WARNING, reason, "Count", note)]
 
 
 def of_deliveries(attempts: Sequence[Attempt]) -> list[Event]:

@@ -9,7 +9,13 @@ from licenseusage.controller.rules.clockwatch import Judgement
 from licenseusage.controller.rules.conditions import Findings, Status, Verdict
 from licenseusage.controller.rules.contradictions import contradicted
 from licenseusage.controller.rules.ends import Counted
-from licenseusage.controller.rules.reported import reported, within_entitlement
+from licenseusage.controller.rules.entitlement import (
+    WARN_AT_PERCENT,
+    Entitled,
+    thresholds_reached,
+    within_entitlement,
+)
+from licenseusage.controller.rules.reported import reported
 from licenseusage.controller.rules.status import HISTORY, Ended, View
 from licenseusage.controller.rules.subject import Subject
 from licenseusage.controller.steps.counting import Counting
@@ -56,6 +62,15 @@ async def view_of(
         for record in over[:HISTORY]
     )
     informed = cycle is not None and _informed(counted, cycle)
+    percents = _percents(subject)
+    entitled = None
+    if licensed.maximum is not None:
+        entitled = Entitled(
+            licensed.maximum,
+            statement if informed else None,
+            percents,
+            ended[0] if ended else None,
+        )
     refuted = standing(facts.refuted, counted.counted.declared)
     return View(
         name=subject.key.name,
@@ -72,20 +87,30 @@ async def view_of(
             sources=counted.health,
             licensed=licensed.verdict,
             reported=None if outcome.reporting is None else reported(outcome.reporting),
-            within_entitlement=within_entitlement(
-                licensed.maximum, statement if informed else None, ended[0] if ended else None
-            ),
+            within_entitlement=within_entitlement(entitled),
         ),
         cycle=cycle,
         statement=statement,
         informed=informed,
         maximum=licensed.maximum,
+        percents=percents if entitled else (),
+        thresholds=thresholds_reached(
+            entitled, subject.status, None if cycle is None else cycle.start_ms
+        ),
         refuted=len(refuted),
         ended=ended,
         sources=counted.views,
         reports=outcome.reports,
         previous=subject.conditions,
     )
+
+
+def _percents(subject: Subject) -> Sequence[int]:
+    """Return at which parts of the maximum a person is warned."""
+    if isinstance(subject.usage, UsageError):
+        return ()
+    wanted = subject.usage.spec.warn_at_percent
+    return WARN_AT_PERCENT if wanted is None else wanted
 
 
 def _informed(counted: Counting, cycle: Cycle) -> bool:

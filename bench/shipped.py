@@ -28,7 +28,7 @@ from licenseusage.sources.definition.presets import effective
 from licenseusage.sources.poll import (
     Credentials,
     CycleRequest,
-    Limits,
+    PollLimits,
     PollRequest,
     PollResult,
     Target,
@@ -121,7 +121,7 @@ def request_of(
         pseudonym_key=b"k" * 32,
         cycles=(CycleRequest(cycle, state.closed, roster=True), *following),
         credentials=Credentials("admin", "password", "Bearer token"),
-        limits=Limits(request_seconds=300, poll_bytes=GIB, worker_bytes=worker_bytes),
+        limits=PollLimits(request_seconds=300, poll_bytes=GIB, worker_bytes=worker_bytes),
         subject=subject,
     )
 

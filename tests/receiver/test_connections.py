@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import uvicorn
 
-from licenseusage.receiver.connections import Connection, Limits, Loop
+from licenseusage.receiver.connections import Connection, ConnectionLimits, Loop
 from tests.receiver.tls import write_certificate
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -18,7 +18,7 @@ HELD = b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
 class Served:
     """A server with an application that answers ``/`` at once, and ``/held`` when told to."""
 
-    def __init__(self, limits: Limits, **config) -> None:
+    def __init__(self, limits: ConnectionLimits, **config) -> None:
         self.release = threading.Event()
         self.held = threading.Semaphore(0)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
@@ -86,13 +86,13 @@ def closed(client):
 
 @pytest.mark.parametrize("begun", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
 def test_a_head_that_does_not_come_is_given_up(begun):
-    with served(Limits(50, 50, head_seconds=0.2)) as server, connect(server) as client:
+    with served(ConnectionLimits(50, 50, head_seconds=0.2)) as server, connect(server) as client:
         client.sendall(begun)
         assert closed(client)
 
 
 def test_a_head_that_comes_drop_by_drop_is_given_up_all_the_same():
-    with served(Limits(50, 50, head_seconds=0.2)) as server, connect(server) as client:
+    with served(ConnectionLimits(50, 50, head_seconds=0.2)) as server, connect(server) as client:
         client.settimeout(0.02)
         for _ in range(1000):
             try:
@@ -115,14 +115,14 @@ def test_a_handshake_that_does_not_come_is_given_up(tmp_path, monkeypatch):
         "ssl_keyfile": str(private),
         "loop": f"{Loop.__module__}:{Loop.__qualname__}",
     }
-    with served(Limits(50, 50), **tls) as server, connect(server) as client:
+    with served(ConnectionLimits(50, 50), **tls) as server, connect(server) as client:
         client.sendall(b"\x16\x03\x01")
         assert closed(client)
 
 
 def test_the_next_head_on_a_connection_has_its_own_time():
     with (
-        served(Limits(50, 50, head_seconds=0.3), timeout_keep_alive=30) as server,
+        served(ConnectionLimits(50, 50, head_seconds=0.3), timeout_keep_alive=30) as server,
         connect(server) as client,
     ):
         assert answered(client)
@@ -132,7 +132,7 @@ def test_the_next_head_on_a_connection_has_its_own_time():
 
 def test_a_body_that_nobody_waits_for_does_not_hold_a_connection():
     with (
-        served(Limits(50, 50, head_seconds=0.2), timeout_keep_alive=30) as server,
+        served(ConnectionLimits(50, 50, head_seconds=0.2), timeout_keep_alive=30) as server,
         connect(server) as client,
     ):
         assert answered(client, b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 999999\r\n\r\nabc")
@@ -140,7 +140,7 @@ def test_a_body_that_nobody_waits_for_does_not_hold_a_connection():
 
 
 def test_an_answer_that_takes_longer_than_a_head_may_is_given():
-    with served(Limits(50, 50, head_seconds=0.2)) as server, connect(server) as client:
+    with served(ConnectionLimits(50, 50, head_seconds=0.2)) as server, connect(server) as client:
         client.sendall(HELD)
         server.held.acquire(timeout=20)
         with connect(server) as other:
@@ -150,7 +150,7 @@ def test_an_answer_that_takes_longer_than_a_head_may_is_given():
 
 
 def test_connections_that_wait_make_room_for_those_that_ask():
-    with served(Limits(6, 6)) as server, ExitStack() as idle:
+    with served(ConnectionLimits(6, 6)) as server, ExitStack() as idle:
         waiting = [idle.enter_context(connect(server)) for _ in range(20)]
         with connect(server) as client:
             assert answered(client)
@@ -158,7 +158,7 @@ def test_connections_that_wait_make_room_for_those_that_ask():
 
 
 def test_the_client_that_holds_most_makes_room_and_not_another():
-    with served(Limits(6, 6)) as server, ExitStack() as idle:
+    with served(ConnectionLimits(6, 6)) as server, ExitStack() as idle:
         quiet = idle.enter_context(connect(server, "127.0.0.2"))
         assert answered(quiet)  # the server has seen it, and it waits longest
         for _ in range(20):
@@ -169,7 +169,7 @@ def test_the_client_that_holds_most_makes_room_and_not_another():
 
 
 def test_a_client_may_hold_so_many_and_its_requests_under_way_are_not_cut_for_its_next():
-    with served(Limits(50, 3)) as server, ExitStack() as held:
+    with served(ConnectionLimits(50, 3)) as server, ExitStack() as held:
         under_way = [held.enter_context(connect(server)) for _ in range(3)]
         for client in under_way:
             client.sendall(HELD)

@@ -21,7 +21,7 @@ from licenseusage.metering.events import LogReading, LogState, united
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.pseudonym import Pseudonymiser
 from licenseusage.sources.definition.presets import effective
-from licenseusage.sources.poll import CycleRequest, Limits, PollRequest, PollResult, Target
+from licenseusage.sources.poll import CycleRequest, PollLimits, PollRequest, PollResult, Target
 from licenseusage.sources.workers.kinds import collect
 
 STREAM = "main-queue"
@@ -165,7 +165,7 @@ class Reader:
         self.request: dict[str, Any] = {
             "source": effective(source()),
             "credentials": None,
-            "limits": Limits(request_seconds=5, poll_seconds=30, worker_bytes=0),
+            "limits": PollLimits(request_seconds=5, poll_seconds=30, worker_bytes=0),
         } | more
         self.target = Target("127.0.0.1", server.port, "NATS", "pod-0")
         self.last: LogReading | None = None

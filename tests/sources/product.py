@@ -18,7 +18,7 @@ from licenseusage.sources.definition.presets import effective
 from licenseusage.sources.poll import (
     Credentials,
     CycleRequest,
-    Limits,
+    PollLimits,
     PollRequest,
     PollResult,
     Target,
@@ -175,7 +175,7 @@ def request(port: int, read: EffectiveSource | None = None, **more: Any) -> Poll
         "pseudonym_key": b"k" * 32,
         "cycles": (CycleRequest(CYCLE),),
         "credentials": Credentials(ADMIN, SECRET, f"Bearer {SECRET}"),
-        "limits": Limits(request_seconds=5, poll_seconds=10),
+        "limits": PollLimits(request_seconds=5, poll_seconds=10),
     }
     return PollRequest(**(asked | more))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from licenseusage.sources.poll import CycleRequest, Limits, PollResult, Target
+from licenseusage.sources.poll import CycleRequest, PollLimits, PollResult, Target
 from tests.sources.product import (
     ADMIN,
     CYCLE,
@@ -352,7 +352,7 @@ def test_when_no_pod_answers_their_number_is_told(serve):
 
 def test_more_bytes_than_allowed_stop_the_reading(serve):
     rows = [{"id": f"u{number}", "seen": None, "x": "y" * 900} for number in range(200)]
-    result = poll(serve(answer({"value": rows})).port, limits=Limits(poll_bytes=50_000))
+    result = poll(serve(answer({"value": rows})).port, limits=PollLimits(poll_bytes=50_000))
     failed(result, "PollTooLarge", "50000 bytes", "POLL_BYTES")
     assert result.bytes < 200_000
 
@@ -360,7 +360,7 @@ def test_more_bytes_than_allowed_stop_the_reading(serve):
 def test_a_gzip_bomb_is_bounded_by_its_decoded_bytes(serve):
     bomb = gzip.compress(b'{"value": "' + b"0" * 50_000_000)
     product = serve(answer(bomb, headers={"Content-Encoding": "gzip"}))
-    result = poll(product.port, limits=Limits(poll_bytes=4_000_000))
+    result = poll(product.port, limits=PollLimits(poll_bytes=4_000_000))
     failed(result, "PollTooLarge")
     assert result.bytes < 6_000_000
 
@@ -397,13 +397,15 @@ def test_a_poll_over_its_time_ends_between_two_pages(serve):
     cursor = {"type": "Cursor", "params": [{"name": "after", "path": "next"}]}
     product = serve(respond)
     read = source(http={"pagination": cursor})
-    failed(poll(product.port, read, limits=Limits(poll_seconds=0.5)), "PollTimeout", "POLL_SECONDS")
+    failed(
+        poll(product.port, read, limits=PollLimits(poll_seconds=0.5)), "PollTimeout", "POLL_SECONDS"
+    )
 
 
 def test_a_product_that_says_nothing_ends_the_request_in_time(serve):
     product = serve(lambda _: [])
     product.respond = lambda _: _wait(product)
-    result = poll(product.port, limits=Limits(request_seconds=0.3))
+    result = poll(product.port, limits=PollLimits(request_seconds=0.3))
     failed(result, "RequestTimeout", "0.3 s", "POLL_REQUEST_SECONDS")
     assert result.seconds < 3
 
@@ -421,16 +423,18 @@ def test_a_cap_on_pages_fails_the_poll(serve):
     cursor = {"type": "Cursor", "params": [{"name": "after", "path": "next"}]}
     product = serve(respond)
     read = source(http={"pagination": cursor})
-    failed(poll(product.port, read, limits=Limits(poll_pages=7)), "TooManyPages", "7 pages")
+    failed(poll(product.port, read, limits=PollLimits(poll_pages=7)), "TooManyPages", "7 pages")
     assert len(product.requests) == 7
 
 
 def test_a_cap_on_users_fails_the_poll_and_says_so(serve):
     product = serve(answer({"value": [{"id": f"u{number}"} for number in range(4)]}))
     failed(
-        poll(product.port, source(), limits=Limits(poll_users=3)), "TooManyUsers", "than 3 users"
+        poll(product.port, source(), limits=PollLimits(poll_users=3)),
+        "TooManyUsers",
+        "than 3 users",
     )
-    assert poll(product.port, source(), limits=Limits(poll_users=4)).failure is None
+    assert poll(product.port, source(), limits=PollLimits(poll_users=4)).failure is None
 
 
 # -- what is not a failure, and proves nothing --

@@ -16,7 +16,7 @@ from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle
 from licenseusage.metering.events import LogState, closed_windows
 from licenseusage.sources.definition.presets import effective
 from licenseusage.sources.logs.jetstream import LogSession
-from licenseusage.sources.poll import CycleRequest, Limits, PollRequest
+from licenseusage.sources.poll import CycleRequest, PollLimits, PollRequest
 from licenseusage.sources.workers.kinds import collect
 from licenseusage.sources.workers.workers import Workers
 from tests.sources.broker import STREAM, Broker, Reader, ago, message, now_ms, person, source
@@ -190,7 +190,7 @@ def test_reading_goes_on_after_the_server_was_restarted(broker, reader, kill):
 def test_nothing_is_left_behind_at_the_server(broker, reader):
     broker.publish(*(message("a", ago(20)) for _ in range(3)))
     reader.poll()
-    reader.poll(limits=Limits(poll_pages=1, worker_bytes=0))
+    reader.poll(limits=PollLimits(poll_pages=1, worker_bytes=0))
     assert broker.consumers() == []
 
 
@@ -227,7 +227,7 @@ def test_a_poll_stops_at_its_bounds_and_the_next_goes_on(broker, reader):
     broker.publish(
         *(message(names[i % 26], ago(3000 - i)) for i in range(1200)), acknowledged=False
     )
-    small = Limits(poll_pages=1, worker_bytes=0)
+    small = PollLimits(poll_pages=1, worker_bytes=0)
     first = reader.poll(limits=small)
     assert first.failure is None
     assert not first.complete
@@ -266,7 +266,7 @@ def test_a_log_proves_the_same_however_it_is_cut_into_batches_and_polls(
     eventful(broker)
     # A measured clock difference is never the same.
     known = effective(source(guarantees={"clockSkewSeconds": 1}))
-    limits = Limits(request_seconds=5, poll_pages=pages, worker_bytes=0)
+    limits = PollLimits(request_seconds=5, poll_pages=pages, worker_bytes=0)
     reader.request["source"] = known
     reader.poll()
     again = Reader(broker.server, reader.cycle, source=known, limits=limits)
@@ -281,7 +281,7 @@ def test_a_log_proves_the_same_however_it_is_cut_into_batches_and_polls(
 
 def test_messages_larger_than_a_poll_may_read_are_read_one_a_poll(broker, reader):
     broker.publish(*(message(name, ago(9), padding="x" * 2000) for name in "abcd"))
-    reader.request["limits"] = Limits(request_seconds=5, poll_bytes=1024, worker_bytes=0)
+    reader.request["limits"] = PollLimits(request_seconds=5, poll_bytes=1024, worker_bytes=0)
     last = [reader.poll() and reader.last.after.sequence for _ in range(4)]
     assert last == [1, 2, 3, 4]
     assert reader.poll().complete
@@ -291,10 +291,10 @@ def test_messages_larger_than_a_poll_may_read_are_read_one_a_poll(broker, reader
 def test_bytes_bound_a_poll(broker, reader):
     big = [message("a", ago(10), filler="x" * 100_000) for _ in range(120)]
     broker.publish(*big)
-    result = reader.poll(limits=Limits(poll_bytes=1024 * 1024, worker_bytes=0))
+    result = reader.poll(limits=PollLimits(poll_bytes=1024 * 1024, worker_bytes=0))
     assert not result.complete
     assert result.bytes < 24 * 1024 * 1024
-    while not reader.poll(limits=Limits(poll_bytes=1024 * 1024, worker_bytes=0)).complete:
+    while not reader.poll(limits=PollLimits(poll_bytes=1024 * 1024, worker_bytes=0)).complete:
         pass
     assert reader.last.after.sequence == 120
 
@@ -317,7 +317,7 @@ def test_a_message_larger_than_a_batch_is_read_alone(nats_program, tmp_path):
 def test_a_hundred_thousand_messages_are_read_quickly(broker, reader):
     one = message("a", ago(5)), message("b", ago(5), "events.SendSSE")
     broker.publish(*(one[i % 2] for i in range(100_000)), acknowledged=False)
-    result = reader.poll(limits=Limits(worker_bytes=0))
+    result = reader.poll(limits=PollLimits(worker_bytes=0))
     print(f"\n  100,000 messages: {result.seconds:.1f} s, {result.bytes / 1e6:.0f} MB")
     assert result.complete
     assert (result.users_listed, result.skipped) == (50_000, {"OtherType": 50_000})
@@ -329,7 +329,7 @@ def test_a_server_that_stops_answering_is_a_failure_in_time(broker, reader):
     process = broker.server._process
     os.kill(process.pid, signal.SIGSTOP)
     try:
-        result = reader.poll(limits=Limits(request_seconds=1, poll_seconds=20, worker_bytes=0))
+        result = reader.poll(limits=PollLimits(request_seconds=1, poll_seconds=20, worker_bytes=0))
     finally:
         os.kill(process.pid, signal.SIGCONT)
     assert result.failure.reason in {"Unreachable", "RequestTimeout"}
@@ -339,7 +339,7 @@ def test_a_server_that_stops_answering_is_a_failure_in_time(broker, reader):
 async def test_a_worker_process_reads_it_as_well(broker, reader):
     request: PollRequest = reader.made()
     async with Workers(1) as workers:
-        result = await workers.poll(replace(request, limits=Limits()))
+        result = await workers.poll(replace(request, limits=PollLimits()))
     assert result.failure is None
     assert result.readings[0].after.stream == STREAM
 

@@ -11,7 +11,7 @@ import pytest
 from hack.nats import NatsServer
 from licenseusage.api.source import Source
 from licenseusage.sources.definition.presets import effective
-from licenseusage.sources.poll import Credentials, Limits, Target
+from licenseusage.sources.poll import Credentials, PollLimits, Target
 from tests.controller.stage import Authority
 from tests.sources.broker import STREAM, Broker, Reader, ago, message, source
 
@@ -227,7 +227,7 @@ def against(handler, scheme="NATS", ca_pem=None, **request):
     started.wait()
 
     target = Target("127.0.0.1", port[0], scheme, "pod-0", ca_pem)
-    limits = Limits(request_seconds=2, poll_seconds=10, worker_bytes=0)
+    limits = PollLimits(request_seconds=2, poll_seconds=10, worker_bytes=0)
     try:
         return Reader(target).poll(**{"limits": limits, "targets": (target,)} | request)
     finally:

@@ -13,7 +13,7 @@ from licenseusage.metering.packing import changed, packed
 from licenseusage.metering.pseudonym import Pseudonymiser
 from licenseusage.sources.lists.memory import ListMemory
 from licenseusage.sources.lists.naming import Naming
-from licenseusage.sources.poll import MIB, CycleRequest, Limits
+from licenseusage.sources.poll import MIB, CycleRequest, PollLimits
 from licenseusage.sources.workers.kinds import collect
 from licenseusage.sources.workers.workers import Workers
 from tests.sources.product import CYCLE, FixedClock, answer, at, request, source
@@ -195,7 +195,7 @@ def test_the_list_read_longest_ago_is_forgotten_first(serve):
 def test_nothing_is_remembered_where_a_poll_needed_half_of_the_workers_memory(serve):
     product = serve(answer({"value": USUAL}, headers={"Date": None}))
     memory = ListMemory()
-    tight = Limits(worker_bytes=1 * MIB)  # this process has more than that
+    tight = PollLimits(worker_bytes=1 * MIB)  # this process has more than that
     wanted = (CycleRequest(CYCLE, roster=True),)
     asked = request(product.port, source(guarantees=ONCE), cycles=wanted, limits=tight)
     assert collect(asked, FixedClock(), memory).failure is None

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from licenseusage.sources.lists.patience import pause_seconds, told_seconds
-from licenseusage.sources.poll import Limits
+from licenseusage.sources.poll import PollLimits
 from licenseusage.sources.workers.workers import Workers
 from tests.sources.product import (
     DATE,
@@ -156,7 +156,7 @@ def test_retry_after_is_read_against_the_date_of_its_own_answer():
 
 def test_the_time_a_poll_may_take_bounds_all_its_waits(serve):
     product = serve(refused(Retry_After="1"))
-    result = poll(product.port, PAGED, limits=Limits(request_seconds=5, poll_seconds=3))
+    result = poll(product.port, PAGED, limits=PollLimits(request_seconds=5, poll_seconds=3))
     assert result.failure is not None
     assert result.failure.reason == "TooManyRequests"
     assert len(product.requests) == 2

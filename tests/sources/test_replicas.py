@@ -5,7 +5,7 @@ import json
 import pytest
 
 from licenseusage.metering.cycles import DAY_MS, Cycle
-from licenseusage.sources.poll import CycleRequest, Limits
+from licenseusage.sources.poll import CycleRequest, PollLimits
 from licenseusage.sources.workers.workers import Workers
 from tests.sources.product import (
     CYCLE,
@@ -67,14 +67,14 @@ def test_what_one_pod_cannot_answer_is_asked_of_the_next_within_the_poll(serve, 
 
 def test_a_pod_that_hangs_leads_to_the_next(serve):
     slow, good = hanging(serve(b"")), serve(WHOLE)
-    limits = Limits(request_seconds=0.3, poll_seconds=10)
+    limits = PollLimits(request_seconds=0.3, poll_seconds=10)
     result = poll(0, targets=targets(slow, good), limits=limits)
     assert (result.failure, result.counted, result.target) == (None, 2, "pod-1")
 
 
 def test_pods_that_hang_cost_their_silence_each_and_the_poll_ends_in_time(serve):
     slow = [hanging(serve(b"")) for _ in range(4)]
-    limits = Limits(request_seconds=0.3, poll_seconds=0.8)
+    limits = PollLimits(request_seconds=0.3, poll_seconds=0.8)
     result = poll(0, targets=targets(*slow), limits=limits)
     assert result.failure is not None
     assert result.failure.reason == "PollTimeout"
@@ -210,7 +210,7 @@ def test_all_pods_together_keep_to_the_polls_bytes(serve):
     body = json.dumps({"value": rows}).encode()
     failing = serve(lambda _: [answer(body, length=len(body) + 10)])
     good = serve(answer(body))
-    limits = Limits(poll_bytes=int(len(body) * 1.5))
+    limits = PollLimits(poll_bytes=int(len(body) * 1.5))
     result = poll(0, targets=targets(failing, good), limits=limits)
     assert result.failure is not None
     assert result.failure.reason == "PollTooLarge"

@@ -7,7 +7,7 @@ import pytest
 
 from licenseusage.errors import Failure
 from licenseusage.sources.failures import PollError
-from licenseusage.sources.poll import Credentials, Limits, Looked, Target
+from licenseusage.sources.poll import Credentials, Looked, PollLimits, Target
 from licenseusage.sources.whereabouts import Whereabouts
 from licenseusage.sources.workers.workers import Workers
 from tests.sources.product import KNOWN_CLOCK, USERS, answer, at, poll, request, source
@@ -18,7 +18,7 @@ PAGED = source(
     guarantees=KNOWN_CLOCK,
 )
 TOKEN = Credentials(header_value="Bearer x")
-ALWAYS = Limits(request_seconds=5, poll_seconds=10, look_seconds=0)
+ALWAYS = PollLimits(request_seconds=5, poll_seconds=10, look_seconds=0)
 """Each connection is preceded by a look."""
 
 
@@ -59,7 +59,9 @@ class Cluster:
 def test_what_was_just_seen_is_not_looked_at_again():
     time, first = Time(), Target("10.0.0.1", 80)
     cluster = Cluster(first)
-    seen = Whereabouts(request(0, targets=(first,), limits=Limits(look_seconds=5)), cluster, time)
+    seen = Whereabouts(
+        request(0, targets=(first,), limits=PollLimits(look_seconds=5)), cluster, time
+    )
     assert seen.next() == first
     time.s = 4.9
     seen.confirm(first)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from licenseusage.sources.poll import MIB, Limits
+from licenseusage.sources.poll import MIB, PollLimits
 from licenseusage.sources.workers.kinds import collect
 from licenseusage.sources.workers.workers import Workers
 from tests.sources.product import (
@@ -24,7 +24,7 @@ from tests.sources.product import (
     source,
 )
 
-LIMITS = Limits(request_seconds=5, poll_seconds=10)
+LIMITS = PollLimits(request_seconds=5, poll_seconds=10)
 DECLARED = source(guarantees=KNOWN_CLOCK)
 """The workers' clock is the real one, the products' Date is not: so the difference is declared."""
 
@@ -63,7 +63,7 @@ async def test_an_answer_too_large_for_the_memory_is_a_failure_and_the_next_poll
     # A list of lists cannot be cut into pieces nor decoded alone: all of it becomes objects.
     body = b'{"value": [[' + b",".join([b'{"a":"b"}'] * 1_500_000) + b"]]}"
     large, small = serve(answer(body)), serve(answer({"value": USERS}))
-    limits = Limits(worker_bytes=300 * MIB, request_seconds=20, poll_seconds=20)
+    limits = PollLimits(worker_bytes=300 * MIB, request_seconds=20, poll_seconds=20)
     async with Workers(1) as workers:
         result = await workers.poll(asked(large.port, limits=limits))
         assert result.failure is not None
@@ -79,7 +79,7 @@ async def test_a_header_that_drips_for_ever_ends_at_the_polls_limit(serve):
             yield b"X: y\r\n"
 
     product = serve(drip)
-    limits = Limits(request_seconds=5, poll_seconds=0.4)
+    limits = PollLimits(request_seconds=5, poll_seconds=0.4)
     async with Workers(1) as workers:
         result = await workers.poll(asked(product.port, limits=limits))
     assert result.failure is not None
@@ -97,7 +97,7 @@ async def test_an_answer_may_take_longer_than_one_silence(serve):
             yield whole[at : at + 40]
 
     product = serve(slow)
-    limits = Limits(request_seconds=0.5, poll_seconds=30)
+    limits = PollLimits(request_seconds=0.5, poll_seconds=30)
     async with Workers(1) as workers:
         result = await workers.poll(asked(product.port, limits=limits))
     assert result.failure is None
@@ -111,7 +111,7 @@ async def test_a_silence_in_the_middle_of_an_answer_ends_the_poll_in_time(serve)
         product.stopped.wait(20)
 
     product = serve(stop)
-    limits = Limits(request_seconds=0.3, poll_seconds=30)
+    limits = PollLimits(request_seconds=0.3, poll_seconds=30)
     async with Workers(1) as workers:
         result = await workers.poll(asked(product.port, limits=limits))
     assert result.failure is not None
@@ -126,7 +126,7 @@ async def test_a_body_that_drips_for_ever_ends_at_the_polls_limit(serve):
             yield b" "
 
     product = serve(drip)
-    limits = Limits(request_seconds=10, poll_seconds=0.4)
+    limits = PollLimits(request_seconds=10, poll_seconds=0.4)
     async with Workers(1) as workers:
         result = await workers.poll(asked(product.port, limits=limits))
     assert result.failure is not None
@@ -139,7 +139,7 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(serve, monkeypatch):
     async with Workers(1) as workers:
         (hung,) = workers.processes
         os.kill(hung, signal.SIGSTOP)
-        limits = Limits(request_seconds=1, poll_seconds=0.5)
+        limits = PollLimits(request_seconds=1, poll_seconds=0.5)
         result = await workers.poll(asked(product.port, limits=limits))
         assert result.failure is not None
         assert result.failure.reason == "PollTimeout"

@@ -31,7 +31,7 @@ from licenseusage.sources.definition.presets import effective
 from licenseusage.sources.poll import (
     Credentials,
     CycleRequest,
-    Limits,
+    PollLimits,
     PollRequest,
     PollResult,
     Target,
@@ -173,7 +173,7 @@ def check(
         cycles=(CycleRequest(cycle),),
         credentials=given,
         closing=closing,
-        limits=Limits(
+        limits=PollLimits(
             request_seconds=poll_request_seconds,
             poll_seconds=poll_seconds,
             poll_bytes=poll_bytes,

@@ -21,7 +21,7 @@ from licenseusage.reports.typs import ENROLMENT, THUMBPRINT_URI
 
 
 @dataclass(frozen=True, slots=True)
-class EnrolledKeys:
+class TrustedInstallation:
     """The keys that one installation has under one contract, and the licence it enrolled with."""
 
     keys: InstallationKeys
@@ -47,7 +47,7 @@ class Means:
 class Trust:
     """Every installation that is known, and the licences that were given besides theirs."""
 
-    installations: tuple[EnrolledKeys, ...]
+    installations: tuple[TrustedInstallation, ...]
     licenses: tuple[LicenseTerms, ...]
 
     def of(self, token: str) -> Means | None:
@@ -136,7 +136,7 @@ def trusted(
 
 def _registered(
     licenses: Sequence[GivenDocument],
-    installations: Sequence[EnrolledKeys],
+    installations: Sequence[TrustedInstallation],
     vendor_keys: VendorKeys,
     now_s: int,
 ) -> tuple[tuple[LicenseTerms, ...], list[DocumentCheck]]:
@@ -159,7 +159,9 @@ def _registered(
     return tuple(good), results
 
 
-def _verified(tokens: Sequence[str], vendor_keys: VendorKeys, now_s: int) -> EnrolledKeys | None:
+def _verified(
+    tokens: Sequence[str], vendor_keys: VendorKeys, now_s: int
+) -> TrustedInstallation | None:
     header, claims = decode(tokens[0])
     if header.get("typ") != ENROLMENT and _is_own(tokens[0]):
         return None
@@ -168,7 +170,7 @@ def _verified(tokens: Sequence[str], vendor_keys: VendorKeys, now_s: int) -> Enr
     keys = verify_keys(
         tokens, vendor_keys, now_s=now_s, enrolled_s=at_s if isinstance(at_s, int) else None
     )
-    return EnrolledKeys(keys, read_license(claims.get("license"), vendor_keys))
+    return TrustedInstallation(keys, read_license(claims.get("license"), vendor_keys))
 
 
 def _chains(statements: Iterable[GivenDocument]) -> list[list[GivenDocument]]:

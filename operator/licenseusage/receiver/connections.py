@@ -21,7 +21,7 @@ HEAD_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """How many connections there may be.
 
     Attributes:
@@ -38,10 +38,10 @@ class Limits:
 class Connection(H11Protocol):
     """One client's connection, within limits."""
 
-    limits: ClassVar[Limits]
+    limits: ClassVar[ConnectionLimits]
 
     @classmethod
-    def within(cls, limits: Limits) -> type["Connection"]:
+    def within(cls, limits: ConnectionLimits) -> type["Connection"]:
         """Return the class for a server with these limits."""
         return type("LimitedConnection", (cls,), {"limits": limits})
 

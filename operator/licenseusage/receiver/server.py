@@ -17,7 +17,7 @@ from licenseusage.errors import UNEXPECTED_FIX, Stalled, UsageError
 from licenseusage.reasons import Reason
 from licenseusage.receiver.access import PagesAccess
 from licenseusage.receiver.app import create_app
-from licenseusage.receiver.connections import Connection, Limits, Loop, allow_open_files
+from licenseusage.receiver.connections import Connection, ConnectionLimits, Loop, allow_open_files
 from licenseusage.receiver.settings import Address, Certificate, VendorFiles
 from licenseusage.receiver.store import ReceiverDatabase
 
@@ -78,7 +78,7 @@ def serve(
                 lifespan="off",
                 ws="none",
                 http=Connection.within(
-                    Limits(
+                    ConnectionLimits(
                         CONNECTIONS, CONNECTIONS if certificate is None else CONNECTIONS_OF_A_CLIENT
                     )
                 ),

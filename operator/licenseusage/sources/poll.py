@@ -57,7 +57,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PollLimits:
     """Bounds of one poll (MEASUREMENT §0); sizes in bytes, after decompression.
 
     Attributes:
@@ -149,7 +149,7 @@ class PollRequest:
     cycles: tuple[CycleRequest, ...]
     credentials: Credentials | None = field(default=None, repr=False)
     closing: bool = False
-    limits: Limits = Limits()
+    limits: PollLimits = PollLimits()
     subject: str = ""
     clock_offset_ms: int = 0
     show_ids: bool = False

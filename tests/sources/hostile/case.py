@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from licenseusage.sources.poll import MIB, Limits
+from licenseusage.sources.poll import MIB, PollLimits
 from tests.sources.product import Answer, Request, answer, at
 
 SILENCE_SECONDS = 0.5
-LIMITS = Limits(request_seconds=SILENCE_SECONDS, poll_seconds=5, poll_bytes=8 * MIB, poll_pages=50)
+LIMITS = PollLimits(
+    request_seconds=SILENCE_SECONDS, poll_seconds=5, poll_bytes=8 * MIB, poll_pages=50
+)
 LEAK = "leaky-id-4711"
 """Stands wherever what a product sends could be quoted."""
 

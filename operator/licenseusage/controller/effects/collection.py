@@ -31,8 +31,8 @@ from licenseusage.metering.stores import StoreState, definitions_of
 from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.poll import (
     CycleRequest,
-    Limits,
     Looked,
+    PollLimits,
     PollRequest,
     PollResult,
 )
@@ -73,7 +73,7 @@ class Collector:
         self._workers, self._metrics, self._clock = workers, metrics, clock
         self._nudge = nudge
         self._recorder = Recorder(books, metrics, clock)
-        self._limits = Limits(
+        self._limits = PollLimits(
             request_seconds=settings.poll_request_seconds,
             poll_seconds=settings.poll_seconds,
             poll_bytes=settings.poll_bytes,

@@ -23,7 +23,7 @@ class _Port(msgspec.Struct):
     protocol: str = "TCP"
 
 
-class Service(msgspec.Struct):
+class ServiceSpec(msgspec.Struct):
     """The few fields of a Service's spec that a collection needs."""
 
     type: str = "ClusterIP"
@@ -49,12 +49,12 @@ async def service_address(
     )
     with explained(namespace, f"Service {namespace}/{name}", missing=gone):
         raw = await kube.get(SERVICES, namespace, name)
-        service = msgspec.convert(raw.get("spec") or {}, Service)
+        service = msgspec.convert(raw.get("spec") or {}, ServiceSpec)
     host = _host(service, f"{namespace}/{name}", loopback_allowed=loopback_allowed)
     return PodAddress(name, host, _port(service, f"{namespace}/{name}", port))
 
 
-def _host(service: Service, name: str, *, loopback_allowed: bool) -> str:
+def _host(service: ServiceSpec, name: str, *, loopback_allowed: bool) -> str:
     if service.type == "ExternalName" or not service.selector:
         raise Retryable(
             Reason.ADDRESS_REFUSED,
@@ -83,7 +83,7 @@ def _host(service: Service, name: str, *, loopback_allowed: bool) -> str:
     return service.cluster_ip
 
 
-def _port(service: Service, name: str, port: int | str) -> int:
+def _port(service: ServiceSpec, name: str, port: int | str) -> int:
     ports = [service_port for service_port in service.ports or () if service_port.protocol == "TCP"]
     for service_port in ports:
         if port in (service_port.port, service_port.name):

@@ -22,7 +22,7 @@ from licenseusage.sources.lists.patience import pause_seconds, told_seconds
 from licenseusage.sources.lists.said import NOTHING, in_headers
 from licenseusage.sources.lists.trouble import cannot_connect, cannot_read, size_of
 from licenseusage.sources.lists.wire import Wire, content
-from licenseusage.sources.poll import Credentials, Limits, Target
+from licenseusage.sources.poll import Credentials, PollLimits, Target
 from licenseusage.sources.reach import CONNECT_SECONDS, trust
 from licenseusage.sources.whereabouts import Whereabouts
 
@@ -46,7 +46,7 @@ class Session:
         target: Target,
         source: EffectiveSource,
         whereabouts: Whereabouts,
-        limits: Limits,
+        limits: PollLimits,
         clock: Clock,
         deadline: Deadline,
         *,

@@ -35,7 +35,7 @@ from licenseusage.sources.logs.wire import (
     place,
     rfc3339_ms,
 )
-from licenseusage.sources.poll import MIB, Limits
+from licenseusage.sources.poll import MIB, PollLimits
 
 BATCH: Final = 500
 """Messages asked for at a time: a page of a log."""
@@ -94,7 +94,7 @@ class LogSession:
         self,
         connection: NatsConnection,
         source: EffectiveSource,
-        limits: Limits,
+        limits: PollLimits,
         clock: Clock,
         offset_ms: int,
     ) -> None:

@@ -17,8 +17,8 @@ from licenseusage import __version__
 from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.failures import PollError
-from licenseusage.sources.logs.noconnection import Attempt, NotSecureError, no_connection
-from licenseusage.sources.poll import Credentials, Limits, Target
+from licenseusage.sources.logs.noconnection import FailedConnection, NotSecureError, no_connection
+from licenseusage.sources.poll import Credentials, PollLimits, Target
 from licenseusage.sources.reach import CONNECT_SECONDS, trust
 
 _T = TypeVar("_T")
@@ -39,7 +39,7 @@ class NatsConnection:
         target: Target,
         source: EffectiveSource,
         credentials: Credentials | None,
-        limits: Limits,
+        limits: PollLimits,
     ) -> None:
         """Prepare; nothing is sent yet."""
         self._target, self._source, self._credentials = target, source, credentials
@@ -119,10 +119,10 @@ class NatsConnection:
             if "permissions violation" in text.lower():
                 refused.set_result("permissions")
 
-    def _attempt(self, error: Exception) -> Attempt:
+    def _attempt(self, error: Exception) -> FailedConnection:
         if isinstance(error, NoServersError) and self._seen is not None:
             error = self._seen  # nats-py only says that there are no servers left to try
-        return Attempt(error, self._target, self._source)
+        return FailedConnection(error, self._target, self._source)
 
     # -- asking --
 

@@ -20,7 +20,7 @@ class NotSecureError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class FailedConnection:
     """An attempt that failed.
 
     Attributes:
@@ -49,7 +49,7 @@ class Attempt:
         return None
 
 
-def no_connection(attempt: Attempt) -> PollError:
+def no_connection(attempt: FailedConnection) -> PollError:
     """Return the failure of a poll that reached no server."""
     number = getattr(attempt.error, "errno", None)
     seen = os.strerror(number) if number else "connection failed"
@@ -60,7 +60,7 @@ def no_connection(attempt: Attempt) -> PollError:
     )
 
 
-def server_offers_no_tls(attempt: Attempt) -> PollError | None:
+def server_offers_no_tls(attempt: FailedConnection) -> PollError | None:
     """TLS was asked for, and the server does not speak it."""
     if not isinstance(attempt.error, NotSecureError):
         return None
@@ -73,7 +73,7 @@ def server_offers_no_tls(attempt: Attempt) -> PollError | None:
     )
 
 
-def server_wants_tls(attempt: Attempt) -> PollError | None:
+def server_wants_tls(attempt: FailedConnection) -> PollError | None:
     """TLS was not asked for, and the server insists on it."""
     if attempt.tls is None or attempt.target.scheme != "NATS":
         return None
@@ -85,7 +85,7 @@ def server_wants_tls(attempt: Attempt) -> PollError | None:
     )
 
 
-def certificate_is_not_trusted(attempt: Attempt) -> PollError | None:
+def certificate_is_not_trusted(attempt: FailedConnection) -> PollError | None:
     """The server's certificate is of another authority or another name."""
     tls = attempt.tls
     if not isinstance(tls, ssl.SSLCertVerificationError):
@@ -99,7 +99,7 @@ def certificate_is_not_trusted(attempt: Attempt) -> PollError | None:
     )
 
 
-def handshake_failed(attempt: Attempt) -> PollError | None:
+def handshake_failed(attempt: FailedConnection) -> PollError | None:
     """TLS failed otherwise."""
     tls = attempt.tls
     if tls is None:
@@ -111,7 +111,7 @@ def handshake_failed(attempt: Attempt) -> PollError | None:
     )
 
 
-def account_is_refused(attempt: Attempt) -> PollError | None:
+def account_is_refused(attempt: FailedConnection) -> PollError | None:
     """The server wants other credentials."""
     text = str(attempt.error).lower()
     if "authorization" not in text and "authentication" not in text:
@@ -128,7 +128,7 @@ def account_is_refused(attempt: Attempt) -> PollError | None:
     return PollError(Reason.UNAUTHORIZED, message, stalls=True)
 
 
-def server_is_silent(attempt: Attempt) -> PollError | None:
+def server_is_silent(attempt: FailedConnection) -> PollError | None:
     """Nothing answered in time."""
     if not isinstance(attempt.error, TimeoutError):
         return None
@@ -139,7 +139,7 @@ def server_is_silent(attempt: Attempt) -> PollError | None:
     )
 
 
-def server_is_no_nats(attempt: Attempt) -> PollError | None:
+def server_is_no_nats(attempt: FailedConnection) -> PollError | None:
     """The answer is not understood."""
     error = attempt.error
     if not isinstance(error, NatsError | ValueError) or isinstance(error, OSError):
@@ -151,7 +151,7 @@ def server_is_no_nats(attempt: Attempt) -> PollError | None:
     )
 
 
-RULES: tuple[Callable[[Attempt], PollError | None], ...] = (
+RULES: tuple[Callable[[FailedConnection], PollError | None], ...] = (
     server_offers_no_tls,
     server_wants_tls,
     certificate_is_not_trusted,

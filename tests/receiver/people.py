@@ -27,11 +27,11 @@ from licenseusage.reports.enrolment import build_enrolment
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys
 from licenseusage.reports.licence import License, LicenseTerms, build_license, read_license
 from licenseusage.reports.names import Link, digest, jti_of, key_chain_id
-from licenseusage.reports.receipt import Receipt, Sent, verify_receipt
+from licenseusage.reports.receipt import Receipt, Sent, read_receipt, verify_receipt
 from licenseusage.reports.report import ReportInput, build_report
 from licenseusage.reports.terms import CycleTerms
 from licenseusage.reports.tokens import decode, sign
-from licenseusage.reports.typs import LICENSE, RECEIPT, SUCCESSION
+from licenseusage.reports.typs import BUNDLE, LICENSE, RECEIPT, SUCCESSION
 
 DAY = 86400
 ANCHOR = 1767225600  # 2026-01-01T00:00:00Z
@@ -129,6 +129,19 @@ class Receiver:
 
     def put_report(self, token: str) -> httpx.Response:
         return self.put("reports", jti(token), token)
+
+    def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        sent = {"content-type": "text/plain; charset=us-ascii", **headers}
+        return self.request("POST", path, content=body, headers=sent)
+
+    def post_bundle(self, data: str | bytes, query: str = "") -> httpx.Response:
+        return self.post(f"/v1/bundles{query}", data)
+
+    def receipts(self, response: httpx.Response) -> list[Receipt]:
+        """Return the receipts of an answered bundle; each verifies."""
+        assert response.status_code == 200, response.text
+        assert response.headers["content-type"] == "text/plain; charset=us-ascii"
+        return [read_receipt(line, self.vendor_keys) for line in response.text.splitlines()]
 
     def receipt(self, token: str, response: httpx.Response) -> Receipt:
         """Verify the receipt in an answer as the sender of ``token`` would."""
@@ -252,6 +265,24 @@ class Customer:
             ),
             signer,
         )
+
+    def bundle(
+        self, *reports: str, statements: tuple[str, ...] | None = None, **changes: Any
+    ) -> str:
+        """Pack reports, with the enrolment or the key statements given; claims can be changed."""
+        signer = changes.pop("signer", self.signer)
+        lines = [*((self.enrolment,) if statements is None else statements), *reports]
+        content = "".join(f"{line}\n" for line in lines)
+        claims = {
+            "ver": 1,
+            "iss": self.first.installation,
+            "sub": self.license.subscription,
+            "aud": self.license.vendor,
+            "iat": ANCHOR + 70 * DAY,
+            "count": len(lines),
+            "contentDigest": digest(content),
+        }
+        return f"{sign(BUNDLE, claims | changes, signer)}\n{content}"
 
     def amendment(self, previous: str, amended: str, *, reason: str = "NewEvidence", **more: Any):
         link = Link(_sequence(amended), digest(amended))

@@ -48,7 +48,8 @@ PUTS = [
     ("PUT", "/v1/reports/{jti}"),
     ("PUT", "/v1/licenses/{license_id}"),
 ]
-OPERATIONS = [*PUTS, ("GET", "/v1/problems/{error}"), ("GET", "/healthz")]
+FILES = [("POST", "/v1/bundles"), ("POST", "/v1/history")]
+OPERATIONS = [*PUTS, *FILES, ("GET", "/v1/problems/{error}"), ("GET", "/healthz")]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,9 @@ def test_request_that_fits_the_schema_is_answered_as_documented(api, method, pat
     answered_as_documented(api[path][method], GenerationMode.POSITIVE, data)
 
 
-@pytest.mark.parametrize(("method", "path"), PUTS)  # no other operation takes anything to get wrong
+@pytest.mark.parametrize(
+    ("method", "path"), [*PUTS, *FILES]
+)  # no other takes anything to get wrong
 @given(data=st.data())
 @FUZZING
 def test_request_that_does_not_fit_the_schema_is_refused_as_documented(api, method, path, data):

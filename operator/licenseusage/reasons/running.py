@@ -86,9 +86,14 @@ RECEIVER = Chapter(
         Reason.REQUEST_CUT: passing(
             "the connection ended before the document did; send it again", "Send it again."
         ),
+        Reason.REQUEST_EXPIRED: fault(
+            "the request was signed too long ago; sign a new one",
+            "Ask again; if that does not help, set the operator's clock by NTP.",
+        ),
         Reason.UNSUPPORTED_MEDIA_TYPE: fault(
-            "the body must be one token, sent as application/jose",
-            "Send the token itself with `content-type: application/jose`.",
+            "the body is not of the type that this address takes",
+            "Send a token as it is with `content-type: application/jose`, a bundle with "
+            "`content-type: text/plain`.",
         ),
         Reason.TOO_MANY_CONFLICTS: fault(
             "enough contradicting documents of this installation are kept",

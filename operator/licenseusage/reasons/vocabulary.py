@@ -297,6 +297,7 @@ class Reason(StrEnum):
     NOT_FOUND = "NotFound"
     METHOD_NOT_ALLOWED = "MethodNotAllowed"
     REQUEST_CUT = "RequestCut"
+    REQUEST_EXPIRED = "RequestExpired"
     UNSUPPORTED_MEDIA_TYPE = "UnsupportedMediaType"
     TOO_MANY_CONFLICTS = "TooManyConflicts"
     DATABASE_UNAVAILABLE = "DatabaseUnavailable"

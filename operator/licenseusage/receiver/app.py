@@ -13,13 +13,15 @@ import licenseusage
 from licenseusage.clock import Clock
 from licenseusage.errors import Retryable
 from licenseusage.reasons import Reason
-from licenseusage.receiver import documented, endpoint, pages, problems
+from licenseusage.receiver import documented, endpoint, files, pages, problems
 from licenseusage.receiver.access import Doorkeeper, PagesAccess
+from licenseusage.receiver.bundles import BundleIntake
 from licenseusage.receiver.endpoint import endpoint_of, problem_response
 from licenseusage.receiver.health import Health
+from licenseusage.receiver.history import History
 from licenseusage.receiver.intake import Intake
 from licenseusage.receiver.receipts import ReceiptSigner
-from licenseusage.receiver.requestbody import RequestRefused
+from licenseusage.receiver.requestbody import FilePlaces, RequestRefused
 from licenseusage.receiver.store import ReceiverDatabase
 from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.refused import Refused
@@ -28,6 +30,8 @@ log = structlog.get_logger("licenseusage.receiver")
 
 THREADS = 8
 """Requests at work at a time: writers queue for one lock anyway, and readers must not starve."""
+FILE_THREADS = 2
+"""Bundles at work at a time: each may be thousands of documents, and others must not wait."""
 RETRY_AFTER_SECONDS = 30
 
 
@@ -61,6 +65,10 @@ def create_app(
     signer = ReceiptSigner(receipt_key, vendor_keys)
     intake = Intake(store, vendor_keys, signer, clock)
     app.include_router(endpoint.routes(intake, threads))
+    bundles = BundleIntake(intake, store, vendor_keys, clock)
+    places, for_files = FilePlaces(), CapacityLimiter(FILE_THREADS)
+    history = History(intake, store, vendor_keys, clock)
+    app.include_router(files.routes(bundles, history, places, for_files))
     app.include_router(
         pages.routes(store, clock, Doorkeeper(access, clock), threads, lambda: app.openapi())
     )
@@ -157,8 +165,8 @@ def _problem_of(failure: Exception) -> tuple[Reason, str]:
             return failure.error, failure.message
         case RequestRefused():
             return failure.error, failure.detail
-        case RequestValidationError():  # the one thing FastAPI validates is the id in the path
-            return Reason.IDENTIFIER_MISMATCH, "the address does not end in a document's id"
+        case RequestValidationError():  # the one thing FastAPI validates is an id in the address
+            return Reason.IDENTIFIER_MISMATCH, "the address does not name a document or a chain"
         case Retryable():
             return Reason.VENDOR_UNAVAILABLE, "nothing can be stored now; send it again later"
         case HTTPException(status_code=405):

@@ -49,7 +49,7 @@ class EnrolledKeys(Mapping[str, InstallationKey]):
         if not owners:
             raise KeyError(kid)
         key, installation = owners[0]
-        return _installation_key(key, installation)
+        return installation_key(key, installation)
 
     def __iter__(self) -> Iterator[str]:
         """Not offered: there may be very many."""
@@ -67,11 +67,11 @@ def authentic_report(token: str, reading: Reading) -> AuthenticReport:
         Refused: a class of layers 1-2, of the keys or of identity: nothing may be stored.
     """
     opened = open_token(token, REPORT, EnrolledKeys(reading))
-    key, installation = _owner(reading.owners(opened.kid), opened.claims)
+    key, installation = owner_named(reading.owners(opened.kid), opened.claims)
     envelope = authenticate_report(
         token,
         license_=installation.terms,
-        keys={opened.kid: _installation_key(key, installation)},
+        keys={opened.kid: installation_key(key, installation)},
     )
     return AuthenticReport(envelope, key.rank, installation)
 
@@ -114,9 +114,9 @@ def authentic_succession(token: str, reading: Reading, now_s: int) -> Succession
             names it here does not hold it.
     """
     opened = open_token(token, SUCCESSION, EnrolledKeys(reading))
-    _, installation = _owner(reading.owners(opened.kid), opened.claims)
+    _, installation = owner_named(reading.owners(opened.kid), opened.claims)
     known = {
-        row.kid: _installation_key(row, installation)
+        row.kid: installation_key(row, installation)
         for row in reading.keys(installation.key_chain_id)
     }
     succession = verify_succession(token, license_=installation.terms, keys=known, now_s=now_s)
@@ -128,7 +128,7 @@ def authentic_succession(token: str, reading: Reading, now_s: int) -> Succession
     return succession
 
 
-def _owner(
+def owner_named(
     owners: Sequence[tuple[KeyRow, Installation]], claims: Mapping[str, Any]
 ) -> tuple[KeyRow, Installation]:
     """Choose the enrolment that a document names, else one that refuses it by the right name."""
@@ -143,7 +143,8 @@ def _owner(
     return max(owners, key=fits)
 
 
-def _installation_key(key: KeyRow, installation: Installation) -> InstallationKey:
+def installation_key(key: KeyRow, installation: Installation) -> InstallationKey:
+    """Return a stored key as verification takes it."""
     return InstallationKey(PublicKey(key.x), installation.installation, rank=key.rank)
 
 

@@ -4,8 +4,11 @@ from typing import Any
 
 from licenseusage.receiver import problems
 from licenseusage.receiver.problems import Problem, SignedProblem
-from licenseusage.receiver.requestbody import MEDIA_TYPE
+from licenseusage.receiver.requestbody import MEDIA_TYPE, TEXT
+from licenseusage.reports.bundle import MAX_CHARACTERS_IN_FILE
 
+YAML = "application/yaml"
+"""RFC 9512."""
 TOKEN_PATTERN = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$"  # noqa: S105 - no secret
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$"
 JTI_PATTERN = "^[0-9a-f]{32}-[0-9]{10}$"
@@ -99,6 +102,77 @@ def register_responses() -> dict[int | str, dict[str, Any]]:
             "Signed by this vendor, and not a licence it may have meant: `KeyNotPermitted`, "
             "`LicenseTermsChanged`, `IssuedInFuture`, …. Nothing was stored."
         ),
+    }
+
+
+def bundle_body(limit: int, what: str) -> dict[str, Any]:
+    """Return the request body of a POST: a bundle of at most ``limit`` characters."""
+    return {
+        "requestBody": {
+            "required": True,
+            "description": what,
+            "content": {TEXT: {"schema": _lines_schema(limit)}},
+        }
+    }
+
+
+def bundle_responses() -> dict[int | str, dict[str, Any]]:
+    """Return the answers to a bundle: the file is refused as a whole, or each line answered."""
+    lines = {"schema": _lines_schema(MAX_CHARACTERS_IN_FILE)}
+    return _file_responses(
+        {
+            "description": "The receipts file: one receipt for each authentic line, in the order "
+            "of the bundle; none for a line that was refused without a verdict. With "
+            "`format=yaml` the same receipts as UsageReceipt objects.",
+            "headers": _CACHE,
+            "content": {TEXT: lines, YAML: {"schema": {"type": "string"}}},
+        }
+    ) | {404: problem("`NotFound`: there is no such format. Nothing was stored.")}
+
+
+def history_responses() -> dict[int | str, dict[str, Any]]:
+    """Return the answers to a request for history."""
+    return _file_responses(
+        {
+            "description": "Key statements by sequence, reports by chain and sequence, then the "
+            "newest receipt of each chain and each receipt that says `Rejected`.",
+            "headers": _CACHE,
+            "content": {TEXT: {"schema": _lines_schema(MAX_CHARACTERS_IN_FILE)}},
+        }
+    )
+
+
+def _file_responses(success: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    return {
+        200: success,
+        400: problem(
+            "`BundleInvalid`: it was cut or edited, or its lines are out of order; or a class of "
+            "layers 1-2 for its manifest or a key statement. Nothing was stored."
+        ),
+        401: problem(
+            "`KeyUnknown`: the manifest is signed by no key of this installation, or the enrolment "
+            "is missing. Nothing was stored."
+        ),
+        403: problem(
+            "The manifest or the key chain is not for this vendor or subscription, not in order, "
+            "or not authorised: `IssuerMismatch`, `LicenseMismatch`, `KeyRetired`, `ChainGap`, "
+            "`RequestExpired`, …. Nothing was stored."
+        ),
+        408: problem("The body did not arrive in time. Nothing was stored."),
+        413: problem("`TooLarge`: at most 4096 lines and 16 MiB. Nothing was stored."),
+        415: problem("The body is not `text/plain`. Nothing was stored."),
+        503: problem(
+            "Not all of it could be stored. Send the same file again: nothing counts twice.",
+            retry=True,
+        ),
+    }
+
+
+def _lines_schema(limit: int) -> dict[str, Any]:
+    return {
+        "type": "string",
+        "maxLength": limit,
+        "description": "ASCII lines, each one token and a line feed.",
     }
 
 

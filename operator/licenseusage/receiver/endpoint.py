@@ -1,4 +1,4 @@
-"""The protocol's requests: ``PUT`` of ``/v1/keys``, ``/v1/licenses`` and ``/v1/reports`` (§9)."""
+"""Requests with one document: ``PUT`` of ``/v1/keys``, ``/v1/licenses``, ``/v1/reports`` (§9)."""
 
 import re
 from collections.abc import Callable

@@ -47,11 +47,11 @@ class Intake:
         self._signer = signer
         self._clock = clock
 
-    def put_report(self, jti: str, token: str) -> IssuedReceipt:
+    def put_report(self, jti: str | None, token: str) -> IssuedReceipt:
         """Take a report in.
 
         Args:
-            jti: The id in the request's path.
+            jti: The id in the request's path; None: it has none, as a line of a bundle.
             token: The body, ASCII.
 
         Raises:
@@ -65,7 +65,7 @@ class Intake:
             known = reading.document(digest(token))
             authentic = None if known else authentic_report(token, reading)
         if authentic is None or known is not None:
-            return self._known(jti, known, now_s)
+            return self._known(jti, known)
         _check_path(jti, authentic.envelope.jti)
         with self._store.write() as writing:
             known = writing.document(authentic.envelope.digest)
@@ -74,9 +74,9 @@ class Intake:
                 register = register_of(writing, authentic.installation)
                 judged = _judge(authentic, register, now_s)
                 return place_report(writing, self._signer, authentic, judged, register, now_s=now_s)
-        return self._known(jti, known, now_s)
+        return self._known(jti, known)
 
-    def put_key_statement(self, jti: str, token: str) -> IssuedReceipt:
+    def put_key_statement(self, jti: str | None, token: str) -> IssuedReceipt:
         """Take an enrolment or a succession in; arguments and errors as for ``put_report``.
 
         A statement that is authentic but not in force (its licence has expired, a clock is ahead)
@@ -88,7 +88,7 @@ class Intake:
             known = reading.document(digest(token))
             statement = None if known else self._authentic_statement(token, reading, now_s)
         if statement is None or known is not None:
-            return self._known(jti, known, now_s)
+            return self._known(jti, known)
         _check_path(jti, statement.jti)
         with self._store.write() as writing:
             known = writing.document(statement.digest)
@@ -96,7 +96,7 @@ class Intake:
                 # Again, under the lock: another licence may have settled the subscription's terms.
                 statement = self._authentic_statement(token, writing, now_s)
                 return place_statement(writing, self._signer, statement, now_s=now_s)
-        return self._known(jti, known, now_s)
+        return self._known(jti, known)
 
     def put_license(self, license_id: str, token: str) -> bool:
         """Take a licence into the register, in force or not; return whether it was known before.
@@ -131,21 +131,32 @@ class Intake:
             return authentic_succession(token, reading, now_s)
         return authentic_enrolment(token, reading, self._vendor_keys, now_s)
 
-    def _known(self, jti: str, document: Document | None, now_s: int) -> IssuedReceipt:
-        """Repeat the earlier answer, signed again only if its key has been withdrawn."""
-        assert document is not None  # noqa: S101 - documents are never deleted
-        _check_path(jti, document.jti)
+    def receipt_again(self, document: Document) -> IssuedReceipt:
+        """Return the receipt of a stored document, signed again only if its key was withdrawn.
+
+        Raises:
+            Retryable: it had to be signed again, and could not be signed or stored.
+        """
         if self._signer.withdrawn(document):
+            now_s = self._clock.now_ms() // 1000
             with self._store.write() as writing:
                 chain = writing.chain(document.chain_id)
                 answer = self._signer.issue(writing, document, chain, chain.head, now_s=now_s)
             return replace(answer, known=True)
         return IssuedReceipt(document.verdict, document.error, document.receipt, known=True)
 
+    def _known(self, jti: str | None, document: Document | None) -> IssuedReceipt:
+        """Repeat the earlier answer."""
+        assert document is not None  # noqa: S101 - documents are never deleted
+        _check_path(jti, document.jti)
+        return self.receipt_again(document)
 
-def _check_path(jti: str, named: str) -> None:
+
+def _check_path(jti: str | None, named: str) -> None:
     need(
-        jti == named, Reason.IDENTIFIER_MISMATCH, "the address names another document than the body"
+        jti in (None, named),
+        Reason.IDENTIFIER_MISMATCH,
+        "the address names another document than the body",
     )
 
 

@@ -19,6 +19,7 @@ _TRANSPORT = {
     Reason.METHOD_NOT_ALLOWED: 405,
     Reason.REQUEST_TIMEOUT: 408,
     Reason.REQUEST_CUT: 400,
+    Reason.REQUEST_EXPIRED: 403,
     Reason.UNSUPPORTED_MEDIA_TYPE: 415,
     Reason.FORBIDDEN: 403,
     Reason.UNAUTHORIZED: 401,
@@ -62,15 +63,15 @@ class SignedProblem(Problem):
 def status_of(error: Reason) -> int:
     """Return the HTTP status of an unsigned refusal.
 
-    400 and 413: it could not be authenticated (layers 1-2). 401: by a key that is not enrolled,
-    which the sender heals by sending its key statements. 403: authentic, but not for this vendor,
-    subscription or time; unsigned, hence never final.
+    400 and 413: it could not be authenticated (layers 1-2), or a bundle is damaged. 401: by a key
+    that is not enrolled, which the sender heals by sending its key statements. 403: authentic, but
+    not for this vendor, subscription or time; unsigned, hence never final.
     """
     if error in _TRANSPORT:
         return _TRANSPORT[error]
     if error == Reason.TOO_LARGE:
         return 413
-    if error in UNSIGNED_CLASSES:
+    if error in UNSIGNED_CLASSES or error == Reason.BUNDLE_INVALID:
         return 400
     return 401 if error == Reason.KEY_UNKNOWN else 403
 

@@ -172,13 +172,19 @@ def read_lines(data: str) -> Lines:
     """
     fits = len(data) <= MAX_CHARACTERS_IN_FILE and data.count("\n") <= MAX_LINES
     need(fits, Reason.TOO_LARGE)
-    clean = data.isascii() and data.endswith("\n") and "\r" not in data and "\n\n" not in data
+    need("\r" not in data, Reason.BUNDLE_INVALID, "line ends were changed: send it as binary")
+    need(data.endswith("\n"), Reason.BUNDLE_INVALID, "its end is missing")
+    clean = data.isascii() and "\n\n" not in data
     need(clean, Reason.BUNDLE_INVALID, "one token and one line feed per line, ASCII")
     manifest, *rest = data[:-1].split("\n")
     need(_typ_of(manifest) == BUNDLE, Reason.BUNDLE_INVALID, "the first line is the manifest")
     types = [_typ_of(line) for line in rest]
     need(all(typ in _ORDER for typ in types), Reason.UNSUPPORTED_TYPE)
-    need(types == sorted(types, key=_ORDER.index), Reason.BUNDLE_INVALID, "order of the lines")
+    need(
+        types == sorted(types, key=_ORDER.index),
+        Reason.BUNDLE_INVALID,
+        "enrolment, successions, reports",
+    )
     return Lines(
         manifest,
         tuple(line for line, typ in zip(rest, types, strict=True) if typ != REPORT),
@@ -200,8 +206,9 @@ def verify_manifest(lines: Lines, license_: LicenseTerms, keys: InstallationKeys
     need(claims["aud"] == license_.vendor, Reason.AUDIENCE_MISMATCH)
     need(claims["sub"] == license_.subscription, Reason.LICENSE_MISMATCH, "sub")
     count = len(lines.key_statements) + len(lines.reports)
-    need(claims["count"] == count, Reason.BUNDLE_INVALID, "count")
-    need(claims["contentDigest"] == digest(lines.content), Reason.BUNDLE_INVALID, "contentDigest")
+    need(claims["count"] == count, Reason.BUNDLE_INVALID, "lines were added or are missing: count")
+    same = claims["contentDigest"] == digest(lines.content)
+    need(same, Reason.BUNDLE_INVALID, "lines were changed: contentDigest")
 
 
 def _typ_of(line: str) -> str:

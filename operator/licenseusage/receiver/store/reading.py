@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, exists, func, select
+from sqlalchemy import Connection, Select, and_, exists, func, or_, select
 
 from licenseusage.receiver.store.rows import (
     Chain,
@@ -48,6 +48,33 @@ class Reading:
                 documents.c.verdict != ReceiptVerdict.CONFLICT,
             )
         )
+
+    def positions_of(
+        self, installation: str, subscription: str, *, chain_id: str | None, limit: int
+    ) -> list[Document]:
+        """Return the documents that hold positions: key statements, then reports by chain.
+
+        Args:
+            installation: Whose.
+            subscription: Under which contract.
+            chain_id: Only this chain of reports, with the key statements; None: every chain.
+            limit: At most so many.
+        """
+        is_report = chains.c.name.is_not(None)
+        statement = (
+            select(documents)
+            .join(chains, chains.c.id == documents.c.chain_id)
+            .where(
+                chains.c.installation == installation,
+                chains.c.subscription == subscription,
+                documents.c.verdict != ReceiptVerdict.CONFLICT,
+            )
+            .order_by(is_report, documents.c.chain_id, documents.c.sequence)
+            .limit(limit)
+        )
+        if chain_id is not None:
+            statement = statement.where(or_(~is_report, chains.c.id == chain_id))
+        return [document_of(row._asdict()) for row in self._connection.execute(statement)]
 
     def counted_before(self, chain_id: str, sequence: int) -> Document | None:
         """Return the nearest accepted report before a position: rejected ones are links only."""

@@ -44,7 +44,7 @@ GROUPS = {
     "license": Group("Issue, show and verify licences."),
     "vendor": Group("Make the vendor's keys."),
     "keys": Group("Make a new key for the operator after a loss."),
-    "report": Group("Show and verify signed usage reports."),
+    "report": Group("Show, verify and export signed usage reports."),
     "ledger": Group("Check, back up, restore and merge ledgers."),
     "reasons": Group("Explain the reasons of conditions, reports and errors."),
     "version": Group("Print the version."),

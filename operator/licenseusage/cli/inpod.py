@@ -14,9 +14,19 @@ from typing import Annotated, BinaryIO
 
 import typer
 
+from licenseusage.cli.kubectl import ContextOption, KubeconfigOption
 from licenseusage.controller.settings import PREFIX
 from licenseusage.errors import Retryable, Stalled, UsageError
 from licenseusage.reasons import Reason
+
+__all__ = [
+    "ContextOption",
+    "KubeconfigOption",
+    "OperatorNamespaceOption",
+    "OperatorPod",
+    "beside_ledger",
+    "run_in_pod",
+]
 
 DEPLOYMENT = "licenseusage-operator"
 CONTAINER = "operator"
@@ -25,13 +35,6 @@ _REMOTE_END = re.compile(r"command terminated with exit code (\d+)")
 
 OperatorNamespaceOption = Annotated[
     str, typer.Option("--operator-namespace", help="Namespace of the operator.")
-]
-ContextOption = Annotated[
-    str | None, typer.Option("--context", help="Context of the kubeconfig; else the current one.")
-]
-KubeconfigOption = Annotated[
-    str | None,
-    typer.Option("--kubeconfig", metavar="FILE", help="Kubeconfig; else as kubectl finds it."),
 ]
 
 

@@ -15,6 +15,7 @@ from licenseusage.cli.documents import (
     read_vendor_keys,
 )
 from licenseusage.cli.exits import NOT_OK, UNDETERMINED
+from licenseusage.cli.exporting import export
 from licenseusage.cli.findings import DocumentCheck, OverallResult, not_checked, overall_result
 from licenseusage.cli.output import Output, OutputOption, print_fields, print_json, print_table
 from licenseusage.cli.times import show_time
@@ -26,12 +27,12 @@ from licenseusage.reports.inwords import in_words
 from licenseusage.reports.report import Report, read_report
 from licenseusage.reports.tokens import decode
 
-app = typer.Typer(help="Show and verify signed usage reports.", no_args_is_help=True)
+app = typer.Typer(help="Show, verify and export signed usage reports.", no_args_is_help=True)
 
 
 @app.callback()
 def report() -> None:
-    """Show and verify signed usage reports."""
+    """Show, verify and export signed usage reports."""
 
 
 @app.command()
@@ -153,6 +154,9 @@ def verify(
         raise typer.Exit(
             NOT_OK if overall_result(results) is OverallResult.NOT_OK else UNDETERMINED
         )
+
+
+app.command()(export)
 
 
 def _license(path: str) -> GivenDocument:

@@ -1,0 +1,41 @@
+"""The installation's signing key, read through the API server as the operator reads it.
+
+Only for commands in a pod: the rights are those of its service account, which may get the one
+Secret by name.
+"""
+
+import asyncio
+
+from licenseusage.controller.settings import Settings
+from licenseusage.errors import Stalled
+from licenseusage.reasons import Reason
+from licenseusage.reports.keys import SigningKey, generate_key
+
+
+def signing_key(settings: Settings) -> SigningKey:
+    """Return the key that signs reports now.
+
+    Raises:
+        Stalled: ``IdentityLost``, ``IdentityInvalid``, ``ForbiddenByCluster``, ``NoCluster``.
+        Retryable: ``APIUnavailable``.
+    """
+    # The clients of Kubernetes take half a second to load; other commands do without.
+    from licenseusage.controller.effects.identity import Keys, Names
+    from licenseusage.controller.effects.kube import Kube, KubeError
+    from licenseusage.controller.effects.secrets import SecretReader
+
+    names = Names(settings.operator_namespace, settings.identity_secret, settings.pseudonym_secret)
+
+    async def read() -> SigningKey:
+        kube = await Kube.connect()
+        try:
+            reader = SecretReader(kube, {(names.namespace, names.identity)})
+            keys = Keys(kube, reader, names, new_signing_key=generate_key, random_bytes=bytes)
+            return await keys.signing_key(asyncio.get_running_loop().time())
+        finally:
+            await kube.close()
+
+    try:
+        return asyncio.run(read())
+    except KubeError as error:
+        raise Stalled(Reason.NO_CLUSTER, str(error)) from None

@@ -96,6 +96,31 @@ class Doorkeeper:
         return _asking("That password is wrong.")
 
 
+def cross_site(request: Request) -> Refusal | None:
+    """Return why a form may not be sent; None: it comes from our own page, or from no browser.
+
+    A browser adds the password to whatever is sent to this receiver, also by a page of another site
+    (cross-site request forgery). But it says where a form comes from: ``Sec-Fetch-Site``, and
+    ``Origin`` where that is missing, over plain HTTP.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return None if site in ("same-origin", "none") else _FROM_ELSEWHERE
+    origin = request.headers.get("origin")
+    if origin is None:
+        return None
+    own = request.headers.get("host", "").lower()
+    _, _, host = origin.lower().partition("://")
+    return None if host and host == own else _FROM_ELSEWHERE
+
+
+_FROM_ELSEWHERE = Refusal(
+    403,
+    "Sent from another site",
+    "A file is taken from this receiver's own page only. Open that page and choose the file there.",
+)
+
+
 _CLOSED = Refusal(
     403,
     "The pages are closed",

@@ -13,7 +13,7 @@ import licenseusage
 from licenseusage.clock import Clock
 from licenseusage.errors import Retryable
 from licenseusage.reasons import Reason
-from licenseusage.receiver import documented, endpoint, files, pages, problems
+from licenseusage.receiver import documented, endpoint, files, pages, problems, uploads
 from licenseusage.receiver.access import Doorkeeper, PagesAccess
 from licenseusage.receiver.bundles import BundleIntake
 from licenseusage.receiver.endpoint import endpoint_of, problem_response
@@ -21,6 +21,7 @@ from licenseusage.receiver.health import Health
 from licenseusage.receiver.history import History
 from licenseusage.receiver.intake import Intake
 from licenseusage.receiver.receipts import ReceiptSigner
+from licenseusage.receiver.rendering import Pages
 from licenseusage.receiver.requestbody import FilePlaces, RequestRefused
 from licenseusage.receiver.store import ReceiverDatabase
 from licenseusage.reports.keys import SigningKey, VendorKeys
@@ -69,9 +70,10 @@ def create_app(
     places, for_files = FilePlaces(), CapacityLimiter(FILE_THREADS)
     history = History(intake, store, vendor_keys, clock)
     app.include_router(files.routes(bundles, history, places, for_files))
-    app.include_router(
-        pages.routes(store, clock, Doorkeeper(access, clock), threads, lambda: app.openapi())
-    )
+    door, show = Doorkeeper(access, clock), Pages()
+    app.include_router(pages.routes(store, clock, door, threads, lambda: app.openapi(), show))
+    desk = uploads.Desk(bundles, intake, store, clock)
+    app.include_router(uploads.routes(desk, door, places, for_files, show))
     app.add_middleware(CommonHeaders)
     _add_health(app, Health(store, clock))
     _add_problems(app)
@@ -168,7 +170,7 @@ def _problem_of(failure: Exception) -> tuple[Reason, str]:
         case RequestValidationError():  # the one thing FastAPI validates is an id in the address
             return Reason.IDENTIFIER_MISMATCH, "the address does not name a document or a chain"
         case Retryable():
-            return Reason.VENDOR_UNAVAILABLE, "nothing can be stored now; send it again later"
+            return problems.STORAGE, "nothing can be stored now; send it again later"
         case HTTPException(status_code=405):
             return Reason.METHOD_NOT_ALLOWED, problems.CLASSES[Reason.METHOD_NOT_ALLOWED]
         case HTTPException():

@@ -16,7 +16,6 @@ from licenseusage.receiver.senders import BundleSender, verify_sender
 from licenseusage.receiver.store import ReceiverDatabase
 from licenseusage.reports.bundle import read_lines
 from licenseusage.reports.keys import VendorKeys
-from licenseusage.reports.names import digest
 from licenseusage.reports.receipt import ReceiptVerdict
 from licenseusage.reports.refused import Refused
 from licenseusage.reports.tokens import decode, typ_of
@@ -30,7 +29,7 @@ class LineResult:
     Attributes:
         number: Its line in the file; the manifest is line 1.
         typ: The document's type.
-        digest: Of the document.
+        token: The document.
         verdict: The signed verdict; None: it was refused without one, and nothing was stored.
         known: It had been stored before; this is the verdict that it got then.
         error: The class, unless accepted.
@@ -41,7 +40,7 @@ class LineResult:
 
     number: int
     typ: str
-    digest: str
+    token: str
     verdict: ReceiptVerdict | None
     known: bool = False
     error: str | None = None
@@ -97,17 +96,17 @@ class BundleIntake:
             yield self._line(number, token)
 
     def _line(self, number: int, token: str) -> LineResult:
-        typ, own_digest = typ_of(token), digest(token)
+        typ = typ_of(token)
         take = self._intake.put_report if typ == REPORT else self._intake.put_key_statement
         try:
             answer = take(None, token)
         except (Refused, RequestRefused) as refusal:
             message = refusal.message if isinstance(refusal, Refused) else refusal.detail
-            return LineResult(number, typ, own_digest, None, error=refusal.error, message=message)
+            return LineResult(number, typ, token, None, error=refusal.error, message=message)
         return LineResult(
             number,
             typ,
-            own_digest,
+            token,
             answer.verdict,
             known=answer.known,
             error=answer.error,

@@ -33,6 +33,10 @@ CLASSES: Mapping[str, str] = {**MEANING, **{reason: BOOK[reason].means for reaso
 """Every class that a problem of this receiver may name, with its meaning: the problem's title."""
 
 
+STORAGE = Reason.VENDOR_UNAVAILABLE
+"""The class of whatever could not be stored or signed."""
+
+
 class Problem(BaseModel):
     """A problem of RFC 9457, with the error class of REPORT_FORMAT §12."""
 

@@ -91,8 +91,8 @@ def test_page_says_what_was_in_the_file(receiver, stranger):
     assert "3 accepted" in text
     assert "acme · sub-1" in text
     assert "Enrolment" in text
-    assert "3 Interim 1 apps/meter 0: 2026-01-01 to 2026-01-31 40" in text
-    assert "4 Final 2 apps/meter 0: 2026-01-01 to 2026-01-31 41 accepted" in text
+    assert "3 accepted Interim 1 of apps/meter 0: 2026-01-01 to 2026-01-31 40" in text
+    assert "4 accepted Final 2 of apps/meter 0: 2026-01-01 to 2026-01-31 41" in text
     assert "Look at these" not in text
 
 
@@ -114,9 +114,10 @@ def test_each_document_that_was_not_accepted_says_why(receiver, customer):
     text = read(upload(receiver, data))
     assert "1 accepted 1 already known 1 rejected 1 conflict 1 refused" in text
     wrong_ones = text.split("All documents")[0].split("Look at these")[1]
-    assert "3 Report - - - refused KeyUnknown" in wrong_ones
-    assert "4 Report 1 apps/meter - - conflict ReportConflict" in wrong_ones
-    assert "6 Report 3 apps/meter - - rejected LicenseMismatch" in wrong_ones
+    assert "Line 3: Report refused KeyUnknown The key that signed" in wrong_ones
+    assert "export again" in wrong_ones
+    assert "Line 4: Report 1 of apps/meter conflict ReportConflict Two" in wrong_ones
+    assert "Line 6: Report 3 of apps/meter rejected LicenseMismatch The" in wrong_ones
     assert "Final 2" not in wrong_ones
 
 
@@ -192,7 +193,7 @@ def test_file_that_is_not_in_order_is_refused_with_its_fix(
     text = read(answer)
     assert f"The file was not taken {error}" in text
     if error == "BundleInvalid":
-        assert "Make the bundle again" in text
+        assert "Make the bundle again, and send it as it is. Nothing of the file is stored" in text
     assert "Nothing has arrived yet" in receiver.get("/").text
 
 

@@ -139,7 +139,7 @@ async def read_body(
         Refused: ``TooLarge``, or what ``check_beginning`` raises.
     """
     declared = request.headers.get("content-length", "")
-    too_large = Refused(Reason.TOO_LARGE, f"at most {limit} characters")
+    too_large = Refused(Reason.TOO_LARGE, f"at most {_size(limit)}")
     if declared.isdecimal() and int(declared[:20]) > limit + drained:
         raise too_large
     raw, length, checked = bytearray(), 0, check_beginning is None
@@ -165,6 +165,10 @@ async def read_body(
     if length > limit:
         raise too_large
     return bytes(raw)
+
+
+def _size(limit: int) -> str:
+    return f"{limit} characters" if limit < 2**20 else f"{limit // 2**20} MiB"
 
 
 def _check_media_type(request: Request, expected: str, what: str) -> None:

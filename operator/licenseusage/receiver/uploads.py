@@ -155,7 +155,8 @@ class Failure:
 def _failed(show: Pages, failure: Refused | RequestRefused | Retryable) -> Response:
     match failure:
         case Refused():
-            error, words = failure.error, explained(failure.error, failure.message)
+            error = failure.error
+            words = f"{explained(error, failure.message)} Nothing of the file is stored."
         case RequestRefused():
             error, words = failure.error, f"{failure.detail[:1].upper()}{failure.detail[1:]}."
         case _:

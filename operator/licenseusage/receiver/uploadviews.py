@@ -99,7 +99,16 @@ def explained(error: str, detail: str = "") -> str:
     """Return a class in words for the page: what it means here, and what to do."""
     entry = BOOK[Reason(error)]
     means = detail or entry.means
-    return f"{means[:1].upper()}{means[1:].rstrip('.')}. {entry.fix}"
+    return f"{means[:1].upper()}{means[1:].rstrip('.')}. {_FIXES.get(Reason(error), entry.fix)}"
+
+
+_FIXES = {
+    Reason.KEY_UNKNOWN: "Ask the customer to export again: a bundle holds all key statements of "
+    "its installation.",
+    Reason.TOO_LARGE: "See whether it is the right file: an export that does not fit into one file "
+    "is several, to be taken in one by one.",
+}
+"""Where a file needs something else to be done than a document that is sent by itself."""
 
 
 def _row(line: LineResult) -> Row:

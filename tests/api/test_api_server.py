@@ -301,7 +301,7 @@ def test_columns_of_a_report_fit_a_terminal(shown: ControlPlane) -> None:
 def test_columns_of_a_receipt(cluster: ControlPlane, good_objects: dict[str, Any]) -> None:
     apply(cluster, good_objects["UsageReceipt from-the-vendor"])
     header = cluster.kubectl("get", "urc", "-n", NAMESPACE).stdout.splitlines()[0]
-    assert header.split() == ["NAME", "READY", "REASON", "AGE"]
+    assert header.split() == ["NAME", "RECEIPTS", "ACCEPTED", "READY", "REASON", "AGE"]
 
 
 def test_usages_are_selected_by_product(shown: ControlPlane) -> None:

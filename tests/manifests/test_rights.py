@@ -132,6 +132,12 @@ class Stage:
                 secret(SHOP, "license", **{"license.jwt": self.license}),
                 vendor_keys(OPERATORS, self.vendor.jwks),
                 usage(SHOP, spec=licensed, source={"intervalMinutes": 1}),
+                {
+                    "apiVersion": "licenseusage.dev/v1alpha1",
+                    "kind": "UsageReceipt",
+                    "metadata": {"name": "from-the-vendor", "namespace": SHOP},
+                    "spec": {"receipts": ["a.b.cccc"]},
+                },
                 _at(SHOP, "by-service", **elsewhere),
                 _at(SHOP, "by-endpoint", pods=None, endpoint="absent"),
             ]
@@ -217,7 +223,7 @@ def test_no_right_is_missing(run):
     [
         Right("licenseusage-operator", "get", "coordination.k8s.io/leases"),
         Right("licenseusage-operator", "get", "licenseusage.dev/licenseusages/status"),
-        Right("licenseusage-operator", "list", "licenseusage.dev/usagereceipts"),
+        Right("licenseusage-operator", "patch", "licenseusage.dev/usagereceipts"),
         Right("licenseusage-operator", "update", "secrets", "licenseusage-pseudonym"),
         Right("licenseusage-operator", "get", "configmaps", "another"),
         Right("licenseusage-collector", "get", "configmaps"),

@@ -52,6 +52,24 @@ class ConditionType(StrEnum):
     """Positive polarity, absent without a maximum: the count is at most the entitlement."""
 
 
+class ReceiptConditionType(StrEnum):
+    """The condition types of a UsageReceipt, in the order in which they are shown."""
+
+    READY = "Ready"
+    """Positive polarity, always present: the ledger has what every receipt says."""
+
+    RECONCILING = "Reconciling"
+    """Abnormal-true, absent when false: a receipt waits for its document, or it is tried again."""
+
+    STALLED = "Stalled"
+    """Abnormal-true, absent when false: a person must act (a key is missing, a receipt is wrong).
+    The other receipts are used."""
+
+    VERIFIED = "Verified"
+    """Positive polarity, always present: the vendor signed every receipt, each for a document of
+    this namespace. Unknown while such a document is missing."""
+
+
 class Condition(ApiModel):
     """One condition, as everywhere in Kubernetes (KEP-1623)."""
 

@@ -139,6 +139,8 @@ USAGE_RECEIPT = Kind(
     description="UsageReceipt imports the vendor's signed receipts by hand or by GitOps, for "
     "clusters without a network route to the vendor.",
     columns=(
+        Column("Receipts", ".status.total", "number of receipts", "integer"),
+        Column("Accepted", ".status.accepted", "receipts that accept a document", "integer"),
         Column(
             "Ready",
             '.status.conditions[?(@.type=="Ready")].status',

@@ -11,7 +11,7 @@ from licenseusage.api.conditions import Condition
 from licenseusage.api.model import ApiModel, Message, ObjectMeta, Reason, map_list, rules, set_list
 from licenseusage.api.usagereport import RECEIPT_TOKEN_CHARACTERS, TOKEN_GRAMMAR
 
-ReceiptResult = Literal["Accepted", "Rejected", "Conflict", "Invalid"]
+ReceiptResult = Literal["Accepted", "Rejected", "Conflict", "Waiting", "Invalid"]
 
 ReceiptToken = Annotated[
     str,
@@ -45,12 +45,14 @@ class ReceiptStatus(ApiModel):
         default=None, description="subject is the id of the document that the receipt acknowledges."
     )
     result: ReceiptResult = Field(
-        description="result is the vendor's decision, Accepted, Rejected or Conflict; or Invalid "
-        "if the receipt could not be verified and was not used."
+        description="result is the vendor's decision, Accepted, Rejected or Conflict; or Waiting "
+        "if the receipt will be used as soon as something is there that is missing now; or Invalid "
+        "if it could not be verified and was not used."
     )
     reason: Reason | None = Field(
         default=None,
-        description="reason is a CamelCase word that says why the result is not Accepted.",
+        description="reason is a CamelCase word that says why the result is not Accepted, or why "
+        "the receipt changed nothing.",
     )
     message: Message | None = Field(
         default=None, description="message says for people what was seen and how to fix it."
@@ -65,6 +67,14 @@ class UsageReceiptStatus(ApiModel):
         description="observedGeneration is the generation of the spec to which this status "
         "belongs; -1 until the operator has seen the object.",
     )
+    total: Annotated[int, Field(ge=0, le=64)] | None = Field(
+        default=None, description="total is the number of receipts."
+    )
+    accepted: Annotated[int, Field(ge=0, le=64)] | None = Field(
+        default=None,
+        description="accepted is the number of receipts by which the vendor accepted a document "
+        "that the ledger holds.",
+    )
     receipts: tuple[ReceiptStatus, ...] | None = Field(
         default=None,
         max_length=64,
@@ -75,7 +85,7 @@ class UsageReceiptStatus(ApiModel):
         default=None,
         max_length=16,
         json_schema_extra=map_list("type"),
-        description="conditions are Ready, Reconciling and Stalled.",
+        description="conditions are Ready, Reconciling, Stalled and Verified.",
     )
 
 

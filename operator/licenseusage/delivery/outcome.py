@@ -109,13 +109,23 @@ def explain(outcome: Outcome, answer: Answer | NoAnswer, host: str) -> str:
         return f"{host} gave no answer ({answer.cause}). {_FIX[reason]}"
     seen = f"{host} answered {answer.status}"
     if outcome.receipt is not None:
-        verdict = outcome.receipt.verdict
-        if verdict is ReceiptVerdict.ACCEPTED:
-            return f"{host} accepted it; receipt verified."
-        return f"{host} signed the verdict {verdict}: {MEANING.get(reason, reason)}."
+        return explain_receipt(outcome.receipt, host)
     if reason in _FIX:
         return f"{seen}. {_FIX[reason]}"
     return f"{seen}: {MEANING.get(reason, reason)}."
+
+
+def explain_receipt(receipt: Receipt, vendor: str) -> str:
+    """Return a message for people: the decision in a verified receipt.
+
+    Args:
+        receipt: The receipt.
+        vendor: Who gave it: the host, or the vendor's name.
+    """
+    if receipt.verdict is ReceiptVerdict.ACCEPTED:
+        return f"{vendor} accepted it; receipt verified."
+    reason = receipt.error or ""
+    return f"{vendor} signed the verdict {receipt.verdict}: {MEANING.get(reason, reason)}."
 
 
 _FIX: Mapping[str, str] = {

@@ -193,6 +193,12 @@ class Reason(StrEnum):
     NAMESPACE_GONE = "NamespaceGone"
     STATEMENTS_NOT_KEPT = "StatementsNotKept"
 
+    # receipts that were imported as objects
+    RECEIPTS_IMPORTED = "ReceiptsImported"
+    DOCUMENT_UNKNOWN = "DocumentUnknown"
+    OTHER_NAMESPACE = "OtherNamespace"
+    RECEIPT_CONTRADICTED = "ReceiptContradicted"
+
     # the vendor's endpoint
     ENDPOINT_UNREACHABLE = "EndpointUnreachable"
     TIMEOUT = "Timeout"

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from licenseusage.controller.effects.kube import ForbiddenError, Kube, KubeError, NotFoundError
-from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.key import Key, ReceiptsKey
 from licenseusage.controller.rules.resources import Dependency
 
 ROUND_SECONDS = 55.0
@@ -24,6 +24,7 @@ FIRST_SECONDS = 55.0
 LONGEST_SECONDS = 600.0
 CALM_SECONDS = 3600.0
 """Between two looks at an object of which nothing is due and nothing is wrong."""
+Dependent = Key | ReceiptsKey
 ABSENT, FORBIDDEN = "absent", "forbidden"
 _FORGET_SECONDS = 600.0
 
@@ -46,17 +47,17 @@ class _Seen:
 class Dependencies:
     """Which object has used what, in which version; what is in use, as it was seen last."""
 
-    _used: dict[Key, dict[Dependency, str | None]] = field(default_factory=dict)
-    _users: dict[Dependency, dict[Key, None]] = field(default_factory=dict)
+    _used: dict[Dependent, dict[Dependency, str | None]] = field(default_factory=dict)
+    _users: dict[Dependency, dict[Dependent, None]] = field(default_factory=dict)
     _seen: dict[Dependency, _Seen] = field(default_factory=dict)
     _due_s: dict[Dependency, float] = field(default_factory=dict)
-    _began_s: dict[Key, float] = field(default_factory=dict)
+    _began_s: dict[Dependent, float] = field(default_factory=dict)
 
-    def begin(self, key: Key) -> None:
+    def begin(self, key: Dependent) -> None:
         """A reconcile of an object begins: what changes from now on it may not have seen."""
         self._began_s[key] = _loop_s()
 
-    def set(self, key: Key, on: Iterable[Dependency] = ()) -> None:
+    def set(self, key: Dependent, on: Iterable[Dependency] = ()) -> None:
         """Note what an object depends on now, in place of what it depended on before."""
         began_s = self._began_s.pop(key, math.inf)
         before = self._used.pop(key, {})
@@ -109,7 +110,7 @@ class Dependencies:
         }
         return due
 
-    def outdated(self, dependency: Dependency, version: str) -> list[Key]:
+    def outdated(self, dependency: Dependency, version: str) -> list[Dependent]:
         """Note the version of a dependency; return the objects that have used another one."""
         self.saw(dependency, version)
         outdated = []

@@ -1,4 +1,4 @@
-"""Our own LIST of LicenseUsages: at start, and once a minute.
+"""Our own LIST of LicenseUsages and UsageReceipts: at start, and once a minute.
 
 At start, so that a missing Role is a named failure; later, so that correctness never rests on
 the watch.
@@ -18,7 +18,7 @@ from licenseusage.controller.effects.kube import (
     UnavailableError,
 )
 from licenseusage.controller.rules.key import Key
-from licenseusage.controller.rules.resources import REPORTS, USAGES
+from licenseusage.controller.rules.resources import REPORTS, USAGES, Resource
 from licenseusage.errors import Stalled
 from licenseusage.reasons import Reason
 
@@ -54,19 +54,22 @@ class _CountedList(msgspec.Struct):
     items: list[_Counted] | None = None
 
 
-async def versions(kube: Kube, namespaces: Sequence[str]) -> dict[Key, str]:
-    """Return every LicenseUsage that this operator is responsible for, with its resourceVersion.
+async def versions(
+    kube: Kube, namespaces: Sequence[str], resource: Resource = USAGES
+) -> dict[Key, str]:
+    """Return every object that this operator is responsible for, with its resourceVersion.
 
     Args:
         kube: The cluster.
         namespaces: Those to watch; empty: all of them.
+        resource: The kind.
 
     Raises:
         KubeError: As the API server says.
     """
     resource_versions: dict[Key, str] = {}
     for namespace in namespaces or (None,):
-        async for raw in kube.pages(USAGES, namespace, metadata_only=True):
+        async for raw in kube.pages(resource, namespace, metadata_only=True):
             for item in msgspec.json.decode(raw, type=_List).items or ():
                 meta = item.metadata
                 resource_versions[Key(meta.namespace, meta.name)] = meta.resource_version

@@ -7,7 +7,7 @@ import structlog
 
 from licenseusage.controller.effects.dependencies import version
 from licenseusage.controller.rules import clockwatch
-from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.key import Key, ReceiptsKey
 from licenseusage.controller.steps.world import World
 from licenseusage.delivery.schedule import after_restart_ms
 from licenseusage.errors import UsageError
@@ -50,6 +50,7 @@ async def resume(world: World, nudge: Callable[[Key], None]) -> None:
     world.known.update(known)
     for key in known | waiting:
         nudge(key)
+    world.receipts.wake()
 
 
 async def keep_open(world: World, nudge: Callable[[Key], None], seconds: float) -> None:
@@ -105,6 +106,9 @@ async def watch_dependencies(world: World, nudge: Callable[[Key], None]) -> None
             if outdated:
                 world.reader.forget(dependency.namespace)
             for key in outdated:
+                if isinstance(key, ReceiptsKey):
+                    world.receipts.nudge(key)
+                    continue
                 world.collector.mended(key)
                 nudge(key)
 

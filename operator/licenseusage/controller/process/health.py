@@ -41,9 +41,9 @@ class Health:
             return "waiting for the first LIST"
         if self.deaf() > DEAF_SECONDS:
             return (
-                f"the watch of LicenseUsages has not told of a change for {self.deaf():.0f} s: see "
-                "the log, and the right to watch them (manifests/base); changes are noticed once "
-                "a minute only"
+                f"the watch of LicenseUsages or UsageReceipts has not told of a change for "
+                f"{self.deaf():.0f} s: see the log, and the right to watch them (manifests/base); "
+                "changes are noticed once a minute only"
             )
         return None
 

@@ -29,9 +29,10 @@ from licenseusage.controller.effects.metrics import Metrics
 from licenseusage.controller.effects.workqueue import WorkQueue
 from licenseusage.controller.process import background, health, watch
 from licenseusage.controller.process.wiring import wire
-from licenseusage.controller.rules.key import Key
-from licenseusage.controller.rules.resources import NAMESPACES
+from licenseusage.controller.rules.key import Key, ReceiptsKey
+from licenseusage.controller.rules.resources import NAMESPACES, RECEIPTS
 from licenseusage.controller.settings import Settings
+from licenseusage.controller.steps.importing import reconcile_receipts
 from licenseusage.controller.steps.reconcile import reconcile
 from licenseusage.controller.steps.world import World
 from licenseusage.delivery.vendor import Proxy, VendorClient
@@ -67,7 +68,9 @@ async def run(settings: Settings, clock: SystemClock, *, development: bool) -> i
 class _Operator:
     """The running process: queue, tasks, surroundings."""
 
-    def __init__(self, world: World, queue: WorkQueue[Key], state: health.Health) -> None:
+    def __init__(
+        self, world: World, queue: WorkQueue[Key | ReceiptsKey], state: health.Health
+    ) -> None:
         self._world, self._queue, self._health = world, queue, state
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
@@ -78,7 +81,7 @@ class _Operator:
     ) -> "_Operator":
         """Start what does not need the API server, then wait for that."""
         loop = asyncio.get_running_loop()
-        queue: WorkQueue[Key] = WorkQueue()
+        queue: WorkQueue[Key | ReceiptsKey] = WorkQueue()
         state = health.Health(queue_overdue=queue.overdue_seconds)
         metrics = Metrics(lambda: clock.now_ms() / 1000)
         runner, port = await _serve(settings, state, metrics)
@@ -117,12 +120,15 @@ class _Operator:
                 report_version(__version__, simulated_clock=clock.simulated), await _cluster(kube)
             ),
             nudge=queue.add,
+            nudge_receipts=queue.add,
             new_signing_key=generate_key,
             random_bytes=secrets.token_bytes,
             permille=_permille,
             loopback_allowed=development,
         )
-        state.deaf = world.watched.deaf_seconds
+        state.deaf = lambda: max(
+            world.watched.deaf_seconds(), world.receipts.watched.deaf_seconds()
+        )
         return cls(world, queue, state)
 
     async def run(self) -> int:
@@ -152,7 +158,9 @@ class _Operator:
         )
         watching = asyncio.create_task(
             kopf.operator(
-                registry=watch.registry(self._queue.add, world.watched, world.kube.host),
+                registry=watch.registry(
+                    self._queue.add, world.watched, world.receipts, world.kube.host
+                ),
                 settings=watch.settings(),
                 ready_flag=ready,
                 identity=cast(Any, identity),
@@ -205,7 +213,10 @@ class _Operator:
             failed = False
             self._world.metrics.reconciles.inc()
             try:
-                wait = await reconcile(self._world, key)
+                if isinstance(key, ReceiptsKey):
+                    wait = await reconcile_receipts(self._world, key)
+                else:
+                    wait = await reconcile(self._world, key)
                 if wait is not None:
                     self._queue.add(key, wait)
             except KubeError as error:
@@ -213,7 +224,8 @@ class _Operator:
                 _log.warning("reconcile failed", object=str(key), error=str(error))
             except Exception as error:  # not even the condition could be written
                 failed = True
-                problem_of(error, self._world.metrics, key, "it wrote what had failed")
+                at = key.at if isinstance(key, ReceiptsKey) else key
+                problem_of(error, self._world.metrics, at, "it wrote what had failed")
             finally:
                 self._queue.done(key, failed=failed)
 
@@ -232,6 +244,9 @@ class _Operator:
                     if key not in self._queue:
                         self._queue.add(key)
                 self._health.listed_at = asyncio.get_running_loop().time()
+                receipts = await listing.versions(world.kube, world.settings.namespaces, RECEIPTS)
+                for at in world.receipts.watched.listed(receipts):
+                    self._queue.add(ReceiptsKey(at))
             except KubeError as error:
                 _log.warning("LIST failed", error=str(error))
             await asyncio.sleep(listing.RELIST_SECONDS)

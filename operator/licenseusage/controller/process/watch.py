@@ -1,6 +1,6 @@
 """kopf, reduced to what it does best: a watch that survives, feeding a queue.
 
-One low-level event handler that writes nothing: no finalizers, no annotations, no timers, no index.
+Low-level event handlers that write nothing: no finalizers, no annotations, no timers, no index.
 Everything else is `reconcile`'s, level-based.
 """
 
@@ -11,23 +11,25 @@ from typing import Any
 
 import kopf
 
+from licenseusage.controller.effects.receipts import Receipts
 from licenseusage.controller.effects.watched import Watched
-from licenseusage.controller.rules.key import Key
-from licenseusage.controller.rules.resources import USAGES
+from licenseusage.controller.rules.key import Key, ReceiptsKey
+from licenseusage.controller.rules.resources import RECEIPTS, USAGES
 
 LOGIN_MINUTES = 10
 
 
 def registry(
-    add: Callable[[Key], None], watched: Watched, api_server: str
+    add: Callable[[Key], None], watched: Watched, receipts: Receipts, api_server: str
 ) -> kopf.OperatorRegistry:
-    """Return the handlers: a login that expires, and one that puts keys into the queue.
+    """Return the handlers: a login that expires, and two that put keys into the queue.
 
     An explicit registry, so that importing this module has no effect.
 
     Args:
-        add: Takes the key of each object that changed.
+        add: Takes the key of each LicenseUsage that changed.
         watched: Takes what the watch tells of it.
+        receipts: The same for UsageReceipts.
         api_server: Address of the API server. In a pod kopf would look it up by a name of the
             cluster's DNS, and watch nothing for as long as that does not answer.
     """
@@ -50,6 +52,19 @@ def registry(
             add(key)
         elif watched.streamed(key, event["object"]):
             add(key)
+
+    @kopf.on.event(
+        RECEIPTS.group, RECEIPTS.version, RECEIPTS.plural, id="usagereceipt", registry=handlers
+    )
+    async def nudge_receipts(
+        namespace: str | None, name: str, event: kopf.RawEvent, **_: object
+    ) -> None:
+        at = Key(namespace or "", name)
+        if event["type"] == "DELETED":
+            receipts.watched.gone(at)
+            receipts.nudge(ReceiptsKey(at))
+        elif receipts.watched.streamed(at, event["object"]):
+            receipts.nudge(ReceiptsKey(at))
 
     return handlers
 

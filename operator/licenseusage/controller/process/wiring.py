@@ -16,10 +16,11 @@ from licenseusage.controller.effects.identity import Keys, Names
 from licenseusage.controller.effects.kube import Kube
 from licenseusage.controller.effects.metrics import Metrics
 from licenseusage.controller.effects.reaching import Finder
+from licenseusage.controller.effects.receipts import Receipts
 from licenseusage.controller.effects.reportobjects import ReportObjects
 from licenseusage.controller.effects.secrets import SecretReader
 from licenseusage.controller.effects.verdicts import Verdicts
-from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.key import Key, ReceiptsKey
 from licenseusage.controller.settings import Settings
 from licenseusage.controller.steps.licensing import VendorKeysRef
 from licenseusage.controller.steps.world import World
@@ -44,6 +45,7 @@ def wire(
     random_bytes: Callable[[int], bytes],
     permille: Callable[[], int],
     loopback_allowed: bool = False,
+    nudge_receipts: Callable[[ReceiptsKey], None] | None = None,
 ) -> World:
     """Return the surroundings of one operator; nothing runs yet.
 
@@ -61,6 +63,7 @@ def wire(
         random_bytes: Makes the key of the pseudonyms, on a first start.
         permille: A uniform draw from 0 to 999, new at each call.
         loopback_allowed: Permits pods on loopback addresses.
+        nudge_receipts: Puts a UsageReceipt's key into the queue; None: there are none.
     """
     namespace = settings.operator_namespace
     own = (
@@ -101,4 +104,6 @@ def wire(
         permille=permille,
         started_ms=clock.now_ms(),
         dependencies=dependencies,
+        verdicts=verdicts,
+        receipts=Receipts() if nudge_receipts is None else Receipts(nudge_receipts),
     )

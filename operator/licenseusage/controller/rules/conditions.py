@@ -153,19 +153,28 @@ def conditions(
     }
     before = {str(c.get("type")): c for c in previous}
     return [
-        _condition(str(kind), verdict, before.get(str(kind)), generation, now_ms)
+        condition(str(kind), verdict, before.get(str(kind)), generation, now_ms)
         for kind, verdict in shown.items()
         if verdict is not None
     ]
 
 
-def _condition(
+def condition(
     kind: str,
     verdict: Verdict,
     before: Mapping[str, Any] | None,
     generation: int,
     now_ms: int,
 ) -> dict[str, Any]:
+    """Return a condition as JSON; its time moves only when its status does.
+
+    Args:
+        kind: The condition's type.
+        verdict: What it says.
+        before: The live object's condition of this type; None: there is none.
+        generation: Generation of the spec that was looked at.
+        now_ms: The reconcile's one time.
+    """
     same = before is not None and before.get("status") == verdict.status
     since = before["lastTransitionTime"] if before is not None and same else rfc3339(now_ms)
     return {

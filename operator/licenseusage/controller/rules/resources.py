@@ -42,6 +42,7 @@ NAMESPACES = Resource("", "v1", "namespaces")
 EVENTS = Resource("events.k8s.io", "v1", "events")
 USAGES = Resource("licenseusage.dev", "v1alpha1", "licenseusages")
 REPORTS = Resource("licenseusage.dev", "v1alpha1", "usagereports")
+RECEIPTS = Resource("licenseusage.dev", "v1alpha1", "usagereceipts")
 
 
 class Dependency(NamedTuple):

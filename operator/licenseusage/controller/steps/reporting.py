@@ -63,6 +63,7 @@ async def step(
     for part in _PARTS:
         async with run.noted():
             run.times.append(await part(run))
+    world.receipts.appeared(item.jti for item in (*run.statements, *run.known.facts.reports))
     reports, license_ = run.reports, context.license
     next_ms = min((at for at in run.times if at is not None), default=None)
     if license_ is None:

@@ -13,8 +13,10 @@ from licenseusage.controller.effects.events import Events
 from licenseusage.controller.effects.identity import Keys
 from licenseusage.controller.effects.kube import Kube
 from licenseusage.controller.effects.metrics import Metrics
+from licenseusage.controller.effects.receipts import Receipts
 from licenseusage.controller.effects.reportobjects import ReportObjects
 from licenseusage.controller.effects.secrets import SecretReader
+from licenseusage.controller.effects.verdicts import Verdicts
 from licenseusage.controller.effects.watched import Watched
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.settings import Settings
@@ -96,6 +98,8 @@ class World:
         dependencies: What objects depend on.
         watched: The objects, as the watch has told them.
         started_ms: When this process began to look after objects.
+        verdicts: Tell of what the vendor decided.
+        receipts: UsageReceipts.
         operator: Version and cluster, as reports state them.
     """
 
@@ -114,11 +118,13 @@ class World:
     operator: OperatorInfo
     permille: Callable[[], int]
     started_ms: int
+    verdicts: Verdicts
     remembered: dict[Key, Remembered] = field(default_factory=dict)
     known: set[Key] = field(default_factory=set)
     first_start: FirstStart = field(default_factory=FirstStart)
     dependencies: Dependencies = field(default_factory=Dependencies)
     watched: Watched = field(default_factory=Watched)
+    receipts: Receipts = field(default_factory=Receipts)
 
     def memory(self, key: Key) -> Remembered:
         """Return what is remembered of an object."""

@@ -1,6 +1,14 @@
 """The ledger's methods for documents: cycles closed and amended, chains, the outbox."""
 
-from licenseusage.ledger.documents import amending, chains, closing, gathering, issued, outbox
+from licenseusage.ledger.documents import (
+    amending,
+    chains,
+    closing,
+    gathering,
+    importing,
+    issued,
+    outbox,
+)
 from licenseusage.ledger.storage.transactions import Transactions, reads, writes
 
 
@@ -21,6 +29,7 @@ class DocumentMethods(Transactions):
     restart_outbox = writes(outbox.restart)
     claim = writes(outbox.claim)
     record_result = writes(outbox.record_result)
+    record_receipt = writes(importing.record_receipt)
     resend = writes(outbox.resend)
     resend_key_statements = writes(outbox.resend_key_statements)
     record_clock_step = writes(outbox.record_clock_step)

@@ -7,6 +7,7 @@ from licenseusage.controller.steps.enrolling import enrol
 from licenseusage.errors import Stalled
 from licenseusage.ledger.documents.records import FORKED, HISTORY_LOST, Delivery, ReportKind
 from licenseusage.ledger.ledger import Ledger
+from licenseusage.reports.keyring import KeyRing
 from licenseusage.reports.names import Link, digest, key_chain_id
 from licenseusage.reports.receipt import Sent
 from licenseusage.reports.tokens import decode
@@ -21,6 +22,7 @@ from tests.delivery.people import (
     licence,
     reports,
 )
+from tests.reports.test_keyring import succession
 
 TOKENS = reports(6)
 SENT = Sent.from_token(TOKENS[0])
@@ -46,7 +48,7 @@ def judged(live, held, *, signing=INSTALLATION_KEY, vendor_keys=VENDOR_KEYS):
     """The contradictions of objects with a ledger that holds some positions."""
     digests = {at: DIGESTS[CHAIN, at] for at in held} if not isinstance(held, dict) else held
     found = contradictions(
-        evidence(live, signing, vendor_keys),
+        evidence(live, KeyRing(signing), vendor_keys),
         lambda chain, at: digests.get(at) if chain == CHAIN else None,
     )
     return [(one.reason, one.seen) for one in found]
@@ -134,14 +136,11 @@ def test_a_stopped_chain_signs_and_sends_nothing_and_stays_stopped(tmp_path):
 class Beside:
     """What is kept beside the key."""
 
-    def __init__(self, *tokens, replaces=None):
-        self.tokens, self.given_up = tokens, replaces
+    def __init__(self, replaces=None):
+        self.given_up = replaces
 
     async def replaces(self, _now_s):
         return self.given_up
-
-    async def statements(self, _now_s):
-        return self.tokens
 
 
 class Direct:
@@ -161,8 +160,8 @@ def books(tmp_path):
 
 
 async def enrolled(books, *tokens, replaces=None):
-    beside = Beside(*tokens, replaces=replaces)
-    return await enrol(books, beside, licence(), INSTALLATION_KEY, NOW_MS, 0.0)
+    ring = KeyRing(INSTALLATION_KEY, None, tokens)
+    return await enrol(books, Beside(replaces), licence(), ring, NOW_MS, 0.0)
 
 
 async def test_a_first_enrolment_is_made_and_stops_nothing(books):
@@ -193,6 +192,26 @@ async def test_an_enrolment_kept_beside_the_key_is_taken_over_and_nothing_begins
     assert books.ledger.chain(KEYS).stopped == HISTORY_LOST
     assert books.ledger.claim(NOW_MS) is None
     assert await enrolled(books, enrolment()) == (taken,)
+
+
+async def test_a_succession_that_an_older_ledger_lacks_is_taken_over_as_it_was_signed(books):
+    await enrolled(books)
+    (made,) = books.ledger.key_statements(KEYS)
+    with_succession = (made.token, succession(INSTALLATION_KEY, key("second"), 2, made.token))
+    taken = await enrolled(books, *with_succession)
+    assert tuple(item.token for item in taken) == with_succession
+    assert books.ledger.chain(KEYS).stopped is None, "the reports decide whether anything was lost"
+
+
+async def test_a_successor_without_the_statements_beside_it_does_not_enrol_anew(books):
+    (made,) = await enrolled(books)
+    following = succession(INSTALLATION_KEY, key("second"), 2, made.token)
+    await enrolled(books, made.token, following)
+    bare = KeyRing(key("second"))
+    with pytest.raises(Stalled) as caught:
+        await enrol(books, Beside(), licence(), bare, NOW_MS, 0.0)
+    assert caught.value.reason == "IdentityInvalid"
+    assert "without the statements" in caught.value.message
 
 
 @pytest.mark.parametrize("kept", ["a.b.c", "rubbish", TOKENS[0]])

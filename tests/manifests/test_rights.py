@@ -68,6 +68,9 @@ def unused(rights: set[Right], asked: list[dict[str, Any]]) -> set[Right]:
         resource += f"/{ref['subresource']}" if "subresource" in ref else ""
         one = Right(role[1], event["verb"], resource)
         used |= {one, one._replace(name=ref.get("name"))}
+        if event["verb"] == "patch" and event.get("responseStatus", {}).get("code") == 201:
+            # Server-side apply of what is absent: the API server asks for the right to create, too.
+            used |= {made._replace(verb="create") for made in (one, one._replace(name=ref["name"]))}
     return rights - used
 
 

@@ -43,7 +43,7 @@ GROUPS = {
     "source": Group("Try a source definition against a product, without a cluster."),
     "license": Group("Issue, show and verify licences."),
     "vendor": Group("Make the vendor's keys."),
-    "keys": Group("Make a new key for the operator after a loss."),
+    "keys": Group("Show, rotate, export and import the operator's keys; replace a lost one."),
     "report": Group("Show, verify and export signed usage reports."),
     "ledger": Group("Check, back up, restore and merge ledgers."),
     "reasons": Group("Explain the reasons of conditions, reports and errors."),

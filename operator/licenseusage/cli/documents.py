@@ -236,12 +236,19 @@ def _documents_in(item: Mapping[str, Any], source: str) -> Iterator[GivenDocumen
                 yield GivenDocument(str(name), token, receipt if isinstance(receipt, str) else None)
         case "Secret":
             for value in (item.get("stringData") or {}).values():
-                if isinstance(value, str) and _looks_like_token(value.strip()):
-                    yield GivenDocument(f"Secret {name}", value.strip())
+                yield from _lines_of(f"Secret {name}", value)
             for value in (item.get("data") or {}).values():
-                token = _decoded(value)
-                if _looks_like_token(token):
-                    yield GivenDocument(f"Secret {name}", token)
+                yield from _lines_of(f"Secret {name}", _decoded(value))
+        case "ConfigMap":
+            for value in (item.get("data") or {}).values():
+                yield from _lines_of(f"ConfigMap {name}", value)
+
+
+def _lines_of(source: str, text: object) -> Iterator[GivenDocument]:
+    """Yield the tokens of an object's member, one a line; none of a member that holds others."""
+    lines = str(text).split()
+    if lines and all(map(_looks_like_token, lines)):
+        yield from (GivenDocument(source, line) for line in lines)
 
 
 def _decoded(value: object) -> str:

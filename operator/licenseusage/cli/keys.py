@@ -1,7 +1,7 @@
-"""``licenseusage keys …``: another key of the operator, where one was lost without a backup.
+"""``licenseusage keys …``: the operator's keys, from the first start to their loss.
 
-The operator makes its two keys on a first start and never again; to make another is an
-administrator's decision, and this is the command for it. It prints a Secret and touches nothing.
+The operator makes its two keys on a first start and never again. Whatever else becomes of them is
+an administrator's decision, and these are the commands for it.
 """
 
 import base64
@@ -13,13 +13,17 @@ import typer
 import yaml
 
 from licenseusage.cli.documents import read_documents
+from licenseusage.cli.keystatus import status
 from licenseusage.errors import Stalled
 from licenseusage.metering.pseudonym import KEY_BYTES, key_id
 from licenseusage.reasons import Reason
 from licenseusage.reports.keys import generate_key
 from licenseusage.reports.receipt import Sent
 
-app = typer.Typer(help="Make a new key for the operator after a loss.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show, rotate, export and import the operator's keys; replace a lost one.",
+    no_args_is_help=True,
+)
 new = typer.Typer(help="Print the Secret of a new key, which names the key that it replaces.")
 app.add_typer(new, name="new", no_args_is_help=True)
 
@@ -29,7 +33,10 @@ Name = Annotated[str, typer.Option(help="Name of the Secret, as in the operator'
 
 @app.callback()
 def keys() -> None:
-    """Make a new key for the operator after a loss."""
+    """Show, rotate, export and import the operator's keys; replace a lost one."""
+
+
+app.command(name="status")(status)
 
 
 @new.callback()

@@ -55,6 +55,10 @@ class Settings:
     vendor_keys_configmap: str = _setting(
         "licenseusage-vendor-keys", "ConfigMap with the vendor's public keys (jwks.json)."
     )
+    key_statements_configmap: str = _setting(
+        "licenseusage-key-statements",
+        "ConfigMap that the operator writes: its enrolments and successions, and which keys sign.",
+    )
     endpoints_configmap: str = _setting(
         "licenseusage-endpoints",
         "ConfigMap with the servers outside the product's namespace that sources may name.",
@@ -114,6 +118,7 @@ class Settings:
             "identity_secret",
             "pseudonym_secret",
             "vendor_keys_configmap",
+            "key_statements_configmap",
             "endpoints_configmap",
         ):
             _check_name(name, getattr(self, name))

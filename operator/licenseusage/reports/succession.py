@@ -7,12 +7,12 @@ from typing import Any
 from licenseusage.reasons import Reason
 from licenseusage.reports.grammar import BASE, KEY_CHAIN, TOKEN, Table, check_table, members
 from licenseusage.reports.identity import check_identity
-from licenseusage.reports.keys import InstallationKeys, PublicKey
+from licenseusage.reports.keys import InstallationKeys, PublicKey, SigningKey
 from licenseusage.reports.licence import LicenseTerms
-from licenseusage.reports.names import digest, key_chain_id
+from licenseusage.reports.names import digest, jti_of, key_chain_id
 from licenseusage.reports.refused import Refused, need
-from licenseusage.reports.tokens import open_token
-from licenseusage.reports.typs import SKEW_SECONDS, SUCCESSION
+from licenseusage.reports.tokens import open_token, sign
+from licenseusage.reports.typs import SKEW_SECONDS, SUCCESSION, VERSION
 
 
 def _any_object(value: object, path: str) -> None:
@@ -49,6 +49,52 @@ class Succession:
     kid: str
     new: PublicKey
     reason: str
+
+
+def build_succession(
+    *,
+    vendor: str,
+    subscription: str,
+    installation: str,
+    signer: SigningKey,
+    new: PublicKey,
+    reason: str,
+    sequence: int,
+    previous: str,
+    issued_at_s: int,
+) -> str:
+    """Sign a succession: ``signer`` names ``new`` as the key that follows it.
+
+    Signed once per key chain and kept: its position must always be the same octets.
+
+    Args:
+        vendor: ``aud``, as in the enrolment; ``subscription`` and ``installation`` likewise.
+        subscription: ``sub``.
+        installation: ``iss``: the id of the first key, whatever key signs.
+        signer: The key being replaced.
+        new: The key that takes over; never one that was used before.
+        reason: ``Scheduled``, ``Suspected``, ….
+        sequence: Position in the key chain, from 2.
+        previous: Digest of the statement before.
+        issued_at_s: The time, seconds since 1970 UTC.
+
+    Raises:
+        Refused: ``ClaimInvalid``: a claim is not possible.
+    """
+    chain_id = key_chain_id(vendor=vendor, installation=installation, subscription=subscription)
+    claims: dict[str, object] = {
+        "ver": VERSION,
+        "iss": installation,
+        "sub": subscription,
+        "aud": vendor,
+        "jti": jti_of(chain_id, sequence),
+        "iat": issued_at_s,
+        "chain": {"id": chain_id, "sequence": sequence, "previous": previous},
+        "cnf": {"jwk": new.jwk},
+        "reason": reason,
+    }
+    check_table(_TABLE, claims)
+    return sign(SUCCESSION, claims, signer)
 
 
 def verify_succession(

@@ -6,7 +6,8 @@ are created only while nothing in the ledger or in the cluster shows that there 
 """
 
 import base64
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -24,15 +25,25 @@ from licenseusage.controller.rules.resources import SECRETS, Dependency
 from licenseusage.errors import Retryable, Stalled
 from licenseusage.metering.pseudonym import KEY_BYTES, key_id
 from licenseusage.reasons import Reason
+from licenseusage.reports.keyring import KeyRing
 from licenseusage.reports.keys import SigningKey
 from licenseusage.reports.receipt import Sent
 from licenseusage.reports.refused import Refused
 
 PRIVATE_KEY = "private.jwk"
+NEXT_KEY = "next.jwk"
+"""The key that is to follow, while a rotation is under way (`steps.rotating`)."""
+ROTATE = "rotate"
+"""Why an administrator wants another key: ``Scheduled``, ``Suspected``, ….
+
+A member of the identity's Secret: so whoever may ask for another key is exactly who may write the
+Secret, and the API server's audit log has the name.
+"""
 STATEMENTS = "statements"
 REPLACES = "replaces"
 """In either Secret: what the new key takes the place of, as an administrator decided."""
 PSEUDONYM_KEY = "key"
+_REASON = re.compile("[A-Z][A-Za-z0-9]{0,63}")
 _log = structlog.get_logger(__name__)
 
 
@@ -81,6 +92,7 @@ class Keys:
         """
         self._wrote = wrote
         self._kube, self._reader, self._names = kube, reader, names
+        self._ring: tuple[Mapping[str, bytes], KeyRing] | None = None
         self._new_signing_key, self._random_bytes = new_signing_key, random_bytes
 
     async def create_if_absent(self, loop_s: float) -> None:
@@ -112,14 +124,51 @@ class Keys:
             UsageError: It cannot be read now.
         """
         raw = await self._read(self._names.identity, PRIVATE_KEY, Reason.IDENTITY_LOST, loop_s)
+        return self._key_of(PRIVATE_KEY, raw)
+
+    async def ring(self, loop_s: float) -> KeyRing:
+        """Return every key that is at hand, and the statements beside them.
+
+        Raises:
+            Stalled: ``IdentityLost``: the Secret is gone; ``IdentityInvalid``: it holds no key, or
+                something else in a key's place.
+            UsageError: It cannot be read now.
+        """
+        names = self._names
+        await self._read(names.identity, PRIVATE_KEY, Reason.IDENTITY_LOST, loop_s)
+        data = await self._reader.read(SECRETS, names.namespace, names.identity, loop_s)
+        if self._ring is None or self._ring[0] != data.values:
+            self._ring = data.values, self._ring_of(data.values)
+        return self._ring[1]
+
+    def _ring_of(self, values: Mapping[str, bytes]) -> KeyRing:
+        following = values.get(NEXT_KEY)
+        wanted = values.get(ROTATE, b"").decode("ascii", "replace").strip() or None
+        if wanted is not None and not _REASON.fullmatch(wanted):
+            raise Stalled(
+                Reason.IDENTITY_INVALID,
+                f"Secret {self._named}, key {ROTATE}, is no reason for another key: write "
+                f"Scheduled or Suspected, or remove it.",
+            )
+        return KeyRing(
+            current=self._key_of(PRIVATE_KEY, values[PRIVATE_KEY]),
+            following=None if following is None else self._key_of(NEXT_KEY, following),
+            statements=_lines(values.get(STATEMENTS, b"")),
+            wanted=wanted,
+        )
+
+    def _key_of(self, member: str, raw: bytes) -> SigningKey:
         try:
             return SigningKey.from_jwk(raw.decode("utf-8", "replace"))
         except Refused as refusal:
             raise Stalled(
                 Reason.IDENTITY_INVALID,
-                f"Secret {self._names.namespace}/{self._names.identity}, key {PRIVATE_KEY}: "
-                f"{refusal.message}. Restore it from a backup.",
+                f"Secret {self._named}, key {member}: {refusal.message}. Restore it from a backup.",
             ) from None
+
+    @property
+    def _named(self) -> str:
+        return f"{self._names.namespace}/{self._names.identity}"
 
     async def pseudonym_key(self, loop_s: float) -> PseudonymKey:
         """Return the key of the pseudonyms.
@@ -165,17 +214,36 @@ class Keys:
         Raises:
             UsageError: The API server refuses or does not answer.
         """
-        names = self._names
         if set(statements) <= set(await self.statements(loop_s)):
             return
+
+        def add(values: dict[str, bytes]) -> None:
+            values[STATEMENTS] = joined(values.get(STATEMENTS, b""), statements)
+
+        await self.change(add)
+
+    async def change(self, edit: Callable[[dict[str, bytes]], None]) -> None:
+        """Change the identity's Secret, if nobody else has changed it since it was read.
+
+        Args:
+            edit: Changes its members; one that is left out is removed.
+
+        Raises:
+            UsageError: The API server refuses or does not answer, or somebody was first; nothing
+                has changed then, and it is tried again. What ``edit`` raises.
+        """
+        names = self._names
         try:
             secret = await self._kube.get(SECRETS, names.namespace, names.identity)
-            data = secret.setdefault("data", {})
-            kept = _lines(base64.b64decode(data.get(STATEMENTS, "")))
-            chains = {_chain_of(token) for token in statements}
-            lines = [token for token in kept if _chain_of(token) not in chains]
-            text = "".join(f"{token}\n" for token in (*lines, *statements))
-            data[STATEMENTS] = base64.b64encode(text.encode()).decode()
+            data = secret.get("data") or {}
+            before = {member: base64.b64decode(value) for member, value in data.items()}
+            values = dict(before)
+            edit(values)
+            if values == before:
+                return
+            secret["data"] = {
+                member: base64.b64encode(value).decode() for member, value in values.items()
+            }
             stored = await self._kube.replace(SECRETS, secret)
         except ForbiddenError as error:
             raise forbidden_own(names.namespace, error) from None
@@ -232,6 +300,13 @@ class Keys:
             except ConflictError:
                 return  # somebody else was first; theirs counts
         _log.info("key created on first start", secret=f"{namespace}/{name}")
+
+
+def joined(kept: bytes, statements: tuple[str, ...]) -> bytes:
+    """Return the statements beside a key with those of some chains put in place of what was."""
+    chains = {_chain_of(token) for token in statements}
+    others = [token for token in _lines(kept) if _chain_of(token) not in chains]
+    return "".join(f"{token}\n" for token in (*others, *statements)).encode()
 
 
 def _lines(text: bytes) -> tuple[str, ...]:

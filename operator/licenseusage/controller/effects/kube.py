@@ -235,6 +235,16 @@ class Kube:
             "PATCH", resource.path(namespace, name), what, query=query, body=body, content=_MERGE
         )
 
+    async def apply(self, resource: Resource, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Server-side apply an object, which is made if it is absent; return it as stored.
+
+        What was applied before and is left out now is removed.
+
+        Raises:
+            ForbiddenError, UnavailableError, KubeError: As the server says.
+        """
+        return await self._apply(resource, body, "")
+
     async def apply_status(
         self, resource: Resource, namespace: str, name: str, kind: str, status: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -244,19 +254,22 @@ class Kube:
             NotFoundError: The object is gone; server-side apply to ``/status`` creates nothing.
             ForbiddenError, UnavailableError, KubeError: As the server says.
         """
-        body = {
-            "apiVersion": resource.api_version,
-            "kind": kind,
-            "metadata": {"name": name, "namespace": namespace},
-            "status": status,
-        }
-        what = f"apply status of {resource.plural} {_named(namespace, name)}"
+        metadata = {"name": name, "namespace": namespace}
+        body = {"kind": kind, "metadata": metadata, "status": status}
+        return await self._apply(resource, body, "status")
+
+    async def _apply(
+        self, resource: Resource, body: Mapping[str, Any], subresource: str
+    ) -> dict[str, Any]:
+        namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
+        part = f"{subresource} of " if subresource else ""
+        what = f"apply {part}{resource.plural} {_named(namespace, name)}"
         raw = await self._call(
             "PATCH",
-            resource.path(namespace, name, "status"),
+            resource.path(namespace, name, subresource),
             what,
             query=[("fieldManager", FIELD_MANAGER), ("force", "true")],
-            body=body,
+            body={"apiVersion": resource.api_version, **body},
             content=_APPLY,
         )
         return _object(raw, what)

@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
 from licenseusage.controller.effects.dependencies import version
+from licenseusage.controller.effects.kube import KubeError
 from licenseusage.controller.rules import clockwatch
 from licenseusage.controller.rules.key import Key, ReceiptsKey
+from licenseusage.controller.steps.publishing import publish
 from licenseusage.controller.steps.world import World
 from licenseusage.delivery.schedule import after_restart_ms
 from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger
 
 _CLOCK_SECONDS = 10.0
+_PUBLISH_SECONDS = 60.0
 _RETENTION_SECONDS = 3600.0
 _TICK_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
@@ -111,6 +115,27 @@ async def watch_dependencies(world: World, nudge: Callable[[Key], None]) -> None
                     continue
                 world.collector.mended(key)
                 nudge(key)
+
+
+async def publish_statements(world: World) -> None:
+    """Keep the ConfigMap of key statements: at once when there is a new one, else once a minute."""
+    logged = ""
+    while True:
+        world.published.changed.clear()
+        try:
+            if await publish(world):
+                _log.info("key statements published", configmap=world.published.named)
+            logged = ""
+        except (UsageError, KubeError) as error:
+            if str(error) != logged:
+                logged = str(error)
+                _log.warning("key statements not published", error=logged)
+        except Exception:  # what can wait must not end the process for everybody
+            _log.exception("a task beside the queue failed")
+            world.metrics.reconcile_errors.inc()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PUBLISH_SECONDS):
+                await world.published.changed.wait()
 
 
 async def delete_expired(world: World) -> None:

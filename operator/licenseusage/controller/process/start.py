@@ -148,6 +148,7 @@ class _Operator:
         self._start("clock", background.watch_clock(world))
         self._start("ledger", background.keep_open(world, self._queue.add, _OPEN_AGAIN_SECONDS))
         self._start("dependencies", background.watch_dependencies(world, self._queue.add))
+        self._start("statements", background.publish_statements(world))
         self._start("retention", background.delete_expired(world))
 
         ready = asyncio.Event()

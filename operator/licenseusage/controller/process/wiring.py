@@ -15,6 +15,7 @@ from licenseusage.controller.effects.events import Events
 from licenseusage.controller.effects.identity import Keys, Names
 from licenseusage.controller.effects.kube import Kube
 from licenseusage.controller.effects.metrics import Metrics
+from licenseusage.controller.effects.published import PublishedStatements
 from licenseusage.controller.effects.reaching import Finder
 from licenseusage.controller.effects.receipts import Receipts
 from licenseusage.controller.effects.reportobjects import ReportObjects
@@ -99,6 +100,7 @@ def wire(
             books, client, clock, metrics, permille=permille, settled=verdicts.settled
         ),
         objects=ReportObjects(kube),
+        published=PublishedStatements(kube, namespace, settings.key_statements_configmap),
         vendor=VendorKeysRef(namespace, settings.vendor_keys_configmap),
         operator=operator,
         permille=permille,

@@ -9,7 +9,8 @@ from typing import Any
 
 from licenseusage.ledger.documents.records import FORKED, HISTORY_LOST, ReportChain
 from licenseusage.reasons import Reason
-from licenseusage.reports.keys import InstallationKey, SigningKey, VendorKey
+from licenseusage.reports.keyring import KeyRing
+from licenseusage.reports.keys import VendorKey
 from licenseusage.reports.names import Link, key_chain_id
 from licenseusage.reports.receipt import Sent, verify_receipt
 from licenseusage.reports.refused import Refused
@@ -49,7 +50,7 @@ class MissingDocument:
 
 def evidence(
     live: Mapping[str, Mapping[str, Any]],
-    signing: SigningKey,
+    signing: KeyRing,
     vendor_keys: Mapping[str, VendorKey],
     *,
     foreign: Callable[[str, Refused], None] = lambda _name, _refused: None,
@@ -58,11 +59,11 @@ def evidence(
 
     Args:
         live: UsageReports by name.
-        signing: Our key.
+        signing: Our keys.
         vendor_keys: The vendor's; empty: receipts prove nothing.
         foreign: Takes the name of a report that our key has not signed, and why it is refused.
     """
-    own = {signing.kid: InstallationKey(signing.public, signing.installation)}
+    own = signing.public_keys()
     documents = []
     for name, item in live.items():
         token = item.get("spec", {}).get("token")

@@ -14,6 +14,7 @@ from licenseusage.controller.rules.clockwatch import Judgement
 from licenseusage.controller.rules.declared import Declared, definition, exclusions
 from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.keystatus import placed
 from licenseusage.controller.rules.replacing import refused_finals
 from licenseusage.errors import Stalled, UsageError, Waiting
 from licenseusage.ledger.documents.records import (
@@ -40,6 +41,7 @@ from licenseusage.reports.content import (
     Uncertainty,
 )
 from licenseusage.reports.fitting import fit_uncertainty
+from licenseusage.reports.keyring import KeyRing
 from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.licence import License, stored_license
 from licenseusage.reports.names import Link, digest, jti_of, key_chain_id, report_chain_id
@@ -63,6 +65,7 @@ class Issuer:
         exclusions: Users excluded, by reason.
         key_id: Public name of the pseudonym key, if it is known.
         reference_offset_seconds: The API server's clock minus ours (simulation taken out).
+        known_as: The installation's id; None: that of ``key``.
     """
 
     license: License
@@ -75,11 +78,17 @@ class Issuer:
     exclusions: Mapping[str, int] = field(default_factory=dict)
     key_id: str | None = None
     reference_offset_seconds: int | None = None
+    known_as: str | None = None
+
+    @property
+    def installation(self) -> str:
+        """The id of the installation: of its first key, which may not be the one that signs."""
+        return self.key.installation if self.known_as is None else self.known_as
 
     @property
     def chain(self) -> ReportChain:
         """The chain of the reports, and of the key statements before them."""
-        return chain_of(self.license, self.key.installation, self.namespace, self.name)
+        return chain_of(self.license, self.installation, self.namespace, self.name)
 
     def sign(self, draft: ReportDraft) -> SignedDocument:
         """Sign a draft; called once, inside the transaction that stores the result.
@@ -87,7 +96,7 @@ class Issuer:
         Raises:
             Refused: The draft is no valid report, which is a defect; nothing was signed.
         """
-        installation = self.key.installation
+        installation = self.installation
         token = build_report(
             ReportInput(
                 installation=installation,
@@ -168,6 +177,11 @@ def chain_of(license_: License, installation: str, namespace: str, name: str) ->
     )
 
 
+def installation_of(ring: KeyRing, license_: License) -> str:
+    """Return the id that a licence's subscription knows the installation by."""
+    return ring.installation(license_.vendor, license_.subscription)
+
+
 def _supersedes(named: Superseded | None) -> Supersedes | None:
     return None if named is None else Supersedes(named.link, named.reason, named.note)
 
@@ -197,7 +211,7 @@ class Context:
 
     Attributes:
         license: The last verified licence; None: the object counts without reports.
-        signing: The key that signs; an error: no report can be made now.
+        signing: The keys that sign; an error: no report can be made now.
         vendor_keys: The pinned keys; an error: no receipt can be verified, so nothing is sent.
         suspended: ``spec.suspend: Reporting``.
         clock: What to think of the clock: nothing is signed while it is ahead.
@@ -210,7 +224,7 @@ class Context:
 
     key: Key
     license: License | None
-    signing: SigningKey | UsageError
+    signing: KeyRing | UsageError
     vendor_keys: VendorKeys | UsageError
     suspended: bool
     counted: Counted
@@ -235,9 +249,16 @@ def issuer_of(context: Context, facts: MeterFacts, cycle: Cycle) -> Issuer | Usa
     token = facts.meter.license_of(cycle)
     if token is None:
         return None
+    license_ = stored_license(token)
+    known_as = installation_of(signing, license_)
+    statements = facts.statements.get(chain_of(license_, known_as, *context.key).key_chain_id, ())
+    signer = signing.signer(placed(statements))
+    if signer is None:
+        return _retired(context.site, license_)
     issuer = Issuer(
-        license=stored_license(token),
-        key=signing,
+        license=license_,
+        key=signer,
+        known_as=known_as,
         namespace=context.key.namespace,
         name=context.key.name,
         definition=definition(context.sources),
@@ -248,6 +269,15 @@ def issuer_of(context: Context, facts: MeterFacts, cycle: Cycle) -> Issuer | Usa
         reference_offset_seconds=context.site.reference_offset_seconds,
     )
     return first_answer(CYCLE_WAITS, context, facts, issuer, cycle) or issuer
+
+
+def _retired(site: Site, license_: License) -> Stalled:
+    return Stalled(
+        Reason.IDENTITY_INVALID,
+        f"Secret {site.identity_secret} does not hold the key that signs for subscription "
+        f"{license_.subscription}: another key has succeeded it. Restore the newest backup of the "
+        f"Secret. Counting goes on.",
+    )
 
 
 def reporting_is_suspended(context: Context) -> UsageError | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from licenseusage.controller.effects.gatherer import Works
 from licenseusage.controller.effects.identity import Keys
-from licenseusage.controller.rules.issuer import chain_of
+from licenseusage.controller.rules.issuer import chain_of, installation_of
 from licenseusage.errors import Stalled
 from licenseusage.ledger.documents.records import (
     HISTORY_LOST,
@@ -15,11 +15,11 @@ from licenseusage.ledger.documents.records import (
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.reasons import Reason
 from licenseusage.reports.enrolment import build_enrolment, is_another
+from licenseusage.reports.keyring import KeyRing, key_chains
 from licenseusage.reports.keys import SigningKey
 from licenseusage.reports.licence import License, stored_license
 from licenseusage.reports.names import digest, jti_of
 from licenseusage.reports.receipt import Sent
-from licenseusage.reports.refused import Refused
 from licenseusage.reports.tokens import decode
 from licenseusage.reports.typs import ENROLMENT, SUCCESSION
 
@@ -30,7 +30,7 @@ async def enrol(
     books: Works,
     keys: Keys,
     license_: License,
-    key: SigningKey,
+    ring: KeyRing,
     now_ms: int | None,
     loop_s: float,
 ) -> tuple[OutboxItem, ...]:
@@ -38,28 +38,31 @@ async def enrol(
 
     Statements are kept beside the key as soon as they are made. If they are there and not in the
     ledger, then the ledger was lost, or is from before them: they are taken over as they were
-    signed, and no chain of reports of this subscription may begin, since the vendor may hold a
-    history of it (REPORT_FORMAT §11).
+    signed. If the ledger holds none of them, no chain of reports of this subscription may begin,
+    since the vendor may hold a history of it (REPORT_FORMAT §11).
 
     Args:
         books: The ledger.
         keys: Where the statements are kept, too.
         license_: The licence that authorises it.
-        key: The installation's key.
+        ring: The installation's keys.
         now_ms: The time; None: the clock cannot be trusted, so nothing is signed now.
         loop_s: Monotonic seconds.
 
     Raises:
+        Stalled: ``IdentityInvalid``: the ledger says that the key has succeeded another one, and
+            the statements that say so are not beside it; or ``replaces`` is no id.
         UsageError: The ledger cannot be written, or the Secret cannot be read.
     """
-    chain = chain_of(license_, key.installation, "", "").key_chain_id
+    chain = chain_of(license_, installation_of(ring, license_), "", "").key_chain_id
     statements = await books.do(lambda ledger: ledger.key_statements(chain))
-    if statements or now_ms is None:
+    kept = [statement.token for statement in ring.chains.get(chain, ())]
+    if now_ms is None or len(statements) >= max(1, len(kept)):
         return statements
-    at_ms = now_ms
-    kept = _own(await keys.statements(loop_s), chain)
+    at_ms, key = now_ms, ring.current
     if kept:
         return await books.do(lambda ledger: _take_over(ledger, chain, kept, at_ms))
+    await _refuse_a_successor(books, license_, key)
     token = build_enrolment(
         license_, key, issued_at_s=at_ms // 1000, replaces=await _given_up(keys, key, loop_s)
     )
@@ -88,23 +91,33 @@ async def _given_up(keys: Keys, key: SigningKey, loop_s: float) -> str | None:
     return named
 
 
-def _own(tokens: Sequence[str], chain: str) -> list[str]:
-    """Return the statements of one chain in order, as far as they follow each other."""
-    by_sequence: dict[int, str] = {}
-    for token in tokens:
-        try:
-            sent = Sent.from_token(token)
-        except Refused:
-            continue
-        if sent.chain_id == chain and sent.subject.typ in _KINDS:
-            by_sequence[sent.subject.sequence] = token
-    return [by_sequence[at] for at in range(1, len(by_sequence) + 1) if at in by_sequence]
+async def _refuse_a_successor(books: Works, license_: License, key: SigningKey) -> None:
+    """Let no key enrol anew that has succeeded another one under the same subscription.
+
+    Its Secret was put together by hand, without the statements: enrolled, it would be another
+    installation for the vendor.
+
+    Raises:
+        Stalled: ``IdentityInvalid``.
+    """
+    items = await books.do(Ledger.all_key_statements)
+    for statements in key_chains(item.token for item in items).values():
+        sent, newest = statements[0].sent, statements[-1].brings
+        ours = (sent.vendor, sent.subscription) == (license_.vendor, license_.subscription)
+        if ours and newest == key.public:
+            raise Stalled(
+                Reason.IDENTITY_INVALID,
+                f"The identity's Secret holds key {key.kid} without the statements by which it "
+                f"succeeded another key of {sent.installation}. Restore the Secret as a whole, or "
+                f"put the output of licenseusage ledger enrolment into its member 'statements'.",
+            )
 
 
 def _take_over(
     ledger: Ledger, chain: str, tokens: Sequence[str], now_ms: int
 ) -> tuple[OutboxItem, ...]:
-    ledger.stop_chain(chain, HISTORY_LOST, now_ms)
+    if not ledger.key_statements(chain):
+        ledger.stop_chain(chain, HISTORY_LOST, now_ms)
     for sequence, token in enumerate(tokens, 1):
         document = SignedDocument(jti_of(chain, sequence), digest(token), token)
         kind = _KINDS[Sent.from_token(token).subject.typ]

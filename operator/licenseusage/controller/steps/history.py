@@ -15,7 +15,8 @@ from licenseusage.controller.rules.key import Key
 from licenseusage.controller.steps.world import World
 from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger
-from licenseusage.reports.keys import SigningKey, VendorKeys
+from licenseusage.reports.keyring import KeyRing
+from licenseusage.reports.keys import VendorKeys
 from licenseusage.reports.names import jti_of
 from licenseusage.reports.refused import Refused
 
@@ -26,7 +27,7 @@ async def look(
     world: World,
     books: Works,
     key: Key,
-    signing: SigningKey,
+    signing: KeyRing,
     vendor_keys: VendorKeys | UsageError,
     now_ms: int,
 ) -> None:

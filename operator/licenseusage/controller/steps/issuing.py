@@ -65,7 +65,7 @@ def route_of(world: World, context: Context) -> str | None:
         return None
     settings = world.settings
     return route_digest(
-        (license_.digest, signing.kid, *sorted(vendor_keys)),
+        (license_.digest, *(key.kid for key in signing.keys), *sorted(vendor_keys)),
         (settings.vendor_endpoint, settings.vendor_ca_file),
         (settings.vendor_proxy, settings.vendor_no_proxy),
         (__version__,),

@@ -16,10 +16,12 @@ from licenseusage.errors import Failure, Stalled, UsageError
 from licenseusage.ledger.records import Meter, Subscribed
 from licenseusage.metering.cycles import Cycle, Terms, cycle_at
 from licenseusage.reasons import Reason
-from licenseusage.reports.intake import Expected, accept_license, still_applies
+from licenseusage.reports.intake import Expected, accept_license, still_applies, unpacked
+from licenseusage.reports.keyring import KeyRing
 from licenseusage.reports.keys import VendorKeys
 from licenseusage.reports.licence import License, Subscription, stored_license
 from licenseusage.reports.refused import Refused
+from licenseusage.reports.tokens import decode
 
 VENDOR_KEYS = "jwks.json"
 _WAITS = (Reason.LICENSE_NOT_YET_VALID, Reason.ISSUED_IN_FUTURE)
@@ -99,7 +101,7 @@ async def step(
     reader: SecretReader,
     vendor: VendorKeysRef,
     *,
-    installation: str | None,
+    ring: KeyRing | None,
     now_ms: int,
     loop_s: float,
 ) -> Licensing:
@@ -111,7 +113,7 @@ async def step(
         books: The ledger.
         reader: Reads the licence's Secret and the vendor's keys.
         vendor: Where the vendor's keys are.
-        installation: Our installation id, for licences bound to a key; None: not known now.
+        ring: Our keys, for licences bound to one; None: not known now.
         now_ms: The reconcile's one time.
         loop_s: For the reader's memory.
 
@@ -133,7 +135,7 @@ async def step(
             now_s=now_ms // 1000,
             keys_from=vendor.named,
             product=usage.spec.product,
-            installation=installation,
+            installation=None if ring is None else _known_as(ring, raw),
             previous=Subscription(known.subscription, known.cycle) if known else None,
         )
         license_, terms = accept_license(raw, await vendor.read(reader, loop_s), asked)
@@ -223,6 +225,15 @@ async def _token(reader: SecretReader, namespace: str, name: str, key: str, loop
             Reason.LICENSE_NOT_FOUND,
             f"Secret {namespace}/{name} {seen}: the licence, exactly as the vendor sent it.",
         ) from None
+
+
+def _known_as(ring: KeyRing, raw: bytes) -> str:
+    """Return the id that a licence's subscription knows us by; the licence is not verified yet."""
+    try:
+        _, claims = decode(unpacked(raw))
+    except Refused:
+        return ring.current.installation
+    return ring.installation(str(claims.get("iss")), str(claims.get("sub")))
 
 
 def _refusal(error: UsageError, where: str, meter: Meter) -> Verdict:

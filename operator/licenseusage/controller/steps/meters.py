@@ -9,7 +9,7 @@ from licenseusage.controller.effects.kube import ForbiddenError, KubeError
 from licenseusage.controller.effects.listing import evidence
 from licenseusage.controller.rules.clockwatch import Judgement, judge
 from licenseusage.controller.rules.ends import missing_cycles
-from licenseusage.controller.rules.issuer import Site, chain_of
+from licenseusage.controller.rules.issuer import Site, chain_of, installation_of
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.status import HISTORY
 from licenseusage.controller.rules.subject import Subject
@@ -19,7 +19,8 @@ from licenseusage.ledger.documents.records import MeterFacts, ReportChain
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import CycleRecord, Meter, MeterKey
 from licenseusage.reasons import Reason
-from licenseusage.reports.keys import SigningKey, VendorKeys
+from licenseusage.reports.keyring import KeyRing
+from licenseusage.reports.keys import VendorKeys
 from licenseusage.reports.licence import License, stored_license
 
 
@@ -56,7 +57,7 @@ async def gathered(
     world: World,
     subject: Subject,
     usage: LicenseUsage,
-    signing: SigningKey | UsageError,
+    signing: KeyRing | UsageError,
     now_ms: int,
 ) -> Gatherer:
     """Return what the ledger knows of an object, whose meter is made if there is none.
@@ -85,14 +86,16 @@ async def gathered(
     return known
 
 
-def gatherer_of(world: World, key: Key, signing: SigningKey | UsageError) -> Gatherer:
+def gatherer_of(world: World, key: Key, signing: KeyRing | UsageError) -> Gatherer:
     """Return who gathers what the ledger knows of an object; without a key no chains are known."""
 
     def chains(meter: Meter) -> list[ReportChain]:
         if isinstance(signing, UsageError):
             return []
         licenses = map(stored_license, meter.licenses.values())
-        return [chain_of(license_, signing.installation, *key) for license_ in licenses]
+        return [
+            chain_of(license_, installation_of(signing, license_), *key) for license_ in licenses
+        ]
 
     kept = world.settings.keep_facts_cycles + 2
     return Gatherer(world.books, chains, max(HISTORY + 1, kept))
@@ -129,16 +132,16 @@ def clock_of(world: World, facts: MeterFacts, now_ms: int) -> Judgement:
 
 async def keys_of(
     world: World, loop_s: float
-) -> tuple[PseudonymKey | UsageError, SigningKey | UsageError]:
-    """Return the two keys, each or why it cannot be had."""
+) -> tuple[PseudonymKey | UsageError, KeyRing | UsageError]:
+    """Return the keys of either kind, or why they cannot be had."""
     pseudonym: PseudonymKey | UsageError
-    signing: SigningKey | UsageError
+    signing: KeyRing | UsageError
     try:
         pseudonym = await world.keys.pseudonym_key(loop_s)
     except UsageError as error:
         pseudonym = error
     try:
-        signing = await world.keys.signing_key(loop_s)
+        signing = await world.keys.ring(loop_s)
     except UsageError as error:
         signing = error
     return pseudonym, signing

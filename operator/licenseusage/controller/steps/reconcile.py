@@ -138,7 +138,7 @@ async def _steps(world: World, subject: Subject, usage: LicenseUsage, now_ms: in
             known,
             world.reader,
             world.vendor,
-            installation=None if isinstance(signing, UsageError) else signing.installation,
+            ring=None if isinstance(signing, UsageError) else signing,
             now_ms=now_ms,
             loop_s=loop_s,
         )

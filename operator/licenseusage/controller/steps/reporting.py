@@ -13,7 +13,14 @@ from licenseusage.controller.effects import defects
 from licenseusage.controller.effects.deliveries import Errand
 from licenseusage.controller.effects.gatherer import Gatherer
 from licenseusage.controller.rules.ends import close_wanted, interim_of, next_close_ms
-from licenseusage.controller.rules.issuer import Context, Issuer, chain_of, halted, issuer_of
+from licenseusage.controller.rules.issuer import (
+    Context,
+    Issuer,
+    chain_of,
+    halted,
+    installation_of,
+    issuer_of,
+)
 from licenseusage.controller.rules.reported import Reporting
 from licenseusage.controller.steps import amending, closing, history
 from licenseusage.controller.steps.enrolling import authorised, enrol, keep_beside_key
@@ -145,10 +152,11 @@ async def _enrol(run: _Run) -> None:
     if isinstance(signing, UsageError):
         raise signing
     for reported in _reported_under(known.facts, license_):
-        chain = chain_of(reported, signing.installation, "", "").key_chain_id
-        statements = known.facts.statements[chain]
-        if not statements and context.clock.ahead is None:
+        chain = chain_of(reported, installation_of(signing, reported), "", "").key_chain_id
+        statements, beside = known.facts.statements[chain], signing.chains.get(chain, ())
+        if len(statements) < max(1, len(beside)) and context.clock.ahead is None:
             statements = await enrol(known, keys, reported, signing, run.now_ms, run.loop_s)
+        run.world.published.notice(chain, statements)
         run.statements += statements
     await keep_beside_key(keys, run.statements, run.loop_s)
 
@@ -292,7 +300,7 @@ async def _deliver(run: _Run) -> int | None:
         raise context.vendor_keys
     await _resend_if_changed(run)
     documents = (*run.statements, *run.reports)
-    own = chain_of(license_, context.signing.installation, *context.key)
+    own = chain_of(license_, installation_of(context.signing, license_), *context.key)
     due = [at for item in documents if _waits(item) and (at := _when(item)) is not None]
     chains, sendable = _chains_with_licences(run.known.facts, own, license_, documents), False
     for chain, of in chains:

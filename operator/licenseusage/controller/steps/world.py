@@ -13,6 +13,7 @@ from licenseusage.controller.effects.events import Events
 from licenseusage.controller.effects.identity import Keys
 from licenseusage.controller.effects.kube import Kube
 from licenseusage.controller.effects.metrics import Metrics
+from licenseusage.controller.effects.published import PublishedStatements
 from licenseusage.controller.effects.receipts import Receipts
 from licenseusage.controller.effects.reportobjects import ReportObjects
 from licenseusage.controller.effects.secrets import SecretReader
@@ -114,6 +115,7 @@ class World:
     collector: Collector
     deliveries: Deliveries
     objects: ReportObjects
+    published: PublishedStatements
     vendor: VendorKeysRef
     operator: OperatorInfo
     permille: Callable[[], int]

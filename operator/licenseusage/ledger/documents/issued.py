@@ -78,6 +78,13 @@ def documents_of(connection: Connection, chain_id: str) -> tuple[OutboxItem, ...
     return tuple(item(row) for row in connection.execute(query))
 
 
+def all_key_statements(connection: Connection) -> tuple[OutboxItem, ...]:
+    """Return every enrolment and succession: by chain, then by position."""
+    query = items().where(outbox.c.kind.in_((ReportKind.ENROLMENT, ReportKind.SUCCESSION)))
+    rows = connection.execute(query.order_by(outbox.c.chain_id, outbox.c.sequence))
+    return tuple(item(row) for row in rows)
+
+
 def _joined() -> Any:  # noqa: ANN401
     """Return the outbox with the chain and the cycle of each document."""
     return outbox.join(chains, chains.c.id == outbox.c.chain_id).outerjoin(

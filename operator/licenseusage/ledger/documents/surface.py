@@ -38,6 +38,7 @@ class DocumentMethods(Transactions):
     facts_of = reads(gathering.facts_of)
     reports = reads(issued.reports_of)
     key_statements = reads(issued.documents_of)
+    all_key_statements = reads(issued.all_key_statements)
     document = reads(issued.find)
     chain = reads(chains.chain_state)
 

@@ -1,0 +1,34 @@
+"""Publishing the key statements, so that anyone can verify reports without coming near a key."""
+
+import asyncio
+
+from licenseusage.controller.rules.keystatus import configmap_data
+from licenseusage.controller.steps.meters import keys_of
+from licenseusage.controller.steps.world import World
+from licenseusage.errors import UsageError
+from licenseusage.ledger.ledger import Ledger
+
+
+async def publish(world: World) -> bool:
+    """Make the ConfigMap of key statements say what the ledger and the keys say.
+
+    Before anything was enrolled there is nothing to publish, and no ConfigMap.
+
+    Returns:
+        Whether it had to be written.
+
+    Raises:
+        UsageError: The ledger cannot be read.
+        KubeError: The API server refuses or does not answer.
+    """
+    items = await world.books.do(Ledger.all_key_statements)
+    if not items:
+        return False
+    pseudonym, ring = await keys_of(world, asyncio.get_running_loop().time())
+    data = configmap_data(
+        items,
+        None if isinstance(ring, UsageError) else ring,
+        None if isinstance(pseudonym, UsageError) else pseudonym.id,
+        None,
+    )
+    return await world.published.keep(data)

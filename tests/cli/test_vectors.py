@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from licenseusage.cli import bundle as bundle_command
 from licenseusage.cli import license as license_command
 from licenseusage.cli import report as report_command
 from licenseusage.reports.enrolment import build_enrolment
@@ -22,6 +23,7 @@ from tests.reports.conformance import TOKENS, VECTORS, VENDOR_KEYS, context
 
 CASES = [*VECTORS["valid"], *VECTORS["invalid"]]
 ABOUT_LICENCES = [case for case in CASES if case["verify"] == "license"]
+BUNDLES = [case for case in CASES if case["verify"] == "bundle"]
 ABOUT_REPORTS = [case for case in CASES if case["verify"] != "license"]
 IN_FILES = {
     # A line end is how text files end.
@@ -197,6 +199,24 @@ def test_report_verify_names_the_class_of_every_vector(run, tmp_path, monkeypatc
         assert set(case["findings"]) <= said
         if case["verify"] in ("chain", "register"):
             assert said == set(case["findings"])
+
+
+@pytest.mark.parametrize("case", BUNDLES, ids=ids(BUNDLES))
+def test_bundle_verify_names_the_class_of_every_vector(run, tmp_path, monkeypatch, case):
+    """A bundle is judged as a bundle: no vector is another case in a file."""
+    desk = Desk(tmp_path, case)
+    monkeypatch.setattr(bundle_command, "clock_from", lambda _env: At(desk.context.now_s))
+    desk.all_keys()
+    for name in desk.context.raw.get("held", ()):
+        desk.arguments += ["--received", desk.file(TOKENS[name])]
+    file = desk.file(TOKENS[case["input"]])
+    done = run("bundle", "verify", file, *desk.arguments, "--complete", "--output", "json")
+    failed = [
+        check["reason"] for check in json.loads(done.out)["checks"] if check["result"] == "FAILED"
+    ]
+    assert (done.code, failed[:1]) == (
+        (0, []) if case["expect"] == "Valid" else (1, [case["expect"]])
+    )
 
 
 @pytest.mark.parametrize("case", ABOUT_LICENCES, ids=ids(ABOUT_LICENCES))

@@ -45,6 +45,7 @@ GROUPS = {
     "vendor": Group("Make the vendor's keys."),
     "keys": Group("Show, rotate, export and import the operator's keys; replace a lost one."),
     "report": Group("Show, verify and export signed usage reports."),
+    "bundle": Group("Show and verify bundles, for clusters without a network route."),
     "ledger": Group("Check, back up, restore and merge ledgers."),
     "reasons": Group("Explain the reasons of conditions, reports and errors."),
     "version": Group("Print the version."),

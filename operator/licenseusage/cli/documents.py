@@ -59,14 +59,7 @@ def read_bytes(path: str) -> bytes:
     Raises:
         Stalled: ``Unreadable``.
     """
-    try:
-        if path == "-":
-            raw = sys.stdin.buffer.read(MAX_BYTES + 1)
-        else:
-            with Path(path).open("rb") as file:
-                raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise Stalled(Reason.FILE_UNREADABLE, f"{path}: {error.strerror or error}") from None
+    raw = _beginning(path)
     if len(raw) > MAX_BYTES:
         raise Stalled(Reason.FILE_UNREADABLE, f"{path}: longer than {MAX_BYTES // 2**20} MiB")
     return raw
@@ -78,6 +71,28 @@ class Bundle:
 
     source: str
     data: str
+
+
+def read_bundle(path: str) -> Bundle:
+    """Return a file as a bundle, whatever it is: what is wrong with it is judged, not assumed.
+
+    Of a file that is longer than a bundle may be only the beginning is read.
+
+    Raises:
+        Stalled: ``Unreadable``.
+    """
+    # Octets that are not ASCII stay visible as such.
+    return Bundle(_named(path), _beginning(path).decode("latin-1"))
+
+
+def _beginning(path: str) -> bytes:
+    try:
+        if path == "-":
+            return sys.stdin.buffer.read(MAX_BYTES + 1)
+        with Path(path).open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise Stalled(Reason.FILE_UNREADABLE, f"{path}: {error.strerror or error}") from None
 
 
 def read_documents(path: str) -> list[GivenDocument]:

@@ -15,7 +15,7 @@ from licenseusage.receiver.authentication import (
     owner_named,
 )
 from licenseusage.receiver.store import Document, Installation, Reading
-from licenseusage.reports.bundle import Lines, verify_manifest
+from licenseusage.reports.bundle import Lines, read_manifest, verify_manifest
 from licenseusage.reports.keys import InstallationKey, VendorKeys
 from licenseusage.reports.licence import LicenseTerms
 from licenseusage.reports.names import Link, digest
@@ -77,11 +77,13 @@ def verify_sender(
     """
     keys = _keys_in(lines, reading, vendor_keys, now_s) or _keys_of_manifest(lines, reading)
     verify_manifest(lines, keys.terms, keys.by_kid)
-    header, claims = decode(lines.manifest)
-    kid, issued_at_s = str(header["kid"]), claims["iat"]
-    assert isinstance(issued_at_s, int)  # noqa: S101 - the manifest's table says so
+    manifest = read_manifest(lines.manifest)
+    kid = str(decode(lines.manifest)[0]["kid"])
     return BundleSender(
-        keys.by_kid[kid].installation, keys.terms, issued_at_s, newest_key=kid == keys.newest
+        manifest.parties.installation,
+        keys.terms,
+        manifest.issued_at_s,
+        newest_key=kid == keys.newest,
     )
 
 

@@ -88,6 +88,33 @@ class Parties:
         return cls(sent.installation, sent.vendor, sent.subscription)
 
 
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the first line of a bundle says (its signature is not verified).
+
+    Attributes:
+        issued_at_s: When the bundle was packed, seconds since 1970 UTC.
+        count: Lines after the first.
+    """
+
+    parties: Parties
+    issued_at_s: int
+    count: int
+
+
+def read_manifest(token: str) -> Manifest:
+    """Read the first line of a bundle, without verifying its signature.
+
+    Raises:
+        Refused: a class of layer 1 of the text, or of layer 2.
+    """
+    _, claims = decode(token)
+    check_table(_TABLE, claims)
+    checked: Mapping[str, Any] = claims
+    parties = Parties(checked["iss"], checked["aud"], checked["sub"])
+    return Manifest(parties, checked["iat"], checked["count"])
+
+
 def make_bundle(
     parties: Parties,
     key: SigningKey,
@@ -171,7 +198,7 @@ def read_lines(data: str) -> Lines:
         Refused: ``TooLarge``, ``BundleInvalid``, ``UnsupportedType``, or layer 1 of a header.
     """
     fits = len(data) <= MAX_CHARACTERS_IN_FILE and data.count("\n") <= MAX_LINES
-    need(fits, Reason.TOO_LARGE)
+    need(fits, Reason.TOO_LARGE, f"at most {MAX_LINES} lines and 16 MiB")
     need("\r" not in data, Reason.BUNDLE_INVALID, "line ends were changed: send it as binary")
     need(data.endswith("\n"), Reason.BUNDLE_INVALID, "its end is missing")
     clean = data.isascii() and "\n\n" not in data

@@ -70,7 +70,7 @@ generate: $(READY) ## write the files that are generated from the code (CRDs, do
 	$(BIN)/licenseusage reasons > docs/reasons.md
 
 .PHONY: bench
-bench: $(READY) ## measure time and memory of one collection and one event log, and of naive ways [ARGS=…]
+bench: $(READY) ## measure a collection, an event log and the forecast, beside naive ways [ARGS="--only forecast"]
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: bench-scale

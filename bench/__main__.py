@@ -1,4 +1,4 @@
-"""``python -m bench [--users N …] [--events N] [--repeat N]``: run all and print tables."""
+"""``python -m bench [--users N …] [--events N] [--repeat N] [--only forecast]``: print tables."""
 
 import argparse
 import json
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench import forecast
 from bench.contenders import (
     AGAIN,
     CONTENDERS,
@@ -32,7 +33,7 @@ DEFAULT_USERS = (100_000, 1_000_000)
 
 
 def main() -> int:
-    """Run everything; 1 if a contender found another number of users than there are."""
+    """Run everything; 1 if a number of users is wrong, or a naive forecast was the better one."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--users", type=int, nargs="*", default=list(DEFAULT_USERS))
     parser.add_argument(
@@ -41,7 +42,10 @@ def main() -> int:
     parser.add_argument(
         "--events", type=int, default=1_000_000, help="messages of an event log; 0 leaves it out"
     )
+    parser.add_argument("--only", choices=("forecast",), help="only the back-test of the forecast")
     options = parser.parse_args()
+    if options.only == "forecast":
+        return 0 if forecast.show() else 1
     print("A list of users, 10 % of them active. A collection is all that the operator does, with")
     print("a preset as shipped: a worker process reads the list, everybody is on the roster, the")
     print("facts are handed over and made durable in a ledger. Again: 1 % have signed in since,")
@@ -56,6 +60,7 @@ def main() -> int:
                 right &= compare(users, form, ports, repeat=repeat)
     if options.events:
         right &= read_log(options.events, repeat=options.repeat or 1)
+    right &= forecast.show()
     return 0 if right else 1
 
 

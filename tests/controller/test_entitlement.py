@@ -18,6 +18,7 @@ from licenseusage.ledger.records import CycleRecord, CycleState
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.coverage import Coverage
 from licenseusage.metering.cycles import DAY_MS, Cycle
+from licenseusage.metering.forecast import Forecast, Lack
 from licenseusage.metering.statement import CycleStatement
 
 BEFORE, CYCLE, NEXT = (Cycle(n, n * DAY_MS, (n + 1) * DAY_MS) for n in range(3))
@@ -249,3 +250,53 @@ def test_the_metric_has_each_threshold_reached_or_not():
         '"90"} 1.0',
         '"100"} 0.0',
     ]
+
+
+# -- the forecast
+
+
+def test_a_forecast_above_the_maximum_is_said_in_time():
+    likely = Forecast(540, 505, 575, cycles=2)
+    seen = Entitled(500, statement(300), PERCENTS, forecast=likely)
+    assert within_entitlement(seen).message.endswith(
+        "The cycle probably ends above the maximum: about 540 are forecast, between 505 and 575."
+    )
+    possible = Entitled(560, statement(300), PERCENTS, forecast=likely)
+    assert "The cycle may end above the maximum" in within_entitlement(possible).message
+
+
+@pytest.mark.parametrize(("maximum", "lower"), [(600, 300), (500, 501)])
+def test_a_forecast_within_the_maximum_or_an_overage_says_no_more(maximum, lower):
+    seen = Entitled(maximum, statement(lower), PERCENTS, forecast=Forecast(540, 505, 575, 1))
+    assert "forecast" not in within_entitlement(seen).message
+
+
+def foreseen(what):
+    view = View("usage", 1, 1, Findings("shop"), cycle=CYCLE, foreseen=what)
+    return compose(view).get("forecast"), gauges(view, ()).forecast
+
+
+def test_the_status_shows_the_forecast_its_interval_and_what_it_rests_on():
+    shown, metric = foreseen(Forecast(540, 505, 575, cycles=2))
+    assert (shown["low"], shown["activeUsers"], shown["high"]) == (505, 540, 575)
+    assert shown["basis"].startswith("the growth of the last 2 cycles; nothing is proved.")
+    assert metric == {"low": 505, "expected": 540, "high": 575}
+
+
+def test_the_metric_of_the_forecast_has_its_three_numbers():
+    metrics = Metrics(lambda: 1.0)
+    metrics.show(Key("shop", "usage"), UsageGauges(forecast={"low": 5, "expected": 6, "high": 7}))
+    name = 'licenseusage_forecast_active_users{bound="expected",name="usage",namespace="shop"} 6.0'
+    assert name in metrics.text().decode()
+
+
+@pytest.mark.parametrize("lack", Lack)
+def test_without_a_forecast_the_status_says_why_and_has_no_number(lack):
+    shown, metric = foreseen(lack)
+    assert shown.keys() == {"basis"}
+    assert shown["basis"].startswith("no forecast")
+    assert metric == {}
+
+
+def test_without_a_number_there_is_nothing_about_a_forecast():
+    assert foreseen(None) == (None, {})

@@ -196,6 +196,29 @@ class ThresholdReached(ApiModel):
     )
 
 
+class CycleForecast(ApiModel):
+    """What the running cycle may end with. It proves nothing, and no report contains it."""
+
+    active_users: Count | None = Field(
+        default=None,
+        description="activeUsers is the likely number of active users at the cycle's end. It is "
+        "absent if there is no forecast.",
+    )
+    low: Count | None = Field(
+        default=None,
+        description="low is the lower end of the interval in which about nine of ten cycles end; "
+        "never less than what is proved.",
+    )
+    high: Count | None = Field(
+        default=None,
+        description="high is the upper end of that interval; never more than the users that the "
+        "product lists.",
+    )
+    basis: Message = Field(
+        description="basis says what the forecast rests on, or why there is none."
+    )
+
+
 class LastReport(ApiModel):
     """The newest report."""
 
@@ -266,6 +289,11 @@ class LicenseUsageStatus(ApiModel):
         json_schema_extra=map_list("percent"),
         description="thresholds lists the parts of the maximum that the proved number has reached "
         "in the running cycle, ascending. Each causes one event.",
+    )
+    forecast: CycleForecast | None = Field(
+        default=None,
+        description="forecast is what the running cycle may end with, from the growth of earlier "
+        "cycles. It proves nothing.",
     )
     coverage: CoverageStatus | None = Field(
         default=None, description="coverage says how much of the running cycle was observed."

@@ -82,6 +82,11 @@ class Metrics(Collector):
             "Whether a part of the maximum (spec.warnAtPercent) is reached in the running cycle.",
             (*labels, "percent"),
         )
+        foreseen = _gauge(
+            "forecast_active_users",
+            "What the running cycle may end with, from earlier cycles.",
+            (*labels, "bound"),
+        )
         ends = _gauge("cycle_end_timestamp_seconds", "End of the running cycle.", labels)
         age = _gauge(
             "collection_age_seconds",
@@ -98,30 +103,32 @@ class Metrics(Collector):
         now = self._now_s()
         for key, seen in self._usages.items():
             names = (key.namespace, key.name)
+            waits = None if seen.outbox_oldest_s is None else now - seen.outbox_oldest_s
             for family, value in (
                 (provisioned, seen.provisioned),
                 (maximum, seen.maximum),
                 (ends, seen.cycle_end_s),
+                (refuted, seen.refuted),
+                (oldest, None if waits is None else max(0.0, waits)),
             ):
                 if value is not None:
                     family.add_metric(names, value)
-            for percent, crossed in seen.thresholds.items():
-                reached.add_metric((*names, str(percent)), float(crossed))
-            refuted.add_metric(names, seen.refuted)
-            if seen.lower is not None:
-                active.add_metric((*names, "lower"), seen.lower)
-            if seen.upper is not None:
-                active.add_metric((*names, "upper"), seen.upper)
-            for state, count in seen.outbox.items():
-                outbox.add_metric((*names, state), count)
-            if seen.outbox_oldest_s is not None:
-                oldest.add_metric(names, max(0.0, now - seen.outbox_oldest_s))
+            for family, values in (
+                (active, {"lower": seen.lower, "upper": seen.upper}),
+                (reached, seen.thresholds),
+                (foreseen, seen.forecast),
+                (outbox, seen.outbox),
+            ):
+                for label, number in values.items():
+                    if number is not None:
+                        family.add_metric((*names, str(label)), float(number))
         for key, since in self._waits_since_s.items():
             known = self._usages[key].last_success_s if key in self._usages else {}
             for source, at in since.items():
-                waits = now - known.get(source, at)
-                age.add_metric((key.namespace, key.name, source), max(0.0, waits))
-        yield from (active, provisioned, maximum, reached, ends, age, refuted, outbox, oldest)
+                passed = now - known.get(source, at)
+                age.add_metric((key.namespace, key.name, source), max(0.0, passed))
+        yield from (active, provisioned, maximum, reached, foreseen, ends)
+        yield from (age, refuted, outbox, oldest)
 
 
 def _gauge(name: str, text: str, labels: tuple[str, ...]) -> GaugeMetricFamily:

@@ -14,6 +14,7 @@ from licenseusage.chain import first_answer
 from licenseusage.controller.rules.conditions import Status, Verdict
 from licenseusage.controller.rules.status import Ended, Threshold
 from licenseusage.metering.bounds import Accuracy
+from licenseusage.metering.forecast import Forecast
 from licenseusage.metering.statement import CycleStatement
 from licenseusage.reasons import Reason
 
@@ -31,12 +32,14 @@ class Entitled:
         percents: At which parts of the maximum a person is warned.
         before: The cycle that ended last: that it exceeded its maximum, or may have, is said in
             the next one, too.
+        forecast: What the running cycle may end with; None: nobody can say.
     """
 
     maximum: int
     statement: CycleStatement | None
     percents: Sequence[int] = ()
     before: Ended | None = None
+    forecast: Forecast | None = None
 
     @property
     def proved(self) -> int | None:
@@ -57,8 +60,8 @@ def within_entitlement(entitled: Entitled | None) -> Verdict | None:
     verdict = first_answer(WITHIN_ENTITLEMENT, entitled)
     if verdict is None:
         verdict = Verdict(Status.TRUE, Reason.WITHIN_MAXIMUM, f"{_seen(entitled)}.")
-    last = _of_the_last_cycle(entitled.before)
-    return Verdict(verdict.status, verdict.reason, verdict.message + last)
+    more = _foreseen(entitled) + _of_the_last_cycle(entitled.before)
+    return Verdict(verdict.status, verdict.reason, verdict.message + more)
 
 
 def nothing_known(entitled: Entitled) -> Verdict | None:
@@ -165,6 +168,19 @@ def _seen(entitled: Entitled) -> str:
     lower, maximum = entitled.proved or 0, entitled.maximum
     part = f" ({100 * lower // maximum} %)" if maximum else ""
     return f"{lower} of {maximum} users{part} have been seen active in this cycle so far"
+
+
+def _foreseen(entitled: Entitled) -> str:
+    """Say that the cycle may end above the maximum, where it is not above it yet."""
+    foreseen = entitled.forecast
+    known = entitled.proved is not None and entitled.proved <= entitled.maximum
+    if foreseen is None or not known or foreseen.high <= entitled.maximum:
+        return ""
+    leads = "may end above" if foreseen.users <= entitled.maximum else "probably ends above"
+    return (
+        f" The cycle {leads} the maximum: about {foreseen.users} are forecast, between "
+        f"{foreseen.low} and {foreseen.high}."
+    )
 
 
 def _of_the_last_cycle(ended: Ended | None) -> str:

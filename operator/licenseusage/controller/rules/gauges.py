@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from licenseusage.controller.rules.status import View
 from licenseusage.ledger.documents import records as documents
+from licenseusage.metering.forecast import Forecast, Lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class UsageGauges:
     Attributes:
         lower, upper: Bounds of active users in the running cycle.
         thresholds: Percent of the maximum -> whether the running cycle has reached it.
+        forecast: ``low``, ``expected`` and ``high`` end of the running cycle.
         cycle_end_s: End of the running cycle, epoch seconds.
         last_success_s: End of the last successful poll of each source, epoch seconds.
         refuted: How many guarantees the product's answers refuted.
@@ -26,6 +28,7 @@ class UsageGauges:
     provisioned: int | None = None
     maximum: int | None = None
     thresholds: dict[int, bool] = field(default_factory=dict)
+    forecast: dict[str, int] = field(default_factory=dict)
     cycle_end_s: int | None = None
     last_success_s: dict[str, int] = field(default_factory=dict)
     refuted: int = 0
@@ -52,6 +55,7 @@ def gauges(view: View, outbox: Sequence[documents.OutboxItem]) -> UsageGauges:
         provisioned=statement.provisioned if statement else None,
         maximum=view.maximum,
         thresholds={percent: percent in reached for percent in view.percents},
+        forecast=_forecast(view.foreseen),
         cycle_end_s=view.cycle.end_ms // 1000 if view.cycle else None,
         last_success_s={
             source.name: source.polls.last_success_ms // 1000
@@ -62,6 +66,12 @@ def gauges(view: View, outbox: Sequence[documents.OutboxItem]) -> UsageGauges:
         outbox=states,
         outbox_oldest_s=min(waiting, default=None),
     )
+
+
+def _forecast(foreseen: Forecast | Lack | None) -> dict[str, int]:
+    if not isinstance(foreseen, Forecast):
+        return {}
+    return {"low": foreseen.low, "expected": foreseen.users, "high": foreseen.high}
 
 
 _WAITING = (

@@ -13,6 +13,7 @@ from licenseusage.api.model import CyclePeriod, rfc3339
 from licenseusage.api.status import (
     CoverageGap,
     CoverageStatus,
+    CycleForecast,
     CycleHistory,
     Entitlement,
     LastReport,
@@ -29,6 +30,7 @@ from licenseusage.ledger.documents import records as documents
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.coverage import Coverage
 from licenseusage.metering.cycles import Cycle
+from licenseusage.metering.forecast import Forecast, Lack
 from licenseusage.metering.statement import CycleStatement
 from licenseusage.reasons import Reason
 
@@ -100,6 +102,8 @@ class View:
         informed: A poll of the running cycle has succeeded, so that there is a number.
         percents: At which parts of the maximum a person is warned.
         thresholds: Those that were reached in the running cycle, ascending.
+        foreseen: What the running cycle may end with, or why nobody can say; None: there is no
+            number.
         refuted: How many guarantees of the sources as declared now are refuted.
         ended: Ended cycles, newest first.
         reports: Reports of the object, newest first.
@@ -116,6 +120,7 @@ class View:
     maximum: int | None = None
     percents: Sequence[int] = ()
     thresholds: Sequence[Threshold] = ()
+    foreseen: Forecast | Lack | None = None
     refuted: int = 0
     ended: Sequence[Ended] = ()
     sources: Sequence[SourceView] = ()
@@ -140,6 +145,7 @@ def compose(view: View) -> dict[str, Any]:
         provisioned_users=statement.provisioned if statement else None,
         maximum_active_users=view.maximum,
         thresholds=tuple(_threshold(threshold) for threshold in view.thresholds) or None,
+        forecast=_forecast(view.foreseen),
         coverage=_coverage(statement.coverage) if statement else None,
         history=tuple(_history(view, ended) for ended in view.ended[:HISTORY]) or None,
         sources=tuple(_source(source) for source in view.sources) or None,
@@ -174,6 +180,32 @@ def changed(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
 
 def _period(cycle: Cycle | None) -> CyclePeriod | None:
     return CyclePeriod.of(cycle.index, cycle.start_ms, cycle.end_ms) if cycle else None
+
+
+def _forecast(foreseen: Forecast | Lack | None) -> CycleForecast | None:
+    if foreseen is None:
+        return None
+    if isinstance(foreseen, Lack):
+        return CycleForecast(basis=_NO_FORECAST[foreseen])
+    cycles = "the last cycle" if foreseen.cycles == 1 else f"the last {foreseen.cycles} cycles"
+    return CycleForecast(
+        active_users=foreseen.users,
+        low=foreseen.low,
+        high=foreseen.high,
+        basis=f"the growth of {cycles}; nothing is proved. About nine of ten cycles end between "
+        "low and high",
+    )
+
+
+_NO_FORECAST = {
+    Lack.FIRST_CYCLE: "no forecast yet: this is the first cycle",
+    Lack.NOTHING_SEEN: "no forecast yet: nobody was seen active in this cycle",
+    Lack.DAYS_UNKNOWN: "no forecast: on too many days of this cycle not all sources were read",
+    Lack.EARLIER_UNKNOWN: (
+        "no forecast: it needs an ended cycle, one of the last three, that has an upper bound and "
+        "in which all sources were read on nearly every day"
+    ),
+}
 
 
 def _threshold(threshold: Threshold) -> ThresholdReached:

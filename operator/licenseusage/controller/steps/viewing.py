@@ -1,6 +1,6 @@
 """From the steps' results to the view from which the status is made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from licenseusage.api.model import rfc3339
@@ -27,6 +27,14 @@ from licenseusage.ledger.documents.records import MeterFacts
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import CycleRecord, CycleState, Meter
 from licenseusage.metering.cycles import Cycle, cycle_at, next_cycle
+from licenseusage.metering.forecast import (
+    MOST_CYCLES,
+    Forecast,
+    Lack,
+    forecast,
+    lack_of,
+    past_of,
+)
 from licenseusage.metering.statement import CycleStatement
 from licenseusage.metering.stores import standing
 from licenseusage.reasons import Reason
@@ -55,13 +63,14 @@ async def view_of(
     running = None if cycle is None else _Wanted(cycle, None)
     wanted = [_at_its_end(record) for record in over if record.stated is None]
     wanted += [] if running is None else [running]
-    made = await _statements(world, subject, meter, wanted, counted.counted)
+    made = await _statements(world, subject, meter, wanted, over[:MOST_CYCLES], counted.counted)
     statement = None if running is None else made[running]
     ended = tuple(
         Ended(record, record.stated or made[_at_its_end(record)], licensed.maximum_in(record.cycle))
         for record in over[:HISTORY]
     )
     informed = cycle is not None and _informed(counted, cycle)
+    foreseen = _foreseen(statement if informed else None, ended, world.memory(subject.key).growth)
     percents = _percents(subject)
     entitled = None
     if licensed.maximum is not None:
@@ -70,6 +79,7 @@ async def view_of(
             statement if informed else None,
             percents,
             ended[0] if ended else None,
+            foreseen if isinstance(foreseen, Forecast) else None,
         )
     refuted = standing(facts.refuted, counted.counted.declared)
     return View(
@@ -97,6 +107,7 @@ async def view_of(
         thresholds=thresholds_reached(
             entitled, subject.status, None if cycle is None else cycle.start_ms
         ),
+        foreseen=foreseen,
         refuted=len(refuted),
         ended=ended,
         sources=counted.views,
@@ -170,10 +181,19 @@ def _at_its_end(record: CycleRecord) -> _Wanted:
 
 
 async def _statements(
-    world: World, subject: Subject, meter: Meter, wanted: Sequence[_Wanted], counted: Counted
+    world: World,
+    subject: Subject,
+    meter: Meter,
+    wanted: Sequence[_Wanted],
+    ended: Sequence[CycleRecord],
+    counted: Counted,
 ) -> dict[_Wanted, CycleStatement]:
-    """Return what can be stated now; computed again only after a poll or another declaration."""
-    kept = world.memory(subject.key).statements
+    """Return what can be stated now; computed again only after a poll or another declaration.
+
+    On the same trip it is read how the last cycles grew (`_past`), once for each.
+    """
+    memory = world.memory(subject.key)
+    kept, growth = memory.statements, memory.growth
     made_from = {
         want: (counted.declared, counted.combine, counted.statuses, want.as_of_ms)
         for want in wanted
@@ -184,10 +204,18 @@ async def _statements(
         if want.cycle.start_ms in kept and kept[want.cycle.start_ms][0] == made_from[want]
     }
     missing = [want for want in wanted if want not in known]
-    if not missing:
+    grown = [
+        record
+        for record in ended
+        if record.stated is not None
+        and growth.get(record.cycle.start_ms, (None,))[0] != record.evidence
+    ]
+    if not missing and not grown:
         return known
 
-    def work(ledger: Ledger) -> dict[_Wanted, CycleStatement]:
+    def work(
+        ledger: Ledger,
+    ) -> tuple[dict[_Wanted, CycleStatement], dict[int, tuple[int, tuple[int, ...]]]]:
         return {
             want: ledger.statement(
                 meter.id,
@@ -197,16 +225,42 @@ async def _statements(
                 as_of_ms=want.as_of_ms,
             )
             for want in missing
+        }, {
+            record.cycle.start_ms: (record.evidence, ledger.first_days(meter.id, record.cycle))
+            for record in grown
         }
 
-    made = await world.books.do(work)
-    oldest_ms = min(want.cycle.start_ms for want in missing) - _FORGET_MS
+    made, first_days = await world.books.do(work)
+    oldest_ms = min([want.cycle.start_ms for want in missing], default=0) - _FORGET_MS
     for start in [start for start in kept if start < oldest_ms]:
         del kept[start]
     kept.update(
         {want.cycle.start_ms: (made_from[want], statement) for want, statement in made.items()}
     )
+    memory.growth = {
+        record.cycle.start_ms: (growth | first_days)[record.cycle.start_ms]
+        for record in ended
+        if record.cycle.start_ms in growth or record.cycle.start_ms in first_days
+    }
     return known | made
 
 
 _FORGET_MS = 200 * 86_400_000
+
+
+def _foreseen(
+    statement: CycleStatement | None,
+    ended: Sequence[Ended],
+    growth: Mapping[int, tuple[int, tuple[int, ...]]],
+) -> Forecast | Lack | None:
+    """Return what the running cycle may end with, or why nobody can say; None: there is none."""
+    if statement is None:
+        return None
+    past = [
+        shape
+        for each in ended[:MOST_CYCLES]
+        if each.record.stated is not None
+        and each.record.cycle.start_ms in growth
+        and (shape := past_of(each.statement, growth[each.record.cycle.start_ms][1])) is not None
+    ]
+    return lack_of(statement, len(ended), past) or forecast(statement, past)

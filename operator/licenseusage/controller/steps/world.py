@@ -54,6 +54,7 @@ class Remembered:
         history: Chain -> what was seen of it that the ledger does not hold (`history.look`).
         history_known: That was looked for, receipts included.
         statements: Cached statements, by cycle, beside what they were made from.
+        growth: Start of an ended cycle -> how often evidence came, and its users by first day.
         judged: What later evidence came to, by cycle.
         asked_ms: When an administrator asked last; None: not yet.
         offered: Digest of the licence that the vendor was last offered; None: none.
@@ -68,6 +69,7 @@ class Remembered:
     history: Mapping[str, str] = field(default_factory=dict)
     history_known: bool = False
     statements: dict[int, tuple[object, CycleStatement]] = field(default_factory=dict)
+    growth: dict[int, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
     judged: dict[int, Judged] = field(default_factory=dict)
     asked_ms: int | None = None
     offered: str | None = None

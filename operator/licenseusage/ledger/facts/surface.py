@@ -1,6 +1,6 @@
 """The ledger's methods for facts: meters, cycles, polls, and the statement made from them."""
 
-from licenseusage.ledger.facts import expiry, polls, refutations, registry, sources, stores
+from licenseusage.ledger.facts import expiry, growth, polls, refutations, registry, sources, stores
 from licenseusage.ledger.facts.statements import make_statement
 from licenseusage.ledger.storage.transactions import Transactions, reads, writes
 
@@ -26,4 +26,5 @@ class FactMethods(Transactions):
     source_statuses = reads(sources.source_statuses)
     delete_expired_facts = writes(expiry.delete_expired_facts)
 
+    first_days = reads(growth.first_days)
     statement = reads(make_statement)

@@ -114,10 +114,12 @@ def test_objects_are_read_with_kubectl_and_directly_alike(crds, namespace, monke
     monkeypatch.setenv("PATH", f"{crds.binaries.folder}:{os.environ['PATH']}")
     receipts = "usagereceipts.licenseusage.dev"
     by_kubectl = Kubectl().list(receipts, namespace)
-    assert [one["metadata"]["name"] for one in by_kubectl] == ["one"]
+    assert [item["metadata"]["name"] for item in by_kubectl] == ["one"]
     directly = list_directly(receipts, namespace)
-    assert [one["spec"] for one in directly] == [one["spec"] for one in by_kubectl]
-    assert {one["metadata"]["name"] for one in list_directly(receipts, everywhere=True)} >= {"one"}
+    assert [item["spec"] for item in directly] == [item["spec"] for item in by_kubectl]
+    assert {item["metadata"]["name"] for item in list_directly(receipts, everywhere=True)} >= {
+        "one"
+    }
 
 
 @pytest.mark.controlplane

@@ -46,6 +46,8 @@ GROUPS = {
     "keys": Group("Show, rotate, export and import the operator's keys; replace a lost one."),
     "report": Group("Show, verify and export signed usage reports."),
     "bundle": Group("Show and verify bundles, for clusters without a network route."),
+    "statement": Group("Write a statement of active users, for people and to file."),
+    "history": Group("List the billing cycles that were reported."),
     "ledger": Group("Check, back up, restore and merge ledgers."),
     "reasons": Group("Explain the reasons of conditions, reports and errors."),
     "version": Group("Print the version."),

@@ -206,7 +206,7 @@ def _tokens(text: str, source: str) -> list[GivenDocument]:
 
 def _documents(text: str, source: str) -> list[GivenDocument]:
     documents = _tokens(text, source) or [
-        document for item in _objects(text, source) for document in _documents_in(item, source)
+        document for item in _objects(text, source) for document in documents_in(item, source)
     ]
     if not documents:
         raise Stalled(
@@ -241,7 +241,8 @@ def _objects(text: str, source: str) -> Iterator[Mapping[str, Any]]:
         ) from None
 
 
-def _documents_in(item: Mapping[str, Any], source: str) -> Iterator[GivenDocument]:
+def documents_in(item: Mapping[str, Any], source: str) -> Iterator[GivenDocument]:
+    """Yield the tokens in an object as the API server has it; ``source`` if it has no name."""
     name = (item.get("metadata") or {}).get("name", source)
     match item.get("kind"):
         case "UsageReport":

@@ -147,7 +147,17 @@ COMMANDS = Chapter(
             "Give tokens, one a line, or objects as `kubectl get -o yaml` prints them.",
         ),
         Reason.AMBIGUOUS: fault(
-            "the input names several installations", "Give the reports of one installation only."
+            "the input names several installations, or objects of several namespaces",
+            "Give the reports of one installation only, or name the namespace.",
+        ),
+        Reason.NO_SUCH_CYCLE: fault(
+            "no report is here of the cycle that a statement was asked for",
+            "Choose one of the cycles that the message lists, or give the reports of more.",
+        ),
+        Reason.NOT_VERIFIED: fault(
+            "a document that a statement would be made of does not verify",
+            "See each document and its class in the message; `licenseusage report verify` says "
+            "more.",
         ),
         Reason.FILE_UNREADABLE: fault(
             "a file cannot be read as what it has to be", "See the file's name in the message."

@@ -320,6 +320,8 @@ class Reason(StrEnum):
     NOT_ENROLLED = "NotEnrolled"
     NO_DOCUMENT = "NoDocument"
     AMBIGUOUS = "Ambiguous"
+    NO_SUCH_CYCLE = "NoSuchCycle"
+    NOT_VERIFIED = "NotVerified"
     FILE_UNREADABLE = "FileUnreadable"
     FILE_EXISTS = "FileExists"
     NOT_WRITABLE = "NotWritable"

@@ -2,12 +2,15 @@
 
 import base64
 import json
+import os
+import subprocess
 import time
 from datetime import UTC, datetime
 from itertools import count
 
 import pytest
 
+from hack.controlplane import find
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys
 from licenseusage.reports.names import digest, jti_of
 from licenseusage.reports.receipt import (
@@ -20,6 +23,7 @@ from licenseusage.reports.receipt import (
 from licenseusage.reports.typs import LICENSE, RECEIPT
 from tests.controller.sample import Product
 from tests.controller.stage import (
+    CLI,
     Operator,
     Vendor,
     meter_secret,
@@ -269,6 +273,25 @@ def test_a_receipt_of_an_unknown_key_is_used_as_soon_as_the_key_is_there(scene):
     scene.cp.apply(vendor_keys(NAMESPACE, VendorKeys(keys).to_jwks()))
     scene.waits("new-key", "Ready", "True", "ReceiptsImported", seconds=90)
     until(lambda: scene.delivery(2) == "Accepted")
+
+
+def test_the_command_brings_a_receipts_file_to_the_namespace_of_its_reports(scene, tmp_path):
+    newest = max(r["spec"]["sequence"] for r in scene.operator.reports())
+    lines = [scene.receipt(scene.enrolment()), scene.receipt(scene.report(newest)["spec"]["token"])]
+    (tmp_path / "receipts.txt").write_text("".join(f"{line}\n" for line in lines))
+    path = f"{find().kubectl.parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [*CLI, "report", "import", str(tmp_path / "receipts.txt")],
+        env={**scene.cp.environment(), "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    name = f"receipts-{digest((tmp_path / 'receipts.txt').read_text())[7:19]}"
+    assert name in done.stdout
+    scene.waits(name, "Ready", "True", "ReceiptsImported")
+    until(lambda: scene.delivery(newest) == "Accepted")
 
 
 def test_the_first_of_two_decisions_stands(scene):

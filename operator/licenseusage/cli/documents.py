@@ -1,7 +1,8 @@
 """Reading signed documents: one token in a file, several, or Kubernetes objects.
 
-Read from a file or, for ``-``, from standard input: bare tokens (one a line), a bundle, a Secret,
-ConfigMap or UsageReport as ``kubectl get -o yaml`` or ``-o json`` prints it, or a List of them.
+Read from a file or, for ``-``, from standard input: bare tokens (one a line), a bundle, or an
+object (Secret, ConfigMap, UsageReport, UsageReceipt) as ``kubectl get -o yaml`` or ``-o json``
+prints it, or a List of them.
 """
 
 import json
@@ -250,6 +251,11 @@ def documents_in(item: Mapping[str, Any], source: str) -> Iterator[GivenDocument
             receipt = (item.get("status") or {}).get("receipt")
             if isinstance(token, str):
                 yield GivenDocument(str(name), token, receipt if isinstance(receipt, str) else None)
+        case "UsageReceipt":
+            receipts = (item.get("spec") or {}).get("receipts")
+            for number, token in enumerate(receipts if isinstance(receipts, list) else (), 1):
+                if isinstance(token, str):
+                    yield GivenDocument(f"UsageReceipt {name}, receipt {number}", token)
         case "Secret":
             for value in (item.get("stringData") or {}).values():
                 yield from _lines_of(f"Secret {name}", value)

@@ -1,4 +1,4 @@
-"""Objects of the cluster for commands of people: by ``kubectl get -o json``, with their own rights.
+"""Objects of the cluster for commands of people: by kubectl, with their own rights.
 
 kubectl knows contexts, logins and proxies that this program would have to learn. A pod has no
 kubectl and needs none of that: there the API server is asked directly (``incluster``).
@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -41,7 +41,7 @@ PATIENCE_SECONDS = 120
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
-    """Runs kubectl; nothing but ``get``.
+    """Runs kubectl; nothing but ``get`` and ``apply``.
 
     Attributes:
         context: The kubeconfig's context; None: the current one.
@@ -90,41 +90,73 @@ class Kubectl:
         command = ["kubectl", "get", *arguments, *self.flags]
         words = " ".join(command)
         asked = [*command, "--output=json", f"--request-timeout={SERVER_SECONDS}s"]
-        try:
-            done = subprocess.run(  # noqa: S603 - no shell; a program that the user has installed
-                asked,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=PATIENCE_SECONDS,
-                check=False,
-            )
-        except FileNotFoundError:
-            raise Stalled(
-                Reason.NOT_INSTALLED,
-                "kubectl is not in PATH, and is needed to read objects of the cluster. Install "
-                "it, or give files with the option that --help names.",
-            ) from None
-        except OSError as error:
-            raise Stalled(
-                Reason.KUBECTL_FAILED, f"kubectl cannot be run: {error.strerror or error}"
-            ) from None
-        except subprocess.TimeoutExpired:
-            raise Retryable(
-                Reason.API_UNAVAILABLE,
-                f"{words}: no answer within {PATIENCE_SECONDS} s. Is the cluster reachable?",
-            ) from None
-        if done.returncode != 0:
-            _refuse(words, _one_line(done.stderr))
-        return _object(words, done.stdout)
+        return _object(words, _run(words, asked, role="view"))
+
+    def apply(self, objects: Sequence[Mapping[str, object]], field_manager: str) -> str:
+        """Apply objects on the server's side; return what kubectl printed, a line for each.
+
+        Args:
+            objects: Each names its namespace.
+            field_manager: Who owns the fields.
+
+        Raises:
+            Stalled: ``NotInstalled``, ``ForbiddenByCluster``, ``KubectlFailed``: some of the
+                objects may have been applied; to apply them again is harmless.
+            Retryable: ``APIUnavailable``: the API server did not answer in time.
+        """
+        # Client-side apply would keep a copy in an annotation, which may not be that long.
+        command = ["kubectl", "apply", "--server-side", f"--field-manager={field_manager}"]
+        command += ["--filename=-", *self.flags]
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        asked = [*command, f"--request-timeout={SERVER_SECONDS}s"]
+        given = json.dumps(listed).encode()
+        return _run(" ".join(command), asked, given, role="edit").decode("utf-8", "replace")
 
 
-def _refuse(words: str, message: str) -> None:
+def _run(words: str, command: Sequence[str], given: bytes = b"", *, role: str) -> bytes:
+    """Run kubectl and return what it printed.
+
+    Args:
+        words: The command, for messages.
+        command: The command.
+        given: For its standard input.
+        role: The ClusterRole that permits it.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - no shell; a program that the user has installed
+            command,
+            input=given,
+            capture_output=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise Stalled(
+            Reason.NOT_INSTALLED,
+            "kubectl is not in PATH, and is needed to read objects of the cluster. Install "
+            "it, or give files with the option that --help names.",
+        ) from None
+    except OSError as error:
+        raise Stalled(
+            Reason.KUBECTL_FAILED, f"kubectl cannot be run: {error.strerror or error}"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise Retryable(
+            Reason.API_UNAVAILABLE,
+            f"{words}: no answer within {PATIENCE_SECONDS} s. Is the cluster reachable?",
+        ) from None
+    if done.returncode != 0:
+        _refuse(words, _one_line(done.stderr), role)
+    return done.stdout
+
+
+def _refuse(words: str, message: str, role: str) -> None:
     """Raise what kubectl's own words mean."""
     if "(Forbidden)" in message:
         raise Stalled(
             Reason.FORBIDDEN_BY_CLUSTER,
-            f"{words}: {message}. Ask for the ClusterRole view in that namespace, of which "
-            f"licenseusage-view is a part.",
+            f"{words}: {message}. Ask for the ClusterRole {role} in that namespace, of which "
+            f"licenseusage-{role} is a part.",
         )
     if "the server doesn't have a resource type" in message:
         raise Stalled(

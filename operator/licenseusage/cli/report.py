@@ -17,6 +17,7 @@ from licenseusage.cli.documents import (
 from licenseusage.cli.exits import NOT_OK, UNDETERMINED
 from licenseusage.cli.exporting import export
 from licenseusage.cli.findings import DocumentCheck, OverallResult, not_checked, overall_result
+from licenseusage.cli.importing import import_receipts
 from licenseusage.cli.output import Output, OutputOption, print_fields, print_json, print_table
 from licenseusage.cli.times import show_time
 from licenseusage.cli.verification import VerificationInputs, verify_documents
@@ -27,12 +28,14 @@ from licenseusage.reports.inwords import in_words
 from licenseusage.reports.report import Report, read_report
 from licenseusage.reports.tokens import decode
 
-app = typer.Typer(help="Show, verify and export signed usage reports.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show, verify and export signed usage reports; import receipts.", no_args_is_help=True
+)
 
 
 @app.callback()
 def report() -> None:
-    """Show, verify and export signed usage reports."""
+    """Show, verify and export signed usage reports; import receipts."""
 
 
 @app.command()
@@ -157,6 +160,7 @@ def verify(
 
 
 app.command()(export)
+app.command("import")(import_receipts)
 
 
 def _license(path: str) -> GivenDocument:

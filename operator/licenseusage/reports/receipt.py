@@ -199,7 +199,8 @@ def stored_receipt(token: str) -> Receipt:
     Raises:
         Refused: it is no receipt.
     """
-    _, claims = decode(token)
+    header, claims = decode(token)
+    need(header.get("typ") == RECEIPT, Reason.UNSUPPORTED_TYPE)
     _check(claims)
     return _receipt(token, claims)
 

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -10,7 +9,6 @@ from itertools import count
 
 import pytest
 
-from hack.controlplane import find
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys
 from licenseusage.reports.names import digest, jti_of
 from licenseusage.reports.receipt import (
@@ -279,10 +277,9 @@ def test_the_command_brings_a_receipts_file_to_the_namespace_of_its_reports(scen
     newest = max(r["spec"]["sequence"] for r in scene.operator.reports())
     lines = [scene.receipt(scene.enrolment()), scene.receipt(scene.report(newest)["spec"]["token"])]
     (tmp_path / "receipts.txt").write_text("".join(f"{line}\n" for line in lines))
-    path = f"{find().kubectl.parent}:{os.environ['PATH']}"
     done = subprocess.run(
         [*CLI, "report", "import", str(tmp_path / "receipts.txt")],
-        env={**scene.cp.environment(), "PATH": path},
+        env=scene.cp.environment(),
         capture_output=True,
         text=True,
         check=False,

@@ -1,10 +1,13 @@
 """The manifests on a real API server with RBAC and pod security."""
 
 import json
+import subprocess
 
 import pytest
 
 from hack.controlplane import KubectlError
+from tests.controller.stage import CLI
+from tests.delivery.people import VendorDesk, reports
 from tests.manifests.conftest import MANIFESTS, SAMPLES
 
 pytestmark = pytest.mark.controlplane
@@ -94,3 +97,47 @@ def test_people_who_edit_cannot_write_status_or_reports(installed):
     assert not installed.allowed("patch", "licenseusages", "--subresource=status", *here, user="ed")
     assert not installed.allowed("create", "usagereports", *here, user="ed")
     assert not installed.allowed("delete", "usagereports", *here, user="ed")
+
+
+def test_the_role_for_imports_is_enough_for_report_import_and_for_nothing_else(installed, tmp_path):
+    control_plane, (token,) = installed.control_plane, reports(1)
+    control_plane.create_namespace("importing")
+    control_plane.kubectl("create", "serviceaccount", "importer", "-n", "importing")
+    control_plane.kubectl(
+        *("create", "rolebinding", "importer", "-n", "importing"),
+        *("--clusterrole=licenseusage-import", "--serviceaccount=importing:importer"),
+    )
+    day = {"startTime": "2026-01-01T00:00:00Z", "startDate": "2026-01-01"}
+    control_plane.apply(
+        {
+            "apiVersion": "licenseusage.dev/v1alpha1",
+            "kind": "UsageReport",
+            "metadata": {"name": "production-000001", "namespace": "importing"},
+            "spec": {
+                "usageName": "production",
+                "kind": "Interim",
+                "sequence": 1,
+                "cycle": {
+                    "index": 0,
+                    **day,
+                    "endTime": "2026-01-31T00:00:00Z",
+                    "endDate": "2026-01-31",
+                },
+                "activeText": "1",
+                "token": token,
+            },
+        }
+    )
+    (tmp_path / "receipts.txt").write_text(f"{VendorDesk().receipt(token)}\n")
+    command = [*CLI, "report", "import", str(tmp_path / "receipts.txt"), "-n", "importing"]
+    env = control_plane.environment(control_plane.kubeconfig_for("importing", "importer"))
+    for _ in range(2):  # to import again is to patch
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    importer, here = "system:serviceaccount:importing:importer", ("-n", "importing")
+    assert not installed.allowed("list", "licenseusages", *here, user=importer)
+    assert not installed.allowed("delete", "usagereceipts", *here, user=importer)
+    assert not installed.allowed(
+        "patch", "usagereceipts", "--subresource=status", *here, user=importer
+    )
+    assert not installed.allowed("create", "usagereports", *here, user=importer)

@@ -20,6 +20,8 @@ PUT = (
     b"Content-Type: application/jose\r\nConnection: close\r\n"
 )
 
+POST = b"POST /v1/bundles HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+
 
 def get(path, *headers):
     return b"\r\n".join([b"GET %s HTTP/1.1" % path, *headers, b"Connection: close", b"", b""])
@@ -76,6 +78,14 @@ REQUESTS = {
     "octets": (PUT + b"Content-Length: 3\r\n\r\n\xff\x00\xfe", 400),
     "three dots": (PUT + b"Content-Length: 3\r\n\r\n...", 400),
     "a body to be continued": (PUT + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\nabc", 400),
+    "a bundle that is none": (POST + b"Content-Length: 99999\r\n\r\nGET / HTTP/1.1\r\n\r\n", 400),
+    "a bundle without a line end": (
+        POST + b"Content-Length: 9999999\r\n\r\n" + b"a" * 9000,
+        400,
+    ),
+    "a bundle beyond the limit": (POST + b"Content-Length: 99999999\r\n\r\nabc", 413),
+    "a bundle of octets": (POST + b"Content-Length: 4\r\n\r\n\xff\x00\xfe\n", 400),
+    "a form from nobody": (POST.replace(b"/v1", b"") + b"Content-Length: 3\r\n\r\nabc", 421),
     "a type beyond ASCII": (
         PUT.replace(b"application/jose", b"\xff\xfe;\xff") + b"Content-Length: 1\r\n\r\nx",
         415,

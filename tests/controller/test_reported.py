@@ -23,7 +23,8 @@ def item(sequence=1, state=Delivery.ACCEPTED, kind=ReportKind.INTERIM, **changes
 def told(*reports, statements=(), **changes):
     defaults = {
         "suspended": False,
-        "offline": False,
+        "exports": None,
+        "now_ms": 0,
         "problem": None,
         "waiting_final": False,
         "usage": Key("shop", "meter"),
@@ -48,7 +49,6 @@ FAILING = {"reason": "VendorUnavailable", "message": "503", "first_failure_ms": 
         (told(item(2), item(1, Delivery.CONFLICT, reason="ChainForked")), "False", "ChainForked"),
         (told(item(2), item(1, Delivery.REJECTED, reason="X")), "True", "ReportAccepted"),
         (told(suspended=True), "False", "Suspended"),
-        (told(offline=True), "False", "Offline"),
         (
             told(statements=[item(1, Delivery.PENDING, ReportKind.ENROLMENT, **FAILING)]),
             "False",

@@ -152,7 +152,6 @@ def test_a_licence_gives_number_entitlement_and_an_accepted_interim(stage):
         ("unreachable", "EndpointUnreachable"),
         ("lying", "ReceiptInvalid"),
         ("untrusted", "TLSFailed"),
-        ("offline", "Offline"),
         ("suspended", "Suspended"),
     ],
 )
@@ -163,6 +162,19 @@ def test_a_vendors_trouble_is_said_and_never_touches_ready_or_the_number(stage, 
     assert operator.condition(name, "Ready")["status"] == "True"
     assert operator.status(name)["activeUsers"] == 2
     assert operator.condition(name, "Stalled") is None
+
+
+def test_without_an_address_reports_wait_for_an_export_and_nothing_is_wrong(stage):
+    operator, _ = stage
+    operator.wait_condition("offline", "Reported", "True", "Exported")
+
+    def waits():
+        of_it = [one for one in operator.reports() if one["spec"]["usageName"] == "offline"]
+        return [one for one in of_it if one["status"].get("reason") == "Offline"]
+
+    (report,) = until(waits)
+    assert report["status"]["delivery"] == "Pending"
+    assert operator.condition("offline", "Ready")["status"] == "True"
 
 
 def test_an_overage_is_said_and_never_makes_ready_false(stage):

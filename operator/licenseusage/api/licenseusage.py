@@ -22,7 +22,7 @@ from licenseusage.api.status import LicenseUsageStatus
 
 Combine = Literal["Union", "Same"]
 Suspend = Literal["None", "Reporting"]
-ReportingMode = Literal["Online"]
+ReportingMode = Literal["Online", "Export"]
 
 
 Product = Annotated[
@@ -111,8 +111,10 @@ class Reporting(ApiModel):
 
     mode: ReportingMode = Field(
         default="Online",
-        description="mode is Online: the operator sends reports to the address that the licence "
-        "names.",
+        description="mode is Online (the operator sends reports to the address that the licence "
+        "names) or Export (nothing is sent: reports wait until `licenseusage report export` writes "
+        "them into a file that somebody carries to the vendor). Without an address it is always "
+        "Export. It can be changed at any time.",
     )
 
 

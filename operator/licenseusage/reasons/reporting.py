@@ -11,9 +11,21 @@ DELIVERY = Chapter(
         Reason.NOTHING_DUE: good("no report has been due yet"),
         Reason.DELIVERY_PENDING: note("a report is on its way", "Wait."),
         Reason.OFFLINE: note(
-            "the licence names no endpoint: reports are made and kept",
-            "Bring the reports to the vendor as a bundle, ask for a licence with an endpoint, or "
-            "set LICENSEUSAGE_VENDOR_ENDPOINT.",
+            "the report waits for an export, and nothing is sent: the mode is Export, or there is "
+            "no address",
+            "`kubectl licenseusage report export`; see docs/air-gap.md. To send instead, set the "
+            "mode to Online with a licence that names an endpoint.",
+        ),
+        Reason.EXPORTED: good("reports are exported, and none has waited too long"),
+        Reason.EXPORT_DUE: fault(
+            "four fifths of the time are over in which a final has to reach the vendor",
+            "`kubectl licenseusage report export`, take the file to the vendor, and apply the "
+            "receipts; see docs/air-gap.md.",
+        ),
+        Reason.EXPORT_OVERDUE: fault(
+            "a final has waited for an export for longer than agreed (`exportDays`, or one cycle)",
+            "`kubectl licenseusage report export`, take the file to the vendor, and apply the "
+            "receipts; see docs/air-gap.md. Nothing is lost.",
         ),
         Reason.SUSPENDED: note(
             "`spec.suspend` is `Reporting`: no report is made or sent, counting goes on",

@@ -88,6 +88,11 @@ class Metrics(Collector):
             (*labels, "bound"),
         )
         ends = _gauge("cycle_end_timestamp_seconds", "End of the running cycle.", labels)
+        due = _gauge(
+            "export_due_timestamp_seconds",
+            "By when the vendor has to have the oldest final that waits for an export.",
+            labels,
+        )
         age = _gauge(
             "collection_age_seconds",
             "Since the last successful poll; before the first, since the object was created.",
@@ -110,6 +115,7 @@ class Metrics(Collector):
                 (ends, seen.cycle_end_s),
                 (refuted, seen.refuted),
                 (oldest, None if waits is None else max(0.0, waits)),
+                (due, seen.export_due_s),
             ):
                 if value is not None:
                     family.add_metric(names, value)
@@ -127,7 +133,7 @@ class Metrics(Collector):
             for source, at in since.items():
                 passed = now - known.get(source, at)
                 age.add_metric((key.namespace, key.name, source), max(0.0, passed))
-        yield from (active, provisioned, maximum, reached, foreseen, ends)
+        yield from (active, provisioned, maximum, reached, foreseen, ends, due)
         yield from (age, refuted, outbox, oldest)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from licenseusage.controller.rules.status import View
 from licenseusage.ledger.documents import records as documents
 from licenseusage.metering.forecast import Forecast, Lack
+from licenseusage.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +19,11 @@ class UsageGauges:
         forecast: ``low``, ``expected`` and ``high`` end of the running cycle.
         cycle_end_s: End of the running cycle, epoch seconds.
         last_success_s: End of the last successful poll of each source, epoch seconds.
+        export_due_s: By when the vendor has to have an exported final, epoch seconds.
         refuted: How many guarantees the product's answers refuted.
         outbox: Reports per delivery state.
-        outbox_oldest_s: When the oldest report without a verdict was made, epoch seconds.
+        outbox_oldest_s: When the oldest report without a verdict was made, epoch seconds; without
+            those that wait for an export.
     """
 
     lower: int | None = None
@@ -31,6 +34,7 @@ class UsageGauges:
     forecast: dict[str, int] = field(default_factory=dict)
     cycle_end_s: int | None = None
     last_success_s: dict[str, int] = field(default_factory=dict)
+    export_due_s: int | None = None
     refuted: int = 0
     outbox: dict[str, int] = field(default_factory=dict)
     outbox_oldest_s: int | None = None
@@ -48,7 +52,8 @@ def gauges(view: View, outbox: Sequence[documents.OutboxItem]) -> UsageGauges:
     for item in outbox:
         states[str(item.state)] = states.get(str(item.state), 0) + 1
     reached = {threshold.percent for threshold in view.thresholds}
-    waiting = [i.created_ms // 1000 for i in outbox if i.state in _WAITING]
+    sent = [item for item in outbox if item.reason != Reason.OFFLINE]
+    waiting = [item.created_ms // 1000 for item in sent if item.state in _WAITING]
     return UsageGauges(
         lower=statement.bounds.active_users if statement else None,
         upper=statement.bounds.so_far().active_users_upper_bound if statement else None,
@@ -62,6 +67,7 @@ def gauges(view: View, outbox: Sequence[documents.OutboxItem]) -> UsageGauges:
             for source in view.sources
             if source.polls is not None and source.polls.last_success_ms is not None
         },
+        export_due_s=None if view.export_due_ms is None else view.export_due_ms // 1000,
         refuted=view.refuted,
         outbox=states,
         outbox_oldest_s=min(waiting, default=None),

@@ -214,6 +214,8 @@ class Context:
         signing: The keys that sign; an error: no report can be made now.
         vendor_keys: The pinned keys; an error: no receipt can be verified, so nothing is sent.
         suspended: ``spec.suspend: Reporting``.
+        export: Whether ``spec.reporting.mode`` is Export; None: the object is gone, and nobody
+            says.
         clock: What to think of the clock: nothing is signed while it is ahead.
         key_id: Public name of the pseudonym key, if it is readable.
         site: Where reports are made.
@@ -233,6 +235,7 @@ class Context:
     key_id: str | None
     clock: Judgement
     site: Site
+    export: bool | None = False
     history: Mapping[str, str] = field(default_factory=dict)
     requested: bool = False
     gone: bool = False

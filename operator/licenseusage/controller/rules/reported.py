@@ -7,6 +7,7 @@ from licenseusage.api.model import rfc3339
 from licenseusage.api.usagereport import report_name
 from licenseusage.chain import first_answer
 from licenseusage.controller.rules.conditions import Status, Verdict
+from licenseusage.controller.rules.exporting import Exports, exported
 from licenseusage.controller.rules.key import Key
 from licenseusage.errors import Failure
 from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
@@ -19,7 +20,8 @@ class Reporting:
 
     Attributes:
         suspended: ``spec.suspend: Reporting``.
-        offline: The licence names no endpoint, and the settings neither.
+        exports: What waits for an export; None: reports are sent.
+        now_ms: The time.
         problem: Why nothing can be signed (identity lost, …) or the vendor's keys are unusable.
         waiting_final: A cycle has ended and been decided on, but its report could not be made.
         statements: Key statements, which go first.
@@ -29,7 +31,8 @@ class Reporting:
     """
 
     suspended: bool
-    offline: bool
+    exports: Exports | None
+    now_ms: int
     problem: Failure | None
     waiting_final: bool
     statements: Sequence[OutboxItem]
@@ -65,19 +68,6 @@ def suspended(seen: Reporting) -> Verdict | None:
     )
 
 
-def without_endpoint(seen: Reporting) -> Verdict | None:
-    """Reports have nowhere to go."""
-    if not seen.offline:
-        return None
-    waiting = sum(1 for item in seen.reports if item.state is Delivery.PENDING)
-    return Verdict(
-        Status.FALSE,
-        Reason.OFFLINE,
-        f"The licence names no endpoint: reports are made and kept, {waiting} wait. Ask the "
-        f"vendor for a licence with an endpoint, or set LICENSEUSAGE_VENDOR_ENDPOINT.",
-    )
-
-
 def refused_by_the_vendor(seen: Reporting) -> Verdict | None:
     """The vendor refused a document for good, a contradiction first; none took its place."""
     for state in (Delivery.CONFLICT, Delivery.REJECTED):
@@ -86,6 +76,16 @@ def refused_by_the_vendor(seen: Reporting) -> Verdict | None:
                 message = f"{_sentence(item)} {_what_goes_on(item, seen)}"
                 return Verdict(Status.FALSE, item.reason or str(state), message)
     return None
+
+
+def export_mode(seen: Reporting) -> Verdict | None:
+    """Reports are carried to the vendor."""
+    if seen.exports is None:
+        return None
+    if not seen.reports:
+        words = "No report has been due yet; reports will wait for an export."
+        return Verdict(Status.TRUE, Reason.NOTHING_DUE, words)
+    return exported(seen.exports, seen.now_ms)
 
 
 def delivery_fails(seen: Reporting) -> Verdict | None:
@@ -119,8 +119,8 @@ def nothing_due(seen: Reporting) -> Verdict | None:
 REPORTED: tuple[Callable[[Reporting], Verdict | None], ...] = (
     cannot_sign_or_verify,
     suspended,
-    without_endpoint,
     refused_by_the_vendor,
+    export_mode,
     delivery_fails,
     on_its_way,
     nothing_due,

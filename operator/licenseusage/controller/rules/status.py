@@ -108,6 +108,7 @@ class View:
         ended: Ended cycles, newest first.
         reports: Reports of the object, newest first.
         previous: Conditions of the live object.
+        export_due_ms: By when the vendor has to have what is exported; None: nothing is due.
     """
 
     name: str
@@ -126,6 +127,7 @@ class View:
     sources: Sequence[SourceView] = ()
     reports: Sequence[documents.OutboxItem] = ()
     previous: Sequence[Mapping[str, Any]] = ()
+    export_due_ms: int | None = None
 
 
 def compose(view: View) -> dict[str, Any]:

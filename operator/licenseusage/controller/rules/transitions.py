@@ -47,6 +47,8 @@ _ACTIONS = {
 }
 # On its way is no event, and that it has arrived is told by the delivery itself.
 _UNTOLD = {Reason.DELIVERY_PENDING, Reason.REPORT_ACCEPTED}
+# Worth an event of its own although the condition was False before.
+_WORSE = {Reason.EXPORT_OVERDUE}
 _VERDICTS = {
     DeliveryState.ACCEPTED: Kind.NORMAL,
     DeliveryState.REJECTED: Kind.WARNING,
@@ -82,7 +84,10 @@ def of_status(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event
             continue
         bad = condition["status"] == "False"
         previous = was.get(kind, {}).get("status")
-        if previous == condition["status"] or (previous in (None, "Unknown") and not bad):
+        worse = condition["reason"] in _WORSE and was.get(kind, {}).get("reason") not in _WORSE
+        if (previous == condition["status"] and not worse) or (
+            previous in (None, "Unknown") and not bad
+        ):
             continue
         events.append(
             Event(

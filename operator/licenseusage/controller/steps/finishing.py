@@ -37,7 +37,14 @@ async def meters_of(world: World, key: Key) -> list[Meter]:
 
 
 async def finish(
-    world: World, key: Key, meter: Meter, now_ms: int, *, counted: Counted, suspended: bool
+    world: World,
+    key: Key,
+    meter: Meter,
+    now_ms: int,
+    *,
+    counted: Counted,
+    suspended: bool,
+    export: bool | None,
 ) -> reporting.ReportingResult:
     """Close what has ended once its grace is over, and send what there is to send.
 
@@ -48,6 +55,7 @@ async def finish(
         now_ms: The reconcile's one time.
         counted: Without sources; its grace is what an ended cycle waits for.
         suspended: ``spec.suspend: Reporting``.
+        export: Whether ``spec.reporting.mode`` is Export; None: nobody says any more.
 
     Raises:
         UsageError: The ledger cannot be read.
@@ -62,6 +70,7 @@ async def finish(
         signing=signing,
         vendor_keys=await vendor_keys_of(world, license_, loop_s),
         suspended=suspended,
+        export=export,
         counted=counted,
         sources=(),
         rules_digest=_NO_RULES,

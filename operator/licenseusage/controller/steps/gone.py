@@ -32,7 +32,9 @@ async def reconcile_gone(world: World, key: Key, now_ms: int) -> float | None:
 async def _finish(world: World, key: Key, meter: Meter, now_ms: int) -> float | None:
     if meter.deleted_ms is None:
         await world.books.do(lambda ledger: ledger.meter_deleted(meter.id, now_ms))
-    outcome = await finish(world, key, meter, now_ms, counted=Counted(), suspended=False)
+    outcome = await finish(
+        world, key, meter, now_ms, counted=Counted(), suspended=False, export=None
+    )
     unfinished = await world.books.do(lambda ledger: ledger.unfinished_cycles(meter.id))
     waiting = any(
         report.state in (Delivery.PENDING, Delivery.SENDING) for report in outcome.reports

@@ -2,6 +2,7 @@
 
 from licenseusage import __version__
 from licenseusage.controller.effects.gatherer import Gatherer
+from licenseusage.controller.rules.exporting import export_route, is_export_route
 from licenseusage.controller.rules.issuer import Context, Issuer, issuer_of, route_digest
 from licenseusage.controller.rules.replacing import (
     refused_amendments,
@@ -27,7 +28,8 @@ async def replace_refused(world: World, context: Context, known: Gatherer, now_m
     finals, amendments = refused_finals(reports), refused_amendments(reports)
     if not finals and not amendments:
         return
-    route = route_of(world, context)
+    # Another way to the same vendor is no reason to sign anew.
+    route = route_of(world, context, exporting=is_export_route(before))
     changed = context.requested or (None not in (route, before) and route != before)
     offset = context.site.reference_offset_seconds
     for item in finals:
@@ -58,18 +60,19 @@ async def _replace(
     return await known.do(work) is not None
 
 
-def route_of(world: World, context: Context) -> str | None:
+def route_of(world: World, context: Context, *, exporting: bool) -> str | None:
     """Return the digest of what delivery depends on now; None: something of it cannot be read."""
     license_, signing, vendor_keys = context.license, context.signing, context.vendor_keys
     if license_ is None or isinstance(signing, UsageError) or isinstance(vendor_keys, UsageError):
         return None
     settings = world.settings
-    return route_digest(
+    digest = route_digest(
         (license_.digest, *(key.kid for key in signing.keys), *sorted(vendor_keys)),
         (settings.vendor_endpoint, settings.vendor_ca_file),
         (settings.vendor_proxy, settings.vendor_no_proxy),
         (__version__,),
     )
+    return export_route(digest) if exporting else digest
 
 
 def first_delay_ms(world: World, *, interim: bool) -> int:

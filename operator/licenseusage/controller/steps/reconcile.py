@@ -50,6 +50,7 @@ from licenseusage.metering.lifecycle import HOUR_MS
 from licenseusage.reasons import Reason
 
 _SUSPENDED = "Reporting"
+_EXPORT = "Export"
 _log = structlog.get_logger(__name__)
 
 
@@ -158,6 +159,7 @@ async def _steps(world: World, subject: Subject, usage: LicenseUsage, now_ms: in
         signing=signing,
         vendor_keys=await vendor_keys_of(world, licensed.license, loop_s),
         suspended=usage.spec.suspend == _SUSPENDED,
+        export=usage.spec.reporting is not None and usage.spec.reporting.mode == _EXPORT,
         counted=counted.counted,
         sources=counted.sources,
         rules_digest=counted.rules_digest,
@@ -231,11 +233,19 @@ async def _without(world: World, subject: Subject, problem: Failure, now_ms: int
         if isinstance(hours, int):
             counted = Counted(grace_ms=hours * HOUR_MS)
         suspended = spec.get("suspend") == _SUSPENDED
+        way = spec.get("reporting")
+        export = isinstance(way, dict) and way.get("mode") == _EXPORT
         try:
             for meter in await meters_of(world, subject.key):
                 if meter.deleted_ms is None:
                     outcome = await finish(
-                        world, subject.key, meter, now_ms, counted=counted, suspended=suspended
+                        world,
+                        subject.key,
+                        meter,
+                        now_ms,
+                        counted=counted,
+                        suspended=suspended,
+                        export=export,
                     )
                     times.append(outcome.next_ms)
         except UsageError as error:

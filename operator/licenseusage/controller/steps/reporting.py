@@ -13,6 +13,7 @@ from licenseusage.controller.effects import defects
 from licenseusage.controller.effects.deliveries import Errand
 from licenseusage.controller.effects.gatherer import Gatherer
 from licenseusage.controller.rules.ends import close_wanted, interim_of, next_close_ms
+from licenseusage.controller.rules.exporting import Exports
 from licenseusage.controller.rules.issuer import (
     Context,
     Issuer,
@@ -24,7 +25,8 @@ from licenseusage.controller.rules.issuer import (
 from licenseusage.controller.rules.reported import Reporting
 from licenseusage.controller.steps import amending, closing, history
 from licenseusage.controller.steps.enrolling import authorised, enrol, keep_beside_key
-from licenseusage.controller.steps.issuing import first_delay_ms, replace_refused, route_of
+from licenseusage.controller.steps.issuing import first_delay_ms, replace_refused
+from licenseusage.controller.steps.rerouting import follow_route, is_exporting
 from licenseusage.controller.steps.world import World
 from licenseusage.delivery.sender import Route
 from licenseusage.errors import Failure, Stalled, UsageError, Waiting
@@ -57,6 +59,12 @@ class ReportingResult:
     problem: Failure | None
     next_ms: int | None
 
+    @property
+    def export_due_ms(self) -> int | None:
+        """By when the vendor has to have what is exported; None: nothing is due."""
+        exports = None if self.reporting is None else self.reporting.exports
+        return None if exports is None else exports.due_ms
+
 
 async def step(
     world: World, context: Context, known: Gatherer, now_ms: int, loop_s: float
@@ -79,9 +87,13 @@ async def step(
     if undelivered is not None:
         run.note(undelivered)
     endpoint = world.settings.vendor_endpoint or license_.endpoint
+    exports = None
+    if is_exporting(world, context, known.facts):
+        exports = Exports.of(context.key, reports, license_.export_days)
     reporting = Reporting(
         suspended=context.suspended,
-        offline=endpoint is None,
+        exports=exports,
+        now_ms=now_ms,
         problem=run.problem,
         waiting_final=run.waiting_final,
         statements=run.statements,
@@ -263,6 +275,10 @@ async def _amend(run: _Run) -> int | None:
     return await amending.step(run.world, wanted, run.known, memory.judged, memory.asked_ms, now_ms)
 
 
+async def _follow_route(run: _Run) -> None:
+    await follow_route(run.world, run.context, run.known, run.now_ms)
+
+
 async def _keep_objects(run: _Run) -> None:
     """Make the UsageReport objects agree with the ledger.
 
@@ -298,14 +314,14 @@ async def _deliver(run: _Run) -> int | None:
         raise context.signing
     if isinstance(context.vendor_keys, UsageError):
         raise context.vendor_keys
-    await _resend_if_changed(run)
     documents = (*run.statements, *run.reports)
     own = chain_of(license_, installation_of(context.signing, license_), *context.key)
     due = [at for item in documents if _waits(item) and (at := _when(item)) is not None]
+    exporting = is_exporting(world, context, run.known.facts)
     chains, sendable = _chains_with_licences(run.known.facts, own, license_, documents), False
     for chain, of in chains:
         endpoint = world.settings.vendor_endpoint or of.endpoint
-        if context.suspended or endpoint is None:
+        if context.suspended or exporting or endpoint is None:
             world.deliveries.stop(chain.id)
             continue
         sendable = True
@@ -332,6 +348,7 @@ _PARTS: tuple[Part, ...] = (
     _close_ended,
     _interim,
     _amend,
+    _follow_route,
     _keep_objects,
     _deliver,
 )
@@ -374,17 +391,3 @@ def _waits(item: OutboxItem) -> bool:
 def _when(item: OutboxItem) -> int | None:
     sending = item.state is Delivery.SENDING
     return item.lease_until_ms if sending else item.next_attempt_ms
-
-
-async def _resend_if_changed(run: _Run) -> None:
-    """Make slow and refused documents due at once when what they depend on changed (§10)."""
-    context, meter_id, now_ms = run.context, run.known.facts.meter.id, run.now_ms
-    memory = run.world.memory(context.key)
-    route = route_of(run.world, context)
-    if context.suspended or route is None:
-        return
-    if memory.route != route:
-        await run.known.do(lambda ledger: ledger.resend_if_rerouted(meter_id, route, now_ms))
-        memory.route = route
-    if context.requested:
-        await run.known.do(lambda ledger: ledger.resend(now_ms, meter_id=meter_id))

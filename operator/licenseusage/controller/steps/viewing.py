@@ -113,6 +113,7 @@ async def view_of(
         sources=counted.views,
         reports=outcome.reports,
         previous=subject.conditions,
+        export_due_ms=outcome.export_due_ms,
     )
 
 

@@ -223,6 +223,8 @@ def resend(connection: Connection, now_ms: int, *, meter_id: int | None = None) 
     if meter_id is not None:
         wanted.append(or_(outbox.c.meter_id == meter_id, outbox.c.meter_id.is_(None)))
     again = {"state": Delivery.PENDING, "next_attempt_ms": now_ms}
+    exported = and_(outbox.c.reason == Reason.OFFLINE, *wanted)
+    connection.execute(update(outbox).where(exported).values(reason="", message=""))
     return connection.execute(update(outbox).where(*wanted).values(again)).rowcount
 
 
@@ -238,6 +240,30 @@ def reroute(connection: Connection, meter_id: int, route: str, now_ms: int) -> i
     former = route_of(connection, meter_id)
     connection.execute(update(meters).where(meters.c.id == meter_id).values(route=route))
     return 0 if former in {None, route} else resend(connection, now_ms, meter_id=meter_id)
+
+
+def wait_for_export(connection: Connection, meter_id: int, route: str, now_ms: int) -> int:
+    """Keep a route by which nothing is sent: a meter's reports wait, and nothing has failed.
+
+    A verdict that is on the way still counts, as the vendor's signature always does.
+
+    Returns:
+        How many reports wait.
+    """
+    connection.execute(update(meters).where(meters.c.id == meter_id).values(route=route))
+    unsigned = and_(outbox.c.state == Delivery.REJECTED, outbox.c.receipt.is_(None))
+    underway = outbox.c.state.in_((Delivery.PENDING, Delivery.SENDING))
+    waiting = {
+        "state": Delivery.PENDING,
+        "reason": Reason.OFFLINE,
+        "message": "It waits for an export: kubectl licenseusage report export.",
+        "next_attempt_ms": now_ms,
+        "lease_until_ms": None,
+        "first_failure_ms": None,
+    }
+    of_meter = outbox.c.meter_id == meter_id
+    query = update(outbox).where(of_meter, or_(underway, unsigned)).values(waiting)
+    return connection.execute(query).rowcount
 
 
 def resend_key_statements(connection: Connection, key_chain_id: str, now_ms: int) -> None:

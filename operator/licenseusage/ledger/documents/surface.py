@@ -31,6 +31,7 @@ class DocumentMethods(Transactions):
     record_result = writes(outbox.record_result)
     record_receipt = writes(importing.record_receipt)
     resend = writes(outbox.resend)
+    wait_for_export = writes(outbox.wait_for_export)
     resend_key_statements = writes(outbox.resend_key_statements)
     record_clock_step = writes(outbox.record_clock_step)
     route = reads(outbox.route_of)

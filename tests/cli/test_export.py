@@ -14,8 +14,11 @@ from licenseusage.ledger.documents.records import Delivery, DeliveryResult, Sign
 from licenseusage.ledger.records import MeterKey
 from licenseusage.reports.bundle import read_lines, verify_bundle
 from licenseusage.reports.enrolment import build_enrolment
+from licenseusage.reports.keyring import KeyRing
 from licenseusage.reports.names import digest
+from licenseusage.reports.receipt import Sent
 from licenseusage.reports.report import read_report
+from licenseusage.reports.tokens import decode
 from tests.delivery.people import key
 from tests.ledger import book
 from tests.ledger.conftest import CYCLE, HOUR_MS, START, TERMS, declared
@@ -36,7 +39,7 @@ def ledger(tmp_path, monkeypatch):
         book.count(opened, CYCLE.end_ms + 120_000, "ada", "bob", "eve")
         book.final(opened)
     monkeypatch.setenv("LICENSEUSAGE_DATABASE_URL", f"sqlite:///{path}")
-    monkeypatch.setattr(exporting, "signing_key", lambda settings: book.KEY)
+    monkeypatch.setattr(exporting, "key_ring", lambda settings: KeyRing(book.KEY))
     return path
 
 
@@ -155,6 +158,68 @@ def hold_back(path, sequence, state="AwaitingApproval"):
         )
 
 
+class TestAfterARotation:
+    NEW = key("new")
+
+    @pytest.fixture
+    def rotated(self, ledger, monkeypatch):
+        """A succession is in the chain; the vendor has not receipted it yet."""
+        from licenseusage.ledger.documents.records import ReportKind
+        from licenseusage.reports.succession import build_succession
+
+        with book.opened(ledger) as opened:
+            (first,) = opened.key_statements(book.CHAIN.key_chain_id)
+            sent = Sent.from_token(first.token)
+            token = build_succession(
+                vendor=sent.vendor,
+                subscription=sent.subscription,
+                installation=sent.installation,
+                signer=book.KEY,
+                new=self.NEW.public,
+                reason="Scheduled",
+                sequence=2,
+                previous=first.digest,
+                issued_at_s=CYCLE.end_ms // 1000,
+            )
+            document = SignedDocument(Sent.from_token(token).subject.jti, digest(token), token)
+            opened.add_key_statement(
+                book.CHAIN.key_chain_id, ReportKind.SUCCESSION, 2, document, CYCLE.end_ms
+            )
+        ring = KeyRing(book.KEY, self.NEW)
+        monkeypatch.setattr(exporting, "key_ring", lambda settings: ring)
+        return ledger
+
+    def signer(self, data):
+        return decode(read_lines(data).manifest)[0]["kid"]
+
+    def test_the_former_key_signs_until_the_vendor_knows_the_new_one(self, run, rotated, tmp_path):
+        data = exported(run, tmp_path, "--all")
+        assert self.signer(data) == book.KEY.kid
+        assert self.verified(data) == 2
+
+    def test_then_the_new_one_signs(self, run, rotated, tmp_path):
+        accept(rotated)
+        data = exported(run, tmp_path, "--all")
+        assert self.signer(data) == self.NEW.kid
+        assert self.verified(data) == 2
+
+    def verified(self, data):
+        now_s = CYCLE.end_ms // 1000 + 86_400
+        found = verify_bundle(
+            data, book.VENDOR_KEYS, license_=book.ISSUER.license, keys={}, now_s=now_s
+        )
+        return len(found.keys)
+
+    def test_without_the_key_that_the_vendor_knows_nobody_signs(
+        self, run, rotated, tmp_path, monkeypatch
+    ):
+        accept(rotated)
+        monkeypatch.setattr(exporting, "key_ring", lambda settings: KeyRing(book.KEY))
+        done = run("report", "export", "--all", "-o", "out")
+        assert done.code == 3
+        assert done.err.startswith("error: KeyUnknown: ")
+
+
 class TestWhichObjects:
     def second(self, path):
         """Another object of the same subscription, with a report that waits."""
@@ -263,7 +328,7 @@ class TestWhereItGoes:
         assert "'yesterday' is no day and no RFC 3339 time" in " ".join(done.err.split())
 
     def test_documents_of_a_lost_installation_are_named(self, run, ledger, monkeypatch):
-        monkeypatch.setattr(exporting, "signing_key", lambda settings: key("another"))
+        monkeypatch.setattr(exporting, "key_ring", lambda settings: KeyRing(key("another")))
         done = run("report", "export", "-o", "out")
         assert done.code == 3
         assert done.err.startswith("error: KeyUnknown: 1 report of subscription sub-1")
@@ -294,7 +359,6 @@ def another_subscription(path):
 
     from licenseusage.ledger.documents.records import ReportKind
     from licenseusage.reports.licence import LicenseTerms, build_license, read_license
-    from licenseusage.reports.receipt import Sent
 
     terms = {one.name: getattr(book.ISSUER.license, one.name) for one in fields(LicenseTerms)}
     other = build_license(LicenseTerms(**{**terms, "subscription": "sub/2"}), book._VENDOR)
@@ -314,7 +378,8 @@ class TestFromElsewhere:
         program.parent.mkdir()
         code = (
             "import licenseusage.cli.exporting as e; from tests.ledger import book; "
-            "e.signing_key = lambda settings: book.KEY; "
+            "from licenseusage.reports.keyring import KeyRing; "
+            "e.key_ring = lambda settings: KeyRing(book.KEY); "
             "from licenseusage.cli import main; main()"
         )
         url = os.environ["LICENSEUSAGE_DATABASE_URL"]

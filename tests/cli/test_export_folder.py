@@ -12,6 +12,7 @@ import pytest
 
 from licenseusage.cli import exporting, written
 from licenseusage.reports.bundle import read_lines
+from licenseusage.reports.keyring import KeyRing
 from licenseusage.reports.report import read_report
 from tests.ledger import book
 from tests.ledger.conftest import CYCLE, HOUR_MS, START
@@ -29,7 +30,7 @@ def ledger(tmp_path, monkeypatch):
         book.count(opened, START + HOUR_MS, "ada", "bob")
         book.interim(opened, 0, START + 2 * HOUR_MS)
     monkeypatch.setenv("LICENSEUSAGE_DATABASE_URL", f"sqlite:///{path}")
-    monkeypatch.setattr(exporting, "signing_key", lambda settings: book.KEY)
+    monkeypatch.setattr(exporting, "key_ring", lambda settings: KeyRing(book.KEY))
     return path
 
 

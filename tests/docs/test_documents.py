@@ -198,7 +198,9 @@ def test_every_alert_is_about_what_the_operator_exposes_from_the_first_look_on()
     assert rule["kind"] == "PrometheusRule"
     metrics = Metrics(lambda: 1e9)
     metrics.look(Key("shop", "usage"), {"list": 0})
-    metrics.show(Key("shop", "usage"), UsageGauges(outbox_oldest_s=0, thresholds={90: True}))
+    metrics.show(
+        Key("shop", "usage"), UsageGauges(outbox_oldest_s=0, thresholds={90: True}, export_due_s=0)
+    )
     samples = [s for family in metrics.registry.collect() for s in family.samples]
     alerts = {one["alert"]: one for group in rule["spec"]["groups"] for one in group["rules"]}
     assert len(alerts) >= 3

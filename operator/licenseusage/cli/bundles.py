@@ -8,13 +8,14 @@ from itertools import groupby
 from licenseusage.cli.times import show_time
 from licenseusage.errors import Stalled
 from licenseusage.ledger.documents.exporting import LedgerDocuments, Usage, is_settled
-from licenseusage.ledger.documents.records import Delivery, OutboxItem, ReportKind
+from licenseusage.ledger.documents.records import Delivery, OutboxItem
 from licenseusage.reasons import Reason
 from licenseusage.reports.bundle import Lines, Parties, make_bundle, read_lines
 from licenseusage.reports.content import Kind
-from licenseusage.reports.keys import PublicKey, SigningKey
+from licenseusage.reports.keyring import KeyRing, KeyStatement, Placed
+from licenseusage.reports.keys import SigningKey
 from licenseusage.reports.names import digest
-from licenseusage.reports.refused import Refused, need
+from licenseusage.reports.refused import need
 from licenseusage.reports.report import read_report
 from licenseusage.reports.tokens import decode
 
@@ -69,7 +70,7 @@ class Exported:
     notes: tuple[str, ...]
 
 
-def export(documents: LedgerDocuments, wanted: Wanted, key: SigningKey, now_s: int) -> Exported:
+def export(documents: LedgerDocuments, wanted: Wanted, keys: KeyRing, now_s: int) -> Exported:
     """Make the bundles that are asked for.
 
     A subscription of which nothing waits makes none, unless acknowledged documents are asked for.
@@ -77,7 +78,7 @@ def export(documents: LedgerDocuments, wanted: Wanted, key: SigningKey, now_s: i
     Args:
         documents: What the ledger holds.
         wanted: What is asked for.
-        key: The installation's current key.
+        keys: The installation's keys.
         now_s: The time, seconds since 1970 UTC.
 
     Raises:
@@ -99,7 +100,8 @@ def export(documents: LedgerDocuments, wanted: Wanted, key: SigningKey, now_s: i
         waits = any(not is_settled(document) for document in (*statements, *ready))
         if not (waits or (wanted.settled_too and ready)) or (asked is not None and not ready):
             continue
-        if _current_key(statements) != key.kid:
+        key = _signer(statements, keys)
+        if key is None:
             foreign.append(_not_ours(statements, len(ready)))
             continue
         bundles += _bundles(statements, ready, key, now_s)
@@ -211,18 +213,17 @@ def _bundles(
         yield MadeBundle(f"{name}{part}{SUFFIX}", data)
 
 
-def _current_key(statements: Sequence[OutboxItem]) -> str:
-    """Return the thumbprint of the key that the last key statement names; "": unreadable."""
-    last = statements[-1]
-    try:
-        header, claims = decode(last.token)
-        if last.kind is ReportKind.ENROLMENT:
-            return str(header.get("kid"))
-        confirmed = claims.get("cnf")
-        jwk = confirmed.get("jwk") if isinstance(confirmed, dict) else None
-        return PublicKey.from_jwk(jwk).thumbprint
-    except Refused:
-        return ""
+def _signer(statements: Sequence[OutboxItem], keys: KeyRing) -> SigningKey | None:
+    """Return the key that signs for a subscription now; None: it is not at hand."""
+    return keys.signer(
+        [
+            Placed(
+                KeyStatement.from_token(statement.token).brings.thumbprint,
+                statement.state is Delivery.ACCEPTED,
+            )
+            for statement in statements
+        ]
+    )
 
 
 def _not_ours(statements: Sequence[OutboxItem], reports: int) -> str:

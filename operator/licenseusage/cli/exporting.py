@@ -26,7 +26,7 @@ from licenseusage.cli.inpod import (
     beside_ledger,
     run_in_pod,
 )
-from licenseusage.cli.signingkey import signing_key
+from licenseusage.cli.ownkeys import key_ring
 from licenseusage.cli.times import parse_time, show_time
 from licenseusage.cli.written import write_whole
 from licenseusage.clock import clock_from
@@ -135,7 +135,7 @@ def _from_ledger(wanted: Wanted) -> Exported:
         note = "nothing was signed yet: the first document is made when a licence is valid"
         return Exported((), (note,))
     now_s = clock_from(os.environ).now_ms() // 1000
-    return make_export(documents, wanted, signing_key(settings), now_s)
+    return make_export(documents, wanted, key_ring(settings), now_s)
 
 
 def _keep(directory: Path, wanted: Wanted) -> None:

@@ -1,4 +1,4 @@
-"""The installation's signing key, read through the API server as the operator reads it.
+"""The installation's signing keys, read through the API server as the operator reads it.
 
 Only for commands in a pod: the rights are those of its service account, which may get the one
 Secret by name.
@@ -9,11 +9,12 @@ import asyncio
 from licenseusage.controller.settings import Settings
 from licenseusage.errors import Stalled
 from licenseusage.reasons import Reason
-from licenseusage.reports.keys import SigningKey, generate_key
+from licenseusage.reports.keyring import KeyRing
+from licenseusage.reports.keys import generate_key
 
 
-def signing_key(settings: Settings) -> SigningKey:
-    """Return the key that signs reports now.
+def key_ring(settings: Settings) -> KeyRing:
+    """Return the keys that are at hand, and the statements beside them.
 
     Raises:
         Stalled: ``IdentityLost``, ``IdentityInvalid``, ``ForbiddenByCluster``, ``NoCluster``.
@@ -26,12 +27,12 @@ def signing_key(settings: Settings) -> SigningKey:
 
     names = Names(settings.operator_namespace, settings.identity_secret, settings.pseudonym_secret)
 
-    async def read() -> SigningKey:
+    async def read() -> KeyRing:
         kube = await Kube.connect()
         try:
             reader = SecretReader(kube, {(names.namespace, names.identity)})
             keys = Keys(kube, reader, names, new_signing_key=generate_key, random_bytes=bytes)
-            return await keys.signing_key(asyncio.get_running_loop().time())
+            return await keys.ring(asyncio.get_running_loop().time())
         finally:
             await kube.close()
 

@@ -19,7 +19,17 @@ from licenseusage.reports.licence import read_license
 from licenseusage.reports.names import digest
 from licenseusage.reports.receipt import read_receipt
 from licenseusage.reports.typs import RECEIPT
-from tests.receiver.people import DAY, HOST, RECEIPT_KEY, Customer, error_of, key, published
+from tests.receiver.people import (
+    DAY,
+    HOST,
+    RECEIPT_KEY,
+    Customer,
+    FixedClock,
+    Receiver,
+    error_of,
+    key,
+    published,
+)
 from tests.receiver.test_vectors import (
     KEYS,
     TOKENS,
@@ -290,6 +300,27 @@ def test_yaml_of_key_statements_alone_says_that_there_is_no_object(receiver, str
     assert "receipts file" in answer.text
 
 
+def test_json_says_what_became_of_each_line(receiver, customer):
+    (report,) = customer.chain(1)
+    foreign = Customer("unknown").report()
+    wrong = customer.report(report, product="other")
+    answer = receiver.post_bundle(customer.bundle(foreign, report, wrong), "?format=json")
+    assert answer.headers["content-type"] == "application/json"
+    body = answer.json()
+    assert body["installation"] == customer.first.installation
+    assert body["subscription"] == "sub-1"
+    assert [
+        (line["line"], line["result"], line["known"], line["error"]) for line in body["lines"]
+    ] == [
+        (2, "Accepted", True, None),
+        (3, "Refused", False, "KeyUnknown"),
+        (4, "Accepted", False, None),
+        (5, "Rejected", False, "LicenseMismatch"),
+    ]
+    assert [line["receipt"] is None for line in body["lines"]] == [False, True, False, False]
+    assert body["lines"][1]["detail"]
+
+
 def test_unknown_format_is_refused_before_anything_is_stored(receiver, stranger):
     answer = receiver.post_bundle(stranger.bundle(), "?format=pdf")
     assert (answer.status_code, error_of(answer)) == (404, "NotFound")
@@ -391,6 +422,60 @@ def test_more_bundles_than_memory_is_for_are_sent_away_for_a_moment(receiver, st
     refused, answers = asyncio.run(crowd())
     assert (refused.status_code, error_of(refused)) == (503, "VendorUnavailable")
     assert {answer.status_code for answer in answers} == {200}
+
+
+def state(receiver):
+    """Return everything that bills and pages are made of, but times of arrival and receipts."""
+    with receiver.store.read() as views:
+        chains = [
+            chain
+            for known in views.installations(limit=9, offset=0)
+            for chain in views.chains_of(known, limit=9)
+        ]
+        values = {
+            (chain.name, value.report.cycle_index): value.report
+            for chain in chains
+            for value in views.cycles(chain.id, limit=99)
+        }
+        documents = {
+            document.digest: (document.verdict, set(document.findings) - {"ReportOverdue"})
+            for chain in chains
+            for document, _ in views.documents(chain.id, limit=99)
+        }
+        return {chain.name: chain.head for chain in chains}, values, documents
+
+
+CARRIED = Customer()
+CHAIN = CARRIED.chain(6)
+OTHERS = [CARRIED.report(name="other")]
+
+
+@given(data=st.data())
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_however_files_are_carried_the_vendor_holds_the_same_in_the_end(tmp_path_factory, data):
+    """Split, twice, late, in any order, with a stranger's line between: nothing counts twice."""
+    folder, all_reports = tmp_path_factory.mktemp("carried"), [*CHAIN, *OTHERS]
+    by_put = Receiver(f"sqlite:///{folder / 'put.sqlite'}", FixedClock())
+    by_file = Receiver(f"sqlite:///{folder / 'file.sqlite'}", FixedClock())
+    by_put.put_key(CARRIED.enrolment)
+    for token in all_reports:
+        by_put.put_report(token)
+    number = data.draw(st.integers(1, 4), label="files")
+    files = [
+        data.draw(st.lists(st.sampled_from([*all_reports, FOREIGN]), max_size=9))
+        for _ in range(number)
+    ]
+    files.append([token for token in all_reports if not any(token in file for file in files)])
+    for file in data.draw(st.permutations([*files, files[0]]), label="order"):
+        assert by_file.post_bundle(CARRIED.bundle(*file)).status_code == 200
+    try:
+        assert state(by_file) == state(by_put)
+    finally:
+        by_put.close()
+        by_file.close()
+
+
+FOREIGN = Customer("unknown").report()
 
 
 def bundle_cases():

@@ -3,6 +3,7 @@
 import pytest
 
 from licenseusage.receiver import history as history_module
+from licenseusage.reports.bundle import read_manifest
 from licenseusage.reports.chain import verify_chain
 from licenseusage.reports.keychain import verify_keys
 from licenseusage.reports.names import digest
@@ -19,6 +20,7 @@ from tests.receiver.people import (
     licence,
     published,
 )
+from tests.receiver.test_vectors import KEYS, TOKENS
 
 
 def ask(receiver, customer, query="", **claims):
@@ -179,3 +181,12 @@ def test_receipt_whose_key_was_withdrawn_is_signed_again(start, customer):
     later = start(receipt_key=new, vendor_keys=published(new))
     tokens = lines(ask(later, customer))
     assert read_receipt(tokens[-1], published(new)).subject.digest == digest(customer.enrolment)
+
+
+def test_empty_bundle_of_the_vectors_is_a_request(start, clock):
+    receiver = start(**KEYS)
+    clock.now_s = read_manifest(TOKENS["bundle-empty"].rstrip("\n")).issued_at_s
+    for name in ("enrolment", "succession"):
+        receiver.put_key(TOKENS[name])
+    answer = receiver.post("/v1/history", TOKENS["bundle-empty"])
+    assert lines(answer)[:2] == [TOKENS["enrolment"], TOKENS["succession"]]

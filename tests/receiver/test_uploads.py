@@ -249,9 +249,9 @@ def test_body_of_100_mb_is_read_to_its_end_and_refused_with_a_page(receiver):
     assert len(sent) == 100
 
 
-def test_declared_gigabyte_is_not_read(receiver):
+def test_declared_10_gb_are_not_read(receiver):
     answer = receiver.request(
-        "POST", "/bundles", content=b"x", headers={"content-type": FORM, "content-length": "1" * 10}
+        "POST", "/bundles", content=b"x", headers={"content-type": FORM, "content-length": "1" * 11}
     )
     assert answer.status_code == 413
 

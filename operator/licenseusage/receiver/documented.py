@@ -3,6 +3,7 @@
 from typing import Any
 
 from licenseusage.receiver import problems
+from licenseusage.receiver.answers import BundleAnswer
 from licenseusage.receiver.problems import Problem, SignedProblem
 from licenseusage.receiver.requestbody import MEDIA_TYPE, TEXT
 from licenseusage.reports.bundle import MAX_CHARACTERS_IN_FILE
@@ -123,9 +124,14 @@ def bundle_responses() -> dict[int | str, dict[str, Any]]:
         {
             "description": "The receipts file: one receipt for each authentic line, in the order "
             "of the bundle; none for a line that was refused without a verdict. With "
-            "`format=yaml` the same receipts as UsageReceipt objects.",
+            "`format=yaml` the same receipts as UsageReceipt objects, with `format=json` what "
+            "became of each line.",
             "headers": _CACHE,
-            "content": {TEXT: lines, YAML: {"schema": {"type": "string"}}},
+            "content": {
+                TEXT: lines,
+                YAML: {"schema": {"type": "string"}},
+                "application/json": {"schema": {"$ref": "#/components/schemas/BundleAnswer"}},
+            },
         }
     ) | {404: problem("`NotFound`: there is no such format. Nothing was stored.")}
 
@@ -178,10 +184,13 @@ def _lines_schema(limit: int) -> dict[str, Any]:
 
 def components() -> dict[str, Any]:
     """Return the schemas that the answers refer to, by name."""
+    answer = BundleAnswer.model_json_schema(
+        mode="serialization", ref_template="#/components/schemas/{model}"
+    )
     return {
         model.__name__: model.model_json_schema(mode="serialization")
         for model in (Problem, SignedProblem)
-    }
+    } | {**answer.pop("$defs"), BundleAnswer.__name__: answer}
 
 
 def _token_schema(limit: int) -> dict[str, Any]:

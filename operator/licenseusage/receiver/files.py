@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from licenseusage.reasons import Reason
 from licenseusage.receiver import documented
+from licenseusage.receiver.answers import bundle_answer
 from licenseusage.receiver.bundles import BundleIntake, BundleResult
 from licenseusage.receiver.documented import YAML
 from licenseusage.receiver.history import History
@@ -32,6 +33,7 @@ class Format(StrEnum):
 
     TEXT = "text"
     YAML = "yaml"
+    JSON = "json"
 
 
 FormatName = Annotated[
@@ -39,7 +41,7 @@ FormatName = Annotated[
     Query(
         alias="format",
         description="`text`: a receipts file. `yaml`: UsageReceipt objects for `kubectl apply`, a "
-        "set for each namespace.",
+        "set for each namespace. `json`: what became of each line, also of refused ones.",
         json_schema_extra={"enum": [each.value for each in Format]},
     ),
 ]
@@ -72,11 +74,14 @@ def routes(
     async def post_bundle(request: Request, format_name: FormatName = Format.TEXT) -> Response:
         """Each line is handled as if it had been put by itself; the same file again is harmless."""
         if format_name not in list(Format):
-            raise RequestRefused(Reason.NOT_FOUND, "format is text or yaml")
+            raise RequestRefused(Reason.NOT_FOUND, "format is text, yaml or json")
         async with places.place():
             data = await read_bundle(request)
             result = await to_thread.run_sync(bundles.take, data, limiter=threads)
         log_bundle(result)
+        if format_name == Format.JSON:
+            answer = bundle_answer(result).model_dump_json()
+            return Response(answer, media_type="application/json")
         return receipts_response(result.receipts, Format(format_name))
 
     @router.post(

@@ -41,7 +41,8 @@ log = structlog.get_logger("licenseusage.receiver")
 
 FIELD = "bundle"
 """Name of the form's field with the file."""
-_DRAINED = 112 * 2**20
+_DRAINED = 2**31
+"""Whoever sends a whole disk by mistake still gets a page that says so."""
 _LIST_BYTES = 72 * MAX_LINES + 1024
 _DIGESTS = re.compile(r"[0-9a-f]{64}(,[0-9a-f]{64})*")
 

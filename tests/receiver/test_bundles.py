@@ -138,6 +138,15 @@ def test_line_that_is_not_authentic_gets_none_and_holds_up_no_other(receiver, st
     assert stored(receiver, foreign) == [False]
 
 
+def test_conflict_beyond_the_quota_of_evidence_is_refused_alone(receiver, customer, monkeypatch):
+    monkeypatch.setattr("licenseusage.receiver.evidence.CONFLICTS_KEPT", 0)
+    first, second = customer.chain(2)
+    data = customer.bundle(first, customer.report(users=41), second)
+    results = receiver.post_bundle(data, "?format=json").json()["lines"]
+    assert [line["result"] for line in results] == ["Accepted", "Accepted", "Refused", "Accepted"]
+    assert results[2]["error"] == "TooManyConflicts"
+
+
 def test_document_that_is_carried_twice_in_one_file_is_one_line_of_the_receipts(receiver, stranger):
     (report,) = stranger.chain(1)
     receipts = receiver.receipts(receiver.post_bundle(stranger.bundle(report, report)))

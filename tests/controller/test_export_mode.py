@@ -70,7 +70,7 @@ def waiting(ages, kind):
     return [
         report
         for report in ages.operator.reports()
-        if report["spec"]["kind"] == kind and report["status"].get("reason") == "Offline"
+        if report["spec"]["kind"] == kind and report.get("status", {}).get("reason") == "Offline"
     ]
 
 

@@ -170,7 +170,7 @@ def test_without_an_address_reports_wait_for_an_export_and_nothing_is_wrong(stag
 
     def waits():
         of_it = [one for one in operator.reports() if one["spec"]["usageName"] == "offline"]
-        return [one for one in of_it if one["status"].get("reason") == "Offline"]
+        return [one for one in of_it if one.get("status", {}).get("reason") == "Offline"]
 
     (report,) = until(waits)
     assert report["status"]["delivery"] == "Pending"

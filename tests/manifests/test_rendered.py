@@ -13,7 +13,13 @@ import yaml
 from licenseusage.controller.settings import PREFIX, Settings, from_mapping
 from tests.manifests.conftest import MANIFESTS, ROOT, SAMPLES, objects
 
-FOLDERS = ["base", "maintenance", "overlays/kind", *(f"samples/{name}" for name in SAMPLES)]
+FOLDERS = [
+    "base",
+    "maintenance",
+    "components/export",
+    "overlays/kind",
+    *(f"samples/{name}" for name in SAMPLES),
+]
 OPERATORS_OWN_MIB = 256
 MEASURED_MIB_OF_TWENTY_OBJECTS = 182
 OURS = {"LicenseUsage", "UsageReport", "UsageReceipt"}

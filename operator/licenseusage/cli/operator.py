@@ -5,12 +5,12 @@ import os
 import sys
 from dataclasses import fields
 from inspect import Parameter, Signature
-from pathlib import Path
 from typing import Annotated
 
 import structlog
 import typer
 
+from licenseusage.cli.home import have_a_home
 from licenseusage.clock import clock_from, development
 from licenseusage.controller.process.logs import configure
 from licenseusage.controller.settings import PREFIX, Settings, from_mapping
@@ -35,7 +35,7 @@ def operator(**flags: str | None) -> None:
     # kubernetes.dynamic imports this validator where it is installed (in a checkout): seconds of
     # start for something that is never called here.
     sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]
-    _have_a_home()
+    have_a_home()
     try:
         from licenseusage.controller.process.start import run
 
@@ -47,17 +47,6 @@ def operator(**flags: str | None) -> None:
         structlog.get_logger(__name__).exception("the operator failed", fix=UNEXPECTED_FIX)
         raise
     raise typer.Exit(code)
-
-
-def _have_a_home() -> None:
-    """Set ``HOME`` for a user that has none: the Kubernetes client looks for it when imported.
-
-    Most container runtimes set the same for a uid without an entry in /etc/passwd.
-    """
-    try:
-        Path.home()
-    except RuntimeError:
-        os.environ["HOME"] = "/"
 
 
 def _parameters() -> list[Parameter]:

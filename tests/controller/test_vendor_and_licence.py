@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from licenseusage.reports.report import read_report
 from tests.controller.sample import Product, reply
 from tests.controller.stage import (
     Operator,
@@ -98,6 +99,7 @@ def stage(crds, tmp_path_factory):
         "offline": vendor.license(anchor=TODAY, endpoint=None, subscription="sub-5"),
         "suspended": vendor.license(anchor=TODAY, subscription="sub-6"),
         "exceeded": vendor.license(anchor=TODAY, maximum_active_users=1, subscription="sub-7"),
+        "private": vendor.license(anchor=TODAY, subscription="sub-8"),
     }
     objects = [meter_secret(NAMESPACE), vendor_keys(NAMESPACE, vendor.jwks)]
     for name, licence in licences.items():
@@ -106,6 +108,8 @@ def stage(crds, tmp_path_factory):
         spec = {"license": {"secretRef": {"name": f"{name}-license"}}, "closeGraceHours": 24}
         if name == "suspended":
             spec["suspend"] = "Reporting"
+        if name == "private":
+            spec["privacy"] = {"dailyCounts": "Withheld", "provisionedCount": "Withheld"}
         objects.append(usage(NAMESPACE, name, spec=spec))
     objects.append(usage(NAMESPACE, "unlicensed"))
     crds.apply(objects)
@@ -144,6 +148,17 @@ def test_a_licence_gives_number_entitlement_and_an_accepted_interim(stage):
     status = operator.status("good")
     assert (status["activeUsers"], status["maximumActiveUsers"]) == (2, 500)
     assert status["lastReport"]["kind"] == "Interim"
+
+
+def test_what_is_withheld_is_not_sent_and_stays_in_the_status(stage):
+    operator, _ = stage
+    operator.wait_condition("private", "Reported", "True", "ReportAccepted")
+    tokens = {r["spec"]["usageName"]: r["spec"]["token"] for r in operator.reports()}
+    private, good = (read_report(tokens[name]).content for name in ("private", "good"))
+    assert (private.daily_active_users, private.provisioned_users) == (None, None)
+    assert good.provisioned_users == 2
+    assert private.active_users == good.active_users == 2
+    assert operator.status("private")["provisionedUsers"] == 2
 
 
 @pytest.mark.parametrize(

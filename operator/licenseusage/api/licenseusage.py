@@ -21,6 +21,7 @@ from licenseusage.api.source import Source
 from licenseusage.api.status import LicenseUsageStatus
 
 Combine = Literal["Union", "Same"]
+Disclosure = Literal["Sent", "Withheld"]
 Suspend = Literal["None", "Reporting"]
 ReportingMode = Literal["Online", "Export"]
 
@@ -118,6 +119,21 @@ class Reporting(ApiModel):
     )
 
 
+class Privacy(ApiModel):
+    """What reports to the vendor leave out. Counting and the status do not change."""
+
+    daily_counts: Disclosure = Field(
+        default="Sent",
+        description="dailyCounts is Sent or Withheld: whether reports state the number of active "
+        "users of each day.",
+    )
+    provisioned_count: Disclosure = Field(
+        default="Sent",
+        description="provisionedCount is Sent or Withheld: whether reports state how many users "
+        "the product lists.",
+    )
+
+
 class LicenseUsageSpec(ApiModel):
     """The configuration that the user writes."""
 
@@ -212,6 +228,11 @@ class LicenseUsageSpec(ApiModel):
     )
     reporting: Reporting | None = Field(
         default=None, description="reporting sets how reports reach the vendor."
+    )
+    privacy: Privacy | None = Field(
+        default=None,
+        description="privacy chooses what later reports leave out. It is no change of the rules, "
+        "and reports that were signed before stay as they are.",
     )
     suspend: Suspend = Field(
         default="None",

@@ -128,13 +128,17 @@ class Metrics(Collector):
                 for label, number in values.items():
                     if number is not None:
                         family.add_metric((*names, str(label)), float(number))
+        self._add_ages(age, now)
+        yield from (active, provisioned, maximum, reached, foreseen, ends, due)
+        yield from (age, refuted, outbox, oldest)
+
+    def _add_ages(self, age: GaugeMetricFamily, now: float) -> None:
+        """Add how long each declared source has gone without a success."""
         for key, since in self._waits_since_s.items():
             known = self._usages[key].last_success_s if key in self._usages else {}
             for source, at in since.items():
                 passed = now - known.get(source, at)
                 age.add_metric((key.namespace, key.name, source), max(0.0, passed))
-        yield from (active, provisioned, maximum, reached, foreseen, ends, due)
-        yield from (age, refuted, outbox, oldest)
 
 
 def _gauge(name: str, text: str, labels: tuple[str, ...]) -> GaugeMetricFamily:

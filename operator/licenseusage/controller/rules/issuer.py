@@ -16,6 +16,7 @@ from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.keystatus import placed
 from licenseusage.controller.rules.replacing import refused_finals
+from licenseusage.controller.rules.withheld import NOTHING, Withheld, withheld_before
 from licenseusage.errors import Stalled, UsageError, Waiting
 from licenseusage.ledger.documents.records import (
     FORKED,
@@ -66,6 +67,7 @@ class Issuer:
         key_id: Public name of the pseudonym key, if it is known.
         reference_offset_seconds: The API server's clock minus ours (simulation taken out).
         known_as: The installation's id; None: that of ``key``.
+        withheld: What the customer keeps back.
     """
 
     license: License
@@ -79,6 +81,7 @@ class Issuer:
     key_id: str | None = None
     reference_offset_seconds: int | None = None
     known_as: str | None = None
+    withheld: Withheld = NOTHING
 
     @property
     def installation(self) -> str:
@@ -150,8 +153,8 @@ class Issuer:
                 reference_offset_seconds=self.reference_offset_seconds,
             ),
             operator=self.operator,
-            provisioned_users=statement.provisioned,
-            daily_active_users=statement.daily,
+            provisioned_users=None if self.withheld.provisioned else statement.provisioned,
+            daily_active_users=None if self.withheld.daily else statement.daily,
             uncertainty=fit_uncertainty(
                 [
                     Uncertainty(uncertainty.reason, uncertainty.users)
@@ -219,6 +222,7 @@ class Context:
         clock: What to think of the clock: nothing is signed while it is ahead.
         key_id: Public name of the pseudonym key, if it is readable.
         site: Where reports are made.
+        withheld: What the customer keeps back; None: what the newest report kept back.
         history: Chain -> what was seen of it in the cluster that the ledger does not hold.
         requested: An administrator asks to send now.
         gone: The object was deleted, or cannot be acted on; only what was begun is finished.
@@ -236,6 +240,7 @@ class Context:
     clock: Judgement
     site: Site
     export: bool | None = False
+    withheld: Withheld | None = None
     history: Mapping[str, str] = field(default_factory=dict)
     requested: bool = False
     gone: bool = False
@@ -270,6 +275,7 @@ def issuer_of(context: Context, facts: MeterFacts, cycle: Cycle) -> Issuer | Usa
         exclusions=exclusions_of(context.counted),
         key_id=context.key_id,
         reference_offset_seconds=context.site.reference_offset_seconds,
+        withheld=context.withheld or withheld_before(facts.reports),
     )
     return first_answer(CYCLE_WAITS, context, facts, issuer, cycle) or issuer
 

@@ -9,6 +9,7 @@ import asyncio
 from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.issuer import Context
 from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.withheld import Withheld
 from licenseusage.controller.steps import reporting
 from licenseusage.controller.steps.meters import (
     clock_of,
@@ -45,6 +46,7 @@ async def finish(
     counted: Counted,
     suspended: bool,
     export: bool | None,
+    withheld: Withheld | None = None,
 ) -> reporting.ReportingResult:
     """Close what has ended once its grace is over, and send what there is to send.
 
@@ -56,6 +58,7 @@ async def finish(
         counted: Without sources; its grace is what an ended cycle waits for.
         suspended: ``spec.suspend: Reporting``.
         export: Whether ``spec.reporting.mode`` is Export; None: nobody says any more.
+        withheld: What the customer keeps back; None: the object is gone, so that it cannot say.
 
     Raises:
         UsageError: The ledger cannot be read.
@@ -78,5 +81,6 @@ async def finish(
         clock=clock_of(world, known.facts, now_ms),
         gone=True,
         site=site_of(world),
+        withheld=withheld,
     )
     return await reporting.step(world, context, known, now_ms, loop_s)

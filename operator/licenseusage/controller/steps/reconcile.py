@@ -29,6 +29,7 @@ from licenseusage.controller.rules.issuer import Context
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.resources import CONFIGMAPS, SECRETS, USAGES, Dependency
 from licenseusage.controller.rules.subject import Subject
+from licenseusage.controller.rules.withheld import withheld_by
 from licenseusage.controller.steps import counting, licensing, reporting
 from licenseusage.controller.steps.finishing import finish, meters_of
 from licenseusage.controller.steps.gone import reconcile_gone
@@ -166,6 +167,7 @@ async def _steps(world: World, subject: Subject, usage: LicenseUsage, now_ms: in
         key_id=None if isinstance(pseudonym, UsageError) else pseudonym.id,
         clock=clock,
         site=site_of(world),
+        withheld=withheld_by(subject.raw.get("spec") or {}),
         requested=requested,
     )
     outcome = await reporting.step(world, context, known, now_ms, loop_s)
@@ -246,6 +248,7 @@ async def _without(world: World, subject: Subject, problem: Failure, now_ms: int
                         counted=counted,
                         suspended=suspended,
                         export=export,
+                        withheld=withheld_by(spec),
                     )
                     times.append(outcome.next_ms)
         except UsageError as error:

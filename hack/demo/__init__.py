@@ -2,5 +2,6 @@
 
 Read ``story.py`` first: it is the demo from top to bottom. ``plan`` says when, ``stage`` sets up
 cluster, vendor and product, ``children`` and ``leash`` run the processes, ``traffic`` signs people
-in, ``watching`` tells what changed, ``verdict`` checks it, ``screen`` shows it.
+in, ``watching`` tells what changed, ``verdict`` checks it, ``paper`` writes the statement,
+``screen`` shows it.
 """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from examples.product.generate import Truth
 from hack.controlplane import ControlPlane
-from hack.demo import stage, vendor
+from hack.demo import paper, stage, vendor
 from hack.demo.children import Children
 from hack.demo.failure import Failed
 from hack.demo.plan import Plan, plan
@@ -162,6 +162,8 @@ class Scene:
         if self.seller is not None and self.seen.final:
             last = self.seen.final["spec"]["sequence"]
             verdict.append(vendor.verified(self.cp, self.seller, last, self.when, self.screen))
+            enrolment = vendor.enrolment_file(self.cp)
+            verdict.append(paper.statement(self.cp, self.seller, enrolment, self.when, self.screen))
         self.screen.plain(_WHY_EXACT)
         if not self.licensed:
             self.screen.plain(_WHY_NOTHING)

@@ -83,14 +83,10 @@ def verified(cp: ControlPlane, vendor: Vendor, up_to: int, plan: Plan, screen: S
     """
     folder = cp.folder / "verify"
     folder.mkdir(exist_ok=True)
-    reports, enrolment = folder / "reports.json", folder / "enrolment.jwt"
+    reports, enrolment = folder / "reports.json", enrolment_file(cp)
     listed = cp.kubectl("get", "usagereports", "-n", stage.NAMESPACE, "-o", "json").stdout
     items = [i for i in json.loads(listed)["items"] if i["spec"]["sequence"] <= up_to]
     reports.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
-    # The installation's own statement of its key, kept beside it and enrolled with the vendor.
-    identity = ("secret", "licenseusage-identity", "-n", stage.OPERATOR_NAMESPACE)
-    statements = cp.kubectl("get", *identity, "-o", "jsonpath={.data.statements}").stdout
-    enrolment.write_bytes(base64.b64decode(statements))
     command = [
         *("report", "verify", str(reports), "--enrolment", str(enrolment)),
         *("--vendor-keys", str(vendor.keys / "online" / "jwks.json")),
@@ -108,13 +104,26 @@ def verified(cp: ControlPlane, vendor: Vendor, up_to: int, plan: Plan, screen: S
     return Point(claim, "receipt verified" if true else "; ".join(bad) or "no receipt", true)
 
 
-def cli(screen: Screen | None, plan: Plan, *arguments: str) -> str:
+def enrolment_file(cp: ControlPlane) -> Path:
+    """Write the installation's own statement of its key into a file, and return its path.
+
+    It is kept beside the key, and enrolled with the vendor.
+    """
+    identity = ("secret", "licenseusage-identity", "-n", stage.OPERATOR_NAMESPACE)
+    statements = cp.kubectl("get", *identity, "-o", "jsonpath={.data.statements}").stdout
+    path = cp.folder / "enrolment.jwt"
+    path.write_bytes(base64.b64decode(statements))
+    return path
+
+
+def cli(screen: Screen | None, plan: Plan, *arguments: str, path: str = "") -> str:
     """Run ``licenseusage …`` with the simulated clock and return what it printed.
 
     Args:
         screen: Shows the command; None: it is not worth a line.
         plan: The simulated time.
         arguments: What follows ``licenseusage``.
+        path: Where it looks for programs; "": where this process does.
 
     Raises:
         CommandFailed: Its exit code is not 0.
@@ -123,7 +132,7 @@ def cli(screen: Screen | None, plan: Plan, *arguments: str) -> str:
         screen.command(["licenseusage", *arguments])
     done = subprocess.run(
         [stage.LICENSEUSAGE, *arguments],
-        env={**os.environ, **plan.environment},
+        env={**os.environ, **plan.environment, **({"PATH": path} if path else {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -74,6 +74,11 @@ def test_with_a_licence_the_final_is_accepted_and_its_number_is_the_truth(
     assert match[1] == match[2]
     assert int(match[1]) > 3_000
     assert re.search(r"^sample-\w+-\d+ +Final .* Accepted", said, re.MULTILINE)
+    written = re.search(r"a statement for people is written: open file://(\S+)", said)
+    assert written is not None
+    page = Path(written[1]).read_text()
+    assert f'<span class="big">{int(match[1]):,}</span>' in page
+    assert "The signatures of these reports were verified." in page
 
 
 def test_without_a_licence_the_number_is_the_truth_and_nothing_is_reported(

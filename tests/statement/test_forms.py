@@ -365,7 +365,10 @@ def test_a_cycle_of_which_no_report_is_here_is_named():
 def test_a_simulated_clock_is_nothing_to_bill_from():
     book = Bookkeeper()
     book.final(0, 9, 9, operator=OperatorInfo("1.0.0-simulated-clock"))
-    assert "simulated clock" in warned(statement(signed(*book.tokens)))
+    made = statement(signed(*book.tokens))
+    assert "made with a simulated clock" in warned(made)
+    assert described(page_of(made))["Number to bill"] == "none: made with a simulated clock"
+    assert table_of(made)[0]["number_to_bill"] == ""
 
 
 def test_what_was_verified_is_said_of_each_document():

@@ -80,6 +80,7 @@ def _environment() -> Environment:
         "over": words.over,
         "over_words": words.over_words,
         "to_bill": words.to_bill,
+        "simulated": words.simulated,
         "elapsed_seconds": words.elapsed_seconds,
     }
     return environment

@@ -13,10 +13,7 @@ from licenseusage.statement.cycles import (
     SignedReport,
     State,
 )
-from licenseusage.statement.words import day, days_of, minute
-
-SIMULATED = "-simulated-clock"
-"""How the version of an operator ends whose clock was shifted: a demo or a test."""
+from licenseusage.statement.words import day, days_of, minute, simulated
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +150,7 @@ def _warnings(
         if cycle.state is State.PROVISIONAL:
             yield _provisional(cycle)
         for report in cycle.stating:
-            if report.content.operator.version.endswith(SIMULATED):
+            if simulated(report.content):
                 yield (
                     f"Report {report.envelope.sequence} of cycle {cycle.index} was made with a "
                     f"simulated clock, for a demo or a test. It is nothing to bill from."

@@ -11,6 +11,8 @@ from licenseusage.reports.typs import DAY_SECONDS
 from licenseusage.statement.cycles import ReportedCycle, State
 
 PRODUCTION = "Production"
+SIMULATED = "-simulated-clock"
+"""How the version of an operator ends whose clock was shifted (docs/architecture.md §9)."""
 _ESTIMATE = "Estimate"
 
 
@@ -69,11 +71,17 @@ def proved(content: Content) -> int | None:
 def to_bill(cycle: ReportedCycle) -> int | None:
     """Return the number to bill: the lower bound of an ended cycle (MEASUREMENT, Promise).
 
-    None: the cycle has not ended, nothing is proved, or the users are not of production. Whether
-    they are is taken for granted where the licence is not here.
+    None: the cycle has not ended, nothing is proved, the clock was simulated, or the users are not
+    of production. Whether they are is taken for granted where the licence is not here.
     """
-    billable = cycle.purpose in (None, PRODUCTION) and cycle.state is not State.PROVISIONAL
+    ended = cycle.state is not State.PROVISIONAL
+    billable = ended and cycle.purpose in (None, PRODUCTION) and not simulated(cycle.content)
     return proved(cycle.content) if billable else None
+
+
+def simulated(content: Content) -> bool:
+    """Whether the report was made with a simulated clock, for a demo or a test."""
+    return content.operator.version.endswith(SIMULATED)
 
 
 def over(cycle: ReportedCycle) -> Over | None:

@@ -140,9 +140,11 @@ class SimulatedKube(Kube):
         return json.loads(json.dumps(body))  # type: ignore[no-any-return]
 
     async def replace(self, resource: Resource, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Replace an object."""
+        """Replace an object, unless somebody has changed it since it was read."""
         meta = body["metadata"]
-        self._object("update", resource, meta["namespace"], meta["name"])
+        stored = self._object("update", resource, meta["namespace"], meta["name"])
+        if stored["metadata"]["resourceVersion"] != meta["resourceVersion"]:
+            raise ConflictError(409, f"update {resource.plural}", "it was changed")
         self._boundary(f"update {resource.plural}")
         self._cluster.put(resource, meta["namespace"], meta["name"], json.loads(json.dumps(body)))
         self._boundary(f"updated {resource.plural}")

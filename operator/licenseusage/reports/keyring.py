@@ -63,6 +63,11 @@ class KeyStatement:
         )
 
 
+def signed_by(token: str) -> str:
+    """Return the thumbprint of the key that signed one of our own documents."""
+    return str(decode(token)[0].get("kid"))
+
+
 class Placed(NamedTuple):
     """A key's place in a key chain.
 
@@ -154,7 +159,7 @@ class KeyRing:
         firsts = (statements[0].sent for statements in self.chains.values())
         return {sent.subscription: sent.installation for sent in firsts}
 
-    def signer(self, placed: Sequence[Placed]) -> SigningKey | None:
+    def signer(self, placed: Sequence[Placed], newest: str | None = None) -> SigningKey | None:
         """Return the key that signs in a key chain; None: the chain's key is not at hand.
 
         Never one that a receipted succession has retired, and never one whose succession is not in
@@ -163,12 +168,13 @@ class KeyRing:
 
         Args:
             placed: The chain's keys by position, as the ledger holds them; empty: none is known.
+            newest: Thumbprint of the key that signed the newest report; None: there is none.
         """
         if not placed:
             return self.current
-        receipted = [at for at, place in enumerate(placed) if place.receipted]
+        since = [at for at, place in enumerate(placed) if place.receipted or place.kid == newest]
         by_kid = {key.kid: key for key in self.keys}
-        usable = [place.kid for place in placed[max(receipted, default=0) :]]
+        usable = [place.kid for place in placed[max(since, default=0) :]]
         return next((by_kid[kid] for kid in usable if kid in by_kid), None)
 
     def public_keys(self) -> dict[str, InstallationKey]:

@@ -5,6 +5,7 @@ is a new installation in the vendor's eyes, a new pseudonym key would count ever
 are created only while nothing in the ledger or in the cluster shows that there has been a start.
 """
 
+import asyncio
 import base64
 import re
 from collections.abc import Callable, Mapping
@@ -92,6 +93,7 @@ class Keys:
         """
         self._wrote = wrote
         self._kube, self._reader, self._names = kube, reader, names
+        self.rotation = asyncio.Lock()
         self._ring: tuple[Mapping[str, bytes], KeyRing] | None = None
         self._new_signing_key, self._random_bytes = new_signing_key, random_bytes
 
@@ -222,11 +224,43 @@ class Keys:
 
         await self.change(add)
 
-    async def change(self, edit: Callable[[dict[str, bytes]], None]) -> None:
+    async def add_following(self) -> None:
+        """Store a new key beside the current one, if a rotation is wanted and there is none yet.
+
+        Raises:
+            UsageError: As `change`.
+        """
+
+        def add(values: dict[str, bytes]) -> None:
+            if ROTATE in values and NEXT_KEY not in values:
+                values[NEXT_KEY] = self._new_signing_key().to_jwk().encode()
+
+        await self.change(add, wakes=True)
+
+    async def complete_rotation(self, ring: KeyRing) -> None:
+        """Make the key that follows the current one; the former one is gone then.
+
+        Nothing is changed if the Secret holds other keys than these.
+
+        Raises:
+            UsageError: As `change`.
+        """
+
+        def complete(values: dict[str, bytes]) -> None:
+            if self._ring_of(values).keys == ring.keys and NEXT_KEY in values:
+                values[PRIVATE_KEY] = values.pop(NEXT_KEY)
+                values.pop(ROTATE, None)
+
+        await self.change(complete, wakes=True)
+
+    async def change(
+        self, edit: Callable[[dict[str, bytes]], None], *, wakes: bool = False
+    ) -> None:
         """Change the identity's Secret, if nobody else has changed it since it was read.
 
         Args:
             edit: Changes its members; one that is left out is removed.
+            wakes: Every object is to be looked at because of it.
 
         Raises:
             UsageError: The API server refuses or does not answer, or somebody was first; nothing
@@ -240,6 +274,7 @@ class Keys:
             values = dict(before)
             edit(values)
             if values == before:
+                self._reader.forget(names.namespace)
                 return
             secret["data"] = {
                 member: base64.b64encode(value).decode() for member, value in values.items()
@@ -249,7 +284,8 @@ class Keys:
             raise forbidden_own(names.namespace, error) from None
         except KubeError as error:
             raise Retryable(Reason.STATEMENTS_NOT_KEPT, f"{error}; it is tried again.") from None
-        self._wrote(Dependency(SECRETS, names.namespace, names.identity), version_of(stored))
+        if not wakes:
+            self._wrote(Dependency(SECRETS, names.namespace, names.identity), version_of(stored))
         self._reader.forget(names.namespace)
 
     async def _replaces(self, name: str, loop_s: float) -> str | None:

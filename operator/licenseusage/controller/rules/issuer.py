@@ -42,7 +42,7 @@ from licenseusage.reports.content import (
     Uncertainty,
 )
 from licenseusage.reports.fitting import fit_uncertainty
-from licenseusage.reports.keyring import KeyRing
+from licenseusage.reports.keyring import KeyRing, signed_by
 from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.licence import License, stored_license
 from licenseusage.reports.names import Link, digest, jti_of, key_chain_id, report_chain_id
@@ -259,10 +259,9 @@ def issuer_of(context: Context, facts: MeterFacts, cycle: Cycle) -> Issuer | Usa
         return None
     license_ = stored_license(token)
     known_as = installation_of(signing, license_)
-    statements = facts.statements.get(chain_of(license_, known_as, *context.key).key_chain_id, ())
-    signer = signing.signer(placed(statements))
-    if signer is None:
-        return _retired(context.site, license_)
+    signer = signer_of(context, signing, facts, license_)
+    if isinstance(signer, UsageError):
+        return signer
     issuer = Issuer(
         license=license_,
         key=signer,
@@ -280,12 +279,19 @@ def issuer_of(context: Context, facts: MeterFacts, cycle: Cycle) -> Issuer | Usa
     return first_answer(CYCLE_WAITS, context, facts, issuer, cycle) or issuer
 
 
-def _retired(site: Site, license_: License) -> Stalled:
-    return Stalled(
+def signer_of(
+    context: Context, ring: KeyRing, facts: MeterFacts, license_: License
+) -> SigningKey | Stalled:
+    """Return the key that signs reports under a licence; an error: it is not at hand."""
+    chain = chain_of(license_, installation_of(ring, license_), *context.key)
+    statements = facts.statements.get(chain.key_chain_id, ())
+    newest = next((item.token for item in facts.reports if item.chain_id == chain.id), None)
+    signer = ring.signer(placed(statements), None if newest is None else signed_by(newest))
+    return signer or Stalled(
         Reason.IDENTITY_INVALID,
-        f"Secret {site.identity_secret} does not hold the key that signs for subscription "
+        f"Secret {context.site.identity_secret} does not hold the key that signs for subscription "
         f"{license_.subscription}: another key has succeeded it. Restore the newest backup of the "
-        f"Secret. Counting goes on.",
+        f"Secret. Counting goes on; nothing is signed.",
     )
 
 

@@ -68,8 +68,9 @@ def placed(items: Sequence[OutboxItem]) -> list[Placed]:
 
 
 def receipted(item: OutboxItem) -> bool:
-    """Whether the vendor has signed for a document."""
-    return item.state is Delivery.ACCEPTED
+    """Whether the vendor has accepted a document, be it that it is sent again since."""
+    again = item.state in (Delivery.PENDING, Delivery.SENDING)
+    return item.state is Delivery.ACCEPTED or (again and item.receipt is not None)
 
 
 def _identity(ring: KeyRing) -> dict[str, object]:

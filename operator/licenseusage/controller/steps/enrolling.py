@@ -17,10 +17,9 @@ from licenseusage.reasons import Reason
 from licenseusage.reports.enrolment import build_enrolment, is_another
 from licenseusage.reports.keyring import KeyRing, key_chains
 from licenseusage.reports.keys import SigningKey
-from licenseusage.reports.licence import License, stored_license
+from licenseusage.reports.licence import License
 from licenseusage.reports.names import digest, jti_of
 from licenseusage.reports.receipt import Sent
-from licenseusage.reports.tokens import decode
 from licenseusage.reports.typs import ENROLMENT, SUCCESSION
 
 _KINDS = {ENROLMENT: ReportKind.ENROLMENT, SUCCESSION: ReportKind.SUCCESSION}
@@ -132,12 +131,3 @@ async def keep_beside_key(keys: Keys, statements: tuple[OutboxItem, ...], loop_s
         UsageError: The API server refuses or does not answer.
     """
     await keys.keep_statements(tuple(statement.token for statement in statements), loop_s)
-
-
-def authorised(statements: Sequence[OutboxItem]) -> License | None:
-    """Return the licence that is inside a subscription's enrolment."""
-    for statement in statements:
-        if statement.kind is ReportKind.ENROLMENT:
-            _, claims = decode(statement.token)
-            return stored_license(str(claims["license"]))
-    return None

@@ -4,7 +4,7 @@ Nothing here decides a number or an answer: when is `metering.lifecycle`'s, what
 how it is sent `delivery`'s. This joins them for one object.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
@@ -21,19 +21,22 @@ from licenseusage.controller.rules.issuer import (
     halted,
     installation_of,
     issuer_of,
+    signer_of,
 )
 from licenseusage.controller.rules.reported import Reporting
 from licenseusage.controller.steps import amending, closing, history
-from licenseusage.controller.steps.enrolling import authorised, enrol, keep_beside_key
+from licenseusage.controller.steps.contracts import chains_with_licences, reported_under, waits
+from licenseusage.controller.steps.enrolling import enrol, keep_beside_key
 from licenseusage.controller.steps.issuing import first_delay_ms, replace_refused
 from licenseusage.controller.steps.rerouting import follow_route, is_exporting
+from licenseusage.controller.steps.rotating import rotate
 from licenseusage.controller.steps.world import World
 from licenseusage.delivery.sender import Route
 from licenseusage.errors import Failure, Stalled, UsageError, Waiting
-from licenseusage.ledger.documents.records import Delivery, MeterFacts, OutboxItem, ReportChain
+from licenseusage.ledger.documents.records import Delivery, OutboxItem
 from licenseusage.metering.cycles import Cycle, cycle_at
 from licenseusage.reasons import Reason
-from licenseusage.reports.licence import License, stored_license
+from licenseusage.reports.licence import License
 
 _OBJECTS_SECONDS = 600.0
 _AGAIN_MS = 600_000  # a net: the deliveries retry by themselves, and each verdict wakes the object
@@ -163,7 +166,7 @@ async def _enrol(run: _Run) -> None:
         return
     if isinstance(signing, UsageError):
         raise signing
-    for reported in _reported_under(known.facts, license_):
+    for reported in reported_under(known.facts, license_):
         chain = chain_of(reported, installation_of(signing, reported), "", "").key_chain_id
         statements, beside = known.facts.statements[chain], signing.chains.get(chain, ())
         if len(statements) < max(1, len(beside)) and context.clock.ahead is None:
@@ -171,12 +174,9 @@ async def _enrol(run: _Run) -> None:
         run.world.published.notice(chain, statements)
         run.statements += statements
     await keep_beside_key(keys, run.statements, run.loop_s)
-
-
-def _reported_under(facts: MeterFacts, current: License) -> list[License]:
-    """Return the current licence and those that cycles which are not Final began under."""
-    tokens = [current.token, *(facts.meter.license_of(record.cycle) for record in facts.unfinished)]
-    return [stored_license(token) for token in dict.fromkeys(tokens) if token is not None]
+    signer = signer_of(context, signing, known.facts, license_)
+    if isinstance(signer, Stalled):
+        raise signer
 
 
 async def _compare_with_history(run: _Run) -> None:
@@ -193,6 +193,21 @@ async def _compare_with_history(run: _Run) -> None:
         run.context = replace(context, signing=error)
         raise
     run.context = replace(context, history=run.world.memory(context.key).history)
+
+
+async def _rotate(run: _Run) -> None:
+    """Let another key take over, if an administrator wants one."""
+    context, signing = run.context, run.context.signing
+    if isinstance(signing, UsageError) or not signing.rotating or context.clock.ahead is not None:
+        return
+    ring = await rotate(run.known, run.world.keys, run.now_ms, run.loop_s)
+    run.context = replace(context, signing=ring)
+    chains = dict.fromkeys(item.chain_id for item in run.statements)
+    run.statements = tuple(
+        item for chain in chains for item in run.known.facts.statements.get(chain, ())
+    )
+    for chain in chains:
+        run.world.published.notice(chain, run.known.facts.statements.get(chain, ()))
 
 
 async def _replace_refused(run: _Run) -> None:
@@ -316,9 +331,9 @@ async def _deliver(run: _Run) -> int | None:
         raise context.vendor_keys
     documents = (*run.statements, *run.reports)
     own = chain_of(license_, installation_of(context.signing, license_), *context.key)
-    due = [at for item in documents if _waits(item) and (at := _when(item)) is not None]
+    due = [at for item in documents if waits(item) and (at := _when(item)) is not None]
     exporting = is_exporting(world, context, run.known.facts)
-    chains, sendable = _chains_with_licences(run.known.facts, own, license_, documents), False
+    chains, sendable = chains_with_licences(run.known.facts, own, license_, documents), False
     for chain, of in chains:
         endpoint = world.settings.vendor_endpoint or of.endpoint
         if context.suspended or exporting or endpoint is None:
@@ -344,6 +359,7 @@ Part = Callable[[_Run], Awaitable[int | None]]
 _PARTS: tuple[Part, ...] = (
     _enrol,
     _compare_with_history,
+    _rotate,
     _replace_refused,
     _close_ended,
     _interim,
@@ -353,22 +369,6 @@ _PARTS: tuple[Part, ...] = (
     _deliver,
 )
 """What the step does, in this order; each returns when to look at it again, None: never."""
-
-
-def _chains_with_licences(
-    facts: MeterFacts, own: ReportChain, license_: License, documents: Sequence[OutboxItem]
-) -> list[tuple[ReportChain, License]]:
-    """Return the object's chain and older ones that something waits in, each with its licence."""
-    chains: dict[str, tuple[ReportChain, License]] = {own.id: (own, license_)}
-    for item in documents:
-        if item.key_chain_id is None or item.chain_id in chains or not _waits(item):
-            continue
-        older = authorised(facts.statements[item.key_chain_id])
-        if older is not None:
-            renewed = facts.meter.licenses.get(older.contract)
-            of = older if renewed is None else stored_license(renewed)
-            chains[item.chain_id] = (ReportChain(item.chain_id, item.key_chain_id), of)
-    return list(chains.values())
 
 
 def _offer_seconds(world: World, context: Context, license_: License) -> float | None:
@@ -382,10 +382,6 @@ def _offer_seconds(world: World, context: Context, license_: License) -> float |
     if before == license_.digest:
         return None
     return _OFFER_SPREAD_SECONDS * world.permille() / 1000 if before is None else 0.0
-
-
-def _waits(item: OutboxItem) -> bool:
-    return item.state in (Delivery.PENDING, Delivery.SENDING, Delivery.REJECTED)
 
 
 def _when(item: OutboxItem) -> int | None:

@@ -1,4 +1,4 @@
-"""A rotation from the wish to the reports that follow: the operator's process, a real receiver.
+"""A rotation from the wish to the reports that follow: the operator's process, a receiver."""
 
 import base64
 import itertools

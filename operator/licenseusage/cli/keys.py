@@ -13,6 +13,8 @@ import typer
 import yaml
 
 from licenseusage.cli.documents import read_documents
+from licenseusage.cli.keycopies import export, import_
+from licenseusage.cli.keyrotate import rotate
 from licenseusage.cli.keystatus import status
 from licenseusage.errors import Stalled
 from licenseusage.metering.pseudonym import KEY_BYTES, key_id
@@ -37,6 +39,9 @@ def keys() -> None:
 
 
 app.command(name="status")(status)
+app.command(name="rotate")(rotate)
+app.command(name="export")(export)
+app.command(name="import")(import_)
 
 
 @new.callback()

@@ -8,6 +8,8 @@ import typer
 
 from licenseusage.cli.kubectl import ContextOption, KubeconfigOption, Kubectl
 from licenseusage.cli.output import Output, OutputOption, print_fields, print_json, print_table
+from licenseusage.controller.rules.keystatus import STATUS_MEMBER
+from licenseusage.controller.settings import Settings
 from licenseusage.errors import Stalled
 from licenseusage.reasons import Reason
 
@@ -17,12 +19,13 @@ OperatorNamespace = Annotated[
 ConfigMapName = Annotated[
     str, typer.Option("--configmap", help="ConfigMap that the operator writes; see its settings.")
 ]
-STATUS_MEMBER = "status.json"
+DEFAULTS = Settings()
+"""The names that the operator's settings have unless somebody changes them."""
 
 
 def status(
     operator_namespace: OperatorNamespace = "licenseusage-system",
-    configmap: ConfigMapName = "licenseusage-key-statements",
+    configmap: ConfigMapName = DEFAULTS.key_statements_configmap,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
     output: OutputOption = Output.TABLE,

@@ -41,7 +41,7 @@ PATIENCE_SECONDS = 120
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
-    """Runs kubectl; nothing but ``get`` and ``apply``.
+    """Runs kubectl; nothing but ``get``, ``apply``, ``create`` and ``patch``.
 
     Attributes:
         context: The kubeconfig's context; None: the current one.
@@ -111,6 +111,35 @@ class Kubectl:
         asked = [*command, f"--request-timeout={SERVER_SECONDS}s"]
         given = json.dumps(listed).encode()
         return _run(" ".join(command), asked, given, role="edit").decode("utf-8", "replace")
+
+    def create(self, manifest: Mapping[str, object]) -> None:
+        """Create an object; one of that name is never changed.
+
+        Raises:
+            Stalled: ``NotInstalled``, ``ForbiddenByCluster``, ``KubectlFailed``.
+            Retryable: ``APIUnavailable``: the API server did not answer in time.
+        """
+        command = ["kubectl", "create", "--filename=-", *self.flags]
+        asked = [*command, f"--request-timeout={SERVER_SECONDS}s"]
+        _run(" ".join(command), asked, json.dumps(manifest).encode(), role="edit")
+
+    def merge(self, resource: str, namespace: str, name: str, patch: Mapping[str, object]) -> None:
+        """Merge-patch an object.
+
+        Args:
+            resource: Its kind.
+            namespace: Its namespace.
+            name: Its name.
+            patch: Without anything secret: arguments can be seen.
+
+        Raises:
+            Stalled: ``NotInstalled``, ``ForbiddenByCluster``, ``KubectlFailed``.
+            Retryable: ``APIUnavailable``: the API server did not answer in time.
+        """
+        command = ["kubectl", "patch", resource, name, f"--namespace={namespace}", *self.flags]
+        asked = [*command, "--type=merge", f"--patch={json.dumps(patch)}"]
+        asked += ["--output=name", f"--request-timeout={SERVER_SECONDS}s"]
+        _run(" ".join(command), asked, role="edit")
 
 
 def _run(words: str, command: Sequence[str], given: bytes = b"", *, role: str) -> bytes:

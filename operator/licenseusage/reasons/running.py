@@ -168,6 +168,21 @@ COMMANDS = Chapter(
         Reason.NOT_WRITABLE: fault(
             "a file or folder cannot be written", "Correct its permissions, or name another."
         ),
+        Reason.PASSPHRASE_UNUSABLE: fault(
+            "there is no passphrase, or it is too short to protect keys",
+            "Type a longer one, or name its file with `--passphrase-file`.",
+        ),
+        Reason.PASSPHRASE_WRONG: fault(
+            "the passphrase does not open the file of exported keys",
+            "Use the passphrase that the file was exported with.",
+        ),
+        Reason.KEY_FILE_INVALID: fault(
+            "the file is no whole export of the operator's keys", "Take another copy of it."
+        ),
+        Reason.ANOTHER_KEY: fault(
+            "the cluster holds another key than the file, and it is not overwritten",
+            "Check that file and cluster belong together; delete the Secret if it is to go.",
+        ),
         Reason.NOT_INSTALLED: fault(
             "a part of the package, or a program that is needed, is not installed",
             "Install what the message names.",

@@ -328,6 +328,10 @@ class Reason(StrEnum):
     FILE_UNREADABLE = "FileUnreadable"
     FILE_EXISTS = "FileExists"
     NOT_WRITABLE = "NotWritable"
+    PASSPHRASE_UNUSABLE = "PassphraseUnusable"  # noqa: S105
+    PASSPHRASE_WRONG = "PassphraseWrong"  # noqa: S105
+    KEY_FILE_INVALID = "KeyFileInvalid"
+    ANOTHER_KEY = "AnotherKey"
     NOT_INSTALLED = "NotInstalled"
     KUBECTL_FAILED = "KubectlFailed"
     OPERATOR_NOT_FOUND = "OperatorNotFound"

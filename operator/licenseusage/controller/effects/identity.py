@@ -8,7 +8,7 @@ are created only while nothing in the ledger or in the cluster shows that there 
 import asyncio
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -40,6 +40,8 @@ ROTATE = "rotate"
 A member of the identity's Secret: so whoever may ask for another key is exactly who may write the
 Secret, and the API server's audit log has the name.
 """
+EXPORTED = "exported"
+"""When these keys were exported last, and which: `exported_line`."""
 STATEMENTS = "statements"
 REPLACES = "replaces"
 """In either Secret: what the new key takes the place of, as an administrator decided."""
@@ -336,6 +338,11 @@ class Keys:
             except ConflictError:
                 return  # somebody else was first; theirs counts
         _log.info("key created on first start", secret=f"{namespace}/{name}")
+
+
+def exported_line(time: str, kids: Sequence[str], pseudonym_id: str) -> str:
+    """Return what the identity's Secret remembers of an export."""
+    return " ".join((time, *kids, pseudonym_id))
 
 
 def joined(kept: bytes, statements: tuple[str, ...]) -> bytes:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import signal
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -301,6 +302,56 @@ def test_the_first_of_two_decisions_stands(scene):
     seen = scene.waits("contradiction", "Stalled", "True", "ReceiptContradicted")
     assert "Accepted stands" in seen["message"]
     assert scene.delivery(1) == "Accepted"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_while_it_imports_it_imports_once(scene, when):
+    newest = max(r["spec"]["sequence"] for r in scene.operator.reports())
+    later = int(time.time() + scene.offset) + 120
+    scene.operator.stop()
+    scene.apply(
+        f"killed-{when}",
+        scene.receipt(
+            scene.report(newest)["spec"]["token"], issued_at_s=later, received_at_s=later
+        ),
+    )
+    assert scene.operator.start_to_die_at(f"{when}:Ledger.record_receipt") == -signal.SIGKILL
+    scene.operator.start()
+    scene.waits(f"killed-{when}", "Ready", "True", "ReceiptsImported")
+    assert scene.delivery(newest) == "Accepted"
+
+
+def test_without_rights_for_receipts_the_operator_counts_all_the_same(crds, namespace, tmp_path):
+    """As after an upgrade of the operator alone, with the roles of the version before."""
+    crds.kubectl("create", "serviceaccount", "old", "-n", namespace)
+    rules = [
+        (["licenseusage.dev"], ["licenseusages", "usagereports"], ["get", "list", "watch"]),
+        (["licenseusage.dev"], ["licenseusages/status"], ["patch"]),
+        ([""], ["secrets", "configmaps", "pods"], ["get", "list", "create"]),
+    ]
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "old", "namespace": namespace},
+        "rules": [{"apiGroups": g, "resources": r, "verbs": v} for g, r, v in rules],
+    }
+    crds.apply([role, meter_secret(namespace), usage(namespace)])
+    bound = ("--role=old", f"--serviceaccount={namespace}:old")
+    crds.kubectl("create", "rolebinding", "old", "-n", namespace, *bound)
+    product = Product()
+    product.users = {"ann": product.now() - 60}
+    ports = {"http": product.port}
+    crds.create_pod(namespace, "shop-0", labels={"app": "shop"}, ports=ports)
+    kubeconfig = crds.kubeconfig_for(namespace, "old")
+    operator = Operator(crds, namespace, tmp_path / "operator", kubeconfig=kubeconfig).start()
+    try:
+        operator.wait_condition("shop", "Ready", "True")
+        assert operator.status("shop")["activeUsers"] == 1
+        until(lambda: "list usagereceipts" in operator.log.read_text())
+        assert operator.ready
+    finally:
+        operator.stop()
+        product.close()
 
 
 def test_after_a_restart_everything_is_as_before(scene):

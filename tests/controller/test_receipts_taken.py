@@ -18,7 +18,7 @@ from licenseusage.reasons import Reason
 from licenseusage.reports.keys import VendorKey, VendorKeys
 from licenseusage.reports.names import Link, digest
 from licenseusage.reports.receipt import ReceiptVerdict, Sent
-from licenseusage.reports.typs import RECEIPT
+from licenseusage.reports.typs import RECEIPT, REPORT
 from tests.delivery.people import (
     ANCHOR,
     INSTALLATION_KEY,
@@ -266,6 +266,20 @@ def test_it_counts_after_the_usage_was_deleted(customer):
     imported = customer.imports(customer.receipt(1))
     assert customer.states() == "APPPPP"
     assert [*imported.attempts] == [OWNER]
+
+
+async def test_what_was_imported_is_not_sent_on_line(customer):
+    customer.imports(customer.vendor.receipt(enrolment()), customer.receipt(3))
+    await customer.world.sender.step(ROUTE)
+    assert customer.world.desk.seen == [(REPORT, 4)]
+
+
+async def test_what_was_answered_on_line_is_known_when_it_is_imported(customer):
+    await customer.world.drain()
+    before = customer.documents()
+    imported = customer.imports(*(document.receipt for document in before))
+    assert customer.documents() == before
+    assert imported.attempts == {}
 
 
 # -- what contradicts

@@ -65,15 +65,17 @@ class Desk:
         Raises:
             UsageError: The ledger cannot be read or written; what was used before stays used.
         """
-        imported = Imported()
+        imported, here = Imported(), ledger.meters(self.namespace)
         done = {
-            token: self._take(ledger, token, imported, now_ms)
+            token: self._take(ledger, token, here, imported, now_ms)
             for token in sorted(tokens, key=_age, reverse=True)
         }
         imported.receipts += [done[token] for token in tokens]
         return imported
 
-    def _take(self, ledger: Ledger, token: str, imported: Imported, now_ms: int) -> ImportedReceipt:
+    def _take(
+        self, ledger: Ledger, token: str, here: Sequence[Meter], imported: Imported, now_ms: int
+    ) -> ImportedReceipt:
         try:
             named = stored_receipt(token)
         except Refused as refused:
@@ -96,7 +98,7 @@ class Desk:
             )
         if document is None:
             return self._unknown(token, receipt)
-        owners = self._owners(ledger, document)
+        owners = _owners(document, here)
         if not owners:
             return _refused(token, receipt, Reason.OTHER_NAMESPACE)
         return self._use(ledger, document, receipt, owners, imported, now_ms)
@@ -157,16 +159,6 @@ class Desk:
             f"{receipt.chain_id}. {BOOK[Reason.DOCUMENT_UNKNOWN].fix}",
         )
 
-    def _owners(self, ledger: Ledger, document: OutboxItem) -> list[Key]:
-        """Return the LicenseUsages of the namespace that a document belongs to, gone ones too."""
-        here = [meter for meter in ledger.meters() if meter.key.namespace == self.namespace]
-        if document.kind.is_report:
-            owners = [meter for meter in here if meter.id == document.meter_id]
-        else:
-            installation = Sent.from_token(document.token).installation
-            owners = [m for m in here if document.chain_id in _key_chains(m, installation)]
-        return list(dict.fromkeys(Key(meter.key.namespace, meter.key.name) for meter in owners))
-
     def _use(
         self,
         ledger: Ledger,
@@ -190,6 +182,21 @@ class Desk:
             for owner in owners:
                 imported.attempts.setdefault(owner, []).append(attempt)
         return _used(receipt, owners[0], document, stopped)
+
+
+def _owners(document: OutboxItem, here: Sequence[Meter]) -> list[Key]:
+    """Return the LicenseUsages of the namespace that a document belongs to, gone ones too.
+
+    Args:
+        document: A report or key statement.
+        here: The meters of the namespace.
+    """
+    if document.kind.is_report:
+        owners = [meter for meter in here if meter.id == document.meter_id]
+    else:
+        installation = Sent.from_token(document.token).installation
+        owners = [m for m in here if document.chain_id in _key_chains(m, installation)]
+    return list(dict.fromkeys(Key(meter.key.namespace, meter.key.name) for meter in owners))
 
 
 def _age(token: str) -> tuple[int, int, int]:

@@ -82,9 +82,17 @@ def find_meter(connection: Connection, key: MeterKey) -> Meter | None:
     return None if row is None else _meter(connection, row)
 
 
-def all_meters(connection: Connection) -> tuple[Meter, ...]:
-    """Return every meter, also those whose objects are gone, in the order of their creation."""
-    rows = connection.execute(select(meters).order_by(meters.c.id)).all()
+def all_meters(connection: Connection, namespace: str | None = None) -> tuple[Meter, ...]:
+    """Return every meter, also those whose objects are gone, in the order of their creation.
+
+    Args:
+        connection: Of an open transaction.
+        namespace: Only those of this namespace; None: of all.
+    """
+    query = select(meters).order_by(meters.c.id)
+    if namespace is not None:
+        query = query.filter_by(namespace=namespace)
+    rows = connection.execute(query).all()
     return tuple(_meter(connection, row) for row in rows)
 
 

@@ -1,12 +1,16 @@
 """What became of a bundle, for programs: ``POST /v1/bundles?format=json``."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from licenseusage.receiver.bundles import BundleResult, LineResult
+from licenseusage.reports.receipt import ReceiptVerdict
 
-Result = Literal["Accepted", "Rejected", "Conflict", "Refused"]
+REFUSED = "Refused"
+"""The result of a line that has no signed verdict."""
+
+_RESULTS = [*(verdict.value for verdict in ReceiptVerdict), REFUSED]
 
 
 class LineAnswer(BaseModel):
@@ -17,7 +21,11 @@ class LineAnswer(BaseModel):
     line: Annotated[int, Field(ge=2, description="Its number; the manifest is line 1.")]
     type: Annotated[str, Field(description="The document's `typ`.")]
     result: Annotated[
-        Result, Field(description="`Refused`: unsigned; nothing of the line is stored.")
+        str,
+        Field(
+            description="`Refused`: unsigned; nothing of the line is stored.",
+            json_schema_extra={"enum": list(_RESULTS)},
+        ),
     ]
     known: Annotated[bool, Field(description="It had been stored before: nothing changed.")]
     error: Annotated[str | None, Field(description="The error class, unless `Accepted`.")]
@@ -48,7 +56,7 @@ def _line(line: LineResult) -> LineAnswer:
     return LineAnswer(
         line=line.number,
         type=line.typ,
-        result="Refused" if line.verdict is None else line.verdict.value,
+        result=REFUSED if line.verdict is None else line.verdict.value,
         known=line.known,
         error=line.error,
         detail=line.message,

@@ -6,6 +6,7 @@ The bundle is written by the command itself, with the key from the Secret that t
 import os
 import ssl
 import subprocess
+import urllib.error
 import urllib.request
 
 import pytest
@@ -50,10 +51,10 @@ def export(ages, *args):
     )
 
 
-def upload(ages, data):
-    """Carry a bundle to the vendor's receiver; return its receipts file."""
+def upload(ages, data, form=""):
+    """Carry a bundle to the vendor's receiver; return its receipts, as a file or as objects."""
     request = urllib.request.Request(
-        f"{ages.vendor.endpoint}/v1/bundles",
+        f"{ages.vendor.endpoint}/v1/bundles{form}",
         data.encode(),
         {"Content-Type": "text/plain; charset=us-ascii"},
     )
@@ -113,6 +114,39 @@ def test_the_cycle_ends_and_a_bundle_brings_its_final_to_the_vendor(exporting, t
     assert upload(exporting, data) == receipts  # carried twice
     assert documents(exporting) == 1
     assert operator.condition("shop", "Reported")["reason"] == "Exported"
+
+
+def test_the_whole_loop_out_by_a_file_and_back_by_an_object(exporting, tmp_path):
+    """Carried in damage first and then twice: accepted once, and the folder is empty again."""
+    operator = exporting.travel(FIRST + DAY)
+    until(lambda: waiting(exporting, "Final"), 60)
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    export(exporting, "--directory", str(folder))
+    (name,) = os.listdir(folder)
+    data = (folder / name).read_text("ascii")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        upload(exporting, data.replace("\n", "\r\n"))
+    assert refused.value.code == 400
+    assert documents(exporting) == 0
+    objects = upload(exporting, data, "?format=yaml")
+    assert upload(exporting, data, "?format=yaml") == objects
+
+    applied = exporting.crds.kubectl("apply", "-f", "-", stdin=objects)
+    assert "usagereceipt" in applied.stdout
+    until(lambda: exporting.accepted(1), 60)
+    seen = until(lambda: nothing_waits(operator), 60)
+    assert (seen["status"], seen["reason"]) == ("True", "Exported")
+    exporting.crds.kubectl("apply", "-f", "-", stdin=objects)  # once more changes nothing
+    assert documents(exporting) == 1
+    done = export(exporting, "--directory", str(folder))
+    assert done.stdout.startswith(f"removed {folder / name}")
+    assert os.listdir(folder) == []
+
+
+def nothing_waits(operator):
+    seen = operator.condition("shop", "Reported")
+    return seen if "nothing waits for an export" in seen["message"] else None
 
 
 def test_it_becomes_due_and_overdue_with_an_event_each_and_a_metric(exporting):

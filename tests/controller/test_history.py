@@ -2,7 +2,7 @@
 
 import pytest
 
-from licenseusage.controller.rules.evidence import contradictions, evidence
+from licenseusage.controller.rules.evidence import contradictions, evidence, own_reports
 from licenseusage.controller.steps.enrolling import enrol
 from licenseusage.errors import Stalled
 from licenseusage.ledger.documents.records import FORKED, HISTORY_LOST, Delivery, ReportKind
@@ -48,7 +48,7 @@ def judged(live, held, *, signing=INSTALLATION_KEY, vendor_keys=VENDOR_KEYS):
     """The contradictions of objects with a ledger that holds some positions."""
     digests = {at: DIGESTS[CHAIN, at] for at in held} if not isinstance(held, dict) else held
     found = contradictions(
-        evidence(live, KeyRing(signing), vendor_keys),
+        evidence(own_reports(live, KeyRing(signing).public_keys(), vendor_keys)),
         lambda chain, at: digests.get(at) if chain == CHAIN else None,
     )
     return [(one.reason, one.seen) for one in found]

@@ -229,7 +229,11 @@ def reported(scene):
 
 
 def test_a_restored_old_ledger_is_noticed_by_the_reports_in_the_cluster(reported):
+    """One of them is missing, so that they do not complete it (`test_recovery`)."""
     scene = reported
+    (final,) = scene.finals()
+    name = final["metadata"]["name"]
+    scene.crds.kubectl("delete", "usagereport", name, "-n", scene.namespace)
     newest = scene.folder / "newest.sqlite"
     scene.cli("backup", scene.ledger, newest)
     tokens, statuses, received = scene.tokens(), scene.statuses(), scene.vendor.documents()
@@ -242,7 +246,10 @@ def test_a_restored_old_ledger_is_noticed_by_the_reports_in_the_cluster(reported
     last = max(read_report(t).envelope.sequence for t in tokens.values())
     assert f"is report {last}" in seen["message"]
     assert "the ledger ends with 1" in seen["message"]
-    assert "restore its newest backup" in seen["message"]
+    assert (
+        "the UsageReports do not complete it: a position of the chain is missing" in seen["message"]
+    )
+    assert "licenseusage ledger merge" in seen["message"]
     assert operator.condition("shop", "Reported")["status"] == "False"
     until(lambda: operator.status("shop").get("activeUsers") == 1, 40)
     assert operator.condition("shop", "Collected")["status"] == "True", "counting goes on"

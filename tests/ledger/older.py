@@ -4,8 +4,18 @@ import sqlite3
 from contextlib import closing
 
 
+def seventh_schema(path):
+    """Make a ledger as the seventh schema had it."""
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute("alter table cycles drop column reported")
+        for table in ("lost_spans", "recoveries"):
+            older.execute(f"drop table {table}")
+        older.execute("update ledger set schema_version = 7")
+
+
 def sixth_schema(path):
     """Make a ledger as the sixth schema had it."""
+    seventh_schema(path)
     with closing(sqlite3.connect(path)) as older, older:
         older.execute("alter table source_status drop column failure_consequence")
         older.execute("update ledger set schema_version = 6")

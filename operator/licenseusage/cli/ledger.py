@@ -103,9 +103,10 @@ def restore(
     The operator must not use the ledger: scale it to zero first. (An operator that found its ledger
     damaged has closed it, and opens the restored one by itself.)
 
-    Facts from after the backup are missing until `ledger merge` adds them from the previous ledger.
-    Chains with reports from after the backup are stopped: counting goes on, nothing new is signed
-    for them, and the object's condition says so.
+    What was counted and signed after the backup is missing until `ledger merge` adds it from the
+    previous ledger. Chains with reports from after the backup are stopped until then: counting goes
+    on, nothing new is signed for them, and the object's condition says so. Without the previous
+    ledger, the operator completes them from the UsageReports in the cluster, if these are complete.
 
     Example:
         licenseusage ledger restore backup.sqlite /var/lib/licenseusage/ledger.sqlite
@@ -137,14 +138,16 @@ def merge(
     file: LedgerFile,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Add the facts of another ledger: who was active, what was read completely, and when.
+    """Add another ledger: who was active, what was read completely, and when; and what it signed.
 
     Use it for facts from between a backup and its restore, or from a second operator of the same
     product. OTHER is only read. It must have counted the same users, with the same pseudonym key
     and by the same definition. Otherwise nothing is changed, and the reason is printed.
 
-    Facts are only added, so merging again, or in another order, changes nothing. Reports,
-    statements and states of cycles in FILE stay as they are.
+    Facts are only added, so merging again, or in another order, changes nothing. Reports that OTHER
+    has signed come over where its chain goes on from the one in FILE, as after a restore: the
+    cycles are what they say, and a chain that was stopped for their loss goes on. Other reports,
+    statements and states of cycles in FILE stay as they are; each chain that differs is listed.
 
     The operator must not use FILE.
 
@@ -161,6 +164,8 @@ def merge(
                 "meters": done.meters,
                 "cycles": done.cycles,
                 "users": done.users,
+                "documents": done.documents,
+                "resumedChains": done.resumed,
                 "skipped": done.skipped,
             }
         )
@@ -172,6 +177,8 @@ def merge(
             ("cycles", done.cycles),
             ("users of whom something was added", done.users),
             ("new objects", done.meters),
+            ("signed documents taken over", done.documents),
+            ("stopped chains that go on", done.resumed),
             *(("left out", why) for why in done.skipped),
         ]
     )
@@ -206,8 +213,8 @@ def _what_next(done: Restored) -> Iterator[str]:
         for chain in done.moved_on:
             yield (
                 f"Chain {chain.chain_id} is stopped: report {chain.made} was signed, the backup "
-                f"ends with {chain.in_backup}. Restore a later backup, or agree with the vendor on "
-                f"how to continue."
+                f"ends with {chain.in_backup}. It goes on once the previous ledger is merged, or "
+                f"by itself if the UsageReports in the cluster are complete."
             )
         if not done.moved_on:
             yield "No chain has reports from after the backup: reporting goes on."
@@ -219,7 +226,8 @@ def _what_next(done: Restored) -> Iterator[str]:
         )
     if done.aside is not None and done.readable:
         yield (
-            f"The previous ledger contains the facts from after the backup. To add them: "
+            f"The previous ledger contains what was counted and signed after the backup. To add "
+            f"it: "
             f"licenseusage ledger merge {done.aside} {done.path}"
         )
     yield "Start the operator; it looks at every object again."

@@ -14,6 +14,7 @@ from licenseusage.reasons import Reason
 MAX_GAPS = 32  # REPORT_FORMAT §5
 BEFORE_FIRST_POLL = Reason.BEFORE_FIRST_POLL
 NO_POLL = Reason.NO_POLL
+FACTS_LOST = Reason.FACTS_LOST
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -84,7 +85,8 @@ class Observed:
         failure: Reason of its failures since the last success; None: nothing failed.
         interval_ms: Effective interval; the time since the last success is no gap before two of
             them.
-        holes: Event logs: what was lost or not read yet, although the polls succeeded.
+        holes: Event logs: what was lost or not read yet, although the polls succeeded. And what
+            was observed by a ledger that was lost.
     """
 
     intervals: Sequence[Interval]
@@ -112,6 +114,21 @@ def coverage(start_ms: int, as_of_ms: int, sources: Sequence[Observed]) -> Cover
     observed = max(0, end - start) - sum(gap.end_s - gap.start_s for gap in united)
     fitted = _fitted(united)
     return Coverage(observed, tuple(fitted), merged=len(fitted) < len(united))
+
+
+def unobserved(span: tuple[int, int], intervals: Sequence[Interval]) -> tuple[tuple[int, int], ...]:
+    """Return the parts of ``span`` (start, end; ms) that no interval covers, in order."""
+    start, end = span
+    parts = []
+    for interval in sorted(intervals):
+        if interval.end_ms <= start or interval.start_ms >= end:
+            continue
+        if interval.start_ms > start:
+            parts.append((start, interval.start_ms))
+        start = interval.end_ms
+    if start < end:
+        parts.append((start, end))
+    return tuple(parts)
 
 
 def gap_around(at_ms: int, sources: Sequence[Observed]) -> tuple[int, int] | None:

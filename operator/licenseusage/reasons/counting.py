@@ -36,6 +36,10 @@ GAPS = Chapter(
         Reason.NO_POLL: passing(
             "no poll took place, as while the operator did not run", "See why the operator stopped."
         ),
+        Reason.FACTS_LOST: note(
+            "it was observed, and the ledger with what was seen was lost: only what the reports "
+            "had said is known"
+        ),
     },
 )
 

@@ -171,7 +171,10 @@ CHAINS = Chapter(
             "the amendment names a wrong report or leaves the bounds it may narrow", _WRITER
         ),
         Reason.LOCAL_HISTORY_LOST: fault(
-            "the vendor holds a report that is not known here", _HISTORY
+            "a report exists that is not known here",
+            "Merge the previous ledger, or apply the UsageReports that are missing "
+            "(docs/operations.md); else restore the newest backup, or agree with the vendor on how "
+            "to continue.",
         ),
         Reason.VENDOR_HEAD_REGRESSED: passing(
             "the vendor lost reports that it had acknowledged",

@@ -143,6 +143,7 @@ class Reason(StrEnum):
     # gaps of the coverage
     BEFORE_FIRST_POLL = "BeforeFirstPoll"
     NO_POLL = "NoPoll"
+    FACTS_LOST = "FactsLost"
 
     # why a number is a range
     BOUNDARY_GAP = "BoundaryGap"

@@ -9,10 +9,9 @@ from typing import Any
 
 from licenseusage.ledger.documents.records import FORKED, HISTORY_LOST, ReportChain
 from licenseusage.reasons import Reason
-from licenseusage.reports.keyring import KeyRing
-from licenseusage.reports.keys import VendorKey
+from licenseusage.reports.keys import InstallationKeys, VendorKey
 from licenseusage.reports.names import Link, key_chain_id
-from licenseusage.reports.receipt import Sent, verify_receipt
+from licenseusage.reports.receipt import Receipt, Sent, verify_receipt
 from licenseusage.reports.refused import Refused
 from licenseusage.reports.tokens import open_token
 from licenseusage.reports.typs import REPORT
@@ -34,66 +33,95 @@ class KnownDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownReport:
+    """A report of ours that an object holds.
+
+    Attributes:
+        token: As signed; its signature was verified.
+        sent: Its names.
+        receipt: The vendor's verified verdict; None: there is none.
+    """
+
+    token: str
+    sent: Sent
+    receipt: Receipt | None
+
+
+@dataclass(frozen=True, slots=True)
 class MissingDocument:
     """A document that exists and that the ledger does not hold.
 
     Attributes:
         chain: Its chain.
+        link: Its position and digest.
         reason: ``LocalHistoryLost`` or ``ChainForked``.
         seen: What was seen, in words.
     """
 
     chain: ReportChain
+    link: Link
     reason: Reason
     seen: str
 
 
-def evidence(
+def own_reports(
     live: Mapping[str, Mapping[str, Any]],
-    signing: KeyRing,
+    keys: InstallationKeys,
     vendor_keys: Mapping[str, VendorKey],
     *,
     foreign: Callable[[str, Refused], None] = lambda _name, _refused: None,
-) -> list[KnownDocument]:
-    """Return which documents the objects prove to exist.
+) -> dict[str, KnownReport]:
+    """Return the objects' reports that a key of ours has signed, by the object's name.
 
     Args:
         live: UsageReports by name.
-        signing: Our keys.
+        keys: Ours, retired ones too.
         vendor_keys: The vendor's; empty: receipts prove nothing.
-        foreign: Takes the name of a report that our key has not signed, and why it is refused.
+        foreign: Takes the name of a report that no key of ours has signed, and why it is refused.
     """
-    own = signing.public_keys()
-    documents = []
+    reports = {}
     for name, item in live.items():
         token = item.get("spec", {}).get("token")
         try:
-            open_token(token, REPORT, own)
+            open_token(token, REPORT, keys)
             sent = Sent.from_token(str(token))
         except Refused as refused:
             foreign(name, refused)
             continue
-        chain = ReportChain(
-            sent.chain_id,
-            key_chain_id(
-                vendor=sent.vendor, installation=sent.installation, subscription=sent.subscription
-            ),
-        )
-        position = sent.subject.sequence
-        documents.append(
-            KnownDocument(chain, sent.subject.link, f"UsageReport {name} is report {position}")
-        )
         receipt = (item.get("status") or {}).get("receipt")
-        if not receipt or not vendor_keys:
-            continue
-        try:
-            head = verify_receipt(receipt, vendor_keys, sent).head
-        except Refused:
-            continue
+        reports[name] = KnownReport(str(token), sent, _verified(receipt, vendor_keys, sent))
+    return reports
+
+
+def _verified(receipt: object, vendor_keys: Mapping[str, VendorKey], sent: Sent) -> Receipt | None:
+    if not receipt or not vendor_keys:
+        return None
+    try:
+        return verify_receipt(receipt, vendor_keys, sent)
+    except Refused:
+        return None
+
+
+def evidence(reports: Mapping[str, KnownReport]) -> list[KnownDocument]:
+    """Return which documents the objects' reports prove to exist."""
+    documents = []
+    for name, report in reports.items():
+        chain, position = chain_named(report.sent), report.sent.subject.sequence
+        seen = f"UsageReport {name} is report {position}"
+        documents.append(KnownDocument(chain, report.sent.subject.link, seen))
+        head = None if report.receipt is None else report.receipt.head
         if head is not None:
             seen = f"the receipt in UsageReport {name} names report {head.sequence}"
             documents.append(KnownDocument(chain, head, seen))
     return documents
+
+
+def chain_named(sent: Sent) -> ReportChain:
+    """Return the chain of a report, by its names."""
+    keys = key_chain_id(
+        vendor=sent.vendor, installation=sent.installation, subscription=sent.subscription
+    )
+    return ReportChain(sent.chain_id, keys)
 
 
 def contradictions(
@@ -116,6 +144,6 @@ def contradictions(
         if before is None or before[0] < document.link.sequence:
             newest[document.chain.id] = (
                 document.link.sequence,
-                MissingDocument(document.chain, reason, document.seen),
+                MissingDocument(document.chain, document.link, reason, document.seen),
             )
     return [contradiction for _, contradiction in newest.values()]

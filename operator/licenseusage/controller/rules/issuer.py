@@ -20,6 +20,7 @@ from licenseusage.controller.rules.withheld import NOTHING, Withheld, withheld_b
 from licenseusage.errors import Stalled, UsageError, Waiting
 from licenseusage.ledger.documents.records import (
     FORKED,
+    HISTORY_LOST,
     MeterFacts,
     ReportChain,
     ReportDraft,
@@ -111,6 +112,7 @@ class Issuer:
                 content=self._content(draft),
                 previous=Link(draft.sequence - 1, draft.previous) if draft.previous else None,
                 acknowledged=draft.acknowledged,
+                restored=draft.continuity == Reason.RESTORED,
             ),
             self.key,
         )
@@ -224,6 +226,7 @@ class Context:
         site: Where reports are made.
         withheld: What the customer keeps back; None: what the newest report kept back.
         history: Chain -> what was seen of it in the cluster that the ledger does not hold.
+        holes: Chain -> why the reports in the cluster do not complete it.
         requested: An administrator asks to send now.
         gone: The object was deleted, or cannot be acted on; only what was begun is finished.
     """
@@ -242,6 +245,7 @@ class Context:
     export: bool | None = False
     withheld: Withheld | None = None
     history: Mapping[str, str] = field(default_factory=dict)
+    holes: Mapping[str, str] = field(default_factory=dict)
     requested: bool = False
     gone: bool = False
 
@@ -353,7 +357,9 @@ CYCLE_WAITS: tuple[Callable[[Context, MeterFacts, Issuer, Cycle], UsageError | N
 def halted(context: Context, facts: MeterFacts, chain: ReportChain) -> Stalled | None:
     """Return why nothing more is signed or sent of a chain, and what to do; None: nothing."""
     reports, enrolled = facts.chains[chain.id], facts.chains[chain.key_chain_id]
-    if not reports.stopped and not enrolled.stopped:
+    # What was lost of the subscription's chains is known of one that was completed.
+    unknown = enrolled.stopped and not (reports.resumed and enrolled.stopped == HISTORY_LOST)
+    if not reports.stopped and not unknown:
         return None
     seen = context.history.get(chain.id)
     ledger_end = (
@@ -368,11 +374,18 @@ def halted(context: Context, facts: MeterFacts, chain: ReportChain) -> Stalled |
         what = f"The vendor's history of chain {chain.id} contradicts the ledger's ({ledger_end})"
     return Stalled(
         Reason.known(reports.stopped or enrolled.stopped, FORKED),
-        f"{what}. Counting goes on; no report is signed or sent until a person has decided which "
-        f"history stands. If the ledger was lost or restored, restore its newest backup "
-        f"(licenseusage ledger restore). If the identity was copied from another cluster, delete "
-        f"its Secret here. Else agree with the vendor on how to go on.",
+        f"{what}{_hole(context, chain)}. Counting goes on; no report is signed or sent until a "
+        f"person has decided which history stands. If the ledger was lost or restored, merge the "
+        f"previous one (licenseusage ledger merge), or restore its newest backup (licenseusage "
+        f"ledger restore). If the identity was copied from another cluster, delete its Secret "
+        f"here. Else agree with the vendor on how to go on.",
     )
+
+
+def _hole(context: Context, chain: ReportChain) -> str:
+    """Say why the reports in the cluster do not complete the chain, if they were looked at."""
+    hole = context.holes.get(chain.id)
+    return "" if hole is None else f"; the UsageReports do not complete it: {hole}"
 
 
 def route_digest(*parts: Sequence[str]) -> str:

@@ -186,13 +186,12 @@ async def _compare_with_history(run: _Run) -> None:
         return
     run.context = replace(context, signing=_UNCOMPARED)
     try:
-        await history.look(
-            run.world, run.known, context.key, signing, context.vendor_keys, run.now_ms
-        )
+        await history.look(run.world, context, signing, run.known, run.now_ms, run.loop_s)
     except UsageError as error:
         run.context = replace(context, signing=error)
         raise
-    run.context = replace(context, history=run.world.memory(context.key).history)
+    memory = run.world.memory(context.key)
+    run.context = replace(context, history=memory.history, holes=memory.holes)
 
 
 async def _rotate(run: _Run) -> None:

@@ -53,6 +53,8 @@ class Remembered:
         objects_at_s: When, by the loop's time.
         history: Chain -> what was seen of it that the ledger does not hold (`history.look`).
         history_known: That was looked for, receipts included.
+        history_at_s: When, by the loop's time.
+        holes: Chain -> why the reports in the cluster do not complete it.
         statements: Cached statements, by cycle, beside what they were made from.
         growth: Start of an ended cycle -> how often evidence came, and its users by first day.
         judged: What later evidence came to, by cycle.
@@ -68,6 +70,8 @@ class Remembered:
     objects_at_s: float = 0.0
     history: Mapping[str, str] = field(default_factory=dict)
     history_known: bool = False
+    history_at_s: float = 0.0
+    holes: Mapping[str, str] = field(default_factory=dict)
     statements: dict[int, tuple[object, CycleStatement]] = field(default_factory=dict)
     growth: dict[int, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
     judged: dict[int, Judged] = field(default_factory=dict)

@@ -5,8 +5,8 @@ Functions of an open transaction.
 
 from sqlalchemy import Connection, insert, select, update
 
-from licenseusage.ledger.documents.records import ChainState, Delivery, ReportChain
-from licenseusage.ledger.storage.schema import chains, outbox
+from licenseusage.ledger.documents.records import ChainState, Delivery, Recovery, ReportChain
+from licenseusage.ledger.storage.schema import chains, outbox, recoveries
 from licenseusage.reports.names import Link
 
 
@@ -25,11 +25,33 @@ def know_chain(connection: Connection, chain_id: str, key_chain_id: str | None) 
 
 
 def stop_chain(
-    connection: Connection, chain_id: str, key_chain_id: str | None, reason: str
+    connection: Connection,
+    chain_id: str,
+    key_chain_id: str | None,
+    reason: str,
+    lost: Link | None,
+    now_ms: int,
 ) -> None:
-    """Keep why nothing more of a chain is signed or sent."""
+    """Keep why nothing more of a chain is signed or sent; the first reason stands."""
     know_chain(connection, chain_id, key_chain_id)
-    connection.execute(update(chains).where(chains.c.id == chain_id).values(stopped=reason))
+    going_on = (chains.c.id == chain_id) & chains.c.stopped.is_(None)
+    connection.execute(update(chains).where(going_on).values(stopped=reason))
+    if lost is not None:
+        note(connection, chain_id, Recovery.LOST, lost, now_ms)
+
+
+def note(connection: Connection, chain_id: str, event: Recovery, link: Link, now_ms: int) -> None:
+    """Remember a position of a chain; what is remembered already stands."""
+    at = {"chain_id": chain_id, "event": event, "sequence": link.sequence}
+    known = select(recoveries.c.digest).filter_by(**at)
+    if connection.execute(known).one_or_none() is None:
+        connection.execute(insert(recoveries).values(**at, digest=link.digest, at_ms=now_ms))
+
+
+def _noted(connection: Connection, chain_id: str, event: Recovery) -> tuple[Link, ...]:
+    query = select(recoveries.c.sequence, recoveries.c.digest)
+    of_chain = query.filter_by(chain_id=chain_id, event=event).order_by(recoveries.c.sequence)
+    return tuple(Link(*row) for row in connection.execute(of_chain))
 
 
 def chain_state(connection: Connection, chain_id: str) -> ChainState:
@@ -53,4 +75,6 @@ def chain_state(connection: Connection, chain_id: str) -> ChainState:
         acknowledged=acknowledged,
         vendor_time_ms=row.vendor_time_ms if row else None,
         stopped=row.stopped if row and row.stopped else stopped,
+        lost=_noted(connection, chain_id, Recovery.LOST),
+        resumed=next(iter(_noted(connection, chain_id, Recovery.RESUMED)[-1:]), None),
     )

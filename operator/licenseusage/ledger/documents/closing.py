@@ -15,6 +15,7 @@ from licenseusage.ledger.documents.chains import ensure_chain
 from licenseusage.ledger.documents.issued import final_of
 from licenseusage.ledger.documents.outbox import add_document
 from licenseusage.ledger.documents.records import (
+    ChainState,
     Delivery,
     OutboxItem,
     ReportChain,
@@ -35,6 +36,7 @@ from licenseusage.ledger.storage.encoding import dump_statement
 from licenseusage.ledger.storage.schema import cycles, outbox
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.statement import CycleStatement
+from licenseusage.reasons import Reason
 
 Sign = Callable[[ReportDraft], SignedDocument]
 
@@ -210,7 +212,7 @@ def sign_report(
         chain_id=chain.id,
         sequence=sequence,
         previous=chain.head.digest if chain.head else None,
-        continuity="Start" if sequence == 1 else "Continues",
+        continuity=_continuity(chain),
         acknowledged=chain.acknowledged,
         at_ms=content.at_ms,
         previous_at_ms=previous_at,
@@ -239,3 +241,10 @@ def sign_report(
             "next_attempt_ms": signing.first_attempt_ms,
         },
     )
+
+
+def _continuity(chain: ChainState) -> str:
+    """How the next report of a chain goes on from the one before (REPORT_FORMAT §5, §11)."""
+    if chain.head is None:
+        return "Start"
+    return Reason.RESTORED if chain.resumed == chain.head else "Continues"

@@ -24,14 +24,16 @@ from licenseusage.errors import Stalled
 from licenseusage.ledger.documents.chains import know_chain
 from licenseusage.ledger.documents.issued import get, item, items
 from licenseusage.ledger.documents.records import (
+    HISTORY_LOST,
     Delivery,
     DeliveryResult,
     OutboxItem,
+    Recovery,
     ReportKind,
     SignedDocument,
 )
 from licenseusage.ledger.facts.registry import add_clock_step
-from licenseusage.ledger.storage.schema import chains, meters, outbox
+from licenseusage.ledger.storage.schema import chains, meters, outbox, recoveries
 from licenseusage.metering.cycles import DAY_MS
 from licenseusage.reasons import Reason
 
@@ -303,9 +305,24 @@ def _unblocked() -> tuple[ColumnElement[bool], ...]:
     return (
         outbox.c.state.in_((Delivery.PENDING, Delivery.SENDING, Delivery.REJECTED)),
         ~blocked.exists(),
-        chains.c.stopped.is_(None),
+        or_(chains.c.stopped.is_(None), _statements_of_a_resumed_chain()),
         or_(chains.c.key_chain_id.is_(None), enrolled),
     )
+
+
+def _statements_of_a_resumed_chain() -> ColumnElement[bool]:
+    """Key statements whose reports go on after a loss: no other chain of theirs may begin yet.
+
+    To send them once more is harmless (REPORT_FORMAT §4), and reports wait for their receipts.
+    """
+    of_key = chains.alias("of_key")
+    resumed = and_(
+        recoveries.c.chain_id == of_key.c.id,
+        recoveries.c.event == Recovery.RESUMED,
+        of_key.c.key_chain_id == chains.c.id,
+    )
+    lost = chains.c.stopped == HISTORY_LOST
+    return and_(chains.c.key_chain_id.is_(None), lost, select(of_key.c.id).where(resumed).exists())
 
 
 def _acknowledge(

@@ -15,11 +15,24 @@ from licenseusage.metering.statement import CycleStatement
 from licenseusage.metering.stores import StoreKey, StoreState
 from licenseusage.reasons import Reason
 from licenseusage.reports.names import Link
+from licenseusage.reports.receipt import Receipt, ReceiptVerdict
+from licenseusage.reports.report import Report
 
 HISTORY_LOST = Reason.LOCAL_HISTORY_LOST
 """Why a chain is stopped: a document of it exists that this ledger does not hold."""
 FORKED = Reason.CHAIN_FORKED
 """Why a chain is stopped: another document exists at a position that this ledger holds."""
+
+
+class Recovery(StrEnum):
+    """Why a position of a chain is remembered beside its documents (REPORT_FORMAT §11).
+
+    ``LOST``: a document is known to exist there, and the ledger did not hold it. ``RESUMED``: the
+    chain goes on behind it after a loss, so that the next report is ``Restored``.
+    """
+
+    LOST = "Lost"
+    RESUMED = "Resumed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +98,7 @@ class ReportDraft:
         chain_id: Its chain.
         sequence: Its position, from 1.
         previous: Digest of the report before, None at 1.
-        continuity: ``Start`` at 1, else ``Continues``.
+        continuity: ``Start`` at 1, ``Restored`` after a loss, else ``Continues``.
         acknowledged: Newest vendor head that was verified.
         at_ms: When it is signed: now, or the time of the closing intent.
         previous_at_ms: When the report before was signed; None at 1.
@@ -171,6 +184,11 @@ class OutboxItem:
     findings: tuple[str, ...] = ()
 
     @property
+    def link(self) -> Link:
+        """Position and digest."""
+        return Link(self.sequence, self.digest)
+
+    @property
     def refused(self) -> bool:
         """Whether the vendor has refused it with a signature: it is a link and counts for nothing.
 
@@ -223,6 +241,8 @@ class ChainState:
         vendor_time_ms: ``receivedAt`` of the newest verified receipt.
         stopped: Why nothing more is sent or signed (``DeliveryResult.stopped``, or a Conflict);
             None: it goes on.
+        lost: Documents that are known to exist and were not held, by position.
+        resumed: The newest position behind which it went on after a loss; None: it never did.
     """
 
     id: str
@@ -230,6 +250,31 @@ class ChainState:
     acknowledged: Link | None = None
     vendor_time_ms: int | None = None
     stopped: str | None = None
+    lost: tuple[Link, ...] = ()
+    resumed: Link | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A report of ours, found outside of the ledger and verified, to be taken over into it.
+
+    Attributes:
+        report: It, with its token.
+        receipt: The vendor's verified verdict about it; None: none was found.
+    """
+
+    report: Report
+    receipt: Receipt | None = None
+
+    @property
+    def kind(self) -> ReportKind:
+        """Interim, Final or Amendment."""
+        return ReportKind(self.report.content.kind.value.capitalize())
+
+    @property
+    def refused(self) -> bool:
+        """Whether the vendor has refused it with a signature: then it is a link only."""
+        return self.receipt is not None and self.receipt.verdict is ReceiptVerdict.REJECTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ from licenseusage.ledger.documents import (
     importing,
     issued,
     outbox,
+    recovering,
 )
 from licenseusage.ledger.storage.transactions import Transactions, reads, writes
+from licenseusage.reports.names import Link
 
 
 class DocumentMethods(Transactions):
@@ -24,6 +26,8 @@ class DocumentMethods(Transactions):
     amend_cycle = writes(amending.amend_cycle)
     replace_amendment = writes(amending.replace_amendment)
     contradict = writes(amending.contradict)
+
+    take_over = writes(recovering.take_over)
 
     add_key_statement = writes(outbox.add_key_statement)
     restart_outbox = writes(outbox.restart)
@@ -65,18 +69,26 @@ class DocumentMethods(Transactions):
             return outbox.reroute(connection, meter_id, route, now_ms)
 
     def stop_chain(
-        self, chain_id: str, reason: str, now_ms: int, *, key_chain_id: str | None = None
+        self,
+        chain_id: str,
+        reason: str,
+        now_ms: int,
+        *,
+        key_chain_id: str | None = None,
+        lost: Link | None = None,
     ) -> None:
         """Sign and send nothing more of a chain until a person decides (REPORT_FORMAT §11).
 
-        A chain that is stopped already keeps its reason, and nothing is written.
+        A chain that is stopped already keeps its reason; what is known already is not written.
 
         Args:
             chain_id: The chain; it need not be known.
             reason: `HISTORY_LOST` or `FORKED`.
             now_ms: The time.
             key_chain_id: For reports, the chain of the key statements; for those, None.
+            lost: A document that exists and that this ledger does not hold, if it is known.
         """
-        if self.chain(chain_id).stopped is None:
+        state = self.chain(chain_id)
+        if state.stopped is None or (lost is not None and lost not in state.lost):
             with self._write(now_ms) as connection:
-                chains.stop_chain(connection, chain_id, key_chain_id, reason)
+                chains.stop_chain(connection, chain_id, key_chain_id, reason, lost, now_ms)

@@ -9,6 +9,12 @@ from sqlalchemy import Connection, Row
 from licenseusage.ledger.facts import unsettled
 from licenseusage.ledger.facts.counting import CountedStore, count_domain
 from licenseusage.ledger.facts.logs import log_states
+from licenseusage.ledger.facts.lost import (
+    EVERY_SOURCE,
+    LostSpan,
+    lost_spans_of,
+    proved_by_reports,
+)
 from licenseusage.ledger.facts.refutations import refuted
 from licenseusage.ledger.facts.rosters import rosters_of, runs_of
 from licenseusage.ledger.facts.sources import intervals, source_statuses
@@ -20,7 +26,7 @@ from licenseusage.ledger.facts.vanished import (
     seen_but_unlisted,
 )
 from licenseusage.metering.combine import Combine
-from licenseusage.metering.coverage import Observed
+from licenseusage.metering.coverage import FACTS_LOST, Interval, Observed, unobserved
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.derivation import (
     DomainCount,
@@ -30,8 +36,9 @@ from licenseusage.metering.derivation import (
     derive,
     read_until_ms,
 )
-from licenseusage.metering.events import unread
+from licenseusage.metering.events import Hole, unread
 from licenseusage.metering.refuting import Refutation
+from licenseusage.metering.reported import raised
 from licenseusage.metering.roster import missing
 from licenseusage.metering.statement import CycleStatement
 from licenseusage.metering.stores import (
@@ -72,6 +79,9 @@ def make_statement(
     states = {key: state_of(row, logs.get(key)) for key, row in rows.stores.items()}
     stores = stores_of(states, sources, against)
     end_ms = read_until_ms(cycle, stores) if as_of_ms is None else min(as_of_ms, cycle.end_ms)
+    proved = proved_by_reports(connection, meter_id, cycle)
+    if proved is not None and as_of_ms is None:
+        end_ms = max(end_ms, proved.as_of_ms)
     ended = end_ms == cycle.end_ms
     stores = [
         replace(store, roster=rows.roster_findings(connection, store, cycle, ended=ended))
@@ -82,7 +92,10 @@ def make_statement(
         for group in by_domain(stores)
     ]
     sight = _sight(connection, meter_id, stores, sources, cycle, end_ms)
-    return derive(cycle, end_ms, stores, counts, sources, combine, sight)
+    statement = derive(cycle, end_ms, stores, counts, sources, combine, sight)
+    if proved is None or proved.as_of_ms > end_ms:
+        return statement
+    return raised(statement, proved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,16 +187,28 @@ def _sight(
     if not spans:
         spans = {store.key.source: 0 for store in stores}
     known = source_statuses(connection, meter_id)
+    lost = lost_spans_of(connection, meter_id)
     observed = []
     for source, interval_ms in spans.items():
         status = known.get(source)
         failure = status.failure.reason if status and status.failure else None
         seen = intervals(connection, meter_id, source)
         logs = [s.words.log for s in stores if s.key.source == source and s.words.log is not None]
-        observed.append(Observed(seen, failure, interval_ms, unread(logs, cycle, end_ms)))
+        holes = (*unread(logs, cycle, end_ms), *_lost(lost, source, seen))
+        observed.append(Observed(seen, failure, interval_ms, holes))
     listed = {
         name: status_.provisioned
         for name, status_ in known.items()
         if status_.provisioned is not None
     }
     return Sight(observed, listed)
+
+
+def _lost(spans: Sequence[LostSpan], source: str, seen: Sequence[Interval]) -> list[Hole]:
+    """Return what a lost ledger had observed of a source, and nobody else did."""
+    return [
+        Hole(start_ms, end_ms, FACTS_LOST)
+        for span in spans
+        if span.source in {source, EVERY_SOURCE}
+        for start_ms, end_ms in unobserved((span.start_ms, span.end_ms), seen)
+    ]

@@ -197,6 +197,31 @@ def _seventh(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE source_status ADD COLUMN failure_consequence VARCHAR(16)"))
 
 
+def _eighth(connection: Connection) -> None:
+    """What was lost of a chain and of the facts, and where a chain goes on after a loss."""
+    connection.execute(text("ALTER TABLE cycles ADD COLUMN reported TEXT"))
+    for table in (
+        """
+        CREATE TABLE lost_spans (
+            meter_id INTEGER NOT NULL REFERENCES meters (id),
+            source VARCHAR(63) NOT NULL,
+            start_ms BIGINT NOT NULL,
+            end_ms BIGINT NOT NULL,
+            PRIMARY KEY (meter_id, source, start_ms, end_ms)
+        )""",
+        """
+        CREATE TABLE recoveries (
+            chain_id VARCHAR(32) NOT NULL REFERENCES chains (id),
+            event VARCHAR(16) NOT NULL,
+            sequence INTEGER NOT NULL,
+            digest VARCHAR(80) NOT NULL,
+            at_ms BIGINT NOT NULL,
+            PRIMARY KEY (chain_id, event, sequence)
+        )""",
+    ):
+        connection.execute(text(table))
+
+
 STEPS: tuple[Step, ...] = (
     Step(2, _second),
     Step(3, _third),
@@ -204,6 +229,7 @@ STEPS: tuple[Step, ...] = (
     Step(5, _fifth),
     Step(6, _sixth),
     Step(7, _seventh),
+    Step(8, _eighth),
 )
 """Ascending; the last one leads to `schema.VERSION`. What a step says never changes: it is written
 out, since `schema` describes the newest version only."""

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 7
+VERSION = 8
 
 metadata = MetaData()
 
@@ -109,6 +109,8 @@ cycles = Table(
     Column("evidence", Integer, nullable=False, server_default="0"),
     Column("contradiction_ms", BigInteger),
     Column("contradiction_words", Text),
+    # What our own reports prove of it that this ledger holds no facts of (`metering.reported`).
+    Column("reported", Text),
     UniqueConstraint("meter_id", "start_ms"),
     CheckConstraint("state in ('Open', 'Closing', 'Final')", name="cycle_state"),
     CheckConstraint("start_ms < end_ms", name="cycle_span"),
@@ -229,6 +231,16 @@ coverage = Table(
     Column("gap_reason", String(64), nullable=False),
 )
 
+# What a ledger had observed that was lost, as far as its reports tell; "" for all sources.
+lost_spans = Table(
+    "lost_spans",
+    metadata,
+    Column("meter_id", ForeignKey("meters.id"), primary_key=True),
+    Column("source", String(63), primary_key=True),
+    Column("start_ms", BigInteger, primary_key=True),
+    Column("end_ms", BigInteger, primary_key=True),
+)
+
 source_status = Table(
     "source_status",
     metadata,
@@ -262,6 +274,17 @@ chains = Table(
     Column("acknowledged_digest", String(80)),
     Column("vendor_time_ms", BigInteger),
     Column("stopped", String(64)),
+)
+
+# Positions of a chain that matter to its recovery (`documents.records.Recovery`).
+recoveries = Table(
+    "recoveries",
+    metadata,
+    Column("chain_id", ForeignKey("chains.id"), primary_key=True),
+    Column("event", String(16), primary_key=True),
+    Column("sequence", Integer, primary_key=True),
+    Column("digest", String(80), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
 )
 
 # Signed documents: reports and key statements. A token is written once and never changed.

@@ -1,9 +1,9 @@
-"""Joining another ledger's facts into this one: a replica's, or those from before a restore.
+"""Joining another ledger into this one: a replica's, or the one from before a restore.
 
 Facts are statements about the past that never become false, so the join of two ledgers is the same
 in any order and any number of times (MEASUREMENT §8). It needs the same users: one pseudonym key,
 one definition of who counts. What a ledger has decided and signed (states of cycles, statements,
-chains, outbox) is its own, and is not touched.
+chains, outbox) is its own; it comes over only where the other goes on from here (`signed`).
 """
 
 import json
@@ -35,6 +35,7 @@ from licenseusage.ledger.storage.migrations import bring_up_to_date
 from licenseusage.ledger.storage.schema import cycles, grids, ledger, licenses, meters, stores
 from licenseusage.ledger.storage.transactions import raise_high_water
 from licenseusage.ledger.upkeep.joining import join_coverage, join_rosters, join_users, wipe
+from licenseusage.ledger.upkeep.signed import take_over_chains
 from licenseusage.ledger.upkeep.snapshot import PATIENCE_SECONDS, every_page, identity_of
 from licenseusage.reasons import Reason
 
@@ -47,12 +48,16 @@ class Merged:
         meters: Meters that this ledger did not know.
         cycles: Cycles of which the other ledger had facts or coverage.
         users: Users (by store) who are new here, or of whom more is known now.
-        skipped: Cycles that were left out, each with the reason.
+        documents: Signed documents that the other ledger had, and this one had lost.
+        resumed: Chains that were stopped for that, and go on.
+        skipped: Cycles and chains that were left out, each with the reason.
     """
 
     meters: int = 0
     cycles: int = 0
     users: int = 0
+    documents: int = 0
+    resumed: int = 0
     skipped: list[str] = field(default_factory=list)
 
 
@@ -125,8 +130,11 @@ class _Join:
         query = select(cycles).order_by(cycles.c.meter_id, cycles.c.start_ms)
         all_cycles = self._theirs.execute(query).all()
         number = 0
-        for meter in self._theirs.execute(select(meters).order_by(meters.c.id)).all():
-            meter_id = self._meter(meter)
+        known = self._theirs.execute(select(meters).order_by(meters.c.id)).all()
+        meter_ids = {meter.id: self._meter(meter) for meter in known}
+        self._take_over_documents(meter_ids)
+        for meter in known:
+            meter_id = meter_ids[meter.id]
             for row in all_cycles:
                 if row.meter_id == meter.id:
                     self._cycle(meter, meter_id, row)
@@ -140,6 +148,13 @@ class _Join:
         raise_high_water(self._ours, self._theirs.execute(high_water).scalar_one())
         progress(1, 1)
         return self._done
+
+    def _take_over_documents(self, meter_ids: Mapping[int, int]) -> None:
+        """Take over what the other has signed: before its facts, which may only narrow that."""
+        high_water = self._theirs.execute(select(ledger.c.clock_high_water_ms)).scalar_one()
+        signed = take_over_chains(self._ours, self._theirs, meter_ids, high_water)
+        self._done.documents, self._done.resumed = signed.documents, len(signed.resumed)
+        self._done.skipped += signed.kept
 
     def _meter(self, theirs: Row[Any]) -> int:
         """Return our row of a meter; one that was not known comes with its terms."""

@@ -8,15 +8,16 @@ half of it as a ledger, or as a first start.
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from licenseusage import __version__
 from licenseusage.errors import Stalled, UsageError
-from licenseusage.ledger.documents.records import HISTORY_LOST
+from licenseusage.ledger.documents.records import HISTORY_LOST, Recovery
 from licenseusage.ledger.storage import schema
 from licenseusage.ledger.storage.copying import (
     Progress,
@@ -174,7 +175,7 @@ def restore(
         with reading(source) as chosen:
             copy_into(chosen, unfinished, progress)
         heads = _heads_of(path) if path.exists() else {}
-        moved_on = _stop_chains(unfinished, heads or {})
+        moved_on = _stop_chains(unfinished, heads or {}, now_ms)
         make_durable(unfinished)
         os.replace(unfinished, coming)  # from here on nobody opens the ledger until it is whole
         make_durable(path.parent)
@@ -253,32 +254,44 @@ def _appear(unfinished: Path, target: Path) -> None:
         unfinished.rename(target)
 
 
-def _heads_of(path: Path) -> dict[str, tuple[int, str | None]] | None:
-    """Return chain -> newest position and key chain, as far as the former ledger can be read."""
+class _Head(NamedTuple):
+    """The newest document of a chain: position, digest, and the chain of its key statements."""
+
+    sequence: int
+    digest: str
+    key_chain_id: str | None
+
+
+def _heads_of(path: Path) -> dict[str, _Head] | None:
+    """Return the newest document of each chain, as far as the former ledger can be read."""
     heads = {}
+    # SQLite: the other columns are those of the row with the maximum.
     query = (
-        "SELECT c.id, coalesce(max(o.sequence), 0), c.key_chain_id FROM chains c"
-        " LEFT JOIN outbox o ON o.chain_id = c.id GROUP BY c.id"
+        "SELECT c.id, max(o.sequence), o.digest, c.key_chain_id FROM chains c"
+        " JOIN outbox o ON o.chain_id = c.id GROUP BY c.id"
     )
     try:
         with reading(path) as connection:
-            for chain_id, head, key_chain_id in connection.execute(query):
-                heads[str(chain_id)] = (int(head), key_chain_id)
+            for chain_id, sequence, digest, key_chain_id in connection.execute(query):
+                heads[str(chain_id)] = _Head(int(sequence), str(digest), key_chain_id)
     except (UsageError, sqlite3.Error):
         return None
     return heads
 
 
-def _stop_chains(coming: Path, heads: dict[str, tuple[int, str | None]]) -> tuple[MovedOn, ...]:
+def _stop_chains(coming: Path, heads: Mapping[str, _Head], now_ms: int) -> tuple[MovedOn, ...]:
     """Stop the reports' chains that went on since the backup; in a file that is no ledger yet.
 
+    What is missing of each is kept with it (a backup of an older schema has no place for that).
     Key statements are kept beside the key, and go on from there.
     """
     moved_on = []
     known = "INSERT INTO chains (id, key_chain_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
     newest = "SELECT coalesce(max(sequence), 0) FROM outbox WHERE chain_id = ?"
     with closing(sqlite3.connect(coming)) as connection, connection:
-        for chain_id, (made, key_chain) in heads.items():
+        table = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'recoveries'"
+        has_place = connection.execute(table).fetchone()[0]
+        for chain_id, (made, digest, key_chain) in heads.items():
             in_backup = int(connection.execute(newest, (chain_id,)).fetchone()[0])
             if key_chain is None or in_backup >= made:
                 continue
@@ -286,6 +299,9 @@ def _stop_chains(coming: Path, heads: dict[str, tuple[int, str | None]]) -> tupl
             connection.execute(known, (chain_id, key_chain))
             stop = "UPDATE chains SET stopped = ? WHERE id = ?"
             connection.execute(stop, (HISTORY_LOST, chain_id))
+            if has_place:
+                lost = "INSERT INTO recoveries VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+                connection.execute(lost, (chain_id, str(Recovery.LOST), made, digest, now_ms))
             moved_on.append(MovedOn(chain_id, in_backup, made))
     return tuple(moved_on)
 

@@ -59,15 +59,20 @@ def desk(tmp_path, book):
 
 @pytest.fixture
 def kubectl(tmp_path, monkeypatch):
-    """A kubectl that prints what it is given, and keeps its arguments."""
+    """A kubectl that prints what it is given, forbids ConfigMaps, and keeps its arguments."""
 
-    def made(answer):
+    def made(answer, *configmaps):
         folder = tmp_path / "bin"
         folder.mkdir(exist_ok=True)
         (tmp_path / "answer.json").write_text(answer)
+        for manifest in configmaps:
+            (folder / manifest["metadata"]["name"]).write_text(json.dumps(manifest))
         program = folder / "kubectl"
         program.write_text(
-            f'#!/bin/sh\necho "$@" >> {tmp_path}/arguments\ncat {tmp_path}/answer.json\n'
+            f'#!/bin/sh\necho "$@" >> {tmp_path}/arguments\n'
+            f'[ "$2" != configmap ] && exec cat {tmp_path}/answer.json\n'
+            f'[ -f {folder}/"$3" ] && exec cat {folder}/"$3"\n'
+            'echo "Error from server (Forbidden): configmaps \\"$3\\" is forbidden" >&2; exit 1\n'
         )
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
@@ -94,6 +99,76 @@ def test_reports_are_read_by_kubectl_in_the_named_namespace(run, desk, book, kub
     words = arguments.read_text().split()
     assert words[:2] == ["get", "usagereports.licenseusage.dev"]
     assert {"--namespace=collab", "--context=prod"} <= set(words)
+
+
+def configmap(name, **data):
+    return {"kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def published(*books):
+    """What the operator publishes, and the vendor's keys beside it."""
+    statements = "\n".join(book.enrolment() for book in books)
+    return (
+        configmap(
+            "licenseusage-key-statements", **{"statements": statements, "status.json": '{"a": 1}'}
+        ),
+        configmap("licenseusage-vendor-keys", **{"jwks.json": VENDOR_KEYS.to_jwks()}),
+    )
+
+
+def test_what_the_operator_publishes_verifies_the_reports_and_states_the_entitlement(
+    run, book, kubectl
+):
+    arguments = kubectl(listed(book, receipts=True), *published(book))
+    done = run("statement", "production", "--operator-namespace", "ops", "-o", "json")
+    assert (done.code, done.err) == (0, "")
+    made = json.loads(done.out)
+    assert made["verified"]
+    assert made["chains"][0]["cycles"][0]["entitlement"]["maximumActiveUsers"] == 500
+    assert arguments.read_text().count("--namespace=ops") == 2
+
+
+def test_without_the_right_to_read_it_the_statement_says_what_is_not_verified(run, book, kubectl):
+    kubectl(listed(book))
+    done = run("statement", "production")
+    assert done.code == 0
+    assert done.err.startswith("note: what verifies the reports could not be read")
+    names = described(read(done.out))
+    assert (names["Signature"], names["Entitled"]) == ("not verified here", "not known here")
+
+
+def test_what_is_given_is_not_read_from_the_cluster(run, desk, book, kubectl):
+    arguments = kubectl(listed(book))
+    done = run("statement", "production", "-o", "json", *VERIFIED)
+    assert (done.code, done.err) == (0, "")
+    assert "configmap" not in arguments.read_text()
+    assert json.loads(done.out)["verified"]
+
+
+def test_a_former_installation_that_nothing_enrols_is_shown_and_not_verified(run, book, kubectl):
+    lost = Bookkeeper(key=key("lost"))
+    lost.final(2, 77, 77)
+    kubectl(listed(book, lost, receipts=True), *published(book))
+    done = run("statement", "production", "-o", "json")
+    assert done.code == 0, done.err
+    made = json.loads(done.out)
+    seen = {
+        chain["cycles"][0]["activeUsers"]: chain["cycles"][0]["report"] for chain in made["chains"]
+    }
+    assert seen[520]["signature"] == "verified"
+    assert seen[77]["signature"] == "not verified here"
+    assert seen[77]["receipt"]["signature"] == "verified"
+    assert not made["verified"]
+
+
+def test_a_forged_receipt_is_a_fault_whoever_signed_the_report(run, desk, book):
+    lost = Bookkeeper(key=key("lost"))
+    token = lost.final(0, 77, 77)
+    forged = VendorDesk(key=key("somebody")).receipt(token)
+    (desk / "lost.json").write_text(json.dumps(usage_report(token, "a", receipt=forged)))
+    done = run("statement", "production", "--from", "lost.json", *VERIFIED)
+    assert done.code == 1
+    assert "receipt: KeyUnknown" in done.err
 
 
 def test_a_failure_of_kubectl_is_the_failure_of_the_command(run, monkeypatch, tmp_path):

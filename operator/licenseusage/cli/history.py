@@ -9,16 +9,16 @@ import typer
 
 from licenseusage.cli.kubectl import ContextOption, KubeconfigOption, Kubectl, NamespaceOption
 from licenseusage.cli.output import print_json, print_table
+from licenseusage.cli.statementchecks import chains_and_others, judged
 from licenseusage.cli.statementinput import (
     DocumentsOption,
     EnrolmentOption,
     EvidenceOptions,
     FromOption,
     LicenseOption,
+    OperatorNamespaceOption,
     VendorKeysOption,
-    chains_and_others,
     gather,
-    judged,
 )
 from licenseusage.clock import clock_from
 from licenseusage.statement.ascsv import as_csv
@@ -58,6 +58,7 @@ def history(
     enrolment: EnrolmentOption = None,
     license_files: LicenseOption = None,
     documents: DocumentsOption = None,
+    operator_namespace: OperatorNamespaceOption = "licenseusage-system",
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
 ) -> None:
@@ -78,7 +79,11 @@ def history(
         licenseusage history opencloud --from exports --output csv
     """
     evidence = EvidenceOptions(
-        vendor_keys, tuple(enrolment or ()), tuple(license_files or ()), documents
+        vendor_keys,
+        tuple(enrolment or ()),
+        tuple(license_files or ()),
+        documents,
+        operator_namespace,
     )
     with judged():
         given = gather(evidence, from_ or (), Kubectl(context, kubeconfig), namespace)

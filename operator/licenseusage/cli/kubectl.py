@@ -57,6 +57,11 @@ class Kubectl:
         given = {"--context": self.context, "--kubeconfig": self.kubeconfig}
         return [f"{flag}={value}" for flag, value in given.items() if value is not None]
 
+    @property
+    def direct(self) -> bool:
+        """Whether lists are asked of the API server directly: in a pod, without kubectl."""
+        return in_a_pod(os.environ) and shutil.which("kubectl") is None
+
     def list(
         self, resource: str, namespace: str | None = None, *, everywhere: bool = False
     ) -> list[dict[str, Any]]:
@@ -71,7 +76,7 @@ class Kubectl:
             Stalled: ``NotInstalled``, ``ForbiddenByCluster``, ``KubectlFailed``.
             Retryable: ``APIUnavailable``: the API server did not answer in time.
         """
-        if in_a_pod(os.environ) and shutil.which("kubectl") is None:
+        if self.direct:
             return list_directly(resource, namespace, everywhere=everywhere)
         where = ["--all-namespaces"] if everywhere else [f"--namespace={namespace}"]
         answer = self.get(resource, *(where if everywhere or namespace is not None else []))

@@ -10,6 +10,7 @@ import typer
 from licenseusage import __version__
 from licenseusage.cli.exits import NOT_OK
 from licenseusage.cli.kubectl import ContextOption, KubeconfigOption, Kubectl, NamespaceOption
+from licenseusage.cli.statementchecks import chains_and_others, judged
 from licenseusage.cli.statementfiles import Written, write_all
 from licenseusage.cli.statementinput import (
     DocumentsOption,
@@ -17,11 +18,10 @@ from licenseusage.cli.statementinput import (
     EvidenceOptions,
     FromOption,
     LicenseOption,
+    OperatorNamespaceOption,
     StatementInput,
     VendorKeysOption,
-    chains_and_others,
     gather,
-    judged,
 )
 from licenseusage.cli.written import write_whole
 from licenseusage.clock import clock_from
@@ -90,6 +90,7 @@ def statement(
     enrolment: EnrolmentOption = None,
     license_files: LicenseOption = None,
     documents: DocumentsOption = None,
+    operator_namespace: OperatorNamespaceOption = "licenseusage-system",
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
 ) -> None:
@@ -100,10 +101,11 @@ def statement(
     option it is about the newest finished cycle; while none is, about the running one. HTML is one
     file without scripts; nothing is loaded from anywhere.
 
-    Reports are read by kubectl with your rights, or from files (--from): that works without a
-    cluster, and at the vendor. The entitlement stands in the licence: give the enrolment, or
-    --license. With --vendor-keys and --enrolment all signatures are verified; a statement is made
-    of nothing that does not verify.
+    Reports are read by kubectl with your rights, and so are the operator's key statements and the
+    vendor's keys, if you may read them. With --from all of this comes from files: that works
+    without a cluster, and at the vendor. What is needed to verify is verified, and a statement is
+    made of nothing that does not verify; what could not be verified is said. The entitlement stands
+    in the licence, which is part of the enrolment, or is given by --license.
 
     Exit code 0: written. 1: a document does not verify, or contradicts another. 3: there is no such
     cycle (the message lists those that there are), or something could not be read or written.
@@ -120,7 +122,11 @@ def statement(
     """
     kubectl = Kubectl(context, kubeconfig)
     evidence = EvidenceOptions(
-        vendor_keys, tuple(enrolment or ()), tuple(license_files or ()), documents
+        vendor_keys,
+        tuple(enrolment or ()),
+        tuple(license_files or ()),
+        documents,
+        operator_namespace,
     )
     choice = _choice(cycle, quarter_text, year_text, last=last, running=running)
     now_s = clock_from(os.environ).now_ms() // 1000

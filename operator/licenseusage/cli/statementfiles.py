@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from licenseusage.cli.statementinput import StatementInput, chains_and_others, usages_of
+from licenseusage.cli.statementchecks import chains_and_others, usages_of
+from licenseusage.cli.statementinput import StatementInput
 from licenseusage.cli.written import not_writable, write_whole
 from licenseusage.errors import UsageError
 from licenseusage.statement.choosing import Numbered

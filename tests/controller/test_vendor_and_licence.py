@@ -1,7 +1,9 @@
 """Unreadable licences, absent and lying vendors: said in conditions, and counting goes on."""
 
+import json
 import sqlite3
 import ssl
+import subprocess
 import threading
 import time
 from datetime import UTC, datetime
@@ -9,9 +11,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from licenseusage.reports.names import digest
 from licenseusage.reports.report import read_report
+from licenseusage.reports.tokens import decode
 from tests.controller.sample import Product, reply
 from tests.controller.stage import (
+    CLI,
     Operator,
     Vendor,
     create_pods,
@@ -159,6 +164,52 @@ def test_what_is_withheld_is_not_sent_and_stays_in_the_status(stage):
     assert good.provisioned_users == 2
     assert private.active_users == good.active_users == 2
     assert operator.status("private")["provisionedUsers"] == 2
+
+
+def test_a_preview_states_what_reports_state_and_signs_nothing(stage):
+    operator, vendor = stage
+    operator.wait_condition("private", "Reported", "True", "ReportAccepted")
+    (last,) = [r for r in operator.reports() if r["spec"]["usageName"] == "private"]
+    held = vendor.documents()
+    done = subprocess.run(
+        [*CLI, "report", "preview", "private", "-n", NAMESPACE],
+        env=operator.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "nothing was signed" in done.stderr
+    claims, sent = json.loads(done.stdout), decode(last["spec"]["token"])[1]
+    assert claims["chain"]["sequence"] == sent["chain"]["sequence"] + 1
+    assert claims["chain"]["previous"] == digest(last["spec"]["token"])
+    later = ("iat", "jti", "chain", "coverage", "clock")
+    assert claims["cycle"] | {"asOf": 0} == sent["cycle"] | {"asOf": 0}
+    assert claims.keys() == sent.keys()
+    assert [name for name in sent if claims[name] != sent[name] and name not in later] in (
+        [],
+        ["cycle"],
+    )
+    assert len([r for r in operator.reports() if r["spec"]["usageName"] == "private"]) == 1
+    assert vendor.documents() == held
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("absent-one", "There is no LicenseUsage"), ("unlicensed", "has no valid licence")],
+)
+def test_a_preview_that_cannot_be_made_says_why(stage, name, words):
+    operator, _ = stage
+    operator.wait_condition("unlicensed", "Collected", "True")
+    done = subprocess.run(
+        [*CLI, "report", "preview", name, "-n", NAMESPACE],
+        env=operator.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert words in done.stderr
 
 
 @pytest.mark.parametrize(

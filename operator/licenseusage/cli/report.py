@@ -19,6 +19,7 @@ from licenseusage.cli.exporting import export
 from licenseusage.cli.findings import DocumentCheck, OverallResult, not_checked, overall_result
 from licenseusage.cli.importing import import_receipts
 from licenseusage.cli.output import Output, OutputOption, print_fields, print_json, print_table
+from licenseusage.cli.preview import preview
 from licenseusage.cli.times import show_time
 from licenseusage.cli.verification import VerificationInputs, verify_documents
 from licenseusage.clock import clock_from
@@ -159,6 +160,7 @@ def verify(
         )
 
 
+app.command()(preview)
 app.command()(export)
 app.command("import")(import_receipts)
 

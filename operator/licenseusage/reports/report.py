@@ -196,10 +196,19 @@ def build_report(report: ReportInput, key: SigningKey) -> str:
     Raises:
         Refused: the input is not a valid report (a defect of the caller); nothing was signed.
     """
+    return sign(REPORT, report_claims(report), key)
+
+
+def report_claims(report: ReportInput) -> dict[str, object]:
+    """Return what a report claims, unsigned, judged as for `build_report`.
+
+    Raises:
+        Refused: The input is not a valid report.
+    """
     claims = _claims(report)
     check_table(_TABLE, claims)
     _check_own(claims, report.content, report.issued_at_s)
-    return sign(REPORT, claims, key)
+    return claims
 
 
 def authenticate_report(

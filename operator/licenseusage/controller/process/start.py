@@ -22,6 +22,7 @@ from licenseusage import __version__
 from licenseusage.clock import SystemClock
 from licenseusage.controller.effects import listing
 from licenseusage.controller.effects.books import Books
+from licenseusage.controller.effects.clusterid import cluster_of
 from licenseusage.controller.effects.defects import problem_of
 from licenseusage.controller.effects.deliveries import WORKERS
 from licenseusage.controller.effects.kube import Kube, KubeError
@@ -30,7 +31,7 @@ from licenseusage.controller.effects.workqueue import WorkQueue
 from licenseusage.controller.process import background, health, watch
 from licenseusage.controller.process.wiring import wire
 from licenseusage.controller.rules.key import Key, ReceiptsKey
-from licenseusage.controller.rules.resources import NAMESPACES, RECEIPTS
+from licenseusage.controller.rules.resources import RECEIPTS
 from licenseusage.controller.settings import Settings
 from licenseusage.controller.steps.importing import reconcile_receipts
 from licenseusage.controller.steps.reconcile import reconcile
@@ -42,7 +43,6 @@ from licenseusage.reasons import Reason
 from licenseusage.reports.content import OperatorInfo
 from licenseusage.reports.fitting import report_version
 from licenseusage.reports.keys import generate_key
-from licenseusage.reports.names import cluster_id
 from licenseusage.sources.workers.workers import Workers
 
 _OPEN_AGAIN_SECONDS = 10.0
@@ -117,7 +117,7 @@ class _Operator:
             workers=workers,
             client=client,
             operator=OperatorInfo(
-                report_version(__version__, simulated_clock=clock.simulated), await _cluster(kube)
+                report_version(__version__, simulated_clock=clock.simulated), await cluster_of(kube)
             ),
             nudge=queue.add,
             nudge_receipts=queue.add,
@@ -265,15 +265,6 @@ async def _serve(
             f"LICENSEUSAGE_HTTP_ADDRESS={settings.http_address} cannot be listened on: "
             f"{error.strerror}.",
         ) from None
-
-
-async def _cluster(kube: Kube) -> str | None:
-    """Return what reports say about the cluster; None if kube-system may not be read."""
-    try:
-        namespace = await kube.get(NAMESPACES, None, "kube-system")
-    except KubeError:
-        return None
-    return cluster_id(str(namespace["metadata"]["uid"]))
 
 
 def _permille() -> int:

@@ -47,7 +47,7 @@ from licenseusage.reports.keyring import KeyRing, signed_by
 from licenseusage.reports.keys import SigningKey, VendorKeys
 from licenseusage.reports.licence import License, stored_license
 from licenseusage.reports.names import Link, digest, jti_of, key_chain_id, report_chain_id
-from licenseusage.reports.report import ReportInput, build_report
+from licenseusage.reports.report import ReportInput, build_report, report_claims
 
 _KINDS = {
     ReportKind.INTERIM: Kind.INTERIM,
@@ -100,23 +100,30 @@ class Issuer:
         Raises:
             Refused: The draft is no valid report, which is a defect; nothing was signed.
         """
-        installation = self.installation
-        token = build_report(
-            ReportInput(
-                installation=installation,
-                vendor=self.license.vendor,
-                subscription=self.license.subscription,
-                namespace=self.namespace,
-                name=self.name,
-                issued_at_s=draft.at_ms // 1000,
-                content=self._content(draft),
-                previous=Link(draft.sequence - 1, draft.previous) if draft.previous else None,
-                acknowledged=draft.acknowledged,
-                restored=draft.continuity == Reason.RESTORED,
-            ),
-            self.key,
-        )
+        token = build_report(self._input(draft), self.key)
         return SignedDocument(jti_of(draft.chain_id, draft.sequence), digest(token), token)
+
+    def claims(self, draft: ReportDraft) -> Mapping[str, object]:
+        """Return what `sign` would sign; nothing is signed.
+
+        Raises:
+            Refused: The draft is no valid report, which is a defect.
+        """
+        return report_claims(self._input(draft))
+
+    def _input(self, draft: ReportDraft) -> ReportInput:
+        return ReportInput(
+            installation=self.installation,
+            vendor=self.license.vendor,
+            subscription=self.license.subscription,
+            namespace=self.namespace,
+            name=self.name,
+            issued_at_s=draft.at_ms // 1000,
+            content=self._content(draft),
+            previous=Link(draft.sequence - 1, draft.previous) if draft.previous else None,
+            acknowledged=draft.acknowledged,
+            restored=draft.continuity == Reason.RESTORED,
+        )
 
     def _content(self, draft: ReportDraft) -> Content:
         statement, record = draft.statement, draft.record

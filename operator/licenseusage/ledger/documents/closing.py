@@ -202,12 +202,43 @@ def sign_report(
     chain = ensure_chain(connection, signing.chain)
     if chain.stopped is not None:
         return None
+    draft = draft_of(connection, row, chain, kind, content, superseded)
+    document = signing.sign(draft)
+    approval = signing.awaiting_approval
+    return add_document(
+        connection,
+        {
+            "jti": document.jti,
+            "kind": kind,
+            "chain_id": chain.id,
+            "sequence": draft.sequence,
+            "digest": document.digest,
+            "token": document.token,
+            "meter_id": row.meter_id,
+            "cycle_id": row.id,
+            "active_text": content.statement.active_text,
+            "created_ms": content.at_ms,
+            "state": Delivery.AWAITING_APPROVAL if approval else Delivery.PENDING,
+            "next_attempt_ms": signing.first_attempt_ms,
+        },
+    )
+
+
+def draft_of(
+    connection: Connection,
+    row: Row[Any],
+    chain: ChainState,
+    kind: ReportKind,
+    content: ClosingIntent,
+    superseded: Superseded | None = None,
+) -> ReportDraft:
+    """Return what the next report of a chain is signed from; this only reads."""
     sequence = 1 if chain.head is None else chain.head.sequence + 1
     previous_at = None
     if chain.head is not None:
         at = select(outbox.c.created_ms).filter_by(chain_id=chain.id, sequence=sequence - 1)
         previous_at = connection.execute(at).scalar_one()
-    draft = ReportDraft(
+    return ReportDraft(
         kind=kind,
         chain_id=chain.id,
         sequence=sequence,
@@ -221,25 +252,6 @@ def sign_report(
         vendor_time_ms=chain.vendor_time_ms,
         record=cycle_record(row),
         superseded=superseded,
-    )
-    document = signing.sign(draft)
-    approval = signing.awaiting_approval
-    return add_document(
-        connection,
-        {
-            "jti": document.jti,
-            "kind": kind,
-            "chain_id": chain.id,
-            "sequence": sequence,
-            "digest": document.digest,
-            "token": document.token,
-            "meter_id": row.meter_id,
-            "cycle_id": row.id,
-            "active_text": content.statement.active_text,
-            "created_ms": content.at_ms,
-            "state": Delivery.AWAITING_APPROVAL if approval else Delivery.PENDING,
-            "next_attempt_ms": signing.first_attempt_ms,
-        },
     )
 
 

@@ -80,7 +80,7 @@ def signed_documents(
     if since_ms is not None:
         wanted = or_(wanted, outbox.c.created_ms >= since_ms)
     is_report = outbox.c.meter_id.is_not(None)
-    with _opened(path) as connection:
+    with opened(path) as connection:
         _refuse_too_much(connection, and_(is_report, wanted))
         ordered = items().order_by(outbox.c.chain_id, outbox.c.sequence)
         statements: dict[str, tuple[OutboxItem, ...]] = {}
@@ -109,7 +109,7 @@ def settled(path: Path, digests: Collection[str]) -> frozenset[str]:
     """
     signed: set[str] = set()
     asked = sorted(digests)
-    with _opened(path) as connection:
+    with opened(path) as connection:
         for start in range(0, len(asked), _AT_ONCE):
             some = asked[start : start + _AT_ONCE]
             query = select(outbox.c.digest).where(outbox.c.digest.in_(some), _SETTLED)
@@ -124,7 +124,13 @@ def is_settled(document: OutboxItem) -> bool:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Connection]:
+def opened(path: Path) -> Iterator[Connection]:
+    """Read a snapshot of a ledger, also while an operator writes it.
+
+    Raises:
+        Stalled: ``LedgerCorrupt``, ``LedgerSchemaUnsupported``.
+        Retryable: It cannot be read.
+    """
     try:
         with reading(path) as raw, connected(raw) as connection:
             _refuse_other_schema(connection, path)

@@ -12,9 +12,9 @@ from licenseusage.controller.rules.exporting import (
     waits,
 )
 from licenseusage.controller.rules.gauges import gauges
-from licenseusage.controller.rules.issuer import route_digest
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.reported import Reporting, reported
+from licenseusage.controller.rules.route import route_digest
 from licenseusage.controller.rules.status import View
 from licenseusage.controller.rules.transitions import of_status
 from licenseusage.errors import Consequence, Failure

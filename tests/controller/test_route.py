@@ -1,6 +1,6 @@
 """What delivery depends on, as one digest: a change of it re-sends (REPORT_FORMAT §10)."""
 
-from licenseusage.controller.rules.issuer import route_digest
+from licenseusage.controller.rules.route import route_digest
 
 
 def test_a_digest_tells_every_part_and_its_place_apart():

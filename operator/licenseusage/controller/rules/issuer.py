@@ -4,8 +4,6 @@ Pure but for the signature: the draft holds what the ledger knows (position, sta
 `Issuer` what it does not (licence, key, definition, version).
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -393,11 +391,6 @@ def _hole(context: Context, chain: ReportChain) -> str:
     """Say why the reports in the cluster do not complete the chain, if they were looked at."""
     hole = context.holes.get(chain.id)
     return "" if hole is None else f"; the UsageReports do not complete it: {hole}"
-
-
-def route_digest(*parts: Sequence[str]) -> str:
-    """Return the digest of what delivery depends on: 64 hex digits."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def exclusions_of(counted: Counted) -> Mapping[str, int]:

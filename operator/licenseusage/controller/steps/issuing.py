@@ -3,13 +3,14 @@
 from licenseusage import __version__
 from licenseusage.controller.effects.gatherer import Gatherer
 from licenseusage.controller.rules.exporting import export_route, is_export_route
-from licenseusage.controller.rules.issuer import Context, Issuer, issuer_of, route_digest
+from licenseusage.controller.rules.issuer import Context, Issuer, issuer_of
 from licenseusage.controller.rules.replacing import (
     refused_amendments,
     refused_finals,
     renewed_since,
     replacement_due,
 )
+from licenseusage.controller.rules.route import route_digest
 from licenseusage.controller.steps.world import World
 from licenseusage.delivery.schedule import first_delay_seconds
 from licenseusage.errors import UsageError

@@ -345,12 +345,10 @@ class TestWhereItGoes:
         assert "schema 99, written by licenseusage 9.8.7" in done.err
 
     def test_more_than_memory_holds_is_refused(self, run, ledger, monkeypatch):
-        from licenseusage.ledger.documents import exporting as reading
-
-        monkeypatch.setattr(reading, "MOST_CHARACTERS", 1000)
+        monkeypatch.setattr(exporting, "MOST_BESIDE_OPERATOR", 1000)
         done = run("report", "export", "-o", "out")
         assert done.code == 3
-        assert "name fewer LicenseUsages" in done.err
+        assert "Leave out --all and --since" in done.err
 
 
 def another_subscription(path):

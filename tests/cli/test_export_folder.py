@@ -226,7 +226,7 @@ def test_two_runs_at_once_leave_whole_files_only(ledger, folder, run):
     from licenseusage.cli.exportfolder import keep_folder
     from licenseusage.ledger.documents.exporting import settled
 
-    bundles = exporting._from_ledger(exporting.Wanted()).bundles
+    bundles = exporting._from_ledger(exporting.Wanted(), 2**20).bundles
 
     def once():
         keep_folder(folder, bundles, lambda asked: settled(ledger, asked), "2026-11-05T000000Z")

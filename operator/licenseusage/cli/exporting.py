@@ -32,7 +32,12 @@ from licenseusage.cli.written import write_whole
 from licenseusage.clock import clock_from
 from licenseusage.controller.settings import from_mapping
 from licenseusage.errors import Retryable, Stalled
-from licenseusage.ledger.documents.exporting import settled, signed_documents
+from licenseusage.ledger.documents.exporting import (
+    MOST_BESIDE_OPERATOR,
+    MOST_CHARACTERS,
+    settled,
+    signed_documents,
+)
 from licenseusage.ledger.storage.database import path_of
 from licenseusage.reasons import Reason
 from licenseusage.reports.refused import Refused
@@ -114,7 +119,7 @@ def export(
         _keep(directory, wanted)
         return
     if beside_ledger():
-        made = _from_ledger(wanted)
+        made = _from_ledger(wanted, MOST_BESIDE_OPERATOR)
         bundles = made.bundles
         _say(made.notes)
         if tar:
@@ -126,11 +131,11 @@ def export(
     _write(bundles, str(target))
 
 
-def _from_ledger(wanted: Wanted) -> Exported:
+def _from_ledger(wanted: Wanted, most: int) -> Exported:
     """Make the bundles of the ledger that the environment names."""
     settings = from_mapping(os.environ)
     path = path_of(settings.database_url)
-    documents = signed_documents(path, since_ms=wanted.since_ms, every=wanted.every)
+    documents = signed_documents(path, since_ms=wanted.since_ms, every=wanted.every, most=most)
     if not documents.statements:
         note = "nothing was signed yet: the first document is made when a licence is valid"
         return Exported((), (note,))
@@ -148,7 +153,7 @@ def _keep(directory: Path, wanted: Wanted) -> None:
             "--directory works where the ledger is: in the pod of manifests/components/export. Use "
             "-o here"
         )
-    made = _from_ledger(wanted)
+    made = _from_ledger(wanted, MOST_CHARACTERS)
     path = path_of(from_mapping(os.environ).database_url)
     now = show_time(clock_from(os.environ).now_ms() // 1000).replace(":", "")
     done = keep_folder(directory, made.bundles, lambda digests: settled(path, digests), now)

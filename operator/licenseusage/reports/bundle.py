@@ -1,8 +1,8 @@
 """Bundles: reports and key statements as one file, for clusters without a way out (§8, §12)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from licenseusage.reasons import Reason
 from licenseusage.reports.chain import verify_chain
@@ -139,15 +139,14 @@ def make_bundle(
         Refused: ``BundleInvalid``: a document is another subscription's; ``TooLarge``: the key
             statements alone are too long.
     """
-    for token in (*key_statements, *reports):
-        need(Parties.of(token) == parties, Reason.BUNDLE_INVALID, "documents of one subscription")
-    statements = sorted(key_statements, key=_position)
-    room = MAX_CHARACTERS_IN_FILE - MAX_CHARACTERS[BUNDLE] - 1 - _characters(statements)
+    statements = sorted(_Placed.read(token, parties) for token in key_statements)
+    documents = _by_age(_Placed.read(token, parties) for token in reports)
+    room = MAX_CHARACTERS_IN_FILE - MAX_CHARACTERS[BUNDLE] - 1 - sum(s.size for s in statements)
     lines = MAX_LINES - 1 - len(statements)
     need(lines > 0 and room > MAX_CHARACTERS[REPORT], Reason.TOO_LARGE, "key statements")
     return tuple(
-        _signed(parties, key, (*statements, *sorted(part, key=_position)), now_s)
-        for part in _parts(_by_age(reports), lines, room)
+        _signed(parties, key, [line.token for line in (*statements, *sorted(part))], now_s)
+        for part in _parts(documents, lines, room)
     )
 
 
@@ -258,36 +257,45 @@ def _signed(parties: Parties, key: SigningKey, lines: Sequence[str], now_s: int)
     return f"{sign(BUNDLE, claims, key)}\n{content}"
 
 
-def _position(token: str) -> tuple[str, int]:
-    sent = Sent.from_token(token)
-    return sent.chain_id, sent.subject.sequence
+class _Placed(NamedTuple):
+    """A document and its place; read once, because a bundle may hold thousands."""
+
+    chain_id: str
+    sequence: int
+    issued_s: int
+    token: str
+
+    @classmethod
+    def read(cls, token: str, parties: Parties) -> "_Placed":
+        sent = Sent.from_token(token)
+        whose = Parties(sent.installation, sent.vendor, sent.subscription)
+        need(whose == parties, Reason.BUNDLE_INVALID, "documents of one subscription")
+        issued: Any = decode(token)[1].get("iat")
+        return cls(sent.chain_id, sent.subject.sequence, issued, token)
+
+    @property
+    def size(self) -> int:
+        return len(self.token) + 1
 
 
-def _by_age(reports: Sequence[str]) -> list[str]:
+def _by_age(reports: Iterable[_Placed]) -> list[_Placed]:
     """Return reports from the oldest to the newest; a clock that went back reorders no chain."""
-    ages: list[tuple[int, str, int, str]] = []
     newest: dict[str, int] = {}
-    for token in sorted(reports, key=_position):
-        (chain, sequence), (_, claims) = _position(token), decode(token)
-        issued: Any = claims.get("iat")
-        newest[chain] = max(newest.get(chain, 0), issued)
-        ages.append((newest[chain], chain, sequence, token))
-    return [token for *_, token in sorted(ages)]
+    aged: list[tuple[int, _Placed]] = []
+    for report in sorted(reports):
+        age = newest[report.chain_id] = max(newest.get(report.chain_id, 0), report.issued_s)
+        aged.append((age, report))
+    return [report for _age, report in sorted(aged)]
 
 
-def _parts(reports: Sequence[str], lines: int, characters: int) -> list[list[str]]:
+def _parts(reports: Sequence[_Placed], lines: int, characters: int) -> list[list[_Placed]]:
     """Return the reports in as many parts as are needed, in their order; at least one part."""
-    parts: list[list[str]] = [[]]
+    parts: list[list[_Placed]] = [[]]
     free = characters
-    for token in reports:
-        size = len(token) + 1
-        if len(parts[-1]) == lines or size > free:
+    for report in reports:
+        if len(parts[-1]) == lines or report.size > free:
             parts.append([])
             free = characters
-        parts[-1].append(token)
-        free -= size
+        parts[-1].append(report)
+        free -= report.size
     return parts
-
-
-def _characters(lines: Sequence[str]) -> int:
-    return sum(len(line) + 1 for line in lines)

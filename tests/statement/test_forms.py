@@ -222,6 +222,24 @@ def test_every_part_has_a_name_and_every_reference_leads_somewhere():
         assert region.attributes.keys() & {"aria-labelledby", "aria-label"}
 
 
+def test_no_two_landmarks_have_one_name():
+    old, new = Bookkeeper(), Bookkeeper(key=key("second"))
+    for book in (old, new):
+        for index in range(3):
+            book.final(index, 30, 30)
+    two = statement([*signed(*old.tokens), *signed(*new.tokens)], Numbered(2))
+    for made in (rich(), rich(year("2026")), two):
+        page = page_of(made)
+        headings = {
+            element.attributes["id"]: element.text
+            for element in page.walk()
+            if "id" in element.attributes
+        }
+        names = [headings[part.attributes["aria-labelledby"]] for part in page.all("section")]
+        assert len(names) == len(set(names))
+        assert not [e for e in page.walk() if e.attributes.get("role") == "region"]
+
+
 def test_headings_go_down_by_one_level_and_there_is_one_first():
     for made in (rich(), rich(year("2026"))):
         levels = [int(e.tag[1]) for e in page_of(made).all("h1", "h2", "h3", "h4")]

@@ -251,6 +251,28 @@ def test_a_clock_that_is_set_back_leaves_nothing_waiting_for_the_time_before(enr
     assert enrolled.claim(NOW + DAY_MS, chain_id=OTHER.id).jti == second.jti
 
 
+HOUR_MS = 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("waits_ms", "expected_ms"),
+    [(30_000, 30_000), (3 * HOUR_MS, 3 * HOUR_MS), (0, 0), (-10_000, 0)],
+)
+def test_what_was_queued_while_the_clock_was_an_hour_ahead_waits_no_hour(
+    enrolled, add, waits_ms, expected_ms
+):
+    """As long as it would have waited by the clock that was ahead, and not an hour more."""
+    item = add(first_attempt_ms=NOW + HOUR_MS + waits_ms)
+    enrolled.record_clock_step(-HOUR_MS, NOW)
+    assert enrolled.document(item.jti).next_attempt_ms == NOW + expected_ms
+
+
+def test_a_clock_that_is_set_forward_changes_no_schedule(enrolled, add):
+    item = add(first_attempt_ms=NOW + 30_000)
+    enrolled.record_clock_step(HOUR_MS, NOW + HOUR_MS)
+    assert enrolled.document(item.jti).next_attempt_ms == NOW + 30_000
+
+
 def test_a_resend_makes_slow_and_rejected_ones_due_at_once(enrolled, add):
     first, second = add(), add()
     verdict = DeliveryResult(Delivery.REJECTED, "LicenseMismatch", "no", receipt="receipt")

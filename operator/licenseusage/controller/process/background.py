@@ -75,8 +75,11 @@ async def keep_open(world: World, nudge: Callable[[Key], None], seconds: float) 
             _log.info("the ledger is open again")
 
 
-async def watch_clock(world: World) -> None:
-    """Count steps of the wall clock, for the reports."""
+async def watch_clock(world: World, nudge: Callable[[Key], None]) -> None:
+    """Count steps of the wall clock, for the reports; look at every object after one.
+
+    What they wait for was planned by the clock before it.
+    """
     loop = asyncio.get_running_loop()
 
     def reading() -> clockwatch.ClockReading:
@@ -91,6 +94,8 @@ async def watch_clock(world: World) -> None:
         if step is not None:
             _log.warning("the clock was set", step_seconds=round(step / 1000))
             await _quietly(world, _noting(step, after.wall_ms))
+            for key in tuple(world.known):
+                nudge(key)
 
 
 async def watch_dependencies(world: World, nudge: Callable[[Key], None]) -> None:

@@ -145,7 +145,7 @@ class _Operator:
             self._start(f"deliver {number}", world.deliveries.work())
         self._start("heartbeat", self._health.beat())
         self._start("relist", self._relist())
-        self._start("clock", background.watch_clock(world))
+        self._start("clock", background.watch_clock(world, self._queue.add))
         self._start("ledger", background.keep_open(world, self._queue.add, _OPEN_AGAIN_SECONDS))
         self._start("dependencies", background.watch_dependencies(world, self._queue.add))
         self._start("statements", background.publish_statements(world))

@@ -79,6 +79,8 @@ async def step(
             judged[record.cycle.start_ms] = comparison
         if comparison.verdict is None:
             continue
+        # By a clock that was ahead, perhaps.
+        comparison.again_ms = min(comparison.again_ms, now_ms + _AGAIN_MS)
         asked = asked_ms is not None and now_ms - asked_ms < _ASKED_MS
         amended_ms = record.amendments[-1].at_ms if record.amendments else None
         asked = asked and (amended_ms is None or amended_ms < (asked_ms or 0))

@@ -203,11 +203,15 @@ def restart(connection: Connection, now_ms: int, delay_ms: Callable[[str], int])
 def record_clock_step(connection: Connection, step_ms: int, now_ms: int) -> None:
     """Count a step of the clock (negative: backward) in every cycle that is not Final.
 
-    After a step back, nothing in the outbox waits for times of the clock before it.
+    After a step back, nothing in the outbox waits for times of the clock before it: what was to
+    wait a minute by that clock waits a minute from now.
     """
     add_clock_step(connection, step_ms)
     if step_ms < 0:
-        _bring_within(connection, outbox.c.next_attempt_ms, now_ms + DAY_MS)
+        due = outbox.c.next_attempt_ms
+        sooner = case((due + step_ms > now_ms, due + step_ms), else_=now_ms)
+        connection.execute(update(outbox).where(due > now_ms).values(next_attempt_ms=sooner))
+        _bring_within(connection, due, now_ms + DAY_MS)
         _bring_within(connection, outbox.c.lease_until_ms, now_ms + LEASE_MS)
 
 

@@ -88,15 +88,9 @@ def settle_imported(document: Acknowledged, receipt: Receipt, now_ms: int) -> Se
         now_ms=now_ms,
         permille=0,
     )
-    # What lies between the head and the document was not accepted, or has a receipt of its own.
-    # Only a vendor that lost what it had is sent anything again. And what an older receipt says of
-    # the chain, a newer one has said already, or taken back.
+    # What an older receipt says of the chain, a newer one has said already, or taken back.
     older = chain.vendor_time_ms is not None and received_ms < chain.vendor_time_ms
-    return replace(
-        settlement,
-        resend_after=settlement.resend_after if settlement.warning else None,
-        acknowledged=None if older else settlement.acknowledged,
-    )
+    return replace(settlement, acknowledged=None) if older else settlement
 
 
 def _lost_since(document: Acknowledged, receipt: Receipt) -> bool:

@@ -27,7 +27,7 @@ def record_receipt(
     Args:
         connection: Of an open transaction.
         jti: The document.
-        result: With a receipt; ``resend_after`` only if the vendor's head fell behind.
+        result: With a receipt.
         now_ms: The time.
     """
     document = get(connection, jti)

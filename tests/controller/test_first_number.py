@@ -69,6 +69,8 @@ def test_an_edit_shows_in_the_status_and_the_time_is_printed(
     took = time.monotonic() - began
     seen = operator.condition("shop", "WithinEntitlement")
     assert (seen["status"], seen["reason"]) == ("False", "MaximumExceeded")
+    reached = operator.status("shop")["thresholds"]
+    assert [threshold["percent"] for threshold in reached] == [80, 90, 100]
     assert operator.condition("shop", "Ready")["status"] == "True"
     assert operator.status("shop")["observedGeneration"] == 2
     with capsys.disabled():

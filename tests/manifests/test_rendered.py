@@ -129,11 +129,13 @@ def test_the_operators_own_secrets_are_read_by_name(kustomize):
     }
 
 
-def test_of_configmaps_the_operator_reads_its_own_two_by_name(kustomize):
+def test_of_configmaps_the_operator_reads_its_own_by_name_and_writes_one(kustomize):
     granted = rules(kustomize("base"), "Role", "licenseusage-operator")
+    published = Settings().key_statements_configmap
     assert {(verb, name) for resource, verb, name in granted if resource == "configmaps"} == {
         ("get", Settings().vendor_keys_configmap),
         ("get", Settings().endpoints_configmap),
+        *((verb, published) for verb in ("get", "create", "patch")),
     }
 
 

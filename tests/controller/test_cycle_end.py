@@ -131,6 +131,7 @@ def test_the_status_shows_history_and_last_acceptance(scene, final):
         "Reported": "True",
         "Licensed": "True",
         "WithinEntitlement": "True",
+        "KeysExported": "False",
     }
     assert len(json.dumps(status)) < 8192
 

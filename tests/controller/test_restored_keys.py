@@ -86,7 +86,10 @@ def test_after_a_rotation_and_the_loss_of_everything_the_same_chain_goes_on(admi
     second = SigningKey.from_jwk(admin.secret(IDENTITY)["private.jwk"].decode())
     assert second.kid != first.kid
 
+    assert ages.operator.condition("shop", "KeysExported")["reason"] == "KeysNotExported"
     admin.keys("export", "-o", "keys.age", phrase=True)
+    admin.ask()
+    until(lambda: ages.operator.condition("shop", "KeysExported") is None, 30)
     admin.run("ledger", "backup", admin.ledger, "backup.sqlite")
     before = {name: admin.secret(name) for name in (IDENTITY, PSEUDONYM)}
 

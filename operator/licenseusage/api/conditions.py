@@ -51,6 +51,11 @@ class ConditionType(StrEnum):
     WITHIN_ENTITLEMENT = "WithinEntitlement"
     """Positive polarity, absent without a maximum: the count is at most the entitlement."""
 
+    KEYS_EXPORTED = "KeysExported"
+    """Positive polarity, absent once the operator's keys were exported, without a licence, and if
+    the operator's settings say that they are backed up elsewhere. It changes neither ``Ready`` nor
+    ``Stalled``."""
+
 
 class ReceiptConditionType(StrEnum):
     """The condition types of a UsageReceipt, in the order in which they are shown."""

@@ -318,6 +318,6 @@ class LicenseUsageStatus(ApiModel):
         max_length=16,
         json_schema_extra=map_list("type"),
         description="conditions are Ready, Reconciling, Stalled, Collected, GuaranteesHold, "
-        "Reported, Licensed and WithinEntitlement. Each has a reason, and a message that names "
-        "the fix.",
+        "Reported, Licensed, WithinEntitlement and KeysExported. Each has a reason, and a message "
+        "that names the fix.",
     )

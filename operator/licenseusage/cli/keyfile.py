@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pyrage
-
 from licenseusage.controller.effects.identity import (
     EXPORTED,
     NEXT_KEY,
@@ -135,6 +133,8 @@ def sealed(keys: ExportedKeys, passphrase: str, time: str) -> bytes:
         SecretObject(identity.namespace, identity.name, Members(marked)).manifest(),
         pseudonym.manifest(),
     ]
+    import pyrage  # a library of compiled code that no other command needs
+
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items}, indent=1)
     data: bytes = pyrage.passphrase.encrypt(text.encode(), passphrase)
     return data
@@ -152,6 +152,8 @@ def opened(data: bytes, passphrase: str, source: str) -> ExportedKeys:
         Stalled: ``PassphraseWrong``; ``KeyFileInvalid``: it is none, or was cut or damaged;
             ``IdentityInvalid`` or ``PseudonymKeyInvalid``: a key in it is no key.
     """
+    import pyrage
+
     if not data.lstrip().startswith(_MAGIC):
         raise Stalled(
             Reason.KEY_FILE_INVALID,

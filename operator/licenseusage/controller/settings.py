@@ -21,6 +21,7 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:\[\]]*):(?P<port>[0-9]{1,5})")
 _SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 MIB = 1024 * 1024
+EXPORT, ELSEWHERE = "Export", "Elsewhere"
 
 
 def _setting(default: object, help_text: str, least: int = 0, most: int = 2**53) -> Any:  # noqa: ANN401
@@ -51,6 +52,11 @@ class Settings:
     pseudonym_secret: str = _setting(
         "licenseusage-pseudonym",
         "Secret with the key of the pseudonyms; created at the first start.",
+    )
+    keys_backup: str = _setting(
+        EXPORT,
+        "How the two keys are backed up: Export (by `keys export`; a condition says so as long as "
+        "they were not) or Elsewhere (nothing is said).",
     )
     vendor_keys_configmap: str = _setting(
         "licenseusage-vendor-keys", "ConfigMap with the vendor's public keys (jwks.json)."
@@ -137,6 +143,8 @@ class Settings:
         match = _ADDRESS.fullmatch(self.http_address)
         if match is None or int(match["port"]) > 65_535:
             raise _invalid("http_address", self.http_address, "must be [host]:port")
+        if self.keys_backup not in (EXPORT, ELSEWHERE):
+            raise _invalid("keys_backup", self.keys_backup, f"must be {EXPORT} or {ELSEWHERE}")
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise _invalid("log_level", self.log_level, "must be debug, info, warning or error")
         for f in fields(self):

@@ -67,6 +67,10 @@ DELIVERY = Chapter(
             "the namespace is gone, so that no UsageReport can be made in it",
             "Nothing: the ledger keeps the reports.",
         ),
+        Reason.KEYS_NOT_EXPORTED: note(
+            "the operator's keys exist in this cluster only",
+            "Run `kubectl licenseusage keys export`, or set `LICENSEUSAGE_KEYS_BACKUP=Elsewhere`.",
+        ),
         Reason.STATEMENTS_NOT_KEPT: passing(
             "the key statements could not be written into the identity's Secret",
             "Check the operator's rights in its own namespace, and the control plane.",

@@ -196,6 +196,7 @@ class Reason(StrEnum):
     NAMESPACE_TERMINATING = "NamespaceTerminating"
     NAMESPACE_GONE = "NamespaceGone"
     STATEMENTS_NOT_KEPT = "StatementsNotKept"
+    KEYS_NOT_EXPORTED = "KeysNotExported"
 
     # receipts that were imported as objects
     RECEIPTS_IMPORTED = "ReceiptsImported"

@@ -115,12 +115,14 @@ class KeyRing:
         following: The key of a rotation that is under way; None: none is.
         statements: What is kept beside the keys, exactly as signed.
         wanted: Why an administrator wants another key; None: nobody does.
+        exported: When keys were exported last, and the ids of those; empty: never.
     """
 
     current: SigningKey
     following: SigningKey | None = None
     statements: tuple[str, ...] = ()
     wanted: str | None = None
+    exported: tuple[str, ...] = ()
     chains: Mapping[str, tuple[KeyStatement, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -142,6 +144,11 @@ class KeyRing:
     def rotating(self) -> bool:
         """Whether a rotation is wanted or under way."""
         return self.wanted is not None or self.following is not None
+
+    def exported_at(self, pseudonym_id: str) -> str | None:
+        """Return when these keys and no others were exported, RFC 3339; None: they were not."""
+        needed = {pseudonym_id, *(key.kid for key in self.keys)}
+        return self.exported[0] if needed <= set(self.exported[1:]) else None
 
     def installation(self, vendor: str, subscription: str) -> str:
         """Return the id that a subscription knows this installation by.

@@ -159,6 +159,7 @@ class Keys:
             following=None if following is None else self._key_of(NEXT_KEY, following),
             statements=_lines(values.get(STATEMENTS, b"")),
             wanted=wanted,
+            exported=_lines(values.get(EXPORTED, b"")),
         )
 
     def _key_of(self, member: str, raw: bytes) -> SigningKey:

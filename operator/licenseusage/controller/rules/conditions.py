@@ -99,7 +99,7 @@ class Findings:
 
     Attributes:
         spec: The spec as a whole cannot be acted on.
-        licensed, reported, within_entitlement: None where the condition is absent.
+        licensed, reported, within_entitlement, keys_exported: None where the condition is absent.
         halted: Why nothing may be collected although the spec is valid (ledger or key lost).
         refuted: Which declared guarantee the answers contradict, and what to do; None: none.
         idle: Why there is nothing to collect yet, though nothing is wrong (no cycle runs).
@@ -118,6 +118,7 @@ class Findings:
     licensed: Verdict | None = None
     reported: Verdict | None = None
     within_entitlement: Verdict | None = None
+    keys_exported: Verdict | None = None
 
     @property
     def calm(self) -> bool:
@@ -150,6 +151,7 @@ def conditions(
         ConditionType.REPORTED: findings.reported,
         ConditionType.LICENSED: findings.licensed,
         ConditionType.WITHIN_ENTITLEMENT: findings.within_entitlement,
+        ConditionType.KEYS_EXPORTED: findings.keys_exported,
     }
     before = {str(c.get("type")): c for c in previous}
     return [

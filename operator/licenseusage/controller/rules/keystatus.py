@@ -7,7 +7,9 @@ import json
 from collections.abc import Sequence
 
 from licenseusage.api.model import rfc3339
+from licenseusage.controller.rules.conditions import Status, Verdict
 from licenseusage.ledger.documents.records import Delivery, OutboxItem
+from licenseusage.reasons import Reason
 from licenseusage.reports.keyring import KeyRing, KeyStatement, Placed, key_chains
 
 STATEMENTS_MEMBER = "statements"
@@ -53,6 +55,27 @@ def key_status(
             _chain(chain_id, statements, by_digest, ring) for chain_id, statements in chains.items()
         ],
     }
+
+
+def keys_exported(ring: KeyRing, pseudonym_id: str, *, wanted: bool) -> Verdict | None:
+    """Return the condition ``KeysExported``; None: these keys were exported, or need not be.
+
+    Args:
+        ring: The identity's keys.
+        pseudonym_id: Public name of the pseudonym key.
+        wanted: Whether the settings say that keys are backed up by exports.
+    """
+    if not wanted or ring.exported_at(pseudonym_id) is not None:
+        return None
+    since = "other keys were" if ring.exported else "no key ever was"
+    return Verdict(
+        Status.FALSE,
+        Reason.KEYS_NOT_EXPORTED,
+        f"The operator's keys were not exported ({since}). If their Secrets are lost, nobody can "
+        f"report as this installation, and who was counted in this cycle cannot be recognised. "
+        f"Run kubectl licenseusage keys export -o keys.age; or, if the Secrets are backed up in "
+        f"another way, set LICENSEUSAGE_KEYS_BACKUP=Elsewhere.",
+    )
 
 
 def placed(items: Sequence[OutboxItem]) -> list[Placed]:

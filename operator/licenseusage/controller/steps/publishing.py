@@ -2,11 +2,13 @@
 
 import asyncio
 
+from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.controller.rules.keystatus import configmap_data
 from licenseusage.controller.steps.meters import keys_of
 from licenseusage.controller.steps.world import World
 from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger
+from licenseusage.reports.keyring import KeyRing
 
 
 async def publish(world: World) -> bool:
@@ -29,6 +31,12 @@ async def publish(world: World) -> bool:
         items,
         None if isinstance(ring, UsageError) else ring,
         None if isinstance(pseudonym, UsageError) else pseudonym.id,
-        None,
+        _exported(pseudonym, ring),
     )
     return await world.published.keep(data)
+
+
+def _exported(pseudonym: PseudonymKey | UsageError, ring: KeyRing | UsageError) -> str | None:
+    if isinstance(pseudonym, UsageError) or isinstance(ring, UsageError):
+        return None
+    return ring.exported_at(pseudonym.id)

@@ -36,6 +36,7 @@ from licenseusage.errors import Failure, Stalled, UsageError, Waiting
 from licenseusage.ledger.documents.records import Delivery, OutboxItem
 from licenseusage.metering.cycles import Cycle, cycle_at
 from licenseusage.reasons import Reason
+from licenseusage.reports.keyring import KeyRing
 from licenseusage.reports.licence import License
 
 _OBJECTS_SECONDS = 600.0
@@ -55,12 +56,14 @@ class ReportingResult:
         reports: Newest first.
         problem: Why a part of the step failed; None if all went well.
         next_ms: When to look again; None: only when something happens.
+        ring: The keys that sign; None: without a licence, or they cannot be read.
     """
 
     reporting: Reporting | None
     reports: tuple[OutboxItem, ...]
     problem: Failure | None
     next_ms: int | None
+    ring: KeyRing | None = None
 
     @property
     def export_due_ms(self) -> int | None:
@@ -104,7 +107,8 @@ async def step(
         usage=context.key,
         host=urlsplit(endpoint or "").hostname or "",
     )
-    return ReportingResult(reporting, reports, run.problem, next_ms)
+    ring = None if isinstance(run.context.signing, UsageError) else run.context.signing
+    return ReportingResult(reporting, reports, run.problem, next_ms, ring)
 
 
 @dataclass(slots=True)

@@ -15,9 +15,11 @@ from licenseusage.controller.rules.entitlement import (
     thresholds_reached,
     within_entitlement,
 )
+from licenseusage.controller.rules.keystatus import keys_exported
 from licenseusage.controller.rules.reported import reported
 from licenseusage.controller.rules.status import HISTORY, Ended, View
 from licenseusage.controller.rules.subject import Subject
+from licenseusage.controller.settings import EXPORT
 from licenseusage.controller.steps.counting import Counting
 from licenseusage.controller.steps.licensing import Licensing
 from licenseusage.controller.steps.reporting import ReportingResult
@@ -98,6 +100,7 @@ async def view_of(
             licensed=licensed.verdict,
             reported=None if outcome.reporting is None else reported(outcome.reporting),
             within_entitlement=within_entitlement(entitled),
+            keys_exported=_keys_exported(world, outcome, pseudonym),
         ),
         cycle=cycle,
         statement=statement,
@@ -133,6 +136,15 @@ def _informed(counted: Counting, cycle: Cycle) -> bool:
         and source.polls.last_success_ms >= cycle.start_ms
         for source in counted.views
     )
+
+
+def _keys_exported(
+    world: World, outcome: ReportingResult, pseudonym: PseudonymKey | UsageError
+) -> Verdict | None:
+    ring = outcome.ring
+    if ring is None or isinstance(pseudonym, UsageError):
+        return None
+    return keys_exported(ring, pseudonym.id, wanted=world.settings.keys_backup == EXPORT)
 
 
 def _halted(outcome: ReportingResult, pseudonym: PseudonymKey | UsageError) -> Failure | None:

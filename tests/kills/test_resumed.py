@@ -40,6 +40,7 @@ from licenseusage.metering.stores import DeclaredSource, StoreKey
 from licenseusage.reports.chain import verify_chain
 from licenseusage.reports.content import Kind, OperatorInfo
 from licenseusage.reports.keychain import verify_keys
+from licenseusage.reports.keyring import KeyRing
 from licenseusage.reports.report import read_report
 from licenseusage.reports.terms import CycleTerms
 from tests.receiver.people import VENDOR_KEYS, FixedClock, Receiver, key, licence
@@ -197,7 +198,7 @@ class World:
         states = ledger.store_states(1, CYCLE)
         if not states[STORE].ended >> CYCLE_BIT & 1:
             self.poll(CYCLE, NEXT)
-        await enrol(self.books, NothingKept, LICENSE, ISSUER.key, self.now, 0.0)
+        await enrol(self.books, NothingKept, LICENSE, KeyRing(ISSUER.key), self.now, 0.0)
         for record in ledger.unfinished_cycles(1):
             if record.cycle.end_ms <= self.now:
                 options = {"issuer": ISSUER, "first_delay_ms": lambda: 0}

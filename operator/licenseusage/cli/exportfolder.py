@@ -55,17 +55,17 @@ def keep_folder(
         Stalled: ``NotWritable``: nothing is written by half; ``FileUnreadable``.
     """
     _remove_abandoned(folder)
-    held, notes = _held(folder)
-    receipted = settled({line for lines in held.values() for line in lines})
-    pruned = [path for path, lines in held.items() if lines and lines <= receipted]
+    present, notes = _bundles_in(folder)
+    receipted = settled({line for lines in present.values() for line in lines})
+    pruned = [path for path, lines in present.items() if lines and lines <= receipted]
     for path in pruned:
         _remove(path)
-        del held[path]
+        del present[path]
     written: list[Path] = []
     known: list[Path] = []
     for bundle in bundles:
         lines = _documents(bundle.data)
-        same = next((path for path, others in held.items() if others >= lines), None)
+        same = next((path for path, others in present.items() if others >= lines), None)
         if same is not None:
             known.append(same)
             continue
@@ -75,9 +75,9 @@ def keep_folder(
     return Tidied(tuple(written), tuple(known), tuple(pruned), tuple(notes))
 
 
-def _held(folder: Path) -> tuple[dict[Path, frozenset[str]], list[str]]:
+def _bundles_in(folder: Path) -> tuple[dict[Path, frozenset[str]], list[str]]:
     """Return the bundles of a folder with the digests of their documents."""
-    held: dict[Path, frozenset[str]] = {}
+    present: dict[Path, frozenset[str]] = {}
     notes: list[str] = []
     for path in _files(folder):
         if path.name.startswith(".") or not path.name.endswith(SUFFIX):
@@ -85,14 +85,14 @@ def _held(folder: Path) -> tuple[dict[Path, frozenset[str]], list[str]]:
         try:
             with path.open("rb") as file:
                 raw = file.read(MAX_CHARACTERS_IN_FILE + 1)
-            held[path] = _documents(raw.decode("ascii"))
+            present[path] = _documents(raw.decode("ascii"))
         except FileNotFoundError:
             continue  # carried away meanwhile
         except OSError as error:
             notes.append(f"{path.name} cannot be read ({error.strerror}) and is left alone.")
         except (UnicodeDecodeError, Refused):
             notes.append(f"{path.name} is damaged and is left alone; the ledger has its documents.")
-    return held, notes
+    return present, notes
 
 
 def _documents(data: str) -> frozenset[str]:

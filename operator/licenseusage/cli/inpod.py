@@ -110,35 +110,35 @@ def run_in_pod(
                 "kubectl was not found. This command runs in the operator's pod: install kubectl "
                 "and put it on the PATH, or run the command in the pod.",
             ) from None
-        said = done.stderr.decode("utf-8", "replace")
-        _judge(pod, done.returncode, said)
+        stderr = done.stderr.decode("utf-8", "replace")
+        _judge(pod, done.returncode, stderr)
         kept.seek(0)
         return kept.read()
 
 
-def _judge(pod: OperatorPod, code: int, said: str) -> None:
-    """Pass on what was said; raise what a failure of the command or of kubectl means."""
-    ended = _REMOTE_END.search(said)
+def _judge(pod: OperatorPod, code: int, stderr: str) -> None:
+    """Pass on what was printed to it; raise what a failure of the command or of kubectl means."""
+    ended = _REMOTE_END.search(stderr)
     if code and ended is None:
-        raise _failure_of_kubectl(pod, said)
-    words = "\n".join(line for line in said.splitlines() if not _REMOTE_END.search(line))
+        raise _failure_of_kubectl(pod, stderr)
+    words = "\n".join(line for line in stderr.splitlines() if not _REMOTE_END.search(line))
     if words:
         typer.echo(words, err=True)
     if ended is not None:
         raise typer.Exit(int(ended[1]))
 
 
-def _failure_of_kubectl(pod: OperatorPod, said: str) -> UsageError:
-    lines = [line for line in said.splitlines() if line.strip()]
+def _failure_of_kubectl(pod: OperatorPod, stderr: str) -> UsageError:
+    lines = [line for line in stderr.splitlines() if line.strip()]
     last = lines[-1][:300] if lines else "no message"
     where = f"deployment/{DEPLOYMENT} in namespace {pod.namespace}"
-    if "(NotFound)" in said:
+    if "(NotFound)" in stderr:
         return Stalled(
             Reason.OPERATOR_NOT_FOUND,
             f"kubectl found no {where}: {last}. Name the operator's namespace with "
             f"--operator-namespace, or the cluster with --context.",
         )
-    if "(Forbidden)" in said:
+    if "(Forbidden)" in stderr:
         return Stalled(
             Reason.FORBIDDEN_BY_CLUSTER,
             f"kubectl may not exec into {where}: {last}. It needs the right to get deployments "

@@ -143,7 +143,7 @@ def _refuse_another_key(keys: ExportedKeys, there: list[SecretObject | None]) ->
     ours = keys.secrets
     together = [present or own for present, own in zip(there, ours, strict=True)]
     present = keys_of(together[0], together[1])
-    known = {statement.brings.thumbprint for one in keys.ring.chains.values() for statement in one}
+    known = {key.brings.thumbprint for chain in keys.ring.chains.values() for key in chain}
     known |= {key.kid for key in keys.ring.keys}
     same_identity = present.ring.current == keys.ring.current
     if same_identity and present.pseudonym_id == keys.pseudonym_id:

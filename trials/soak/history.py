@@ -1,5 +1,6 @@
 """One history, from its plan to its verdict."""
 
+import base64
 import logging
 import random
 import shutil
@@ -327,6 +328,16 @@ class History:
             item["metadata"]["annotations"] = {
                 "licenseusage.dev/requested-at": str(self.world.now_ms())
             }
+
+    def rotate(self, event: Event) -> None:
+        """An administrator wants another identity key; each object learns of it when it is next."""
+        name = (SECRETS.plural, NAMESPACE, "licenseusage-identity")
+        item = self.cluster.objects.get(name)
+        if item is not None:
+            wish = base64.b64encode(str(event.value).encode()).decode()
+            body = {**item, "data": {**item["data"], "rotate": wish}}
+            self.cluster.put(SECRETS, NAMESPACE, name[2], body)
+            self.tally.notes["rotations wanted"] += 1
 
     async def expire(self, event: Event) -> None:
         """Facts whose retention is over are deleted."""

@@ -11,7 +11,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -42,7 +42,7 @@ from trials.soak.heard import Heard
 from trials.soak.listing import Shop, SimulatedWorkers
 from trials.soak.tally import Tally
 from trials.soak.timeline import World, WrongClock
-from trials.soak.vendor import Vendor
+from trials.soak.vendor import Vendor, key
 
 NAMESPACE = "licenseusage-system"
 VENDOR_KEYS = "licenseusage-vendor-keys"
@@ -149,6 +149,7 @@ class Estate:
         kept: Told of each poll that the ledger has kept.
         heard: Told what each poll of a product and source has read, and what came of it.
         api_down: Whether the API server is away.
+        keys: The identity's keys that were made, in order.
     """
 
     world: World
@@ -166,6 +167,14 @@ class Estate:
     kept: Callable[[PollRecord, bool], None]
     heard: Callable[[tuple[str, str], PollResult, Heard], None]
     api_down: Callable[[], bool]
+    keys: list[SigningKey] = field(default_factory=list)
+
+    def new_key(self) -> SigningKey:
+        """Make the identity's key, and another one each time that it is rotated."""
+        number = len(self.keys)
+        made = key(f"{self.signing_key.kid} {number}") if number else self.signing_key
+        self.keys.append(made)
+        return made
 
 
 class Process:
@@ -331,7 +340,7 @@ class Process:
             client=estate.client,
             operator=OperatorInfo("soak", None),
             nudge=self._nudge,
-            new_signing_key=lambda: estate.signing_key,
+            new_signing_key=estate.new_key,
             random_bytes=random_.randbytes,
             permille=lambda: random_.randrange(1000),
         )

@@ -90,6 +90,9 @@ def draw_trouble(random_: random.Random, plan: Plan, length_ms: int) -> list[Eve
         events += _trouble_of(random_, usage, ends, plan, length_ms)
     for _ in range(random_.randint(1, 3)):
         events.append(Event(random_.randrange(start_ms, end_ms), "expire"))
+    for _ in range(random_.choice((0, 0, 1, 2))):
+        at_ms = random_.choice((near(random_, ends, HOUR_MS), random_.randrange(start_ms, end_ms)))
+        events.append(Event(at_ms, "rotate", value=random_.choice(("Scheduled", "Suspected"))))
     return [event for event in events if start_ms <= event.at_ms < end_ms]
 
 

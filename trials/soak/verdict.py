@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import httpx
 
 from licenseusage.receiver.store import Document
+from licenseusage.reports.keyring import key_chains, signed_by
 from licenseusage.reports.keys import InstallationKey
 from licenseusage.reports.licence import stored_license
 from licenseusage.reports.receipt import Sent, verify_receipt
@@ -54,7 +55,8 @@ async def examine(history: Lived) -> None:
             claims: Any = decode(token)[1]
             late = 1000 * int(claims["iat"]) < history.world.now_ms() - _DELIVERED_MS
             message = f"document {claims['jti']} of {claims['iat']} has not arrived"
-            need(token in stored or not late, message)
+            unused = "cnf" in claims and _former(history)
+            need(token in stored or not late or unused, message)
         for document in documents:
             _receipt(document)
         _verify(history, chain_id, documents)
@@ -82,6 +84,11 @@ def _receipt(document: Document) -> None:
     need(receipt.subject.digest == document.digest, "a receipt for another document")
 
 
+def _former(history: Lived) -> bool:
+    """Whether a subscription may be in use by no object any more: its succession waits then."""
+    return bool(history.ever_deleted) or any(len(u.terms) > 1 for u in history.usages.values())
+
+
 def _licences(history: Lived, documents: list[Document]) -> None:
     """The vendor knows the licence that each report names, unless it was renewed on the way."""
     for document in documents:
@@ -103,9 +110,18 @@ def _verify(history: Lived, chain_id: str, documents: list[Document]) -> None:
     reports = [document for document in documents if document.typ == REPORT]
     if not reports:
         return
-    key = history.estate.signing_key
-    keys = {key.kid: InstallationKey(key.public, key.installation)}
     subscription = Sent.from_token(reports[0].token).subscription
+    statements = next(
+        chain
+        for chain in key_chains(history.checker.tokens.values()).values()
+        if chain[0].sent.subscription == subscription
+    )
+    keys = {
+        key.brings.thumbprint: InstallationKey(key.brings, key.sent.installation, rank=rank)
+        for rank, key in enumerate(statements, 1)
+    }
+    signers = {signed_by(report.token) for report in reports}
+    history.tally.notes["chains that several keys have signed"] += len(signers) > 1
     licence = next(
         stored_license(str(claims["license"]))
         for claims in (decode(token)[1] for token in history.checker.tokens.values())

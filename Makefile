@@ -20,6 +20,7 @@ READY := .venv/.ready
 # Read by `make demo` (hack/demo).
 export ONCE
 export LICENSE
+export MODE
 # Read by whatever needs a control plane (hack/controlplane); KUBEBUILDER_ASSETS is as well.
 export CONTROLPLANE_VERSION
 # The venv decides what is imported, not the shell that make was called from.
@@ -39,7 +40,7 @@ help: ## list the targets
 # -- see it work
 
 .PHONY: demo
-demo: $(READY) controlplane ## show the end of a cycle on this machine, without Docker [ONCE=1] [LICENSE=none]
+demo: $(READY) controlplane ## show the end of a cycle on this machine, without Docker [ONCE=1] [MODE=export] [LICENSE=none]
 	$(BIN)/python -m hack.demo
 
 # -- check it

@@ -9,13 +9,24 @@ from hack.demo import stage, vendor
 from hack.demo.plan import Plan
 from hack.demo.screen import Screen
 from hack.demo.verdict import Point
+from hack.demo.way import Way
 
-STATEMENT: Final = stage.ROOT / "build" / "demo-statement.html"
-"""Not in the demo's own folder, which is gone when the demo is."""
+_FOLDER: Final = stage.ROOT / "build"
+"""Not the demo's own folder, which is gone when the demo is."""
+
+
+def statement_file(way: Way) -> Path:
+    """Return where the statement is written; two demos at once do not write the same file."""
+    return _FOLDER / ("demo-export-statement.html" if way is Way.EXPORT else "demo-statement.html")
 
 
 def statement(
-    cp: ControlPlane, seller: vendor.Vendor, enrolment: Path, plan: Plan, screen: Screen
+    cp: ControlPlane,
+    seller: vendor.Vendor,
+    enrolment: Path,
+    plan: Plan,
+    screen: Screen,
+    file: Path,
 ) -> Point:
     """Write the statement of the ended cycle with the command that a customer would use.
 
@@ -25,17 +36,18 @@ def statement(
         enrolment: File of the installation's key statements.
         plan: The simulated time.
         screen: Shows the command.
+        file: What is written.
     """
     claim = "a statement for people is written"
-    STATEMENT.parent.mkdir(exist_ok=True)
+    file.parent.mkdir(exist_ok=True)
     command = [
         *("statement", stage.USAGE, "-n", stage.NAMESPACE, "--kubeconfig", str(cp.kubeconfig)),
         *("--vendor-keys", str(seller.keys / "online" / "jwks.json")),
-        *("--enrolment", str(enrolment), "--last", "--file", str(STATEMENT)),
+        *("--enrolment", str(enrolment), "--last", "--file", str(file)),
     ]
     path = f"{cp.binaries.folder}{os.pathsep}{os.environ['PATH']}"
     try:
-        vendor.cli(screen, plan, *command, path=path)
+        vendor.cli(screen, plan, *command, environment={"PATH": path})
     except vendor.CommandFailed as error:
         return Point(claim, str(error), False)
-    return Point(claim, f"open file://{STATEMENT}", True)
+    return Point(claim, f"open file://{file}", True)

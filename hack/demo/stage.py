@@ -85,10 +85,8 @@ def start_operator(cp: ControlPlane, children: Children, plan: Plan, vendor_ca: 
     """Run the operator under its own service account; return its address for health and metrics."""
     (port,) = free_ports(1)
     account = cp.kubeconfig_for(OPERATOR_NAMESPACE, SERVICE_ACCOUNT, seconds=7 * 86_400)
-    environment = cp.environment(account) | plan.environment
+    environment = cp.environment(account) | plan.environment | ledger_environment(cp)
     environment |= {
-        "LICENSEUSAGE_OPERATOR_NAMESPACE": OPERATOR_NAMESPACE,
-        "LICENSEUSAGE_DATABASE_URL": f"sqlite:///{cp.folder / 'ledger.sqlite'}",
         "LICENSEUSAGE_HTTP_ADDRESS": f"127.0.0.1:{port}",
         "LICENSEUSAGE_FIRST_SEND_SPREAD_SECONDS": "0",
     }
@@ -97,6 +95,14 @@ def start_operator(cp: ControlPlane, children: Children, plan: Plan, vendor_ca: 
     children.start("operator", [LICENSEUSAGE, "operator"], environment)
     await_http(f"http://127.0.0.1:{port}/readyz", children)
     return f"http://127.0.0.1:{port}"
+
+
+def ledger_environment(cp: ControlPlane) -> dict[str, str]:
+    """Return the settings of whatever works where the ledger is, as in the manifests."""
+    return {
+        "LICENSEUSAGE_OPERATOR_NAMESPACE": OPERATOR_NAMESPACE,
+        "LICENSEUSAGE_DATABASE_URL": f"sqlite:///{cp.folder / 'ledger.sqlite'}",
+    }
 
 
 def usage(plan: Plan, *, licensed: bool) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """The demo from top to bottom: set up, watch a cycle end, verify, say what to try next."""
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from examples.product.generate import Truth
 from hack.controlplane import ControlPlane
-from hack.demo import paper, stage, vendor
+from hack.demo import carry, paper, stage, vendor
 from hack.demo.children import Children
 from hack.demo.failure import Failed
 from hack.demo.plan import Plan, plan
@@ -14,27 +15,30 @@ from hack.demo.screen import Screen, overview, progress
 from hack.demo.traffic import Traffic
 from hack.demo.verdict import Point, points, settled
 from hack.demo.watching import NOTHING, Snapshot, changes
+from hack.demo.way import Way
 
 PEOPLE = 100_000
 LEAD_SECONDS = 75
 """From the first process to the cycle's end: a minute, and what the rest of the set-up takes."""
 
 PATIENCE_SECONDS = 90
-"""How long after the cycle's end the accepted final report is waited for."""
+"""How long the final report is waited for after the cycle's end, and then its receipt."""
 
 
-def play(screen: Screen, *, once: bool, licensed: bool) -> bool:
+def play(screen: Screen, *, once: bool, way: Way) -> bool:
     """Play the demo; return whether all of it was true.
 
     Args:
         screen: Where it is shown.
         once: End when it is done; else stay until Ctrl-C.
-        licensed: With a licence and a vendor, or with ``spec.cycle`` and no report.
+        way: Where the reports go; nowhere is a LicenseUsage with ``spec.cycle`` and no licence.
 
     Raises:
         Failed: A step did not work; the message tells which, and what the operator said.
     """
     screen.plain(_OPENING)
+    if way is Way.EXPORT:
+        screen.plain(_EXPORT_OPENING)
     cp: ControlPlane | None = None
     children: Children | None = None
     with ExitStack() as stack:
@@ -44,9 +48,11 @@ def play(screen: Screen, *, once: bool, licensed: bool) -> bool:
             with screen.step("our custom resources, two namespaces"):
                 stage.set_up_cluster(cp)
             children = stack.enter_context(Children(cp.folder))
-            scene = _set_scene(screen, cp, children, stack, licensed=licensed)
+            scene = _set_scene(screen, cp, children, stack, way)
             with screen.step("a cycle that ends while you watch", quiet=True):
-                scene.watch()
+                scene.watch(scene.cycle_is_over)
+            if way is Way.EXPORT:
+                scene.carry()
             with screen.step("look and verify", quiet=True):
                 verdict = scene.verify()
             if not once:
@@ -62,9 +68,14 @@ A month's end in two minutes. Everything is real but the time: a Kubernetes API,
 vendor, the operator. A cycle of 30 days ends in about a minute.
 """
 
+_EXPORT_OPENING = """\
+The licence has no endpoint, so that nothing is sent: a file carries the reports to the vendor, and
+receipts come back as Kubernetes objects. That takes half a minute more.
+"""
+
 
 def _set_scene(
-    screen: Screen, cp: ControlPlane, children: Children, stack: ExitStack, *, licensed: bool
+    screen: Screen, cp: ControlPlane, children: Children, stack: ExitStack, way: Way
 ) -> "Scene":
     when = plan(time.time(), LEAD_SECONDS)
     screen.plain(when.words)
@@ -78,15 +89,16 @@ def _set_scene(
         traffic.start()
         stack.callback(traffic.stop)
     seller = None
-    if licensed:
+    if way.licensed:
         with screen.step("the vendor: keys, a licence, a receiver"):
-            seller = vendor.start(cp, children, when, screen)
+            seller = vendor.start(cp, children, when, screen, online=way is Way.ONLINE)
             vendor.give_to_customer(cp, seller)
     with screen.step("the operator"):
-        health = stage.start_operator(cp, children, when, seller.ca if seller else None)
+        known = seller if way is Way.ONLINE else None
+        health = stage.start_operator(cp, children, when, known.ca if known else None)
     with screen.step(f"kubectl apply: LicenseUsage {stage.NAMESPACE}/{stage.USAGE}"):
-        cp.apply(stage.usage(when, licensed=licensed))
-    return Scene(screen, cp, children, when, truth, traffic, seller, urls, health)
+        cp.apply(stage.usage(when, licensed=way.licensed))
+    return Scene(screen, cp, children, when, truth, traffic, way, seller, urls, health)
 
 
 def _people(truth: Truth) -> str:
@@ -98,9 +110,13 @@ class Scene:
     """Everything runs; now it is watched, verified and handed to the reader.
 
     Attributes:
+        way: Where the reports go.
         seller: The vendor; None if there is no licence.
         urls: The pods' addresses.
         health: The operator's address for health and metrics.
+        seen: The last look at the cluster.
+        over_shown: Whether the end of the cycle was shown.
+        carried: What was seen of the way by a file.
     """
 
     screen: Screen
@@ -109,42 +125,61 @@ class Scene:
     when: Plan
     truth: Truth
     traffic: Traffic
+    way: Way
     seller: vendor.Vendor | None
     urls: list[str]
     health: str
     seen: Snapshot = NOTHING
-
-    @property
-    def licensed(self) -> bool:
-        """Whether there is a licence, hence a vendor to report to."""
-        return self.seller is not None
+    over_shown: bool = False
+    carried: list[Point] = field(default_factory=list)
 
     def now(self) -> float:
         """The simulated time, seconds since the epoch."""
         return time.time() + self.when.offset_seconds
 
-    def watch(self) -> None:
-        """Show what happens until the ended cycle is final (and, with a licence, delivered)."""
-        told_end = False
+    def cycle_is_over(self, seen: Snapshot) -> bool:
+        """Whether the ended cycle is final, and delivered or, in export mode, to be carried."""
+        if self.way is Way.EXPORT:
+            return carry.to_carry(seen)
+        return settled(seen, licensed=self.way.licensed)
+
+    def watch(self, done: Callable[[Snapshot], bool]) -> None:
+        """Show what happens until it is ``done``.
+
+        Raises:
+            StageError: It is not within `PATIENCE_SECONDS`, counted from the cycle's end or now.
+        """
+        patient_until = max(self.now(), self.when.end) + PATIENCE_SECONDS
         with self.screen.table():
-            while not settled(self.seen, licensed=self.licensed):
-                if self.now() > self.when.end + PATIENCE_SECONDS:
-                    late = f"not done {PATIENCE_SECONDS} s after the cycle's end"
-                    raise stage.StageError(late)
-                if not told_end and self.now() >= self.when.end:
-                    told_end = True
+            while not done(self.seen):
+                if self.now() > patient_until:
+                    raise stage.StageError(f"not done within {PATIENCE_SECONDS} s")
+                if not self.over_shown and self.now() >= self.when.end:
+                    self.over_shown = True
                     words = f"the cycle is over: {_people(self.truth)} in it"
                     self.screen.event(self.now(), f"[bold]{words}[/]")
                 self.look()
                 time.sleep(1)
+
+    def carry(self) -> None:
+        """Carry the reports to the vendor and the receipts back; keep what was seen of it."""
+        if self.seller is None:
+            raise stage.StageError("there is no vendor to carry reports to")
+        carrier = carry.prepare(self.cp, self.seller, self.when, self.screen)
+        self.carried = carry.there_and_back(carrier, self.seen, self._receipted)
+
+    def _receipted(self) -> Snapshot:
+        self.watch(carry.brought_back)
+        return self.seen
 
     def look(self) -> None:
         """Show what is new since the last look."""
         self.children.check()
         if self.traffic.failure is not None:
             raise stage.StageError(self.traffic.failure)
-        kinds = "licenseusages.licenseusage.dev,usagereports.licenseusage.dev,events"
-        before, text = self.seen, self.cp.kubectl("get", kinds, "-n", stage.NAMESPACE, "-o", "json")
+        kinds = [f"{kind}.licenseusage.dev" for kind in _OBJECTS]
+        listing = ("get", ",".join([*kinds, "events"]), "-n", stage.NAMESPACE, "-o", "json")
+        before, text = self.seen, self.cp.kubectl(*listing)
         self.seen = Snapshot.read(text.stdout)
         for line in changes(before, self.seen):
             self.screen.event(self.now(), line)
@@ -155,17 +190,20 @@ class Scene:
 
     def verify(self) -> list[Point]:
         """Show the objects as kubectl does, let the command line verify, compare with the truth."""
-        for kind in ("licenseusage", *(["usagereports"] if self.licensed else [])):
+        for kind in _SHOWN[self.way]:
             self.screen.command(["kubectl", "get", kind, "-n", stage.NAMESPACE])
             self.screen.plain(self.cp.kubectl("get", kind, "-n", stage.NAMESPACE).stdout)
-        verdict = points(self.seen, len(self.truth.active), licensed=self.licensed)
+        verdict = points(self.seen, len(self.truth.active), licensed=self.way.licensed)
+        verdict += self.carried
         if self.seller is not None and self.seen.final:
             last = self.seen.final["spec"]["sequence"]
             verdict.append(vendor.verified(self.cp, self.seller, last, self.when, self.screen))
             enrolment = vendor.enrolment_file(self.cp)
-            verdict.append(paper.statement(self.cp, self.seller, enrolment, self.when, self.screen))
+            file = paper.statement_file(self.way)
+            parties = (self.cp, self.seller, enrolment)
+            verdict.append(paper.statement(*parties, self.when, self.screen, file))
         self.screen.plain(_WHY_EXACT)
-        if not self.licensed:
+        if not self.way.licensed:
             self.screen.plain(_WHY_NOTHING)
         for point in verdict:
             mark = "[green]✓[/]" if point.true else "[red]✗[/]"
@@ -183,6 +221,13 @@ class Scene:
                 self.look()
                 time.sleep(1)
 
+
+_OBJECTS = ("licenseusages", "usagereports", "usagereceipts")
+_SHOWN = {
+    Way.ONLINE: ("licenseusage", "usagereports"),
+    Way.EXPORT: ("licenseusage", "usagereports", "usagereceipts"),
+    Way.NOWHERE: ("licenseusage",),
+}
 
 _WHY_EXACT = """\
 Coverage is incomplete, since this operator was installed a minute before the cycle's end. The
@@ -222,4 +267,21 @@ def _next_words(scene: Scene) -> str:
             f"The vendor: {scene.seller.url}/ (the certificate is of a throw-away CA), or",
             f"  curl --cacert {scene.seller.ca} {scene.seller.url}/",
         ]
+    if scene.seller is not None and scene.way is Way.EXPORT:
+        lines += ["", *_words_of_carrying(scene, scene.seller)]
     return "\n".join([*lines, "", "The demo stays up until Ctrl-C; then nothing of it is left."])
+
+
+def _words_of_carrying(scene: Scene, seller: vendor.Vendor) -> list[str]:
+    """Return how the reader carries a file, too: here the ledger is beside, not in a pod."""
+    file = scene.cp.folder / "all.usage-bundle"
+    settings = stage.ledger_environment(scene.cp) | scene.when.environment
+    return [
+        "A file of your own (everything again, which changes nothing at the vendor):",
+        *(f"  export {name}={value}" for name, value in settings.items()),
+        f"  licenseusage report export --all -o {file}",
+        f"  licenseusage bundle show {file}",
+        f"  curl --cacert {seller.ca} -H 'content-type: text/plain' --data-binary @{file} \\",
+        f"    '{seller.url}/v1/bundles?format=yaml' | kubectl apply --server-side -f -",
+        f"Or drop it on the vendor's page: {seller.url}/bundles",
+    ]

@@ -3,7 +3,10 @@
 import base64
 import json
 import os
+import sqlite3
 import subprocess
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,34 +31,51 @@ class Vendor:
         ca: PEM file of the CA that signed the receiver's certificate.
         keys: Folder of the vendor's keys, with ``online`` and ``offline``.
         license: The licence, as given to the customer.
+        database: What the receiver stores, SQLite.
     """
 
     url: str
     ca: Path
     keys: Path
     license: Path
+    database: Path
+
+    def reports(self) -> int:
+        """Return how many reports the receiver has stored."""
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as database:
+            (count,) = database.execute("select count(*) from reports").fetchone()
+        return int(count)
 
 
-def start(cp: ControlPlane, children: Children, plan: Plan, screen: Screen) -> Vendor:
-    """Make the vendor's keys and a licence, and run the receiver over https."""
+def start(
+    cp: ControlPlane, children: Children, plan: Plan, screen: Screen, *, online: bool
+) -> Vendor:
+    """Make the vendor's keys and a licence, and run the receiver over https.
+
+    ``online``: the licence names the receiver; else reports have to be carried to it.
+    """
     folder = cp.folder / "vendor"
     folder.mkdir()
     # A throw-away CA: a licence's endpoint is https, and nothing can switch verification off.
     tls = pki.create(folder)
     (port,) = stage.free_ports(1)
-    vendor = Vendor(f"https://127.0.0.1:{port}", tls.ca, folder / "keys", folder / "license.jwt")
+    vendor = Vendor(
+        *(f"https://127.0.0.1:{port}", tls.ca, folder / "keys", folder / "license.jwt"),
+        folder / "receiver.sqlite",
+    )
     cli(screen, plan, "vendor", "keygen", "-o", str(vendor.keys))
     token = cli(
         *(screen, plan, "license", "issue", "--keys", str(vendor.keys)),
         *("--vendor", "demo-vendor", "--subscription", "demo-subscription"),
         *("--product", stage.PRODUCT, "--maximum-active-users", str(stage.ENTITLED)),
         *("--anchor-date", plan.anchor.isoformat(), "--length-days", str(CYCLE_DAYS)),
-        *("--endpoint", vendor.url, "--interval-hours", "24"),
+        *(("--endpoint", vendor.url) if online else ()),
+        *("--interval-hours", "24"),
         *("--not-before", plan.anchor.isoformat() + "T00:00:00Z"),
     )
     vendor.license.write_text(token.strip())
     receiver = [stage.LICENSEUSAGE, "receiver", "--address", f"127.0.0.1:{port}"]
-    receiver += ["--database-url", f"sqlite:///{folder / 'receiver.sqlite'}"]
+    receiver += ["--database-url", f"sqlite:///{vendor.database}"]
     receiver += ["--tls-cert", str(tls.server_certificate), "--tls-key", str(tls.server_key)]
     # What it needs to answer, and not the key that mints licences.
     receiver += ["--keys", str(vendor.keys / "online")]
@@ -116,14 +136,19 @@ def enrolment_file(cp: ControlPlane) -> Path:
     return path
 
 
-def cli(screen: Screen | None, plan: Plan, *arguments: str, path: str = "") -> str:
+def cli(
+    screen: Screen | None,
+    plan: Plan,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Run ``licenseusage …`` with the simulated clock and return what it printed.
 
     Args:
         screen: Shows the command; None: it is not worth a line.
         plan: The simulated time.
         arguments: What follows ``licenseusage``.
-        path: Where it looks for programs; "": where this process does.
+        environment: Variables that this process does not have, or with another value.
 
     Raises:
         CommandFailed: Its exit code is not 0.
@@ -132,7 +157,7 @@ def cli(screen: Screen | None, plan: Plan, *arguments: str, path: str = "") -> s
         screen.command(["licenseusage", *arguments])
     done = subprocess.run(
         [stage.LICENSEUSAGE, *arguments],
-        env={**os.environ, **plan.environment, **({"PATH": path} if path else {})},
+        env={**os.environ, **plan.environment, **(environment or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

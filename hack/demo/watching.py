@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 Object = dict[str, Any]
@@ -16,21 +16,24 @@ class Snapshot:
         usage: The LicenseUsage, empty before it exists.
         reports: The UsageReports by name, oldest first.
         events: Kubernetes events by uid, oldest first.
+        receipts: The UsageReceipts by name.
     """
 
     usage: Object
     reports: dict[str, Object]
     events: dict[str, Object]
+    receipts: dict[str, Object] = field(default_factory=dict)
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Sort out what ``kubectl get licenseusages,usagereports,events -o json`` printed."""
+        """Sort out what ``kubectl get licenseusages,usagereports,… -o json`` printed."""
         items: list[Object] = json.loads(text)["items"]
         usages = [item for item in items if item["kind"] == "LicenseUsage"]
         return cls(
             usages[0] if usages else {},
             {i["metadata"]["name"]: i for i in sorted(items, key=_name) if _is(i, "UsageReport")},
             {i["metadata"]["uid"]: i for i in sorted(items, key=_time) if _is(i, "Event")},
+            {i["metadata"]["name"]: i for i in items if _is(i, "UsageReceipt")},
         )
 
     @property
@@ -53,8 +56,13 @@ class Snapshot:
 
     def condition(self, kind: str) -> Object:
         """The condition of this type, empty if there is none."""
-        matching = [c for c in self.status.get("conditions") or [] if c["type"] == kind]
-        return matching[0] if matching else {}
+        return condition_of(self.usage, kind)
+
+
+def condition_of(item: Object, kind: str) -> Object:
+    """Return an object's condition of this type, empty if there is none."""
+    conditions: list[Object] = (item.get("status") or {}).get("conditions") or []
+    return next((c for c in conditions if c["type"] == kind), {})
 
 
 NOTHING = Snapshot({}, {}, {})
@@ -84,6 +92,10 @@ def changes(before: Snapshot, after: Snapshot) -> Iterator[str]:
         delivery, was_delivery = _delivery(report), _delivery(old)
         if delivery != was_delivery and delivery:
             yield f"report {name}: {delivery}"
+    for name, receipts in after.receipts.items():
+        ready = condition_of(receipts, "Ready")
+        if ready and ready != condition_of(before.receipts.get(name, {}), "Ready"):
+            yield f"receipts {name}: Ready={ready['status']} ({ready['reason']})"
 
 
 def _counted(snapshot: Snapshot) -> str:

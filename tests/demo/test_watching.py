@@ -58,6 +58,19 @@ def test_kubernetes_events_are_lines_once() -> None:
     assert list(changes(seen, seen)) == []
 
 
+def test_receipts_that_a_person_applied_are_a_line_once_they_are_judged() -> None:
+    def receipts(*conditions: dict[str, str]) -> Snapshot:
+        metadata = {"name": "r"}
+        status = {"conditions": list(conditions)}
+        item = {"kind": "UsageReceipt", "metadata": metadata, "status": status}
+        return Snapshot.read(json.dumps({"items": [item]}))
+
+    used = receipts({"type": "Ready", "status": "True", "reason": "ReceiptsImported"})
+    assert list(changes(NOTHING, receipts())) == []
+    assert list(changes(receipts(), used)) == ["receipts r: Ready=True (ReceiptsImported)"]
+    assert list(changes(used, used)) == []
+
+
 def test_events_are_told_in_the_order_they_happened() -> None:
     def event(uid: str, at: str) -> dict[str, Any]:
         metadata = {"name": uid, "uid": uid}

@@ -1,4 +1,4 @@
-"""`make demo ONCE=1`, with a licence and without: it ends by itself, and its promises are true."""
+"""`make demo ONCE=1`, each variant of it: it ends by itself, and its promises are true."""
 
 import os
 import re
@@ -13,8 +13,9 @@ import pytest
 from hack.controlplane import Binaries, find
 
 ROOT = Path(__file__).resolve().parents[2]
-# Three minutes are promised once prepared; both run at once here, beside other tests' processes.
+# Three minutes are promised once prepared; all run at once here, beside other tests' processes.
 SECONDS = 280
+VARIANTS = {"online": {}, "export": {"MODE": "export"}, "nowhere": {"LICENSE": "none"}}
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.timeout(SECONDS + 60)]
 
@@ -27,26 +28,27 @@ def binaries() -> Binaries:
 
 @pytest.fixture(scope="module")
 def temporary() -> Iterator[Path]:
-    """Where both demos put everything: easy to find in a list of processes."""
+    """Where the demos put everything: easy to find in a list of processes."""
     with tempfile.TemporaryDirectory(prefix="demo-") as folder:
         yield Path(folder)
 
 
 @pytest.fixture(scope="module")
 def demos(binaries: Binaries, temporary: Path) -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """Both demos at once: each of them mostly waits for its cycle to end."""
+    """All demos at once: each of them mostly waits for its cycle to end."""
     started = {
-        license_word: subprocess.Popen(
+        name: subprocess.Popen(
             [sys.executable, "-m", "hack.demo"],
             cwd=ROOT,
             env=os.environ
-            | {"ONCE": "1", "LICENSE": license_word, "TMPDIR": str(temporary)}
+            | {"ONCE": "1", "MODE": "", "LICENSE": "", "TMPDIR": str(temporary)}
+            | variables
             | {"KUBEBUILDER_ASSETS": str(binaries.folder), "NO_COLOR": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for license_word in ("", "none")
+        for name, variables in VARIANTS.items()
     }
     yield started
     for demo in started.values():
@@ -65,7 +67,7 @@ def finished(demo: subprocess.Popen[str]) -> str:
 def test_with_a_licence_the_final_is_accepted_and_its_number_is_the_truth(
     demos: dict[str, subprocess.Popen[str]],
 ) -> None:
-    said = finished(demos[""])
+    said = finished(demos["online"])
     assert "the ended cycle is Final: Final" in said
     assert "the vendor has accepted it: Accepted" in said
     assert "report and receipt verify: receipt verified" in said
@@ -81,10 +83,36 @@ def test_with_a_licence_the_final_is_accepted_and_its_number_is_the_truth(
     assert "The signatures of these reports were verified." in page
 
 
+def test_in_export_mode_a_file_brings_the_number_out_and_an_object_the_receipt_back(
+    demos: dict[str, subprocess.Popen[str]],
+) -> None:
+    printed = finished(demos["export"])
+    match = re.search(r"its number is the truth: (\d+) reported, (\d+) true", printed)
+    assert match is not None
+    assert match[1] == match[2]
+    assert "the vendor has accepted it: Accepted" in printed
+    assert "nothing had reached the vendor before: 0 reports" in printed
+    twice = re.search(
+        r"carried twice, it counts once: (\d+) of (\d+) documents new, then (\d+) of (\d+) known, "
+        r"with the same receipts; (\d+) reports stored, then (\d+)",
+        printed,
+    )
+    assert twice is not None
+    assert twice[1] == twice[2] == twice[3] == twice[4]
+    assert twice[5] == twice[6]
+    assert "UsageReceipts are used: Ready=True (ReceiptsImported)" in printed
+    assert "the LicenseUsage says so: Reported=True (Exported)" in printed
+    assert re.search(r"^sample-\w+-\d+ +Final .* Accepted", printed, re.MULTILINE)
+    assert "report and receipt verify: receipt verified" in printed
+    written = re.search(r"a statement for people is written: open file://(\S+)", printed)
+    assert written is not None
+    assert f'<span class="big">{int(match[1]):,}</span>' in Path(written[1]).read_text()
+
+
 def test_without_a_licence_the_number_is_the_truth_and_nothing_is_reported(
     demos: dict[str, subprocess.Popen[str]],
 ) -> None:
-    said = finished(demos["none"])
+    said = finished(demos["nowhere"])
     match = re.search(r"its number is the truth: (\d+) stated, (\d+) true", said)
     assert match is not None
     assert match[1] == match[2]

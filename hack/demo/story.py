@@ -281,7 +281,7 @@ def _words_of_carrying(scene: Scene, seller: vendor.Vendor) -> list[str]:
         *(f"  export {name}={value}" for name, value in settings.items()),
         f"  licenseusage report export --all -o {file}",
         f"  licenseusage bundle show {file}",
-        f"  curl --cacert {seller.ca} -H 'content-type: text/plain' --data-binary @{file} \\",
+        f"  curl -sS --cacert {seller.ca} -H 'content-type: text/plain' --data-binary @{file} \\",
         f"    '{seller.url}/v1/bundles?format=yaml' | kubectl apply --server-side -f -",
         f"Or drop it on the vendor's page: {seller.url}/bundles",
     ]

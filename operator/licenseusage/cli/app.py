@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from licenseusage.cli.exits import UNDETERMINED
+from licenseusage.cli.home import have_a_home
 from licenseusage.errors import UsageError
 from licenseusage.reasons import Reason
 
@@ -124,6 +125,7 @@ def program_name(argv0: str) -> str:
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 ok, 1 not ok, 2 usage, 3 could not be determined."""
+    have_a_home()
     try:
         get_command(app).main(args=sys.argv[1:], prog_name=program_name(sys.argv[0]))
     except UsageError as error:

@@ -10,7 +10,6 @@ from typing import Annotated
 import structlog
 import typer
 
-from licenseusage.cli.home import have_a_home
 from licenseusage.clock import clock_from, development
 from licenseusage.controller.process.logs import configure
 from licenseusage.controller.settings import PREFIX, Settings, from_mapping
@@ -35,7 +34,6 @@ def operator(**flags: str | None) -> None:
     # kubernetes.dynamic imports this validator where it is installed (in a checkout): seconds of
     # start for something that is never called here.
     sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]
-    have_a_home()
     try:
         from licenseusage.controller.process.start import run
 

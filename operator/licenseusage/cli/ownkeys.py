@@ -6,7 +6,6 @@ Secret by name.
 
 import asyncio
 
-from licenseusage.cli.home import have_a_home
 from licenseusage.controller.settings import Settings
 from licenseusage.errors import Stalled
 from licenseusage.reasons import Reason
@@ -21,7 +20,6 @@ def key_ring(settings: Settings) -> KeyRing:
         Stalled: ``IdentityLost``, ``IdentityInvalid``, ``ForbiddenByCluster``, ``NoCluster``.
         Retryable: ``APIUnavailable``.
     """
-    have_a_home()
     # The clients of Kubernetes take half a second to load; other commands do without.
     from licenseusage.controller.effects.identity import Keys, Names
     from licenseusage.controller.effects.kube import Kube, KubeError

@@ -13,7 +13,6 @@ from typing import Annotated
 import typer
 
 from licenseusage import __version__
-from licenseusage.cli.home import have_a_home
 from licenseusage.cli.inpod import (
     ContextOption,
     KubeconfigOption,
@@ -149,7 +148,6 @@ def _look(settings: Settings, key: Key, clock: SystemClock) -> Seen:
         Stalled: There is no such object, or a key or a right is missing.
         Retryable: ``APIUnavailable``.
     """
-    have_a_home()
     # The clients of Kubernetes take half a second to load; other commands do without.
     from licenseusage.controller.effects.clusterid import cluster_of
     from licenseusage.controller.effects.identity import Keys, Names

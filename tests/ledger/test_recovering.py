@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import event
 
 from licenseusage.ledger.documents.records import (
     HISTORY_LOST,
@@ -26,6 +27,7 @@ from licenseusage.reports.receipt import (
 from licenseusage.reports.report import read_report
 from tests.ledger import book
 from tests.ledger.conftest import CYCLE, END, HOUR_MS, MINUTE_MS, START, TERMS, declared
+from tests.ledger.test_transactions import Crash, content
 
 NOW = END + 30 * HOUR_MS
 DAY_MS = 24 * HOUR_MS
@@ -197,6 +199,35 @@ def test_what_has_a_hole_changes_nothing(path, lost):
             take_over(ledger, recovered(lost[2]))
         assert (ledger.chain(book.CHAIN.id), ledger.cycles(1)) == before
         assert before[0].stopped == HISTORY_LOST
+
+
+def test_a_crash_at_any_statement_takes_nothing_over(path, lost):
+    crashes, seen = 0, 0
+
+    def crash(*_):
+        nonlocal seen
+        seen += 1
+        if seen > crashes:
+            raise Crash
+
+    with book.opened(path) as ledger:
+        before = content(path)
+        engine = ledger._database.engine
+        event.listen(engine, "before_cursor_execute", crash)
+        event.listen(engine, "commit", crash)
+        while True:
+            seen = 0
+            try:
+                take_over(ledger, recovered(*lost[1:]))
+            except Crash:
+                assert content(path) == before, f"crashed after {crashes} statements"
+                crashes += 1
+            else:
+                break
+        event.remove(engine, "before_cursor_execute", crash)
+        event.remove(engine, "commit", crash)
+    assert crashes >= 3, "nothing was injected"
+    assert content(path) != before
 
 
 def test_two_reports_of_one_position_change_nothing(path, lost):

@@ -76,11 +76,34 @@ def _result(ledger: Ledger, _: Callable) -> None:
     ledger.record_result(item, accepted, CLOSING)
 
 
+def _waits_for_export(ledger: Ledger, _: Callable) -> None:
+    ledger.wait_for_export(1, "export:", CLOSING)
+
+
+def _receipt(ledger: Ledger, _: Callable) -> None:
+    (item, *_rest) = ledger.reports(1)
+    accepted = DeliveryResult(
+        Delivery.ACCEPTED, receipt="r", received_ms=CLOSING, head=Link(item.sequence, item.digest)
+    )
+    ledger.record_receipt(item.jti, accepted, CLOSING)
+
+
 def _wipe(ledger: Ledger, _: Callable) -> None:
     ledger.delete_expired_facts(CLOSING + 13 * DAY_MS)
 
 
-STORY = (_poll, _intent, _close, _interim, _enrolment, _claim, _result, _wipe)
+STORY = (
+    _poll,
+    _intent,
+    _close,
+    _interim,
+    _enrolment,
+    _claim,
+    _result,
+    _waits_for_export,
+    _receipt,
+    _wipe,
+)
 
 
 @pytest.mark.parametrize("step", STORY, ids=lambda step: step.__name__.strip("_"))

@@ -127,6 +127,7 @@ def rows(*users):
 
 USUAL = rows(*((f"u{number}", at("05T10:00:00") if number % 3 else None) for number in range(60)))
 LATER = [*USUAL[:7], *rows(("new", at("06T10:00:00"))), *USUAL[8:50], *rows(("U51 ", None))]
+UNBOUNDED = PollLimits(worker_bytes=0)  # polled in the tests' own process, however large it is
 EARLIER = Cycle(4, CYCLE.start_ms - 30 * DAY_MS, CYCLE.start_ms)
 
 
@@ -151,7 +152,7 @@ def test_a_poll_gives_the_same_whatever_its_worker_has_read_before(serve, first,
     clock = FixedClock(CYCLE.end_ms + 3_600_000) if late else FixedClock()
 
     def asked(read=None, **more):
-        wanted = {"cycles": (CycleRequest(CYCLE, roster=True),)} | more
+        wanted = {"cycles": (CycleRequest(CYCLE, roster=True),), "limits": UNBOUNDED} | more
         return request(product.port, source(guarantees=ONCE, **(read or {})), **wanted)
 
     memory = ListMemory()
@@ -178,7 +179,9 @@ def test_the_list_read_longest_ago_is_forgotten_first(serve):
     product = serve(answer({"value": USUAL}, headers={"Date": None}))
     wanted = (CycleRequest(CYCLE, roster=True),)
     one, two = (
-        request(product.port, source(guarantees=ONCE), cycles=wanted, subject=name)
+        request(
+            product.port, source(guarantees=ONCE), cycles=wanted, subject=name, limits=UNBOUNDED
+        )
         for name in ("shop/one", "shop/two")
     )
     memory = ListMemory(most_bytes=40 * len(USUAL) + 1)  # room for one

@@ -43,11 +43,14 @@ LEDGER_WRITES: Final = tuple(
 
 NOT_PLAYED: Final = {
     "contradict": "all that these products declare holds",
+    "record_receipt": "receipts come from the endpoint here, and none by hand",
     "record_clock_step": "no clock is set back here: each start is later than the one before",
     "replace_amendment": "this vendor refuses nothing",
     "replace_final": "this vendor refuses nothing",
     "resend_key_statements": "this vendor never forgets a key",
     "stop_chain": "no ledger is restored from a backup",
+    "take_over": "no ledger is restored from a backup",
+    "wait_for_export": "the licence names an endpoint",
 }
 """Transactions that this story has no occasion for; tests of the ledger crash in each of them."""
 
@@ -63,6 +66,7 @@ _KUBE = (
     "apply usagereports/status Accepted",
     "delete usagereports",
     "apply licenseusages/status",
+    "patch configmaps",
     "create events",
     "patch events",
 )
@@ -108,6 +112,7 @@ AT_THE_END: Final = (
 _BEGINNING = (
     "ledger create", "create secrets", "ledger ensure_meter", "ledger keep_terms",
     "ledger add_key_statement", "ledger resend_if_rerouted", "Enrolment", "update secrets",
+    "patch configmaps",
 )  # fmt: skip
 
 

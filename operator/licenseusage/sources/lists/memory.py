@@ -7,6 +7,8 @@ the worker alone and end with it.
 import hashlib
 import resource
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from licenseusage.metering.cycles import Cycle
@@ -15,6 +17,9 @@ from licenseusage.sources.poll import MIB, PollRequest
 
 MOST_BYTES: Final = 64 * MIB
 """Enough for lists of 1.6 million users together."""
+
+
+_STATUS = Path("/proc/self/status")
 
 
 class ListKey(NamedTuple):
@@ -79,5 +84,14 @@ def _pseudonym_key(request: PollRequest, cycle: Cycle) -> NamingContext:
 
 
 def _peak_bytes() -> int:
+    """Return the most memory that this program has had at once.
+
+    ``getrusage`` says it too, but on Linux it counts the process that started this one as well: a
+    worker would remember nothing because the operator is large.
+    """
+    with suppress(OSError):
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return 1024 * int(line.split()[1])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

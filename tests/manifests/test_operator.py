@@ -36,6 +36,10 @@ def operator(
 
     Other than there: the ledger's folder, the port, and that pods on loopback are permitted.
     """
+    # Another module's reports would say that this is not a first start.
+    installed.control_plane.kubectl(
+        *("delete", "licenseusages,usagereports,usagereceipts", "--all", "--all-namespaces")
+    )
     listed = installed.control_plane.kubectl(
         *("get", "deployment", "licenseusage-operator", "-n", "licenseusage-system", "-o", "json")
     )

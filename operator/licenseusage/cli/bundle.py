@@ -11,9 +11,9 @@ from licenseusage.cli.bundlecontents import PackedBundle, PackedCycle, PackedDoc
 from licenseusage.cli.documents import (
     Bundle,
     GivenDocument,
+    read_all_given,
     read_bundle,
     read_documents,
-    read_given,
     read_license_file,
     read_vendor_keys,
 )
@@ -149,7 +149,7 @@ def verify(
         now_s=clock_from(os.environ).now_ms() // 1000,
         complete=complete,
     )
-    results = verify_documents([*_received(received or ()), given], evidence)
+    results = verify_documents([*read_all_given(received or ()), given], evidence)
     if not receipt:  # nothing in a bundle is expected to have one
         results = [result for result in results if result.reason != Reason.NO_RECEIPT]
     if not vendor_keys:  # the enrolment is in the bundle
@@ -164,14 +164,6 @@ def verify(
 
 
 _NEEDS_KEYS = "needs --vendor-keys"
-
-
-def _received(paths: list[str] | tuple[()]) -> list[GivenDocument | Bundle]:
-    documents: list[GivenDocument | Bundle] = []
-    for path in paths:
-        read = read_given(path)
-        documents += [read] if isinstance(read, Bundle) else read
-    return documents
 
 
 def _print_verified(

@@ -8,7 +8,7 @@ prints it, or a List of them.
 import json
 import sys
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,19 @@ def read_given(path: str) -> list[GivenDocument] | Bundle:
     if text.strip() and not _tokens(text, source) and not _are_objects(text):
         return [GivenDocument(source, text.strip())]
     return _documents(text, source)
+
+
+def read_all_given(paths: Iterable[str]) -> list[GivenDocument | Bundle]:
+    """Return what is in several files, in their order; see `read_given`.
+
+    Raises:
+        Stalled: as `read_given`.
+    """
+    given: list[GivenDocument | Bundle] = []
+    for path in paths:
+        content = read_given(path)
+        given += [content] if isinstance(content, Bundle) else content
+    return given
 
 
 def read_license_file(path: str) -> bytes:

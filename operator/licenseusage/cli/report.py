@@ -9,6 +9,7 @@ import typer
 from licenseusage.cli.documents import (
     Bundle,
     GivenDocument,
+    read_all_given,
     read_documents,
     read_given,
     read_license_file,
@@ -140,10 +141,7 @@ def verify(
         licenseusage report verify reports/*.jwt --receipt receipts.jwt --vendor-keys jwks.json
             --enrolment enrolment.jwt --complete
     """
-    given: list[GivenDocument | Bundle] = []
-    for file in files:
-        found_there = read_given(file)
-        given += [found_there] if isinstance(found_there, Bundle) else found_there
+    given = read_all_given(files)
     evidence = VerificationInputs(
         vendor_keys=read_vendor_keys(vendor_keys) if vendor_keys else None,
         receipts=tuple(document for path in receipt or () for document in _all(str(path))),

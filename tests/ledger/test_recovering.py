@@ -4,7 +4,6 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import event
 
 from licenseusage.ledger.documents.records import (
     HISTORY_LOST,
@@ -27,7 +26,7 @@ from licenseusage.reports.receipt import (
 from licenseusage.reports.report import read_report
 from tests.ledger import book
 from tests.ledger.conftest import CYCLE, END, HOUR_MS, MINUTE_MS, START, TERMS, declared
-from tests.ledger.test_transactions import Crash, content
+from tests.ledger.test_transactions import assert_crashes_change_nothing
 
 NOW = END + 30 * HOUR_MS
 DAY_MS = 24 * HOUR_MS
@@ -202,32 +201,8 @@ def test_what_has_a_hole_changes_nothing(path, lost):
 
 
 def test_a_crash_at_any_statement_takes_nothing_over(path, lost):
-    crashes, seen = 0, 0
-
-    def crash(*_):
-        nonlocal seen
-        seen += 1
-        if seen > crashes:
-            raise Crash
-
     with book.opened(path) as ledger:
-        before = content(path)
-        engine = ledger._database.engine
-        event.listen(engine, "before_cursor_execute", crash)
-        event.listen(engine, "commit", crash)
-        while True:
-            seen = 0
-            try:
-                take_over(ledger, recovered(*lost[1:]))
-            except Crash:
-                assert content(path) == before, f"crashed after {crashes} statements"
-                crashes += 1
-            else:
-                break
-        event.remove(engine, "before_cursor_execute", crash)
-        event.remove(engine, "commit", crash)
-    assert crashes >= 3, "nothing was injected"
-    assert content(path) != before
+        assert_crashes_change_nothing(ledger, path, lambda: take_over(ledger, recovered(*lost[1:])))
 
 
 def test_two_reports_of_one_position_change_nothing(path, lost):

@@ -27,6 +27,7 @@ export CONTROLPLANE_VERSION
 unexport PYTHONPATH
 unexport PYTHONHOME
 unexport PYTHONSTARTUP
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets
@@ -35,7 +36,8 @@ help: ## list the targets
 	@echo
 	@echo 'Needed: Python >= 3.11, make, and the network for the first run. Go >= 1.26 only where the'
 	@echo 'prebuilt control plane cannot be fetched (it is then built once, in 8 to 16 minutes), and for the'
-	@echo 'tests of event logs, unless there is a nats-server >= 2.10; node and npm for the JupyterHub test.'
+	@echo 'tests of event logs and of the chart, unless there are nats-server >= 2.10 and helm >= 3.14, and for Gitea;'
+	@echo 'redis-server >= 7 for the tests of Redis; node and npm for JupyterHub.'
 
 # -- see it work
 
@@ -45,12 +47,13 @@ demo: $(READY) controlplane ## show the end of a cycle on this machine, without 
 
 # -- check it
 
-# Half of the tests wait for a cluster most of their time. Every worker has a control plane of its own.
-WORKERS ?= 2
+# Tests of the whole operator wait most of their time, so two workers share a core. Every worker has a
+# control plane of its own, and needs 1 GiB of memory.
+WORKERS ?= 4
 
 .PHONY: test
-test: $(READY) controlplane nats rootfs ## run all tests, on a real Kubernetes API [ARGS="-k word"] [WORKERS=2]
-	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
+test: $(READY) controlplane nats redis helm rootfs products ## run all tests, on a real Kubernetes API [ARGS="-k word"] [WORKERS=4]
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## check style, types, import directions, YAML
@@ -66,9 +69,13 @@ fmt: $(READY) ## format the code and fix simple findings
 	$(BIN)/ruff format
 
 .PHONY: generate
-generate: $(READY) ## write the files that are generated from the code (CRDs, docs/reasons.md) [in pre-commit, too]
+generate: $(READY) ## write what is generated from the code (CRDs, docs/reasons.md, docs/presets.md, docs/hostile-answers.md, tables of docs/privacy.md) [in pre-commit, too]
 	$(BIN)/licenseusage crds --output crds
+	cp crds/*.dev.yaml charts/licenseusage/crds/
 	$(BIN)/licenseusage reasons > docs/reasons.md
+	$(BIN)/python -m hack.stored
+	$(BIN)/python -m hack.presets
+	$(BIN)/python -m tests.sources.hostile
 
 .PHONY: bench
 bench: $(READY) ## measure a collection, an event log and the forecast, beside naive ways [ARGS="--only forecast"]
@@ -78,17 +85,31 @@ bench: $(READY) ## measure a collection, an event log and the forecast, beside n
 bench-scale: $(READY) controlplane ## measure processor time, requests and memory of idle objects [ARGS="--objects 300"]
 	$(BIN)/python -m bench.scale $(ARGS)
 
+.PHONY: bench-pushes
+bench-pushes: $(READY) ## measure how many pushed events the intake takes on one core
+	$(BIN)/python -m bench.pushes
+
 .PHONY: bench-broken
 bench-broken: $(READY) controlplane ## measure the processor time of objects that wait for a person [ARGS=…]
 	$(BIN)/python -m bench.broken $(ARGS)
 
+.PHONY: bench-loop
+bench-loop: $(READY) controlplane ## measure what holds up the event loop while many lists are read [ARGS="--large 200000"]
+	$(BIN)/python -m bench.loop $(ARGS)
+
 HISTORIES ?= 20000
 CYCLES ?= 2000
+FUZZ_SECONDS ?= 600
 
 .PHONY: soak
-soak: $(READY) ## run long property tests, then simulated years with faults [HISTORIES=20000] [CYCLES=2000] [ARGS="--seed S"]
+soak: $(READY) ## run long property tests, fuzzing, then simulated years with faults [HISTORIES=20000] [CYCLES=2000] [ARGS="--seed S"]
 	HISTORIES=$(HISTORIES) $(BIN)/pytest --hypothesis-profile=soak --timeout=0 tests/metering tests/ledger tests/sources/test_lying_products.py
+	$(BIN)/python -m trials.fuzz --seconds $(FUZZ_SECONDS)
 	$(BIN)/python -m trials.soak --cycles $(CYCLES) $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(READY) ## fuzz what reads a product's answers, guided by coverage [FUZZ_SECONDS=600] [ARGS="--target times"]
+	$(BIN)/python -m trials.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
 
 .PHONY: months
 months: $(READY) ## show which accuracy ordinary months get (the table of docs/measurement.md) [ARGS="--months 2 --only Never"]
@@ -107,7 +128,7 @@ kills: $(READY) controlplane ## kill the operator 200 times while cycles end; is
 	$(BIN)/python -m trials.kills $(ARGS)
 
 .PHONY: e2e
-e2e: $(READY) controlplane ## run the tests with real products only [ARGS=…]
+e2e: $(READY) controlplane products ## run the tests with real products only [ARGS=…]
 	$(BIN)/pytest tests/e2e $(ARGS)
 
 # -- build it
@@ -125,6 +146,22 @@ controlplane: $(READY) ## fetch or build etcd, kube-apiserver and kubectl (once;
 nats: $(READY) ## find or build a NATS server for the tests of event logs (once; kept in the user's cache)
 	@$(BIN)/python -m hack.nats
 
+.PHONY: redis
+redis: $(READY) ## look for a Redis server for the tests of event logs
+	@$(BIN)/python -m hack.redis
+
+.PHONY: helm
+helm: $(READY) ## find or build Helm for the tests of the chart (once; kept in the user's cache)
+	@$(BIN)/python -m hack.helm
+
+# All by default: 2.8 GB, and 6 to 17 minutes once, most of it for Gitea's build. Tests of a product that
+# is not there are skipped by name: `make test PRODUCTS=none` installs nothing.
+PRODUCTS ?=
+
+.PHONY: products
+products: $(READY) ## install JupyterHub's proxy, Synapse, Superset, Label Studio, Unleash, Gitea and Keycloak for the tests (once; kept in the user's cache) [PRODUCTS="synapse gitea"]
+	@$(BIN)/python -m tests.e2e.products $(PRODUCTS)
+
 .PHONY: rootfs
 rootfs: $(READY) ## build the image's root file system for the tests, without a container runtime
 	@$(BIN)/python -m hack.rootfs
@@ -137,6 +174,9 @@ lock: $(READY) ## resolve requirements/*.txt anew from pyproject.toml [ARGS=--up
 	$(BIN)/uv pip compile $(LOCK) --extra receiver --output-file requirements/runtime.txt pyproject.toml $(ARGS)
 	$(BIN)/uv pip compile $(LOCK) --extra receiver --group dev --output-file requirements/dev.txt pyproject.toml $(ARGS)
 	$(BIN)/uv pip compile $(LOCK) --group build --output-file requirements/build.txt $(ARGS)
+	for wanted in tests/e2e/products/requirements/*.in; do \
+	  $(BIN)/uv pip compile $(LOCK) --no-annotate --output-file "$${wanted%.in}.txt" "$$wanted" $(ARGS); \
+	done
 
 .PHONY: clean
 clean: ## remove generated files (control plane and NATS server stay in the user's cache)

@@ -14,13 +14,19 @@ from typing import Self
 from hack.controlplane import ControlPlane
 
 MIB = 1024**2
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class MeasuredOperator:
     """``licenseusage operator`` on a control plane, for as long as a ``with`` block."""
 
     def __init__(
-        self, plane: ControlPlane, folder: Path, namespace: str, **settings: object
+        self,
+        plane: ControlPlane,
+        folder: Path,
+        namespace: str,
+        watch: Path | None = None,
+        **settings: object,
     ) -> None:
         """Prepare.
 
@@ -28,9 +34,14 @@ class MeasuredOperator:
             plane: The cluster.
             folder: For log and ledger.
             namespace: The operator's own.
+            watch: Where a recording of its event loop is written when it ends; None: none is made.
             settings: By the names of the environment, without ``LICENSEUSAGE_``.
         """
         self._log = folder / "operator.log"
+        program = [str(Path(sys.executable).parent / "licenseusage")]
+        if watch is not None:
+            program = [sys.executable, "-m", "bench.loopwatch", str(watch)]
+        self._command = [*program, "operator"]
         self._env: Mapping[str, str] = {
             **plane.environment(),
             "LICENSEUSAGE_DATABASE_URL": f"sqlite:///{folder}/ledger.sqlite",
@@ -41,10 +52,9 @@ class MeasuredOperator:
 
     def __enter__(self) -> Self:
         """Start it."""
-        program = Path(sys.executable).parent / "licenseusage"
         with self._log.open("wb") as out:
             self._process = subprocess.Popen(  # noqa: S603
-                [program, "operator"], env=self._env, stdout=out, stderr=out
+                self._command, cwd=ROOT, env=self._env, stdout=out, stderr=out
             )
         self._port = self._listening()
         return self

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -123,8 +123,23 @@ def product() -> Iterator[int]:
         server.shutdown()
 
 
-def install(plane: ControlPlane, objects: int, port: int) -> None:
-    """Make custom resources, namespaces, the vendor's keys and the objects."""
+def install(
+    plane: ControlPlane,
+    objects: int,
+    port: int,
+    made: Callable[[str, int], dict[str, Any]] | None = None,
+    *,
+    pods: int = 1,
+) -> None:
+    """Make custom resources, namespaces with pods, the vendor's keys and the objects.
+
+    Args:
+        plane: The cluster.
+        objects: How many.
+        port: Of the product, for all pods.
+        made: Makes an object of a namespace and its number; None: `usage`.
+        pods: Of each namespace.
+    """
     plane.apply(ROOT / "crds")
     plane.await_crds()
     key = SigningKey.from_seed(os.urandom(32))
@@ -136,10 +151,11 @@ def install(plane: ControlPlane, objects: int, port: int) -> None:
     for first in range(0, objects, PER_NAMESPACE):
         namespace = f"idle-{first // PER_NAMESPACE}"
         plane.create_namespace(namespace)
-        plane.create_pod(namespace, "shop-0", labels={"app": "shop"}, ports={"http": port})
+        for pod in range(pods):
+            plane.create_pod(namespace, f"shop-{pod}", labels={"app": "shop"}, ports={"http": port})
         numbers = range(first, min(objects, first + PER_NAMESPACE))
         plane.apply([_meter(namespace), *_licences(namespace, numbers, key)])
-        plane.apply([usage(namespace, number) for number in numbers])
+        plane.apply([(made or usage)(namespace, number) for number in numbers])
 
 
 def usage(namespace: str, number: int) -> dict[str, Any]:

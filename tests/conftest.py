@@ -3,22 +3,26 @@
 import itertools
 import os
 import re
+import shutil
 import signal
-from collections.abc import Iterator
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from hack import helm, nats, redis
 from hack.controlplane import ControlPlane
-from hack.nats import NoServer, find
+from hack.programs import NoProgram
 
 ROOT = Path(__file__).resolve().parent.parent
 CRDS = ROOT / "crds"
 
-# "default" keeps each area within a minute. `make soak` runs the same properties for long; a test
-# that sets max_examples itself opts out of that, so prefer not to.
-hypothesis.settings.register_profile("default", max_examples=100, deadline=None)
+# "default" is for each change. `make soak` runs the same properties for long; a test that sets
+# max_examples itself opts out of that, so prefer not to.
+hypothesis.settings.register_profile("default", max_examples=50, deadline=None)
 hypothesis.settings.register_profile(
     "soak",
     max_examples=5_000,
@@ -37,7 +41,48 @@ clusters: [{name: refused, cluster: {server: "https://127.0.0.1:1"}}]
 users: [{name: refused, user: {token: none}}]
 """
 
+PATIENT = ("e2e", "kills", "image", "soak", "controller", "manifests", "demo", "docs")
+"""Folders of tests that wait for programs and clusters, the longest files first."""
+
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 8 * 2**30
+"""How much must be free there; a whole run has used 3 GiB at most."""
+
+# jsonschema uses it where another package has brought it; its import takes seconds.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
 _numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep temporary files in memory where there is room; ``TMPDIR`` wins.
+
+    Ledgers and the API's database write through to the disk with each transaction. The tests need
+    that order, but not the disk: half of their time was waiting for it.
+    """
+    if hasattr(config, "workerinput") or "TMPDIR" in os.environ or not _roomy(MEMORY):
+        return
+    for left in MEMORY.glob("licenseusage-tests-*-*"):  # by a run that was killed
+        if not Path("/proc", left.name.split("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=f"licenseusage-tests-{os.getpid()}-", dir=MEMORY)
+    Path(folder).chmod(0o711)  # other users open what they may, by its name
+    os.environ["TMPDIR"], tempfile.tempdir = folder, None
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def _roomy(folder: Path) -> bool:
+    return folder.is_dir() and shutil.disk_usage(folder).free >= MEMORY_BYTES
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that wait most of their time, in the order of `PATIENT`.
+
+    So several of them share a core, and none is left alone at the end while nothing else runs.
+    """
+    last = len(PATIENT)
+    order = {folder: place for place, folder in enumerate(PATIENT)}
+    items.sort(key=lambda item: order.get(item.path.relative_to(ROOT).parts[1], last))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -88,13 +133,27 @@ def crds(control_plane: ControlPlane) -> ControlPlane:
 
 @pytest.fixture(scope="session")
 def nats_program() -> Path:
-    """A real NATS server's program, built from its Go module where none is installed.
+    """A real NATS server's program, built from its Go module where none is installed."""
+    return _found(nats.find)
 
-    Skipped where neither is possible; in CI (``CI`` is set) that is a failure.
-    """
+
+@pytest.fixture(scope="session")
+def redis_program() -> Path:
+    """A real Redis server's program."""
+    return _found(redis.find)
+
+
+@pytest.fixture(scope="session")
+def helm_program() -> Path:
+    """A real Helm's program, built from its Go module where none is installed."""
+    return _found(helm.find)
+
+
+def _found(find: Callable[[], Path]) -> Path:
+    """Skip where there is no such program; in CI (``CI`` is set) that is a failure."""
     try:
         return find()
-    except NoServer as missing:
+    except NoProgram as missing:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(missing))

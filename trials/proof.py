@@ -12,7 +12,7 @@ from licenseusage.reports.keys import InstallationKeys, VendorKeys
 from licenseusage.reports.licence import LicenseTerms
 from licenseusage.reports.receipt import Sent, verify_receipt
 
-_WITH_LOWER = (Accuracy.EXACT, Accuracy.BOUNDED, Accuracy.LOWER_BOUND)
+_WITH_NUMBER = (Accuracy.EXACT, Accuracy.BOUNDED, Accuracy.LOWER_BOUND, Accuracy.ESTIMATE)
 _WITH_UPPER = (Accuracy.EXACT, Accuracy.BOUNDED, Accuracy.UPPER_BOUND)
 
 
@@ -21,15 +21,15 @@ def contradiction(accuracy: str, lower: int | None, upper: int | None, truth: in
 
     Args:
         accuracy: The class that was stated (MEASUREMENT §0).
-        lower: Users active at least; None: not stated.
+        lower: Users active at least, or of an estimate some number; None: not stated.
         upper: Users active at most; None: not stated.
         truth: Users who were active.
     """
     holds = (
-        (lower is None or lower <= truth)
+        (lower is None or lower <= truth or accuracy == Accuracy.ESTIMATE)
         and (upper is None or truth <= upper)
         and (accuracy != Accuracy.EXACT or lower == upper == truth)
-        and (lower is not None) == (accuracy in _WITH_LOWER)
+        and (lower is not None) == (accuracy in _WITH_NUMBER)
         and (upper is not None) == (accuracy in _WITH_UPPER)
         and (lower != 0 or accuracy == Accuracy.EXACT)  # zero is stated only when proved
     )

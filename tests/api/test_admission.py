@@ -87,7 +87,7 @@ def test_a_source_without_fault_is_not_refused(written):
         (
             {"http": {"path": "/", "pagination": {"type": "None", "size": 5}}},
             "http.pagination",
-            "belong to type Offset, not to type None",
+            "size and first belong to type Offset or Page, not to type None",
         ),
         ({"http": {"path": "//host/users"}}, "http.path", "names another host"),
         ({"name": "Big"}, "name", "lower-case"),

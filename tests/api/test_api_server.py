@@ -221,6 +221,9 @@ STATUS = {
             "lastSuccessTime": "2026-11-23T12:00:00Z",
             "lastPollSeconds": 1,
             "lastPollBytes": 40_000_000_000,
+            "nextPollTime": "2026-11-23T12:15:00Z",
+            "intervalSeconds": 900,
+            "intervalReason": "AsDeclared",
             "usersListed": 2300,
             "skipped": [{"reason": "NeverActive", "count": 1888}],
         }

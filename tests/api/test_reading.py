@@ -19,6 +19,13 @@ from licenseusage.errors import Stalled
 MODELS = {"LicenseUsage": LicenseUsage, "UsageReport": UsageReport, "UsageReceipt": UsageReceipt}
 
 
+NESTED = {
+    "reporting": {"approval": "Automatic", "interims": "Sent"},
+    "privacy": {"dailyFacts": "Kept"},
+}
+"""Defaults of members of a LicenseUsage's spec, where the member is given."""
+
+
 @pytest.fixture
 def document(good_objects: dict[str, dict[str, Any]]) -> dict[str, Any]:
     found = copy.deepcopy(good_objects["LicenseUsage everything-in-full"])
@@ -42,6 +49,9 @@ def test_good_object_is_read_and_written_alike(good: dict[str, Any]) -> None:
     if good["kind"] == "LicenseUsage":
         assert read_license_usage(good) == read
         expected = defaults | expected
+        for name, members in NESTED.items():
+            if name in expected:
+                expected[name] = members | expected[name]
         if "license" in expected:
             expected["license"]["secretRef"].setdefault("key", "license.jwt")
     assert written == expected

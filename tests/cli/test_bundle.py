@@ -210,6 +210,9 @@ def test_100_mb_are_too_large_and_not_read(run, customer, tmp_path):
         file.truncate(100_000_000)
     code, answer = verify(run, "big")
     assert (code, failed(answer)) == (1, {(1,): "TooLarge"})
+    shown = run("bundle", "show", "big")
+    assert shown.code == 3
+    assert shown.err.startswith("error: TooLarge: ")
 
 
 def test_standard_input_is_a_file(run, customer):

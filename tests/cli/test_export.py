@@ -143,7 +143,8 @@ class TestWhatIsInIt:
         hold_back(ledger, 1)
         done = run("report", "export", "--all", "-o", "out.usage-bundle")
         assert done.code == 0
-        assert "default/opencloud: left out until approved: 2 reports." in done.err
+        assert "default/opencloud: left out until approved: 2 reports, from " in done.err
+        assert "(kubectl licenseusage approve -n default --all)." in done.err
         hold_back(ledger, 2, state="Pending")
 
 

@@ -1,61 +1,16 @@
 """``report import``: receipts become objects in the namespaces of their reports, by kubectl."""
 
-import json
-import os
-import stat
-
 import pytest
 import yaml
 
+from licenseusage.api.usagereport import UsageReportSpec
+from licenseusage.reports.bundle import Parties, make_bundle
 from licenseusage.reports.names import digest
-from licenseusage.reports.receipt import Subject
+from licenseusage.reports.receipt import ReceiptVerdict, Subject
 from licenseusage.reports.tokens import sign
 from licenseusage.reports.typs import BUNDLE, REPORT
-from tests.delivery.people import INSTALLATION_KEY, VendorDesk, enrolment, key, reports
-
-TOKENS = reports(3)
-CHAIN_NAMESPACE = "collab"
-
-
-def report(token, namespace=CHAIN_NAMESPACE, name="production-000001"):
-    return {
-        "kind": "UsageReport",
-        "metadata": {"namespace": namespace, "name": name},
-        "spec": {"token": token},
-    }
-
-
-class Cluster:
-    """A `kubectl` that lists UsageReports and keeps what is applied."""
-
-    def __init__(self, folder, monkeypatch):
-        self.folder = folder
-        program = folder / "kubectl"
-        program.write_text(
-            f"""#!/bin/sh
-echo "$@" >> {folder}/calls
-case $1 in
-get) cat {folder}/reports ;;
-apply) test -e {folder}/refuse && {{ cat {folder}/refuse >&2; exit 1; }}
-    cat > {folder}/applied; echo applied ;;
-esac
-"""
-        )
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
-        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-        self.has(report(TOKENS[0]))
-
-    def has(self, *objects):
-        (self.folder / "reports").write_text(json.dumps({"items": objects}))
-
-    @property
-    def calls(self):
-        return (self.folder / "calls").read_text().splitlines()
-
-    @property
-    def applied(self):
-        file = self.folder / "applied"
-        return json.loads(file.read_text())["items"] if file.exists() else []
+from tests.cli.cluster import CHAIN_NAMESPACE, TOKENS, Cluster, report, text
+from tests.delivery.people import INSTALLATION_KEY, NOW_S, VendorDesk, enrolment, key
 
 
 @pytest.fixture
@@ -68,10 +23,6 @@ def cluster(tmp_path, monkeypatch):
 @pytest.fixture
 def vendor():
     return VendorDesk()
-
-
-def text(*receipts):
-    return "".join(f"{receipt}\n" for receipt in receipts)
 
 
 def test_receipts_are_applied_in_the_namespace_of_their_reports(run, cluster, vendor, tmp_path):
@@ -188,3 +139,92 @@ def test_what_the_cluster_refuses_is_passed_on(run, cluster, vendor):
     assert done.code == 3
     assert 'User "jo" cannot patch' in done.err
     assert "licenseusage-edit" in done.err
+
+
+def test_the_same_receipt_twice_is_in_the_object_once(run, cluster, vendor):
+    receipt = vendor.receipt(TOKENS[0])
+    done = run("report", "import", "-", stdin=text(receipt, receipt))
+    assert done.code == 0
+    assert cluster.applied[0]["spec"]["receipts"] == [receipt]
+
+
+def test_receipts_that_contradict_each_other_are_the_operators_to_judge(run, cluster, vendor):
+    accepted = vendor.receipt(TOKENS[0])
+    rejected = vendor.receipt(TOKENS[0], verdict=ReceiptVerdict.REJECTED, error="CycleMismatch")
+    done = run("report", "import", "-", stdin=text(accepted, rejected))
+    assert done.code == 0
+    assert cluster.applied[0]["spec"]["receipts"] == [accepted, rejected]
+
+
+def test_100_mb_are_not_read(run, cluster, tmp_path):
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(100_000_000)
+    done = run("report", "import", "big")
+    assert done.code == 3
+    assert done.err == "error: FileUnreadable: big: longer than 16 MiB\n"
+    assert cluster.applied == []
+
+
+# -- reports that come back
+
+
+def made(cluster):
+    return {each["metadata"]["name"]: each for each in cluster.applied}
+
+
+def test_after_a_loss_the_reports_of_a_bundle_become_usagereports_again(run, cluster):
+    parties = Parties.of(TOKENS[0])
+    (bundle,) = make_bundle(
+        parties, INSTALLATION_KEY, key_statements=[enrolment()], reports=TOKENS, now_s=NOW_S
+    )
+    done = run("report", "import", "-", "--reports", stdin=bundle)
+    assert done.code == 0, done.err
+    assert [each["spec"]["token"] for each in cluster.applied] == list(TOKENS)
+    (first, *_) = cluster.applied
+    assert first["kind"] == "UsageReport"
+    assert first["metadata"]["namespace"] == CHAIN_NAMESPACE
+    assert first["metadata"]["labels"] == {"licenseusage.dev/usage": "production"}
+    assert (first["spec"]["sequence"], first["spec"]["kind"]) == (1, "Interim")
+    assert UsageReportSpec.model_validate(first["spec"]).usage_name == "production"
+
+
+def test_only_reports_that_are_not_there_are_made(run, cluster):
+    run("report", "import", "-", "--reports", stdin=text(*TOKENS))
+    names = list(made(cluster))
+    cluster.has(*(report(token, name=name) for name, token in zip(names, TOKENS, strict=True)))
+    (cluster.folder / "applied").unlink()
+    done = run("report", "import", "-", "--reports", stdin=text(*TOKENS))
+    assert (done.code, cluster.applied) == (0, [])
+    assert "Every report in the file is in the cluster" in done.out
+
+
+def test_the_vendors_history_brings_reports_and_receipts_and_its_key_statements_stay_out(
+    run, cluster, vendor
+):
+    cluster.has()
+    receipt = vendor.receipt(TOKENS[2])
+    done = run("report", "import", "-", "--reports", stdin=text(enrolment(), *TOKENS, receipt))
+    assert done.code == 0, done.err
+    kinds = [each["kind"] for each in cluster.applied]
+    assert kinds == ["UsageReport"] * 3 + ["UsageReceipt"]
+    assert cluster.applied[-1]["spec"]["receipts"] == [receipt]
+
+
+def test_a_bundle_that_was_damaged_on_its_way_brings_nothing(run, cluster):
+    (bundle,) = make_bundle(Parties.of(TOKENS[0]), INSTALLATION_KEY, reports=TOKENS, now_s=NOW_S)
+    done = run("report", "import", "-", "--reports", stdin=bundle[:-1])
+    assert done.code == 3
+    assert "is damaged" in done.err
+    assert cluster.applied == []
+
+
+def test_reports_are_brought_back_only_where_that_is_wanted(run, cluster):
+    done = run("report", "import", "-", stdin=text(*TOKENS))
+    assert done.code == 1
+    assert "is not a receipt" in done.err
+    assert cluster.applied == []
+
+
+def test_one_namespace_gets_only_its_own_reports(run, cluster):
+    done = run("report", "import", "-", "--reports", "-n", "elsewhere", stdin=text(*TOKENS))
+    assert (done.code, cluster.applied) == (0, [])

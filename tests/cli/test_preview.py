@@ -7,47 +7,17 @@ from typer.testing import CliRunner
 
 from licenseusage.cli.preview import previewed
 from licenseusage.cli.report import app
-from licenseusage.controller.rules.issuer import Site
-from licenseusage.controller.rules.key import Key
-from licenseusage.controller.rules.preview import Seen
-from licenseusage.controller.rules.subject import Subject
 from licenseusage.controller.settings import from_mapping
 from licenseusage.errors import UsageError
 from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.records import Subscribed
-from licenseusage.reports.content import OperatorInfo
-from licenseusage.reports.keyring import KeyRing
 from licenseusage.reports.names import digest
 from licenseusage.reports.tokens import decode
+from tests.cli.looked import KEY_ID, seen
 from tests.ledger import book
 from tests.ledger.conftest import END, HOUR_MS, START, declared
 
-KEY_ID = "f" * 32
 NOW = START + 2 * HOUR_MS
-
-
-def seen(name="opencloud", **spec):
-    raw = {
-        "apiVersion": "licenseusage.dev/v1alpha1",
-        "kind": "LicenseUsage",
-        "metadata": {"name": name, "namespace": "default", "uid": "u", "generation": 1},
-        "spec": {
-            "product": "opencloud",
-            "license": {"secretRef": {"name": "licence"}},
-            "sources": [
-                {
-                    "name": "graph",
-                    "preset": "Standard",
-                    "pods": {"selector": {"matchLabels": {"app": "x"}}},
-                }
-            ],
-            **spec,
-        },
-    }
-    subject = Subject.read(Key("default", name), raw)
-    assert not isinstance(subject.usage, UsageError)
-    site = Site(OperatorInfo("0.1.0", None), 0, "system/identity")
-    return Seen(subject, subject.usage, KeyRing(book.KEY), KEY_ID, site, 86_400_000)
 
 
 @pytest.fixture
@@ -111,6 +81,15 @@ def test_while_reporting_is_suspended_it_says_that_the_report_waits(path):
     made = preview(path, suspend="Reporting")
     assert made.claims["activeUsers"] == 2
     assert any("spec.suspend is Reporting" in note for note in made.notes)
+
+
+def test_what_becomes_of_it_is_noted(path):
+    notes = preview(path, reporting={"approval": "Manual"}).notes
+    assert "it will wait for approval (spec.reporting.approval is Manual)" in notes
+    # The licence of the sample requires interims.
+    assert not any(
+        "no interim" in note for note in preview(path, reporting={"interims": "Withheld"}).notes
+    )
 
 
 def refusal(path, **how):

@@ -1,10 +1,12 @@
 """``statement`` and ``history``: from objects, files and bundles; refused where it must be."""
 
 import csv
+import errno
 import io
 import json
 import os
 import stat
+import threading
 
 import pytest
 
@@ -499,6 +501,47 @@ def test_a_folder_is_filled_from_all_namespaces_by_kubectl(run, tmp_path, book, 
     assert done.code == 0
     assert "--all-namespaces" in arguments.read_text()
     assert {name.split("_")[0] for name in files(tmp_path / "out")} == {"collab", "shop"}
+
+
+def test_two_runs_at_once_leave_whole_files_only(run_process, desk):
+    results = []
+    command = ("statement", "--directory", "out", "--from", "reports.json")
+    runs = [
+        threading.Thread(target=lambda: results.append(run_process(*command))) for _ in range(2)
+    ]
+    for each in runs:
+        each.start()
+    for each in runs:
+        each.join()
+    assert [done.code for done in results] == [0, 0]
+    names = files(desk / "out")
+    assert len(names) == 6
+    pages = [(desk / "out" / name).read_text() for name in names if name.endswith(".html")]
+    assert all(page.rstrip().endswith("</html>") for page in pages)
+
+
+def test_a_volume_that_fills_up_leaves_whole_files_only_and_the_next_run_goes_on(
+    run, desk, monkeypatch
+):
+    written, room = [], [3]
+
+    def write(path, content):
+        if len(written) >= room[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(path)
+        path.write_bytes(content)
+
+    monkeypatch.setattr("licenseusage.cli.written._write_new", write)
+    command = ("statement", "--directory", "out", "--from", "reports.json")
+    full = run(*command)
+    assert full.code == 3
+    assert "NotWritable" in full.err
+    assert "No space left on device" in full.err
+    assert "free space on the volume" in full.err
+    assert len(files(desk / "out")) == 3
+    room[0] = 100
+    assert run(*command).code == 0
+    assert len(files(desk / "out")) == 6
 
 
 def test_a_folder_that_cannot_be_made_is_said(run, desk):

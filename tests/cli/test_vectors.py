@@ -24,6 +24,7 @@ from tests.reports.conformance import TOKENS, VECTORS, VENDOR_KEYS, context
 CASES = [*VECTORS["valid"], *VECTORS["invalid"]]
 ABOUT_LICENCES = [case for case in CASES if case["verify"] == "license"]
 BUNDLES = [case for case in CASES if case["verify"] == "bundle"]
+HISTORIES = [case for case in CASES if case["verify"] == "chain"]
 ABOUT_REPORTS = [case for case in CASES if case["verify"] != "license"]
 IN_FILES = {
     # A line end is how text files end.
@@ -199,6 +200,30 @@ def test_report_verify_names_the_class_of_every_vector(run, tmp_path, monkeypatc
         assert set(case["findings"]) <= said
         if case["verify"] in ("chain", "register"):
             assert said == set(case["findings"])
+
+
+@pytest.mark.parametrize("case", HISTORIES, ids=ids(HISTORIES))
+def test_report_verify_names_the_class_of_every_chain_as_a_history(
+    run, tmp_path, monkeypatch, case
+):
+    """One file of lines, as ``/v1/history`` answers: key statements, reports, receipts."""
+    desk = Desk(tmp_path, case)
+    monkeypatch.setattr(report_command, "clock_from", lambda _env: At(desk.context.now_s))
+    reports = GIVEN[case["verify"]](desk, case)
+    lines, arguments = [], []
+    desk.arguments.remove("--complete")
+    for option, value in zip(desk.arguments[::2], desk.arguments[1::2], strict=True):
+        beside = option in ("--enrolment", "--receipt")
+        lines += [(tmp_path / value).read_text().strip()] if beside else []
+        arguments += [] if beside else [option, value]
+    history = desk.file("\n".join([lines[0], *reports, *lines[1:]]) + "\n")
+    done = run("report", "verify", history, *arguments, "--complete", "--output", "json")
+    checks = json.loads(done.out)["checks"]
+    failed = [check["reason"] for check in checks if check["result"] == "FAILED"]
+    if expected(case) == "Valid":
+        assert (done.code, failed) == (0, [])
+    else:
+        assert (done.code, failed[:1]) == (1, [expected(case)])
 
 
 @pytest.mark.parametrize("case", BUNDLES, ids=ids(BUNDLES))

@@ -59,10 +59,10 @@ class Ages:
         self.product.close()
 
 
-def licensed(ages, *, days=1, subscription="sub-1", anchor, at):
+def licensed(ages, *, days=1, subscription="sub-1", anchor, at, **terms):
     """The objects of a usage whose licence is issued at a simulated time, in epoch seconds."""
     ages.vendor.offset = int(at - time.time())
-    token = ages.vendor.license(anchor=anchor, days=days, subscription=subscription)
+    token = ages.vendor.license(anchor=anchor, days=days, subscription=subscription, **terms)
     return [
         meter_secret(ages.namespace),
         secret(ages.namespace, "license", **{"license.jwt": token}),

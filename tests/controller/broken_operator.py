@@ -26,7 +26,7 @@ POINTS = {
     "in-the-meter": (reconcile, "gathered"),
     "in-licensing": (licensing, "step"),
     "in-the-definition": (declared, "effective"),
-    "in-the-schedule": (sourceplan, "next_poll_ms"),
+    "in-the-schedule": (sourceplan, "next_poll"),
     "in-counting": (counting, "step"),
     "in-the-poll": (Collector, "_poll"),
     "in-reporting": (reporting, "replace_refused"),

@@ -22,13 +22,14 @@ from cryptography.x509.oid import NameOID
 
 from hack.controlplane import pods as fake
 from licenseusage.controller.effects.kube import Kube
-from licenseusage.controller.rules.resources import PODS
+from licenseusage.controller.rules.resources import PODS, REPORTS, USAGES
 from licenseusage.reports.content import Kind
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys
 from licenseusage.reports.licence import LicenseTerms, build_license
 from licenseusage.reports.report import read_report
 from licenseusage.reports.terms import CycleTerms
 from licenseusage.reports.typs import LICENSE, RECEIPT, REPORT
+from tests.controller.forked import Forked
 from tests.controller.sample import TOKEN
 
 CLI = [str(Path(sys.executable).parent / "licenseusage")]
@@ -63,12 +64,12 @@ def free_port() -> int:
 
 
 class Process:
-    """A subprocess of ours, with its log in a file."""
+    """A process of ours, with its log in a file."""
 
-    def __init__(self, args, env, log: Path):
+    def __init__(self, args, env, log: Path, *, script=False):
         self.log = log
         with log.open("ab") as out:
-            self.process = subprocess.Popen(args, env=env, stdout=out, stderr=out)
+            self.process = Forked(args, env, out, script=script)
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
@@ -109,8 +110,8 @@ class Operator:
 
     def start(self, *, wait=True, script: Path | None = None):
         """Start it; ``script`` is a program that does something to it first."""
-        args = [*CLI, "operator"] if script is None else [sys.executable, str(script)]
-        self.process = Process(args, self.env, self.log)
+        args = ["operator"] if script is None else [str(script)]
+        self.process = Process(args, self.env, self.log, script=script is not None)
         if wait:
             until(lambda: not self.process.alive or self.ready, 60)
             assert self.process.alive, self.log.read_text()[-3000:]
@@ -119,7 +120,7 @@ class Operator:
     def start_to_die_at(self, point: str, seconds=60) -> int:
         """Run it until it is killed at a point (see ``killed_operator``); return its exit code."""
         script = Path(__file__).with_name("killed_operator.py")
-        self.process = Process([sys.executable, str(script), point], self.env, self.log)
+        self.process = Process([str(script), point], self.env, self.log, script=True)
         try:
             return self.process.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -155,13 +156,13 @@ class Operator:
 
     # -- what it wrote
 
-    def get(self, name, kind="licenseusage", *, check=True):
-        done = self.cp.kubectl("get", kind, name, "-n", self.namespace, "-o", "json", check=check)
-        return json.loads(done.stdout) if done.returncode == 0 else None
+    def get(self, name, kind=USAGES, *, check=True):
+        seen = self.cp.get(kind.path(self.namespace, name))
+        assert seen is not None or not check, f"no {kind.plural} {name}"
+        return seen
 
     def reports(self):
-        done = self.cp.kubectl("get", "usagereports", "-n", self.namespace, "-o", "json")
-        return json.loads(done.stdout)["items"]
+        return self.cp.get(REPORTS.path(self.namespace))["items"]
 
     def status(self, name):
         return self.get(name).get("status", {})
@@ -267,7 +268,7 @@ class Vendor:
             "LICENSEUSAGE_DEV_CLOCK_OFFSET_SECONDS": str(self.offset),
         }
         args = [
-            *(*CLI, "receiver", "--keys", str(self.folder / "keys")),
+            *("receiver", "--keys", str(self.folder / "keys")),
             *("--address", f"127.0.0.1:{self.port}"),
             *("--database-url", f"sqlite:///{self.folder}/receiver.sqlite"),
             *("--tls-cert", str(self.tls.cert_file), "--tls-key", str(self.tls.key_file)),
@@ -290,6 +291,12 @@ class Vendor:
         """How many reports the receiver holds."""
         with sqlite3.connect(f"file:{self.folder}/receiver.sqlite?mode=ro", uri=True) as database:
             return database.execute("select count(*) from reports").fetchone()[0]
+
+    def chain(self, chain_id):
+        """Tokens of a chain that the receiver holds, in order."""
+        with sqlite3.connect(f"file:{self.folder}/receiver.sqlite?mode=ro", uri=True) as database:
+            query = "select token from documents where chain_id = ? order by sequence"
+            return [token for (token,) in database.execute(query, (chain_id,))]
 
     def finals(self):
         """Token and verdict of every final report that the receiver holds, conflicts too."""

@@ -21,21 +21,21 @@ START = TERMS.cycle(0).start_ms
 
 
 def test_a_meter_begins_with_the_running_cycle():
-    assert missing_cycles(METER, None, START + 25 * DAY_MS) == (TERMS.cycle(2),)
+    assert missing_cycles(METER, (), START + 25 * DAY_MS) == (TERMS.cycle(2),)
 
 
 def test_cycles_that_went_by_unseen_get_a_record_in_order():
-    found = missing_cycles(METER, TERMS.cycle(1), START + 45 * DAY_MS)
+    found = missing_cycles(METER, [TERMS.cycle(1)], START + 45 * DAY_MS)
     assert found == (TERMS.cycle(2), TERMS.cycle(3), TERMS.cycle(4))
 
 
 def test_the_running_cycle_is_not_missing_twice():
-    assert missing_cycles(METER, TERMS.cycle(2), START + 29 * DAY_MS) == ()
+    assert missing_cycles(METER, [TERMS.cycle(2)], START + 29 * DAY_MS) == ()
 
 
 def test_before_the_anchor_and_without_terms_there_is_no_cycle():
-    assert missing_cycles(METER, None, START - 1) == ()
-    assert missing_cycles(Meter(1, METER.key), None, START) == ()
+    assert missing_cycles(METER, (), START - 1) == ()
+    assert missing_cycles(Meter(1, METER.key), (), START) == ()
 
 
 def test_a_running_cycle_is_looked_at_when_it_ends():
@@ -122,3 +122,11 @@ def test_only_a_set_clock_is_a_step():
 def test_a_clock_behind_the_ledger_was_set_back_while_away():
     assert step_since_restart(1_000_000, 1_000_000 + DAY_MS) is None
     assert step_since_restart(1_000_000, 990_000) == -10_000
+    assert step_since_restart(1_000_000, 990_000) == -10_000
+
+
+def test_a_cycle_between_two_that_are_known_gets_a_record():
+    """Reports that came back after a loss were about the first ones only."""
+    known = [TERMS.cycle(4), TERMS.cycle(1)]
+    found = missing_cycles(METER, known, START + 45 * DAY_MS)
+    assert found == (TERMS.cycle(2), TERMS.cycle(3))

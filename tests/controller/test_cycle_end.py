@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from licenseusage.controller.rules.resources import REPORTS
 from licenseusage.reports.report import read_report
 from tests.controller.sample import Product
 from tests.controller.stage import (
@@ -153,7 +154,7 @@ def test_a_deleted_report_object_is_made_again_from_the_ledger(scene, final, crd
     crds.kubectl("delete", "usagereport", name, "-n", scene.namespace, "--timeout=5s")
     stamp = f"licenseusage.dev/requested-at={time.time_ns()}"
     crds.kubectl("annotate", "--overwrite", "lu/shop", "-n", scene.namespace, stamp)
-    again = until(lambda: scene.operator.get(name, "usagereport", check=False), 20)
+    again = until(lambda: scene.operator.get(name, REPORTS, check=False), 20)
     assert again["spec"] == final["spec"]
 
 

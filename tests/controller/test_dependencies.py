@@ -10,11 +10,14 @@ from types import SimpleNamespace
 import pytest
 
 from licenseusage.controller.effects.dependencies import Dependencies, patience_seconds, version
+from licenseusage.controller.effects.reportobjects import ReportObjects
 from licenseusage.controller.process import background
+from licenseusage.controller.rules.approval import APPROVED
 from licenseusage.controller.rules.key import Key
-from licenseusage.controller.rules.resources import PODS, SECRETS, Dependency
+from licenseusage.controller.rules.resources import PODS, SECRETS, Dependency, reports_of
 from licenseusage.controller.steps.world import Remembered
 from tests.controller.stage import create_pods, secret
+from tests.delivery.people import reports, usage_report
 
 
 def test_what_stays_the_same_is_looked_at_after_55_seconds_then_twice_as_late_up_to_10_minutes():
@@ -171,6 +174,19 @@ class TestVersions:
         await asyncio.to_thread(crds.set_pod_ready, namespace, "other-0", False)
         assert await version(kube, one) == ready
         assert len({nobody, there, ready}) == 3
+
+    async def test_an_annotation_of_a_report_shows_and_reading_them_has_used_what_was_there(
+        self, crds, kube, namespace
+    ):
+        saw = {}
+        objects = ReportObjects(kube, saw.__setitem__)
+        crds.apply(usage_report(reports(1)[0], namespace, "production-000001"))
+        key = Key(namespace, "production")
+        await objects.live(key)
+        assert saw == {reports_of(key): await version(kube, reports_of(key))}
+        assert saw[reports_of(key)] != ""
+        crds.kubectl("annotate", "ur", "production-000001", "-n", namespace, f"{APPROVED}=x")
+        assert await version(kube, reports_of(key)) != saw[reports_of(key)]
 
     async def test_what_may_not_be_read_shows_once_it_may(self, crds, kube_as, namespace):
         kube = await kube_as(namespace)

@@ -28,8 +28,8 @@ class Reader:
         return Data({key: text.encode() for key, text in self.entries.items()})
 
 
-async def find(entries, name="nats", namespace="opencloud", *, log=True):
-    return await BOOK.find(Reader(entries), namespace, name, log=log, loop_s=0)
+async def find(entries, name="nats", namespace="opencloud", *, read_by="jetstream"):
+    return await BOOK.find(Reader(entries), namespace, name, read_by=read_by, loop_s=0)
 
 
 async def refusal(entries, **asked):
@@ -82,8 +82,8 @@ async def test_an_entry_that_cannot_be_used_is_named_without_quoting_it(entry, t
 
 async def test_a_list_of_users_may_be_read_from_an_endpoint_as_well():
     entry = NATS.replace("TLS", "HTTPS")
-    assert (await find({"nats": entry}, log=False)).scheme == "HTTPS"
-    assert "http takes HTTP or HTTPS" in (await refusal({"nats": NATS}, log=False)).message
+    assert (await find({"nats": entry}, read_by="http")).scheme == "HTTPS"
+    assert "http takes HTTP or HTTPS" in (await refusal({"nats": NATS}, read_by="http")).message
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "0.0.0.0"])

@@ -4,6 +4,7 @@ import pytest
 
 from licenseusage.api.model import rfc3339
 from licenseusage.controller.effects.metrics import Metrics
+from licenseusage.controller.rules import entitlement
 from licenseusage.controller.rules.conditions import Findings
 from licenseusage.controller.rules.entitlement import (
     Entitled,
@@ -143,6 +144,41 @@ def test_an_upper_bound_above_the_maximum_is_a_hint_and_no_overage():
     )
 
 
+@pytest.mark.parametrize("upper", [495, 500])
+def test_an_upper_bound_within_the_maximum_is_no_hint(upper):
+    assert (
+        "ended on"
+        not in within_entitlement(entitled(500, 3, before=ended(490, 500, upper=upper))).message
+    )
+
+
+def test_of_a_cycle_without_a_maximum_nothing_is_said():
+    before = ended(490, None, upper=510)
+    assert "ended on" not in within_entitlement(entitled(500, 3, before=before)).message
+
+
+def test_a_part_is_rounded_down():
+    assert "0 of 1000 users (0 %)" in within_entitlement(entitled(1000, 0)).message
+    assert "999 of 1000 users (99 %)" in within_entitlement(entitled(1000, 999)).message
+
+
+@pytest.mark.parametrize(
+    ("maximum", "lower", "words"),
+    [
+        (575, 300, None),
+        (574, 300, "may end above"),
+        (540, 300, "may end above"),
+        (539, 300, "probably ends above"),
+        (500, 500, "probably ends above"),
+    ],
+)
+def test_a_forecast_is_said_where_its_interval_goes_beyond_the_maximum(maximum, lower, words):
+    seen = Entitled(maximum, statement(lower), (), forecast=Forecast(540, 505, 575, cycles=2))
+    message = within_entitlement(seen).message
+    assert ("are forecast" in message) is (words is not None)
+    assert words is None or words in message
+
+
 def test_without_a_maximum_the_condition_is_absent():
     assert within_entitlement(None) is None
 
@@ -214,6 +250,27 @@ def test_with_a_lower_maximum_only_what_it_reaches_newly_is_told():
         "80 %",
         "90 %",
     ]
+
+
+def test_a_threshold_that_is_reached_of_either_maximum_was_reached_when_it_was_first():
+    live = status_of(entitled(500, 400))
+    (first, *_) = thresholds_reached(entitled(400, 450), live, CYCLE.start_ms)
+    assert (first.percent, first.users, first.maximum) == (80, 400, 500)
+
+
+def test_without_a_maximum_or_a_cycle_no_threshold_is_reached():
+    assert thresholds_reached(None, {}, CYCLE.start_ms) == ()
+    assert thresholds_reached(entitled(500, 500), {}, None) == ()
+    assert thresholds_reached(None, {}, None) == ()
+
+
+def test_an_unknown_number_is_more_than_nothing_that_is_paid_for():
+    assert entitlement.more_than_paid_for(entitled(500, None)) is None
+    assert not entitled(0, None).reaches(80)
+
+
+def test_people_are_warned_at_these_parts_of_the_maximum():
+    assert entitlement.WARN_AT_PERCENT == (80, 90, 100)
 
 
 def test_a_reached_threshold_says_when_and_by_whom_it_was_reached():

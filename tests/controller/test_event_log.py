@@ -149,6 +149,33 @@ def test_a_server_that_is_down_is_a_condition_and_recovers(
         assert operator.status("down")["activeUsers"] == 1
 
 
+def test_a_second_log_is_remembered_while_its_pod_is_not_ready(
+    crds, place, broker, operator, tmp_path, nats_program
+):
+    with NatsServer(tmp_path / "second", program=nats_program) as second:
+        Broker(second).create()
+        labels = {"app": "split"}
+        for name, server in (("split-0", broker.server), ("split-1", second)):
+            crds.create_pod(place, name, labels=labels, ports={"nats": server.port})
+        crds.apply(log_usage("split"))
+        operator.wait_condition("split", "Ready", "False", "SeveralLogs", 60)
+        unready = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+        crds.kubectl(
+            *("patch", "pod", "split-1", "-n", place, "--subresource=status"),
+            *("--type=merge", "-p", json.dumps(unready)),
+        )
+        poll_now(crds, operator, "split")
+        seen = operator.wait_condition("split", "GuaranteesHold", "False", "GuaranteeRefuted", 60)
+        assert seen["message"].startswith("Source events: pods that it selects each kept an event")
+        crds.kubectl("delete", "pod", "split-1", "-n", place, "--force", "--grace-period=0")
+        poll_now(crds, operator, "split")
+        until(lambda: _held(operator, "split").startswith("This cycle: source events: pods"), 30)
+
+
+def _held(operator, name):
+    return operator.condition(name, "GuaranteesHold")["message"]
+
+
 def test_tls_user_and_password_come_from_secrets_of_the_namespace(
     crds, place, operator, tmp_path, nats_program
 ):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from licenseusage.controller.rules.approval import approvals_of
 from licenseusage.controller.rules.conditions import Findings
 from licenseusage.controller.rules.exporting import (
     Exports,
@@ -48,6 +49,7 @@ def told(now_ms, *reports, days=None, **changes):
     seen = Reporting(
         suspended=False,
         exports=Exports.of(Key("shop", "meter"), reports, days),
+        approvals=approvals_of(Key("shop", "meter"), reports),
         now_ms=now_ms,
         problem=None,
         waiting_final=False,

@@ -6,8 +6,10 @@ import pytest
 
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.resources import USAGES
+from trials.soak.cluster import OBJECTS
 from trials.soak.drawing import draw
-from trials.soak.history import OBJECTS, History, quiet
+from trials.soak.history import History, quiet
+from trials.soak.kinds.drawing import LISTS
 from trials.soak.people import HOUR_MS
 from trials.soak.timeline import Timeline
 
@@ -16,7 +18,7 @@ from trials.soak.timeline import Timeline
 def plan():
     """A licensed object with one source, whose polls succeed; nothing goes wrong."""
     for number in range(200):
-        plan = draw(f"forecast {number}", 4)
+        plan = draw(f"forecast {number}", 4, (LISTS,))
         usage = plan.usages[0]
         short = usage.terms[0][1].length_days in range(4, 8)
         alone = len(usage.terms) == len(usage.shops) == 1

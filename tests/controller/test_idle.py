@@ -6,9 +6,12 @@ in a day; the watch tells what changes.
 
 import random
 from collections import Counter
+from copy import deepcopy
 from datetime import date
+from importlib.resources import files
 
 import pytest
+import yaml
 
 from licenseusage.controller.process import background
 from licenseusage.controller.rules.key import Key
@@ -197,6 +200,57 @@ def test_each_secret_and_configmap_is_asked_for_once_a_minute_however_many_use_i
         assert process.asked[SECRETS.plural, "licenseusage-identity"] <= 70
         for name in NAMES:
             assert process.asked[SECRETS.plural, f"{name}-license"] <= 70
+
+    run(work)
+
+
+def text_of_a_preset(**changes):
+    """A preset that a vendor ships: the convention, under another name."""
+    text = files("licenseusage.sources.definition") / "presets" / "Standard.yaml"
+    preset = yaml.safe_load(text.read_text(encoding="utf-8"))
+    preset["source"] |= changes
+    return yaml.safe_dump(preset)
+
+
+def test_a_changed_preset_wakes_who_uses_it_within_a_minute_and_nobody_else(run):
+    """The preset came with the product, in a ConfigMap of its namespace."""
+
+    async def work(process):
+        cluster = process.estate.cluster
+        labelled = {"metadata": {"labels": {"licenseusage.dev/preset": "true"}}}
+
+        def ship(labels=labelled, **changes):
+            data = {"data": {"Ours.yaml": text_of_a_preset(**changes)}}
+            cluster.put(CONFIGMAPS, OBJECTS, "presets", data | labels)
+
+        def conditions():
+            status = cluster.objects[USAGES.plural, OBJECTS, "ann"]["status"]
+            return {c["type"]: (c["status"], c["reason"]) for c in status["conditions"]}
+
+        ship()
+        usage = deepcopy(cluster.objects[USAGES.plural, OBJECTS, "ann"])
+        source = usage["spec"]["sources"][0]
+        source |= {"preset": "Ours", "presetConfigMapRef": {"name": "presets"}}
+        usage["metadata"]["generation"] = 2
+        cluster.put(USAGES, OBJECTS, "ann", usage)
+        process.tell()
+        await process.wait(300)
+        assert conditions()["Ready"] == ("True", "Succeeded")
+        process.clear()
+
+        ship(http={"path": "/elsewhere", "method": "POST"})
+        await process.wait(62)
+        assert set(process.looks) == {"ann"}
+        assert conditions()["Collected"] == ("False", "PresetRefused")
+
+        ship({"metadata": {"labels": {}}})
+        await process.wait(62)
+        assert conditions()["Collected"] == ("False", "ConfigMapNotPreset")
+
+        ship()
+        await process.wait(62)
+        assert conditions()["Collected"][0] == "True"
+        assert set(process.looks) == {"ann"}
 
     run(work)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from licenseusage.controller.effects.identity import exported_line
 from licenseusage.controller.rules.conditions import Findings, Status, conditions
+from licenseusage.controller.rules.keysecrets import exported_line
 from licenseusage.controller.rules.keystatus import configmap_data, keys_exported
 from licenseusage.reports.keyring import KeyRing
 from tests.delivery.people import INSTALLATION_KEY as FIRST

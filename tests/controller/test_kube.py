@@ -119,7 +119,9 @@ async def test_what_is_the_operators_own_names_the_role_of_its_own_namespace(kub
         keys.pseudonym_key(0),
         keys.create_if_absent(0),
         VendorKeysRef(namespace, "vendor").read(reader, 0),
-        EndpointBook(namespace, "endpoints").find(reader, namespace, "nats", log=True, loop_s=0),
+        EndpointBook(namespace, "endpoints").find(
+            reader, namespace, "nats", read_by="jetstream", loop_s=0
+        ),
     ):
         with pytest.raises(Stalled) as caught:
             await failing
@@ -147,8 +149,9 @@ async def test_a_right_over_our_own_kinds_names_the_cluster_role_of_the_operator
 async def test_pods_are_read_raw_from_the_api_server(crds, kube, namespace):
     crds.create_pod(namespace, "p-0", labels={"app": "x"}, ports={"http": 8080}, ip="10.1.2.3")
     crds.create_pod(namespace, "p-1", labels={"app": "x"}, ports={"http": 8081}, ready=False)
-    found = await ready_pods(kube, namespace, "app=x", "http", loopback_allowed=False)
+    found, every_pod = await ready_pods(kube, namespace, "app=x", "http", loopback_allowed=False)
     assert [(a.pod, a.host, a.port) for a in found] == [("p-0", "10.1.2.3", 8080)]
+    assert not every_pod, "p-1 is selected, too"
 
 
 async def test_a_pod_that_failed_and_kept_its_address_is_not_asked(crds, kube, namespace):
@@ -159,8 +162,9 @@ async def test_a_pod_that_failed_and_kept_its_address_is_not_asked(crds, kube, n
         *("patch", "pod", "p-0", "-n", namespace, "--subresource=status"),
         *("--type=merge", "-p", evicted),
     )
-    found = await ready_pods(kube, namespace, "app=x", "http", loopback_allowed=False)
+    found, every_pod = await ready_pods(kube, namespace, "app=x", "http", loopback_allowed=False)
     assert [a.pod for a in found] == ["p-1"]
+    assert every_pod, "p-0 runs no server any more"
 
 
 async def test_secrets_are_remembered_for_less_than_a_minute(kube, namespace):

@@ -40,9 +40,9 @@ def kubectl(ages, *args):
     return ages.crds.kubectl(*args, "-n", ages.namespace)
 
 
-def ask(ages):
+def ask(ages, name="shop"):
     stamp = f"licenseusage.dev/requested-at={time.time_ns()}"
-    kubectl(ages, "annotate", "--overwrite", "lu/shop", stamp)
+    kubectl(ages, "annotate", "--overwrite", f"lu/{name}", stamp)
 
 
 def merge(ages, kind, patch):
@@ -85,6 +85,21 @@ def test_an_object_deleted_and_applied_again_continues_its_number_and_chain(ages
     assert final.envelope.continuity == "Continues"
     assert final.content.active_users == 3
     assert final.content.rules.changes_in_cycle == 0
+
+
+def test_a_renamed_object_and_its_copy_say_that_they_may_count_the_same_users(counted):
+    operator, renamed = counted.operator, json.loads(json.dumps(counted.objects[-1]))
+    renamed["metadata"]["name"] = "store"
+    counted.crds.apply(renamed)
+    operator.wait_condition("store", "CountedOnce", "Unknown", "CountedElsewhere")
+    ask(counted)
+    beside = operator.wait_condition("shop", "CountedOnce", "Unknown", "CountedElsewhere")
+    assert f"{counted.namespace}/store" in beside["message"]
+    kubectl(counted, "delete", "lu", "shop", "--timeout=5s")
+    ask(counted, "store")
+    moved = operator.wait_condition("store", "CountedOnce", "False", "MovedInCycle")
+    assert f"{counted.namespace}/shop was deleted" in moved["message"]
+    assert operator.condition("store", "Ready")["status"] == "True"
 
 
 def test_renamed_pods_and_another_selector_change_neither_number_nor_rules(counted):

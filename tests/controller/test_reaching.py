@@ -55,6 +55,29 @@ def pod(crds, place):
     return create
 
 
+async def test_a_pod_is_asked_by_the_name_that_its_source_declares(crds, kube, namespace):
+    crds.apply(meter_secret(namespace))
+    crds.create_pod(namespace, "x-0", labels={"app": "x"}, ports={"http": 80}, ip="10.1.2.3")
+    finder = Finder(
+        kube, SecretReader(kube), EndpointBook(namespace, "none"), loopback_allowed=False
+    )
+    declared = source(pods={"hostHeader": "wiki.example.org"})
+    (target,) = (await finder.reach(namespace, declared, "app=x")).targets
+    assert (target.host, target.host_sent) == ("10.1.2.3", "wiki.example.org")
+
+
+async def test_it_is_told_whether_a_selected_pod_is_not_asked(crds, kube, namespace):
+    crds.apply(meter_secret(namespace))
+    crds.create_pod(namespace, "x-0", labels={"app": "x"}, ports={"http": 80}, ip="10.1.2.3")
+    finder = Finder(
+        kube, SecretReader(kube), EndpointBook(namespace, "none"), loopback_allowed=False
+    )
+    assert (await finder.reach(namespace, source(), "app=x")).every_pod
+    assert (await finder.look(namespace, source(), "app=x")).every_pod
+    crds.create_pod(namespace, "x-1", labels={"app": "x"}, ports={"http": 80}, ready=False)
+    assert not (await finder.look(namespace, source(), "app=x")).every_pod
+
+
 async def test_a_poll_takes_the_secret_of_now_and_not_one_that_is_remembered(crds, kube, namespace):
     """Whoever takes a Secret back must not find it sent afterwards."""
     crds.apply(meter_secret(namespace))

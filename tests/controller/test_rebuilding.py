@@ -3,7 +3,7 @@
 import pytest
 
 from licenseusage.controller.rules.evidence import own_reports
-from licenseusage.controller.rules.rebuilding import rebuilt
+from licenseusage.controller.rules.rebuilding import by_chain, rebuilt
 from licenseusage.ledger.documents.records import (
     FORKED,
     HISTORY_LOST,
@@ -117,9 +117,9 @@ def test_a_hole_in_the_middle():
     ids=["the former ledger went on", "acknowledged", "a receipt in the ledger"],
 )
 def test_more_is_known_to_exist(known):
-    ours = known.pop("ours", [item(1)])
-    assert refused(live(1, 2, 3), ours, **known) == "ChainTruncated"
-    assert outcome(live(2, 3, 4, 5), ours, **known) == [2, 3, 4, 5]
+    given = {"ours": [item(1)], **known}
+    assert refused(live(1, 2, 3), **given) == "ChainTruncated"
+    assert outcome(live(2, 3, 4, 5), **given) == [2, 3, 4, 5]
 
 
 def test_a_receipt_in_the_cluster_that_names_a_later_report():
@@ -157,3 +157,31 @@ def test_a_report_of_another_key_is_none_of_ours():
 
 def test_a_clock_that_is_behind_the_reports_waits():
     assert refused(live(1, 2), now_s=NOW_S - 40 * 86400) == "IssuedInFuture"
+
+
+def test_a_verdict_that_the_ledger_has_stays():
+    objects = live(2, 3, receipts={2: receipt(2)})
+    assert outcome(objects, [item(1), item(2, receipt=receipt(2))]) == [3]
+
+
+def test_what_the_vendor_has_refused_is_a_link_and_is_not_judged_again():
+    behind = {"now_s": NOW_S - 40 * 86400}
+    rejected = {"verdict": ReceiptVerdict.REJECTED, "error": "IssuedInFuture"}
+    refusals = {number: receipt(number, **rejected) for number in (1, 2)}
+    assert outcome(live(1, 2, receipts=refusals), **behind) == [1, 2]
+    accepted = {number: receipt(number) for number in (1, 2)}
+    assert refused(live(1, 2, receipts=accepted), **behind) == "IssuedInFuture"
+
+
+def test_what_was_lost_and_is_held_again_is_missed_no_more():
+    assert outcome(live(3), [item(1), item(2), item(3)], lost=(link(3),)) == []
+
+
+def test_a_receipt_without_a_head_names_no_report():
+    assert outcome(live(2, 3, receipts={3: receipt(3, head=None)}), [item(1)]) == [2, 3]
+
+
+def test_each_chain_has_its_own_reports():
+    keys = KeyRing(INSTALLATION_KEY).public_keys()
+    known = own_reports(live(1, 2), keys, VENDOR_KEYS)
+    assert by_chain(known.values()) == {CHAIN: [known["shop-1"], known["shop-2"]]}

@@ -10,8 +10,9 @@ from itertools import count
 
 import pytest
 
+from licenseusage.controller.rules.resources import RECEIPTS, REPORTS, USAGES
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys
-from licenseusage.reports.names import digest, jti_of
+from licenseusage.reports.names import digest, jti_of, report_chain_id
 from licenseusage.reports.receipt import (
     ReceiptInput,
     ReceiptVerdict,
@@ -53,7 +54,7 @@ class Scene:
         self.product = Product(self.offset)
         self.product.users = {f"user-{i}": now - 600 - i for i in range(20)}
         self.vendor = Vendor(folder / "vendor", offset=self.offset)
-        token = self.vendor.license(
+        self.license = self.vendor.license(
             anchor=datetime.fromtimestamp(now, UTC).date(), endpoint=None, days=1
         )
         ports = {"http": self.product.port}
@@ -62,7 +63,7 @@ class Scene:
         crds.apply(
             [
                 meter_secret(NAMESPACE),
-                secret(NAMESPACE, "license", **{"license.jwt": token}),
+                secret(NAMESPACE, "license", **{"license.jwt": self.license}),
                 vendor_keys(NAMESPACE, self.vendor.jwks),
                 usage(NAMESPACE, spec=licensed),
                 usage(ELSEWHERE),
@@ -126,8 +127,7 @@ class Scene:
         self.cp.kubectl("delete", "urc", name, "-n", NAMESPACE, "--timeout=5s")
 
     def status(self, name, namespace=NAMESPACE):
-        raw = self.cp.kubectl("get", "urc", name, "-n", namespace, "-o", "json")
-        return json.loads(raw.stdout).get("status", {})
+        return self.cp.get(RECEIPTS.path(namespace, name)).get("status", {})
 
     def condition(self, name, kind, namespace=NAMESPACE):
         conditions = self.status(name, namespace).get("conditions", ())
@@ -166,19 +166,47 @@ def scene(crds, tmp_path_factory):
     scene.close()
 
 
-def test_what_comes_before_its_report_waits(scene):
+def test_what_comes_before_its_object_waits(scene):
     first = Sent.from_token(scene.report(1)["spec"]["token"])
-    subject = Subject(
-        first.subject.typ, jti_of(first.chain_id, 2), 2, digest("what it will not be")
+    chain = report_chain_id(
+        vendor=first.vendor,
+        installation=first.installation,
+        subscription=first.subscription,
+        namespace=ELSEWHERE,
+        name="late",
     )
-    early = scene.receipt(scene.report(1)["spec"]["token"], subject=subject, head=None)
-    scene.apply("early", early)
-    seen = scene.waits("early", "Reconciling", "True", "DocumentUnknown")
+    subject = Subject(first.subject.typ, jti_of(chain, 2), 2, digest("its report"))
+    token = scene.report(1)["spec"]["token"]
+    early = scene.receipt(token, subject=subject, chain_id=chain, head=None)
+    scene.apply("early", early, namespace=ELSEWHERE)
+    seen = scene.waits("early", "Reconciling", "True", "DocumentUnknown", namespace=ELSEWHERE)
     assert "document 2 of chain" in seen["message"]
-    assert scene.condition("early", "Stalled") is None
-    assert scene.condition("early", "Ready")["status"] == "False"
-    assert scene.condition("early", "Verified")["status"] == "Unknown"
-    assert [r["result"] for r in scene.status("early")["receipts"]] == ["Waiting"]
+    assert scene.condition("early", "Stalled", ELSEWHERE) is None
+    assert scene.condition("early", "Ready", ELSEWHERE)["status"] == "False"
+    assert scene.condition("early", "Verified", ELSEWHERE)["status"] == "Unknown"
+    assert [r["result"] for r in scene.status("early", ELSEWHERE)["receipts"]] == ["Waiting"]
+
+
+def test_its_object_signs_nothing_before_what_the_vendor_has_is_known(scene):
+    """The vendor has two reports of it: a chain that began anew would be a second history."""
+    licensed = {"license": {"secretRef": {"name": "license"}}}
+    scene.cp.apply(
+        [
+            secret(ELSEWHERE, "license", **{"license.jwt": scene.license}),
+            usage(ELSEWHERE, "late", spec=licensed),
+        ]
+    )
+    seen = scene.waits("early", "Ready", "False", "LocalHistoryLost", namespace=ELSEWHERE)
+    assert "report 2 of LicenseUsage late" in seen["message"]
+
+    def stalled():
+        status = scene.cp.get(USAGES.path(ELSEWHERE, "late")).get("status", {})
+        return [c for c in status.get("conditions", ()) if c["type"] == "Stalled"]
+
+    (stopped,) = until(stalled)
+    assert stopped["reason"] == "LocalHistoryLost"
+    assert "names report 2" in stopped["message"]
+    assert scene.cp.get(REPORTS.path(ELSEWHERE))["items"] == []
 
 
 def test_an_applied_receipt_makes_its_report_accepted(scene):
@@ -214,11 +242,15 @@ def test_events_of_the_usage_tell_what_the_vendor_decided(scene):
     until(lambda: {"ReportAccepted", "KeysAccepted"} <= reasons())
 
 
-def test_a_receipt_that_waited_is_looked_at_when_its_report_is_made(scene):
-    scene.report(2)
-    # It is another report than the one that was acknowledged.
-    seen = scene.waits("early", "Ready", "False", "ReceiptMismatch")
-    assert scene.condition("early", "Stalled")["status"] == "True"
+def test_a_receipt_for_another_report_than_the_one_at_its_position_is_refused(scene):
+    first = Sent.from_token(scene.report(1)["spec"]["token"])
+    subject = Subject(
+        first.subject.typ, jti_of(first.chain_id, 2), 2, digest("what it will not be")
+    )
+    token = scene.report(2)["spec"]["token"]
+    scene.apply("other", scene.receipt(token, subject=subject, head=None))
+    seen = scene.waits("other", "Ready", "False", "ReceiptMismatch")
+    assert scene.condition("other", "Stalled")["status"] == "True"
     assert "ask the vendor" in seen["message"]
 
 
@@ -321,12 +353,15 @@ def test_killed_while_it_imports_it_imports_once(scene, when):
     assert scene.delivery(newest) == "Accepted"
 
 
-def test_without_rights_for_receipts_the_operator_counts_all_the_same(crds, namespace, tmp_path):
+def test_without_rights_for_receipts_the_operator_counts_and_reports_all_the_same(
+    crds, namespace, tmp_path
+):
     """As after an upgrade of the operator alone, with the roles of the version before."""
     crds.kubectl("create", "serviceaccount", "old", "-n", namespace)
     rules = [
         (["licenseusage.dev"], ["licenseusages", "usagereports"], ["get", "list", "watch"]),
-        (["licenseusage.dev"], ["licenseusages/status"], ["patch"]),
+        (["licenseusage.dev"], ["usagereports"], ["create"]),
+        (["licenseusage.dev"], ["licenseusages/status", "usagereports/status"], ["patch"]),
         ([""], ["secrets", "configmaps", "pods"], ["get", "list", "create"]),
     ]
     role = {
@@ -335,7 +370,18 @@ def test_without_rights_for_receipts_the_operator_counts_all_the_same(crds, name
         "metadata": {"name": "old", "namespace": namespace},
         "rules": [{"apiGroups": g, "resources": r, "verbs": v} for g, r, v in rules],
     }
-    crds.apply([role, meter_secret(namespace), usage(namespace)])
+    vendor = Vendor(tmp_path / "vendor")
+    token = vendor.license(anchor=datetime.now(UTC).date(), endpoint=None)
+    licensed = {"license": {"secretRef": {"name": "license"}}}
+    crds.apply(
+        [
+            role,
+            meter_secret(namespace),
+            secret(namespace, "license", **{"license.jwt": token}),
+            vendor_keys(namespace, vendor.jwks),
+            usage(namespace, spec=licensed),
+        ]
+    )
     bound = ("--role=old", f"--serviceaccount={namespace}:old")
     crds.kubectl("create", "rolebinding", "old", "-n", namespace, *bound)
     product = Product()
@@ -348,6 +394,7 @@ def test_without_rights_for_receipts_the_operator_counts_all_the_same(crds, name
         operator.wait_condition("shop", "Ready", "True")
         assert operator.status("shop")["activeUsers"] == 1
         until(lambda: "list usagereceipts" in operator.log.read_text())
+        until(operator.reports)
         assert operator.ready
     finally:
         operator.stop()
@@ -363,6 +410,8 @@ def test_after_a_restart_everything_is_as_before(scene):
     scene.waits("restarted", "Ready", "True", "ReceiptsImported")
     assert {name: scene.status(name) for name in before} == before
     assert (scene.delivery(1), scene.delivery(2)) == ("Accepted", "Accepted")
+    # Nor did the receipt for another report at a position of the chain stop it.
+    assert scene.operator.condition("shop", "Stalled") is None
 
 
 def test_after_the_usage_was_deleted_a_receipt_still_counts(scene):

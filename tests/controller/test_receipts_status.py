@@ -96,3 +96,36 @@ def test_without_a_ledger_single_results_stand_and_the_conditions_say_why(conseq
         summary: ("True", "LedgerCorrupt"),
         "Verified": ("Unknown", "LedgerCorrupt"),
     }
+
+
+def test_accepted_counts_what_was_used_and_accepts_alone():
+    late = receipt(Standing.CONTRADICTED, "Accepted", Reason.RECEIPT_CONTRADICTED, person=True)
+    another = receipt(Standing.USED, token="a.b.eeee")
+    assert compose([USED, another, REJECTED, late], (), 3, NOW_MS)["accepted"] == 2
+
+
+def test_one_receipt_is_spoken_of_as_one():
+    message = compose([USED], (), 3, NOW_MS)["conditions"][0]["message"]
+    assert message == "1 receipt is verified and in the ledger: 1 accepted."
+    message = compose([WAITING], (), 3, NOW_MS)["conditions"][0]["message"]
+    assert message == f"Receipt 1 (for {WAITING.subject}): Seen. Do this."
+
+
+def test_of_two_the_message_says_which_and_a_receipt_that_cannot_be_read_is_for_nothing():
+    unreadable = ImportedReceipt("x", Standing.INVALID, "Invalid", None, "MalformedToken", "No.")
+    message = compose([USED, unreadable], (), 3, NOW_MS)["conditions"][0]["message"]
+    assert message == "Receipt 2 of 2: No."
+    assert not unreadable.needs_a_person
+
+
+def test_no_receipts_are_no_results_and_nothing_is_wrong():
+    status = compose([], (), 3, NOW_MS)
+    assert "receipts" not in status
+    assert {c["status"] for c in status["conditions"]} == {"True"}
+
+
+def test_each_result_has_its_words_or_none():
+    silent = ImportedReceipt("a.b.ffff", Standing.USED, "Accepted", USED.subject, None, "")
+    shown = compose([USED, silent], (), 3, NOW_MS)["receipts"]
+    assert [result.get("message") for result in shown] == ["Seen. Do this.", None]
+    assert "message" not in shown[1]

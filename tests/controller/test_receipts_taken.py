@@ -11,13 +11,22 @@ from licenseusage.controller.rules.key import Key
 from licenseusage.controller.steps.receipts import Desk
 from licenseusage.delivery.outcome import Answer
 from licenseusage.errors import Stalled
-from licenseusage.ledger.documents.records import Delivery
+from licenseusage.ledger.documents.records import (
+    Adoption,
+    Delivery,
+    Recovered,
+    ReportChain,
+    SetAside,
+)
 from licenseusage.ledger.records import MeterKey, Subscribed
 from licenseusage.metering.cycles import Terms
 from licenseusage.reasons import Reason
+from licenseusage.reports.keyring import KeyRing
 from licenseusage.reports.keys import VendorKey, VendorKeys
 from licenseusage.reports.names import Link, digest
 from licenseusage.reports.receipt import ReceiptVerdict, Sent
+from licenseusage.reports.report import read_report
+from licenseusage.reports.succession import build_succession
 from licenseusage.reports.typs import RECEIPT, REPORT
 from tests.delivery.people import (
     ANCHOR,
@@ -51,7 +60,7 @@ class Customer:
         terms, of = Terms(date(2026, 1, 1), length_days=30), licence()
         subscribed = Subscribed(of.contract, of.token)
         self.ledger.keep_terms(self.meter.id, terms, world.now, licensed=subscribed)
-        self.desk = Desk(OWNER.namespace, VENDOR_KEYS, "the keys", INSTALLATION_KEY.installation)
+        self.desk = Desk(OWNER.namespace, VENDOR_KEYS, "the keys", KeyRing(INSTALLATION_KEY))
 
     def receipt(self, number, verdict=ACCEPTED, error=None, head=None, *, later_s=0) -> str:
         """Sign a receipt for a report; ``head`` is the vendor's, by default that report."""
@@ -323,24 +332,63 @@ def test_an_enrolment_of_a_subscription_without_a_usage_here_is_refused(customer
     assert taken.reason == Reason.OTHER_NAMESPACE
 
 
-def test_a_receipt_of_a_document_that_is_not_there_waits_and_is_used_when_it_is(customer):
+def test_a_receipt_of_a_report_that_the_ledger_never_held_proves_a_lost_history(customer):
+    """The vendor has only what was in our ledger before: nothing is signed at that position."""
+    imported = customer.imports(customer.vendor.receipt(TOKENS[6]))
+    (taken,) = imported.receipts
+    assert (taken.standing, taken.result) == (Standing.WAITING, "Waiting")
+    assert taken.reason == Reason.LOCAL_HISTORY_LOST
+    assert "LicenseUsage production" in taken.message
+    assert imported.lost == {OWNER}, "it is woken"
+    state = customer.ledger.chain(CHAIN)
+    assert (state.stopped, state.lost) == (Reason.LOCAL_HISTORY_LOST, (link(7),))
+    assert customer.ledger.claim(customer.now_ms, chain_id=CHAIN) is None
+
+
+def test_it_is_used_once_the_report_was_brought_back(customer):
     receipt = customer.vendor.receipt(TOKENS[6])
     taken = customer.takes(receipt)
-    assert (taken.standing, taken.result) == (Standing.WAITING, "Waiting")
-    assert taken.reason == Reason.DOCUMENT_UNKNOWN
-    assert not taken.needs_a_person
-    assert taken.subject == Sent.from_token(TOKENS[6]).subject.jti
-    customer.world.report_up_to(7)
+    chain = ReportChain(CHAIN, KEYS)
+    back = [Recovered(read_report(TOKENS[6]))]
+    customer.ledger.take_over(
+        customer.meter.id, chain, back, customer.now_ms, interim_ms=86_400_000
+    )
     assert customer.takes(receipt).standing is Standing.USED
     assert customer.ledger.document(taken.subject).state is Delivery.ACCEPTED
+    assert customer.ledger.chain(CHAIN).stopped is None
+
+
+def test_a_receipt_of_another_namespaces_chain_proves_nothing_here(customer):
+    """Whoever may write into one namespace must not be able to stop what is reported of another."""
+    desk = replace(customer.desk, namespace="elsewhere")
+    taken = customer.takes(customer.vendor.receipt(TOKENS[6]), desk=desk)
+    assert (taken.standing, taken.reason) == (Standing.WAITING, Reason.DOCUMENT_UNKNOWN)
+    assert customer.ledger.chain(CHAIN).stopped is None
+
+
+def test_a_receipt_of_a_report_that_was_set_aside_proves_nothing(customer):
+    documents = tuple(Recovered(read_report(token)) for token in TOKENS[:6])
+    aside = SetAside(link(7), TOKENS[6])
+    customer.ledger.adopt(
+        customer.meter.id,
+        ReportChain(CHAIN, KEYS),
+        Adoption(documents, others=(aside,)),
+        customer.now_ms,
+        interim_ms=86_400_000,
+    )
+    taken = customer.takes(customer.vendor.receipt(TOKENS[6]))
+    assert taken.standing is Standing.USED
+    assert "set aside" in taken.message
+    assert customer.ledger.chain(CHAIN).stopped is None
 
 
 def test_a_receipt_for_another_cluster_is_refused_and_names_both(customer):
-    other = key("another installation").installation
-    desk = replace(customer.desk, installation=other)
+    other = key("another installation")
+    desk = replace(customer.desk, ring=KeyRing(other))
     taken = customer.takes(customer.vendor.receipt(TOKENS[6]), desk=desk)
     assert (taken.result, taken.reason) == ("Invalid", Reason.AUDIENCE_MISMATCH)
-    assert other in taken.message
+    assert other.installation in taken.message
+    assert customer.ledger.chain(CHAIN).stopped is None
     assert INSTALLATION_KEY.installation in taken.message
 
 
@@ -387,3 +435,23 @@ def test_a_receipt_of_another_document_at_this_position_is_invalid(customer):
     other = reports(1, license_id="lic-2")[0]
     taken = customer.takes(customer.vendor.receipt(other))
     assert (taken.result, taken.reason) == ("Invalid", Reason.RECEIPT_MISMATCH)
+
+
+def test_a_receipt_for_a_key_that_is_not_here_says_that_the_secret_is_old(customer):
+    (enrolled,) = customer.ledger.key_statements(KEYS)
+    sent = Sent.from_token(enrolled.token)
+    succession = build_succession(
+        vendor=sent.vendor,
+        subscription=sent.subscription,
+        installation=sent.installation,
+        signer=INSTALLATION_KEY,
+        new=key("newer").public,
+        reason="Scheduled",
+        sequence=2,
+        previous=enrolled.digest,
+        issued_at_s=ANCHOR,
+    )
+    taken = customer.takes(customer.vendor.receipt(succession))
+    assert (taken.standing, taken.reason) == (Standing.WAITING, Reason.DOCUMENT_UNKNOWN)
+    assert "Restore the newest backup of the identity's Secret" in taken.message
+    assert taken.needs_a_person

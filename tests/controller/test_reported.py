@@ -1,9 +1,12 @@
 """Reported, and which transitions become events: pure tables."""
 
+from dataclasses import replace
+
 import pytest
 
+from licenseusage.controller.rules.approval import approvals_of
 from licenseusage.controller.rules.key import Key
-from licenseusage.controller.rules.reported import Reporting, reported
+from licenseusage.controller.rules.reported import Reporting, of_living_chains, reported
 from licenseusage.controller.rules.transitions import of_deliveries, of_status
 from licenseusage.delivery.outbox import Attempt, DeliveryState, Queued, Settlement
 from licenseusage.errors import Consequence, Failure
@@ -24,6 +27,7 @@ def told(*reports, statements=(), **changes):
     defaults = {
         "suspended": False,
         "exports": None,
+        "approvals": approvals_of(Key("shop", "meter"), reports),
         "now_ms": 0,
         "problem": None,
         "waiting_final": False,
@@ -123,6 +127,15 @@ def test_a_refusal_says_what_goes_on_and_whom_to_send_what(state, kind, goes_on)
     assert "v signed the verdict Rejected." in message
     assert goes_on in message
     assert "send the vendor kubectl get usagereport -n shop meter-c-000009 -o yaml" in message
+
+
+def test_a_conflict_under_a_former_identity_is_over():
+    """A copy of an operator got an identity of its own: its reports go on in another chain."""
+    conflict, waiting = item(1, Delivery.CONFLICT), item(2, Delivery.PENDING)
+    mine = replace(item(1), chain_id="new")
+    assert of_living_chains([mine, waiting, conflict], {"new"}) == (mine,)
+    assert of_living_chains([waiting, conflict], {"c"}) == (waiting, conflict)
+    assert of_living_chains([waiting], {"new"}) == (waiting,), "it still arrives"
 
 
 def test_before_a_first_report_it_is_said_with_whom_this_is_enrolled():

@@ -3,7 +3,9 @@
 What the vendor does is told the ledger as the sender would. `test_rotated.py` has a real vendor.
 """
 
+import asyncio
 import base64
+import shutil
 from datetime import date
 
 import pytest
@@ -13,10 +15,12 @@ from licenseusage.controller.effects.kube import ConflictError
 from licenseusage.controller.effects.secrets import SecretReader
 from licenseusage.controller.rules.keystatus import placed
 from licenseusage.controller.rules.rotation import unreceipted
+from licenseusage.controller.steps.enrolling import KeyGoneError, enrol_now
 from licenseusage.controller.steps.rotating import rotate
 from licenseusage.errors import UsageError
 from licenseusage.ledger.documents.records import (
     FORKED,
+    HISTORY_LOST,
     Delivery,
     DeliveryResult,
     ReportKind,
@@ -24,6 +28,7 @@ from licenseusage.ledger.documents.records import (
 )
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import MeterKey, Subscribed
+from licenseusage.ledger.upkeep.snapshot import backup
 from licenseusage.metering.cycles import Terms
 from licenseusage.reports.enrolment import build_enrolment
 from licenseusage.reports.keychain import verify_keys
@@ -282,6 +287,60 @@ async def test_a_chain_that_is_stopped_gets_nothing_and_keeps_the_former_key(est
     assert len(estate.chains()[stopped]) == 1
     assert ring.current == FIRST
     assert unreceipted(ring, estate.items(), estate.ledger.meters())
+
+
+async def test_a_subscription_whose_reports_were_lost_gets_its_succession_too(estate):
+    """It is sent once its reports go on; until then both keys are kept."""
+    (lost, *_) = estate.chains()
+    estate.ledger.stop_chain(lost, HISTORY_LOST, NOW_MS)
+    estate.ask()
+    following = (await estate.rotate()).following
+    estate.receipt()
+    ring = await estate.rotate()
+    assert len(estate.chains()[lost]) == 2
+    assert (ring.current, ring.following) == (FIRST, following)
+
+
+async def test_a_restored_ledger_signs_no_second_succession_of_any_subscription(estate, tmp_path):
+    """Its key statements come back from beside the keys, whichever object is looked at first."""
+    backup(tmp_path / "ledger.sqlite", tmp_path / "backup.sqlite")
+    estate.ask()
+    await estate.rotate()
+    signed = {item.token for item in estate.items()}
+    estate.ledger.close()
+    for file in tmp_path.glob("ledger.sqlite-*"):
+        file.unlink()
+    shutil.copy(tmp_path / "backup.sqlite", tmp_path / "ledger.sqlite")
+    estate.start()
+    assert len(estate.items()) == 2
+    await rotate(estate, estate.keys, NOW_MS + 60_000, 0.0)
+    assert {item.token for item in estate.items()} == signed
+
+
+async def test_no_subscription_enrols_with_a_key_whose_rotation_has_just_ended(estate):
+    estate.ask()
+    read_before = await estate.rotate()
+    estate.receipt()
+    await estate.rotate()
+    known = len(estate.items())
+    another = licence("another")
+    with pytest.raises(KeyGoneError):
+        await enrol_now(estate, estate.keys, another, read_before, NOW_MS, 0.0)
+    assert len(estate.items()) == known
+    ring = await estate.ring()
+    (made,) = await enrol_now(estate, estate.keys, another, ring, NOW_MS, 0.0)
+    assert Sent.from_token(made.token).subscription == "another"
+
+
+async def test_an_enrolment_waits_until_a_rotation_has_signed_its_successions(estate):
+    ring = await estate.ring()
+    async with estate.keys.rotation:
+        enrolling = asyncio.ensure_future(
+            enrol_now(estate, estate.keys, licence("another"), ring, NOW_MS, 0.0)
+        )
+        await asyncio.sleep(0)
+        assert not enrolling.done()
+    assert await enrolling
 
 
 async def test_who_changes_the_secret_at_the_same_moment_loses_nothing(estate):

@@ -21,7 +21,9 @@ from licenseusage.ledger.records import CycleRecord, CycleState, LastPolls
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.coverage import Coverage, Gap
 from licenseusage.metering.cycles import DAY_MS, Cycle
+from licenseusage.metering.polling import NextPoll
 from licenseusage.metering.statement import CycleStatement
+from licenseusage.reasons import Reason
 
 START = 20_000 * DAY_MS
 CYCLE = Cycle(3, START, START + 30 * DAY_MS)
@@ -70,6 +72,29 @@ def view(**changes):
         "sources": [SourceView("list", polls, None)],
     }
     return View(**{**defaults, **changes})
+
+
+def test_a_source_of_numbers_shows_what_was_stated_last():
+    polls = LastPolls("gauge", last_success_ms=NOW, counted=412)
+    shown = compose(view(sources=[SourceView("gauge", polls, None, number=True)]))["sources"][0]
+    assert (shown["statedNumber"], "usersListed" in shown) == (412, False)
+    listed = compose(view(sources=[SourceView("list", polls, None)]))["sources"][0]
+    assert "statedNumber" not in listed
+
+
+def test_a_source_says_how_far_apart_its_polls_are_and_why():
+    polls = LastPolls("list", last_success_ms=NOW, last_complete_duration_ms=24_000, size_bytes=7)
+    due = NextPoll(NOW + 2_401_000, 2_400_001, Reason.LOAD_BOUNDED)
+    (shown,) = compose(view(sources=[SourceView("list", polls, None, next_poll=due)]))["sources"]
+    assert (shown["lastPollSeconds"], shown["lastPollBytes"]) == (24, 7)
+    assert (shown["intervalSeconds"], shown["intervalReason"]) == (2401, "LoadBounded")
+    assert shown["nextPollTime"] == "2024-10-09T00:40:01Z"
+
+
+def test_a_source_whose_next_poll_waits_for_something_else_says_no_time():
+    polls = LastPolls("list", last_success_ms=NOW)
+    (shown,) = compose(view(sources=[SourceView("list", polls, None)]))["sources"]
+    assert not {"nextPollTime", "intervalSeconds", "intervalReason"} & set(shown)
 
 
 def test_a_running_cycle_states_a_lower_bound_so_far():

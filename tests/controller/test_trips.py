@@ -6,10 +6,12 @@ import dataclasses
 import pytest
 
 from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.resources import USAGES
 from licenseusage.controller.steps.reconcile import reconcile
 from licenseusage.ledger.records import CycleState
 from trials.soak.drawing import draw
 from trials.soak.history import OBJECTS, History, quiet
+from trials.soak.kinds.drawing import LISTS
 from trials.soak.people import DAY_MS, MINUTE_MS
 from trials.soak.timeline import Timeline
 
@@ -18,15 +20,20 @@ IDLE, CLOSING = 4, 8
 
 @pytest.fixture
 def plan():
-    """A licensed object with one source, whose polls succeed; nothing goes wrong."""
+    """A licensed object with one source, whose polls succeed; nothing goes wrong.
+
+    How often it is read and reported is given here: what is drawn changes with the drawing.
+    """
     for number in range(200):
-        plan = draw(f"trips {number}", 3)
+        plan = draw(f"trips {number}", 3, (LISTS,))
         usage = plan.usages[0]
         if usage.licensed and not plan.kills and len(usage.terms) == len(usage.shops) == 1:
             usage.shops = {
                 name: dataclasses.replace(shop, lies=(), faults=())
                 for name, shop in usage.shops.items()
             }
+            usage.spec["sources"][0]["intervalMinutes"] = 15
+            usage.interval_hours, usage.mode, usage.approval = 1, "Online", "Automatic"
             return dataclasses.replace(plan, usages=[usage], events=[], spread_seconds=0)
     raise AssertionError
 
@@ -54,6 +61,23 @@ class Trips:
         finally:
             del books.do
         return count
+
+    async def writes_of_a_look(self):
+        """Look; return what was written into the object's status."""
+        kube, written = self.history.process.surroundings.kube, []
+        apply_status = kube.apply_status
+
+        async def kept(resource, namespace, name, kind, status):
+            if resource == USAGES:
+                written.append(status)
+            return await apply_status(resource, namespace, name, kind, status)
+
+        kube.apply_status = kept
+        try:
+            await reconcile(self.history.process.surroundings, self.key)
+        finally:
+            del kube.apply_status
+        return written
 
     async def at(self, at_ms):
         """Let polls and deliveries until a time end; then count."""
@@ -96,7 +120,9 @@ def test_an_idle_reconcile_goes_to_the_ledger_at_most_four_times(plan, tmp_path)
         return [await trips.at(start_ms + minute * MINUTE_MS) for minute in (5, 6, 7, 65, 66)]
 
     seen = play(plan, tmp_path, story)
-    assert seen == [2, 1, 1, 2, 2], "gather; state anew what a poll has changed"
+    assert seen == [2, 1, 1, 2, 2], (
+        "gather; state anew what a poll has changed; sign the interim that is due after an hour"
+    )
     assert max(seen) <= IDLE
 
 
@@ -116,3 +142,24 @@ def test_a_reconcile_with_a_close_goes_to_the_ledger_at_most_eight_times(plan, t
     assert seen[0] == 4, "gather, begin the next cycle, mark the ended one, state"
     assert seen[-1] == 4, "gather, decide, close, state"
     assert max(seen) <= CLOSING
+
+
+def test_a_poll_writes_the_status_once_and_no_time_that_passes_writes_it_again(plan, tmp_path):
+    async def story(trips):
+        seen = []
+        for minute in range(2, 62):
+            await trips.history._until(plan.start_ms + minute * MINUTE_MS)
+            seen += await trips.writes_of_a_look()
+            assert await trips.writes_of_a_look() == []
+        return seen
+
+    written = play(plan, tmp_path, story)
+    said = [status["sources"][0] for status in written]
+    reports = [status["lastReport"] for status in written]
+    polls = {source["lastSuccessTime"] for source in said}
+    assert len(polls) == 4
+    assert len(written) == len(polls) + 2, "two interims were accepted a minute later"
+    assert {source["intervalReason"] for source in said} == {"AsDeclared"}
+    for earlier, later, before, after in zip(said, said[1:], reports, reports[1:], strict=False):
+        assert later == earlier or later["lastSuccessTime"] != earlier["lastSuccessTime"]
+        assert later != earlier or before != after

@@ -61,6 +61,8 @@ def test_a_change_of_mind_concerns_later_reports_and_is_no_change_of_the_rules(l
         ({"privacy": {}}, NEITHER),
         ({"privacy": {"dailyCounts": "Sent", "provisionedCount": "Sent"}}, NEITHER),
         ({"privacy": {"dailyCounts": "Withheld"}}, Withheld(daily=True)),
+        ({"privacy": {"dailyFacts": "Dropped"}}, Withheld(daily=True)),
+        ({"privacy": {"dailyFacts": "Kept"}}, NEITHER),
         ({"privacy": {"provisionedCount": "Withheld"}, "sources": 7}, Withheld(provisioned=True)),
     ],
 )

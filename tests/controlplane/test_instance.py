@@ -39,6 +39,17 @@ def test_a_namespace_has_its_default_service_account(control_plane, namespace):
     assert names(control_plane, "serviceaccounts", "-n", namespace) == ["serviceaccount/default"]
 
 
+def test_a_namespace_that_is_there_is_not_made_twice(control_plane, namespace):
+    with pytest.raises(ControlPlaneError, match=f"namespaces/{namespace} cannot be .* already exi"):
+        control_plane.create_namespace(namespace)
+
+
+def test_an_object_is_read_without_kubectl(control_plane, namespace):
+    accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+    assert control_plane.get(f"{accounts}/default")["metadata"]["namespace"] == namespace
+    assert control_plane.get(f"{accounts}/nobody") is None
+
+
 def test_system_namespaces_are_there(control_plane):
     assert {"namespace/default", "namespace/kube-system"} <= set(names(control_plane, "namespaces"))
 

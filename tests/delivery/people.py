@@ -1,6 +1,7 @@
 """A customer and a vendor with fixed keys, who exchange real documents."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -65,11 +66,11 @@ def enrolment() -> str:
     return build_enrolment(licence(), INSTALLATION_KEY, issued_at_s=ANCHOR)
 
 
-def reports(count: int, license_id: str = "lic-1") -> list[str]:
-    """Interims of the first cycle, one a day, linked."""
-    tokens: list[str] = []
-    previous = None
-    for day in range(1, count + 1):
+def reports(count: int, license_id: str = "lic-1", after: Sequence[str] = ()) -> list[str]:
+    """Interims of the first cycle, one a day, linked; they go on from those that there are."""
+    tokens = list(after)
+    previous = Link(len(tokens), digest(tokens[-1])) if tokens else None
+    for day in range(len(tokens) + 1, count + 1):
         as_of = ANCHOR + day * DAY
         content = Content(
             kind=Kind.INTERIM,
@@ -101,6 +102,29 @@ def reports(count: int, license_id: str = "lic-1") -> list[str]:
         )
         previous = Link(day, digest(tokens[-1]))
     return tokens
+
+
+def usage_report(token: str, namespace: str, name: str) -> dict[str, object]:
+    """The object of a report, as the operator makes it."""
+    day = {"startTime": "2026-01-01T00:00:00Z", "startDate": "2026-01-01"}
+    end = {"endTime": "2026-01-31T00:00:00Z", "endDate": "2026-01-31"}
+    return {
+        "apiVersion": "licenseusage.dev/v1alpha1",
+        "kind": "UsageReport",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": {"licenseusage.dev/usage": "production"},
+        },
+        "spec": {
+            "usageName": "production",
+            "kind": "Interim",
+            "sequence": 1,
+            "cycle": {"index": 0, **day, **end},
+            "activeText": "1",
+            "token": token,
+        },
+    }
 
 
 @dataclass

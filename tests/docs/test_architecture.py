@@ -75,7 +75,8 @@ def test_the_code_that_decisions_name_exists() -> None:
 def test_the_tables_answer_what_a_newcomer_asks() -> None:
     assert len(rows(RULES)) >= 20
     assert all(re.search(r"`[\w/]+\.py`: `\w", where) for _, where in rows(RULES))
-    wanted = ["preset", "pagination type", "kind of source", "condition reason"]
+    wanted = ["preset", "real product for a preset's tests", "pagination type"]
+    wanted += ["way to authenticate", "kind of source", "kind of event log", "condition reason"]
     assert [what for what, _ in rows(ADDITIONS)] == [*wanted, "metric", "setting", "report field"]
 
 

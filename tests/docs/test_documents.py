@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from hack.controlplane import ControlPlane
+from licenseusage.api.admission import source_refusals
 from licenseusage.api.source import Source
 from licenseusage.cli.app import DEBUG
 from licenseusage.clock import DEV, DEV_CLOCK_OFFSET_SECONDS
@@ -21,7 +22,7 @@ from licenseusage.controller.effects.metrics import Metrics
 from licenseusage.controller.rules.gauges import UsageGauges
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.settings import PREFIX, Settings
-from licenseusage.sources.definition.presets import effective
+from licenseusage.sources.definition.presets import effective, from_configmap, key_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
@@ -71,7 +72,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
 
 OBJECTS = [block for block in blocks("yaml") if "title=" not in block.info]
 SOURCES = [
-    pytest.param(source, id=f"{block.where}-{source['name']}")
+    pytest.param(source, block, id=f"{block.where}-{source['name']}")
     for block in blocks("yaml")
     for document in yaml.safe_load_all(block.text)
     for source in (
@@ -82,6 +83,7 @@ SOURCES = [
         else []
     )
 ]
+REQUESTS = [block for block in blocks("yaml") if 'title="http.yaml"' in block.info]
 OURS = {
     " ".join(words): (where, words)
     for where, words in commands()
@@ -122,9 +124,27 @@ def test_what_bears_one_name_is_one_object() -> None:
     assert len(first) >= 5
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_every_source_is_complete_with_its_preset(source: dict[str, Any]) -> None:
-    assert effective(Source.model_validate(source)).definition
+@pytest.mark.parametrize(("source", "block"), SOURCES)
+def test_every_source_is_complete_with_its_preset(source: dict[str, Any], block: Block) -> None:
+    read, shipped = Source.model_validate(source), None
+    if read.preset_config_map_ref is not None:  # of a ConfigMap that is shown beside it
+        (texts,) = [
+            one["data"] for one in yaml.safe_load_all(block.text) if one["kind"] == "ConfigMap"
+        ]
+        shipped = from_configmap(read, texts[key_of(read)], block.where)
+    assert effective(read, shipped).definition
+
+
+@pytest.mark.parametrize("block", REQUESTS, ids=str)
+def test_every_request_is_one_of_a_source(block: Block) -> None:
+    given = {
+        "name": "users",
+        "pods": {"selector": {"matchLabels": {"app": "x"}}, "port": 80, "scheme": "HTTP"},
+        "http": yaml.safe_load(block.text),
+        "users": {"id": "id", "lastActive": {"path": "seen"}},
+    }
+    assert list(source_refusals(given)) == []
+    assert effective(Source.model_validate(given)).http
 
 
 @pytest.mark.parametrize("block", [b for b in blocks("yaml") if "title=" in b.info], ids=str)
@@ -198,9 +218,10 @@ def test_every_alert_is_about_what_the_operator_exposes_from_the_first_look_on()
     assert rule["kind"] == "PrometheusRule"
     metrics = Metrics(lambda: 1e9)
     metrics.look(Key("shop", "usage"), {"list": 0})
-    metrics.show(
-        Key("shop", "usage"), UsageGauges(outbox_oldest_s=0, thresholds={90: True}, export_due_s=0)
+    shown_by = UsageGauges(
+        outbox_oldest_s=0, thresholds={90: True}, export_due_s=0, approval_due_s=0
     )
+    metrics.show(Key("shop", "usage"), shown_by)
     samples = [s for family in metrics.registry.collect() for s in family.samples]
     alerts = {one["alert"]: one for group in rule["spec"]["groups"] for one in group["rules"]}
     assert len(alerts) >= 3
@@ -231,7 +252,9 @@ def test_every_anchor_of_a_link_is_a_heading(document: Path) -> None:
     for path, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", document.read_text()):
         target = document.parent / path if path else document
         headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
-        if anchor not in {slug(heading) for heading in headings}:
+        anchors = {slug(heading) for heading in headings}
+        anchors |= set(re.findall(r'<a id="([^"]+)">', target.read_text()))
+        if anchor not in anchors:
             missing.append(f"{path}#{anchor}")
     assert missing == []
 

@@ -16,7 +16,11 @@ SECTIONS = ("Back up", "Restore", "Upgrade")
 # `kubectl exec` runs its command here, with the volume's folder in the place of the pod's; whatever
 # else is asked of the cluster is noted.
 KUBECTL = """#!/bin/bash
-if [ "$1" != exec ]; then echo "$*" >> {folder}/asked; exit 0; fi
+if [ "$1" != exec ]; then
+  echo "$*" >> {folder}/asked
+  if [ "${{*: -1}}" = - ]; then cat > /dev/null; fi
+  exit 0
+fi
 while [ "$1" != -- ]; do shift; done
 shift
 exec "${{@//\\/var\\/lib\\/licenseusage/{folder}\\/volume}}"

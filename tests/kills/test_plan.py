@@ -4,8 +4,15 @@ import random
 from itertools import pairwise
 
 from licenseusage.ledger.ledger import Ledger
+from trials.kills.occasions import WAYS, Deed
 from trials.kills.people import DAY, People
-from trials.kills.places import LEDGER_WRITES, NOT_PLAYED, PLACES, only_at_the_beginning
+from trials.kills.places import (
+    BY_DEEDS,
+    LEDGER_WRITES,
+    NOT_PLAYED,
+    PLACES,
+    only_at_the_beginning,
+)
 from trials.kills.plan import Move, Plan
 
 BEGIN = 1_700_006_400 // DAY * DAY + DAY // 2
@@ -51,7 +58,7 @@ def test_the_sweep_lies_in_wait_in_every_life_until_it_has_been_there():
 
 def test_what_happens_only_at_the_beginning_is_swept_in_every_life_until_then():
     once = [place for place in PLACES if only_at_the_beginning(place)]
-    assert "within ledger add_key_statement" in once
+    assert "within ledger add_key_statement Enrolment" in once
     assert "after put Enrolment" in once
     plan = Plan(random.Random(1), 100, 4, list(PLACES))
     for _ in range(60):
@@ -126,3 +133,26 @@ def test_the_product_shows_the_last_activity_only():
 
 def _all(people):
     return [(name, at) for name, times in people._times.items() for at in times]
+
+
+def test_places_that_deeds_lead_to_have_their_occasion_while_enough_lives_are_left():
+    for seed in range(10):
+        plan = Plan(random.Random(seed), 2 * len(BY_DEEDS), 4, list(BY_DEEDS), deeds=0.9)
+        held = [place for place in BY_DEEDS if "AwaitingApproval" in place]
+        for number in range(plan.kills):
+            life = plan.next(BEGIN + number * DAY)
+            for place in [place for place in plan.sweep if number > 20 and place not in held]:
+                plan.died(place, [])
+            last = plan.kills - number <= len(held)
+            assert not last or (life.deeds, life.move) == ((Deed.HOLD,), Move.AFTER_END)
+            assert not last or life.kill_after is None
+
+
+def test_every_place_that_deeds_lead_to_has_a_way():
+    ways = [way.words for way in WAYS]
+    assert [place for place in BY_DEEDS if not any(words in place for words in ways)] == []
+
+
+def test_without_an_administrator_nothing_is_done():
+    plan = Plan(random.Random(1), 200, 4, list(BY_DEEDS))
+    assert not any(plan.next(BEGIN + number * DAY).deeds for number in range(100))

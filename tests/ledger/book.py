@@ -9,6 +9,7 @@ from pathlib import Path
 from licenseusage.controller.rules.issuer import Issuer
 from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.documents.records import (
+    Committing,
     Delivery,
     DeliveryResult,
     ReportKind,
@@ -16,6 +17,7 @@ from licenseusage.ledger.documents.records import (
 )
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import MeterKey
+from licenseusage.metering.combine import Combine
 from licenseusage.reports.content import OperatorInfo
 from licenseusage.reports.enrolment import build_enrolment
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys
@@ -92,7 +94,8 @@ def final(ledger: Ledger, cycle=CYCLE) -> None:
     at_ms = cycle.end_ms + 5 * MINUTE_MS
     statement = ledger.statement(1, cycle, sources=[declared()], as_of_ms=cycle.end_ms)
     ledger.begin_close(1, cycle, reason="ClosingPolls", statement=statement, now_ms=at_ms)
-    ledger.close_cycle(1, cycle, at_ms, Signing(CHAIN, ISSUER.sign, at_ms))
+    committing = Committing((declared(),), Combine.UNION, lambda size: b"s" * size)
+    ledger.close_cycle(1, cycle, at_ms, Signing(CHAIN, ISSUER.sign, at_ms, committing=committing))
 
 
 def accept_all(ledger: Ledger, now_ms: int) -> None:

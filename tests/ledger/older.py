@@ -4,8 +4,85 @@ import sqlite3
 from contextlib import closing
 
 
+def sixteenth_schema(path):
+    """Make a ledger as the sixteenth schema had it."""
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute("drop table samples")
+        older.execute("update ledger set schema_version = 16")
+
+
+def fifteenth_schema(path):
+    """Make a ledger as the fifteenth schema had it."""
+    sixteenth_schema(path)
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute("alter table stores drop column by_rows")
+        for column in ("last_read_ms", "returned_ms"):
+            older.execute(f"alter table rosters drop column {column}")
+        older.execute("update ledger set schema_version = 15")
+
+
+def fourteenth_schema(path):
+    """Make a ledger as the fourteenth schema had it."""
+    fifteenth_schema(path)
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute("alter table log_positions drop column mark")
+        older.execute("update ledger set schema_version = 14")
+
+
+def thirteenth_schema(path):
+    """Make a ledger as the thirteenth schema had it."""
+    fourteenth_schema(path)
+    with closing(sqlite3.connect(path)) as older, older:
+        for table in ("push_producers", "push_ranges"):
+            older.execute(f"drop table {table}")
+        older.execute("update ledger set schema_version = 13")
+
+
+def twelfth_schema(path):
+    """Make a ledger as the twelfth schema had it."""
+    thirteenth_schema(path)
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute("drop table commitments")
+        older.execute("update ledger set schema_version = 12")
+
+
+def eleventh_schema(path):
+    """Make a ledger as the eleventh schema had it."""
+    twelfth_schema(path)
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute("alter table meters drop column daily_facts")
+        older.execute("alter table cycles drop column days_dropped")
+        older.execute("update ledger set schema_version = 11")
+
+
+def tenth_schema(path):
+    """Make a ledger as the tenth schema had it."""
+    eleventh_schema(path)
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute("drop table set_aside")
+        older.execute("update ledger set schema_version = 10")
+
+
+def ninth_schema(path):
+    """Make a ledger as the ninth schema had it."""
+    tenth_schema(path)
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute("alter table cycles drop column sealed")
+        older.execute("drop table erasures")
+        older.execute("update ledger set schema_version = 9")
+
+
+def eighth_schema(path):
+    """Make a ledger as the eighth schema had it."""
+    ninth_schema(path)
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute("alter table meters drop column approval")
+        older.execute("update ledger set schema_version = 8")
+
+
 def seventh_schema(path):
     """Make a ledger as the seventh schema had it."""
+    eighth_schema(path)
     with closing(sqlite3.connect(path)) as older, older:
         older.execute("alter table cycles drop column reported")
         for table in ("lost_spans", "recoveries"):

@@ -12,7 +12,17 @@ from licenseusage.ledger.documents.records import (
 )
 from licenseusage.ledger.records import CycleState
 from licenseusage.reports.names import Link
-from tests.ledger.conftest import CHAIN, CYCLE, END, HOUR_MS, START, TERMS, declared, poll
+from tests.ledger.conftest import (
+    CHAIN,
+    CYCLE,
+    END,
+    HOUR_MS,
+    MINUTE_MS,
+    START,
+    TERMS,
+    declared,
+    poll,
+)
 
 CLOSING = END + 2 * 60_000
 
@@ -96,6 +106,46 @@ def test_the_first_intent_stands_whatever_is_found_later(counted, signer):
     (draft,) = signer.drafts
     assert (draft.statement, draft.at_ms) == (statement, CLOSING + 1)
     assert draft.clock_high_water_ms == CLOSING + 1
+
+
+def decided_before_the_cycle_in_front(ledger, signer):
+    """Sign a cycle that became known when the one after it had been decided; say when that was."""
+    following = TERMS.cycle(1)
+    decided = following.end_ms + HOUR_MS
+    ledger.ensure_cycle(1, following, CLOSING)
+    statement = ledger.statement(1, following, sources=[declared()], as_of_ms=following.end_ms)
+    ledger.begin_close(1, following, reason="GraceOver", statement=statement, now_ms=decided)
+    close(ledger, signer, now=decided + HOUR_MS)
+    return following, decided
+
+
+def test_a_final_is_never_dated_before_the_report_in_front_of_it(counted, signer):
+    following, decided = decided_before_the_cycle_in_front(counted, signer)
+    late = decided + 2 * HOUR_MS
+    counted.close_cycle(1, following, late, signing(signer, late))
+    in_front, draft = signer.drafts
+    assert (in_front.at_ms, draft.at_ms) == (decided + HOUR_MS, decided + HOUR_MS)
+    assert draft.clock_high_water_ms == draft.at_ms, "no clock was set back"
+
+
+def test_a_final_may_be_dated_by_the_later_look_that_has_signed_the_report_in_front_of_it(
+    counted, signer
+):
+    following, decided = decided_before_the_cycle_in_front(counted, signer)
+    waited = decided + HOUR_MS - 500  # this look read the clock first, and had its turn second
+    counted.close_cycle(1, following, waited, signing(signer, waited))
+    draft = signer.drafts[-1]
+    assert (draft.at_ms, draft.previous_at_ms) == (decided + HOUR_MS, decided + HOUR_MS)
+    assert draft.clock_high_water_ms == draft.at_ms, "no clock was set back"
+
+
+def test_a_report_in_front_that_is_dated_later_than_now_shows_that_the_clock_was_set_back(
+    counted, signer
+):
+    following, decided = decided_before_the_cycle_in_front(counted, signer)
+    back = decided + MINUTE_MS
+    counted.close_cycle(1, following, back, signing(signer, back))
+    assert signer.drafts[-1].at_ms == decided
 
 
 def test_an_intent_knows_that_the_clock_was_set_back(counted):

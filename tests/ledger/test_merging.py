@@ -480,3 +480,55 @@ class TestFiles:
         book.story(path)
         with pytest.raises(Stalled, match="one file"):
             merge_ledgers(path, path, now_ms=START)
+
+
+NEXT = Subscribed("new", "the new licence")
+LATER = replace(TERMS, length_days=2, length_months=None)
+
+
+def licensed(connection, at_ms, terms=LATER, contract=NEXT):
+    registry.keep_terms(connection, 1, terms, at_ms, licensed=contract)
+
+
+def grids(connection):
+    (meter,) = registry.all_meters(connection)
+    return meter.grids, meter.subscription, meter.licenses
+
+
+def test_a_licence_that_only_the_other_ledger_knows_begins_here_when_it_began_there():
+    one = poll(START + HOUR_MS, {"ada": START})
+    with ledger_of(one) as ours, ledger_of(one) as theirs:
+        licensed(theirs, START + 2 * HOUR_MS)
+        join_ledgers(ours, theirs, THERE, HERE)
+        assert grids(ours) == grids(theirs)
+        licensed(ours, TERMS.cycle(1).start_ms + HOUR_MS)
+        assert grids(ours) == grids(theirs), "the operator sees it again, and nothing moves"
+
+
+def test_a_licence_that_this_ledger_has_seen_later_begins_when_it_began_there():
+    one = poll(START + HOUR_MS, {"ada": START})
+    with ledger_of(one) as ours, ledger_of(one) as theirs:
+        licensed(theirs, START + 2 * HOUR_MS, TERMS)
+        licensed(ours, TERMS.cycle(1).start_ms + HOUR_MS, TERMS)
+        join_ledgers(ours, theirs, THERE, HERE)
+        assert grids(ours) == grids(theirs)
+
+
+@pytest.mark.parametrize("other", [TERMS, LATER])
+def test_a_licence_that_only_this_ledger_knows_stays(other):
+    one = poll(START + HOUR_MS, {"ada": START})
+    with ledger_of(one) as ours, ledger_of(one) as theirs:
+        licensed(ours, START + 2 * HOUR_MS, other)
+        before = grids(ours)
+        join_ledgers(ours, theirs, THERE, HERE)
+        assert grids(ours) == before
+
+
+def test_two_ledgers_that_follow_different_licences_keep_their_own():
+    one = poll(START + HOUR_MS, {"ada": START})
+    with ledger_of(one) as ours, ledger_of(one) as theirs:
+        licensed(ours, TERMS.cycle(1).start_ms + HOUR_MS, LATER, Subscribed("ours", "another"))
+        licensed(theirs, START + 2 * HOUR_MS)
+        before = grids(ours)
+        join_ledgers(ours, theirs, THERE, HERE)
+        assert grids(ours) == before

@@ -1,10 +1,13 @@
 """The merge of a ledger that is a later state of this one brings back what was signed, too."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
 
-from licenseusage.ledger.documents.records import FORKED, HISTORY_LOST
+from licenseusage.controller.steps.enrolling import take_over
+from licenseusage.ledger.documents.records import FORKED, HISTORY_LOST, Recovered
 from licenseusage.ledger.records import CycleState
 from licenseusage.ledger.upkeep.checking import Level, check_ledger
 from licenseusage.ledger.upkeep.merging import merge_ledgers
@@ -149,3 +152,88 @@ def test_what_another_installation_has_signed_is_its_own(former):
 def ledger_meter(path):
     with book.opened(path) as ledger:
         return ledger.meters()[0].key
+
+
+@pytest.fixture
+def enrolled_later(path):
+    """A backup from before the enrolment, in the place of a ledger that holds it."""
+    with book.opened(path):
+        pass
+    shutil.copy(path, path.with_name("backup.db"))
+    with book.opened(path) as ledger:
+        book.begin(ledger)
+        statements = [item.token for item in ledger.key_statements(book.CHAIN.key_chain_id)]
+    done = restore(path.with_name("backup.db"), path, now_ms=NOW)
+    with book.opened(path) as ledger:
+        take_over(ledger, book.CHAIN.key_chain_id, statements, NOW)
+        assert ledger.chain(book.CHAIN.key_chain_id).stopped == HISTORY_LOST
+    return path, done.aside
+
+
+def stopped(path):
+    with book.opened(path) as ledger:
+        return ledger.chain(book.CHAIN.key_chain_id).stopped
+
+
+def test_a_ledger_that_knows_what_was_signed_under_an_enrolment_lets_chains_begin(enrolled_later):
+    path, aside = enrolled_later
+    assert merge_ledgers(aside, path, now_ms=NOW).resumed == 1
+    assert stopped(path) is None
+    assert merge_ledgers(aside, path, now_ms=NOW).resumed == 0
+
+
+def test_a_ledger_that_knows_no_more_of_an_enrolment_lets_no_chain_begin(enrolled_later):
+    path, _ = enrolled_later
+    other = path.with_name("other.db")
+    shutil.copy(path, other)
+    assert merge_ledgers(other, path, now_ms=NOW).resumed == 0
+    assert stopped(path) == HISTORY_LOST
+
+
+def test_a_ledger_without_an_enrolment_lets_no_chain_begin(enrolled_later):
+    path, _ = enrolled_later
+    assert merge_ledgers(path.with_name("backup.db"), path, now_ms=NOW).resumed == 0
+    assert stopped(path) == HISTORY_LOST
+
+
+def commitments(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("select jti, salt, users from commitments").fetchall()
+
+
+def test_a_merge_brings_to_whom_finals_commit(restored):
+    path, aside = restored
+    merge_ledgers(aside, path, now_ms=NOW)
+    assert commitments(path) == commitments(aside) != []
+    assert {each.level for each in check_ledger(path)} == {Level.GOOD}
+
+
+def test_a_merge_brings_to_whom_a_final_commits_that_came_back_without_it(restored):
+    path, aside = restored
+    with book.opened(path) as ledger, book.opened(aside) as before:
+        lost = [Recovered(read_report(before.reports(1)[0].token))]
+        ledger.take_over(1, book.CHAIN, lost, NOW, interim_ms=HOUR_MS)
+    assert commitments(path) == []
+    merge_ledgers(aside, path, now_ms=NOW)
+    assert commitments(path) == commitments(aside) != []
+
+
+def test_a_ledger_whose_reports_stay_where_they_are_lets_no_chain_begin(enrolled_later):
+    path, aside = enrolled_later
+    with book.opened(aside) as ledger:
+        book.count(ledger, START + HOUR_MS, "ada")
+        book.final(ledger)
+    with book.opened(path) as ledger:
+        ledger.stop_chain(book.CHAIN.id, FORKED, NOW, key_chain_id=book.CHAIN.key_chain_id)
+    done = merge_ledgers(aside, path, now_ms=NOW)
+    assert (done.documents, done.resumed) == (0, 0)
+    assert stopped(path) == HISTORY_LOST
+
+
+def test_a_second_restore_does_not_forget_what_the_first_one_had_lost(restored):
+    path, _ = restored
+    done = restore(path.with_name("backup.db"), path, now_ms=NOW + HOUR_MS)
+    assert [(chain.in_backup, chain.made) for chain in done.moved_on] == [(1, 2)]
+    with book.opened(path) as ledger:
+        state = ledger.chain(book.CHAIN.id)
+        assert (state.stopped, [link.sequence for link in state.lost]) == (HISTORY_LOST, [2])

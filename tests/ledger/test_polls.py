@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from licenseusage.errors import Consequence, Failure, Stalled
-from licenseusage.metering.bounds import Accuracy
+from licenseusage.metering.bounds import Accuracy, Bounds
 from licenseusage.metering.combine import Combine
 from licenseusage.metering.coverage import Gap
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
@@ -55,6 +55,30 @@ def test_while_the_cycle_runs_the_number_is_so_far_as_of_the_polls_end(ledger):
     assert found.as_of_ms == START + HOUR_MS + 3000  # the end, plus the skew, rounded up
     assert found.daily == (2,)
     assert found.provisioned == 100
+
+
+def unchanged(at_ms, active):
+    """A poll whose product said that its list has not changed since these were active."""
+    return replace(poll(at_ms, active, complete=False), incomplete="ListUnchanged")
+
+
+def test_a_list_that_is_unchanged_moves_the_time_and_neither_number_nor_bound(ledger):
+    active = {"ada": START, "ben": START + HOUR_MS}
+    ledger.record_poll(poll(START + 2 * HOUR_MS, active), START)
+    ledger.record_poll(unchanged(START + 3 * HOUR_MS, active), START)
+    found = stated(ledger)
+    assert (found.active_text, found.bounds.upper) == ("2 so far", None)
+    assert found.as_of_ms == START + 3 * HOUR_MS + 2000
+
+
+def test_a_list_that_is_unchanged_after_the_end_closes_nothing(ledger):
+    active = {"ada": START}
+    ledger.record_poll(poll(START + HOUR_MS, active), START)
+    ledger.record_poll(unchanged(CLOSING, active), CLOSING)
+    found = stated(ledger, as_of_ms=END)
+    assert (found.bounds.lower, found.bounds.upper) == (1, None)
+    ledger.record_poll(poll(CLOSING + HOUR_MS, active), CLOSING)
+    assert stated(ledger, as_of_ms=END).bounds == Bounds(1, 1)
 
 
 def cut(at_ms, active, **kwargs):

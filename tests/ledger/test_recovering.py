@@ -180,6 +180,15 @@ def test_no_slot_of_interims_is_reported_twice(path, lost):
         assert record.interim_slot == 0
 
 
+def test_the_rules_of_a_cycle_are_those_that_its_interim_reported(path, lost):
+    """So its final does not say other ones, and polls by other rules are a change of them."""
+    with book.opened(path) as ledger:
+        take_over(ledger, recovered(*lost[1:]))
+        (running,) = [each for each in ledger.cycles(1) if each.cycle == SECOND]
+        reported = read_report(lost[2]).content.rules
+        assert (running.rules_digest, running.rules_changes) == (reported.digest, 0)
+
+
 def test_the_next_report_is_restored(path, lost):
     with book.opened(path) as ledger:
         take_over(ledger, recovered(*lost[1:]))

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from hack.controlplane import Binaries, ControlPlane, find
+from tests.manifests.helm import Helm
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests"
@@ -92,3 +93,9 @@ def installed(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> I
         control_plane.kubectl("apply", "-k", str(MANIFESTS / "base"))
         control_plane.await_crds()
         yield Installed(control_plane, log)
+
+
+@pytest.fixture(scope="session")
+def helm(helm_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """A real Helm that knows nothing of the reader's own."""
+    return Helm(helm_program, tmp_path_factory.mktemp("helm"))

@@ -6,8 +6,10 @@ import subprocess
 import pytest
 
 from hack.controlplane import KubectlError
+from licenseusage.reports.names import digest
+from licenseusage.reports.report import read_report
 from tests.controller.stage import CLI
-from tests.delivery.people import VendorDesk, reports
+from tests.delivery.people import VendorDesk, reports, usage_report
 from tests.manifests.conftest import MANIFESTS, SAMPLES
 
 pytestmark = pytest.mark.controlplane
@@ -107,27 +109,7 @@ def test_the_role_for_imports_is_enough_for_report_import_and_for_nothing_else(i
         *("create", "rolebinding", "importer", "-n", "importing"),
         *("--clusterrole=licenseusage-import", "--serviceaccount=importing:importer"),
     )
-    day = {"startTime": "2026-01-01T00:00:00Z", "startDate": "2026-01-01"}
-    control_plane.apply(
-        {
-            "apiVersion": "licenseusage.dev/v1alpha1",
-            "kind": "UsageReport",
-            "metadata": {"name": "production-000001", "namespace": "importing"},
-            "spec": {
-                "usageName": "production",
-                "kind": "Interim",
-                "sequence": 1,
-                "cycle": {
-                    "index": 0,
-                    **day,
-                    "endTime": "2026-01-31T00:00:00Z",
-                    "endDate": "2026-01-31",
-                },
-                "activeText": "1",
-                "token": token,
-            },
-        }
-    )
+    control_plane.apply(usage_report(token, "importing", "production-000001"))
     (tmp_path / "receipts.txt").write_text(f"{VendorDesk().receipt(token)}\n")
     command = [*CLI, "report", "import", str(tmp_path / "receipts.txt"), "-n", "importing"]
     env = control_plane.environment(control_plane.kubeconfig_for("importing", "importer"))
@@ -141,3 +123,36 @@ def test_the_role_for_imports_is_enough_for_report_import_and_for_nothing_else(i
         "patch", "usagereceipts", "--subresource=status", *here, user=importer
     )
     assert not installed.allowed("create", "usagereports", *here, user=importer)
+
+
+def test_the_role_for_approvals_is_enough_for_approve_and_for_nothing_else(installed):
+    control_plane, (token,) = installed.control_plane, reports(1)
+    control_plane.create_namespace("collab")
+    control_plane.kubectl("create", "serviceaccount", "officer", "-n", "collab")
+    control_plane.kubectl(
+        *("create", "rolebinding", "officer", "-n", "collab"),
+        *("--clusterrole=licenseusage-approve", "--serviceaccount=collab:officer"),
+    )
+    name = f"production-{read_report(token).envelope.chain_id[:8]}-000001"
+    control_plane.apply(usage_report(token, "collab", name))
+    waits = {"status": {"delivery": "AwaitingApproval"}}
+    control_plane.kubectl(
+        *("patch", "ur", name, "-n", "collab", "--subresource=status", "--type=merge"),
+        *("-p", json.dumps(waits)),
+    )
+    command = [*CLI, "approve", "-n", "collab", "--all", "--yes"]
+    env = control_plane.environment(control_plane.kubeconfig_for("collab", "officer"))
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    kept = control_plane.kubectl("get", "ur", name, "-n", "collab", "-o", "json").stdout
+    assert json.loads(kept)["metadata"]["annotations"] == {
+        "licenseusage.dev/approved": digest(token)
+    }
+    officer, here = "system:serviceaccount:collab:officer", ("-n", "collab")
+    assert not installed.allowed(
+        "patch", "usagereports", "--subresource=status", *here, user=officer
+    )
+    for verb in ("create", "update", "delete"):
+        assert not installed.allowed(verb, "usagereports", *here, user=officer)
+    assert not installed.allowed("get", "licenseusages", *here, user=officer)
+    assert not installed.allowed("patch", "usagereports", *here, user="ed")

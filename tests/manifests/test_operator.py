@@ -3,6 +3,8 @@
 import json
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -28,6 +30,16 @@ def product(children: Children, tmp_path_factory: pytest.TempPathFactory) -> Pro
     return start_product(children, tmp_path_factory.mktemp("product"))
 
 
+@dataclass
+class Since(Installed):
+    """The installation, without what other modules' operators had asked for."""
+
+    before: int = 0
+
+    def requests(self) -> list[dict[str, Any]]:
+        return super().requests()[self.before :]
+
+
 @pytest.fixture(scope="module")
 def operator(
     installed: Installed, children: Children, tmp_path_factory: pytest.TempPathFactory
@@ -36,6 +48,7 @@ def operator(
 
     Other than there: the ledger's folder, the port, and that pods on loopback are permitted.
     """
+    before = len(installed.requests())
     # Another module's reports would say that this is not a first start.
     installed.control_plane.kubectl(
         *("delete", "licenseusages,usagereports,usagereceipts", "--all", "--all-namespaces")
@@ -56,7 +69,7 @@ def operator(
     }
     children.start("operator", [LICENSEUSAGE, *container["args"]], environment)
     await_http(f"http://127.0.0.1:{port}/readyz", children)
-    return installed
+    return Since(installed.control_plane, installed.audit, before)
 
 
 def await_count(installed: Installed, namespace: str, count: int, children: Children) -> None:

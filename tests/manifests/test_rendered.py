@@ -17,6 +17,8 @@ FOLDERS = [
     "base",
     "maintenance",
     "components/export",
+    "components/receipts",
+    "overlays/intake",
     "overlays/kind",
     *(f"samples/{name}" for name in SAMPLES),
 ]
@@ -111,10 +113,11 @@ def test_no_role_grants_a_wildcard_or_secrets_everywhere(kustomize):
     assert not {r for r in everywhere if r[0] in ("secrets", "configmaps", "pods", "services")}
 
 
-def test_the_collector_lists_pods_and_reads_services_and_secrets_by_name(kustomize):
+def test_the_collector_lists_pods_and_reads_all_else_by_name(kustomize):
     assert rules(kustomize("base"), "ClusterRole", "licenseusage-collector") == {
         ("pods", "list", None),
         ("services", "get", None),
+        ("configmaps", "get", None),
         ("secrets", "get", None),
     }
 

@@ -89,6 +89,8 @@ def test_its_command_writes_the_statements_with_its_own_rights(
 ):
     cluster = installed.control_plane
     cluster.kubectl("apply", "-k", str(folder))
+    # Another module's reports would be stated, too.
+    cluster.kubectl("delete", "usagereports", "--all", "--all-namespaces")
     cluster.create_namespace("books")
     book = Bookkeeper(namespace="books")
     book.final(0, 398, 398)

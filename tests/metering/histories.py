@@ -13,7 +13,7 @@ import pytest
 from licenseusage.metering.bounds import Accuracy, Bounds
 from tests.metering import translate
 
-HISTORIES = int(os.environ.get("HISTORIES", "1000"))
+HISTORIES = int(os.environ.get("HISTORIES", "400"))
 BLOCK = max(1, min(100, HISTORIES))
 SEEDS = [range(first, min(first + BLOCK, HISTORIES)) for first in range(0, HISTORIES, BLOCK)]
 blocks = pytest.mark.parametrize(

@@ -54,7 +54,9 @@ def stated(*samples: Sample, window: int = CYCLE_BIT, **declared) -> WindowCount
 def about(
     users: int, inside: tuple, covers: tuple = (0, 0), at: tuple = (0, 0), full: bool = True
 ) -> Sample:
-    return Sample(users, *inside, *covers, *at, full)
+    """A sample of a source that was declared as `DECLARED` when it was read."""
+    settled = at[0] - DECLARED.lag_ms
+    return Sample(users, *inside, *covers, *at, full, settled_ms=settled, stays=True)
 
 
 class TestOneSample:
@@ -128,6 +130,38 @@ class TestLowerAndUpper:
         assert stated(found, window=0) == WindowCounts(0, None)
 
 
+class TestWhatIsDeclaredNow:
+    """What was true of a sample when it was read stands; what is declared now can only take."""
+
+    COVERING = about(7, (START, END - 1), (START, END))
+
+    def test_a_guarantee_that_is_withdrawn_takes_the_upper_bound_of_all_samples(self):
+        assert stated(self.COVERING) == WindowCounts(7, 7, estimate=7)
+        assert stated(self.COVERING, kept_ms=0).upper is None
+        assert stated(self.COVERING, whole=False).upper is None
+
+    def test_of_a_source_that_is_gone_only_the_lower_bound_stands(self):
+        facts = Counts(frozenset([self.COVERING]))
+        assert tally_counts(facts, None, CYCLE) == WindowCounts(7, None, estimate=7)
+
+    def test_of_a_source_that_is_gone_a_rise_stands_as_well(self):
+        facts = Counts(frozenset([TestRises.BEFORE, TestRises.LATER]))
+        assert tally_counts(facts, None, CYCLE).lower == 5
+
+    def test_own_accounts_count_as_declared_then_or_now_whichever_is_more(self):
+        assert stated(self.COVERING._replace(own=2)).lower == 5
+        assert stated(self.COVERING._replace(own=2), self_counted=3).lower == 4
+
+    def test_an_estimate_bounds_nothing(self):
+        guess = self.COVERING._replace(estimated=True)
+        assert stated(guess) == WindowCounts(0, None, estimate=7)
+        assert stated(guess, self.COVERING._replace(users=9)).lower == 9
+
+    def test_a_number_at_its_cap_is_no_estimate(self):
+        capped = self.COVERING._replace(saturated=True, full=False)
+        assert stated(capped) == WindowCounts(7, None)
+
+
 class TestRises:
     """Whoever is counted later and was not counted before was active in between."""
 
@@ -142,6 +176,8 @@ class TestRises:
 
     def test_not_where_users_come_back_without_activity(self):
         assert stated(self.BEFORE, self.LATER, relisted=True).lower == 0
+        assert stated(self.BEFORE._replace(stays=False), self.LATER).lower == 0
+        assert stated(self.BEFORE, self.LATER._replace(stays=False)).lower == 0
 
     def test_not_from_a_number_that_may_be_too_low(self):
         assert stated(self.BEFORE._replace(full=False), self.LATER).lower == 0
@@ -149,6 +185,7 @@ class TestRises:
 
     def test_not_from_before_the_start_lag_and_skew_considered(self):
         assert stated(self.BEFORE._replace(computed_ms=START + 9), self.LATER).lower == 0
+        assert stated(self.BEFORE._replace(settled_ms=START - 1), self.LATER).lower == 0
         assert stated(self.BEFORE, self.LATER, skew_ms=10).lower == 5
         assert stated(self.BEFORE, self.LATER, skew_ms=11).lower == 0
 
@@ -174,15 +211,15 @@ class TestContradictions:
     def test_a_sample_below_what_another_proves_inside_it_takes_the_upper_bound_away(self):
         zero, good = about(0, (0, 0), (START, END)), about(7, (START, END - 1))
         assert stated(zero, good).upper is None
-        assert contradictory([zero, good], 0)
+        assert contradictory([zero, good])
         assert contradictory([good, zero], 6)
         assert not contradictory([zero, good], 7)
 
     def test_not_where_the_other_reaches_beyond_it(self):
         zero = about(0, (0, 0), (START, END))
-        assert not contradictory([zero, about(7, (START - 1, END - 1))], 0)
-        assert not contradictory([zero, about(7, (START, END))], 0)
-        assert not contradictory([zero._replace(full=False), about(7, (START, END - 1))], 0)
+        assert not contradictory([zero, about(7, (START - 1, END - 1))])
+        assert not contradictory([zero, about(7, (START, END))])
+        assert not contradictory([zero._replace(full=False), about(7, (START, END - 1))])
 
     def test_among_many_samples(self):
         inside = [
@@ -190,11 +227,11 @@ class TestContradictions:
             for users, last in ((4, 9), (6, 5), (5, 7))
         ]
         low = about(5, (0, 0), (START + 4, END - 93))
-        assert contradictory([*inside, low], 0)
-        assert not contradictory([*inside, low._replace(users=6)], 0)
-        assert not contradictory([*inside, low._replace(covers_until_ms=END - 95)], 0)
-        assert contradictory([*inside, low._replace(covers_until_ms=END - 94)], 0)
-        assert not contradictory([*inside, low._replace(covers_from_ms=START + 7)], 0)
+        assert contradictory([*inside, low])
+        assert not contradictory([*inside, low._replace(users=6)])
+        assert not contradictory([*inside, low._replace(covers_until_ms=END - 95)])
+        assert contradictory([*inside, low._replace(covers_until_ms=END - 94)])
+        assert not contradictory([*inside, low._replace(covers_from_ms=START + 7)])
 
 
 class TestEstimates:
@@ -210,6 +247,16 @@ class TestEstimates:
         assert stated(about(7, (START - ESTIMATE_WITHIN_MS - 1, END))).estimate is None
         assert stated(about(7, (START, END + ESTIMATE_WITHIN_MS + 1))).estimate is None
         assert stated().estimate is None
+
+    def test_in_a_short_cycle_the_day_before_is_no_estimate(self):
+        day = Cycle(0, START, START + DAY_MS)
+        before = about(20, (START - DAY_MS + 9_000, START + 9_000))
+        near = about(20, (START + 60_000, START + DAY_MS + 60_000))
+
+        def estimate(sample):
+            return tally_counts(Counts(frozenset([sample])), None, day).estimate
+
+        assert (estimate(before), estimate(near)) == (None, 20)
 
     def test_the_farther_end_decides(self):
         uneven, even = about(7, (START - 5, END - 90)), about(8, (START - 50, END + 50))
@@ -257,15 +304,15 @@ SAMPLES = st.lists(
 def test_of_all_counts_within_another_the_greatest_contradicts_it(within):
     low = about(6, (0, 9), covers=(0, 4))
     samples = [about(users, span) for users, span in within]
-    assert contradictory([low, *samples], 0)
-    assert not contradictory([low._replace(users=7), *samples], 0)
+    assert contradictory([low, *samples])
+    assert not contradictory([low._replace(users=7), *samples])
 
 
 @given(SAMPLES, st.integers(0, 2))
 def test_a_count_contradicts_another_if_it_is_lower_than_one_that_lies_within_it(samples, own):
     assert contradictory(samples, own) == any(
         low.full
-        and low.users < one.users - own
+        and low.users < one.users - max(own, one.own)
         and low.covers_from_ms <= one.first_ms
         and one.last_ms < low.covers_until_ms
         for low in samples
@@ -291,7 +338,7 @@ def test_properties_that_no_rule_covers_are_refused(wrong):
 
 
 def test_unless_declared_a_count_is_late_by_a_minute_and_promises_nothing():
-    assert CountProperties(DECLARED.window) == CountProperties(
+    assert CountProperties(window=DECLARED.window) == CountProperties(
         window=DECLARED.window,
         age_ms=0,
         skew_ms=0,

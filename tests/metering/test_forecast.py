@@ -176,3 +176,29 @@ def test_on_every_pattern_it_errs_far_less_than_a_linear_forecast(pattern):
     result = score(pattern, seeds=1)
     assert result.error < 0.2 * result.naive
     assert result.covered > 0.7
+
+
+# -- the shape of an ended cycle, and the time within a day
+
+
+def test_a_cycle_of_one_user_has_a_shape():
+    first_days = [1, *[0] * (LENGTH - 1)]
+    assert past_of(ended(1, 1, daily=first_days), first_days) is not None
+
+
+def test_as_a_day_passes_without_anybody_new_fewer_are_expected():
+    days = (10, 10.25, 10.5, 10.75, 11)
+    expected = [forecast(running(400, day, daily=(10,) * 11), [STEADY]).users for day in days]
+    assert expected == sorted(expected, reverse=True)
+    assert expected[0] > expected[-1]
+
+
+@pytest.mark.parametrize(("dated", "has"), [(9, True), (8, False)])
+def test_nine_of_ten_users_must_have_a_first_day(dated, has):
+    first_days = [dated, *[0] * (LENGTH - 1)]
+    assert (past_of(ended(10, 10), first_days) is not None) == has
+
+
+def test_a_cycle_of_nobody_has_no_shape():
+    nobody = [0] * LENGTH
+    assert past_of(ended(0, 0, daily=nobody), nobody) is None

@@ -10,23 +10,27 @@ from hypothesis import strategies as st
 from licenseusage.errors import Stalled
 from licenseusage.metering.cycles import DAY_MS, Terms
 from licenseusage.metering.lifecycle import (
-    Boundary,
     CloseReason,
     InterimPlan,
-    PollSchedule,
     SourceProgress,
-    attempted_ms,
     check_grace,
     close_due,
     closing_poll_ms,
-    effective_interval_ms,
     looks_back,
     next_interim,
-    next_poll_ms,
     precedes,
+    reported_slot,
+)
+from licenseusage.metering.polling import (
+    Boundary,
+    PollSchedule,
+    attempted_ms,
+    effective_interval_ms,
+    next_poll,
     spread_ms,
     wants_passes,
 )
+from licenseusage.reasons import Reason
 
 SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
 CYCLE = Terms(date(2026, 11, 11), length_days=30).cycle(0)
@@ -39,6 +43,7 @@ GRACE = 24 * HOUR
 def schedule(last_ms: int | None, **changes: object) -> PollSchedule:
     usual = PollSchedule(
         key="default/opencloud/graph",
+        declared_ms=INTERVAL,
         interval_ms=INTERVAL,
         lag_ms=LAG,
         clock_skew_ms=SECOND,
@@ -49,6 +54,10 @@ def schedule(last_ms: int | None, **changes: object) -> PollSchedule:
         boundaries=(Boundary(END, ended=False),),
     )
     return replace(usual, **changes)
+
+
+def next_poll_ms(one: PollSchedule, now_ms: int) -> int:
+    return next_poll(one, now_ms).at_ms
 
 
 class TestPolls:
@@ -199,6 +208,51 @@ class TestPolls:
         least = took + 15 * SECOND if failures else max(15 * SECOND, 10 * took)
         assert due - last >= least
         assert due - last <= one.interval_ms + one.interval_ms // 20 + 1
+
+
+class TestWhy:
+    """How far apart polls are is said with its reason, and bounded by the load on the product."""
+
+    def said(self, one):
+        due = next_poll(one, START)
+        return due.reason, due.interval_ms
+
+    def test_as_declared_without_the_spread(self):
+        assert self.said(schedule(START)) == (Reason.AS_DECLARED, INTERVAL)
+        log = schedule(START, log=True, duration_ms=None, last_ended_ms=START + HOUR)
+        assert self.said(log) == (Reason.AS_DECLARED, INTERVAL)
+
+    def test_a_hundred_times_as_long_as_a_complete_poll_takes(self):
+        slow = schedule(START, interval_ms=100 * MINUTE, last_ended_ms=START + MINUTE)
+        assert self.said(slow) == (Reason.LOAD_BOUNDED, 100 * MINUTE)
+
+    def test_three_times_as_long_as_what_was_slow_and_not_complete_behind_it(self):
+        part = schedule(START, duration_ms=None, last_ended_ms=START + 6 * MINUTE)
+        assert self.said(part) == (Reason.PAUSE_AFTER_SLOW_POLL, 24 * MINUTE)
+        failed = replace(part, failures=1)
+        assert self.said(failed) == (Reason.PAUSE_AFTER_SLOW_POLL, 24 * MINUTE)
+
+    def test_sooner_after_a_failure_until_the_interval_is_reached(self):
+        assert self.said(schedule(START, failures=1)) == (Reason.RETRY, 30_200)
+        assert self.said(schedule(START, failures=9)) == (Reason.AS_DECLARED, INTERVAL)
+
+    def test_a_refused_login_rests(self):
+        refused = schedule(START, failures=1, refused=True)
+        assert self.said(refused) == (Reason.SIGN_IN_REFUSED, 15 * MINUTE)
+
+    def test_more_often_around_the_end_of_a_cycle(self):
+        assert self.said(schedule(END - 5 * MINUTE)) == (Reason.CYCLE_ENDS, 15 * SECOND)
+        doubted = schedule(END + 5 * HOUR, boundaries=(Boundary(END, ended=False, repeat=True),))
+        assert self.said(doubted) == (Reason.CYCLE_ENDS, 15 * SECOND)
+
+    def test_nothing_of_what_is_due_at_once(self):
+        assert self.said(schedule(None)) == (None, 0)
+        assert self.said(schedule(START, catching_up=True)) == (None, 0)
+
+    @given(st.integers(START, END + HOUR), st.integers(0, HOUR), st.integers(0, 3), st.booleans())
+    def test_what_is_said_does_not_change_by_the_time(self, last, took, failures, log):
+        one = schedule(last, last_ended_ms=last + took, failures=failures, log=log)
+        assert next_poll(one, last) == next_poll(one, last + took + DAY_MS)
 
 
 def test_an_attempt_dated_by_a_clock_that_was_set_back_delays_no_poll():
@@ -392,6 +446,21 @@ class TestInterims:
         assert self.plan(END - SECOND, last_slot=28, seen_until_ms=END + 500) is None
         assert self.plan(END - SECOND, last_slot=29) is None
 
+    def test_a_slot_that_is_still_to_come_was_reported_by_a_clock_that_was_ahead(self):
+        now = START + 2 * DAY_MS + HOUR
+        grid = {"interval_ms": 24 * HOUR}
+        past, ahead = [START + HOUR, START + DAY_MS + HOUR], START + 12 * DAY_MS
+        assert reported_slot(CYCLE, now, last_slot=12, signed_ms=[*past, ahead], **grid) == 1
+        assert reported_slot(CYCLE, now, last_slot=12, signed_ms=[ahead], **grid) is None
+        assert reported_slot(CYCLE, now, last_slot=2, signed_ms=[*past, now], **grid) == 2
+        assert reported_slot(CYCLE, now, last_slot=2, signed_ms=(), **grid) == 2, "it is lost"
+        assert reported_slot(CYCLE, now, last_slot=None, signed_ms=(), **grid) is None
+
+    def test_a_poll_that_is_still_to_come_says_nothing_of_the_slot(self):
+        now = START + 2 * DAY_MS + 2 * INTERVAL
+        plan = self.plan(now, last_slot=1, seen_until_ms=START + 12 * DAY_MS)
+        assert plan == InterimPlan(2, now, now)
+
     def test_none_outside_the_cycle(self):
         assert self.plan(START - 1) is None
         assert self.plan(END) is None
@@ -414,3 +483,21 @@ class TestLookingBack:
 
     def test_a_first_poll_does(self):
         assert looks_back(True, None, self.NOW)
+
+
+# -- a refused login --
+
+
+def refused_for(failures: int, last_ms: int = START) -> int:
+    """Minutes until the next attempt after so many refused logins."""
+    made = schedule(last_ms, refused=True, failures=failures, last_ended_ms=last_ms + SECOND)
+    return (next_poll_ms(made, last_ms + SECOND) - last_ms) // MINUTE
+
+
+def test_a_refused_login_is_tried_after_15_minutes_then_once_an_hour():
+    assert [refused_for(failures) for failures in (1, 2, 3, 4, 99)] == [15, 30, 60, 60, 60]
+
+
+def test_a_refused_login_is_not_tried_more_often_around_a_cycles_end():
+    for minutes in (-9, -1, 0, 1, 5):
+        assert refused_for(1, END + minutes * MINUTE) == 15

@@ -85,3 +85,11 @@ def test_what_a_report_without_a_number_proves():
 )
 def test_the_parts_of_a_span_that_nobody_observed(seen, parts):
     assert unobserved((10, 20), [Interval(*each) for each in seen]) == parts
+
+
+def test_what_a_report_with_a_number_proves():
+    assert proved_by(statement(5, 9, daily=(3, None))) == Proved(CYCLE.end_ms, 5, (3, None))
+
+
+def test_a_contradiction_stays_one_where_reports_prove_nobody():
+    assert raised(statement(5, 3), Proved(DAY_MS, 0)).bounds.accuracy is Accuracy.CONFLICT

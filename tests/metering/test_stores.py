@@ -64,6 +64,10 @@ class TestProof:
     def test_not_with_activity_that_was_ruled_out_in_any_window(self):
         assert not store(state=replace(CLOSED, refuted=1)).proves
 
+    def test_not_of_a_log_beside_which_another_one_was_seen(self):
+        assert store(LOG).proves
+        assert not store(replace(LOG, refuted=frozenset({Guarantee.ONE_LOG}))).proves
+
     def test_not_where_who_counts_changed_within_the_cycle(self):
         assert not store(state=replace(CLOSED, redefinitions=1)).proves
         assert not store(ONCE, replace(CLOSED, redefinitions=1), roster=RosterFindings()).proves
@@ -129,6 +133,7 @@ class TestIds:
         (store(gone="SourceGone", state=replace(CLOSED, refuted=1)), ["SourceGone"]),
         (store(state=replace(CLOSED, refuted=1)), ["ActivityLost"]),
         (store(replace(NEVER, refuted=frozenset({Guarantee.SHOWN}))), ["ActivityLost"]),
+        (store(replace(LOG, refuted=frozenset({Guarantee.ONE_LOG}))), ["SeveralLogs"]),
         (store(ONCE), ["RosterMissing"]),
         (store(ONCE, roster=RosterFindings()), []),
         (store(UNKNOWN), ["RemovedUsers"]),
@@ -206,6 +211,15 @@ class TestDeclarations:
         ]
         one = judged(sources=[source()], against=against)
         assert (one.properties, one.refutations, one.loses) == (NEVER, (), False)
+
+    def test_several_logs_are_a_matter_of_the_pods_whatever_is_declared_since(self):
+        seen = refuted(Guarantee.ONE_LOG, "former")
+        one = judged(sources=[source(properties=LOG)], against=[seen])
+        assert one.properties.refuted == {Guarantee.ONE_LOG}
+        assert one.refutations == (seen,)
+        assert judged(sources=[source()], against=[seen]).properties == NEVER, "it is a list now"
+        other = refuted(Guarantee.ONE_LOG, name="other")
+        assert judged(sources=[source(properties=LOG)], against=[other]).refutations == ()
 
     def test_a_source_that_is_gone_keeps_its_doubts(self):
         one = judged(against=[refuted(Guarantee.REMOVAL_NEVER, "any")])

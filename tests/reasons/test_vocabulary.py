@@ -36,6 +36,7 @@ NO_REASONS = {
 NO_REASONS["Rejected"] = NO_REASONS["Accepted"] | {"receiver/openness.py"}
 NO_REASONS["Conflict"] = NO_REASONS["Rejected"] | {"metering/bounds.py"}  # a class of accuracy
 NO_REASONS["Accepted"] = NO_REASONS["Accepted"] | {"api/crd.py"}  # a column
+NO_REASONS["AwaitingApproval"] = {"api/usagereport.py", "ledger/documents/records.py"}
 """Words of other vocabularies that are spelled like a reason, and where they stand."""
 
 FAILURES = {

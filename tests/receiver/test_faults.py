@@ -190,9 +190,9 @@ def test_database_of_another_version_is_refused(tmp_path):
     url = f"sqlite:///{tmp_path / 'receiver.sqlite'}"
     ReceiverDatabase.open(url).close()
     database = sqlite3.connect(tmp_path / "receiver.sqlite")
-    database.executescript("UPDATE receiver_schema SET version = 3; DROP TABLE licenses;")
+    database.executescript("UPDATE receiver_schema SET version = 4; DROP TABLE licenses;")
     database.close()
-    with pytest.raises(Stalled, match="schema version 3") as caught:
+    with pytest.raises(Stalled, match="schema version 4") as caught:
         ReceiverDatabase.open(url)
     assert caught.value.reason == "SchemaUnsupported"
     with (

@@ -155,6 +155,57 @@ def test_several_installations_of_a_subscription_are_pointed_out(receiver, custo
     assert read(receiver.get("/")).count("one of 2 of this subscription") == 2
 
 
+def test_two_objects_that_report_one_cycle_are_not_to_be_added(receiver, customer):
+    """A renamed or moved object, or a second installation: the page says how to tell."""
+    first, second = (
+        customer.report(kind="final", name="meter", users=40),
+        customer.report(kind="final", name="renamed", users=25),
+    )
+    receiver.put_report(first)
+    assert "Do not add" not in read(receiver.get("/"))
+    receiver.put_report(second)
+    for path, other in (
+        ("/", "apps/renamed"),
+        ("/", "apps/meter"),
+        (f"/chains/{chain_id(first)}", "apps/renamed"),
+        (f"/chains/{chain_id(second)}", "apps/meter"),
+    ):
+        text = read(receiver.get(path))
+        assert f"Do not add: {other} reported this cycle, too" in text
+        assert text.count("Several objects report one cycle of the same product") == 1
+        assert "two installations of the product" in text
+
+
+def test_another_installation_of_the_subscription_is_pointed_out_in_each_of_its_cycles(
+    receiver, customer
+):
+    other = Customer("other")
+    receiver.put_key(other.enrolment)
+    receiver.put_report(customer.report(kind="final"))
+    receiver.put_report(other.report(kind="final"))
+    assert read(receiver.get("/")).count("Do not add: apps/meter reported this cycle, too") == 2
+
+
+@pytest.mark.parametrize("other", ["cycle", "subscription"])
+def test_other_cycles_and_other_subscriptions_are_compared_with_nothing(receiver, customer, other):
+    receiver.put_report(customer.report(kind="final"))
+    if other == "cycle":
+        receiver.put_report(customer.report(kind="final", cycle=1, name="renamed"))
+    else:
+        elsewhere = Customer("other", license=licence(subscription="sub-2"))
+        receiver.put_key(elsewhere.enrolment)
+        receiver.put_report(elsewhere.report(kind="final"))
+    assert "Do not add" not in read(receiver.get("/"))
+
+
+def test_of_many_objects_three_are_named(receiver, customer):
+    tokens = [customer.report(kind="final", name=f"m{number}") for number in range(5)]
+    for token in tokens:
+        receiver.put_report(token)
+    text = read(receiver.get(f"/chains/{chain_id(tokens[0])}"))
+    assert "Do not add: apps/m1 , apps/m2 , apps/m3 and 1 more reported this cycle, too" in text
+
+
 def test_many_installations_are_paged(receiver, clock, monkeypatch):
     monkeypatch.setattr("licenseusage.receiver.pageviews.INSTALLATIONS_PER_PAGE", 2)
     for number in range(3):
@@ -177,6 +228,22 @@ def test_many_reports_are_paged(receiver, customer, monkeypatch):
     answer = receiver.get(f"/chains/{chain_id(tokens[0])}")
     assert f'href="/chains/{chain_id(tokens[0])}?before=3"' in answer.text
     assert "Older reports" not in read(receiver.get(f"/chains/{chain_id(tokens[0])}?before=3"))
+
+
+@pytest.mark.parametrize(
+    ("reasons", "text"),
+    [((), "none seen so far"), ((Uncertainty("UnprovedCounts", 0),), "unknown so far")],
+)
+def test_nobody_is_said_to_be_unseen_by_a_product_that_names_nobody(
+    receiver, customer, reasons, text
+):
+    unknown = {"active_users": None, "active_users_upper_bound": None, "accuracy": "Unknown"}
+    token = customer.report(uncertainty=reasons, **unknown)
+    receiver.put_report(token)
+    for page in ("/", f"/chains/{chain_id(token)}"):
+        shown = read(receiver.get(page))
+        assert text in shown
+        assert ("none seen" in shown) is (text == "none seen so far")
 
 
 def test_evidence_stays_beside_the_report_it_contradicts(receiver, customer, monkeypatch):

@@ -207,6 +207,28 @@ def test_process_serves_https_and_stops_on_request(tmp_path, keys):
     assert "Traceback" not in log
 
 
+def test_a_renewed_certificate_is_shown_to_new_connections_and_old_ones_go_on(tmp_path, keys):
+    fresh = tmp_path / "renewed"
+    fresh.mkdir()
+    certificate, private = write_certificate(tmp_path)
+    process = Process(tmp_path, keys, "--tls-cert", certificate, "--tls-key", private)
+    first = ssl.create_default_context(cafile=str(certificate))
+    try:
+        with httpx.Client(base_url=process.url, verify=first, trust_env=False) as old:
+            assert old.get("/docs").status_code == 200
+            for new, path in zip(write_certificate(fresh), (certificate, private), strict=True):
+                os.utime(new, ns=(1, 1))  # another time, whatever the file system's clock shows
+                new.rename(path)
+            second = ssl.create_default_context(cafile=str(certificate))
+            with httpx.Client(base_url=process.url, verify=second, trust_env=False) as client:
+                assert client.get("/docs").status_code == 200
+            with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                httpx.get(f"{process.url}/docs", verify=first, trust_env=False)
+            assert old.get("/docs").status_code == 200
+    finally:
+        process.stop()
+
+
 def test_process_behind_a_proxy_speaks_http_and_is_stopped_by_ctrl_c(tmp_path, keys):
     process = Process(tmp_path, keys)
     try:

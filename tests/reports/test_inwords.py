@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from licenseusage.reports.content import Gap, ReportCoverage, Uncertainty
-from licenseusage.reports.inwords import in_words
+from licenseusage.reports.inwords import count_text, in_words
 from licenseusage.reports.report import read_report
 from tests.reports.conformance import TOKENS
 
@@ -76,3 +76,39 @@ def test_the_gap_at_the_cycles_end_is_said_with_its_times():
 
 def test_a_running_cycle_is_so_far():
     assert in_words(read_report(TOKENS["report-1-interim"]).content).endswith("so far")
+
+
+RUNNING = replace(
+    read_report(TOKENS["report-1-interim"]).content,
+    active_users=None,
+    active_users_upper_bound=None,
+    accuracy="Unknown",
+    uncertainty=(),
+)
+NUMBERS_ONLY = (Uncertainty("UnprovedCounts", 0),)
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        ("none seen so far", {}),
+        ("unknown so far", {"uncertainty": NUMBERS_ONLY}),
+        (
+            "~400 so far",
+            {"uncertainty": NUMBERS_ONLY, "active_users": 400, "accuracy": "Estimate"},
+        ),
+        (
+            "7 so far",
+            {"uncertainty": NUMBERS_ONLY, "active_users": 7, "accuracy": "LowerBound"},
+        ),
+    ],
+)
+def test_nobody_is_said_to_be_unseen_by_a_product_that_names_nobody(text, changes):
+    running = replace(RUNNING, **changes)
+    assert (count_text(running), in_words(running)) == (text, text)
+
+
+def test_a_column_shows_a_range_where_words_explain_it():
+    ended = replace(FINAL, active_users=4, active_users_upper_bound=5, accuracy="Bounded")
+    assert count_text(ended) == "4\u20135"
+    assert in_words(ended).startswith("at least 4, at most 5")

@@ -7,12 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licenseusage.reports import bundle as bundles
-from licenseusage.reports.bundle import Parties, make_bundle, read_lines, verify_bundle
+from licenseusage.reports.bundle import (
+    Lines,
+    Parties,
+    make_bundle,
+    read_lines,
+    read_manifest,
+    verify_bundle,
+    verify_manifest,
+)
+from licenseusage.reports.keys import InstallationKey
 from licenseusage.reports.names import Link, digest
 from licenseusage.reports.receipt import Sent
 from licenseusage.reports.refused import Refused
 from licenseusage.reports.report import ReportInput, build_report, read_report
-from licenseusage.reports.tokens import decode
+from licenseusage.reports.tokens import decode, sign
+from licenseusage.reports.typs import BUNDLE, REPORT
 from tests.delivery.people import (
     DAY,
     INSTALLATION_KEY,
@@ -176,3 +186,114 @@ def another_chain(count, ahead_at=0):
         )
         previous = Link(report.envelope.sequence, digest(tokens[-1]))
     return tokens
+
+
+# --- limits --------------------------------------------------------------------------------------
+
+
+def refusal(data):
+    with pytest.raises(Refused) as refused:
+        read_lines(data)
+    return refused.value.error
+
+
+def test_a_file_has_at_most_16_mebibytes_and_4096_lines():
+    assert refusal("x" * 16 * 2**20) == "BundleInvalid"
+    assert refusal("x" * (16 * 2**20 + 1)) == "TooLarge"
+    assert refusal("\n" * 4096) == "BundleInvalid"
+    assert refusal("\n" * 4097) == "TooLarge"
+
+
+def test_a_line_is_no_longer_than_the_longest_document():
+    longest = bundles.MAX_CHARACTERS[REPORT]
+    assert refusal("x" * (longest + 1) + "\n") == "TooLarge"
+    assert refusal("x" * longest + "\n") != "TooLarge"
+
+
+def test_a_file_whose_last_line_does_not_end_is_cut():
+    (data,) = made(CHAIN[:1])
+    with pytest.raises(Refused, match="its end is missing"):
+        read_lines(data[:-1])
+
+
+def test_key_statements_leave_room_for_one_document():
+    least = bundles.MAX_CHARACTERS[BUNDLE] + 1 + len(ENROLMENT) + 1
+    least += bundles.MAX_CHARACTERS[REPORT]
+    for room, fits in ((least + 1, True), (least, False)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bundles, "MAX_CHARACTERS_IN_FILE", room)
+            if fits:
+                assert len(made(CHAIN[:2])) == 1
+            else:
+                with pytest.raises(Refused, match="key statements"):
+                    made(CHAIN[:2])
+
+
+@pytest.mark.parametrize(("most", "fits"), [(2, False), (3, True)])
+def test_key_statements_leave_a_line_for_one_document(monkeypatch, most, fits):
+    monkeypatch.setattr(bundles, "MAX_LINES", most)
+    if fits:
+        assert len(made(CHAIN[:2])) == 2
+    else:
+        with pytest.raises(Refused, match="key statements"):
+            made(CHAIN[:2])
+
+
+@pytest.mark.parametrize(("spare", "in_first"), [(0, 2), (-1, 1)])
+def test_a_file_is_filled_to_its_last_character(monkeypatch, spare, in_first):
+    monkeypatch.setattr(bundles, "MAX_CHARACTERS", {BUNDLE: 10, REPORT: 10})
+    room = 10 + 1 + sum(len(line) + 1 for line in (ENROLMENT, *CHAIN[:2])) + spare
+    monkeypatch.setattr(bundles, "MAX_CHARACTERS_IN_FILE", room)
+    files = [data.splitlines()[2:] for data in made(CHAIN[:4])]
+    assert files[0] == CHAIN[:in_first]
+    assert [token for tokens in files for token in tokens] == CHAIN[:4]
+
+
+def test_of_several_chains_the_older_reports_come_first(monkeypatch):
+    monkeypatch.setattr(bundles, "MAX_LINES", 4)
+    files = made([*another_chain(3), *CHAIN[:3]])
+    days = [
+        [Sent.from_token(token).subject.sequence for token in read_lines(data).reports]
+        for data in files
+    ]
+    assert days == [[1, 1], [2, 2], [3, 3]]
+
+
+# --- the manifest --------------------------------------------------------------------------------
+
+
+def manifest(**changes):
+    (data,) = made((), statements=())
+    claims = {**decode(data.strip())[1], **changes}
+    return sign(BUNDLE, {name: at for name, at in claims.items() if at is not None}, SIGNER)
+
+
+SIGNER = INSTALLATION_KEY
+
+
+def test_the_parties_of_a_document_are_read_from_it():
+    parties = Parties.of(CHAIN[0])
+    assert (parties.installation, parties.subscription) == (SIGNER.installation, "sub-1")
+    assert parties.vendor == "https://vendor.example"
+
+
+@pytest.mark.parametrize("count", [0, 1, 4095])
+def test_a_manifest_is_read_without_its_lines(count):
+    read = read_manifest(manifest(count=count))
+    assert (read.parties, read.issued_at_s, read.count) == (PARTIES, NOW_S, count)
+
+
+@pytest.mark.parametrize("wrong", [{"count": 4096}, {"count": -1}, {"count": None}, {"iat": -1}])
+def test_a_manifest_that_says_what_cannot_be_is_refused(wrong):
+    with pytest.raises(Refused):
+        read_manifest(manifest(**wrong))
+    lines = Lines(manifest(**wrong), (), (), "")
+    keys = {SIGNER.kid: InstallationKey(SIGNER.public, SIGNER.installation)}
+    with pytest.raises(Refused) as refused:
+        verify_manifest(lines, licence(), keys)
+    assert refused.value.error != "BundleInvalid"
+
+
+def test_no_manifest_is_signed_that_would_be_refused():
+    with pytest.raises(Refused):
+        make_bundle(PARTIES, SIGNER, now_s=-1)

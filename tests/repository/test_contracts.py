@@ -35,7 +35,7 @@ FORBIDDEN = {
         "ledger/facts/rosters.py",
         "licenseusage.ledger.documents.outbox",
     ),
-    "the sources' rooms: workers > lists | logs > what both use > definition": (
+    "the sources' rooms: workers, captures > kinds > http > what all use > definition": (
         "sources/logs/tally.py",
         "licenseusage.sources.lists.pages",
     ),

@@ -1,5 +1,6 @@
 """What the repository promises about itself."""
 
+import json
 import re
 import subprocess
 import tomllib
@@ -8,7 +9,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+LOCKS = sorted(
+    [
+        *(ROOT / "requirements").glob("*.txt"),
+        *(ROOT / "tests" / "e2e" / "products" / "requirements").glob("*.txt"),
+    ]
+)
+NPM_LOCKS = sorted((ROOT / "tests").rglob("package-lock.json"))
 
 
 def test_operator_is_no_package():
@@ -30,6 +37,15 @@ def test_every_locked_requirement_has_a_hash(lock):
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_locks_hold_no_address(lock):
     assert not re.search(r"://|^-|--(?:index|extra-index|find-links)", lock.read_text(), re.M)
+
+
+@pytest.mark.parametrize("lock", NPM_LOCKS, ids=lambda lock: lock.parent.name)
+def test_every_package_of_npm_has_a_hash_and_no_address(lock):
+    packages = json.loads(lock.read_text())["packages"]
+    own = packages.pop("")
+    assert own["dependencies"]
+    assert all(package["integrity"] for package in packages.values())
+    assert not any("resolved" in package for package in packages.values())
 
 
 def test_what_is_shipped_is_what_is_tested():

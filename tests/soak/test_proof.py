@@ -16,6 +16,7 @@ from trials.soak.timeline import StuckError, Timeline, World
         ("LowerBound", 3, None),
         ("UpperBound", None, 7),
         ("Unknown", None, None),
+        ("Estimate", 9, None),
     ],
 )
 def test_a_number_that_holds_the_truth_holds(accuracy, lower, upper):
@@ -33,6 +34,8 @@ def test_a_number_that_holds_the_truth_holds(accuracy, lower, upper):
         ("LowerBound", 0, None),
         ("UpperBound", None, 4),
         ("Unknown", 5, None),
+        ("Estimate", 4, 6),
+        ("Estimate", None, None),
         ("Bounded", 5, None),
         ("LowerBound", 3, 6),
     ],

@@ -16,10 +16,11 @@ from licenseusage.ledger.facts.counting import count_domain
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.metering.facts import list_facts
 from licenseusage.reports.report import build_report
+from trials.soak.answering import Fault
 from trials.soak.drawing import draw
 from trials.soak.histories import simulate
 from trials.soak.history import play
-from trials.soak.listing import Fault
+from trials.soak.kinds.drawing import LISTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,7 +47,7 @@ def test_histories_hold_whatever_happens_in_them():
 
 
 def test_products_that_hang_cost_no_truth():
-    plan = draw("products that hang", 2)
+    plan = draw("products that hang", 2, (LISTS,))
     for shop in (shop for usage in plan.usages for shop in usage.shops.values()):
         faults = (Fault(0, plan.end_ms, kind, 0.3) for kind in ("hangs", "hangsLater"))
         shop.faults = (*faults, *shop.faults)
@@ -133,5 +134,6 @@ def any_answer_is_a_receipt():
 )
 def test_a_broken_rule_is_noticed(breakage):
     with breakage():
-        found = next((told for n in range(12) if (told := simulate(1, n, 3).violation)), "")
+        ended = (simulate(1, number, 3, (LISTS,)) for number in range(12))
+        found = next((told for each in ended if (told := each.violation)), "")
     assert found.startswith("Violation: ")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from licenseusage.errors import Stalled
 from licenseusage.sources.lists import passes
+from licenseusage.sources.lists.lines import LineReader
 from licenseusage.sources.lists.pages import PageReader
 from licenseusage.sources.poll import CycleRequest, PollResult
 from licenseusage.sources.workers.frames import framed
@@ -58,6 +59,8 @@ def rows(draw: st.DrawFn) -> bytes:
 def bodies(draw: st.DrawFn) -> bytes:
     """An answer with a list, or with something else in its place, and what stands beside it."""
     found = draw(st.lists(rows(), max_size=4))
+    if draw(st.integers(0, 4)) == 0:
+        return draw(st.sampled_from([b"\n", b"\r\n", b"\n\n", b","])).join(found)
     listed = b"[" + b", ".join(found) + b"]"
     if draw(st.integers(0, 9)) == 0:
         listed = draw(st.one_of(VALUES, st.just(b'{"a": {"id": "u1", "seen": null}}')))
@@ -73,12 +76,28 @@ def sources(draw: st.DrawFn) -> dict[str, Any]:
     """Fields of a source; not all can be used."""
     offset = {"type": "Offset", "offsetParam": "o", "limitParam": "l", "size": 2}
     cursor = {"type": "Cursor", "params": [{"name": "after", "path": "next"}]}
-    paging = [None, {"type": "None", "total": "total"}, offset, {**offset, "first": 1}, cursor]
+    page = {"type": "Page", "pageParam": "p", "first": 1}
+    template = {
+        "type": "Page",
+        "pageParam": "q",
+        "first": 0,
+        "template": "{page},{size}",
+        "size": 2,
+    }
+    paging = [
+        *(None, {"type": "None", "total": "total"}, offset, {**offset, "first": 1}, cursor),
+        *(page, {**page, "total": "total"}, template, {"type": "Next"}),
+        *({"type": "Next", "path": "next"}, {"type": "Next", "path": "links.next || next"}),
+    ]
+    lines = draw(st.integers(0, 4)) == 0
     made = draw(chosen(None, "made", "name", "id", "seen"))
     return {
         "http": {
             "path": "/users",
-            "items": draw(
+            "format": "NDJSON" if lines else None,
+            "items": None
+            if lines
+            else draw(
                 chosen(*["value"] * 4, None, "value.*", "values(value)", "value[::2]", "[value]")
             ),
             "pagination": draw(st.sampled_from(paging)),
@@ -122,6 +141,8 @@ def decoded(request: pytest.FixtureRequest) -> Iterator[None]:
     made = PageReader if request.param == "at once" else small
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passes, "PageReader", made)
+        if request.param == "in pieces":
+            patch.setattr(passes, "LineReader", partial(LineReader, piece_bytes=40))
         yield
 
 

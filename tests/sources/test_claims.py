@@ -4,6 +4,7 @@ import pytest
 
 from licenseusage.sources.definition.timestamps import reader
 from licenseusage.sources.failures import PollError
+from licenseusage.sources.http.asking import Head
 from licenseusage.sources.lists.columns import Columns
 from licenseusage.sources.lists.paging.pager import Pager, pager_of
 from tests.sources.product import source
@@ -22,13 +23,13 @@ def read(pages: Pager, *versions: dict[str, int]) -> list[str]:
     """Read a list that is another one at each request: name -> last activity, in its order."""
     names: list[str] = []
     for listed in [*versions, *[versions[-1]] * 20]:
-        if pages.query is None:
+        if pages.ask is None:
             return names
-        asked = dict(pages.query)
+        asked = dict(pages.ask)
         first, size = int(asked["offset"]), int(asked["limit"])
         page = list(listed.items())[first : first + size]
         names += pages.take(Columns([name for name, _ in page], [seen for _, seen in page])).ids
-        pages.end_page({"total": len(listed)})
+        pages.end_page({"total": len(listed)}, Head())
     raise AssertionError("never ended")
 
 

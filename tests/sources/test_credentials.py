@@ -3,7 +3,8 @@
 import pytest
 
 from licenseusage.errors import Stalled
-from licenseusage.sources.definition.model import BasicAuth, HeaderAuth, SecretKey
+from licenseusage.sources.definition.auth import BasicAuth, HeaderAuth
+from licenseusage.sources.definition.place import SecretKey
 from licenseusage.sources.poll import Credentials, credentials
 from tests.sources.product import SECRET
 

@@ -217,6 +217,22 @@ def test_the_open_cloud_preset_survives_the_day_its_api_pages(serve):
     assert reason(poll(serve(answer(paged)).port, read)) == "ListCut"
 
 
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("total", [None, "total"])
+def test_an_empty_first_page_proves_zero_only_by_its_total(serve, first, total):
+    """Pages that are counted from another number look empty."""
+    numbered = {"type": "Page", "pageParam": "page", "first": first, "total": total}
+    since = [{"name": "since", "value": "{{cycle.start}}"}]
+    read = source(http={"query": since, "pagination": numbered})
+    result = poll(serve(answer({"value": [], "total": 0})).port, read, closing=True)
+    if total:
+        assert (result.failure, result.incomplete, result.complete) == (None, None, True)
+    else:
+        assert result.incomplete is not None
+        assert result.incomplete.reason == "EmptyListing"
+        assert "http.pagination.first" in result.incomplete.message
+
+
 @pytest.mark.parametrize("kind", ["None", "Cursor"])
 def test_a_declared_total_is_checked_for_every_kind_of_pages(serve, kind):
     paging: dict[str, Any] = {"type": kind, "total": "meta.n"}

@@ -15,7 +15,7 @@ from licenseusage.clock import SystemClock
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle
 from licenseusage.metering.events import LogState, closed_windows
 from licenseusage.sources.definition.presets import effective
-from licenseusage.sources.logs.jetstream import LogSession
+from licenseusage.sources.logs.jetstream import JetstreamSession
 from licenseusage.sources.poll import CycleRequest, PollLimits, PollRequest
 from licenseusage.sources.workers.kinds import collect
 from licenseusage.sources.workers.workers import Workers
@@ -113,6 +113,22 @@ def test_a_payload_that_is_part_of_the_message_is_read_in_place(broker, reader):
     )
     result = reader.poll(show_ids=True)
     assert (result.counted, result.ids) == (1, ("7",))
+
+
+@pytest.mark.parametrize("payload", ['{"number": 7}', '{"number": 7, "name": "caf\\ud83d"}'])
+def test_a_payload_may_be_a_text_that_holds_json(broker, reader, payload):
+    log = {"stream": STREAM, "payloadPath": "who", "payloadEncoding": "JSONText"}
+    users = {"id": "number", "time": {"path": "at", "format": "EpochMillis"}}
+    reader.request["source"] = effective(source(preset=None, jetstream=log, users=users))
+    broker.publish(
+        json.dumps({"at": ago(9), "who": payload}).encode(),
+        json.dumps({"at": ago(9), "who": {"number": 8}}).encode(),
+        json.dumps({"at": ago(9), "who": "no json"}).encode(),
+        json.dumps({"at": ago(9), "who": None}).encode(),
+    )
+    result = reader.poll(show_ids=True)
+    assert result.ids == ("7",)
+    assert result.skipped == {"Unreadable": 2, "NoId": 1}
 
 
 def test_without_types_and_payload_every_message_counts_and_is_the_event(broker, reader):
@@ -568,8 +584,10 @@ def warp(monkeypatch):
     def ours(server_ms: int) -> int:
         return midnight + (server_ms - begun) * FACTOR
 
-    monkeypatch.setattr(LogSession, "_shifted", lambda _, at: ours(at))
-    monkeypatch.setattr(LogSession, "_unshifted", lambda _, at: begun + (at - midnight) // FACTOR)
+    monkeypatch.setattr(JetstreamSession, "_shifted", lambda _, at: ours(at))
+    monkeypatch.setattr(
+        JetstreamSession, "_unshifted", lambda _, at: begun + (at - midnight) // FACTOR
+    )
     monkeypatch.setattr(SystemClock, "now_ms", lambda _: ours(now_ms()))
     return midnight
 

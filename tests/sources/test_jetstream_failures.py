@@ -1,94 +1,21 @@
-"""Each way in which a NATS server cannot be read: the reason, what was seen, and the fix."""
+"""Each way in which a NATS server cannot be read, beside those of every broker."""
 
 import asyncio
 import json
-import ssl
-import threading
-from pathlib import Path
 
 import pytest
 
 from hack.nats import NatsServer
 from licenseusage.api.source import Source
 from licenseusage.sources.definition.presets import effective
-from licenseusage.sources.poll import Credentials, PollLimits, Target
-from tests.controller.stage import Authority
+from licenseusage.sources.poll import Target
 from tests.sources.broker import STREAM, Broker, Reader, ago, message, source
-
-USERS = {
-    "users": [
-        {"user": "product", "password": "p"},
-        {
-            "user": "meter",
-            "password": "s3cret",
-            "permissions": {
-                "publish": [
-                    f"$JS.API.STREAM.INFO.{STREAM}",
-                    f"$JS.API.CONSUMER.*.{STREAM}.>",
-                    f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.>",
-                ],
-                "subscribe": ["_INBOX.>"],
-            },
-        },
-        {
-            "user": "stranger",
-            "password": "s",
-            "permissions": {"publish": ["x"], "subscribe": [">"]},
-        },
-        {
-            "user": "looker",
-            "password": "l",
-            "permissions": {"publish": [f"$JS.API.STREAM.INFO.{STREAM}"], "subscribe": [">"]},
-        },
-    ]
-}
-WITH_AUTH = effective(source(auth={"basic": {"secretRef": {"name": "nats"}}}))
-
-
-def as_(user: str, password: str) -> dict:
-    return {"source": WITH_AUTH, "credentials": Credentials(user, password)}
+from tests.sources.brokerkinds import Nats, against, as_, tls_target
 
 
 @pytest.fixture
-def guarded(nats_program, tmp_path):
-    with NatsServer(tmp_path / "guarded", program=nats_program, authorization=USERS) as server:
-        broker = Broker(server, user="product", password="p")
-        broker.create()
-        broker.publish(message("a", ago(5)))
-        yield server
-
-
-def test_a_user_with_the_documented_rights_can_read(guarded):
-    reader = Reader(guarded)
-    result = reader.poll(**as_("meter", "s3cret"))
-    assert result.failure is None
-    assert reader.counted() == {"a"}
-
-
-def test_a_wrong_password_names_the_secret_and_not_the_password(guarded):
-    failure = Reader(guarded).poll(**as_("meter", "wrong-pass")).failure
-    assert (failure.reason, failure.needs_a_person) == ("Unauthorized", True)
-    assert "refuses the user or the password. Check Secret nats" in failure.message
-    assert "wrong-pass" not in failure.message
-
-
-def test_a_server_that_wants_a_password_says_where_to_give_it(guarded):
-    failure = Reader(guarded).poll().failure
-    assert (failure.reason, failure.needs_a_person) == ("Unauthorized", True)
-    assert "give them in auth.basic" in failure.message
-
-
-@pytest.mark.parametrize(("user", "password"), [("stranger", "s"), ("looker", "l")])
-def test_missing_rights_are_named(guarded, user, password):
-    failure = Reader(guarded).poll(**as_(user, password)).failure
-    assert (failure.reason, failure.needs_a_person) == ("AccessDenied", True)
-    assert f"$JS.API.CONSUMER.*.{STREAM}.>" in failure.message
-
-
-def test_a_missing_stream_is_named(nats_server):
-    failure = Reader(nats_server).poll().failure
-    assert (failure.reason, failure.needs_a_person) == ("StreamNotFound", True)
-    assert f"there is no stream {STREAM} at 127.0.0.1:" in failure.message
+def kind(nats_program) -> Nats:
+    return Nats(nats_program)
 
 
 def test_a_server_without_jetstream_says_so(nats_program, tmp_path):
@@ -115,16 +42,6 @@ def test_a_queue_is_no_log(nats_server, retention):
     failure = Reader(nats_server).poll().failure
     assert (failure.reason, failure.needs_a_person) == ("StreamNotALog", True)
     assert f"retention {retention}" in failure.message
-
-
-def test_nobody_listening_is_told_with_the_address(nats_server):
-    reader = Reader(nats_server)
-    nats_server.stop()
-    result = reader.poll()
-    assert result.failure.reason == "Unreachable"
-    assert "connection refused" in result.failure.message
-    assert "Source events, pod-0: 127.0.0.1:" in result.failure.message
-    assert result.seconds < 3
 
 
 @pytest.mark.parametrize(
@@ -164,17 +81,38 @@ def test_another_pod_is_asked_if_one_cannot_be_reached(broker):
     assert reader.poll(targets=()).failure.reason == "NoReadyPods"
 
 
-def test_a_server_without_the_stream_leads_to_the_next(broker, nats_program, tmp_path):
+def test_servers_that_each_keep_a_stream_of_their_own_are_refused(broker, nats_program, tmp_path):
+    """Each of them is whole by itself, and neither knows the other's events."""
+    reader = Reader(broker.server)
+    broker.publish(message("a", ago(5)))
+    with NatsServer(tmp_path / "second", program=nats_program) as second:
+        other = Broker(second)
+        other.create()
+        other.publish(message("b", ago(5)))
+        beside = Target("127.0.0.1", second.port, "NATS", "pod-1")
+        result = reader.poll(targets=(reader.target, beside))
+    failure = result.failure
+    assert (failure.reason, failure.needs_a_person) == ("SeveralLogs", True)
+    assert f"pod-0 and pod-1 each keep a log {STREAM} of their own" in failure.message
+    assert (result.complete, result.facts, result.readings) == (False, {}, {})
+
+
+def test_the_same_log_at_several_pods_is_one(broker):
+    reader = Reader(broker.server)
+    broker.publish(message("a", ago(5)))
+    again = Target("127.0.0.1", broker.server.port, "NATS", "pod-1")
+    result = reader.poll(targets=(reader.target, again))
+    assert (result.failure, result.complete, result.counted) == (None, True, 1)
+
+
+@pytest.mark.parametrize("beside", ["nobody", "silent", "fresh"])
+def test_a_pod_that_keeps_no_log_is_no_witness(broker, nats_program, tmp_path, serve, beside):
     reader = Reader(broker.server)
     broker.publish(message("a", ago(5)))
     with NatsServer(tmp_path / "fresh", program=nats_program) as fresh:
-        empty = Target("127.0.0.1", fresh.port, "NATS", "pod-fresh")
-        result = reader.poll(targets=(empty, reader.target))
-    assert (result.failure, result.target, result.users_listed) == (None, "pod-0", 1)
-    assert result.notes == (
-        "Source events: pod-fresh (StreamNotFound) did not answer as it should; pod-0 did. See its "
-        "log.",
-    )
+        port = {"nobody": 1, "silent": serve(b"").port, "fresh": fresh.port}[beside]
+        result = reader.poll(targets=(reader.target, Target("127.0.0.1", port, "NATS", "pod-1")))
+    assert (result.failure, result.target, result.counted) == (None, "pod-0", 1)
 
 
 def test_a_server_that_is_silent_leads_to_the_next(broker, serve):
@@ -204,35 +142,10 @@ def test_a_server_that_talks_nonsense_is_told_in_time(greeting):
         await writer.drain()
         writer.close()
 
-    result = against(nonsense)
+    result = against(nonsense, Reader, "NATS")
     assert result.failure is not None
     assert "127.0.0.1:" in result.failure.message
     assert result.seconds < 15
-
-
-def against(handler, scheme="NATS", ca_pem=None, **request):
-    """Poll a fake server that runs in a thread of its own."""
-    started, port, loop = threading.Event(), [], asyncio.new_event_loop()
-
-    def run() -> None:
-        asyncio.set_event_loop(loop)
-        server = loop.run_until_complete(asyncio.start_server(handler, "127.0.0.1", 0))
-        port.append(server.sockets[0].getsockname()[1])
-        started.set()
-        loop.run_forever()
-        server.close()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    started.wait()
-
-    target = Target("127.0.0.1", port[0], scheme, "pod-0", ca_pem)
-    limits = PollLimits(request_seconds=2, poll_seconds=10, worker_bytes=0)
-    try:
-        return Reader(target).poll(**{"limits": limits, "targets": (target,)} | request)
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
 
 
 def speaking(info: dict):
@@ -266,11 +179,11 @@ def test_a_server_that_does_not_tell_its_time_needs_a_declared_clock():
         "last_ts": "0001-01-01T00:00:00Z",
     }
     info = {"created": "2026-01-01T00:00:00.123456789Z", "state": state, "config": {}}
-    failure = against(speaking(info)).failure
+    failure = against(speaking(info), Reader, "NATS").failure
     assert (failure.reason, failure.needs_a_person) == ("ClockUnknown", True)
     assert "declare guarantees.clockSkewSeconds" in failure.message
     declared = effective(source(guarantees={"clockSkewSeconds": 2}))
-    result = against(speaking(info), source=declared)
+    result = against(speaking(info), Reader, "NATS", source=declared)
     assert (result.failure, result.complete, result.clock_skew_ms) == (None, True, 2000)
 
 
@@ -285,7 +198,7 @@ def test_a_server_that_does_not_tell_its_time_needs_a_declared_clock():
     ],
 )
 def test_strange_answers_about_the_stream_are_told_without_quoting_them(info):
-    failure = against(speaking(info)).failure
+    failure = against(speaking(info), Reader, "NATS").failure
     assert failure.reason in {"NotNATS", "BrokerFailed"}
     assert "secret words" not in failure.message
 
@@ -293,62 +206,18 @@ def test_strange_answers_about_the_stream_are_told_without_quoting_them(info):
 # -- TLS --
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture
-def secured(nats_program, tmp_path, authority):
-    tls = {"cert_file": str(authority.cert_file), "key_file": str(authority.key_file)}
-    folder = tmp_path / "secured"
-    with NatsServer(folder, program=nats_program, tls=tls, authorization=USERS) as server:
-        context = ssl.create_default_context(cafile=str(authority.ca_file))
-        broker = Broker(server, user="product", password="p", tls=context)
-        broker.create()
-        broker.publish(message("a", ago(5)))
-        yield server
-
-
-def tls_target(server, ca: Path | None, name: str | None = None) -> Target:
-    pem = ca.read_text() if ca else None
-    return Target("127.0.0.1", server.port, "TLS", "pod-0", pem, name)
-
-
-def test_tls_with_the_authority_and_a_password_is_read(secured, authority):
-    reader = Reader(secured)
-    result = reader.poll(
-        targets=(tls_target(secured, authority.ca_file),), **as_("meter", "s3cret")
-    )
-    assert result.failure is None
-    assert reader.counted() == {"a"}
-
-
-def test_an_unknown_authority_is_refused(secured):
-    result = Reader(secured).poll(targets=(tls_target(secured, None),), **as_("meter", "s3cret"))
-    assert (result.failure.reason, result.failure.needs_a_person) == ("CertificateInvalid", True)
-    assert "pods.tls.caSecretRef" in result.failure.message
-
-
-def test_another_name_in_the_certificate_is_refused(secured, authority):
-    target = tls_target(secured, authority.ca_file, "nats.example.org")
-    result = Reader(secured).poll(targets=(target,), **as_("meter", "s3cret"))
-    assert result.failure.reason == "CertificateInvalid"
-    assert "pods.tls.serverName" in result.failure.message
-
-
 def test_a_broken_authority_is_told(secured):
     target = Target("127.0.0.1", secured.port, "TLS", "pod-0", "no pem", None)
     assert Reader(secured).poll(targets=(target,)).failure.reason == "CAInvalid"
 
 
-def test_a_server_that_wants_tls_is_told_from_one_that_does_not(secured):
-    failure = Reader(secured).poll(**as_("meter", "s3cret")).failure
+def test_a_server_that_wants_tls_is_told_from_one_that_does_not(kind, secured):
+    failure = Reader(secured).poll(**as_(kind, "meter", "s3cret")).failure
     assert (failure.reason, failure.needs_a_person) == ("TLSFailed", True)
     assert "wants TLS. Set pods.scheme to TLS" in failure.message
 
 
-def test_a_password_is_never_sent_in_clear_where_tls_is_asked_for(authority):
+def test_a_password_is_never_sent_in_clear_where_tls_is_asked_for(kind, authority):
     """nats-py itself would send it if the server does not offer TLS."""
     seen = []
 
@@ -359,13 +228,13 @@ def test_a_password_is_never_sent_in_clear_where_tls_is_asked_for(authority):
         writer.close()
 
     pem = authority.ca_file.read_text()
-    result = against(plain, scheme="TLS", ca_pem=pem, **as_("meter", "s3cret"))
+    result = against(plain, Reader, "TLS", pem, **as_(kind, "meter", "s3cret"))
     assert (result.failure.reason, result.failure.needs_a_person) == ("TLSFailed", True)
     assert "offers no TLS, so nothing secret was sent" in result.failure.message
     assert not any(b"s3cret" in one or b"meter" in one for one in seen)
 
 
 def test_a_server_without_tls_is_refused_where_tls_is_asked_for(broker, authority):
-    target = tls_target(broker.server, authority.ca_file)
+    target = tls_target(broker.server, authority)
     failure = Reader(broker.server).poll(targets=(target,)).failure
     assert (failure.reason, failure.needs_a_person) == ("TLSFailed", True)

@@ -10,7 +10,7 @@ import random
 from email.utils import formatdate
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from licenseusage.errors import Failure
@@ -197,6 +197,7 @@ def test_no_bound_is_stated_that_the_truth_escapes(read, seed):
 @pytest.mark.parametrize("kind", KINDS)
 @settings(together, max_examples=25)
 @given(seed=seeds)
+@example(seed=35764)  # too few are left to show that times are coarse
 def test_no_bound_is_stated_that_the_truth_escapes_whatever_the_lie(read, kind, seed):
     shop, exclude = drawn(seed, kind)
     statement, polls = read(shop, exclude)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hack.nats import NoServer
 from hack.nats.program import located
+from hack.programs import NoProgram
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,7 +30,7 @@ def test_an_installed_server_is_taken_if_it_tells_its_time(bare, tmp_path):
     script(tmp_path / "bin", "echo 'nats-server: v2.10.7'")
     assert located(bare) == tmp_path / "bin" / "nats-server"
     script(tmp_path / "bin", "echo 'nats-server: v2.9.25'")
-    with pytest.raises(NoServer, match=r"no nats-server >= 2.10 in PATH, and no go command"):
+    with pytest.raises(NoProgram, match=r"no nats-server >= 2.10 in PATH, and no go command"):
         located(bare)
 
 

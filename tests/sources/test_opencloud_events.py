@@ -20,7 +20,7 @@ FILE = {"resource_id": {"space_id": "s", "opaque_id": "f"}}
 SHOWN = re.compile(
     r"^```yaml title=[^\n]*other servers[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
-"""What docs/sources.md shows for contracts that count people of other servers."""
+"""What docs/opencloud.md shows for contracts that count people of other servers."""
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_of_an_ordinary_installation_exactly_the_people_count(broker, reader):
 
 
 def test_people_of_other_servers_count_where_the_contract_says_so(broker, reader):
-    (shown,) = SHOWN.findall((ROOT / "docs" / "sources.md").read_text())
+    (shown,) = SHOWN.findall((ROOT / "docs" / "opencloud.md").read_text())
     reader.request["source"] = effective(source(**yaml.safe_load(shown)))
     broker.publish(*ordinary())
     assert reader.poll().counted == 6

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from licenseusage.sources.definition.model import Stamp
 from licenseusage.sources.definition.timestamps import reader
 from licenseusage.sources.failures import PollError
+from licenseusage.sources.http.asking import Head, Link
 from licenseusage.sources.lists.columns import Columns
 from licenseusage.sources.lists.paging.pager import Pager, pager_of
 from tests.sources.product import CYCLE, answer, at, poll, source
@@ -77,18 +78,24 @@ def read_all(pager: Pager, moving: Moving, events: list[int]) -> list[Any]:
     """Read to the end; returns ids in order. Raises what the pager raises."""
     read: list[Any] = []
     for events_before in [*events, *([0] * 200)]:
-        if pager.query is None:
+        if pager.ask is None:
             return read
-        params = dict(pager.query)
-        if "offset" in params:
+        assert not isinstance(pager.ask, Link)
+        params = dict(pager.ask)
+        values: dict[str, Any]
+        if "page" in params:
+            limit = min(int(params["n"]), moving.cap)
+            page, total = moving.offset_page((int(params["page"]) - 1) * limit, limit)
+            values = {"total": total}
+        elif "offset" in params:
             page, total = moving.offset_page(int(params["offset"]), int(params["limit"]))
-            values: dict[str, Any] = {"total": total}
+            values = {"total": total}
         else:
             page, following = moving.cursor_page(params.get("after"))
             values = {"after": following}
         for start in range(0, len(page), 3):  # in pieces, as they arrive
             read += pager.take(columns(page[start : start + 3])).ids
-        pager.end_page(values)
+        pager.end_page(values, Head())
         moving.move(events_before)
     raise AssertionError("never ended")
 
@@ -103,6 +110,11 @@ def offset_source(order: str, *, total: bool, size: int = 4) -> Any:
 def cursor_source(order: str) -> Any:
     paging = {"type": "Cursor", "params": [{"name": "after", "path": "next"}]}
     return source(http={"pagination": paging}, guarantees={"order": order, "ids": "Stable"})
+
+
+def page_source(*, size: int = 4, **more: Any) -> Any:
+    paging = {"type": "Page", "pageParam": "page", "sizeParam": "n", "size": size, "first": 1}
+    return source(http={"pagination": paging | more}, guarantees={"ids": "Stable"})
 
 
 def pager_for(made: Any) -> Pager:
@@ -152,12 +164,13 @@ def test_ascending_key_cursors_lose_nobody(scene):
     assert there - moving.gone <= set(read)
 
 
-@given(scenes, st.booleans())
-def test_pages_in_an_unknown_order_prove_only_their_first(scene, total):
+@given(scenes, st.booleans(), st.booleans())
+def test_pages_in_an_unknown_order_prove_only_their_first(scene, total, numbered):
     count, cap, events, chance = scene
     moving = moving_list("Unknown", count, cap, chance)
     there = {row[0] for row in moving.rows}
-    pager = pager_for(offset_source("Unknown", total=total))
+    by_number = page_source(**({"total": "n"} if total else {}))
+    pager = pager_for(by_number if numbered else offset_source("Unknown", total=total))
     try:
         read = read_all(pager, moving, events)
     except PollError:
@@ -195,7 +208,7 @@ def test_another_order_is_another_sequence():
         pager = pager_for(offset_source("Unknown", total=False))
         for ids in [*pages, []]:
             pager.take(Columns(ids, [None] * len(ids)))
-            pager.end_page({})
+            pager.end_page({}, Head())
         return pager.sequence
 
     assert sequence(["a", "b"], ["c"]) == sequence(["a", "b"], ["c"])
@@ -207,10 +220,10 @@ def run(made: Any, *pages: tuple[list[Any], dict[str, Any]]) -> Pager:
     """Feed given pages: ids (or (id, stamp) pairs) and the page's values."""
     pager = pager_for(made)
     for rows, values in pages:
-        assert pager.query is not None
+        assert pager.ask is not None
         pairs = [row if isinstance(row, tuple) else (row, None) for row in rows]
         pager.take(Columns([one for one, _ in pairs], [seen for _, seen in pairs]))
-        pager.end_page(values)
+        pager.end_page(values, Head())
     return pager
 
 
@@ -223,6 +236,7 @@ COUNTED_UNKNOWN = offset_source("Unknown", total=True)
 T = 1_790_000_000  # a last activity, in seconds since 1970
 ACTIVITY = offset_source("Activity", total=False)
 KEYS, OPAQUE = cursor_source("KeyCursor"), cursor_source("Unknown")
+NUMBERED, NUMBERED_COUNTED = page_source(), page_source(total="n")
 N = {"total": None}
 
 
@@ -257,6 +271,11 @@ FAILING = [
     ("total falls", COUNTED_UNKNOWN, "ListMoved", (["a", "b"], 5), (["c", "d"], 3)),
     ("list ends before total", COUNTED_UNKNOWN, "FewerThanTotal", (["a", "b"], 5), ([], 5)),
     ("overlap ends before total", COUNTED, "FewerThanTotal", (["a", "b"], 5), (["b"], 5)),
+    ("a page comes twice", NUMBERED, "PagingIgnored", ["a", "b"], ["a", "b"]),
+    ("pages end before total", NUMBERED_COUNTED, "FewerThanTotal", (["a", "b"], 5), ([], 5)),
+    ("pages pass the total", NUMBERED_COUNTED, "ListMoved", (["a", "b"], 3), (["c", "d"], 3)),
+    ("a page of more than all", NUMBERED_COUNTED, "TotalInvalid", (["a", "b"], 1)),
+    ("all pages are short", NUMBERED, "PageSizeCapped", ["a", "b", "c"], ["d", "e", "f"], []),
     ("cursor is a list", OPAQUE, "CursorInvalid", (["a"], ["x"])),
     ("cursor is true", OPAQUE, "CursorInvalid", (["a"], True)),
 ]
@@ -290,6 +309,11 @@ ENDING = [
     ("nobody", IMMUTABLE, True, ([], None)),
     ("an empty page ends without total", UNKNOWN, False, (["a", "b"], None), ([], None)),
     ("a short page does not end", UNKNOWN, False, (["a", "b"], None), (["c"], None), ([], None)),
+    ("the only page, by its total", NUMBERED_COUNTED, True, (["a", "b"], 2)),
+    ("pages up to their total", NUMBERED_COUNTED, False, (["a", "b"], 3), (["c"], 3)),
+    ("an empty page ends pages", NUMBERED, False, (list("abcd"), None), (["e"], None), ([], None)),
+    ("a page may be short", NUMBERED, False, (["a"], None), (list("bcde"), None), ([], None)),
+    ("one short page", NUMBERED, False, (["a"], None), ([], None)),
     (
         "never active comes first",
         ACTIVITY,
@@ -306,14 +330,50 @@ ENDING = [
 )
 def test_where_a_listing_ends_and_what_that_proves(made, proves, pages):
     pager = run(made, *[(rows, {"total": value, "after": value}) for rows, value in pages])
-    assert pager.query is None
+    assert pager.ask is None
     assert pager.proves is proves
 
 
 def test_offset_pages_overlap_by_one_row():
     pager = run(IMMUTABLE, (["a", "b", "c"], {}))
-    assert pager.query == (("offset", "2"), ("limit", "4"))
+    assert pager.ask == (("offset", "2"), ("limit", "4"))
     assert pager.take(Columns(["c", "d"], [None, None])).ids == ["d"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "asked"),
+    [
+        ({}, [("page", "1"), ("n", "4")]),
+        ({"first": 0}, [("page", "0"), ("n", "4")]),
+        ({"sizeParam": None}, [("page", "1")]),
+        (
+            {"template": "(page:{page},page_size:{size})"},
+            [("page", "(page:1,page_size:4)"), ("n", "4")],
+        ),
+    ],
+)
+def test_the_first_page_is_asked_for_by_its_number(declared, asked):
+    pager = pager_for(page_source(**declared))
+    assert pager.ask == tuple(asked)
+    pager.take(Columns(["a"], [None]))
+    pager.end_page({}, Head())
+    assert pager.ask == tuple(
+        (name, value.replace("1", "2").replace("0", "1")) for name, value in asked
+    )
+
+
+@pytest.mark.parametrize(
+    ("declared", "pages", "advice"),
+    [
+        ({"first": 0}, [(["a"], 0), (["a"], 0)], "set http.pagination.first to 1"),
+        ({}, [(["a"], 0), (["a"], 0)], "declare http.pagination.total"),
+        ({"total": "n"}, [(list("abcd"), 9), ([], 9)], "set http.pagination.first to 0"),
+    ],
+)
+def test_a_wrong_first_page_or_end_is_told_with_the_fix(declared, pages, advice):
+    with pytest.raises(PollError) as caught:
+        run(page_source(**declared), *[(rows, {"total": total}) for rows, total in pages])
+    assert advice in caught.value.failure.message
 
 
 # -- over the wire --

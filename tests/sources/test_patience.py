@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from licenseusage.sources.lists.patience import pause_seconds, told_seconds
+from licenseusage.sources.http.patience import pause_seconds, told_seconds
 from licenseusage.sources.poll import PollLimits
 from licenseusage.sources.workers.workers import Workers
 from tests.sources.product import (

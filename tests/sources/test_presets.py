@@ -5,23 +5,35 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from hack.presets.example import example_source
+from licenseusage.api.auth import Auth
 from licenseusage.api.source import Source
 from licenseusage.errors import Stalled
+from licenseusage.sources.definition.auth import BasicAuth, HeaderAuth
+from licenseusage.sources.definition.authentication import only_signs_in
+from licenseusage.sources.definition.checking import InvalidError, unknown_members
 from licenseusage.sources.definition.effective import merged
-from licenseusage.sources.definition.model import (
-    BasicAuth,
-    Cursor,
-    HeaderAuth,
-    Offset,
-    OnePage,
-    SecretKey,
-)
+from licenseusage.sources.definition.paging import Cursor, Offset, OnePage
+from licenseusage.sources.definition.place import SecretKey
+from licenseusage.sources.definition.presetfile import BadPresetError, preset_of
 from licenseusage.sources.definition.presets import effective, presets
 
 PODS = {"selector": {"matchLabels": {"app": "x"}}, "port": 80}
 TOKEN = {"header": {"secretRef": {"name": "meter", "key": "token"}}}
 LOGIN = {"basic": {"secretRef": {"name": "meter"}}}
-AUTH = {"OpenCloud": LOGIN, "OpenCloudEvents": LOGIN, "JupyterHub": TOKEN, "Standard": TOKEN}
+PRESET = """\
+title: X
+verified: Live
+version: "1"
+counts: [a.]
+countsNot: [b.]
+permission: c
+notPeople: [{who: d, by: You, how: users.exclude}]
+breaks: [e.]
+properties: []
+sameId: f
+source: {activityDefinition: Sign-in}
+"""
 
 
 def made(**fields: Any) -> Any:
@@ -35,17 +47,85 @@ def refused(**fields: Any) -> Stalled:
     return caught.value
 
 
-def test_every_preset_is_complete_but_for_what_only_the_user_knows():
-    assert set(presets()) == set(AUTH)
-    for name, preset in presets().items():
-        pods = PODS | ({"scheme": "NATS"} if name == "OpenCloudEvents" else {})
-        source = made(preset=name, auth=AUTH[name], pods=pods)
-        assert source.preset == name
-        assert source.definition == preset.source["activityDefinition"]
-        assert len(source.definition) <= 256
-        assert preset.verified in ("Live", "Source", "Documentation")
-        assert preset.version
-        assert preset.title
+every_preset = pytest.mark.parametrize("preset", presets().values(), ids=presets())
+
+
+@every_preset
+def test_a_preset_is_complete_but_for_what_only_the_user_knows(preset):
+    source = effective(Source.model_validate(example_source(preset)))
+    assert source.preset == preset.name
+    assert source.definition == preset.definition
+    assert len(source.definition) <= 256
+    for told in (preset.version, preset.title, preset.permission, preset.same_id):
+        assert told.strip()
+        assert not told.rstrip().endswith(".")  # the page puts it into a sentence
+
+
+@every_preset
+def test_a_preset_says_what_counts_what_does_not_and_what_breaks_it(preset):
+    assert preset.counts
+    assert preset.counts_not
+    assert preset.breaks
+    for sentence in (*preset.counts, *preset.counts_not, *preset.preconditions, *preset.breaks):
+        assert sentence.endswith(".")
+
+
+@every_preset
+def test_each_declared_property_says_why_and_where_that_was_read(preset):
+    explained = {one.name for one in preset.properties}
+    users = preset.source.get("users", {})
+    declared = {f"guarantees.{name}" for name in preset.source["guarantees"]}
+    declared |= {
+        f"users.{name}" for name in ("id", "lastActive", "time", "createdAt") if name in users
+    }
+    declared |= {"window"} & preset.source.keys()
+    assert explained == declared
+    assert len(explained) == len(preset.properties)
+    for one in preset.properties:
+        assert one.because.endswith(".")
+        assert one.read_in
+
+
+@every_preset
+def test_a_preset_gives_no_member_that_does_not_exist(preset):
+    """A misspelt exclude would count everybody, and nobody would see it."""
+    given = merged(preset.source, example_source(preset))
+    known = Source.model_validate(given).to_object()
+    assert list(unknown_members(preset.source, known)) == []
+
+
+@every_preset
+def test_a_preset_declares_what_it_would_be_assumed_to_promise(preset):
+    """What is not declared would be assumed, and nobody would have looked it up."""
+    if "push" in preset.example:  # heartbeats say it
+        return
+    lists = "http" in preset.source and "events" not in preset.source
+    needed = {"lagSeconds", "ids"} | ({"removal"} if lists else set())
+    if "prometheus" in preset.source or "count" in preset.source:
+        needed = {"lagSeconds", "ageSeconds", "removal"}  # a number has no ids, but an age
+    assert needed <= set(preset.source["guarantees"])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("- a", "not a YAML object"),
+        ("title: x\n\tb: c", "not YAML, line 2"),
+        ("name: X", "remove name"),
+        ("title: x", "missing required field `verified`"),
+        (PRESET + "owner: me\n", "unknown field `owner`"),
+        (PRESET.replace("Live", "Perhaps"), "$.verified"),
+        (PRESET.replace("by: You", "by: Me"), "$.notPeople[0].by"),
+    ],
+)
+def test_a_file_that_is_no_preset_says_where_and_why(text, told):
+    with pytest.raises(BadPresetError) as caught:
+        preset_of("X", text)
+    assert told in str(caught.value)
+
+
+def test_the_text_in_these_tests_is_a_preset():
+    assert preset_of("X", PRESET).definition == "Sign-in"
 
 
 def test_the_opencloud_preset_counts_sign_ins_and_says_so():
@@ -128,13 +208,30 @@ GIVEN = {
     "users": {"id": "id", "lastActive": {"path": "seen"}},
 }
 OFFSET = {"type": "Offset", "offsetParam": "o", "limitParam": "l", "size": 5}
+PAGE = {"type": "Page", "pageParam": "p", "first": 1}
+
+POSTED = {"tokenPath": "/token", "secretRef": {"name": "s"}}
+LOGGED = {"path": "/login", "secretRef": {"name": "s"}}
+MTLS = {"clientCertificate": {"secretRef": {"name": "s"}}}
+IDP = {"name": "idp", "port": 80}
 
 INVALID = [
     ({"pods": {"selector": PODS["selector"]}}, "pods.port is missing"),
     ({"pods": None}, "pods is missing"),
     ({"pods": {**PODS, "scheme": "HTTP", "tls": {"serverName": "x"}}}, "pods.tls"),
+    ({"pods": {**PODS, "hostHeader": "http://x"}}, "pods.hostHeader"),
     ({"auth": {"basic": {}}}, "secretRef"),
-    ({"auth": {**LOGIN, **TOKEN}}, "exactly one of basic and header"),
+    ({"auth": {**LOGIN, **TOKEN}}, "exactly one of basic, header, oauth2 and login"),
+    ({"auth": {"oauth2": {"secretRef": {"name": "s"}}}}, "auth.oauth2.tokenPath is missing"),
+    ({"auth": {"oauth2": POSTED | {"tokenPath": "/restart"}}}, "must contain 'token'"),
+    ({"auth": {"oauth2": POSTED | {"endpoint": "e", "service": IDP}}}, "service and endpoint"),
+    ({"auth": {"oauth2": POSTED | {"service": IDP | {"scheme": "TLS"}}}}, "auth.oauth2.service"),
+    ({"auth": {"login": {"secretRef": {"name": "s"}}}}, "auth.login.path is missing"),
+    ({"auth": {"login": LOGGED | {"path": "/restart"}}}, "is not the path of a login"),
+    ({"auth": {"login": LOGGED | {"token": {}}}}, "auth.login.token.path is missing"),
+    ({"auth": {"login": LOGGED | {"token": {"path": "a["}}}}, "auth.login.token.path: 'a['"),
+    ({"auth": {"login": LOGGED | {"fields": [{"name": "a"}]}}}, "exactly one of secretKey and"),
+    ({"pods": {**PODS, "scheme": "HTTP"}, "auth": MTLS}, "auth.clientCertificate needs TLS"),
     ({"http": None}, "http is missing"),
     ({"http": {"items": "x"}}, "http.path is missing"),
     ({"http": {"path": "users"}}, "must begin with '/'"),
@@ -152,8 +249,31 @@ INVALID = [
     ({"http": {"path": "/u", "headers": [{"name": "X-Method", "value": "a"}]}}, "another method"),
     ({"http": {"path": "/u", "pagination": {"type": "Offset", "size": 5}}}, "offsetParam"),
     ({"http": {"path": "/u", "pagination": {"type": "Cursor"}}}, "params"),
-    ({"http": {"path": "/u", "pagination": {"type": "Next"}}}, "pagination.type"),
+    ({"http": {"path": "/u", "pagination": {"type": "Keyset"}}}, "pagination.type"),
+    ({"http": {"path": "/u", "pagination": {"type": "Page", "first": 1}}}, "pageParam"),
+    ({"http": {"path": "/u", "pagination": {"type": "Page", "pageParam": "p"}}}, "first"),
+    ({"http": {"path": "/u", "pagination": {**PAGE, "sizeParam": "s"}}}, "pagination.size"),
+    ({"http": {"path": "/u", "pagination": {**PAGE, "template": "{page}{size}"}}}, "{size} in the"),
+    ({"http": {"path": "/u", "pagination": {**PAGE, "template": "{{cycle.end}}"}}}, "{page}"),
+    ({"http": {"path": "/u", "pagination": {"type": "Next", "path": "a["}}}, "pagination.path"),
+    (
+        {
+            "http": {"path": "/u", "pagination": {"type": "Next"}},
+            "guarantees": {"order": "Activity"},
+        },
+        "guarantees.order is Activity",
+    ),
+    (
+        {"http": {"path": "/u", "pagination": PAGE}, "guarantees": {"order": "KeyCursor"}},
+        "guarantees.order is KeyCursor",
+    ),
     ({"http": {"path": "/u", "pagination": {**OFFSET, "total": "("}}}, "pagination.total"),
+    ({"http": {"path": "/u", "format": "CSV"}}, "http.format"),
+    ({"http": {"path": "/u", "format": "NDJSON", "items": "a"}}, "http.format is NDJSON"),
+    (
+        {"http": {"path": "/u", "format": "NDJSON", "pagination": {"total": "n"}}},
+        "http.format is NDJSON",
+    ),
     ({"users": None}, "users is missing"),
     ({"users": {"id": "id"}}, "users.lastActive is missing"),
     ({"users": {"id": "id", "lastActive": {"format": "Auto"}}}, "users.lastActive.path is missing"),
@@ -274,7 +394,7 @@ def test_a_log_is_read_over_tls_unless_it_is_said_otherwise():
     ("fields", "told"),
     [
         ({"http": {"path": "/u"}}, "http and jetstream are both given"),
-        ({"auth": TOKEN}, "auth.header is for http"),
+        ({"auth": TOKEN}, "auth.header, auth.oauth2 and auth.login are for http"),
         ({"jetstream": {}}, "jetstream.stream is missing"),
         ({"jetstream": {"stream": "a.b"}}, "is not a stream's name"),
         ({"jetstream": {"stream": "s", "types": ["x"]}}, "without jetstream.typePath"),
@@ -316,7 +436,7 @@ def test_the_digest_of_a_log_changes_with_what_decides_who_counts(changes, other
 # -- who is not a person --
 
 
-@pytest.mark.parametrize("preset", presets().values(), ids=presets())
+@every_preset
 def test_every_preset_says_which_rows_or_events_are_not_people_and_what_leaves_them_out(preset):
     assert preset.not_people
     for one in preset.not_people:
@@ -328,14 +448,15 @@ def test_every_preset_says_which_rows_or_events_are_not_people_and_what_leaves_t
             case "Exclude":
                 assert preset.source["users"]["exclude"]
             case "You":
-                assert "users.exclude" in one.how
+                number = "prometheus" in preset.source
+                assert ("count.ownAccounts" if number else "users.exclude") in one.how
             case other:
                 assert other == "Product"
 
 
 def test_no_preset_excludes_without_saying_whom():
     for preset in presets().values():
-        excludes = "exclude" in preset.source["users"]
+        excludes = "exclude" in preset.source.get("users", {})
         assert excludes is any(one.by == "Exclude" for one in preset.not_people)
 
 
@@ -343,3 +464,49 @@ def test_no_preset_excludes_without_saying_whom():
 def test_both_opencloud_presets_tell_what_to_do_about_the_operators_account(name):
     (own,) = [one for one in presets()[name].not_people if "the operator's own account" in one.who]
     assert own.by == "You"
+
+
+# -- what only the user knows --
+
+KEYCLOAK = {
+    "preset": "Keycloak",
+    "pods": PODS,
+    "auth": {"oauth2": {"tokenPath": "/token", "secretRef": {"name": "s"}}},
+    "http": {"path": "/admin/realms/app/events"},
+    "events": {"settings": {"path": "/admin/realms/app/events/config"}},
+    "users": {"exclude": "clientId != 'app'"},
+    "guarantees": {"clockSkewSeconds": 5},
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        ("http", "http.path is missing"),
+        ("events", "events.settings.path is missing"),
+        ("users", "users.exclude is missing, and preset Keycloak cannot know it: name the product"),
+        ("guarantees", "guarantees.clockSkewSeconds is missing"),
+    ],
+)
+def test_a_preset_refuses_a_source_without_what_only_the_user_knows(field, says):
+    refusal = refused(**{name: value for name, value in KEYCLOAK.items() if name != field})
+    assert refusal.reason == "InvalidSource"
+    assert says in refusal.message
+
+
+def test_keycloaks_log_is_asked_by_days_newest_first_with_its_settings_before():
+    source = made(**KEYCLOAK)
+    assert source.http_log.newest_first
+    assert source.http_log.settings.path == "/admin/realms/app/events/config"
+    assert dict(source.http.query)["dateFrom"] == "{{range.start.date}}"
+    assert "User events settings" in source.when_off
+
+
+def test_a_preset_may_bring_another_path_to_sign_in_and_nobody_else():
+    """Vaultwarden's administrators sign in at /admin."""
+    login = {"path": "/admin", "secretRef": {"name": "s"}}
+    given = Auth.model_validate({"login": login})
+    only_signs_in(given, {"login": {"path": "/admin"}})
+    for preset in ({}, {"login": {"path": "/other"}}, {"basic": {}}):
+        with pytest.raises(InvalidError, match=r"auth\.login\.path"):
+            only_signs_in(given, preset)

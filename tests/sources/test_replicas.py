@@ -222,3 +222,82 @@ async def test_a_worker_asks_the_next_pod_as_well(serve):
     async with Workers(1) as workers:
         result = await workers.poll(request(0, read, targets=targets(failing, good)))
     assert (result.failure, result.counted, result.target) == (None, 2, "pod-1")
+
+
+SAME = source(users={"acrossPods": "Same"}, guarantees=KNOWN_CLOCK)
+
+
+def people(**seen):
+    return answer({"value": [{"id": user, "seen": at_ and at(at_)} for user, at_ in seen.items()]})
+
+
+def test_with_same_every_pod_is_asked_and_lists_that_agree_are_one(serve):
+    pods = [serve(WHOLE) for _ in range(3)]
+    result = poll(0, SAME, targets=targets(*pods))
+    assert [len(pod.requests) for pod in pods] == [1, 1, 1]
+    assert (result.failure, result.complete, result.counted, result.users_listed) == (
+        None,
+        True,
+        2,
+        5,
+    )
+    alone = poll(0, source(guarantees=KNOWN_CLOCK), targets=targets(pods[0]))
+    assert result.facts == alone.facts
+
+
+def test_pods_with_data_of_their_own_name_people_and_rule_nobody_out(serve):
+    """The lists are as long as each other: only the people in them are others."""
+    first, second = people(ann="05T10:00:00", bob=None), people(cid="06T10:00:00", dan=None)
+    result = poll(0, SAME, targets=targets(serve(first), serve(second)))
+    assert (result.failure, result.complete) == (None, False)
+    assert result.incomplete.reason == "ListsDisagree"
+    assert "pods pod-0 and pod-1 do not show the same list" in result.incomplete.message
+    facts = result.facts[CYCLE.index]
+    assert (len(facts.sure), facts.closed, facts.roster) == (2, 0, None)
+
+
+@pytest.mark.parametrize("ahead", ["first", "second"])
+def test_a_pod_that_is_behind_ends_the_proof_and_the_newer_time_counts(serve, ahead):
+    old, new = people(ann="01T10:00:00"), people(ann="05T10:00:00")
+    order = (new, old) if ahead == "first" else (old, new)
+    result = poll(0, SAME, targets=targets(*map(serve, order)))
+    assert result.incomplete.reason == "ListsDisagree"
+    assert result.counted == 1
+
+
+def test_lists_of_another_length_disagree(serve):
+    first, second = people(ann="05T10:00:00"), people(ann="05T10:00:00", new=None)
+    result = poll(0, SAME, targets=targets(serve(first), serve(second)))
+    assert "1 users are listed by one, 2 by the other" in result.incomplete.message
+
+
+def test_what_happens_while_pods_are_read_is_no_disagreement(serve):
+    now = "20T11:59:59"
+    first, second = people(ann="05T10:00:00"), people(ann=now)
+    result = poll(0, SAME, targets=targets(serve(first), serve(second)))
+    assert (result.failure, result.incomplete, result.complete) == (None, None, True)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_with_same_a_pod_that_does_not_answer_fails_the_poll(serve, fault):
+    good, failing = serve(WHOLE), serve(FAULTS[fault])
+    result = poll(0, SAME, targets=targets(good, failing))
+    assert result.failure is not None
+    assert "pod-1" in result.failure.message
+    assert (result.complete, len(result.facts[CYCLE.index].sure)) == (False, 2)
+
+
+def test_a_stamp_in_the_future_at_any_pod_fails_the_poll(serve):
+    result = poll(0, SAME, targets=targets(serve(WHOLE), serve(people(ann="29T10:00:00"))))
+    assert result.failure.reason == "StampInFuture"
+
+
+def test_with_same_a_poll_begins_with_its_first_pod(serve):
+    clock = FixedClock()
+
+    def late(_):
+        clock.at_ms += 60_000
+        return WHOLE
+
+    result = poll(0, SAME, targets=targets(serve(late), serve(late)), clock=clock)
+    assert (result.started_ms, result.ended_ms) == (NOW_MS, NOW_MS + 120_000)

@@ -7,29 +7,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from licenseusage.sources.http.said import in_headers, next_links
 from licenseusage.sources.lists.columns import ItemColumns
 from licenseusage.sources.lists.decoder import PageDecoder
 from licenseusage.sources.lists.pages import PageReader
 from licenseusage.sources.lists.repeated import repeated_member
-from licenseusage.sources.lists.said import in_headers, leads_on
 from tests.sources.product import source
 
 
 @pytest.mark.parametrize(
-    "link",
+    ("link", "target"),
     [
-        '</users?page=2>; rel="next"',
-        "</users?page=2>; rel=next",
-        "</users?page=2>;REL = NEXT",
-        '</a>; rel="prev", </b>; rel="next"',
-        '</a,b;c>; title="x, y; rel=z"; rel="next"',
-        r'</a>; title="say \"rel\"" ; rel="last next"',
-        '</a>; foo; rel="next"',
-        '</a>; rel="prev", </b>; title*=UTF-8\'\'x; rel="next"; type="text/html"',
+        ('</users?page=2>; rel="next"', "/users?page=2"),
+        ("</users?page=2>; rel=next", "/users?page=2"),
+        ("</users?page=2>;REL = NEXT", "/users?page=2"),
+        ('</a>; rel="prev", </b>; rel="next"', "/b"),
+        ('</a,b;c>; title="x, y; rel=z"; rel="next"', "/a,b;c"),
+        (r'</a>; title="say \"rel\"" ; rel="last next"', "/a"),
+        ('< /a >; foo; rel="next"', "/a"),
+        ('</a>; rel="prev", </b>; title*=UTF-8\'\'x; rel="next"; type="text/html"', "/b"),
+        ('<>; rel="next"', ""),
+        ('</a>; rel="next"; results="true"; cursor="0:100:0"', "/a"),
     ],
 )
-def test_a_link_to_a_next_page_is_found_however_it_is_written(link):
-    assert leads_on(link)
+def test_a_link_to_a_next_page_is_found_however_it_is_written(link, target):
+    assert list(next_links(link)) == [target]
+    assert in_headers([("LINK", link)]).more is not None
 
 
 @pytest.mark.parametrize(
@@ -43,10 +46,15 @@ def test_a_link_to_a_next_page_is_found_however_it_is_written(link):
         '</a>; rel="prev"; rel="next"',  # RFC 8288 §3.3: the first rel counts
         '</a>; rel="nextish"',
         "rel=next",
+        '</a>; rel="next"; results="false"; cursor="0:200:0"',  # Sentry's last page
     ],
 )
 def test_other_links_lead_nowhere(link):
-    assert not leads_on(link)
+    assert list(next_links(link)) == []
+
+
+def test_a_header_may_hold_several_links_to_a_next_page():
+    assert list(next_links('</a>; rel=next, </b>; rel="next last"')) == ["/a", "/b"]
 
 
 @pytest.mark.parametrize(

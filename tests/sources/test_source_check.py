@@ -1,19 +1,17 @@
 """``source check`` and ``preset``: the command line, as users run it."""
 
-import io
 import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from importlib.resources import files
 from typing import Any
 
 import pytest
 import yaml
 
-from licenseusage.cli import main
 from licenseusage.controller.settings import Settings
+from licenseusage.sources.definition.presets import presets
 from tests.sources.broker import message, now_ms, person
 from tests.sources.product import answer
 
@@ -38,39 +36,6 @@ USAGE = {
     "spec": {"product": "opencloud", "sources": [OPENCLOUD, OTHER]},
 }
 SECRETS = ("--secret", "meter/username=admin", "--secret", f"meter/password={TOKEN}")
-
-
-@dataclass
-class Done:
-    code: Any
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys) -> Callable[..., Done]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*args: object, stdin: bytes = b"") -> Done:
-        monkeypatch.setattr(sys, "argv", ["licenseusage", *map(str, args)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return Done(ended.value.code or 0, captured.out, captured.err)
-
-    return run
-
-
-@pytest.fixture
-def file(tmp_path) -> Callable[..., str]:
-    def write(*documents: Any) -> str:
-        path = tmp_path / "usage.yaml"
-        path.write_text(yaml.safe_dump_all(documents))
-        return str(path)
-
-    return write
 
 
 def now() -> datetime:
@@ -116,6 +81,37 @@ def test_a_source_is_tried_and_described(run, file, product):
     assert made.requests[0].path == "/graph/v1.0/users"
 
 
+@pytest.mark.parametrize(
+    ("window", "removal", "counted", "best"),
+    [
+        ({"type": "Rolling", "days": 7}, "Never", 2, "Bounded: who was active in the last 7 days"),
+        ({"type": "Rolling", "days": 30}, "Never", 0, "Bounded: who was active in the last 30"),
+        ({"type": "Rolling", "hours": 24}, "Never", 2, "LowerBound: a window of a day or less"),
+        ({"type": "Rolling", "days": 7}, "Unknown", 2, "LowerBound: people may leave the list"),
+        ({"type": "CalendarMonthToDate"}, "Never", None, "LowerBound: the list begins anew"),
+    ],
+)
+def test_a_list_without_times_is_described_by_its_window(
+    run, file, serve, window, removal, counted, best
+):
+    date = {"Date": format_datetime(now(), usegmt=True)}
+    made = serve(answer({"active": [{"id": "leaky-1"}, {"id": "leaky-2"}]}, headers=date))
+    lately = OTHER | {
+        "pods": {"selector": {"matchLabels": {"app": "x"}}, "port": 1, "scheme": "HTTP"},
+        "http": {"path": "/active", "items": "active"},
+        "users": {"id": "id"},
+        "window": window,
+        "guarantees": {"removal": removal, "ids": "Stable"},
+    }
+    done = run("source", "check", file(lately), "--url", f"http://127.0.0.1:{made.port}")
+    assert (done.code, done.err) == (0, "")
+    assert counted is None or f"counted so far  {counted}" in done.out
+    assert "provisioned     -" in done.out
+    assert "last activity:" not in done.out
+    assert best in done.out
+    assert "leaky" not in done.out
+
+
 def test_json_is_for_programs(run, file, product):
     done = run("source", "check", file(OPENCLOUD), "--url", product[0], *SECRETS, "-o", "json")
     facts = json.loads(done.out)
@@ -124,6 +120,52 @@ def test_json_is_for_programs(run, file, product):
     assert facts["skipped"] == {"NeverActive": 1, "OutsideCycle": 1}
     assert facts["accuracyAtBest"]["accuracy"] == "Exact"
     assert "ids" not in facts
+
+
+def at_day(days: float) -> str:
+    return (now() - timedelta(days=days)).strftime("%Y-%m-%d")
+
+
+def test_last_activities_are_shown_by_day_and_each_reason_by_pseudonyms(run, file, product):
+    users = {"excludeIds": ["leaky-1"]}
+    done = run("source", "check", file(OPENCLOUD | {"users": users}), "--url", product[0], *SECRETS)
+    lines = [line.split() for line in done.out.splitlines()]
+    shown = {line[0]: line[1:] for line in lines if len(line) > 1}
+    day = (now() - timedelta(hours=1)).strftime("%Y-%m-%d")
+    assert shown[day] == ["1", "#" * 40]
+    assert re.search(r"^  \d{4}-\d\d-\d\d to \d\d-\d\d +0$", done.out, re.M)
+    assert (shown["before"][0], shown["never"][0]) == ("1", "1")
+    for reason in ("Counted", "ExcludedId", "NeverActive", "OutsideCycle"):
+        assert f"{reason}, for example:" in done.out
+    assert "leaky" not in done.out
+    assert at_day(90) in done.out
+
+
+def test_last_activities_and_examples_are_for_programs_too(run, file, serve):
+    date = {"Date": format_datetime(now(), usegmt=True)}
+    rows = [{"id": f"leaky-{n}", "seen": ago(days=2)} for n in range(9)]
+    made = ago(days=4)
+    rows += [{"id": "leaky-x", "seen": made, "made": made}, {"id": "leaky-y", "seen": None}]
+    url = f"http://127.0.0.1:{serve(answer(rows, headers=date)).port}"
+    users = {**OTHER["users"], "createdAt": {"path": "made"}}
+    asked = ("source", "check", file(OTHER | {"users": users}), "--url", url, "-o", "json")
+    facts = json.loads(run(*asked).out)
+    assert facts["lastActivities"] == {
+        "beforeCycle": 0,
+        "days": {at_day(4): 1, at_day(2): 9},
+        "afterCycle": 0,
+        "never": 1,
+    }
+    examples = facts["examples"]
+    assert {why: len(users) for why, users in examples.items()} == {
+        "Counted": 3,
+        "NeverActive": 1,
+        "OnlyCreated": 1,
+    }
+    assert examples["OnlyCreated"][0]["lastActiveTime"] == made
+    assert "leaky" not in json.dumps(facts)
+    shown = json.loads(run(*asked, "--show-ids").out)["examples"]
+    assert [one["user"] for one in shown["Counted"]] == ["leaky-0", "leaky-1", "leaky-2"]
 
 
 def test_ids_are_shown_only_when_asked_for(run, file, product):
@@ -218,7 +260,7 @@ FILES = [
     [
         (
             {"http": {"path": "/people", "pagination": {"type": "None", "size": 5}}},
-            "http.pagination: offsetParam, limitParam, size and first belong to type Offset, not",
+            "http.pagination: size and first belong to type Offset or Page, not",
         ),
         ({"http": {"path": "//elsewhere/people"}}, "names another host"),
         ({"pods": {"port": 1}}, "has no pods.selector"),
@@ -337,8 +379,7 @@ def test_presets_are_listed_with_how_far_they_were_verified(run):
     assert done.code == 0
     lines = done.out.splitlines()
     assert lines[0].split() == ["NAME", "VERIFIED", "VERSION", "READS"]
-    names = ["JupyterHub", "OpenCloud", "OpenCloudEvents", "Standard"]
-    assert [line.split()[0] for line in lines[1:]] == names
+    assert [line.split()[0] for line in lines[1:]] == list(presets())
     listed = json.loads(run("preset", "list", "-o", "json").out)
     assert {one["name"]: one["verified"] for one in listed}["JupyterHub"] == "Live"
 
@@ -358,6 +399,55 @@ def test_a_preset_is_shown_with_what_to_know(run):
 def test_an_unknown_preset_is_a_usage_error_that_names_the_others(run):
     done = run("preset", "show", "opencloud")
     assert (done.code, "OpenCloud" in done.err) == (2, True)
+
+
+# -- presets that come with a product --
+
+
+def beside(tmp_path, *documents):
+    path = tmp_path / "both.yaml"
+    path.write_text(yaml.safe_dump_all(documents))
+    return str(path)
+
+
+SHIPPED = {
+    "kind": "ConfigMap",
+    "metadata": {"name": "presets", "labels": {"licenseusage.dev/preset": "true"}},
+    "data": {
+        "Ours.yaml": (
+            files("licenseusage.sources.definition") / "presets" / "Standard.yaml"
+        ).read_text("utf-8")
+    },
+}
+BY_SHIPPED = {
+    "name": "people",
+    "preset": "Ours",
+    "presetConfigMapRef": {"name": "presets"},
+    "pods": {"selector": {"matchLabels": {"app": "x"}}, "port": 80, "scheme": "HTTP"},
+    "auth": {"header": {"secretRef": {"name": "meter", "key": "token"}}},
+}
+
+
+def test_a_preset_of_a_configmap_in_the_same_file_is_tried(run, serve, tmp_path):
+    url = f"http://127.0.0.1:{serve(answer({'users': [], 'next': None})).port}"
+    file = beside(tmp_path, BY_SHIPPED, SHIPPED)
+    done = run("source", "check", file, "--url", url, "--secret", "meter/token=t")
+    assert "people (preset Ours)" in done.out
+
+
+@pytest.mark.parametrize(
+    ("documents", "reason"),
+    [
+        ([BY_SHIPPED], "ConfigMapNotFound"),
+        ([BY_SHIPPED, SHIPPED | {"metadata": {"name": "presets"}}], "ConfigMapNotPreset"),
+        ([BY_SHIPPED, SHIPPED | {"data": {"Ours.yaml": "title: x"}}], "PresetInvalid"),
+        ([BY_SHIPPED | {"preset": "Other"}, SHIPPED], "ConfigMapNotFound"),
+    ],
+)
+def test_a_configmap_that_holds_no_such_preset_is_said(run, tmp_path, documents, reason):
+    file = beside(tmp_path, *documents)
+    done = run("source", "check", file, "--url", "http://127.0.0.1:9", "--secret", "meter/token=t")
+    assert (done.code, reason in done.err) == (1, True)
 
 
 # -- event logs --
@@ -406,3 +496,52 @@ def test_an_event_log_has_addresses_of_its_own(run, file):
     assert (done.code, "nats://host:port or tls://host:port" in done.err) == (2, True)
     done = run("source", "check", file(EVENTS), "--url", "nats://127.0.0.1:1")
     assert (done.code, "error: Unreachable: Source events" in done.err) == (3, True)
+
+
+# -- access tokens --
+
+TOKENS = {
+    "name": "s",
+    "pods": {"selector": {"matchLabels": {"app": "x"}}, "port": 80},
+    "auth": {"oauth2": {"tokenPath": "/token", "endpoint": "idp", "secretRef": {"name": "client"}}},
+    "http": {"path": "/users", "items": "value"},
+    "users": {"id": "id", "lastActive": {"path": "signInActivity.lastSuccessfulSignInDateTime"}},
+}
+CLIENT = ("--secret", "client/client_id=meter", "--secret", f"client/client_secret={TOKEN}")
+
+
+def test_a_source_with_access_tokens_is_tried_with_an_issuer_elsewhere(run, file, product, serve):
+    issued = {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 60}
+    issuer = serve(answer(issued))
+    at_issuer = ("--token-url", f"http://127.0.0.1:{issuer.port}")
+    done = run("source", "check", file(TOKENS), "--url", product[0], *at_issuer, *CLIENT)
+    assert (done.code, done.err) == (0, "")
+    assert "counted so far  2" in done.out
+    assert product[1].requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+    assert TOKEN not in done.out
+
+
+def test_what_a_check_needs_for_access_tokens_is_named(run, file, product):
+    done = run("source", "check", file(TOKENS), "--url", product[0], *CLIENT)
+    assert done.code == 2
+    assert "--token-url" in done.err
+    done = run("source", "check", file(TOKENS), "--url", product[0], *CLIENT[:2])
+    assert done.code == 2
+    assert "client/client_secret=VALUE" in done.err
+
+
+def test_a_check_shows_what_the_token_endpoint_refuses_and_no_secret(run, file, product, serve):
+    issuer = serve(answer({"error": "invalid_scope", "error_description": TOKEN}, "400 x"))
+    at_issuer = ("--token-url", f"http://127.0.0.1:{issuer.port}")
+    done = run("source", "check", file(TOKENS), "--url", product[0], *at_issuer, *CLIENT)
+    assert done.code == 1
+    assert "SignInRefused" in done.err
+    assert "auth.oauth2.scopes" in done.err
+    assert TOKEN not in done.out + done.err
+
+
+def test_a_check_asks_for_the_certificate_that_a_source_presents(run, file, product):
+    auth = {"clientCertificate": {"secretRef": {"name": "mtls"}}}
+    done = run("source", "check", file(TOKENS | {"auth": auth}), "--url", "https://127.0.0.1:1")
+    assert done.code == 2
+    assert "mtls/tls.crt=VALUE and --secret mtls/tls.key=VALUE" in done.err.replace("\n", " ")

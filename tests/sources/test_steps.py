@@ -68,6 +68,13 @@ def test_days_of_a_zone_are_days_also_where_summer_time_ends():
     assert found([int(day.timestamp()) for day in days]) == LONGEST_DAY_MS
 
 
+def test_times_of_summer_with_their_zone_are_seen_as_well():
+    winter = [f"2026-11-{day:02} 08:00:00 CET" for day in range(1, 21)]
+    summer = [f"2026-10-{day:02} 08:{day}:{day} CEST" for day in range(10, 20)]
+    assert found([*winter, *summer], zone="Europe/Berlin") == 1000
+    assert found(winter, zone="Europe/Berlin") == LONGEST_DAY_MS
+
+
 def test_midnights_of_many_zones_are_days():
     offsets = [f"2026-11-{3 + n:02}T00:00:00{n % 12 - 5:+03}:00" for n in range(24)]
     assert found(offsets) == LONGEST_DAY_MS
@@ -84,6 +91,18 @@ def test_a_declared_granularity_is_never_refined():
         )
         == HOUR_MS
     )
+
+
+@pytest.mark.parametrize("declared_ms", [1000, HOUR_MS, DAY_MS])
+def test_times_that_cannot_be_read_show_nothing(declared_ms):
+    assert found(["soon"] * 20, declared_ms=declared_ms) == declared_ms
+
+
+def test_a_list_of_nobody_with_a_time_is_read_where_hours_are_declared(serve):
+    stamp = {"path": "seen", "granularity": "Hour"}
+    rows = grouped([{"id": 1, "seen": None}], [{"id": 2, "seen": None}])
+    leave = {"lastActive": stamp, "exclude": "group == 'bots'"}
+    assert closing(serve, rows, leave=leave).skipped == {"NeverActive": 1, "Excluded": 1}
 
 
 @given(
@@ -112,9 +131,12 @@ def test_whatever_truncates_times_is_found(minutes, step, zone, in_utc):
 # -- of a listing --
 
 
-def closing(serve, rows: list[dict[str, Any]], **promised: Any) -> PollResult:
+def closing(
+    serve, rows: list[dict[str, Any]], *, leave: dict[str, Any] | None = None, **promised: Any
+) -> PollResult:
     served = serve(answer({"value": rows}, headers={"Date": None}))
-    read = source(guarantees={"clockSkewSeconds": 1, **promised})
+    users = {"id": "id", "lastActive": {"path": "seen"}, **(leave or {})}
+    read = source(users=users, guarantees={"clockSkewSeconds": 1, **promised})
     clock = type("Late", (), {"now_ms": lambda _: CLOSED_MS})()
     roster = promised.get("removal") == "ListedOnce"
     return poll(served.port, read, clock=clock, cycles=(CycleRequest(CYCLE, roster=roster),))
@@ -140,6 +162,33 @@ def test_days_written_as_instants_prove_no_more_than_the_day(serve):
     assert (len(facts.sure), possible(facts)) == (29, 2)
     assert "all 35 times at seen lie on whole days" in result.notes[0]
     assert "granularity Day" in result.notes[0]
+
+
+def grouped(people: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those who count, and members of the group that the source excludes."""
+    return [one | {"group": "a"} for one in people] + [one | {"group": "bots"} for one in others]
+
+
+@pytest.mark.parametrize("leave", [{"exclude": "group == 'bots'"}, {"excludeIds": "others"}])
+def test_times_of_excluded_rows_show_how_coarse_those_of_the_people_are(serve, leave):
+    """Too few people are left to show it, but the product writes all times in the same way."""
+    rows = local_days(before=5, within=30)
+    others = rows[:5] + rows[-15:-1]
+    if "excludeIds" in leave:
+        leave = {"excludeIds": [str(row["id"]) for row in others]}
+    people = [row for row in rows if row not in others]
+    listed = grouped(people, others)
+    result = closing(serve, listed, leave=leave)
+    facts = result.facts[CYCLE.index]
+    assert (len(people), len(facts.sure), possible(facts)) == (16, 15, 1)
+    assert "all 35 times at seen lie on whole days" in result.notes[0]
+
+
+def test_times_of_excluded_rows_do_not_hide_how_coarse_those_of_the_people_are(serve):
+    bots = [{"id": f"bot-{n}", "seen": f"2026-11-05T10:00:{n:02}Z"} for n in range(9)]
+    listed = grouped(local_days(before=5, within=30), bots)
+    facts = closing(serve, listed, leave={"exclude": "group == 'bots'"}).facts[CYCLE.index]
+    assert (len(facts.sure), possible(facts)) == (29, 2)
 
 
 moments = st.integers(-3 * 24 * 60, 32 * 24 * 60).map(lambda m: START + timedelta(minutes=m))

@@ -237,6 +237,53 @@ def test_a_naive_time_is_read_in_the_declared_zone():
     assert reading(zone="Asia/Tokyo").read("2026-11-01T21:00:00") == Instant(NOON_MS)
 
 
+@pytest.mark.parametrize(
+    ("value", "zone", "utc"),
+    [
+        ("2026-11-01 13:00:00 CET", "Europe/Berlin", (2026, 11, 1, 12)),
+        ("2026-10-25 02:30:00 CEST", "Europe/Berlin", (2026, 10, 25, 0, 30)),
+        ("2026-10-25 02:30:00 CET", "Europe/Berlin", (2026, 10, 25, 1, 30)),
+        ("2026-07-01T12:00:00.250 EDT", "America/New_York", (2026, 7, 1, 16, 0, 0, 250_000)),
+        ("2026-11-01 17:30:00 IST", "Asia/Kolkata", (2026, 11, 1, 12)),
+        ("2026-11-01 12:00:00 UTC", "Europe/Berlin", (2026, 11, 1, 12)),
+    ],
+)
+def test_the_abbreviation_of_the_declared_zone_says_which_offset_it_is(value, zone, utc):
+    """Vaultwarden writes so, by the ``%Z`` of its own zone."""
+    at_ms = int(datetime(*utc, tzinfo=UTC).timestamp() * 1000)
+    assert reading(zone=zone).read(value) == Instant(at_ms)
+    assert reading(zone=zone).recent([value], 0) == Recent([0], [at_ms])
+
+
+@pytest.mark.parametrize(
+    ("value", "zone"),
+    [
+        ("2026-11-01 13:00:00 CET", "UTC"),
+        ("2026-11-01 13:00:00 CEST", "Europe/Berlin"),  # not in winter
+        ("2026-11-01 13:00:00 IST", "Europe/Dublin"),
+        ("2026-11-01 13:00:00 EST", "America/Chicago"),
+    ],
+)
+def test_the_abbreviation_of_another_zone_is_refused(value, zone):
+    with pytest.raises(BadStampError, match="naiveTimezone"):
+        reading(zone=zone).read(value)
+
+
+@pytest.mark.parametrize(
+    ("day", "zone", "utc", "unsure"),
+    [
+        ("2026-10-25", "Europe/Berlin", (2026, 10, 24, 22), 3_600_000),  # 25 hours long
+        ("2026-10-25", "Atlantic/Azores", (2026, 10, 25, 0), 3_600_000),
+        ("2026-03-29", "Europe/Berlin", (2026, 3, 28, 23), 0),  # 23 hours
+        ("2026-10-24", "Europe/Berlin", (2026, 10, 23, 22), 0),
+        ("2026-10-25", "UTC", (2026, 10, 25), 0),
+    ],
+)
+def test_a_local_day_is_as_long_as_it_is_there(day, zone, utc, unsure):
+    at_ms = int(datetime(*utc, tzinfo=UTC).timestamp()) * 1000
+    assert reading("%Y-%m-%d", zone).read(day) == Instant(at_ms, unsure)
+
+
 def test_an_hour_that_happens_twice_keeps_both_readings():
     read = reading(zone="Europe/Berlin").read("2026-10-25T02:30:00")
     first = int(datetime(2026, 10, 25, 0, 30, tzinfo=UTC).timestamp()) * 1000

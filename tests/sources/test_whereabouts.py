@@ -56,6 +56,19 @@ class Cluster:
         return self.now
 
 
+def test_whether_anybody_else_is_selected_is_what_was_seen_last():
+    one, two = Target("10.0.0.1", 80), Target("10.0.0.2", 80)
+    cluster = Cluster(one, two, every_pod=True)
+    seen = Whereabouts(request(0, targets=(one,), limits=ALWAYS, every_pod=True), cluster)
+    assert seen.nobody_but({one})
+    seen.confirm(one)
+    assert not seen.nobody_but({one})
+    assert seen.nobody_but({one, two})
+    cluster.now = there(one, two)
+    seen.confirm(one)
+    assert not seen.nobody_but({one, two}), "a third one is not ready"
+
+
 def test_what_was_just_seen_is_not_looked_at_again():
     time, first = Time(), Target("10.0.0.1", 80)
     cluster = Cluster(first)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from licenseusage.reports.content import Kind
+from licenseusage.reports.content import Kind, Uncertainty
 from licenseusage.statement.cycles import chains_of
 from licenseusage.statement.words import (
     Over,
@@ -62,6 +62,15 @@ def test_an_estimate_proves_nothing():
     assert over_words(estimated) == "not known: nothing is proved"
     assert to_bill(estimated) is None
     assert number(estimated.content) == "~900"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "text"),
+    [((), "none seen so far"), ((Uncertainty("UnprovedCounts", 0),), "unknown so far")],
+)
+def test_a_product_that_names_nobody_has_seen_neither_somebody_nor_nobody(reasons, text):
+    running = cycle(None, None, kind=Kind.INTERIM, accuracy="Unknown", uncertainty=reasons)
+    assert number(running.content) == text
 
 
 def test_without_a_maximum_or_a_licence_there_is_no_comparison():

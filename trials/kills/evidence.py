@@ -11,12 +11,14 @@ from licenseusage.ledger.documents.records import OutboxItem
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import CycleRecord
 from licenseusage.reports.keys import VendorKeys
-from trials.kills import stage
+from trials.kills import aftermath, stage
 from trials.kills.people import People
 from trials.kills.stage import Subject
 from trials.kills.vendor import Stored, Vendor
 
 _ALL_CYCLES = 100_000
+_RESTORED = "the ledger is older than its reports"
+"""Logged as an error, because a person has to know of it; here an administrator has done it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,6 @@ class Counted:
 
     Attributes:
         people: The truth.
-        meter_id: In the ledger.
         cycles: The ledger's, oldest first.
         reports: The ledger's, by position in the chain.
         objects: Its UsageReports.
@@ -34,7 +35,6 @@ class Counted:
 
     name: str
     people: People
-    meter_id: int
     cycles: tuple[CycleRecord, ...]
     reports: tuple[OutboxItem, ...]
     objects: tuple[dict[str, Any], ...]
@@ -49,6 +49,8 @@ class Evidence:
         stored: Every document in the vendor's store.
         defects: Errors that the operator itself logged as defects, with their place.
         now_s: The simulated time of the end.
+        adopted: Chains of which an administrator has named a head, as the ledger says.
+        set_aside: Digests of what those chains went on without, as it says.
     """
 
     counted: tuple[Counted, ...]
@@ -56,6 +58,8 @@ class Evidence:
     vendor_keys: VendorKeys
     defects: tuple[str, ...]
     now_s: int
+    adopted: frozenset[str] = frozenset()
+    set_aside: frozenset[str] = frozenset()
 
 
 def collect(
@@ -79,7 +83,6 @@ def collect(
                 Counted(
                     name=subject.name,
                     people=subject.people,
-                    meter_id=meter_id,
                     cycles=tuple(reversed(book.cycles(meter_id, _ALL_CYCLES))),
                     reports=tuple(
                         sorted(book.reports(meter_id), key=lambda report: report.sequence)
@@ -89,7 +92,13 @@ def collect(
                 )
             )
     return Evidence(
-        tuple(counted), tuple(vendor.stored()), vendor.keys, tuple(_defects(log)), int(now_s)
+        tuple(counted),
+        tuple(vendor.stored()),
+        vendor.keys,
+        tuple(_defects(log)),
+        int(now_s),
+        aftermath.adopted(ledger),
+        aftermath.set_aside(ledger),
     )
 
 
@@ -104,6 +113,7 @@ def _defects(log: Path) -> list[str]:
                 entry = json.loads(line)
             except ValueError:
                 continue  # cut by the kill
-            if entry.get("level") == "error":
-                defects.append(f"{entry.get('event')}: {json.dumps(entry)[:400]}")
+            words = entry.get("event") or entry.get("message")
+            if entry.get("level") == "error" and words != _RESTORED:
+                defects.append(f"{words}: {json.dumps(entry)[:400]}")
     return defects

@@ -6,6 +6,7 @@ the last line of a process can be cut. Pseudonyms are in it: it belongs into the
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -68,32 +69,72 @@ class Committed:
     """Everything that the processes had made durable before they died.
 
     Attributes:
-        sure: (meter id, start of the cycle in ms) -> pseudonym in hex -> windows proved.
-        decided: (meter id, start of the cycle) -> decisions to close it, as commits returned them,
+        sure: (object, start of the cycle in ms) -> pseudonym in hex -> windows proved.
+        decided: (object, start of the cycle) -> decisions to close it, as commits returned them,
             each once.
-        before: (meter id, start of the cycle) -> what of ``sure`` was there before the decision.
+        before: (object, start of the cycle) -> what of ``sure`` was there before the decision.
+        settled: Cycles whose final was signed before an old ledger was restored.
+        given_up: Tokens that are lost for good with a ledger -> whether an object showed them, so
+            that only a person gives them up.
+        replaced: Tokens that a restored backup does not hold. They stand, unless a person goes on
+            behind a head without them.
+        adopted: Chains of which a person has named a head, in ledgers that were lost or replaced.
+        set_aside: Digests of what those chains went on without.
         signed: Document's jti -> its tokens, likewise: one each, or something went wrong.
     """
 
-    sure: dict[tuple[int, int], dict[str, int]] = field(default_factory=dict)
-    decided: dict[tuple[int, int], list[Decision]] = field(default_factory=dict)
-    before: dict[tuple[int, int], dict[str, int]] = field(default_factory=dict)
+    sure: dict[tuple[str, int], dict[str, int]] = field(default_factory=dict)
+    decided: dict[tuple[str, int], list[Decision]] = field(default_factory=dict)
+    before: dict[tuple[str, int], dict[str, int]] = field(default_factory=dict)
     signed: dict[str, list[str]] = field(default_factory=dict)
+    settled: set[tuple[str, int]] = field(default_factory=set)
+    given_up: dict[str, bool] = field(default_factory=dict)
+    replaced: set[str] = field(default_factory=set)
+    adopted: set[str] = field(default_factory=set)
+    set_aside: set[str] = field(default_factory=set)
 
     def add(self, kind: str, content: Any) -> None:  # noqa: ANN401 - JSON
         """Take one line of a journal in."""
         if kind == COMMITTED:
-            meter, start, users = content
-            known = self.sure.setdefault((meter, start), {})
+            name, start, users = content
+            known = self.sure.setdefault((name, start), {})
             for user, word in users.items():
                 known[user] = known.get(user, 0) | word
         elif kind == DECIDED:
-            meter, start, at_ms, lower, upper = content
-            self.before.setdefault((meter, start), dict(self.sure.get((meter, start), {})))
-            _once(self.decided.setdefault((meter, start), []), Decision(at_ms, lower, upper))
+            name, start, at_ms, lower, upper = content
+            if (name, start) in self.settled:
+                return
+            self.before.setdefault((name, start), dict(self.sure.get((name, start), {})))
+            _once(self.decided.setdefault((name, start), []), Decision(at_ms, lower, upper))
         elif kind == SIGNED:
             jti, token = content
             _once(self.signed.setdefault(jti, []), token)
+
+    def give_up(self, tokens: Mapping[str, bool], unsure: Iterable[tuple[str, int]]) -> None:
+        """Take note of what is lost for good, unless an object or a person brings it back.
+
+        Args:
+            tokens: Documents -> whether an object shows them.
+            unsure: Cycles whose finals are among them: whatever is decided anew may stand.
+        """
+        self.given_up |= tokens
+        for cycle in unsure:
+            self.settled.add(cycle)
+            for facts in (self.sure, self.decided, self.before):
+                facts.pop(cycle, None)
+
+    def forget_unsigned(self, finals: Iterable[tuple[str, int]]) -> None:
+        """Ask no more for what a restore of an old ledger loses: what no final says.
+
+        What a signed final says stands: whatever the old ledger decides, that takes precedence.
+
+        Args:
+            finals: Object and start of each cycle with a signed final.
+        """
+        self.settled |= set(finals)
+        for facts in (self.sure, self.decided, self.before):
+            for cycle in facts.keys() - self.settled:
+                del facts[cycle]
 
     def join(self, other: "Committed") -> None:
         """Take everything of a later process in."""
@@ -104,11 +145,11 @@ class Committed:
                 self.before[cycle] = {
                     user: known.get(user, 0) | words.get(user, 0) for user in both
                 }
-        for (meter, start), users in other.sure.items():
-            self.add(COMMITTED, [meter, start, users])
-        for (meter, start), decisions in other.decided.items():
+        for (name, start), users in other.sure.items():
+            self.add(COMMITTED, [name, start, users])
+        for (name, start), decisions in other.decided.items():
             for decision in decisions:
-                self.add(DECIDED, [meter, start, *decision])
+                self.add(DECIDED, [name, start, *decision])
         for jti, tokens in other.signed.items():
             for token in tokens:
                 self.add(SIGNED, [jti, token])

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from trials.kills.occasions import WAYS, WEIGHTS, Deed
 from trials.kills.people import DAY
 from trials.kills.places import AT_THE_END, only_at_the_beginning
 
@@ -19,6 +20,12 @@ before it (they are at least 15 s apart), and its report is accepted."""
 
 _LIVES_FOR_AN_OCCASION: Final = 6
 """One that leaves a cycle unread, one that reads it, and twice as many that come to nothing."""
+
+_LIVES_FOR_WAYS: Final = 12
+"""That many and two for each place that is left are kept for what deeds lead to."""
+
+_SHARE_OF_WAYS: Final = 0.2
+"""Of the lives before that."""
 
 
 def enough_for(sweep: Sequence[str]) -> int:
@@ -63,6 +70,7 @@ class Life:
         request: An administrator asks for a poll and a delivery.
         delete: Object that is deleted before this life.
         restore: A deleted object is applied again before this life.
+        deeds: What is done before this life.
     """
 
     number: int
@@ -75,6 +83,7 @@ class Life:
     request: int | None = None
     delete: int | None = None
     restore: int | None = None
+    deeds: tuple[Deed, ...] = ()
 
     @property
     def limit_seconds(self) -> float:
@@ -86,8 +95,8 @@ class Life:
 class Plan:
     """Draws one life after the other.
 
-    Some places have a rare occasion: an amendment, an administrator's request. A run that is long
-    enough for the whole sweep makes them, when there are just enough lives left for it.
+    Some places have a rare occasion: an amendment, an administrator's request or deed. A run that
+    is long enough for the whole sweep makes them, when there are just enough lives left for it.
 
     Attributes:
         rng: Draws.
@@ -95,6 +104,7 @@ class Plan:
         meters: How many objects there are.
         sweep: Places at which a process must still be killed.
         wander: Share of lives that may also end elsewhere, at a random moment, during the sweep.
+        deeds: Share of lives before which an administrator does something.
     """
 
     rng: random.Random
@@ -102,6 +112,7 @@ class Plan:
     meters: int
     sweep: list[str]
     wander: float = 0.9
+    deeds: float = 0.0
     _number: int = 0
     _deleted: int | None = None
     _restore_at: int = 0
@@ -115,6 +126,45 @@ class Plan:
 
     def next(self, now_s: float) -> Life:
         """Return the next life; ``now_s`` is the clock at the end of the one before."""
+        led = self._led_to()
+        if led:
+            return self._reported(int(now_s) + 1, led)
+        life = self._next(now_s)
+        return replace(life, deeds=self._done_before())
+
+    def _led_to(self) -> tuple[Deed, ...]:
+        """Return deeds that lead to a place which is left; none: it may come by itself."""
+        ways = [way for way in WAYS if self._left(way.words)] if self.deeds else []
+        places = sum(any(way.words in place for way in ways) for place in self.sweep)
+        due = self.kills - self._number <= _LIVES_FOR_WAYS + 2 * places
+        always = due and self._sweeps_all
+        if not ways or self.rng.random() >= (1.0 if always else _SHARE_OF_WAYS):
+            return ()
+        return self.rng.choice(ways).deeds
+
+    def _reported(self, now_s: int, deeds: tuple[Deed, ...]) -> Life:
+        """Return a life after a cycle's end that goes on until it rests, or is where it lurks."""
+        self._number += 1
+        delete, restore = self._coming_and_going()
+        return Life(
+            number=self._number,
+            move=Move.AFTER_END,
+            starts_s=_start(self.rng, Move.AFTER_END, now_s),
+            armed=dict.fromkeys(self.sweep, 1),
+            kill_after=None,
+            rest_until_s=0,
+            delete=delete,
+            restore=restore,
+            deeds=deeds,
+        )
+
+    def _done_before(self) -> tuple[Deed, ...]:
+        """Draw what is done before a life; nothing before there is something to do it to."""
+        if self.rng.random() >= self.deeds:
+            return ()
+        return tuple(self.rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=2))
+
+    def _next(self, now_s: float) -> Life:
         rng = self.rng
         self._number += 1
         delete, restore = self._coming_and_going()

@@ -15,6 +15,7 @@ from hack.controlplane import ControlPlane
 from hack.demo.children import Children
 from trials.kills import aftermath, stage
 from trials.kills.checkout import environment
+from trials.kills.deeds import Administrator
 from trials.kills.evidence import Evidence, collect
 from trials.kills.journal import Committed
 from trials.kills.people import DAY, People
@@ -31,7 +32,7 @@ _METERS: Final = (
     ("delta", "wiki", "subscription-3"),
 )
 _USERS: Final = 24
-_SETTLE_SECONDS: Final = 240.0
+_SETTLE_SECONDS: Final = 600.0
 _REST_SECONDS: Final = 3.0
 _LOOK_SECONDS: Final = 0.02
 _BUSY: Final = 8
@@ -110,7 +111,10 @@ class Run:
             vendor.start(children)
             stage.set_up(self._cp, vendor, subjects)
             victims = stack.enter_context(Victims(self._folder, environment()))
-            scene = _Scene(vendor, subjects, victims, self._operator(vendor))
+            administrator = Administrator(
+                self._cp, vendor, subjects, self._ledger, self.record.committed
+            )
+            scene = _Scene(vendor, subjects, victims, self._operator(vendor), administrator)
             for _ in range(self._plan.kills):
                 children.check()
                 self._live(self._plan.next(self._clock.now()), scene, say)
@@ -132,9 +136,10 @@ class Run:
             name = scene.subjects[life.delete].name
             self._cp.kubectl("delete", "lu", name, "-n", stage.NAMESPACE, "--timeout=20s")
         if life.restore is not None:
-            self._cp.apply(stage.usage(scene.subjects[life.restore]))
+            self._cp.apply(scene.administrator.usage(scene.subjects[life.restore]))
+        self._prepare(life, scene, say)
         process = self._begin(f"life {life.number}", life.starts_s, scene, life.armed, life.down)
-        begun, traces = time.monotonic(), Traces()
+        begun, traces = time.monotonic(), self._traces()
         how = self._watched(process, life, scene, traces)
         process.kill()
         process.wait()
@@ -149,6 +154,25 @@ class Run:
         say(f"{life.number:4}  {_shown(life.starts_s)}  {seconds:5.1f} s  killed {where}")
         for loss in lost:
             say(f"      LOST: {loss}")
+
+    def _prepare(self, life: Life, scene: "_Scene", say: Say) -> None:
+        """Do before a life what an administrator does, on the clock that it will have."""
+        if scene.administrator.decide():
+            say("      an administrator names the head that is proposed")
+        if life.deeds:
+            self._set_clock(scene.vendor, life.starts_s - 1)
+        for deed in life.deeds:
+            before = scene.administrator.done[deed]
+            scene.administrator.do(deed, self._clock.now(), scene.environment | self._offset())
+            if scene.administrator.done[deed] > before:
+                say(f"      an administrator {deed}")
+
+    def _traces(self) -> Traces:
+        """Return where the traces of a life go; what was settled before it stays."""
+        return Traces(committed=Committed(settled=self.record.committed.settled))
+
+    def _offset(self) -> dict[str, str]:
+        return {"LICENSEUSAGE_DEV_CLOCK_OFFSET_SECONDS": str(self._clock.offset)}
 
     def _watched(
         self, process: subprocess.Popen[bytes], life: Life, scene: "_Scene", traces: Traces
@@ -212,8 +236,8 @@ class Run:
             subject.product.down = number == down
         self._set_clock(scene.vendor, starts_s)
         self.record.last_s = starts_s
-        clock = {"LICENSEUSAGE_DEV_CLOCK_OFFSET_SECONDS": str(self._clock.offset)}
-        return scene.victims.go(f"{title}, {_shown(starts_s)}", scene.environment | clock, armed)
+        environment = scene.environment | self._offset()
+        return scene.victims.go(f"{title}, {_shown(starts_s)}", environment, armed)
 
     def _set_clock(self, vendor: Vendor, now_s: int) -> None:
         offset = now_s - int(time.time())
@@ -225,14 +249,17 @@ class Run:
         """Let a process end what was begun; then end it as a pod is ended."""
         starts_s = int(self._clock.now()) // DAY * DAY + DAY + 30
         say(f"      {_shown(starts_s)}: the last process is let finish")
-        self._cp.apply([stage.usage(subject) for subject in scene.subjects])
-        process, traces = self._begin("the last life", starts_s, scene, {}, None), Traces()
+        self._cp.apply(scene.administrator.usages())
+        scene.administrator.mend(self._clock.now())
+        process, traces = self._begin("the last life", starts_s, scene, {}, None), self._traces()
         deadline = time.monotonic() + _SETTLE_SECONDS
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)
             scene.victims.follow(traces)
             rests = time.monotonic() - traces.new_at >= _REST_SECONDS
-            if rests and traces.passed and aftermath.settled(self._ledger, self._clock.now()):
+            if not rests or not traces.passed:
+                continue
+            if not scene.administrator.decide() and self._settled(len(scene.subjects)):
                 break
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -240,6 +267,11 @@ class Run:
             self.record.troubles.append(f"the last process ended with exit code {code}")
         scene.victims.follow(traces)
         self.record.committed.join(traces.committed)
+
+    def _settled(self, subjects: int) -> bool:
+        ledger = self._ledger
+        known = aftermath.reporting(ledger) == subjects and not aftermath.stopped(ledger)
+        return known and aftermath.settled(ledger, self._clock.now())
 
     def _operator(self, vendor: Vendor) -> dict[str, str]:
         return stage.operator_environment(self._cp, vendor, self._ledger)
@@ -261,6 +293,7 @@ class _Scene:
     subjects: Sequence[Subject]
     victims: Victims
     environment: dict[str, str]
+    administrator: Administrator
 
 
 METERS: Final = len(_METERS)

@@ -1,6 +1,5 @@
 """Sets the stage: products, their objects in the cluster, and the operator's environment."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,8 +74,8 @@ def set_up(cp: ControlPlane, vendor: Vendor, subjects: Sequence[Subject]) -> Non
     cp.apply([keys, meter, *licenses, *(usage(subject) for subject in subjects)])
 
 
-def usage(subject: Subject) -> dict[str, Any]:
-    """Return the LicenseUsage of a product."""
+def usage(subject: Subject, *, mode: str = "Online", approval: str = "Automatic") -> dict[str, Any]:
+    """Return the LicenseUsage of a product, and what becomes of its reports."""
     source = {
         "name": "users",
         "preset": "Standard",
@@ -97,13 +96,14 @@ def usage(subject: Subject) -> dict[str, Any]:
             "product": subject.product_name,
             "license": {"secretRef": {"name": f"{subject.name}-license"}},
             "closeGraceHours": 1,
+            "reporting": {"mode": mode, "approval": approval},
             "sources": [source],
         },
     }
 
 
 def objects(cp: ControlPlane, kind: str) -> list[dict[str, Any]]:
-    """Return all objects of a kind."""
-    output = cp.kubectl("get", kind, "-n", NAMESPACE, "-o", "json").stdout
-    items: list[dict[str, Any]] = json.loads(output)["items"]
+    """Return all objects of a kind, such as ``usagereports``."""
+    listed = cp.get(f"/apis/licenseusage.dev/v1alpha1/namespaces/{NAMESPACE}/{kind}")
+    items: list[dict[str, Any]] = listed["items"] if listed is not None else []
     return items

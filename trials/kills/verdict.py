@@ -1,7 +1,7 @@
 """Whether what is left is what it has to be. Pure: evidence in, violations out."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,19 +12,21 @@ from licenseusage.reports.content import Kind
 from licenseusage.reports.keychain import verify_keys
 from licenseusage.reports.keys import InstallationKeys
 from licenseusage.reports.licence import LicenseTerms, read_license
+from licenseusage.reports.names import digest
 from licenseusage.reports.receipt import ReceiptVerdict, Sent
 from licenseusage.reports.refused import Refused
-from licenseusage.reports.report import Report
+from licenseusage.reports.report import Report, read_report
 from licenseusage.reports.tokens import decode
-from licenseusage.reports.typs import ENROLMENT, REPORT
+from licenseusage.reports.typs import ENROLMENT, REPORT, SUCCESSION
 from trials.kills.evidence import Counted, Evidence
 from trials.kills.journal import Committed
 from trials.kills.people import DAY
 from trials.kills.vendor import Stored
 from trials.proof import contradiction, verified_chain
 
-_EXPECTED_FINDINGS: Final = frozenset({"CoverageIncomplete"})
-"""An operator that is dead half of the time has gaps, and says so; nothing else may be found."""
+_EXPECTED_FINDINGS: Final = frozenset({"CoverageIncomplete", "Restored"})
+"""An operator that is dead half of the time has gaps, and an old ledger was restored; both are
+said. Nothing else may be found."""
 _INTERIM_OBJECTS: Final = 3
 
 
@@ -57,6 +59,7 @@ def judge(evidence: Evidence, committed: Committed) -> Judged:
             violations.append(f"the vendor answered {stored.verdict} to {stored.chain_id}")
     chains, enrolled, bad = _verified(evidence)
     violations += bad
+    restated = _restated(evidence, committed)
     cycles, kinds, accuracies = 0, Counter[Kind](), Counter[str]()
     for counted in evidence.counted:
         reports = chains.get(counted.name, ())
@@ -68,7 +71,7 @@ def judge(evidence: Evidence, committed: Committed) -> Judged:
         for violation in (
             *_one_final_each(counted, finals, ended),
             *_numbers(counted, reports),
-            *_kept(counted, reports, committed),
+            *_kept(counted, reports, committed, restated),
             *_ledger_and_vendor(counted, reports),
             *_objects(counted),
             *_status(counted, reports),
@@ -97,15 +100,18 @@ def _verified(evidence: Evidence) -> tuple[dict[str, tuple[Report, ...]], set[st
     """Verify every document in the vendor's store; return the reports by object's name."""
     violations: list[str] = []
     keys: dict[str, tuple[InstallationKeys, LicenseTerms]] = {}
-    for stored in evidence.stored:
-        if stored.typ == ENROLMENT:
-            _, claims = decode(stored.token)
-            subscription = str(claims["sub"])
-            if subscription in keys:
-                violations.append(f"{subscription} was enrolled twice")
-            enrolled = verify_keys([stored.token], evidence.vendor_keys, now_s=evidence.now_s)
-            terms: LicenseTerms = read_license(claims["license"], evidence.vendor_keys)
-            keys[subscription] = enrolled, terms
+    statements: dict[str, list[str]] = {}
+    for stored in sorted(evidence.stored, key=lambda stored: stored.sequence):
+        if stored.typ in (ENROLMENT, SUCCESSION):
+            statements.setdefault(stored.chain_id, []).append(stored.token)
+    for tokens in statements.values():
+        _, claims = decode(tokens[0])
+        subscription = str(claims["sub"])
+        if subscription in keys:
+            violations.append(f"{subscription} was enrolled twice")
+        enrolled = verify_keys(tokens, evidence.vendor_keys, now_s=evidence.now_s)
+        terms: LicenseTerms = read_license(claims["license"], evidence.vendor_keys)
+        keys[subscription] = enrolled, terms
     chains: dict[str, list[Stored]] = {}
     for stored in evidence.stored:
         if stored.typ == REPORT:
@@ -185,11 +191,20 @@ def _numbers(counted: Counted, reports: Sequence[Report]) -> Iterator[str]:
                 yield f"{what} says {number} for day {day}"
 
 
-def _kept(counted: Counted, reports: Sequence[Report], committed: Committed) -> Iterator[str]:
-    """A decision stands as it was committed, and holds every fact committed before it."""
+def _kept(
+    counted: Counted,
+    reports: Sequence[Report],
+    committed: Committed,
+    restated: Collection[tuple[str, int]] = (),
+) -> Iterator[str]:
+    """A decision stands as it was committed, and holds every fact committed before it.
+
+    A final is dated with its decision, or with the report in front of it, if that is later.
+    """
     finals = {r.content.cycle.start_s * 1000: r for r in reports if r.content.kind is Kind.FINAL}
-    for (meter, start_ms), decisions in committed.decided.items():
-        if meter != counted.meter_id:
+    dated = {r.envelope.sequence: r.envelope.issued_at_s for r in reports}
+    for (name, start_ms), decisions in committed.decided.items():
+        if name != counted.name or (name, start_ms) in restated:
             continue
         if len(decisions) != 1:
             yield f"the cycle of {start_ms} was decided {len(decisions)} times, differently"
@@ -197,14 +212,15 @@ def _kept(counted: Counted, reports: Sequence[Report], committed: Committed) -> 
         if final is None:
             continue  # told by others
         numbers = (final.content.active_users, final.content.active_users_upper_bound)
-        if (final.envelope.issued_at_s, numbers) != (first.at_ms // 1000, tuple(first[1:])):
+        at_s = max(first.at_ms // 1000, dated.get(final.envelope.sequence - 1, 0))
+        if (final.envelope.issued_at_s, numbers) != (at_s, tuple(first[1:])):
             yield (
                 f"cycle {final.content.cycle.index} was decided as {first}, its final says "
                 f"{numbers} at {final.envelope.issued_at_s}"
             )
-    for (meter, start_ms), users in committed.before.items():
+    for (name, start_ms), users in committed.before.items():
         final = finals.get(start_ms)
-        if meter != counted.meter_id or final is None:
+        if name != counted.name or final is None or (name, start_ms) in restated:
             continue
         proved = sum(bool(word & CYCLE_MASK) for word in users.values())
         if (final.content.active_users or 0) < proved:
@@ -212,6 +228,27 @@ def _kept(counted: Counted, reports: Sequence[Report], committed: Committed) -> 
                 f"cycle {final.content.cycle.index}: {proved} users were committed as active, its "
                 f"final says {final.content.active_users}"
             )
+
+
+def _restated(evidence: Evidence, committed: Committed) -> set[tuple[str, int]]:
+    """Return the cycles, by object and start (ms), whose finals persons went on without."""
+    restated = set()
+    for token in _given_way(evidence, committed):
+        report = read_report(token)
+        if report.content.kind is Kind.FINAL:
+            restated.add((report.envelope.name, report.content.cycle.start_s * 1000))
+    return restated
+
+
+def _given_way(evidence: Evidence, committed: Committed) -> set[str]:
+    """Return what a restore took out of the ledger, and a person went on without (§11).
+
+    The consent names exactly these: the ledger sets aside what is known to exist and is not in the
+    history of the head that was named.
+    """
+    aside = evidence.set_aside | committed.set_aside
+    there = {stored.token for stored in evidence.stored}
+    return {token for token in committed.replaced - there if digest(token) in aside}
 
 
 def _ledger_and_vendor(counted: Counted, reports: Sequence[Report]) -> Iterator[str]:
@@ -276,12 +313,33 @@ def _status(counted: Counted, reports: Sequence[Report]) -> Iterator[str]:
 
 
 def _signed_once(evidence: Evidence, committed: Committed) -> list[str]:
+    """Say which positions of a chain were signed differently, or are not at the vendor as signed.
+
+    What was signed stands (REPORT_FORMAT §11). A position may be signed anew in two cases only:
+
+    * Every ledger that held the document is lost for good, with those that restores had replaced
+      and nobody has merged, and the vendor does not hold it. If a UsageReport shows it, a person
+      has named another head of its chain.
+    * A restore took the document out of the ledger, a person has named a head without it, the
+      ledger has set exactly this document aside for that, and the vendor does not hold it.
+    """
     there = {Sent.from_token(stored.token).subject.jti: stored.token for stored in evidence.stored}
+    adopted, given_way = evidence.adopted | committed.adopted, _given_way(evidence, committed)
     violations = []
     for jti, tokens in committed.signed.items():
-        if len(tokens) != 1:
-            violations.append(f"document {jti} was signed {len(tokens)} times, differently")
-        if tokens[0] != there.get(jti):
+        final = there.get(jti)
+        if final is not None and any(
+            committed.given_up.get(token) for token in tokens if token != final
+        ):
+            consented = Sent.from_token(final).chain_id in adopted
+            if not consented:
+                violations.append(f"document {jti} was given up, and nobody has consented to it")
+        left = [
+            token for token in tokens if token not in committed.given_up and token not in given_way
+        ]
+        if len(left) > 1:
+            violations.append(f"document {jti} was signed {len(left)} times, differently")
+        if left and left[0] != final:
             violations.append(
                 f"document {jti}: the vendor has other bytes than were committed first"
             )

@@ -22,14 +22,16 @@ class Counter(Process):
     """Counts one object: when its polls are due and cycles end is the operator's own decision."""
 
     async def _reconcile(self) -> None:
-        key: Key | None = None
+        first = True
         while True:
             try:
-                first, key = key is None, await self._queue.get()
+                key = await self._queue.get()
+                assert isinstance(key, Key)  # noqa: S101 - there are no receipts here
                 # The first look makes keys, meter and terms, as on any installation.
                 seconds = (
                     await reconcile(self.surroundings, key) if first else await self._count(key)
                 )
+                first = False
                 if seconds is not None:
                     self._queue.add(key, seconds)
             except (Killed, asyncio.CancelledError):

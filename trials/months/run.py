@@ -20,8 +20,8 @@ from trials.months.operator import Counter
 from trials.months.scenario import Scenario
 from trials.proof import contradiction
 from trials.soak import vendor as vendors
-from trials.soak.cluster import Cluster, pod
-from trials.soak.history import OBJECTS, quiet
+from trials.soak.cluster import OBJECTS, Cluster, pod
+from trials.soak.history import quiet
 from trials.soak.listing import Shop
 from trials.soak.need import Violation
 from trials.soak.people import DAY_MS

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from trials.months.population import Population
 from trials.months.scenario import Scenario
-from trials.soak.listing import Face, Fault, Paging, Shop
+from trials.soak.answering import Fault
+from trials.soak.listing import Face, Paging, Shop
 from trials.soak.people import Shown
 
 CREDENTIALS = "meter"

@@ -1,7 +1,7 @@
-"""``python -m trials.mutation``: how many broken versions of ``metering`` do the tests notice?
+"""``python -m trials.mutation``: how many broken versions of the rules do the tests notice?
 
 Each mutant is tried in a process forked from one that has collected the tests already, with those
-tests of ``metering`` that call what was broken, until one fails. A mutant that nobody notices has
+tests of its group that call what was broken, until one fails. A mutant that nobody notices has
 survived: it is equivalent, as ``equivalent.txt`` explains, or a test is missing.
 """
 
@@ -16,12 +16,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from trials.mutation.groups import GROUPS, ROOT, Group
 from trials.mutation.mutants import Mutant, mutants
 from trials.mutation.trials import Trials
 
-ROOT = Path(__file__).resolve().parents[2]
-METERING = ROOT / "operator/licenseusage/metering"
-TESTS = ROOT / "tests/metering"
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 LEAST = 90  # % of the mutants that are not known to be equivalent
 HISTORIES = "40"  # random histories per rule and mutant; the unit tests notice most
@@ -33,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ["HISTORIES"] = HISTORIES
     hypothesis.settings.register_profile("mutation", max_examples=20, deadline=None)
     known = _equivalent()
-    chosen = [mutant for name in options.modules for mutant in _of(name)]
+    group = GROUPS[options.group]
+    chosen = [mutant for name in options.modules for mutant in mutants(name, _source(group, name))]
     if options.sample and options.sample < len(chosen):
         chosen = random.Random(options.seed).sample(chosen, options.sample)  # noqa: S311
     tally: Counter[tuple[str, str]] = Counter()
@@ -53,11 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{tried} of {len(chosen)} tried", file=sys.stderr, flush=True)
 
     # A module that is not broken must go unnoticed, else the trials themselves are what is noticed.
-    controls = [Mutant(name, 0, 0, "", "", _source(name), "", "") for name in options.modules]
-    trials = Trials([*controls, *chosen], options.jobs, options.seconds, report)
+    sources = {name: _source(group, name) for name in options.modules}
+    controls = [Mutant(name, 0, 0, "", "", source, "", "") for name, source in sources.items()]
+    trials = Trials([*controls, *chosen], group, options.jobs, options.seconds, report)
     # Without a terminal: what pytest says of thousands of broken runs is of no interest.
     quiet = ["-o", "addopts=--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:terminal"]
-    pytest.main([*quiet, "--hypothesis-profile=mutation", str(TESTS)], plugins=[trials])
+    tests = [str(ROOT / "tests" / test) for test in group.tests]
+    pytest.main([*quiet, "--hypothesis-profile=mutation", *tests], plugins=[trials])
     if not trials.sound or unsound:
         where = ", ".join(unsound) or "the package"
         print(f"error: the tests fail with {where} as it is", file=sys.stderr)
@@ -65,12 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _print_tally(tally)
 
 
-def _of(module: str) -> list[Mutant]:
-    return list(mutants(module, _source(module)))
-
-
-def _source(module: str) -> str:
-    return (METERING / module).read_text()
+def _source(group: Group, module: str) -> str:
+    return (group.folder / module).read_text()
 
 
 def _equivalent() -> set[str]:
@@ -97,14 +94,15 @@ def _print_tally(tally: Counter[tuple[str, str]]) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m trials.mutation", description=__doc__)
-    parser.add_argument("modules", nargs="*", help="files of metering; none: all of them")
+    parser.add_argument("modules", nargs="*", help="files of the group; none: all of them")
+    parser.add_argument("--group", choices=list(GROUPS), default="metering")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seconds", type=float, default=60.0, help="most CPU time of one mutant")
     parser.add_argument("--sample", type=int, default=0, help="try only so many, chosen at random")
     parser.add_argument("--seed", default="0", help="of the sample")
     options = parser.parse_args(arguments)
     if not options.modules:
-        options.modules = sorted(path.name for path in METERING.glob("[a-z]*.py"))
+        options.modules = GROUPS[options.group].modules
     return options
 
 

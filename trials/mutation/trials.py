@@ -13,10 +13,9 @@ from types import CodeType, FrameType
 
 import pytest
 
+from trials.mutation.groups import Group
 from trials.mutation.mutants import Mutant
 from trials.mutation.transplant import transplant
-
-PACKAGE = "licenseusage.metering"
 
 
 @dataclass
@@ -25,6 +24,7 @@ class Trials:
 
     Attributes:
         chosen: The mutants.
+        group: Their package, and the tests.
         jobs: How many are tried at the same time.
         seconds: Most CPU time of one, whatever else the machine does; a mutant that takes longer
             is noticed. So is one that takes ten times as long by the clock: it waits for nothing.
@@ -33,6 +33,7 @@ class Trials:
     """
 
     chosen: Sequence[Mutant]
+    group: Group
     jobs: int
     seconds: float
     report: Callable[[Mutant, bool], None]
@@ -69,7 +70,7 @@ class Trials:
         self._called[item.nodeid] = {
             (code.co_filename.rpartition("/")[2], code.co_qualname)
             for code in called
-            if "/metering/" in code.co_filename and "/tests/" not in code.co_filename
+            if code.co_filename.startswith(str(self.group.folder))
         }
 
     def _tried(self, session: pytest.Session) -> Iterator[tuple[Mutant, bool]]:
@@ -103,7 +104,8 @@ class Trials:
             silent = os.open(os.devnull, os.O_WRONLY)
             os.dup2(silent, 1)
             os.dup2(silent, 2)
-            module = import_module(f"{PACKAGE}.{mutant.module.removesuffix('.py')}")
+            name = f"licenseusage.{self.group.package}.{mutant.module.removesuffix('.py')}"
+            module = import_module(name)
             items = self._concerned(session, mutant)
             transplant(module, mutant.source)
             for number, item in enumerate(items):

@@ -21,6 +21,7 @@ from types import FrameType
 sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]
 
 from trials.soak.histories import LENGTH, Ended, in_turn, many, simulate  # noqa: E402
+from trials.soak.kinds.drawing import KINDS  # noqa: E402
 from trials.soak.tally import Tally  # noqa: E402
 
 _HASH_SEED = "0"
@@ -72,7 +73,9 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def _histories(arguments: argparse.Namespace, began: float, total: Tally) -> Iterator[Ended]:
     if arguments.history is not None:
-        return iter([simulate(arguments.seed, arguments.history, arguments.length)])
+        return iter(
+            [simulate(arguments.seed, arguments.history, arguments.length, arguments.kinds)]
+        )
 
     def enough() -> bool:
         if arguments.minutes is not None and time.monotonic() - began >= 60 * arguments.minutes:
@@ -81,8 +84,8 @@ def _histories(arguments: argparse.Namespace, began: float, total: Tally) -> Ite
 
     seed, length, workers = arguments.seed, arguments.length, arguments.workers
     if workers == 0:
-        return in_turn(seed, length, enough=enough)
-    return many(seed, length, workers=workers, enough=enough)
+        return in_turn(seed, length, enough=enough, kinds=arguments.kinds)
+    return many(seed, length, workers=workers, enough=enough, kinds=arguments.kinds)
 
 
 class _Progress:
@@ -131,6 +134,7 @@ def _report(
     if failed is not None:
         again = f"python -m trials.soak --seed {arguments.seed} --history {failed.number}"
         again += f" --length {arguments.length}" if arguments.length != LENGTH else ""
+        again += f" --kinds {','.join(arguments.kinds)}" if arguments.kinds != KINDS else ""
     if arguments.output == "json":
         summary = {
             **total.as_json(),
@@ -168,8 +172,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--workers", type=int, default=2, help="processes at work beside this one (2)"
     )
+    parser.add_argument(
+        "--kinds",
+        type=lambda text: tuple(text.split(",")),
+        default=KINDS,
+        help=f"kinds of sources that objects may have ({','.join(KINDS)})",
+    )
     parser.add_argument("--output", choices=("table", "json"), default="table")
     arguments = parser.parse_args()
+    if unknown := set(arguments.kinds) - set(KINDS):
+        parser.error(f"there are no kinds {', '.join(sorted(unknown))}")
     if arguments.cycles is None and arguments.minutes is None and arguments.history is None:
         arguments.cycles = 200
     return arguments

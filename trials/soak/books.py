@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections import defaultdict
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from licenseusage.ledger.facts.rosters import BEFORE, IDLE, INACTIVE, LISTED, OPEN, QUIET, START
@@ -64,6 +65,25 @@ class Books:
             store.closed |= facts.closed if decides else 0
             for window, count in facts.low.items():
                 store.low[window] = max(store.low.get(window, 0), count)
+
+    def restored(self, other: "Books") -> None:
+        """From now on a ledger is judged that holds what another one had found."""
+        self._stores = deepcopy(other._stores)
+
+    def merged(self, other: "Books") -> None:
+        """What another ledger had found was added to what this one has."""
+        for at, theirs in deepcopy(other._stores).items():
+            ours = self._stores[at]
+            for user, word in theirs.must.items():
+                ours.must[user] = ours.must.get(user, 0) | word
+            for user, word in theirs.may.items():
+                ours.may[user] = ours.may.get(user, 0) | word
+            ours.closed |= theirs.closed
+            for window, count in theirs.low.items():
+                ours.low[window] = max(ours.low.get(window, 0), count)
+            ours.rosters = _different(
+                [merge_rosters(a, b) for a in ours.rosters for b in theirs.rosters]
+            )
 
     def expired(self) -> None:
         """Rosters of cycles that have not begun, and may never, can be gone from now on."""

@@ -6,8 +6,9 @@ The ledger is read from its file, beside the operator: what is checked is what i
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,20 @@ from trials.soak.plan import Usage
 from trials.soak.tally import Tally
 from trials.soak.truth import Truth
 
+_WAITS = ("AwaitingApproval", "Pending", "Sending")
 _ORDER = {"Open": 0, "Closing": 1, "Final": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of a ledger until a backup was made of it, or until it was replaced."""
+
+    tokens: dict[str, str]
+    cycles: dict[tuple[str, int], Cycle]
+    states: dict[tuple[str, int], str]
+    statements: dict[tuple[str, int], str]
+    bounds: dict[tuple[str, int, int], Bounds]
+    books: Books
 
 
 class Checker:
@@ -41,7 +55,14 @@ class Checker:
         self.usages = {usage.name: usage for usage in usages}
         self.truths = {usage.name: Truth(usage) for usage in self.usages.values()}
         self.tokens: dict[str, str] = {}
+        self.accepted: dict[str, tuple[str | None, str, int]] = {}
         self.cycles: dict[tuple[str, int], Cycle] = {}
+        self._ever: dict[str, str] = {}
+        self._finals: dict[tuple[str, int], tuple[str, int | None, int | None]] = {}
+        self._restored = False
+        self._given_up: dict[str, bool] = {}
+        self.signed_anew: dict[str, str] = {}
+        self._waiting: dict[str, list[str]] = {}
         self._tally = tally
         self._states: dict[tuple[str, int], str] = {}
         self._statements: dict[tuple[str, int], str] = {}
@@ -55,11 +76,56 @@ class Checker:
             for source in usage.spec["sources"]
         }
         self._judged: set[tuple[str, str]] = set()
+        self._judged_reports: set[str] = set()
 
     def kept(self, poll: PollRecord, decides: bool) -> None:
         """The ledger has kept a poll; False: it is to be repeated before it decides anything."""
         self.books.kept(poll, decides=decides)
         self.doubt.kept(poll)
+
+    # --- restores --------------------------------------------------------------------------------
+
+    def seen(self) -> Seen:
+        """Return what was seen until now; what comes later does not change it."""
+        return Seen(
+            dict(self.tokens),
+            dict(self.cycles),
+            dict(self._states),
+            dict(self._statements),
+            dict(self._bounds),
+            deepcopy(self.books),
+        )
+
+    def restored(self, seen: Seen) -> None:
+        """An older ledger is in use: what it must hold is what it held then.
+
+        Its documents do not change: what was signed since must come back byte for byte, or never.
+        """
+        self.tokens, self.cycles = dict(seen.tokens), dict(seen.cycles)
+        self._states, self._statements = dict(seen.states), dict(seen.statements)
+        self._bounds = dict(seen.bounds)
+        self._restored = True
+        self.books.restored(seen.books)
+
+    def heads(self) -> list[str]:
+        """Return the newest document of each chain of the ledger, which a restore notes."""
+        newest: dict[str, str] = {}
+        for jti in sorted(self.tokens):
+            newest[jti.rpartition("-")[0]] = self.tokens[jti]
+        return list(newest.values())
+
+    def merged(self, seen: Seen) -> None:
+        """The facts of another ledger were added."""
+        self.books.merged(seen.books)
+
+    def given_up(self, shown: Collection[str]) -> None:
+        """What the ledger does not hold now may never come back; its positions are used again.
+
+        Args:
+            shown: What is known to exist all the same: only a person gives it up.
+        """
+        lost = set(self._ever.values()) - set(self.tokens.values())
+        self._given_up |= dict.fromkeys(lost, False) | dict.fromkeys(lost & set(shown), True)
 
     # --- what the ledger holds -------------------------------------------------------------------
 
@@ -69,19 +135,41 @@ class Checker:
             connection.row_factory = sqlite3.Row
             names = dict(connection.execute("select id, name from meters"))
             self._documents(connection, names)
+            ended: dict[int, int] = {}
             for row in connection.execute("select * from cycles order by meter_id, start_ms"):
-                self._cycle(connection, names[row["meter_id"]], row, thorough=thorough)
+                name = names[row["meter_id"]]
+                apart = ended.get(row["meter_id"], 0) <= row["start_ms"]
+                need(apart, f"cycle {row['cycle_index']} of {name} overlaps the one before")
+                ended[row["meter_id"]] = row["end_ms"]
+                self._cycle(connection, name, row, thorough=thorough)
         connection.close()
 
     def _documents(self, connection: sqlite3.Connection, names: Mapping[int, str]) -> None:
         tokens: dict[str, str] = {}
+        self.accepted = {}
+        self._waiting = defaultdict(list)
         chains: dict[str, list[tuple[int, str]]] = defaultdict(list)
         query = "select jti, chain_id, sequence, digest, token, meter_id, state from outbox"
         for jti, chain, sequence, digest, token, meter, state in connection.execute(query):
             tokens[jti] = token
             chains[chain].append((sequence, digest))
             need(state not in ("Rejected", "Conflict"), f"document {jti} is {state}")
-            if jti not in self.tokens and meter is not None:
+            if state in _WAITS and meter is not None:
+                self._waiting[names[meter]].append(jti)
+            if state == "Accepted":
+                name = None if meter is None else names[meter]
+                self.accepted[jti] = (name, chain, sequence)
+            before = self._ever.setdefault(jti, token)
+            if before != token:
+                by_a_person = self._given_up.get(before)
+                known = by_a_person is not None and _goes_on(
+                    connection, chain, sequence, by_a_person=by_a_person
+                )
+                need(known, f"document {jti} was signed twice, with other bytes")
+                self._ever[jti], self.signed_anew[before] = token, jti
+                self._tally.notes["documents signed anew"] += 1
+            if token not in self._judged_reports and meter is not None:
+                self._judged_reports.add(token)
                 self._report(names[meter], token)
         lost = self.tokens.keys() - tokens.keys()
         need(not lost, f"documents are gone: {sorted(lost)[:3]}")
@@ -119,6 +207,8 @@ class Checker:
             need(active <= least or not asked.lower, message)
             self._tally.statements["day lower bound"] += 1
         if kind == "final":
+            numbers = claims.get("activeUsers"), claims.get("activeUsersUpperBound")
+            self._finals[name, start_ms] = (accuracy, *numbers)
             self._tally.cycles[accuracy] += 1
 
     def judge(self, what: str, claims: Mapping[str, Any], asked: Asked) -> str:
@@ -147,13 +237,22 @@ class Checker:
         settled = before == "Final" and not thorough
         self._states[at] = state
         statement = row["statement"]
-        if at in self._statements:
-            need(self._statements[at] == statement, f"cycle {cycle} of {name}: decision changed")
-        elif statement is not None:
+        known = self._statements.get(at)
+        if known is not None and not (self._restored and self._is_signed(at, statement)):
+            need(known == statement, f"cycle {cycle} of {name}: decision changed")
+        elif statement is not None and known != statement:
             self._statements[at] = statement
             self._decided(name, cycle, statement, row["intent_ms"])
         if not settled and not row["wiped"]:
             self._facts_of(connection, name, row["meter_id"], row["id"], cycle)
+
+    def _is_signed(self, at: tuple[str, int], text: str | None) -> bool:
+        """Whether a decision is what a lost and recovered final says; then it takes precedence."""
+        if text is None or at not in self._finals:
+            return False
+        bounds = load_statement(text).bounds
+        numbers = (bounds.active_users, bounds.active_users_upper_bound)
+        return (str(bounds.stated), *numbers) == self._finals[at]
 
     def _decided(self, name: str, cycle: Cycle, text: str, at_ms: int) -> None:
         statement = load_statement(text)
@@ -188,17 +287,36 @@ class Checker:
             facts = read_facts(connection, row, at)
             what = f"facts of {name}/{row['source']} in cycle {cycle.index}"
             key = (*at, row["source"], row["domain"])
-            self.books.compare(what, key, facts, honest=not usage.lies)
+            if usage.kind == "Lists":
+                self.books.compare(what, key, facts, honest=not usage.lies)
             stores.append(Store(row["domain"], facts, properties, cycle))
         declared = len(usage.shops)
         for missing in range(len(stores), declared):
             stores.append(Store(f"never read {missing}", Facts(), Properties(ids_stable=True)))
         truth = self.truths[name].windows(cycle)
         combine = Combine(usage.spec["combine"])
+        if usage.kind != "Lists":
+            self._named(name, cycle, stores, truth)
+            return  # bounds of these rest on more than facts of users: what is stated is judged
         if usage.lies:
             return  # what is stated is judged; the rules for what is refuted are the ledger's
         for window, count in truth.items():
             self._window(name, cycle, window, evaluate(stores, combine, window), count)
+
+    def _named(
+        self, name: str, cycle: Cycle, stores: Iterable[Store], truth: Mapping[int, int]
+    ) -> None:
+        """Whoever is named was active, whatever is stated of it; nothing that holds is refuted."""
+        named: dict[bytes, int] = {}
+        for store in stores:
+            refuted = store.facts.refuted and not self.usages[name].lies
+            need(not refuted, f"facts of {name}: refuted, although all that is declared holds")
+            for user, word in store.facts.sure.items():
+                named[user] = named.get(user, 0) | word
+        for window, count in truth.items():
+            people = sum(word >> window & 1 for word in named.values())
+            message = f"window {window} of cycle {cycle.index} of {name}: {people} are named"
+            need(people <= count, f"{message}, the truth is {count}")
 
     def _window(self, name: str, cycle: Cycle, window: int, bounds: Bounds, truth: int) -> None:
         lower, upper = bounds.lower, bounds.upper
@@ -246,9 +364,22 @@ class Checker:
             accuracy = self.judge(what, ended, asked)
             self._tally.statements[f"history {ended['state']} {accuracy}"] += 1
 
+    def waiting(self, name: str) -> list[str]:
+        """Return the reports of an object that the vendor has not signed for."""
+        return self._waiting.get(name, [])
+
     def states(self, name: str) -> dict[int, str]:
         """Return the state of each cycle of an object, by its start."""
         return {start: state for (of, start), state in self._states.items() if of == name}
+
+
+def _goes_on(
+    connection: sqlite3.Connection, chain: str, sequence: int, *, by_a_person: bool
+) -> bool:
+    """Whether a chain goes on before a position: behind what is known, or as a person decided."""
+    events = "event = 'Adopted'" if by_a_person else "event in ('Adopted', 'Resumed')"
+    query = f"select 1 from recoveries where chain_id = ? and sequence < ? and {events}"  # noqa: S608
+    return connection.execute(query, (chain, sequence)).fetchone() is not None
 
 
 def _ms(text: str) -> int:

@@ -7,6 +7,7 @@ is an effect, before and after which the process may be killed; each call may fi
 import base64
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from licenseusage.controller.effects.kube import (
@@ -19,6 +20,9 @@ from licenseusage.controller.effects.kube import (
 from licenseusage.controller.effects.secrets import CREDENTIALS
 from licenseusage.controller.rules.resources import EVENTS, SECRETS, Resource
 from trials.soak.timeline import World
+
+OBJECTS = "shop"
+"""The namespace of a history's objects."""
 
 
 class Cluster:
@@ -126,7 +130,7 @@ class SimulatedKube(Kube):
         return copy
 
     async def create(
-        self, resource: Resource, namespace: str, body: Mapping[str, Any]
+        self, resource: Resource, namespace: str | None, body: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Create an object."""
         name = body["metadata"]["name"]
@@ -135,7 +139,7 @@ class SimulatedKube(Kube):
             raise ConflictError(409, f"create {resource.plural}", "exists")
         self._boundary(f"create {resource.plural}")
         if resource is not EVENTS:  # nobody reads them
-            self._cluster.put(resource, namespace, name, json.loads(json.dumps(body)))
+            self._cluster.put(resource, namespace or "", name, json.loads(json.dumps(body)))
         self._boundary(f"created {resource.plural}")
         return json.loads(json.dumps(body))  # type: ignore[no-any-return]
 
@@ -197,13 +201,18 @@ class SimulatedKube(Kube):
         return [item for item in items if wanted.items() <= _labels(item).items()]
 
 
-def pod(name: str, ip: str, *, ready: bool, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Return a pod that the operator may ask."""
-    status = "True" if ready else "False"
+def pod(
+    name: str, ip: str, *, ready: bool, labels: Mapping[str, str], since_ms: int | None = None
+) -> dict[str, Any]:
+    """Return a pod that the operator may ask; ``since_ms``: when it became ready."""
+    condition = {"type": "Ready", "status": "True" if ready else "False"}
+    if since_ms is not None:
+        since = datetime.fromtimestamp(since_ms // 1000, UTC)
+        condition["lastTransitionTime"] = since.isoformat().replace("+00:00", "Z")
     return {
         "metadata": {"labels": dict(labels), "name": name},
         "spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8080}]}]},
-        "status": {"podIP": ip, "conditions": [{"type": "Ready", "status": status}]},
+        "status": {"podIP": ip, "conditions": [condition]},
     }
 
 

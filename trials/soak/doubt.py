@@ -66,7 +66,7 @@ class Doubt:
             (usage.product, name): _Source(shop)
             for usage in usages
             for name, shop in usage.shops.items()
-            if usage.lies
+            if usage.lies and isinstance(shop, Shop)
         }
         self._read: dict[tuple[str, int, int], tuple[_Source, Heard]] = {}
 
@@ -95,6 +95,8 @@ class Doubt:
         if not usage.lies:
             return Asked(True, True, truth, truth)
         (name,) = usage.shops
+        if (usage.product, name) not in self._sources:
+            return Asked(True, False, truth, truth)  # it names who was active, and may be silent
         source = self._sources[usage.product, name]
         polls = [poll for began_ms, poll in source.polls if began_ms <= until_ms]
         return asked_of(source.shop, cycle, polls, truth, usage.boundaries)

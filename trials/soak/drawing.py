@@ -7,11 +7,16 @@ from itertools import pairwise
 from typing import Any
 
 from licenseusage.metering.cycles import Cycle, Grid, Terms, cycle_at, first_grid, with_terms
+from trials.soak.approving import draw_approvals
+from trials.soak.carrying import draw_carriage
 from trials.soak.draws import clock_error
+from trials.soak.kinds.drawing import KINDS, LISTS, draw_kind, draw_product
+from trials.soak.losing import draw_losses
 from trials.soak.lying import draw_lies
-from trials.soak.people import DAY_MS, HOUR_MS
+from trials.soak.people import DAY_MS, HOUR_MS, SECOND_MS
 from trials.soak.plan import Event, Plan, Usage
 from trials.soak.products import draw_sources
+from trials.soak.recovery import draw_recoveries
 from trials.soak.trouble import draw_looks, draw_outages, draw_trouble
 
 EPOCH = date(2026, 1, 1)
@@ -25,8 +30,14 @@ _WEIGHTS = (4, 3, 2, 1)
 """Counting takes time with every day of a cycle."""
 
 
-def draw(seed: str, cycles: int) -> Plan:
-    """Draw the plan of a history of about ``cycles`` cycles for each of its objects."""
+def draw(seed: str, cycles: int, kinds: Sequence[str] = KINDS) -> Plan:
+    """Draw the plan of a history.
+
+    Args:
+        seed: Names it.
+        cycles: About how many each of its objects has.
+        kinds: Those that its objects' sources may be of.
+    """
     random_ = random.Random(f"{seed} plan")  # noqa: S311 - repeatable, not secret
     (family,) = random_.choices(_FAMILIES, _WEIGHTS)
     start_ms = _ms(EPOCH + timedelta(days=random_.randrange(400))) + random_.randrange(DAY_MS)
@@ -38,6 +49,11 @@ def draw(seed: str, cycles: int) -> Plan:
         _usage(random_, f"usage-{number}", family, start_ms, end_ms, peaceful)
         for number in range(count)
     ]
+    for usage in usages:
+        of_kind = random.Random(f"{seed} kind of {usage.name}")  # noqa: S311 - repeatable
+        kind = draw_kind(of_kind, kinds)
+        if kind != LISTS:
+            _become(of_kind, usage, kind, start_ms, end_ms, peaceful=peaceful)
     plan = Plan(
         seed=seed,
         start_ms=start_ms,
@@ -50,15 +66,65 @@ def draw(seed: str, cycles: int) -> Plan:
         kills=not peaceful,
     )
     for usage in usages:
-        lying = random.Random(f"{seed} lies of {usage.name}")  # noqa: S311 - repeatable
-        draw_lies(lying, usage, start_ms, end_ms)
-        plan.events += draw_looks(random_, usage, start_ms, end_ms)
+        if usage.kind == LISTS:
+            lying = random.Random(f"{seed} lies of {usage.name}")  # noqa: S311 - repeatable
+            draw_lies(lying, usage, start_ms, end_ms)
+        looks = draw_looks(random_, usage, start_ms, end_ms)
+        plan.events += looks
+        if usage.kind == "Pushed":
+            pushing = random.Random(f"{seed} pushes of {usage.name}")  # noqa: S311 - repeatable
+            plan.events += _pushes(pushing, usage, [look.at_ms for look in looks])
         ends = [at_ms for at_ms in usage.boundaries if start_ms < at_ms < end_ms]
         plan.events += [Event(at_ms, "boundary", usage.name) for at_ms in ends]
     if not peaceful:
         plan.events += draw_trouble(random_, plan, length_ms)
+    plan.events += draw_carriage(
+        random.Random(f"{seed} files"),  # noqa: S311 - repeatable
+        usages,
+        start_ms,
+        end_ms,
+        length_ms,
+    )
+    plan.events += draw_approvals(
+        random.Random(f"{seed} approvals"),  # noqa: S311 - repeatable
+        usages,
+        start_ms,
+        end_ms,
+        length_ms,
+    )
+    if not peaceful:
+        recovering = random.Random(f"{seed} recoveries")  # noqa: S311 - repeatable
+        plan.events += draw_recoveries(recovering, plan, length_ms)
+        losing = random.Random(f"{seed} losses")  # noqa: S311 - repeatable
+        plan.events += draw_losses(losing, plan, length_ms)
     plan.events.sort(key=lambda event: event.at_ms)
     return plan
+
+
+def _become(
+    random_: random.Random, usage: Usage, kind: str, start_ms: int, end_ms: int, *, peaceful: bool
+) -> None:
+    """Put a product of another kind behind an object."""
+    usage.shops, sources = draw_product(
+        random_, kind, usage.name, usage.boundaries, start_ms, end_ms, usage.pods, peaceful=peaceful
+    )
+    usage.kind = kind
+    grace = max(usage.spec["closeGraceHours"], _least_grace(sources))
+    usage.spec |= {"sources": sources, "combine": "Union", "closeGraceHours": grace}
+
+
+def _least_grace(sources: Sequence[dict[str, Any]]) -> int:
+    lags = [source["guarantees"].get("lagSeconds", 0) for source in sources]
+    both = zip(lags, sources, strict=True)
+    hours: list[int] = [-(-(lag + 120 * each["intervalMinutes"]) // 3600) for lag, each in both]
+    return max(hours)
+
+
+def _pushes(random_: random.Random, usage: Usage, looks: Sequence[int]) -> list[Event]:
+    """Draw when a product sends: shortly before most looks, and between them."""
+    times = [at_ms - random_.randrange(2, 20) * SECOND_MS for at_ms in looks]
+    times += [at_ms + random_.randrange(6 * HOUR_MS) for at_ms in looks]
+    return [Event(at_ms, "push", usage.name) for at_ms in times if random_.random() < 0.8]
 
 
 def _usage(
@@ -84,9 +150,7 @@ def _usage(
     first = [each.cycle(0) for _, each in timeline]
     lengths = [b - a for a, b in pairwise(boundaries)] + [c.end_ms - c.start_ms for c in first]
     shortest = min(lengths) // HOUR_MS
-    least = max(
-        -(-(s["guarantees"]["lagSeconds"] + 120 * s["intervalMinutes"]) // 3600) for s in sources
-    )
+    least = _least_grace(sources)
     grace = random_.choice((least, 6, 24, 48, 168))
     spec: dict[str, Any] = {
         "product": f"product-{name}",

@@ -5,6 +5,7 @@ import random
 from licenseusage.metering.properties import Removal
 from trials.soak.draws import NEVER, span
 from trials.soak.lies import GROUP, KINDS, LEAST_COARSE, Lie
+from trials.soak.listing import Shop
 from trials.soak.people import DAY_MS, HOUR_MS, MINUTE_MS, Account, Store, near
 from trials.soak.plan import Usage
 
@@ -18,6 +19,7 @@ def draw_lies(random_: random.Random, usage: Usage, start_ms: int, end_ms: int) 
     if len(usage.shops) > 1 or random_.random() >= _CHANCE:
         return
     (shop,) = usage.shops.values()
+    assert isinstance(shop, Shop)  # noqa: S101 - asked of lists only
     if shop.store.traits.renames:
         return
     few = len(shop.store.accounts) < 2 + LEAST_COARSE
@@ -69,7 +71,7 @@ def happen(lie: Lie, store: Store, at_ms: int, *, after_ms: int) -> str | None:
                 _remove(account, at_ms + after_ms)
         case "moved":
             for account in concerned:
-                store.moved[account.person] = at_ms
+                store.moved[account.person] = min(at_ms, store.moved.get(account.person, at_ms))
                 account.acts = [at for at in account.acts if at < at_ms]
             return f"group == '{GROUP}'"
         case "restored":

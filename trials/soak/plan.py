@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from licenseusage.metering.cycles import Terms
-from trials.soak.listing import Shop
+from trials.soak.answering import Product
 from trials.soak.people import Store
 from trials.soak.vendor import Outage
 
@@ -31,16 +31,28 @@ class Usage:
         combine: ``Union`` or ``Same``.
         boundaries: Ends of cycles, those that may be as well, ascending.
         pods: Replicas that serve it, each with troubles of its own.
+        mode: How its reports reach the vendor at first: ``Online`` or ``Export``.
+        endpoint: Its licence names an address; without one nothing is ever sent.
+        carried: It is in export mode at some time.
+        approval: Whether its reports wait for a person at first: ``Manual`` or ``Automatic``.
+        approved: They do at some time.
+        kind: Of its sources (``kinds.drawing``).
     """
 
     name: str
     spec: dict[str, Any]
     licensed: bool
     terms: list[tuple[int, Terms]]
-    shops: dict[str, Shop]
+    shops: dict[str, Product]
     boundaries: list[int]
     interval_hours: int
     pods: int = 1
+    mode: str = "Online"
+    endpoint: bool = True
+    carried: bool = False
+    approval: str = "Automatic"
+    approved: bool = False
+    kind: str = "Lists"
 
     @property
     def product(self) -> str:
@@ -49,8 +61,8 @@ class Usage:
 
     @property
     def lies(self) -> bool:
-        """Whether its product lies."""
-        return any(shop.lies for shop in self.shops.values())
+        """Whether its product is not to be believed, and not every lie need show."""
+        return any(shop.deceives for shop in self.shops.values())
 
     @property
     def stores(self) -> list[Store]:

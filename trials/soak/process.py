@@ -25,8 +25,9 @@ from licenseusage.controller.effects.workqueue import WorkQueue
 from licenseusage.controller.process import background
 from licenseusage.controller.process.wiring import wire
 from licenseusage.controller.rules import clockwatch
-from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.key import Key, ReceiptsKey
 from licenseusage.controller.settings import Settings
+from licenseusage.controller.steps.importing import reconcile_receipts
 from licenseusage.controller.steps.reconcile import reconcile
 from licenseusage.controller.steps.world import World as Surroundings
 from licenseusage.delivery.vendor import VendorClient
@@ -37,12 +38,13 @@ from licenseusage.reports.content import OperatorInfo
 from licenseusage.reports.keys import SigningKey
 from licenseusage.sources.poll import PollResult
 from licenseusage.sources.workers.workers import Workers
+from trials.soak.answering import Product
 from trials.soak.cluster import Cluster, SimulatedKube
 from trials.soak.heard import Heard
-from trials.soak.listing import Shop, SimulatedWorkers
 from trials.soak.tally import Tally
 from trials.soak.timeline import World, WrongClock
 from trials.soak.vendor import Vendor, key
+from trials.soak.workers import SimulatedWorkers
 
 NAMESPACE = "licenseusage-system"
 VENDOR_KEYS = "licenseusage-vendor-keys"
@@ -149,6 +151,8 @@ class Estate:
         kept: Told of each poll that the ledger has kept.
         heard: Told what each poll of a product and source has read, and what came of it.
         api_down: Whether the API server is away.
+        route: Says of an object what changes with how its reports reach the vendor.
+        looked: Told of each object that was looked at, with the route that it had before.
         keys: The identity's keys that were made, in order.
     """
 
@@ -158,7 +162,7 @@ class Estate:
     vendor: Vendor
     client: VendorClient
     clock: WrongClock
-    shops: Mapping[tuple[str, str], Shop]
+    shops: Mapping[tuple[str, str], Product]
     random: random.Random
     tally: Tally
     signing_key: SigningKey
@@ -167,6 +171,8 @@ class Estate:
     kept: Callable[[PollRecord, bool], None]
     heard: Callable[[tuple[str, str], PollResult, Heard], None]
     api_down: Callable[[], bool]
+    route: Callable[[str], int] = lambda _: 0
+    looked: Callable[[str, int], None] = lambda *_: None
     keys: list[SigningKey] = field(default_factory=list)
 
     def new_key(self) -> SigningKey:
@@ -191,7 +197,7 @@ class Process:
         self.estate, self.number = estate, number
         self.failure: BaseException | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._queue: WorkQueue[Key] = WorkQueue()
+        self._queue: WorkQueue[Key | ReceiptsKey] = WorkQueue()
         self._died = asyncio.Event()
         self.mortality = Mortality(self._killed, self._snapshot, estate.tally.boundaries)
         boundary = self.mortality.boundary
@@ -228,6 +234,17 @@ class Process:
             self._run(self._reconcile())
         for _ in range(WORKERS):
             self._run(world.deliveries.work())
+        self._run(world.intake.work())
+
+    async def until(self, work: asyncio.Future[None], seconds: float) -> None:
+        """Wait for work that this process does for somebody, as long as it lives."""
+        death = asyncio.ensure_future(self._died.wait())
+        await asyncio.wait((work, death), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for each in (work, death):
+            each.cancel()
+        done = await asyncio.gather(work, death, return_exceptions=True)
+        if isinstance(done[0], Exception):
+            raise done[0]
 
     async def wait(self, seconds: float) -> None:
         """Let time pass, at most until the process dies."""
@@ -235,7 +252,7 @@ class Process:
             async with asyncio.timeout(seconds):
                 await self._died.wait()
 
-    def look(self, key: Key) -> None:
+    def look(self, key: Key | ReceiptsKey) -> None:
         """Have an object looked at."""
         self._queue.add(key)
 
@@ -302,8 +319,15 @@ class Process:
             key = await self._queue.get()
             failed = False
             try:
+                if isinstance(key, ReceiptsKey):
+                    again = await reconcile_receipts(self.surroundings, key)
+                    if again is not None:
+                        self._queue.add(key, again)
+                    continue
+                route = self.estate.route(key.name)
                 # When to look again is left to the history: it knows the moments that matter.
                 await reconcile(self.surroundings, key)
+                self.estate.looked(key.name, route)
             except KubeError:
                 failed = True
             except Exception as error:
@@ -326,6 +350,7 @@ class Process:
             vendor_keys_configmap=VENDOR_KEYS,
             pod_name="soak",
             first_send_spread_seconds=estate.spread_seconds,
+            intake_address="127.0.0.1:0",
         )
         workers = SimulatedWorkers(
             estate.world, clock, estate.shops, random_, estate.tally, boundary, estate.heard
@@ -340,6 +365,7 @@ class Process:
             client=estate.client,
             operator=OperatorInfo("soak", None),
             nudge=self._nudge,
+            nudge_receipts=self._queue.add,
             new_signing_key=estate.new_key,
             random_bytes=random_.randbytes,
             permille=lambda: random_.randrange(1000),

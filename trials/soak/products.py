@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from licenseusage.metering.properties import Removal
-from trials.soak import listing
+from trials.soak.answering import FAULTS, Fault, Product
 from trials.soak.draws import NEVER, span
-from trials.soak.listing import Fault, Paging, Shop
+from trials.soak.listing import Paging, Shop
 from trials.soak.people import (
     DAY_MS,
     HOUR_MS,
@@ -22,7 +22,7 @@ from trials.soak.people import (
     near,
 )
 
-_INTERVALS = (1, 5, 15, 15, 60, 240)
+INTERVALS = (1, 5, 15, 15, 60, 240)
 _GRANULARITIES = {
     SECOND_MS: "Second", MINUTE_MS: "Minute", HOUR_MS: "Hour", DAY_MS: "Day",
 }  # fmt: skip
@@ -35,7 +35,7 @@ def draw_sources(
     start_ms: int,
     end_ms: int,
     peaceful: bool,
-) -> tuple[dict[str, Shop], list[dict[str, Any]], str]:
+) -> tuple[dict[str, Product], list[dict[str, Any]], str]:
     """Draw the products of one object, its sources as a person writes them, and ``combine``."""
     combine, count = random_.choice(
         (("Union", 1), ("Union", 1), ("Union", 1), ("Union", 2), ("Union", 3), ("Same", 2))
@@ -47,8 +47,8 @@ def draw_sources(
         at_ms = start_ms
         while (at_ms := at_ms + random_.randrange((end_ms - start_ms) // 8)) < end_ms:
             names.shuffle(random_, at_ms)
-    first = _accounts(random_, people, all_traits[0], boundaries, start_ms, end_ms)
-    shops: dict[str, Shop] = {}
+    first = draw_accounts(random_, people, all_traits[0], boundaries, start_ms, end_ms)
+    shops: dict[str, Product] = {}
     sources = []
     for number, traits in enumerate(all_traits):
         if combine == "Same":
@@ -60,7 +60,7 @@ def draw_sources(
         elif number == 0:
             accounts = first
         else:
-            accounts = _accounts(random_, people, traits, boundaries, start_ms, end_ms)
+            accounts = draw_accounts(random_, people, traits, boundaries, start_ms, end_ms)
         if combine == "Union" and count > 1:
             accounts = [a for a in accounts if random_.random() < 0.7]
         for account in accounts:
@@ -68,7 +68,7 @@ def draw_sources(
         accounts.sort(key=lambda account: account.created_ms)
         paging = _paging(random_, traits)
         source = f"source-{number}"
-        faults = () if peaceful else _faults(random_, boundaries, start_ms, end_ms)
+        faults = () if peaceful else draw_faults(random_, boundaries, start_ms, end_ms)
         slowness = random_.choice((5, 50, 500, 4000, 20_000))
         shops[source] = Shop(Store(traits, accounts, names), paging, slowness, faults)
         sources.append(_source(random_, usage, source, traits, paging))
@@ -91,7 +91,7 @@ def _traits(random_: random.Random, *, alone: bool) -> Traits:
     )
 
 
-def _accounts(
+def draw_accounts(
     random_: random.Random,
     people: int,
     traits: Traits,
@@ -99,6 +99,7 @@ def _accounts(
     start_ms: int,
     end_ms: int,
 ) -> list[Account]:
+    """Draw who has an account, from when on and until when, and when each is active."""
     accounts = []
     for person in range(people):
         created = start_ms - random_.randrange(1, 400 * DAY_MS)
@@ -116,7 +117,7 @@ def _accounts(
 
 
 def _paging(random_: random.Random, traits: Traits) -> Paging:
-    kinds = ["OnePage", "OnePage", "Offset", "Unsorted"]
+    kinds = ["OnePage", "OnePage", "Offset", "Unsorted", "Numbered", "Linked"]
     if not traits.renames:
         kinds += ["KeyCursor", "KeyCursor", "KeyCursor", "NewestFirst"]
         if not traits.unordered:
@@ -154,6 +155,16 @@ def _source(
     http: dict[str, Any] = {"path": f"/{name}", "items": "users"}
     if paging.kind == "KeyCursor":
         http["pagination"] = {"type": "Cursor", "params": [{"name": "after", "path": "next"}]}
+    elif paging.kind == "Linked":
+        http["pagination"] = {"type": "Next", "path": "onward"}
+    elif paging.kind == "Numbered":
+        http["pagination"] = {
+            "type": "Page",
+            "pageParam": "page",
+            "first": 1,
+            "sizeParam": "limit",
+            "size": paging.size,
+        }
     elif paging.kind != "OnePage":
         http["pagination"] = {
             "type": "Offset",
@@ -163,7 +174,7 @@ def _source(
         }
     return {
         "name": name,
-        "intervalMinutes": random_.choice(_INTERVALS),
+        "intervalMinutes": random_.choice(INTERVALS),
         "pods": {
             "selector": {"matchLabels": {"app": usage}},
             "port": "http",
@@ -175,16 +186,17 @@ def _source(
     }
 
 
-def _faults(
+def draw_faults(
     random_: random.Random, boundaries: Sequence[int], start_ms: int, end_ms: int
 ) -> tuple[Fault, ...]:
+    """Draw when a product misbehaves."""
     length_ms = boundaries[1] - boundaries[0]
     faults = []
     base = random_.choice((0.0, 0.03, 0.15))
-    faults += [Fault(0, NEVER, kind, base / len(listing.FAULTS)) for kind in listing.FAULTS]
+    faults += [Fault(0, NEVER, kind, base / len(FAULTS)) for kind in FAULTS]
     for _ in range(random_.randint(0, 4)):
         at_ms = near(random_, boundaries, 2 * HOUR_MS)
-        kind = random_.choice(listing.FAULTS)
+        kind = random_.choice(FAULTS)
         chance = random_.choice((0.5, 1.0))
         faults.append(Fault(at_ms, at_ms + span(random_, length_ms), kind, chance))
     return tuple(faults)

@@ -7,24 +7,29 @@ since threads know no simulated time.
 import asyncio
 import hashlib
 import random
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 
 from licenseusage.clock import Clock
 from licenseusage.delivery.vendor import VendorClient
-from licenseusage.receiver import endpoint
+from licenseusage.receiver import endpoint, files
 from licenseusage.receiver.access import PagesAccess
 from licenseusage.receiver.app import create_app
 from licenseusage.receiver.store import Document, ReceiverDatabase
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys
-from licenseusage.reports.licence import LicenseTerms, build_license
+from licenseusage.reports.licence import LicenseTerms, build_license, stored_license
 from licenseusage.reports.terms import CycleTerms
+from licenseusage.reports.tokens import decode
 from licenseusage.reports.typs import LICENSE, RECEIPT
+from trials.soak.need import need
 from trials.soak.tally import Tally
 from trials.soak.timeline import World
 
@@ -121,10 +126,13 @@ class Vendor:
         self._app = httpx.ASGITransport(app, raise_app_exceptions=True)
         self.healthy = False
         self.boundary: Callable[[str], None] = lambda _: None
+        self.pushed: Callable[[str, str], None] = lambda *_: None
+        self._clock = clock
         self._seen: list[str] = []
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         """Answer one request, or fail as networks and vendors do."""
+        self.pushed(*_pushed(request))
         self.boundary("vendor request")
         fault = self._fault()
         if fault is not None:
@@ -141,6 +149,25 @@ class Vendor:
         """Return all that is held of a chain, by position, evidence of conflicts included."""
         with self.store.read() as views:
             return [document for document, _ in views.documents(chain_id, limit=100_000)]
+
+    def now_s(self) -> int:
+        """The vendor's time, seconds."""
+        return self._clock.now_ms() // 1000
+
+    def tokens(self) -> set[str]:
+        """Return every document that is held, as its file has it."""
+        with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as connection:
+            return {token for (token,) in connection.execute("select token from documents")}
+
+    async def register(self, token: str) -> None:
+        """Take a licence into the register without the customer's help: it is the vendor's own."""
+        jti = quote(stored_license(token).license_id, safe="")
+        answer = await self.direct(
+            httpx.Request(
+                "PUT", f"{ENDPOINT}/v1/licenses/{jti}", content=token.encode(), headers=_JOSE
+            )
+        )
+        need(answer.status_code in (200, 201), f"a licence is answered {answer.status_code}")
 
     def close(self) -> None:
         """Close the database."""
@@ -201,7 +228,8 @@ class Vendor:
                 return _response(kept.status_code, body, dict(kept.headers))
         response = await self.direct(request)
         body = await response.aread()
-        if response.status_code in (200, 201) and body:  # there is no receipt for a licence
+        receipted = request.method == "PUT" and response.status_code in (200, 201)
+        if receipted and body:  # there is no receipt for a licence
             self._seen = [*self._seen[-20:], body.decode()]
         return _response(response.status_code, body, dict(response.headers))
 
@@ -241,13 +269,23 @@ def connect() -> tuple[VendorClient, Line]:
 
     Building one reads the system's certificates, which takes longer than a cycle.
     """
-    setattr(endpoint, "to_thread", _InPlace)  # noqa: B010 - it is not for others to set
+    for module in (endpoint, files):
+        setattr(module, "to_thread", _InPlace)  # noqa: B010 - it is not for others to set
     line = Line()
     return VendorClient(transport=line), line
 
 
 def _response(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> httpx.Response:
     return httpx.Response(status, headers=dict(headers or {}), stream=httpx.ByteStream(body))
+
+
+def _pushed(request: httpx.Request) -> tuple[str, str]:
+    """Return the subscription of the document that a request brings, and the document.
+
+    A question for the own history brings the first line of a file.
+    """
+    token, *_ = request.content.decode().split("\n")
+    return str(decode(token)[1]["sub"]), token
 
 
 def _copy(request: httpx.Request) -> httpx.Request:

@@ -1,5 +1,6 @@
 """The verdict at a history's end: what the vendor holds, and what is missing of it."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import httpx
@@ -21,6 +22,7 @@ from trials.soak.process import Estate
 from trials.soak.tally import Tally
 from trials.soak.timeline import World, WrongClock
 
+_GRACE_HOURS = 24
 _DELIVERED_MS = 6 * HOUR_MS
 """In peace a document is delivered within this: the spread of first sends, and a look."""
 
@@ -56,6 +58,7 @@ async def examine(history: Lived) -> None:
             late = 1000 * int(claims["iat"]) < history.world.now_ms() - _DELIVERED_MS
             message = f"document {claims['jti']} of {claims['iat']} has not arrived"
             unused = "cnf" in claims and _former(history)
+            unused = unused or ("kind" not in claims and _carried(history, claims, chains))
             need(token in stored or not late or unused, message)
         for document in documents:
             _receipt(document)
@@ -87,6 +90,18 @@ def _receipt(document: Document) -> None:
 def _former(history: Lived) -> bool:
     """Whether a subscription may be in use by no object any more: its succession waits then."""
     return bool(history.ever_deleted) or any(len(u.terms) > 1 for u in history.usages.values())
+
+
+def _carried(history: Lived, claims: Mapping[str, Any], chains: Mapping[str, list[str]]) -> bool:
+    """Whether a key statement waits for its first report: a file with that brings it along."""
+    subscription = claims["sub"]
+    exported = any(
+        usage.carried and subscription.startswith(f"subscription-{name}-")
+        for name, usage in history.usages.items()
+    )
+    of_chains = (decode(tokens[0])[1] for tokens in chains.values())
+    reported = any(first["sub"] == subscription and "kind" in first for first in of_chains)
+    return exported and not reported
 
 
 def _licences(history: Lived, documents: list[Document]) -> None:
@@ -147,7 +162,10 @@ def _finals(history: Lived, accepted: dict[tuple[str, int], int]) -> None:
     now_ms = history.world.now_ms()
     for (name, start_ms), cycle in history.checker.cycles.items():
         usage = history.usages[name]
-        due_ms = cycle.end_ms + usage.spec["closeGraceHours"] * HOUR_MS + 24 * HOUR_MS
+        grace = usage.spec["closeGraceHours"]
+        if name in history.ever_deleted:  # nobody knows the spec's grace any more
+            grace = max(grace, _GRACE_HOURS)
+        due_ms = cycle.end_ms + grace * HOUR_MS + 24 * HOUR_MS + _DELIVERED_MS
         count = accepted.get((name, start_ms), 0)
         need(count <= 1, f"cycle {cycle.index} of {name} has {count} finals")
         if due_ms > now_ms:

@@ -5,6 +5,7 @@ whose items must differ. Types, lengths and enums are checked by the models.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from licenseusage.api.cel import program
@@ -18,11 +19,17 @@ def source_refusals(source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     Args:
         source: One item of ``spec.sources``; its fields have the right types.
     """
+    yield from refusals(_schema_of_a_source(), _present(source), "")
+
+
+@cache
+def _schema_of_a_source() -> Mapping[str, Any]:
     kind = next(resource for resource in KINDS if resource.name == "LicenseUsage")
-    schema = crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema: Mapping[str, Any] = crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     for name in ("spec", "sources"):
         schema = schema["properties"][name]
-    yield from refusals(schema["items"], _present(source), "")
+    items: Mapping[str, Any] = schema["items"]
+    return items
 
 
 def refusals(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401

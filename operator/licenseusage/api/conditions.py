@@ -51,6 +51,12 @@ class ConditionType(StrEnum):
     WITHIN_ENTITLEMENT = "WithinEntitlement"
     """Positive polarity, absent without a maximum: the count is at most the entitlement."""
 
+    COUNTED_ONCE = "CountedOnce"
+    """Positive polarity, absent while no other object reports the same product under the same
+    contract. Unknown: another one does, and only people know whether it is the same installation.
+    False: an object was deleted, and this one reports the same cycle. It changes neither ``Ready``
+    nor ``Stalled``."""
+
     KEYS_EXPORTED = "KeysExported"
     """Positive polarity, absent once the operator's keys were exported, without a licence, and if
     the operator's settings say that they are backed up elsewhere. It changes neither ``Ready`` nor

@@ -1,4 +1,4 @@
-"""How a source is read: credentials and the HTTP request, as the user writes them.
+"""How a source is read: the HTTP request, as the user writes it.
 
 No member has a default here: a preset may give it (``licenseusage.sources.definition.presets``
 merges), and a default inside a list item would show as drift in GitOps tools. The value that holds
@@ -12,13 +12,13 @@ from pydantic import ConfigDict, Field
 from licenseusage.api.model import (
     LIST_TYPE,
     ApiModel,
+    JMESPath,
     Rule,
-    SecretKeyRef,
-    SecretRef,
     map_list,
     rules,
     set_list,
 )
+from licenseusage.api.pagination import Pagination, ParameterName
 
 Method = Annotated[
     Literal["GET", "POST"],
@@ -33,11 +33,8 @@ Method = Annotated[
         )
     ),
 ]
-BodyFormat = Literal["JSON"]
-PaginationType = Literal["None", "Offset", "Cursor"]
-
-JMESPath = Annotated[str, Field(min_length=1, max_length=1024)]
-"""A JMESPath expression; compiled when the source is read (``licenseusage.sources``)."""
+BodyFormat = Literal["JSON", "NDJSON"]
+Validator = Literal["None", "ETag"]
 
 MemberName = Annotated[
     str,
@@ -53,12 +50,19 @@ MemberName = Annotated[
     ),
 ]
 
-ParameterName = Annotated[str, Field(min_length=1, max_length=128)]
-
 NO_CONTROL_CHARACTERS = Rule(
     r"!self.matches('[\\x00-\\x1f\\x7f]')",
     "holds a control character (a line break?): write it as one line of text",
 )
+
+PATH_RULES = (
+    Rule(
+        r"self.startsWith('/') && !self.matches('[?#\\x00-\\x20\\x7f\\\\]')",
+        "must begin with '/' and hold no '?', '#', '\\' or white space: put parameters into query",
+    ),
+    Rule("!self.startsWith('//')", "must not begin with '//', which names another host"),
+)
+"""Of the path of a request."""
 
 HeaderName = Annotated[
     str,
@@ -88,62 +92,6 @@ HeaderName = Annotated[
 HeaderValue = Annotated[str, Field(max_length=1024, json_schema_extra=rules(NO_CONTROL_CHARACTERS))]
 
 
-class BasicAuth(ApiModel):
-    """A user name and a password."""
-
-    secret_ref: SecretRef = Field(
-        description="secretRef names the Secret whose keys username and password are sent. The "
-        "Secret must have the type licenseusage.dev/credentials or the label "
-        "licenseusage.dev/credentials: 'true'."
-    )
-
-
-class HeaderAuth(ApiModel):
-    """A secret in a request header."""
-
-    name: HeaderName | None = Field(
-        default=None,
-        description="name is the name of the request header that carries the secret. Default: the "
-        "preset's, otherwise Authorization.",
-    )
-    prefix: (
-        Annotated[str, Field(max_length=64, json_schema_extra=rules(NO_CONTROL_CHARACTERS))] | None
-    ) = Field(
-        default=None,
-        description="prefix is the text before the secret, including the space: 'Bearer ' or "
-        "'token '. Default: the preset's, otherwise none.",
-    )
-    secret_ref: SecretKeyRef = Field(
-        description="secretRef names the Secret and the key whose value is sent, without white "
-        "space around it. The Secret must have the type licenseusage.dev/credentials or the label "
-        "licenseusage.dev/credentials: 'true'."
-    )
-
-
-class Auth(ApiModel):
-    """How the operator authenticates to the product: exactly one of the members."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            Rule(
-                "has(self.basic) != has(self.header)",
-                "auth needs exactly one of basic and header: remove the other, or leave auth out "
-                "if the product asks for no credentials",
-            )
-        )
-    )
-
-    basic: BasicAuth | None = Field(
-        default=None,
-        description="basic sends a user name and a password (HTTP basic authentication, or the "
-        "user and password of a NATS server).",
-    )
-    header: HeaderAuth | None = Field(
-        default=None,
-        description="header sends a secret in a request header, such as a bearer token.",
-    )
-
-
 class QueryParameter(ApiModel):
     """One entry of the query; a name may repeat."""
 
@@ -152,7 +100,8 @@ class QueryParameter(ApiModel):
         max_length=2048,
         description="value is the value of the query parameter. The templates {{cycle.start}} and "
         "{{cycle.end}} (RFC 3339) are replaced; so are their variants .date, .epoch, .epochMillis "
-        "and .dayBefore.",
+        "and .dayBefore. With events, they are {{range.start}} and {{range.end}}, which have the "
+        "first three variants.",
     )
 
 
@@ -180,79 +129,28 @@ class Header(ApiModel):
     )
 
 
-class CursorParameter(ApiModel):
-    """A query parameter whose value is taken from the previous page."""
-
-    name: ParameterName = Field(description="name is the name of the query parameter.")
-    path: JMESPath = Field(
-        description="path is a JMESPath expression over the page just read; it returns the "
-        "parameter's value for the next page. null, an empty text or no result means that this "
-        "was the last page."
-    )
-
-
-class Pagination(ApiModel):
-    """How the list is divided into pages."""
+class Http(ApiModel):
+    """An HTTP request that lists users."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             Rule(
-                "!has(self.type) || self.type == 'Offset' || !(has(self.offsetParam) || "
-                "has(self.limitParam) || has(self.size) || has(self.first))",
-                "offsetParam, limitParam, size and first belong to type Offset",
-                "'offsetParam, limitParam, size and first belong to type Offset, not to type ' + "
-                "self.type",
+                "!has(self.format) || self.format != 'NDJSON' || !(has(self.items) || "
+                "(has(self.pagination) && (has(self.pagination.total) || "
+                "has(self.pagination.params) || has(self.pagination.path))))",
+                "format NDJSON has one user per line and nothing around them: remove items, and "
+                "total, params and path of pagination",
             ),
             Rule(
-                "!has(self.type) || self.type == 'Cursor' || !has(self.params)",
-                "params belongs to type Cursor",
-                "'params belongs to type Cursor, not to type ' + self.type",
-                field_path=".params",
+                "!has(self.validator) || self.validator == 'None' || !has(self.pagination) || "
+                "!has(self.pagination.type) || self.pagination.type == 'None'",
+                "validator ETag is for a list in one answer: of pages, the ids on those that did "
+                "not change would have to be kept; remove validator or pagination",
+                reason="FieldValueForbidden",
+                field_path=".validator",
             ),
         )
     )
-
-    type: PaginationType | None = Field(
-        default=None,
-        description="type is None (one answer holds all users), Offset (the request says how many "
-        "items to skip) or Cursor (the request carries a value from the page before). Default: "
-        "the preset's, otherwise None.",
-    )
-    offset_param: ParameterName | None = Field(
-        default=None,
-        description="offsetParam is the query parameter that says how many items to skip (type "
-        "Offset).",
-    )
-    limit_param: ParameterName | None = Field(
-        default=None,
-        description="limitParam is the query parameter that says how many items a page may hold "
-        "(type Offset).",
-    )
-    size: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
-        default=None, description="size is the number of items requested per page (type Offset)."
-    )
-    first: Annotated[int, Field(ge=0, le=1)] | None = Field(
-        default=None,
-        description="first is the number of the first item, 0 or 1 (1 as in SCIM); offsetParam "
-        "counts from it (type Offset). Default: the preset's, otherwise 0.",
-    )
-    total: JMESPath | None = Field(
-        default=None,
-        description="total is a JMESPath expression over a page that returns the number of all "
-        "items. If fewer items were read, the poll fails. An equal number does not prove that "
-        "pages which were read one after the other are complete.",
-    )
-    params: tuple[CursorParameter, ...] | None = Field(
-        default=None,
-        min_length=1,
-        max_length=4,
-        json_schema_extra=map_list("name"),
-        description="params are the query parameters that request the next page (type Cursor).",
-    )
-
-
-class Http(ApiModel):
-    """An HTTP request that lists users."""
 
     method: Method | None = Field(
         default=None,
@@ -265,17 +163,7 @@ class Http(ApiModel):
             Field(
                 min_length=1,
                 max_length=1024,
-                json_schema_extra=rules(
-                    Rule(
-                        r"self.startsWith('/') && !self.matches('[?#\\x00-\\x20\\x7f\\\\]')",
-                        "must begin with '/' and hold no '?', '#', '\\' or white space: put "
-                        "parameters into query",
-                    ),
-                    Rule(
-                        "!self.startsWith('//')",
-                        "must not begin with '//', which names another host",
-                    ),
-                ),
+                json_schema_extra=rules(*PATH_RULES),
             ),
         ]
         | None
@@ -302,7 +190,9 @@ class Http(ApiModel):
         "preset's method is POST. Templates are replaced as in query.",
     )
     format: BodyFormat | None = Field(
-        default=None, description="format is the format of the answer: JSON (the default)."
+        default=None,
+        description="format is the format of the answer: JSON (one document, the default) or "
+        "NDJSON (one document for each user, in lines).",
     )
     items: JMESPath | None = Field(
         default=None,
@@ -322,3 +212,26 @@ class Http(ApiModel):
         "X-Total-Count, can say that there are more users than were read. Then the list proves "
         "nobody absent, unless the member or header is named here.",
     )
+    validator: Validator | None = Field(
+        default=None,
+        description="validator is None or ETag. With ETag the request asks only for a list that "
+        "has changed (If-None-Match), if the product gave a strong ETag with it. The answer that "
+        "nothing has changed (304) confirms those who were counted and rules nobody out, so the "
+        "whole list is read at least once an hour, after each day and at the cycle's end. Default: "
+        "the preset's, otherwise None.",
+    )
+
+
+OF_SOURCE = (
+    Rule(
+        "!has(self.http) || !has(self.http.validator) || self.http.validator == 'None' || "
+        "!(has(self.window) || has(self.events) || (has(self.users) && has(self.users.acrossPods) "
+        "&& self.users.acrossPods == 'Same'))",
+        "http.validator ETag is for a list of users with times, read at one pod: without times, or "
+        "of events, an answer that is repeated may not be true any more, and acrossPods Same "
+        "compares whole lists; remove validator",
+        reason="FieldValueForbidden",
+        field_path=".http.validator",
+    ),
+)
+"""Of a source whose answer may be unchanged."""

@@ -10,7 +10,10 @@ Removal = Literal["Never", "ListedOnce", "Unknown"]
 Ids = Literal["Stable", "Renamable", "Unknown"]
 IdReuse = Literal["Never", "Possible"]
 InitialValue = Literal["Empty", "CreationTime"]
+Completeness = Literal["Complete", "Unknown"]
 Order = Literal["KeyCursor", "ImmutableKey", "Activity", "Unknown"]
+
+Durability = Literal["Durable", "Unknown"]
 
 GuaranteeSeconds = Annotated[int, Field(ge=0, le=86_400)]
 
@@ -29,11 +32,29 @@ class Guarantees(ApiModel):
         "further activity unrecorded. Default: the preset's, otherwise 0 (activity is what the "
         "product records).",
     )
+    age_seconds: GuaranteeSeconds | None = Field(
+        default=None,
+        description="ageSeconds is how old an answer without times may be: the longest time "
+        "between the product's looking at its users and its answer (a cache, a gauge that is "
+        "refreshed from time to time). Default: the preset's, otherwise 0.",
+    )
+    completeness: Completeness | None = Field(
+        default=None,
+        description="completeness says whether a number counts every user of the product: "
+        "Complete, or Unknown (then it is no upper bound). Default: the preset's, otherwise "
+        "Unknown.",
+    )
     clock_skew_seconds: Annotated[int, Field(ge=0, le=300)] | None = Field(
         default=None,
         description="clockSkewSeconds is the largest difference between the product's clock and "
         "the operator's. Default: the difference is measured, by the Date header of each answer; "
-        "for jetstream by the server's time (NATS 2.10 or newer).",
+        "for event logs of a broker by the server's time (NATS 2.10 or newer, Redis).",
+    )
+    durability: Durability | None = Field(
+        default=None,
+        description="durability says whether a Redis server keeps every entry through restarts "
+        "and failovers: Durable, or Unknown (then whatever was not read yet at a restart counts "
+        "as lost). Default: the preset's, otherwise Unknown.",
     )
     removal: Removal | None = Field(
         default=None,

@@ -22,8 +22,10 @@ from licenseusage.api.status import LicenseUsageStatus
 
 Combine = Literal["Union", "Same"]
 Disclosure = Literal["Sent", "Withheld"]
+Retention = Literal["Kept", "Dropped"]
 Suspend = Literal["None", "Reporting"]
 ReportingMode = Literal["Online", "Export"]
+Approval = Literal["Automatic", "Manual"]
 
 
 Product = Annotated[
@@ -43,6 +45,21 @@ Product = Annotated[
                 "the object and create one for the other product'",
                 reason="FieldValueForbidden",
             ),
+        ),
+    ),
+]
+
+
+ReportDigest = Annotated[
+    str,
+    Field(
+        max_length=71,
+        json_schema_extra=rules(
+            Rule(
+                "self.matches('^sha256:[0-9a-f]{64}$')",
+                "must be sha256: and 64 hexadecimal digits in lower case, as the condition "
+                "Reported names it",
+            )
         ),
     ),
 ]
@@ -117,10 +134,29 @@ class Reporting(ApiModel):
         "them into a file that somebody carries to the vendor). Without an address it is always "
         "Export. It can be changed at any time.",
     )
+    approval: Approval = Field(
+        default="Automatic",
+        description="approval is Automatic (signed reports are sent or exported) or Manual (each "
+        "of them is held until somebody approves it with `kubectl licenseusage approve`, which "
+        "takes the right to patch UsageReports). It can be changed at any time.",
+    )
+    interims: Disclosure = Field(
+        default="Sent",
+        description="interims is Sent or Withheld: whether reports are made while a cycle runs. "
+        "Withheld works where the licence says that interim reports are optional; finals and "
+        "amendments are always made.",
+    )
+    adopt_head: ReportDigest | None = Field(
+        default=None,
+        description="adoptHead is the digest (sha256:...) of a signed report. While the chain of "
+        "reports is stopped because its history was lost or contradicted, it allows the operator "
+        "to go on behind that report, and to set aside what is not in its history. It is used "
+        "once; afterwards it has no effect and can be removed.",
+    )
 
 
 class Privacy(ApiModel):
-    """What reports to the vendor leave out. Counting and the status do not change."""
+    """What reports to the vendor leave out, and what the ledger keeps of a person."""
 
     daily_counts: Disclosure = Field(
         default="Sent",
@@ -131,6 +167,13 @@ class Privacy(ApiModel):
         default="Sent",
         description="provisionedCount is Sent or Withheld: whether reports state how many users "
         "the product lists.",
+    )
+    daily_facts: Retention = Field(
+        default="Kept",
+        description="dailyFacts is Kept or Dropped: whether the ledger keeps, under a pseudonym, "
+        "on which days of a cycle somebody was active. Dropped removes what is kept, for good, and "
+        "keeps only that somebody was active in the cycle. The number stays; the numbers of each "
+        "day and the forecast go. Kept again acts from the next cycle.",
     )
 
 
@@ -146,6 +189,12 @@ class LicenseUsageSpec(ApiModel):
                 "has(self.license) ? 'both license and cycle are given, and a licence brings its "
                 "own cycle: remove cycle' : 'neither license nor cycle is given: name the Secret "
                 "of your licence in license.secretRef, or give cycle to count without reporting'",
+            ),
+            Rule(
+                "!has(self.reporting) || !has(self.reporting.adoptHead) || has(self.license)",
+                "reporting.adoptHead goes with license only: without a licence there is no report",
+                reason="FieldValueForbidden",
+                field_path=".reporting",
             ),
             Rule(
                 "!has(self.maximumActiveUsers) || has(self.cycle)",
@@ -169,6 +218,14 @@ class LicenseUsageSpec(ApiModel):
                 "a cycle could never be closed by a poll; raise closeGraceHours or lower "
                 "intervalMinutes",
                 field_path=".closeGraceHours",
+            ),
+            Rule(
+                "self.sources.all(s, !(has(s.count) || has(s.prometheus)) || self.sources.all(t, "
+                "t.name == s.name || !(has(t.count) || has(t.prometheus))))",
+                "two sources state numbers (count, prometheus), and numbers cannot be added: the "
+                "same people may be in both; keep one of them",
+                reason="FieldValueForbidden",
+                field_path=".sources",
             ),
             Rule(
                 "self.combine != 'Same' || self.sources.all(s, "
@@ -231,8 +288,9 @@ class LicenseUsageSpec(ApiModel):
     )
     privacy: Privacy | None = Field(
         default=None,
-        description="privacy chooses what later reports leave out. It is no change of the rules, "
-        "and reports that were signed before stay as they are.",
+        description="privacy chooses what later reports leave out, and what the ledger keeps of a "
+        "person. It is no change of the rules, and reports that were signed before stay as they "
+        "are.",
     )
     suspend: Suspend = Field(
         default="None",

@@ -114,6 +114,9 @@ ActiveText = Annotated[str, Field(min_length=1, max_length=64)]
 Accuracy = Literal["Exact", "Bounded", "LowerBound", "UpperBound", "Estimate", "Unknown"]
 """How the two bounds are to be read (REPORT_FORMAT §5); ``Conflict`` is shown as ``Unknown``."""
 
+JMESPath = Annotated[str, Field(min_length=1, max_length=1024)]
+"""A JMESPath expression; compiled when the source is read (``licenseusage.sources``)."""
+
 SecretName = Annotated[
     str,
     Field(
@@ -161,6 +164,14 @@ class SecretRef(ApiModel):
 
     name: SecretName = Field(
         description="name is the name of a Secret in the namespace of this object."
+    )
+
+
+class ConfigMapRef(ApiModel):
+    """A ConfigMap of the object's own namespace."""
+
+    name: SecretName = Field(
+        description="name is the name of a ConfigMap in the namespace of this object."
     )
 
 

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from licenseusage.api.model import INT_OR_STRING, ApiModel, DnsLabel, Rule, SecretKeyRef, rules
 from licenseusage.api.selector import LabelSelector
 
-Scheme = Literal["HTTP", "HTTPS", "NATS", "TLS"]
+Scheme = Literal["HTTP", "HTTPS", "NATS", "REDIS", "TLS"]
 PodsMode = Literal["AnyReady"]
 
 HOST_NAME = (
@@ -26,6 +26,24 @@ HostName = Annotated[
                 f"self.matches('^{HOST_NAME}$')",
                 "not a host's name: letters, digits, '-', '_' and '.' only, such as "
                 "wiki.example.org; no scheme, port or '*'",
+            )
+        ),
+    ),
+]
+
+HOST_HEADER = f"{HOST_NAME}(:[0-9]{{1,5}})?"
+"""Pattern of a ``Host`` header: a host's name, and perhaps a port."""
+
+HostHeader = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=259,
+        json_schema_extra=rules(
+            Rule(
+                f"self.matches('^{HOST_HEADER}$')",
+                "not a Host header: a host's name, and perhaps a port, such as wiki.example.org "
+                "or wiki.example.org:8443",
             )
         ),
     ),
@@ -63,8 +81,16 @@ class Tls(ApiModel):
     server_name: HostName | None = Field(
         default=None,
         description="serverName is the host name that the pods' certificates are issued for. Pods "
-        "are called by IP address, and certificates rarely name one.",
+        "are called by IP address, and certificates rarely name one. It is also sent as the Host "
+        "header, unless hostHeader is set.",
     )
+
+
+_NO_HOST_OF_NATS = Rule(
+    "!has(self.hostHeader) || !has(self.scheme) || self.scheme in ['HTTP', 'HTTPS']",
+    "hostHeader is for HTTP and HTTPS: remove it",
+    field_path=".hostHeader",
+)
 
 
 class Pods(ApiModel):
@@ -74,12 +100,13 @@ class Pods(ApiModel):
         json_schema_extra=rules(
             Rule(
                 "!has(self.tls) || !has(self.scheme) || self.scheme in ['HTTPS', 'TLS']",
-                "tls is given, but scheme is HTTP or NATS: use scheme: HTTPS (TLS for jetstream), "
+                "tls is given, but scheme has none: use scheme: HTTPS (TLS for message brokers), "
                 "or remove tls",
                 "'tls is given, but scheme is ' + self.scheme + ': use scheme: ' + (self.scheme == "
-                "'NATS' ? 'TLS' : 'HTTPS') + ', or remove tls'",
+                "'HTTP' ? 'HTTPS' : 'TLS') + ', or remove tls'",
                 field_path=".tls",
-            )
+            ),
+            _NO_HOST_OF_NATS,
         )
     )
 
@@ -95,17 +122,23 @@ class Pods(ApiModel):
     )
     scheme: Scheme | None = Field(
         default=None,
-        description="scheme is HTTP or HTTPS; for jetstream it is NATS or TLS. Default: the "
-        "preset's, otherwise HTTPS (TLS for jetstream). With HTTP and NATS the credentials cross "
-        "the cluster unencrypted.",
+        description="scheme is HTTP or HTTPS; for jetstream NATS or TLS, for redis REDIS or TLS. "
+        "Default: the preset's, otherwise HTTPS (TLS for message brokers). With HTTP, NATS and "
+        "REDIS the credentials cross the cluster unencrypted.",
     )
     mode: PodsMode | None = Field(
         default=None,
         description="mode is AnyReady: all pods serve the same data, so one ready pod is asked, "
-        "and another one if it does not answer.",
+        "and another one if it does not answer. Where acrossPods of users or count says Same, all "
+        "are asked.",
     )
     tls: Tls | None = Field(
         default=None, description="tls sets how the pods' certificates are verified."
+    )
+    host_header: HostHeader | None = Field(
+        default=None,
+        description="hostHeader is sent as the Host header, for products that answer only to "
+        "their public name. Default: tls.serverName, otherwise the pod's address.",
     )
 
 
@@ -116,10 +149,11 @@ class Service(ApiModel):
         json_schema_extra=rules(
             Rule(
                 "!has(self.tls) || !has(self.scheme) || self.scheme in ['HTTPS', 'TLS']",
-                "tls is given, but scheme is HTTP or NATS: use scheme: HTTPS (TLS for jetstream), "
+                "tls is given, but scheme has none: use scheme: HTTPS (TLS for message brokers), "
                 "or remove tls",
                 field_path=".tls",
-            )
+            ),
+            _NO_HOST_OF_NATS,
         )
     )
 
@@ -131,9 +165,14 @@ class Service(ApiModel):
     port: Port = Field(description="port is the number or the name of a port of the Service.")
     scheme: Scheme | None = Field(
         default=None,
-        description="scheme is HTTP or HTTPS; for jetstream it is NATS or TLS. Default: HTTPS "
-        "(TLS for jetstream).",
+        description="scheme is HTTP or HTTPS; for jetstream NATS or TLS, for redis REDIS or TLS. "
+        "Default: HTTPS (TLS for message brokers).",
     )
     tls: Tls | None = Field(
         default=None, description="tls sets how the certificate of the Service is verified."
+    )
+    host_header: HostHeader | None = Field(
+        default=None,
+        description="hostHeader is sent as the Host header. Default: tls.serverName, otherwise "
+        "the name of the Service.",
     )

@@ -1,20 +1,29 @@
 """A source of activity, as the user writes it.
 
-A source has two independent parts: how it is read (``http`` or ``jetstream``) and what the items
-mean (``users``). Later kinds become optional siblings of these members; the CEL rules of
-:class:`Source` allow exactly one of each.
+A source has two independent parts: how it is read (``http``, ``prometheus``, ``jetstream`` or
+``redis``) and what the answer means (``users`` or ``count``). Later kinds become optional siblings
+of these members; the CEL rules of :class:`Source` allow exactly one of each. With ``push`` it is
+not read: the product sends its activity, in a fixed form.
 """
 
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from licenseusage.api.fetch import Auth, Http
+from licenseusage.api import brokers, counting, fetch, httplog, pagination, push, window
+from licenseusage.api.auth import Auth
+from licenseusage.api.counting import CountOf
+from licenseusage.api.fetch import Http
 from licenseusage.api.guarantees import Guarantees
+from licenseusage.api.httplog import HttpEvents
 from licenseusage.api.jetstream import Jetstream
-from licenseusage.api.model import ApiModel, DnsLabel, Rule, rules
+from licenseusage.api.model import ApiModel, ConfigMapRef, DnsLabel, Rule, rules
 from licenseusage.api.pods import Pods, Service
+from licenseusage.api.prometheus import Prometheus
+from licenseusage.api.push import Push
+from licenseusage.api.redisstream import RedisStream
 from licenseusage.api.users import Users
+from licenseusage.api.window import Window
 
 
 class Source(ApiModel):
@@ -22,6 +31,7 @@ class Source(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
+            *push.OF_SOURCE,
             Rule(
                 "has(self.pods) ? !has(self.service) && !has(self.endpoint) : !(has(self.service) "
                 "&& has(self.endpoint))",
@@ -30,7 +40,16 @@ class Source(ApiModel):
                 "asked at one place'",
             ),
             Rule(
-                "has(self.service) || has(self.endpoint) || (has(self.pods) && "
+                "!has(self.presetConfigMapRef) || has(self.preset)",
+                "presetConfigMapRef is given without preset: preset names the key of the "
+                "ConfigMap, without .yaml",
+                "'source ' + self.name + ' has presetConfigMapRef and no preset: preset names the "
+                "key of the ConfigMap, without .yaml'",
+                reason="FieldValueRequired",
+                field_path=".presetConfigMapRef",
+            ),
+            Rule(
+                "has(self.push) || has(self.service) || has(self.endpoint) || (has(self.pods) && "
                 "has(self.pods.selector))",
                 "pods.selector is missing: name the labels of the product's pods in "
                 "pods.selector.matchLabels",
@@ -40,21 +59,13 @@ class Source(ApiModel):
                 field_path=".pods",
             ),
             Rule(
-                "has(self.service) || has(self.endpoint) || has(self.preset) || (has(self.pods) && "
-                "has(self.pods.port))",
+                "has(self.push) || has(self.service) || has(self.endpoint) || has(self.preset) || "
+                "(has(self.pods) && has(self.pods.port))",
                 "pods.port is missing: name the container port, or a preset that knows it",
                 "'source ' + self.name + ' has no pods.port: name the container port, or a preset "
                 "that knows it'",
                 reason="FieldValueRequired",
                 field_path=".pods",
-            ),
-            Rule(
-                "!has(self.http) || !has(self.jetstream)",
-                "http and jetstream are both given: a source has one way to be read; make two "
-                "sources of it",
-                "'source ' + self.name + ' has both http and jetstream: a source has one way to be "
-                "read; make two sources of it'",
-                field_path=".jetstream",
             ),
             Rule(
                 "has(self.preset) || !has(self.http) || !has(self.http.body)",
@@ -63,96 +74,81 @@ class Source(ApiModel):
                 field_path=".http.body",
             ),
             Rule(
-                "has(self.preset) || has(self.jetstream) || (has(self.http) && "
-                "has(self.http.path))",
-                "http.path is missing: say what to request, give jetstream instead, or name a "
-                "preset (`licenseusage preset list`)",
+                f"has(self.preset) || has(self.push) || {brokers.READ} || has(self.prometheus) || "
+                "(has(self.http) && has(self.http.path))",
+                "http.path is missing: say what to request, give jetstream or redis instead, or "
+                "name a preset (`licenseusage preset list`)",
                 "'source ' + self.name + ' has no http.path: say what to request, give jetstream "
-                "instead, or name a preset (`licenseusage preset list`)'",
+                "or redis instead, or name a preset (`licenseusage preset list`)'",
                 reason="FieldValueRequired",
                 field_path=".http",
             ),
             Rule(
-                "has(self.preset) || !has(self.jetstream) || (has(self.jetstream.stream) && "
-                "(!has(self.jetstream.types) || has(self.jetstream.typePath)))",
-                "jetstream.stream is missing, or types is given without typePath: name the "
-                "stream, and where a message's type stands",
-                "'source ' + self.name + (has(self.jetstream.stream) ? ' has jetstream.types "
-                "without typePath: say where the type of a message stands' : ' has no "
-                "jetstream.stream: name the stream')",
-                reason="FieldValueRequired",
-                field_path=".jetstream",
-            ),
-            Rule(
-                "has(self.preset) || has(self.jetstream) || (has(self.users) && "
-                "has(self.users.id) && has(self.users.lastActive) && "
-                "has(self.users.lastActive.path))",
+                f"has(self.preset) || has(self.push) || {brokers.READ} || has(self.count) || "
+                "has(self.prometheus) || has(self.events) || (has(self.users) && "
+                "has(self.users.id) && (has(self.window) || (has(self.users.lastActive) && "
+                "has(self.users.lastActive.path))))",
                 "users.id or users.lastActive.path is missing: say where a user's id and last "
-                "activity stand, or name a preset (`licenseusage preset list`)",
+                "activity stand (or, of a list without times, give its window), or name a preset "
+                "(`licenseusage preset list`)",
                 "'source ' + self.name + ' has no users.id or no users.lastActive.path: say where "
-                "a user\\'s id and last activity stand, or name a preset (`licenseusage preset "
-                "list`)'",
+                "a user\\'s id and last activity stand (or, of a list without times, give its "
+                "window), or name a preset (`licenseusage preset list`)'",
                 reason="FieldValueRequired",
                 field_path=".users",
             ),
             Rule(
-                "has(self.preset) || !has(self.jetstream) || (has(self.users) && "
-                "has(self.users.id) && has(self.users.time) && has(self.users.time.path))",
-                "users.id or users.time.path is missing: say where an event's user and time stand",
-                "'source ' + self.name + ' has no users.id or no users.time.path: say where an "
-                "event\\'s user and time stand'",
+                "has(self.preset) || !has(self.auth) || !has(self.auth.login) || "
+                "(has(self.auth.login.path) && (!has(self.auth.login.token) || "
+                "has(self.auth.login.token.path)))",
+                "auth.login.path or auth.login.token.path is missing: give the path of the login, "
+                "and where its answer holds the token",
                 reason="FieldValueRequired",
-                field_path=".users",
-            ),
-            Rule(
-                "!has(self.jetstream) || !has(self.auth) || !has(self.auth.header)",
-                "auth.header is for http: a NATS server takes a user and a password (auth.basic)",
                 field_path=".auth",
             ),
             Rule(
-                "!has(self.pods) || !has(self.pods.scheme) || (has(self.jetstream) ? "
-                "self.pods.scheme in ['NATS', 'TLS'] : (!has(self.http) || self.pods.scheme in "
-                "['HTTP', 'HTTPS']))",
-                "pods.scheme does not fit: HTTP or HTTPS for http, NATS or TLS for jetstream",
-                "'source ' + self.name + ': pods.scheme ' + self.pods.scheme + ' does not fit: "
-                "HTTP or HTTPS for http, NATS or TLS for jetstream'",
-                field_path=".pods",
-            ),
-            Rule(
-                "!has(self.service) || !has(self.service.scheme) || (has(self.jetstream) ? "
-                "self.service.scheme in ['NATS', 'TLS'] : (!has(self.http) || self.service.scheme "
-                "in ['HTTP', 'HTTPS']))",
-                "service.scheme does not fit: HTTP or HTTPS for http, NATS or TLS for jetstream",
-                field_path=".service",
-            ),
-            Rule(
-                "!has(self.jetstream) || !has(self.guarantees) || !(has(self.guarantees.removal) "
-                "|| has(self.guarantees.order) || has(self.guarantees.hiddenSeconds) || "
-                "has(self.guarantees.initialValue))",
-                "removal, order, hiddenSeconds and initialValue are about lists of users: what a "
-                "log still holds is found by its sequence numbers; remove them",
-                field_path=".guarantees",
-            ),
-            Rule(
-                "has(self.preset) || !has(self.http) || !has(self.http.pagination) || "
-                "!has(self.http.pagination.type) || self.http.pagination.type != 'Offset' || "
-                "(has(self.http.pagination.offsetParam) && has(self.http.pagination.limitParam) && "
-                "has(self.http.pagination.size))",
-                "pagination of type Offset needs offsetParam, limitParam and size",
-                "'source ' + self.name + ': pagination of type Offset needs offsetParam, "
-                "limitParam and size'",
+                "has(self.preset) || !has(self.auth) || !has(self.auth.oauth2) || "
+                "has(self.auth.oauth2.tokenPath)",
+                "auth.oauth2.tokenPath is missing: give the path of the token endpoint",
                 reason="FieldValueRequired",
-                field_path=".http.pagination",
+                field_path=".auth",
             ),
             Rule(
-                "has(self.preset) || !has(self.http) || !has(self.http.pagination) || "
-                "!has(self.http.pagination.type) || self.http.pagination.type != 'Cursor' || "
-                "has(self.http.pagination.params)",
-                "pagination of type Cursor needs params",
-                "'source ' + self.name + ': pagination of type Cursor needs params'",
+                "!has(self.window) || has(self.preset) || (has(self.window.type) && "
+                "(self.window.type != 'Rolling' || has(self.window.days) || "
+                "has(self.window.hours)))",
+                "window.type is missing, or window.days for type Rolling: say which activity the "
+                "product counts",
+                "'source ' + self.name + ' has no window.type, or no window.days for type Rolling: "
+                "say which activity the product counts'",
                 reason="FieldValueRequired",
-                field_path=".http.pagination",
+                field_path=".window",
             ),
+            Rule(
+                f"!has(self.window) || !({brokers.READ} || (has(self.users) && "
+                "(has(self.users.lastActive) || has(self.users.time))))",
+                "window is for answers without times: users.lastActive and users.time say when "
+                "each user was active; remove window",
+                "'source ' + self.name + ': window is for answers without times: users.lastActive "
+                "and users.time say when each user was active; remove window'",
+                reason="FieldValueForbidden",
+                field_path=".window",
+            ),
+            *brokers.OF_SOURCE,
+            *counting.OF_SOURCE,
+            Rule(
+                "!has(self.users) || !has(self.users.acrossPods) || self.users.acrossPods == 'Any' "
+                "|| !(has(self.service) || has(self.endpoint) || has(self.jetstream))",
+                "users.acrossPods Same asks every pod for its list: behind a Service or an "
+                "endpoint pods cannot be told apart, and a log is one; use pods and http, or "
+                "acrossPods Any",
+                reason="FieldValueForbidden",
+                field_path=".users.acrossPods",
+            ),
+            *window.OF_SOURCE,
+            *pagination.OF_SOURCE,
+            *fetch.OF_SOURCE,
+            *httplog.OF_SOURCE,
             Rule(
                 "has(self.preset) || !has(self.guarantees) || !has(self.guarantees.initialValue) "
                 "|| self.guarantees.initialValue != 'CreationTime' || (has(self.users) && "
@@ -175,6 +171,14 @@ class Source(ApiModel):
         description="preset is the name of a predefined source, such as OpenCloud or Standard "
         "(`licenseusage preset list`). Values given here replace the preset's: members one by "
         "one, lists as a whole.",
+    )
+    preset_config_map_ref: ConfigMapRef | None = Field(
+        default=None,
+        description="presetConfigMapRef names a ConfigMap that comes with the product and holds "
+        "the preset, under the key that preset names, with .yaml. It must have the label "
+        "licenseusage.dev/preset: 'true'. Such a preset may do no more than this object: it sends "
+        "GET requests only, and names no server and no Secret. Default: the preset is one of the "
+        "operator's own.",
     )
     activity_definition: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
         default=None,
@@ -214,10 +218,40 @@ class Source(ApiModel):
         description="jetstream is a NATS JetStream stream that holds the users' events; it is "
         "used instead of http. A preset may give it.",
     )
+    prometheus: Prometheus | None = Field(
+        default=None,
+        description="prometheus is a gauge among the product's metrics that states how many users "
+        "are active; it is used instead of http. A preset may give it.",
+    )
+    count: CountOf | None = Field(
+        default=None,
+        description="count describes a number of active users, instead of users. With http, "
+        "count.value says where it stands in the answer. A preset may give it.",
+    )
+    events: HttpEvents | None = Field(
+        default=None,
+        description="events says that http returns events, many for each person, between the "
+        "times {{range.start}} and {{range.end}} of the request. A preset may give it.",
+    )
+    redis: RedisStream | None = Field(
+        default=None,
+        description="redis is a Redis stream that holds the users' events; it is used instead of "
+        "http. A preset may give it.",
+    )
+    push: Push | None = Field(
+        default=None,
+        description="push says who may send activity to the operator's intake; the product is then "
+        "not asked. The operator's settings turn the intake on (docs/push.md).",
+    )
     users: Users | None = Field(
         default=None,
         description="users describes the items that are read: users with their last activity, or "
         "events with the user who caused them. A preset may give it.",
+    )
+    window: Window | None = Field(
+        default=None,
+        description="window is the span of activity that the product looks at, if its answer "
+        "holds no times. A preset may give it.",
     )
     identity: DnsLabel | None = Field(
         default=None,

@@ -82,10 +82,34 @@ class SourceStatus(ApiModel):
     )
     last_poll_bytes: Annotated[int, Field(ge=0, le=1 << 53)] | None = Field(
         default=None,
-        description="lastPollBytes is the number of bytes that the last complete poll read.",
+        description="lastPollBytes is the number of bytes that the last successful poll read: 0 if "
+        "the product said that its list had not changed.",
+    )
+    next_poll_time: Time | None = Field(
+        default=None,
+        description="nextPollTime is the time when the next poll is due (RFC 3339, UTC). It begins "
+        "later if all workers are busy. It is absent if the next poll depends on something else, "
+        "such as a pod that is not ready.",
+    )
+    interval_seconds: Annotated[int, Field(ge=0, le=1 << 31)] | None = Field(
+        default=None,
+        description="intervalSeconds is how far apart polls are now, in seconds, rounded up: "
+        "intervalMinutes, or what intervalReason says.",
+    )
+    interval_reason: Reason | None = Field(
+        default=None,
+        description="intervalReason is a CamelCase word that says why: AsDeclared, LoadBounded "
+        "(100 times as long as a poll takes), PauseAfterSlowPoll (three times as long as the last "
+        "poll took), CycleEnds (more often around the end of a cycle), Retry (after a failure) or "
+        "SignInRefused.",
     )
     users_listed: Count | None = Field(
         default=None, description="usersListed is the number of items in the last complete poll."
+    )
+    stated_number: Count | None = Field(
+        default=None,
+        description="statedNumber is what the product stated at the last successful poll, if the "
+        "source is a number of users. It is about the source's window, not about the cycle.",
     )
     skipped: tuple[SkippedItems, ...] | None = Field(
         default=None,

@@ -113,6 +113,11 @@ class UsageReportStatus(ApiModel):
         default=None,
         description="nextAttemptTime is the time when the report is sent again (RFC 3339, UTC).",
     )
+    approval_due_time: Time | None = Field(
+        default=None,
+        description="approvalDueTime is the time by which a report that waits for approval has to "
+        "reach the vendor (RFC 3339, UTC).",
+    )
     accepted_time: Time | None = Field(
         default=None,
         description="acceptedTime is the time when the vendor stored the report, according to its "

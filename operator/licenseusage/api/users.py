@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from licenseusage.api.fetch import JMESPath
 from licenseusage.api.guarantees import GuaranteeSeconds
-from licenseusage.api.model import LIST_TYPE, ApiModel, Rule, rules, set_list
+from licenseusage.api.model import LIST_TYPE, ApiModel, JMESPath, Rule, rules, set_list
 
 Granularity = Literal["Millisecond", "Second", "Minute", "Hour", "Day"]
+UsersAcrossPods = Literal["Any", "Same"]
 Normalization = Literal["Trim", "Lowercase", "NFC"]
 
 # CEL's patterns know no "the same again", so each directive of strptime is written out.
@@ -27,8 +27,8 @@ TimeFormat = Annotated[
             ),
             Rule(
                 "!self.contains('%Z')",
-                "%Z reads only UTC, GMT and the operator's own zone: leave it out and use "
-                "naiveTimezone",
+                "%Z reads only UTC, GMT and the operator's own zone: use Auto and name the "
+                "product's zone in naiveTimezone, or leave it out",
             ),
             Rule(
                 f"!self.matches('{_REPEATED}')",
@@ -135,7 +135,7 @@ class Users(ApiModel):
 
     id: JMESPath | None = Field(
         default=None,
-        description="id is a JMESPath expression over a user (for jetstream: an event's payload) "
+        description="id is a JMESPath expression over a user (for event logs: an event's payload) "
         "that returns a text or an integer which identifies the person permanently. Required, "
         "unless the preset gives it. Ids stay in the operator's memory; the ledger keeps keyed "
         "pseudonyms.",
@@ -147,8 +147,8 @@ class Users(ApiModel):
     )
     time: EventTime | None = Field(
         default=None,
-        description="time describes where an event's time is found in a message. Required with "
-        "jetstream, unless the preset gives it.",
+        description="time describes where an event's time is found in a message, or in an item of "
+        "http with events. Required with both, unless the preset gives it.",
     )
     created_at: CreatedAt | None = Field(
         default=None,
@@ -157,7 +157,7 @@ class Users(ApiModel):
     )
     exclude: JMESPath | None = Field(
         default=None,
-        description="exclude is a JMESPath expression over a user (for jetstream: an event's "
+        description="exclude is a JMESPath expression over a user (for event logs: an event's "
         "payload). Users for whom it returns true are not counted (bots, service accounts).",
     )
     exclude_ids: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] | None = Field(
@@ -166,6 +166,13 @@ class Users(ApiModel):
         json_schema_extra=set_list(),
         description="excludeIds lists ids that are not counted, such as the collector's own. "
         "Everyone who may read this object can see them.",
+    )
+    across_pods: UsersAcrossPods | None = Field(
+        default=None,
+        description="acrossPods is Any (all pods serve the same data, so that one is asked) or "
+        "Same (every ready pod is asked, and their lists must agree; where they do not, nobody is "
+        "ruled out by not being listed). Pods that keep data of their own need a source each. "
+        "Default: the preset's, otherwise Any.",
     )
     normalize: tuple[Normalization, ...] | None = Field(
         default=None,

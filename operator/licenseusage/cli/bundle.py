@@ -13,7 +13,7 @@ from licenseusage.cli.documents import (
     GivenDocument,
     read_all_given,
     read_bundle,
-    read_documents,
+    read_evidence,
     read_license_file,
     read_vendor_keys,
 )
@@ -141,8 +141,8 @@ def verify(
     given = read_bundle(file)
     evidence = VerificationInputs(
         vendor_keys=read_vendor_keys(vendor_keys) if vendor_keys else None,
-        receipts=tuple(each for path in receipt or () for each in read_documents(str(path))),
-        key_statements=tuple(each for path in enrolment or () for each in read_documents(path)),
+        receipts=read_evidence(map(str, receipt or ())),
+        key_statements=read_evidence(enrolment or ()),
         licenses=tuple(
             GivenDocument(path, unpacked(read_license_file(path))) for path in license_files or ()
         ),

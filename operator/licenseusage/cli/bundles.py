@@ -191,7 +191,12 @@ def _ready(
         )
         if held_back < len(in_order):
             left_out = _several(len(in_order) - held_back, "report")
-            notes.append(f"{usage}: left out until approved: {left_out}.")
+            first = in_order[held_back]
+            where = "" if usage is None else f" -n {usage.namespace}"
+            notes.append(
+                f"{usage}: left out until approved: {left_out}, from {first.kind} report "
+                f"{first.sequence} on (kubectl licenseusage approve{where} --all)."
+            )
         yield from in_order[:held_back]
 
 

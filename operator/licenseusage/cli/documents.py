@@ -121,6 +121,23 @@ def read_given(path: str) -> list[GivenDocument] | Bundle:
     return _documents(text, source)
 
 
+def read_evidence(paths: Iterable[str]) -> tuple[GivenDocument, ...]:
+    """Return every document of files that are given beside what is verified, in their order.
+
+    A damaged line is a document that is judged like the others, and so is a file that is neither
+    tokens nor Kubernetes objects; of a bundle, each line is one.
+
+    Raises:
+        Stalled: as `read_given`.
+    """
+    return tuple(document for path in paths for document in _each_document(path))
+
+
+def _each_document(path: str) -> list[GivenDocument]:
+    given = read_given(path)
+    return _documents(given.data, given.source) if isinstance(given, Bundle) else given
+
+
 def read_all_given(paths: Iterable[str]) -> list[GivenDocument | Bundle]:
     """Return what is in several files, in their order; see `read_given`.
 

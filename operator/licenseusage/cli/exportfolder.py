@@ -5,15 +5,14 @@ receipted, so that a second run at the same time makes a spare copy at worst.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from licenseusage.cli.bundles import SUFFIX, MadeBundle, whole
+from licenseusage.cli.folders import entries
 from licenseusage.cli.written import PART, not_writable, write_whole
-from licenseusage.errors import Stalled
-from licenseusage.reasons import Reason
 from licenseusage.reports.bundle import MAX_CHARACTERS_IN_FILE
 from licenseusage.reports.names import digest
 from licenseusage.reports.refused import Refused
@@ -79,7 +78,7 @@ def _bundles_in(folder: Path) -> tuple[dict[Path, frozenset[str]], list[str]]:
     """Return the bundles of a folder with the digests of their documents."""
     present: dict[Path, frozenset[str]] = {}
     notes: list[str] = []
-    for path in _files(folder):
+    for path in entries(folder):
         if path.name.startswith(".") or not path.name.endswith(SUFFIX):
             continue
         try:
@@ -100,20 +99,9 @@ def _documents(data: str) -> frozenset[str]:
     return frozenset(digest(token) for token in (*lines.key_statements, *lines.reports))
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    try:
-        yield from sorted(folder.iterdir())
-    except OSError as error:
-        raise Stalled(
-            Reason.FILE_UNREADABLE,
-            f"{folder}: {error.strerror or error}. --directory names a folder that exists: mount "
-            f"the volume there.",
-        ) from None
-
-
 def _remove_abandoned(folder: Path) -> None:
     """Remove what a run left that was killed while it wrote."""
-    for path in _files(folder):
+    for path in entries(folder):
         if not (path.name.startswith(".") and path.name.endswith(PART) and SUFFIX in path.name):
             continue
         with suppress(OSError):

@@ -33,6 +33,10 @@ CONTAINER = "operator"
 LEDGER_SETTING = f"{PREFIX}DATABASE_URL"
 _REMOTE_END = re.compile(r"command terminated with exit code (\d+)")
 
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the LicenseUsage.")]
+NamespaceOption = Annotated[
+    str, typer.Option("--namespace", "-n", metavar="NS", help="Its namespace.")
+]
 OperatorNamespaceOption = Annotated[
     str, typer.Option("--operator-namespace", help="Namespace of the operator.")
 ]

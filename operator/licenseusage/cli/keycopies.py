@@ -27,7 +27,7 @@ from licenseusage.cli.passphrase import PassphraseFile, passphrase
 from licenseusage.cli.times import show_time
 from licenseusage.cli.written import write_whole
 from licenseusage.clock import clock_from
-from licenseusage.controller.effects.identity import EXPORTED
+from licenseusage.controller.rules.keysecrets import EXPORTED
 from licenseusage.errors import Stalled, UsageError
 from licenseusage.reasons import Reason
 

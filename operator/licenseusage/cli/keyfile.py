@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from licenseusage.controller.effects.identity import (
+from licenseusage.controller.rules.keysecrets import (
     EXPORTED,
     NEXT_KEY,
     PRIVATE_KEY,

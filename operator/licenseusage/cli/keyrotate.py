@@ -13,7 +13,7 @@ import typer
 from licenseusage.cli.keycopies import IdentitySecret
 from licenseusage.cli.keystatus import DEFAULTS, ConfigMapName, OperatorNamespace, read_status
 from licenseusage.cli.kubectl import ContextOption, KubeconfigOption, Kubectl
-from licenseusage.controller.effects.identity import ROTATE
+from licenseusage.controller.rules.keysecrets import ROTATE
 
 SCHEDULED, SUSPECTED = "Scheduled", "Suspected"
 

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from licenseusage.cli.incluster import in_a_pod, list_directly
-from licenseusage.errors import Retryable, Stalled
+from licenseusage.cli.incluster import apply_directly, in_a_pod, list_directly
+from licenseusage.errors import Retryable, Stalled, UsageError
 from licenseusage.reasons import Reason
 
 ContextOption = Annotated[
@@ -41,7 +41,7 @@ PATIENCE_SECONDS = 120
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
-    """Runs kubectl; nothing but ``get``, ``apply``, ``create`` and ``patch``.
+    """Runs kubectl; nothing but ``get``, ``apply``, ``create``, ``patch`` and ``auth whoami``.
 
     Attributes:
         context: The kubeconfig's context; None: the current one.
@@ -59,7 +59,7 @@ class Kubectl:
 
     @property
     def direct(self) -> bool:
-        """Whether lists are asked of the API server directly: in a pod, without kubectl."""
+        """Whether the API server is asked directly: in a pod, without kubectl."""
         return in_a_pod(os.environ) and shutil.which("kubectl") is None
 
     def list(
@@ -97,8 +97,8 @@ class Kubectl:
         asked = [*command, "--output=json", f"--request-timeout={SERVER_SECONDS}s"]
         return _object(words, _run(words, asked, role="view"))
 
-    def apply(self, objects: Sequence[Mapping[str, object]], field_manager: str) -> str:
-        """Apply objects on the server's side; return what kubectl printed, a line for each.
+    def apply(self, objects: Sequence[Mapping[str, Any]], field_manager: str) -> None:
+        """Apply objects of our own kinds on the server's side.
 
         Args:
             objects: Each names its namespace.
@@ -109,13 +109,16 @@ class Kubectl:
                 objects may have been applied; to apply them again is harmless.
             Retryable: ``APIUnavailable``: the API server did not answer in time.
         """
+        if self.direct:
+            apply_directly(objects, field_manager)
+            return
         # Client-side apply would keep a copy in an annotation, which may not be that long.
         command = ["kubectl", "apply", "--server-side", f"--field-manager={field_manager}"]
         command += ["--filename=-", *self.flags]
         listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         asked = [*command, f"--request-timeout={SERVER_SECONDS}s"]
         given = json.dumps(listed).encode()
-        return _run(" ".join(command), asked, given, role="edit").decode("utf-8", "replace")
+        _run(" ".join(command), asked, given, role="edit")
 
     def create(self, manifest: Mapping[str, object]) -> None:
         """Create an object; one of that name is never changed.
@@ -128,7 +131,15 @@ class Kubectl:
         asked = [*command, f"--request-timeout={SERVER_SECONDS}s"]
         _run(" ".join(command), asked, json.dumps(manifest).encode(), role="edit")
 
-    def merge(self, resource: str, namespace: str, name: str, patch: Mapping[str, object]) -> None:
+    def merge(
+        self,
+        resource: str,
+        namespace: str,
+        name: str,
+        patch: Mapping[str, object],
+        *,
+        role: str = "edit",
+    ) -> None:
         """Merge-patch an object.
 
         Args:
@@ -136,6 +147,7 @@ class Kubectl:
             namespace: Its namespace.
             name: Its name.
             patch: Without anything secret: arguments can be seen.
+            role: The ClusterRole that permits it.
 
         Raises:
             Stalled: ``NotInstalled``, ``ForbiddenByCluster``, ``KubectlFailed``.
@@ -144,7 +156,19 @@ class Kubectl:
         command = ["kubectl", "patch", resource, name, f"--namespace={namespace}", *self.flags]
         asked = [*command, "--type=merge", f"--patch={json.dumps(patch)}"]
         asked += ["--output=name", f"--request-timeout={SERVER_SECONDS}s"]
-        _run(" ".join(command), asked, role="edit")
+        _run(" ".join(command), asked, role=role)
+
+    def whoami(self) -> str:
+        """Return the user's name as the API server sees it; empty: it cannot be asked."""
+        command = ["kubectl", "auth", "whoami", *self.flags, "--output=json"]
+        asked = [*command, f"--request-timeout={SERVER_SECONDS}s"]
+        words = " ".join(command)
+        try:
+            review = _object(words, _run(words, asked, role="view"))
+        except UsageError:  # an older cluster or kubectl, or it is forbidden
+            return ""
+        info = (review.get("status") or {}).get("userInfo") or {}
+        return str(info.get("username") or "")
 
 
 def _run(words: str, command: Sequence[str], given: bytes = b"", *, role: str) -> bytes:
@@ -187,10 +211,11 @@ def _run(words: str, command: Sequence[str], given: bytes = b"", *, role: str) -
 def _refuse(words: str, message: str, role: str) -> None:
     """Raise what kubectl's own words mean."""
     if "(Forbidden)" in message:
+        ours = role.startswith("licenseusage-")
+        part = "" if ours else f", of which licenseusage-{role} is a part"
         raise Stalled(
             Reason.FORBIDDEN_BY_CLUSTER,
-            f"{words}: {message}. Ask for the ClusterRole {role} in that namespace, of which "
-            f"licenseusage-{role} is a part.",
+            f"{words}: {message}. Ask for the ClusterRole {role} in that namespace{part}.",
         )
     if "the server doesn't have a resource type" in message:
         raise Stalled(

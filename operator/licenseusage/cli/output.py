@@ -1,11 +1,17 @@
 """``--output table|json``, the same for every command that shows something."""
 
 import json
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated
 
 import typer
+
+_LEAST_ROOM = 30
+"""Narrower columns are harder to read than a line that the terminal breaks."""
 
 
 class Output(StrEnum):
@@ -26,11 +32,26 @@ def print_json(value: object) -> None:
 
 
 def print_fields(fields: Iterable[tuple[str, object]], indent: str = "") -> None:
-    """Print names and values, one a line, the values aligned; None is shown as ``-``."""
+    """Print names and values, one a line, the values aligned; None is shown as ``-``.
+
+    On a terminal a long value goes on below itself; a program reads it in one line.
+    """
     rows = [(name, "-" if value is None else str(value)) for name, value in fields]
     width = max((len(name) for name, _ in rows), default=0)
+    left = len(indent) + width + 2
     for name, value in rows:
-        typer.echo(f"{indent}{name:<{width}}  {value}".rstrip())
+        first, *others = _fitting(value, left) or [""]
+        typer.echo(f"{indent}{name:<{width}}  {first}".rstrip())
+        for line in others:
+            typer.echo(f"{'':<{left}}{line}")
+
+
+def _fitting(text: str, left: int) -> list[str]:
+    """Return a text in lines that fit a terminal beside a margin; one line where there is none."""
+    room = shutil.get_terminal_size().columns - left
+    if room < _LEAST_ROOM or not sys.stdout.isatty():
+        return [text]
+    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -1,14 +1,15 @@
 """``licenseusage preset …``: list and show presets."""
 
-from dataclasses import asdict
 from typing import Annotated, Any, Final
 
+import msgspec
 import typer
 import yaml
 
 from licenseusage.cli.exits import USAGE
 from licenseusage.cli.output import Output, OutputOption, print_fields, print_json, print_table
-from licenseusage.sources.definition.presets import Preset, Way, presets
+from licenseusage.sources.definition.presetfile import Preset, Way
+from licenseusage.sources.definition.presets import presets
 
 app = typer.Typer(help="List and show the presets of known products.", no_args_is_help=True)
 
@@ -52,6 +53,8 @@ def show(
 ) -> None:
     """Show a preset: what it counts, what you must know before you use it, and its definition.
 
+    docs/presets.md says the same of all presets, with the source of each declared property.
+
     Example:
         licenseusage preset show OpenCloud
     """
@@ -66,27 +69,35 @@ def show(
         [
             ("name", preset.name),
             ("reads", preset.title),
-            ("counts", preset.source["activityDefinition"]),
+            ("counts", preset.definition),
+            ("permission", preset.permission),
             ("verified", f"{preset.verified}, version {preset.version}"),
             ("not verified", "; ".join(preset.unverified) or "-"),
         ]
     )
-    for note in preset.notes:
-        typer.echo(f"\n- {note}")
+    for heading, sentences in (
+        ("Counts", preset.counts),
+        ("Does not count", preset.counts_not),
+        ("Must be true before", preset.preconditions),
+        ("What breaks it", preset.breaks),
+    ):
+        _listed(heading, sentences)
     typer.echo("\nNot people, and why they do not count:")
     for exclusion in preset.not_people:
         typer.echo(f"\n- {exclusion.who}. {_WAYS[exclusion.by]}: {exclusion.how}")
     typer.echo("\n" + yaml.safe_dump(preset.source, sort_keys=False, allow_unicode=True), nl=False)
 
 
+def _listed(heading: str, sentences: tuple[str, ...]) -> None:
+    if sentences:
+        typer.echo(f"\n{heading}:")
+    for sentence in sentences:
+        typer.echo(f"\n- {sentence}")
+
+
 def _facts(preset: Preset) -> dict[str, Any]:
-    return {
-        "name": preset.name,
-        "reads": preset.title,
-        "activityDefinition": preset.source["activityDefinition"],
-        "verified": preset.verified,
-        "version": preset.version,
-        "unverified": list(preset.unverified),
-        "notes": list(preset.notes),
-        "notPeople": [asdict(exclusion) for exclusion in preset.not_people],
+    """Return all that a preset's file says but the source, by the names of the file."""
+    fields: dict[str, Any] = msgspec.to_builtins(preset)
+    return {"activityDefinition": preset.definition} | {
+        name: value for name, value in fields.items() if name != "source"
     }

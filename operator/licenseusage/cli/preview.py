@@ -4,49 +4,47 @@ It runs where the ledger is, by the operator's own rules; anywhere else the comm
 the operator's pod.
 """
 
-import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
 
 import typer
 
-from licenseusage import __version__
 from licenseusage.cli.inpod import (
     ContextOption,
     KubeconfigOption,
+    NameArgument,
+    NamespaceOption,
     OperatorNamespaceOption,
     OperatorPod,
     beside_ledger,
     run_in_pod,
 )
+from licenseusage.cli.looking import look, unforeseen
 from licenseusage.cli.output import print_json
-from licenseusage.clock import SystemClock, clock_from
+from licenseusage.clock import clock_from
+from licenseusage.controller.rules.approval import MANUAL
 from licenseusage.controller.rules.declared import declared
-from licenseusage.controller.rules.issuer import Issuer, Site, chain_of, installation_of, issuer_of
+from licenseusage.controller.rules.interims import interims_made
+from licenseusage.controller.rules.issuer import Issuer, chain_of, installation_of, issuer_of
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.preview import Seen, context_of, next_cycle_of
-from licenseusage.controller.rules.subject import Subject
+from licenseusage.controller.rules.withheld import WITHHELD
 from licenseusage.controller.settings import Settings, from_mapping
-from licenseusage.errors import Failure, Retryable, Stalled, UsageError
+from licenseusage.errors import Stalled
 from licenseusage.ledger.documents.exporting import opened
 from licenseusage.ledger.documents.previewing import LedgerView
-from licenseusage.ledger.documents.records import ReportChain
+from licenseusage.ledger.documents.records import ReportChain, ReportKind
 from licenseusage.ledger.records import Meter, MeterKey
 from licenseusage.ledger.storage.database import path_of
 from licenseusage.reasons import Reason
-from licenseusage.reports.content import OperatorInfo
-from licenseusage.reports.fitting import report_version
 from licenseusage.reports.licence import stored_license
 
 
 def preview(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the LicenseUsage.")],
+    name: NameArgument,
     *,
-    namespace: Annotated[
-        str, typer.Option("--namespace", "-n", metavar="NS", help="Its namespace.")
-    ],
+    namespace: NamespaceOption,
     operator_namespace: OperatorNamespaceOption = "licenseusage-system",
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
@@ -73,7 +71,7 @@ def preview(
         typer.echo(run_in_pod(pod, arguments).decode(), nl=False)
         return
     settings, clock = from_mapping(os.environ), clock_from(os.environ)
-    seen = _look(settings, Key(namespace, name), clock)
+    seen, _ = look(settings, Key(namespace, name), clock)
     made = previewed(settings, seen, clock.now_ms())
     for note in made.notes:
         typer.echo(f"note: {note}", err=True)
@@ -116,7 +114,7 @@ def previewed(settings: Settings, seen: Seen, now_ms: int) -> Preview:
                 f"LicenseUsage {key} is not in the ledger yet: the operator has not looked at it. "
                 f"kubectl describe licenseusage -n {key.namespace} {key.name} says why.",
             )
-        context = context_of(seen, declared(seen.usage, _unforeseen), facts, now_ms)
+        context = context_of(seen, declared(seen.usage, unforeseen, seen.shipped), facts, now_ms)
         cycle = next_cycle_of(facts, context.clock.counting_ms)
         issuer = issuer_of(context, facts, cycle)
         if issuer is None:
@@ -136,66 +134,16 @@ def previewed(settings: Settings, seen: Seen, now_ms: int) -> Preview:
             context.clock.counting_ms,
         )
     notes = ["nothing was signed, sent or written; iat, asOf, counts and clock are those of now"]
+    if draft.kind is ReportKind.FINAL:
+        notes.append("signing may add the claim commitment: a digest of whom is counted, salted")
     if seen.usage.spec.suspend == "Reporting":
         notes.append("spec.suspend is Reporting: this report is not made until it is None")
+    reporting = seen.usage.spec.reporting
+    if reporting is not None and reporting.approval == MANUAL:
+        notes.append("it will wait for approval (spec.reporting.approval is Manual)")
+    wanted = reporting is None or reporting.interims != WITHHELD
+    if draft.kind is ReportKind.INTERIM and not interims_made(issuer.license, wanted=wanted):
+        notes.append(
+            "no interim is made (spec.reporting.interims is Withheld): the cycle's final is next"
+        )
     return Preview(issuer.claims(draft), tuple(notes))
-
-
-def _look(settings: Settings, key: Key, clock: SystemClock) -> Seen:
-    """Read what the cluster shows, as the operator does.
-
-    Raises:
-        Stalled: There is no such object, or a key or a right is missing.
-        Retryable: ``APIUnavailable``.
-    """
-    # The clients of Kubernetes take half a second to load; other commands do without.
-    from licenseusage.controller.effects.clusterid import cluster_of
-    from licenseusage.controller.effects.identity import Keys, Names
-    from licenseusage.controller.effects.kube import Kube, KubeError, NotFoundError
-    from licenseusage.controller.effects.secrets import SecretReader
-    from licenseusage.controller.rules.resources import USAGES
-    from licenseusage.reports.keys import generate_key
-
-    names = Names(settings.operator_namespace, settings.identity_secret, settings.pseudonym_secret)
-    own = {(names.namespace, names.identity), (names.namespace, names.pseudonym)}
-
-    async def read() -> Seen:
-        kube = await Kube.connect()
-        try:
-            subject = Subject.read(key, await kube.get(USAGES, key.namespace, key.name))
-            if isinstance(subject.usage, UsageError):
-                raise subject.usage
-            reader, loop = SecretReader(kube, own), asyncio.get_running_loop()
-            keys = Keys(kube, reader, names, new_signing_key=generate_key, random_bytes=bytes)
-            ring, pseudonym = await keys.ring(loop.time()), await keys.pseudonym_key(loop.time())
-            cluster, reference = await cluster_of(kube), kube.reference_seconds()
-            version = report_version(__version__, simulated_clock=clock.simulated)
-            machine = clock.now_ms() / 1000 - clock.offset_seconds
-            return Seen(
-                subject=subject,
-                usage=subject.usage,
-                ring=ring,
-                key_id=pseudonym.id,
-                site=Site(
-                    OperatorInfo(version, cluster),
-                    None if reference is None else round(reference - machine),
-                    f"{names.namespace}/{names.identity}",
-                ),
-                roster_gap_ms=1000 * settings.roster_gap_seconds,
-            )
-        finally:
-            await kube.close()
-
-    try:
-        return asyncio.run(read())
-    except NotFoundError:
-        raise Stalled(
-            Reason.NO_DOCUMENT,
-            f"There is no LicenseUsage {key}: kubectl get licenseusage -A lists all of them.",
-        ) from None
-    except KubeError as error:
-        raise Retryable(Reason.API_UNAVAILABLE, f"{error}.") from None
-
-
-def _unforeseen(error: Exception, doing: str) -> Failure:
-    raise error

@@ -7,11 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from licenseusage.cli.documents import (
-    Bundle,
     GivenDocument,
     read_all_given,
     read_documents,
-    read_given,
+    read_evidence,
     read_license_file,
     read_vendor_keys,
 )
@@ -21,6 +20,7 @@ from licenseusage.cli.findings import DocumentCheck, OverallResult, not_checked,
 from licenseusage.cli.importing import import_receipts
 from licenseusage.cli.output import Output, OutputOption, print_fields, print_json, print_table
 from licenseusage.cli.preview import preview
+from licenseusage.cli.proving import prove, verify_proof
 from licenseusage.cli.times import show_time
 from licenseusage.cli.verification import VerificationInputs, verify_documents
 from licenseusage.clock import clock_from
@@ -144,8 +144,8 @@ def verify(
     given = read_all_given(files)
     evidence = VerificationInputs(
         vendor_keys=read_vendor_keys(vendor_keys) if vendor_keys else None,
-        receipts=tuple(document for path in receipt or () for document in _all(str(path))),
-        key_statements=tuple(document for path in enrolment or () for document in _all(path)),
+        receipts=read_evidence(map(str, receipt or ())),
+        key_statements=read_evidence(enrolment or ()),
         licenses=tuple(_license(path) for path in license_files or ()),
         now_s=clock_from(os.environ).now_ms() // 1000,
         complete=complete,
@@ -161,16 +161,12 @@ def verify(
 app.command()(preview)
 app.command()(export)
 app.command("import")(import_receipts)
+app.command()(prove)
+app.command("verify-proof")(verify_proof)
 
 
 def _license(path: str) -> GivenDocument:
     return GivenDocument(path, unpacked(read_license_file(path)))
-
-
-def _all(path: str) -> list[GivenDocument]:
-    """Return every document of a file, of a damaged one the damaged one."""
-    given = read_given(path)
-    return read_documents(path) if isinstance(given, Bundle) else given
 
 
 def _print(results: list[DocumentCheck], output: Output) -> None:

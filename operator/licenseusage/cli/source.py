@@ -7,37 +7,54 @@ here, so any address may be asked, this machine's own too.
 import asyncio
 import os
 import secrets
-import sys
-from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 import typer
 
-from licenseusage.api.model import rfc3339
-from licenseusage.cli.exits import NOT_OK, UNDETERMINED
-from licenseusage.cli.output import Output, OutputOption, print_fields, print_json
+from licenseusage.cli.exits import NOT_OK, OK, UNDETERMINED
+from licenseusage.cli.output import Output, OutputOption, print_json
+from licenseusage.cli.source_capture import (
+    RecordOption,
+    ReplayOption,
+    read_capture,
+    recorded,
+    refuse_beside_replay,
+    refuse_to_overwrite,
+    refuse_to_record,
+    replayed,
+)
 from licenseusage.cli.source_file import SourceFile, read_source_file
+from licenseusage.cli.source_new import new
+from licenseusage.cli.source_result import facts_of, print_result
+from licenseusage.cli.source_secrets import needed_credentials, secret_values
+from licenseusage.cli.source_watch import (
+    EveryOption,
+    TimesOption,
+    WatchOption,
+    refuse_watching,
+    watched,
+)
 from licenseusage.clock import SystemClock, clock_from
 from licenseusage.controller.settings import Settings
-from licenseusage.errors import Stalled
+from licenseusage.errors import Failure, Stalled
 from licenseusage.metering.cycles import Cycle, Terms
 from licenseusage.reasons import Reason
-from licenseusage.sources.definition.model import BasicAuth, EffectiveSource, Scheme
+from licenseusage.sources.captures.file import Capture
+from licenseusage.sources.definition.auth import OAuth2
+from licenseusage.sources.definition.model import EffectiveSource
+from licenseusage.sources.definition.place import SCHEMES, Pods
 from licenseusage.sources.definition.presets import effective
 from licenseusage.sources.poll import (
-    Credentials,
     CycleRequest,
     PollLimits,
     PollRequest,
     PollResult,
     Target,
-    credentials,
 )
-from licenseusage.sources.support import supported
 from licenseusage.sources.workers.workers import Workers
 
 DEFAULT_DAYS = 30
@@ -52,8 +69,7 @@ _OUT_OF_REACH = {
 }
 """Failures that say nothing about the source: it could not be found out."""
 
-_PORTS = {"http": 80, "https": 443, "nats": 4222, "tls": 4222}
-_SCHEMES: dict[str, Scheme] = {"http": "HTTP", "https": "HTTPS", "nats": "NATS", "tls": "TLS"}
+_PORTS = {"HTTP": 80, "HTTPS": 443, "NATS": 4222, "REDIS": 6379}
 
 
 def _limit(name: str) -> Any:  # noqa: ANN401 - typer's option
@@ -65,13 +81,17 @@ def _limit(name: str) -> Any:  # noqa: ANN401 - typer's option
 
 
 app = typer.Typer(
-    help="Try a source definition against a product, without a cluster.", no_args_is_help=True
+    help="Begin a source definition, and try it against a product, without a cluster.",
+    no_args_is_help=True,
 )
 
 
 @app.callback()
 def source() -> None:
-    """Try a source definition against a product, without a cluster."""
+    """Begin a source definition, and try it against a product, without a cluster."""
+
+
+app.command()(new)
 
 
 @app.command()
@@ -81,12 +101,19 @@ def check(
         typer.Argument(help="YAML file with a LicenseUsage or a source; - for standard input."),
     ],
     url: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Address of the product: https://host:port (the source has the path), or "
             "tls://host:port for an event log; http and nats are without TLS."
         ),
-    ],
+    ] = None,
+    token_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of the server that issues access tokens, where auth.oauth2 names another "
+            "one: https://host:port."
+        ),
+    ] = None,
     secret: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME/KEY=VALUE", help="A Secret's value. May be repeated."),
@@ -101,7 +128,7 @@ def check(
     ] = None,
     ca: Annotated[
         Path | None,
-        typer.Option(help="PEM file of the CA that signed the product's certificate."),
+        typer.Option(help="PEM file of the CA that signed the certificates of these servers."),
     ] = None,
     name: Annotated[
         str | None, typer.Option("--source", help="Name of the source, if the file has several.")
@@ -126,6 +153,11 @@ def check(
     show_ids: Annotated[
         bool, typer.Option("--show-ids", help="Print the ids of the counted users. Personal data!")
     ] = False,
+    record: RecordOption = None,
+    replay: ReplayOption = None,
+    watch: WatchOption = False,
+    every: EveryOption = None,
+    times: TimesOption = None,
     poll_request_seconds: Annotated[
         int, _limit("poll_request_seconds")
     ] = _LIMITS.poll_request_seconds,
@@ -138,8 +170,20 @@ def check(
 ) -> None:
     """Poll once and show the result: users or events, what was skipped and why, what is proved.
 
-    Nothing is stored, and nothing is sent except to the given address. Exit code 0: the poll
-    succeeded. 1: the source or the answer is wrong. 3: the product could not be reached.
+    Of a list with times it shows on which days the users were active last, and the first users
+    counted and skipped for each reason, as pseudonyms that are others in each run.
+
+    --record writes the answers of a list as a file that can be shared and kept as a test: ids are
+    hashed, and members that the source does not read are left out. --replay polls such a file in
+    place of the product, as of the time at which it was recorded.
+
+    --watch polls a list or number several times and shows who appeared, left, and whose last
+    activity moved on or went back, as pseudonyms. A time that goes back, and somebody who leaves
+    although guarantees.removal is Never, are exit code 1.
+
+    Nothing is stored otherwise, and nothing is sent except to the given address. Exit code 0: the
+    poll succeeded. 1: the source or the answer is wrong, or cannot be recorded. 3: the product
+    could not be reached, the capture cannot be used, or a file exists.
 
     Examples:
         licenseusage source check usage.yaml --url https://10.1.2.3:9200 --ca ca.crt
@@ -150,28 +194,58 @@ def check(
         licenseusage source check hub.yaml --url http://127.0.0.1:8081
             --secret-file hub-token/token=token.txt
 
+        licenseusage source check hub.yaml --url http://127.0.0.1:8081
+            --secret-file hub-token/token=token.txt --record hub.capture.json
+        licenseusage source check hub.yaml --replay hub.capture.json --output json
+
+        licenseusage source check hub.yaml --url http://127.0.0.1:8081
+            --secret-file hub-token/token=token.txt --watch --every 30 --times 10
+
         POD=$(kubectl get pod -o name -l app.kubernetes.io/component=opencloud | head -n 1)
         kubectl port-forward "$POD" 9233 &
         licenseusage source check events.yaml --url nats://127.0.0.1:9233
     """
+    if replay is not None:
+        beside: dict[str, object] = {
+            "--url": url,
+            "--token-url": token_url,
+            "--ca": ca,
+            "--record": record,
+        }
+        beside |= {"--secret": secret, "--secret-file": secret_file}
+        beside |= {"--cycle-start": cycle_start, "--closing": closing}
+        refuse_beside_replay(beside)
+    elif url is None:
+        raise typer.BadParameter("give the product's address, or --replay", param_hint="--url")
+    if record is not None:
+        refuse_to_overwrite(record)
     read = read_source_file(file, name)
-    values = _secret_values(secret or [], secret_file or [])
+    values = secret_values(secret or [], secret_file or [])
     clock = clock_from(os.environ)
+    capture = read_capture(replay) if replay is not None else None
     try:
-        source = effective(read.source)
+        source = effective(read.source, read.shipped())
         read.refuse()
-        given = _credentials(source, values)
-        cycle = _cycle(read, cycle_start, cycle_days, clock)
+        _refuse_pushed(source)
+        credentials = needed_credentials(source, values) if capture is None else None
+        cycle = capture.cycle if capture else _cycle(read, cycle_start, cycle_days, clock)
+        of_one_poll = {"--record": record, "--replay": replay, "--show-ids": show_ids}
+        beside_one = next((option for option, value in of_one_poll.items() if value), None)
+        refuse_watching(source, every=every, times=times, watch=watch, beside=beside_one)
+        if record is not None:
+            refuse_to_record(source)
     except Stalled as error:
         typer.echo(f"error: {error.reason}: {error.message}", err=True)
         raise typer.Exit(NOT_OK) from None
+    targets = (_target("--url", url, ca, source.pods, read_by=source.read_by),) if url else ()
     request = PollRequest(
         source=source,
-        targets=(_target(url, ca, source),),
+        targets=targets,
+        issuers=() if capture else _issuers(token_url, ca, source),
         product=read.product,
         pseudonym_key=secrets.token_bytes(32),
-        cycles=(CycleRequest(cycle),),
-        credentials=given,
+        cycles=(CycleRequest(cycle, roster=source.window is not None),),
+        credentials=credentials,
         closing=closing,
         limits=PollLimits(
             request_seconds=poll_request_seconds,
@@ -184,14 +258,56 @@ def check(
         clock_offset_ms=clock.offset_seconds * 1000,
         show_ids=show_ids,
         advise=True,
+        watch=watch,
     )
-    result = asyncio.run(_poll(request, clock))
-    if output is Output.JSON:
-        print_json(_facts(source, cycle, result, show_ids=show_ids))
+    _run(_Check(request, clock, output, capture, record, every, times))
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """What is polled, and how it is shown."""
+
+    request: PollRequest
+    clock: SystemClock
+    output: Output
+    capture: Capture | None
+    record: Path | None
+    every: int | None
+    times: int | None
+
+
+def _run(check: _Check) -> None:
+    """Poll and show; raises ``Exit`` with the command's exit code."""
+    request, clock, output = check.request, check.clock, check.output
+    if request.watch:
+        seen = asyncio.run(
+            watched(request, clock, every=check.every, times=check.times, output=output)
+        )
+        if seen.failure is not None:
+            _exit_for(seen.failure)
+        raise typer.Exit(NOT_OK if seen.denied else OK)
+    refused = None
+    if check.capture is not None:
+        result = replayed(request, check.capture)
+    elif check.record is not None:
+        result, refused = recorded(request, clock, check.record)
     else:
-        _print(source, cycle, result)
+        result = asyncio.run(_poll(request, clock))
+    source, (cycle, *_) = request.source, [each.cycle for each in request.cycles]
+    if output is Output.JSON:
+        print_json(facts_of(source, cycle, result, show_ids=request.show_ids))
+    else:
+        print_result(source, cycle, result)
+    if refused is not None:
+        typer.echo(f"error: {refused.reason}: {refused.message}", err=True)
     if result.failure is not None:
-        raise typer.Exit(UNDETERMINED if result.failure.reason in _OUT_OF_REACH else NOT_OK)
+        _exit_for(result.failure)
+    if refused is not None:
+        raise typer.Exit(NOT_OK)
+
+
+def _exit_for(failure: Failure) -> NoReturn:
+    raise typer.Exit(UNDETERMINED if failure.reason in _OUT_OF_REACH else NOT_OK)
 
 
 async def _poll(request: PollRequest, clock: SystemClock) -> PollResult:
@@ -199,75 +315,58 @@ async def _poll(request: PollRequest, clock: SystemClock) -> PollResult:
         return await workers.poll(request)
 
 
-def _target(url: str, ca: Path | None, source: EffectiveSource) -> Target:
+def _issuers(url: str | None, ca: Path | None, source: EffectiveSource) -> tuple[Target, ...]:
+    elsewhere = isinstance(source.auth, OAuth2) and source.auth.elsewhere
+    if elsewhere and url is None:
+        raise typer.BadParameter(
+            f"source {source.name} gets its tokens from another server: give its address",
+            param_hint="--token-url",
+        )
+    if url is None or not isinstance(source.auth, OAuth2) or not elsewhere:
+        return ()
+    return (_target("--token-url", url, ca, source.auth.service, read_by="http"),)
+
+
+def _target(option: str, url: str, ca: Path | None, pods: Pods | None, *, read_by: str) -> Target:
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    plain, secured = ("nats", "tls") if source.reads_log else ("http", "https")
+    fitting = SCHEMES[read_by]
+    plain, secured = (scheme.lower() for scheme in fitting)
     if parts.scheme not in (plain, secured) or not parts.hostname or parts.username is not None:
         raise typer.BadParameter(
-            f"give {plain}://host:port or {secured}://host:port", param_hint="--url"
+            f"give {plain}://host:port or {secured}://host:port", param_hint=option
         )
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise typer.BadParameter(
             "give scheme, host and port only; what to read there stands in the source",
-            param_hint="--url",
+            param_hint=option,
         )
     secure = parts.scheme == secured
+    scheme = fitting[secure]
     try:
         pem = ca.read_text("utf-8") if ca else None
     except (OSError, UnicodeDecodeError):
         raise typer.BadParameter(f"{ca} cannot be read as a PEM file", param_hint="--ca") from None
     return Target(
         host=parts.hostname,
-        port=port or _PORTS[parts.scheme],
-        scheme=_SCHEMES[parts.scheme],
+        port=port or _PORTS.get(scheme, _PORTS[fitting[0]]),
+        scheme=scheme,
         ca_pem=pem if secure else None,
-        server_name=source.pods.server_name if secure and source.pods else None,
+        server_name=pods.server_name if secure and pods else None,
+        host_header=pods.host_header if pods else None,
     )
 
 
-def _secret_values(values: list[str], files: list[str]) -> dict[str, dict[str, bytes]]:
-    """Return Secret name -> key -> value."""
-    secrets: dict[str, dict[str, bytes]] = {}
-    for option, entries in (("--secret", values), ("--secret-file", files)):
-        for entry in entries:
-            place, equals, text = entry.partition("=")
-            name, slash, key = place.partition("/")
-            if not (name and slash and key and equals):
-                what = "VALUE" if option == "--secret" else "PATH"
-                raise typer.BadParameter(f"expected NAME/KEY={what}", param_hint=option)
-            secrets.setdefault(name, {})[key] = (
-                text.encode() if option == "--secret" else _read_secret(text)
-            )
-    return secrets
-
-
-def _read_secret(path: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-    except OSError as error:
-        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--secret-file") from None
-
-
-def _credentials(
-    source: EffectiveSource, values: Mapping[str, Mapping[str, bytes]]
-) -> Credentials | None:
-    if source.auth is None:
-        return None
-    if isinstance(source.auth, BasicAuth):
-        name, keys = source.auth.secret_name, ["username", "password"]
-    else:
-        name, keys = source.auth.secret.name, [source.auth.secret.key]
-    missing = [key for key in keys if key not in values.get(name, {})]
-    if missing:
-        wanted = " and ".join(f"--secret {name}/{key}=VALUE" for key in missing)
-        raise typer.BadParameter(
-            f"source {source.name} needs {wanted} (or --secret-file)", param_hint="--secret"
+def _refuse_pushed(source: EffectiveSource) -> None:
+    if source.pushed is not None:
+        raise Stalled(
+            Reason.INVALID_SOURCE,
+            f"Source {source.name}: its product pushes, so that there is nothing to poll. See "
+            "status.sources of the LicenseUsage, and docs/push.md.",
         )
-    return credentials(source.auth, values[name], f"Secret {name}")
 
 
 def _cycle(read: SourceFile, start: str | None, days: int, clock: SystemClock) -> Cycle:
@@ -284,95 +383,3 @@ def _cycle(read: SourceFile, start: str | None, days: int, clock: SystemClock) -
     except ValueError:
         raise typer.BadParameter("expected YYYY-MM-DD", param_hint="--cycle-start") from None
     return Terms(anchor, length_days=days).cycle(0)
-
-
-def _facts(
-    source: EffectiveSource, cycle: Cycle, result: PollResult, *, show_ids: bool
-) -> dict[str, Any]:
-    """Everything that was seen, for programs; times as in the custom resources."""
-    best = supported(source, result)
-    facts: dict[str, Any] = {
-        "source": source.name,
-        "preset": source.preset,
-        "activityDefinition": source.definition,
-        "cycle": {"startTime": rfc3339(cycle.start_ms), "endTime": rfc3339(cycle.end_ms)},
-        "asOfTime": rfc3339(result.ended_ms),
-        "pages": result.pages,
-        "bytes": result.bytes,
-        "seconds": round(result.seconds, 3),
-        "usersListed": None if source.reads_log else result.users_listed,
-        "eventsRead": result.users_listed if source.reads_log else None,
-        "provisionedUsers": result.provisioned,
-        "usersCounted": result.counted,
-        "skipped": result.skipped,
-        "clockSkewSeconds": result.clock_skew_ms / 1000,
-        "complete": result.complete,
-        "incomplete": _reason(result.incomplete),
-        "lost": [
-            {
-                "startTime": rfc3339(hole.start_ms),
-                "endTime": rfc3339(hole.end_ms),
-                "reason": hole.reason,
-            }
-            for reading in result.readings.values()
-            for hole in reading.holes
-        ],
-        "note": result.hint,
-        "notes": list(result.notes),
-        "accuracyAtBest": {"accuracy": str(best.accuracy), "message": best.why},
-        "failure": _reason(result.failure),
-    }
-    if show_ids:
-        facts["ids"] = list(result.ids)
-    return facts
-
-
-def _reason(failure: Any) -> dict[str, str] | None:  # noqa: ANN401 - Failure or None
-    return {"reason": failure.reason, "message": failure.message} if failure else None
-
-
-def _print(source: EffectiveSource, cycle: Cycle, result: PollResult) -> None:
-    best = supported(source, result)
-    skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(result.skipped.items()))
-    log = source.reads_log
-    print_fields(
-        [
-            ("source", source.name + (f" (preset {source.preset})" if source.preset else "")),
-            ("counts", source.definition),
-            ("cycle", f"{rfc3339(cycle.start_ms)} to {rfc3339(cycle.end_ms)}"),
-            (
-                "read",
-                f"{result.pages} {'batches' if log else 'pages'}, {result.bytes} bytes in "
-                f"{result.seconds:.2f} s",
-            ),
-            ("events read" if log else "users listed", result.users_listed),
-            *(() if log else (("provisioned", result.provisioned),)),
-            ("counted so far", result.counted),
-            ("skipped", skipped or ("nothing" if log else "nobody")),
-            ("clock", f"at most {result.clock_skew_ms / 1000:.1f} s apart"),
-            ("complete", _complete(result, log=log)),
-            ("at best", f"{best.accuracy}: {best.why}"),
-            *((("note", result.hint),) if _says_more(result) else ()),
-            *(("note", note) for note in result.notes),
-        ]
-    )
-    for user_id in result.ids:
-        typer.echo(f"  {user_id}")
-    if result.failure is not None:
-        typer.echo(f"error: {result.failure.reason}: {result.failure.message}", err=True)
-
-
-def _says_more(result: PollResult) -> bool:
-    incomplete = result.incomplete
-    return result.hint is not None and (incomplete is None or result.hint != incomplete.message)
-
-
-def _complete(result: PollResult, *, log: bool) -> str:
-    if result.complete:
-        what = (
-            "everything that the stream still holds" if log else "who is not listed was not active"
-        )
-        return f"yes: {what}"
-    if result.incomplete:
-        return f"no, {result.incomplete.reason}: {result.incomplete.message}"
-    return f"no, {result.failure.reason}" if result.failure else "no"

@@ -1,6 +1,6 @@
 """A source in a YAML file: as part of a LicenseUsage, or on its own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -15,8 +15,14 @@ from licenseusage.cli.documents import read_text
 from licenseusage.errors import Stalled
 from licenseusage.metering.cycles import Terms
 from licenseusage.reasons import Reason
+from licenseusage.sources.definition.checking import unknown_members
+from licenseusage.sources.definition.presetfile import Preset
+from licenseusage.sources.definition.presets import from_configmap, key_of
+from licenseusage.sources.definition.shipped import LABEL
 
 _NO_PRODUCT = "source-check"
+_MEMBERS = {"preset", "http", "users", "prometheus", "count", "jetstream", "redis", "push"}
+"""A document that has one of these, and no kind, is a source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +31,13 @@ class SourceFile:
 
     Attributes:
         terms: The grid of cycles, where the object names one itself.
+        beside: ConfigMaps of the same file.
     """
 
     source: Source
     product: str = _NO_PRODUCT
     terms: Terms | None = None
+    beside: Sequence[Mapping[str, Any]] = ()
 
     def refuse(self) -> None:
         """Refuse a source that the API server would refuse.
@@ -40,6 +48,32 @@ class SourceFile:
         for field, message in source_refusals(self.source.to_object()):
             where = "" if field in message else f"{field}: "
             raise Stalled(Reason.INVALID_SOURCE, f"Source {self.source.name}: {where}{message}.")
+
+    def shipped(self) -> Preset | None:
+        """Return the preset that comes with the product, if the source names a ConfigMap.
+
+        Raises:
+            Stalled: ``ConfigMapNotFound``, ``ConfigMapNotPreset``, ``PresetInvalid`` or
+                ``PresetRefused``.
+        """
+        if self.source.preset_config_map_ref is None:
+            return None
+        name, key = self.source.preset_config_map_ref.name, key_of(self.source)
+        for document in self.beside:
+            metadata, data = document.get("metadata") or {}, document.get("data") or {}
+            if metadata.get("name") != name or key not in data:
+                continue
+            if (metadata.get("labels") or {}).get(LABEL) != "true":
+                raise Stalled(
+                    Reason.CONFIGMAP_NOT_PRESET,
+                    f"ConfigMap {name} lacks the label {LABEL}: 'true'.",
+                )
+            return from_configmap(self.source, str(data[key]), f"ConfigMap {name}, key {key}")
+        raise Stalled(
+            Reason.CONFIGMAP_NOT_FOUND,
+            f"Source {self.source.name} takes its preset from ConfigMap {name}, key {key}: put "
+            "that ConfigMap into the same file, behind a line with ---.",
+        )
 
 
 def read_source_file(path: str, name: str | None) -> SourceFile:
@@ -71,7 +105,14 @@ def read_source_file(path: str, name: str | None) -> SourceFile:
         )
     raw, spec = sources[names.index(name) if name is not None else 0]
     return SourceFile(
-        source=_source(raw), product=str(spec.get("product") or _NO_PRODUCT), terms=_terms(spec)
+        source=_source(raw),
+        product=str(spec.get("product") or _NO_PRODUCT),
+        terms=_terms(spec),
+        beside=[
+            document
+            for document in documents
+            if isinstance(document, Mapping) and document.get("kind") == "ConfigMap"
+        ],
     )
 
 
@@ -85,7 +126,7 @@ def _sources(document: object) -> Iterator[tuple[Mapping[str, Any], Mapping[str,
     elif document.get("kind") == "LicenseUsage":
         spec = document.get("spec") or {}
         yield from ((raw, spec) for raw in spec.get("sources") or () if isinstance(raw, Mapping))
-    elif "kind" not in document and ({"preset", "http", "users"} & document.keys()):
+    elif "kind" not in document and _MEMBERS & document.keys():
         yield {"name": "source", **document}, {}
 
 
@@ -97,7 +138,7 @@ def _source(raw: Mapping[str, Any]) -> Source:
         field = ".".join(str(part) for part in first["loc"])
         text = f"Source {raw.get('name')}: {field}: {first['msg']}."
         raise Stalled(Reason.INVALID_SOURCE, text) from None
-    unknown = next(_unknown(raw, source.to_object(), ""), None)
+    unknown = next(unknown_members(raw, source.to_object()), None)
     if unknown is not None:
         raise Stalled(
             Reason.INVALID_SOURCE,
@@ -105,19 +146,6 @@ def _source(raw: Mapping[str, Any]) -> Source:
             "licenseusage.spec.sources`.",
         )
     return source
-
-
-def _unknown(given: object, known: object, path: str) -> Iterator[str]:
-    """Yield the fields that the model did not take; the API server would drop them as well."""
-    if isinstance(given, Mapping) and isinstance(known, Mapping):
-        for name, value in given.items():
-            if value is not None and name not in known:
-                yield f"{path}{name}"
-            else:
-                yield from _unknown(value, known.get(name), f"{path}{name}.")
-    elif isinstance(given, list) and isinstance(known, list):
-        for value, taken in zip(given, known, strict=False):
-            yield from _unknown(value, taken, path)
 
 
 def _terms(spec: Mapping[str, Any]) -> Terms | None:

@@ -22,6 +22,7 @@ _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:\[\]]*):(?P<port>[0-9]{1,5
 _SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 MIB = 1024 * 1024
 EXPORT, ELSEWHERE = "Export", "Elsewhere"
+ALLOWED, REFUSED = "Allowed", "Refused"
 
 
 def _setting(default: object, help_text: str, least: int = 0, most: int = 2**53) -> Any:  # noqa: ANN401
@@ -58,6 +59,11 @@ class Settings:
         "How the two keys are backed up: Export (by `keys export`; a condition says so as long as "
         "they were not) or Elsewhere (nothing is said).",
     )
+    person_requests: str = _setting(
+        REFUSED,
+        "Whether commands may look for one person in the ledger (explain, erase, report prove): "
+        "Refused or Allowed; each use is logged.",
+    )
     vendor_keys_configmap: str = _setting(
         "licenseusage-vendor-keys", "ConfigMap with the vendor's public keys (jwks.json)."
     )
@@ -84,6 +90,21 @@ class Settings:
     )
     http_address: str = _setting(
         ":8080", "Address of /healthz, /readyz and /metrics: [host]:port; port 0 is any free port."
+    )
+    intake_address: str = _setting(
+        "",
+        "Address of the intake, to which products push their activity: [host]:port; port 0 is any "
+        "free port; empty: the intake is off.",
+    )
+    intake_audience: str = _setting(
+        "licenseusage.dev", "Audience that the service account tokens of the intake's callers have."
+    )
+    intake_certificate_file: str = _setting(
+        "", "PEM file with the intake's certificate and chain; empty: it speaks plain HTTP."
+    )
+    intake_key_file: str = _setting("", "PEM file with the key of the intake's certificate.")
+    intake_events_per_second: int = _setting(
+        1000, "How many events one namespace may push in a second, on average.", 1, 1_000_000
     )
     first_send_spread_seconds: int = _setting(
         3600,
@@ -140,11 +161,13 @@ class Settings:
                 self.database_url.partition(":")[0] + ":…",
                 "must be sqlite:////absolute/path",
             )
-        match = _ADDRESS.fullmatch(self.http_address)
-        if match is None or int(match["port"]) > 65_535:
-            raise _invalid("http_address", self.http_address, "must be [host]:port")
+        _check_address("http_address", self.http_address)
+        self._check_intake()
         if self.keys_backup not in (EXPORT, ELSEWHERE):
             raise _invalid("keys_backup", self.keys_backup, f"must be {EXPORT} or {ELSEWHERE}")
+        if self.person_requests not in (ALLOWED, REFUSED):
+            rule = f"must be {ALLOWED} or {REFUSED}"
+            raise _invalid("person_requests", self.person_requests, rule)
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise _invalid("log_level", self.log_level, "must be debug, info, warning or error")
         for f in fields(self):
@@ -158,12 +181,29 @@ class Settings:
         """Whether objects of a namespace are this operator's business."""
         return not self.namespaces or namespace in self.namespaces
 
+    def _check_intake(self) -> None:
+        if self.intake_address:
+            _check_address("intake_address", self.intake_address)
+        if not self.intake_audience:
+            raise _invalid("intake_audience", "", "must name an audience")
+        files = ("intake_certificate_file", "intake_key_file")
+        for name in files:
+            path = getattr(self, name)
+            if path and not os.access(path, os.R_OK):
+                raise _invalid(name, path, "must be a readable file")
+        if bool(self.intake_certificate_file) != bool(self.intake_key_file):
+            missing = next(name for name in files if not getattr(self, name))
+            raise _invalid(missing, "", "is missing: a certificate needs its key")
+
     @property
     def http_host_port(self) -> tuple[str | None, int]:
         """Host (None: every interface) and port of `http_address`."""
-        match = _ADDRESS.fullmatch(self.http_address)
-        assert match is not None  # noqa: S101 - checked at construction
-        return match["host"].strip("[]") or None, int(match["port"])
+        return _host_port(self.http_address)
+
+    @property
+    def intake_host_port(self) -> tuple[str | None, int] | None:
+        """Host (None: every interface) and port of the intake; None: it is off."""
+        return _host_port(self.intake_address) if self.intake_address else None
 
 
 def from_mapping(env: Mapping[str, str], flags: Mapping[str, str | None] | None = None) -> Settings:
@@ -212,6 +252,18 @@ def _own_namespace() -> str:
 def _check_name(setting: str, value: str) -> None:
     if not _NAME.fullmatch(value):
         raise _invalid(setting, value, "must be a Kubernetes name (a-z, 0-9, '-', '.')")
+
+
+def _check_address(setting: str, value: str) -> None:
+    match = _ADDRESS.fullmatch(value)
+    if match is None or int(match["port"]) > 65_535:
+        raise _invalid(setting, value, "must be [host]:port")
+
+
+def _host_port(address: str) -> tuple[str | None, int]:
+    match = _ADDRESS.fullmatch(address)
+    assert match is not None  # noqa: S101 - checked at construction
+    return match["host"].strip("[]") or None, int(match["port"])
 
 
 def _check_endpoint(value: str) -> None:

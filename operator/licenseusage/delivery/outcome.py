@@ -82,9 +82,9 @@ def classify(
     """Return the meaning of an answer; never raises, whatever the answer contains."""
     if isinstance(answer, NoAnswer):
         return Outcome(DeliveryState.PENDING, answer.reason, Schedule.BACKOFF)
-    problem = _problem(answer)
+    problem = problem_of(answer)
     if answer.status in _VERDICT:
-        token = _text(answer.body) if _media(answer) == RECEIPT_TYPE else problem.get("receipt")
+        token = _text(answer.body) if media_of(answer) == RECEIPT_TYPE else problem.get("receipt")
         return _signed(answer.status, token, vendor_keys, sent)
     error = problem.get("error")
     named = error if is_token(error) else None
@@ -160,9 +160,9 @@ def _signed(
     )
 
 
-def _problem(answer: Answer) -> dict[str, object]:
+def problem_of(answer: Answer) -> dict[str, object]:
     """Return the members of a problem document (RFC 9457); empty if it is none."""
-    if _media(answer) != PROBLEM_TYPE:
+    if media_of(answer) != PROBLEM_TYPE:
         return {}
     try:
         return parse_object(answer.body)
@@ -170,7 +170,8 @@ def _problem(answer: Answer) -> dict[str, object]:
         return {}
 
 
-def _media(answer: Answer) -> str:
+def media_of(answer: Answer) -> str:
+    """Return the media type of an answer, without its parameters; empty if it names none."""
     return answer.content_type.split(";")[0].strip().lower()
 
 

@@ -6,8 +6,6 @@ authenticates itself. Nothing of the answer is trusted here; ``outcome`` judges 
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -15,14 +13,16 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from licenseusage.delivery.outcome import RECEIPT_TYPE, Answer, NoAnswer
+from licenseusage.delivery.outcome import PROBLEM_TYPE, RECEIPT_TYPE, Answer, NoAnswer
 from licenseusage.errors import Stalled
 from licenseusage.reasons import Reason
+from licenseusage.reports.bundle import MAX_CHARACTERS_IN_FILE
 from licenseusage.reports.typs import LICENSE, REPORT
 
 CONNECT_SECONDS = 10.0
 TOTAL_SECONDS = 30.0
 MAX_ANSWER_BYTES = 64 * 1024
+LINES_TYPE = "text/plain"
 _COLLECTIONS = {REPORT: "reports", LICENSE: "licenses"}
 
 
@@ -72,7 +72,7 @@ def check_endpoint(url: str) -> str:
 
 
 class VendorClient:
-    """Puts documents; one per operator, closed at its end."""
+    """Puts documents and asks for them; one per operator, closed at its end."""
 
     def __init__(
         self,
@@ -118,14 +118,40 @@ class VendorClient:
         """
         collection = _COLLECTIONS.get(typ, "keys")
         url = f"{check_endpoint(endpoint)}/v1/{collection}/{quote(jti, safe='')}"
+        return await self._send("PUT", url, token, RECEIPT_TYPE, RECEIPT_TYPE, MAX_ANSWER_BYTES)
+
+    async def ask_history(self, endpoint: str, request: str, chain_id: str) -> Answer | NoAnswer:
+        """Ask for what the vendor holds of one chain of ours (REPORT_FORMAT §9).
+
+        Args:
+            endpoint: As for `put`.
+            request: A bundle without documents, signed within the last five minutes.
+            chain_id: The chain of reports.
+
+        Raises:
+            Stalled: the endpoint is not https.
+        """
+        url = f"{check_endpoint(endpoint)}/v1/history?chain={quote(chain_id, safe='')}"
+        media = f"{LINES_TYPE}; charset=us-ascii"
+        return await self._send("POST", url, request, media, LINES_TYPE, MAX_CHARACTERS_IN_FILE)
+
+    async def _send(
+        self, method: str, url: str, text: str, media: str, wanted: str, limit: int
+    ) -> Answer | NoAnswer:
         host = urlsplit(url).hostname or ""
         client = self._proxied if self._proxy and self._proxy.serves(host) else self._direct
+        headers = {"content-type": media, "accept": f"{wanted}, {PROBLEM_TYPE}"}
         try:
-            async with asyncio.timeout(TOTAL_SECONDS), _put(client, url, token) as response:
+            async with (
+                asyncio.timeout(TOTAL_SECONDS),
+                client.stream(
+                    method, url, content=text.encode("ascii"), headers=headers
+                ) as response,
+            ):
                 return Answer(
                     response.status_code,
                     response.headers.get("content-type", ""),
-                    await _limited(response),
+                    await _limited(response, limit),
                     response.headers.get("retry-after"),
                 )
         except httpx.ConnectTimeout:
@@ -136,21 +162,14 @@ class VendorClient:
             return _no_answer(error)
 
 
-@asynccontextmanager
-async def _put(client: httpx.AsyncClient, url: str, token: str) -> AsyncIterator[httpx.Response]:
-    headers = {"content-type": RECEIPT_TYPE, "accept": f"{RECEIPT_TYPE}, application/problem+json"}
-    async with client.stream("PUT", url, content=token.encode("ascii"), headers=headers) as answer:
-        yield answer
-
-
-async def _limited(response: httpx.Response) -> bytes:
+async def _limited(response: httpx.Response, limit: int) -> bytes:
     """Read the body; nothing of it if it is too long, or compressed although we asked not to."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         return b""
     body = bytearray()
     async for part in response.aiter_raw():
         body += part
-        if len(body) > MAX_ANSWER_BYTES:
+        if len(body) > limit:
             return b""
     return bytes(body)
 

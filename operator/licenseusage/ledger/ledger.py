@@ -5,7 +5,7 @@ from typing import Self
 
 from licenseusage.ledger.documents.surface import DocumentMethods
 from licenseusage.ledger.facts.surface import FactMethods
-from licenseusage.ledger.storage.database import open_database
+from licenseusage.ledger.storage.database import forget_log, open_beside, open_database
 
 
 class Ledger(FactMethods, DocumentMethods):
@@ -42,6 +42,16 @@ class Ledger(FactMethods, DocumentMethods):
                 url, now_ms=now_ms, ledger_id=ledger_id, lock_wait_seconds=lock_wait_seconds
             )
         )
+
+    @classmethod
+    def beside(cls, url: str) -> Self:
+        """Open the ledger for a short work, while an operator uses it; see ``open_beside``."""
+        return cls(open_beside(url))
+
+    def forget_log(self) -> bool:
+        """Leave nothing in SQLite's log of what was deleted; False: it is in use, try again."""
+        with self._one_at_a_time:
+            return forget_log(self._database)
 
     def close(self) -> None:
         """Close the file and release the lock."""

@@ -6,8 +6,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from licenseusage.errors import Failure
+from licenseusage.metering.counts import Counts
 from licenseusage.metering.cycles import Cycle, Grid, grid_at
-from licenseusage.metering.events import LogReading
+from licenseusage.metering.events import Event, LogReading, Range
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.properties import Properties
 from licenseusage.metering.statement import CycleStatement
@@ -46,6 +47,8 @@ class Meter:
         subscription: Of the last verified licence; None without one.
         licenses: Subscription -> the last verified licence of it, exactly as signed.
         deleted_ms: When the object was found deleted; None while it exists.
+        approval: Whether its reports wait for a person's approval, as its spec said last.
+        days_dropped: Whether cycles that begin keep of nobody on which days, likewise.
     """
 
     id: int
@@ -54,6 +57,8 @@ class Meter:
     subscription: str | None = None
     licenses: Mapping[str, str] = field(default_factory=dict)
     deleted_ms: int | None = None
+    approval: bool = False
+    days_dropped: bool = False
 
     @property
     def license_token(self) -> str | None:
@@ -66,6 +71,21 @@ class Meter:
         if grid is None or grid.subscription is None or grid.terms.at(cycle.start_ms) != cycle:
             return None
         return self.licenses[grid.subscription]
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """Another meter that counts the same product under the same contract.
+
+    Attributes:
+        key: Namespace, name, product.
+        deleted_ms: When its object was found deleted; None while it exists.
+        cycle: A cycle that both of them report.
+    """
+
+    key: MeterKey
+    deleted_ms: int | None
+    cycle: Cycle
 
 
 class CycleState(StrEnum):
@@ -142,6 +162,7 @@ class CycleRecord:
         forward_steps: Clock steps in this cycle.
         largest_step_seconds: Greatest step, absolute.
         wiped: The facts were deleted after their retention; later facts are refused.
+        sealed: Somebody was erased from the Final cycle; later facts are refused.
         evidence: How often something came to be known after the decision to close: what to compare
             with the statement, if it has grown.
         amendments: Statements after the final, in order.
@@ -162,6 +183,7 @@ class CycleRecord:
     forward_steps: int = 0
     largest_step_seconds: int = 0
     wiped: bool = False
+    sealed: bool = False
     evidence: int = 0
     amendments: tuple[Amendment, ...] = ()
     contradiction: Contradiction | None = None
@@ -211,6 +233,11 @@ class PollRecord:
         size_bytes: Bytes received.
         readings: Event logs: cycle -> what was read of the log, for cycles of ``facts``. A reading
             that does not go on from the position held leaves only who was seen.
+        samples: Bare numbers: cycle -> the samples of this poll, for cycles of ``facts``.
+        pushed: Pushed sources: what their producers have proved, for the cycles of ``facts``.
+        observed: It tells that the source was observed now; a push of one producer does not, where
+            others are silent.
+        one_log: As of ``PollResult``.
     """
 
     meter_id: int
@@ -237,6 +264,61 @@ class PollRecord:
     provisioned: int | None = None
     size_bytes: int | None = None
     readings: Mapping[Cycle, LogReading] = field(default_factory=dict)
+    pushed: "Pushed | None" = None
+    samples: Mapping[Cycle, Counts] = field(default_factory=dict)
+    observed: bool = True
+    one_log: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What the producers of a source have proved, after some of their requests.
+
+    Attributes:
+        producers: Those declared.
+        claims: Producer -> stretches of time that its chains of these requests prove.
+        heard_until_ms: Up to when each of them has sent a heartbeat; None: one has sent none.
+    """
+
+    producers: tuple[str, ...]
+    claims: Mapping[str, tuple[Range, ...]]
+    heard_until_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PushedRequest:
+    """One request of a producer, to be answered once it is durable.
+
+    Attributes:
+        producer: The CloudEvents attribute ``source``; kept only where it is declared.
+        given: The receipt that it brings along; None: it begins a chain.
+        receipt: The one that answers it.
+        through_ms: Its heartbeat, at most now; None: it has none.
+        events: Cycle -> its events, under the pseudonyms of that cycle.
+    """
+
+    producer: str
+    given: str | None
+    receipt: str
+    through_ms: int | None
+    events: Mapping[Cycle, tuple[Event, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class PushRecord:
+    """Requests for one source, in the order in which they came.
+
+    Attributes:
+        poll: What is recorded, without facts; its times are when the requests came.
+        producers: Those declared; empty: it is not declared which there are.
+        cycles: Cycles that heartbeats may tell something about.
+        requests: The requests.
+    """
+
+    poll: PollRecord
+    producers: tuple[str, ...]
+    cycles: tuple[Cycle, ...]
+    requests: tuple[PushedRequest, ...]
 
 
 @dataclass(frozen=True, slots=True)

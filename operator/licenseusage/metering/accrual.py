@@ -30,6 +30,7 @@ class PollOfStore:
         selection: Digest of what decides who counts; None: not told.
         planned_ms: Since when the facts are; None: they are about the whole cycle.
         incomplete: Why the poll was not complete (Token); None: it was, or it failed.
+        by_rows: As of `StoreState`.
     """
 
     started_ms: int
@@ -42,6 +43,7 @@ class PollOfStore:
     selection: str | None = None
     planned_ms: int | None = None
     incomplete: str | None = None
+    by_rows: bool | None = None
 
     def tells(self, facts: Facts) -> bool:
         """Return whether the poll tells something of the cycle.
@@ -94,6 +96,7 @@ def accrued(
         low=_joined(state.low, facts.low, max),
         full=_joined(state.full, facts.full, min),
         unproved=_unproved(state, cycle, poll),
+        by_rows=poll.by_rows if state.by_rows is None else state.by_rows or bool(poll.by_rows),
     )
 
 

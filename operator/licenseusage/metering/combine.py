@@ -21,6 +21,7 @@ from licenseusage.metering.known import (
 )
 from licenseusage.metering.proofs import Proofs, known_by_proofs
 from licenseusage.metering.properties import Properties
+from licenseusage.metering.rolling import believes, possible_in_cycle
 from licenseusage.metering.roster import doubted_users, known_by_roster, set_aside
 
 
@@ -53,20 +54,23 @@ class Evidence(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A list of users with last-activity times (kind A): its facts, and what it declares now.
+    """A list of users (kinds A and B): its facts, and what it declares now.
 
     Attributes:
         domain: Identity domain.
         facts: What was found so far; empty facts for a declared store that was never read.
         properties: As declared now, and what of it is refuted. Closed windows give an upper bound
             only while the source still declares that users are never removed.
-        cycle: The cycle or segment that the facts are about; without it a roster proves nothing.
+        cycle: The cycle or segment that the facts are about; without it a roster proves nothing,
+            nor does a list without times.
+        forgets: A list without times was seen to forget (``rolling``).
     """
 
     domain: str
     facts: Facts
     properties: Properties
     cycle: Cycle | Segment | None = None
+    forgets: bool = True
 
     def known(self, window: int) -> Known | WindowCounts:
         """Return the users that the list proves in one window."""
@@ -74,6 +78,8 @@ class Store:
         if not properties.ids_stable:
             return unstable_tally(facts, properties, window)
         sure = _with_bit(facts.sure, window)
+        if properties.window is not None:
+            return self._by_days(sure, window)
         if properties.keeps_roster and window == CYCLE_BIT and self.cycle is not None:
             return known_by_roster(self.cycle, properties, sure, facts.roster)
         doubted = doubted_users(properties, sure, facts.roster)
@@ -84,10 +90,24 @@ class Store:
         possible = sure | _with_bit(facts.maybe, window) | moved
         return replace(kept, possible=possible, vanished=moved)
 
+    def _by_days(self, sure: set[bytes], window: int) -> Known:
+        """Return what a list without times proves: of the cycle what it proves of all its days."""
+        facts, properties, cycle = self.facts, self.properties, self.cycle
+        if facts.refuted or properties.refuted:
+            return Known(frozenset())
+        counted = sure if cycle is None or believes(cycle, properties, forgets=self.forgets) else ()
+        whole = window == CYCLE_BIT
+        days = 0 if cycle is None else cycle.days
+        covered = possible_in_cycle(facts.closed, days) if whole else facts.closed >> window & 1
+        if not (properties.keeps_users and covered):
+            return Known(frozenset(counted))
+        maybe = facts.maybe.keys() if whole else _with_bit(facts.maybe, window)
+        return Known(frozenset(counted), sure | maybe)
+
 
 @dataclass(frozen=True, slots=True)
 class ProofStore:
-    """A store whose facts are proof records: rolling lists, lists that forget."""
+    """A store whose facts are proof records: lists that forget users after a while."""
 
     domain: str
     facts: Proofs

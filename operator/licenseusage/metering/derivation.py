@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.combine import Combine, overlap_of, unstable_tally
+from licenseusage.metering.counts import Counts, CountTerms, tally_counts
 from licenseusage.metering.coverage import Observed, coverage, gap_around
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle
 from licenseusage.metering.known import WindowCounts, across, bounds_of
 from licenseusage.metering.statement import (
+    NEVER_FORGETS,
     NO_CLOSING_POLL,
     RULES_CHANGED,
     UNLISTED_USERS,
+    UNPROVED_COUNTS,
     CycleStatement,
     daily_series,
     uncertainty_of,
@@ -75,12 +78,13 @@ def read_until_ms(cycle: Cycle, stores: Sequence[JudgedStore]) -> int:
 def by_domain(stores: Sequence[JudgedStore]) -> list[list[JudgedStore]]:
     """Return the stores that are counted together: one identity domain, ids that stay.
 
-    A store whose ids may be renamed stands alone (`count_of_numbers`); these come first.
+    A store whose ids may be renamed stands alone (`count_of_numbers`), and so does one of numbers
+    (`count_of_samples`); these come first.
     """
     alone: list[list[JudgedStore]] = []
     domains: dict[str, list[JudgedStore]] = {}
     for store in stores:
-        if store.stable:
+        if store.stable and not store.key.of_numbers:
             domains.setdefault(store.key.domain, []).append(store)
         else:
             alone.append([store])
@@ -92,6 +96,34 @@ def count_of_numbers(cycle: Cycle, store: JudgedStore) -> DomainCount:
     numbers = store.numbers
     days = tuple(numbers.low.get(day, 0) for day in range(cycle.days))
     return DomainCount(unstable_tally(numbers, store.properties, CYCLE_BIT), days)
+
+
+def count_of_samples(cycle: Cycle, store: JudgedStore, facts: Counts) -> DomainCount:
+    """Return the count of a source that states a number, which names nobody on any day.
+
+    Where who counts changed within the cycle, numbers of before and after are about others: each is
+    what it is, and nothing follows from two of them.
+    """
+    if not store.segmented:
+        return DomainCount(tally_counts(facts, store.terms, cycle), ())
+    own = store.terms.self_counted if store.terms is not None else 0
+    tally = tally_counts(facts, CountTerms(self_counted=own), cycle)
+    return DomainCount(replace(tally, estimate=None), ())
+
+
+def counted_apart(
+    stores: Sequence[JudgedStore],
+) -> tuple[list[JudgedStore], list[JudgedStore]]:
+    """Return the stores that a statement rests on, and those that are only held against it.
+
+    A number is never added to what is known of users, nor taken in its place: where anything tells
+    of users, a number beside it is a cross-check.
+    """
+    people = [store for store in stores if not store.key.of_numbers]
+    numbers = [store for store in stores if store.key.of_numbers]
+    if any(store.tells for store in people):
+        return people, numbers
+    return (numbers, []) if numbers else (people, [])
 
 
 def derive(
@@ -125,9 +157,14 @@ def derive(
         daily=_daily(cycle, as_of_ms, stores, counts, sources),
         coverage=coverage(cycle.start_ms, as_of_ms, sight.observed),
         uncertainty=uncertainty_of(
-            bounds, [store.properties for store in stores], len(counts), tally.vanished
+            bounds,
+            [store.properties for store in stores],
+            len(counts),
+            tally.vanished,
+            numbers=_of_numbers(stores),
+            unheard=any(store.words.unheard for store in stores),
         ),
-        unbounded=unbounded(bounds, stores) if ended else (),
+        unbounded=unbounded(bounds, stores) if ended else _unseen(stores),
         refuted=_refuted(stores, counts),
         boundary_gap_ms=gap_around(cycle.end_ms, sight.observed) if ended else None,
         provisioned=_provisioned(sight.provisioned, sources, combine),
@@ -140,6 +177,8 @@ def unbounded(bounds: Bounds, stores: Sequence[JudgedStore]) -> tuple[str, ...]:
     if bounds.upper is not None:
         return ()
     reasons = [store.lacks for store in stores if store.by_roster or store.lacks == UNLISTED_USERS]
+    if any(store.words.unheard for store in stores) and not bounds.lower:
+        reasons.append(NEVER_FORGETS)
     if any(store.segmented or store.redefined for store in stores):
         reasons.append(RULES_CHANGED)
     reasons += [reason for store in stores for reason in store.why_unproved()]
@@ -150,6 +189,15 @@ def unbounded(bounds: Bounds, stores: Sequence[JudgedStore]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(reason for reason in reasons if reason))
 
 
+def _of_numbers(stores: Sequence[JudgedStore]) -> bool:
+    return any(store.key.of_numbers for store in stores)
+
+
+def _unseen(stores: Sequence[JudgedStore]) -> tuple[str, ...]:
+    """Return why nobody is seen while the cycle runs, where that is in the nature of the source."""
+    return (UNPROVED_COUNTS,) if _of_numbers(stores) else ()
+
+
 def _daily(
     cycle: Cycle,
     as_of_ms: int,
@@ -158,12 +206,16 @@ def _daily(
     sources: Sequence[DeclaredSource],
 ) -> tuple[int | None, ...]:
     """Return the lower bounds per day; of a day that a declared source did not follow, None."""
+    if _of_numbers(stores):
+        return (None,) * len(daily_series(cycle, as_of_ms, [0] * cycle.days, 0))
     declared = {source.store for source in sources}
     known, refuted = (1 << cycle.days) - 1 if stores else 0, 0
     if any(count.contradicted for count in counts):
         known = 0
     for store in stores:
         refuted |= store.words.refuted
+        if store.by_days:
+            known = 0  # on which days somebody was active is what such a list does not say
         if not declared or store.key in declared:
             known &= store.words.followed
     days = [max(column) for column in zip(*(count.days for count in counts), strict=True)]
@@ -202,7 +254,11 @@ def _assumptions(
 ) -> tuple[str, ...]:
     """Return what is left of what every source declares, in a fixed order."""
     declared = {source.store for source in sources}
-    kept = [store.properties.assumptions() for store in stores if store.key in declared]
+    kept = [
+        store.terms.assumptions() if store.terms else store.properties.assumptions()
+        for store in stores
+        if store.key in declared
+    ]
     if not kept:
         return ()
     return tuple(token for token in kept[0] if all(token in tokens for tokens in kept))

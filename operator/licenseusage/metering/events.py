@@ -60,12 +60,13 @@ class LogPosition:
     Attributes:
         stream: What the log is called.
         created: When the log was made, as its server writes it: another one under the same name
-            is another log.
-        sequence: Last position read; 0 before the first.
+            is another log. Over HTTP nobody tells; ``off`` where it was found switched off.
+        sequence: Last position read; 0 before the first, or where the log has no such number.
         stored_ms: When the log stored what is at ``sequence``, by the log's own clock: the row in
             which two readings overlap, so that a log that was set back and went on is noticed.
             0: it had been removed when it was to be read.
         until_ms: Stamps before it were read completely, back to the last hole.
+        mark: The position in the log's own words, where a number does not tell it.
     """
 
     stream: str
@@ -73,6 +74,7 @@ class LogPosition:
     sequence: int
     stored_ms: int
     until_ms: int
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class LogReading:
         ranges: What is known completely now.
         holes: What was found to be lost for good.
         behind: The log holds more than was read so far.
+        filled: It has read a stretch that was unknown, wherever it ended.
     """
 
     before: LogPosition | None
@@ -93,15 +96,17 @@ class LogReading:
     ranges: tuple[Range, ...] = ()
     holes: tuple[Hole, ...] = ()
     behind: bool = False
+    filled: bool = False
 
     @property
     def further(self) -> bool:
-        """Whether it went on to another message than where it began."""
+        """Whether it read anything that was not read before."""
         before, after = self.before, self.after
-        return before is None or (before.stream, before.created, before.sequence) != (
-            after.stream,
-            after.created,
-            after.sequence,
+        return (
+            self.filled
+            or before is None
+            or (before.stream, before.created, before.sequence, before.mark)
+            != (after.stream, after.created, after.sequence, after.mark)
         )
 
 

@@ -85,6 +85,23 @@ class ImpossibleStampError(ValueError):
         self.ahead_ms = ahead_ms
 
 
+def without_days(facts: Facts, *, by_days: bool = False) -> Facts:
+    """Return facts that say of nobody on which days: a proved day proves the cycle as well.
+
+    Who is possible on a day only is left out. Numbers of users, and which days were read, stay.
+
+    Args:
+        facts: The facts.
+        by_days: The cycle is covered day by day (``rolling``). Then nothing is left that covers it.
+    """
+    possible = PackedWords.of(facts.maybe).parts.items()
+    in_cycle = PackedWords({word: users for word, users in possible if word & CYCLE_MASK})
+    sure = PackedWords.of(facts.sure).undated()
+    if by_days:
+        return replace(facts, sure=sure, maybe={}, closed=0)
+    return replace(facts, sure=sure, maybe=in_cycle.undated())
+
+
 def latest_value_ms(properties: Properties, *, ended_ms: int, clock_skew_ms: int) -> int:
     """Return the latest value that is possible in a poll; a later one fails the whole poll."""
     return ended_ms + clock_skew_ms + properties.skew_ms

@@ -4,6 +4,7 @@ A million users are 16 MB so, where a set of Python takes 100.
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from struct import iter_unpack
 
@@ -15,10 +16,10 @@ def packed(users: Iterable[bytes]) -> bytes:
 
     By their first byte, so that of a million users only some thousands at a time are objects.
     """
-    parts = [bytearray() for _ in range(256)]
+    parts: defaultdict[int, bytearray] = defaultdict(bytearray)
     for user in users:
         parts[user[0]] += user
-    return b"".join(b"".join(sorted(set(unpacked(part)))) for part in parts)
+    return b"".join(b"".join(sorted(set(unpacked(parts[first])))) for first in sorted(parts))
 
 
 def unpacked(users: bytes | bytearray) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from licenseusage.metering.countwindows import CountWindow
 from licenseusage.metering.cycles import DAY_MS
 
 SECOND_MS = 1000
@@ -13,12 +14,15 @@ class Guarantee(StrEnum):
 
     ``REMOVAL_NEVER``: somebody left a list that loses nobody, or his id is another one now.
     ``LISTED_ONCE``: somebody was active who was in no complete list. ``SHOWN``: activity that was
-    shown once stays shown, and shows at the latest after the lag.
+    shown once stays shown, and shows at the latest after the lag. ``PRODUCERS``: nobody pushes but
+    the producers that are declared. ``ONE_LOG``: the pods of a source keep one event log together.
     """
 
     REMOVAL_NEVER = "RemovalNever"
     LISTED_ONCE = "RemovalListedOnce"
     SHOWN = "ActivityShown"
+    PRODUCERS = "ProducersDeclared"
+    ONE_LOG = "OneLog"
 
 
 class Removal(StrEnum):
@@ -36,7 +40,7 @@ class Removal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """Declared properties of a list of users with last-activity times, or of a log. Spans in ms.
+    """Declared properties of a list of users, or of a log. Spans in ms.
 
     Attributes:
         granularity_ms: g: the value v means a stamp in ``[v, v + g)``.
@@ -47,6 +51,11 @@ class Properties:
         removal: K: whether listed users can leave.
         log: An event log (kind D): what was read of it proves stretches of time, whoever is listed
             anywhere; ``removal`` is ``NEVER``.
+        pushed: A log whose producers push it, and say themselves up to when they have sent all.
+        window: A list without times (kind B): whoever was active in it is listed. ``NEVER`` says
+            that nobody leaves before his activity has left the window, or comes back without any.
+            None: the list has times, or it is a log.
+        age_ms: With a window: the list was computed at most so long before it was read.
         roster_gap_ms: With ``LISTED_ONCE``: how far two complete polls may lie apart. A setting:
             nobody is believed to be created, used and removed within it.
         ids_stable: An id is never renamed or swapped.
@@ -68,6 +77,9 @@ class Properties:
     created_tolerance_ms: int = 0
     roster_gap_ms: int = DAY_MS
     log: bool = False
+    pushed: bool = False
+    window: CountWindow | None = None
+    age_ms: int = 0
     refuted: frozenset[Guarantee] = frozenset()
 
     def __post_init__(self) -> None:
@@ -76,7 +88,7 @@ class Properties:
         Raises:
             ValueError: A span is negative, or the granularity below one millisecond.
         """
-        spans = (self.skew_ms, self.lag_ms, self.hidden_ms, self.created_tolerance_ms)
+        spans = (self.skew_ms, self.lag_ms, self.hidden_ms, self.created_tolerance_ms, self.age_ms)
         if self.granularity_ms < 1 or min(spans) < 0:
             raise ValueError(f"spans must not be negative, granularity at least 1 ms: {self}")
 
@@ -84,6 +96,11 @@ class Properties:
     def width_ms(self) -> int:
         """How much later than the value shown the activity may be: v + g - 1 + e."""
         return self.granularity_ms - 1 + self.skew_ms
+
+    @property
+    def shown_after_ms(self) -> int:
+        """How long before the reading of a list an activity must lie to be in it for sure."""
+        return self.age_ms + max(self.lag_ms, self.skew_ms if self.window is not None else 0)
 
     @property
     def believed(self) -> Removal:
@@ -107,8 +124,9 @@ class Properties:
 
     @property
     def keeps_activity(self) -> bool:
-        """Whether a list that is read late enough rules out activity that it does not show."""
-        return Guarantee.SHOWN not in self.refuted
+        """Whether what was read late enough rules out activity that it does not show."""
+        needed = {Guarantee.SHOWN, Guarantee.PRODUCERS, Guarantee.ONE_LOG}
+        return not needed & self.refuted
 
     @property
     def keeps_users(self) -> bool:
@@ -119,7 +137,7 @@ class Properties:
     def keeps_roster(self) -> bool:
         """Whether a roster of everybody ever listed gives the cycle an upper bound."""
         listed_once = self.believed is Removal.LISTED_ONCE and self.keeps_activity
-        return listed_once and self.ids_stable
+        return listed_once and self.ids_stable and self.window is None
 
     def assumptions(self) -> tuple[str, ...]:
         """Tokens for ``rules.assumptions`` of the report: the properties that accuracy rests on."""
@@ -127,8 +145,10 @@ class Properties:
         listed = not self.log
         assumed = {
             "RemovalNever": listed and self.keeps_users,
+            "WindowAsDeclared": self.window is not None,
             "RemovalListedOnce": self.keeps_roster,
             "IdsStable": self.ids_stable and not self.loses_users,
+            "ProducersComplete": self.pushed and self.keeps_users,
             "IdsNotReused": bounded and not self.id_reuse,
             "NothingHidden": listed and bounded and self.hidden_ms == 0,
         }

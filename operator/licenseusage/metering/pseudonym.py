@@ -12,6 +12,7 @@ from typing import Final
 SIZE: Final = 16
 KEY_BYTES: Final = 32
 _BLOCK: Final = 64  # bytes that SHA-256 takes at a time
+_RECORD_LABEL: Final = b"usage-person-record-v1\0"
 _KEY_ID_LABEL: Final = b"usage-pseudonym-key-id-v1"
 
 
@@ -56,6 +57,17 @@ class Pseudonymiser:
 def key_id(key: bytes) -> str:
     """Return the public name of a pseudonym key: 32 hex digits (REPORT_FORMAT §5)."""
     return hmac.digest(key, _KEY_ID_LABEL, "sha256").hex()[:32]
+
+
+def record_name(key: bytes, person: str) -> str:
+    """Return how a person is named in records of who asked for whom: 32 hex digits.
+
+    Always the same, so that the holder of the key can find all requests about somebody; no
+    pseudonym of any cycle, so that records lead nobody to facts in the ledger.
+    """
+    return hmac.digest(
+        key, _RECORD_LABEL + person.encode("utf-8", "surrogatepass"), "sha256"
+    ).hex()[:32]
 
 
 def identity_domain(

@@ -24,6 +24,7 @@ class Refutation:
         declaration: Digest of what was declared then.
         at_ms: When it was found.
         words: What was seen, and what to do, for people.
+        lifted_ms: When it came to be a matter of the past; None: it stands.
     """
 
     source: str
@@ -31,22 +32,48 @@ class Refutation:
     declaration: str
     at_ms: int
     words: str
+    lifted_ms: int | None = None
+
+
+def applies_to(refutation: Refutation, cycle: Cycle) -> bool:
+    """Whether a refutation takes its guarantee away from what is proved of a cycle.
+
+    One that is lifted applies to nothing, but for several logs: those whom only the other log knows
+    were active before, and it is not known since when there are two. So it applies to each cycle
+    that had begun by then.
+    """
+    if refutation.lifted_ms is None:
+        return True
+    until_ms = max(refutation.lifted_ms, refutation.at_ms + 1)
+    return refutation.guarantee is Guarantee.ONE_LOG and cycle.start_ms < until_ms
 
 
 def refuted_of(
     refutations: Iterable[Refutation], source: str, declaration: str | None
 ) -> tuple[Refutation, ...]:
-    """Return what stands refuted of one source's declaration; None: of any, the source is gone."""
+    """Return what is refuted of one source's declaration; None: of any, the source is gone.
+
+    Several logs are a matter of the product's pods, whatever is declared of them now.
+    """
     return tuple(
         refutation
         for refutation in refutations
-        if refutation.source == source and declaration in {None, refutation.declaration}
+        if refutation.source == source
+        and (
+            declaration in {None, refutation.declaration}
+            or refutation.guarantee is Guarantee.ONE_LOG
+        )
     )
 
 
 def believed(properties: Properties, against: Iterable[Refutation]) -> Properties:
-    """Return the properties of a source without what was refuted of them."""
+    """Return the properties of a source without what was refuted of them.
+
+    How many logs there are says nothing of a source that is none any more.
+    """
     guarantees = frozenset(refutation.guarantee for refutation in against)
+    if not properties.log:
+        guarantees -= {Guarantee.ONE_LOG}
     return replace(properties, refuted=guarantees) if guarantees else properties
 
 
@@ -62,6 +89,7 @@ class Seen:
         back: Users with proof of activity whom the newest closing poll lists with an earlier one,
             or none.
         late: Somebody had been proved inactive who is proved active.
+        strange: A producer pushed that is not declared.
     """
 
     ever: int = 0
@@ -69,6 +97,25 @@ class Seen:
     unlisted: int = 0
     back: int = 0
     late: bool = False
+    strange: bool = False
+
+
+WINDOW_WORDS = (
+    "somebody was active, and left the list while the window that is declared still looked at it. "
+    "Nothing of this list counts until what is declared changes. If the product's window is "
+    "shorter, correct window; if users can be removed or hidden, declare removal: Unknown; if the "
+    "answer was cut, or the account sees less, restore that and edit a guarantee"
+)
+"""Of a list without times: what was seen, and what to do."""
+
+SEVERAL_LOGS_WORDS = (
+    "pods that it selects each kept an event log of their own, so that none of these holds all "
+    "events. No upper bound of this cycle, nor of any that begins before every selected pod, ready "
+    "or not, has answered with the same log. Make a source for each pod, by a label that only it "
+    "has (such as apps.kubernetes.io/pod-index), with combine: Union; or let the servers form one "
+    "cluster"
+)
+"""Of an event log: what was seen, and what to do."""
 
 
 def seen_in(cycle: Cycle | Segment, properties: Properties, facts: Facts) -> Seen:
@@ -106,6 +153,9 @@ def refuted_by(properties: Properties, seen: Seen) -> Mapping[Guarantee, str]:
         properties: As declared, and what of it is refuted already: that is not found again.
         seen: What the facts say.
     """
+    if properties.window is not None:
+        gone = seen.late and Guarantee.REMOVAL_NEVER not in properties.refuted
+        return {Guarantee.REMOVAL_NEVER: WINDOW_WORDS} if gone else {}
     contradicted: dict[Guarantee, str] = {}
     if properties.removal is Removal.NEVER and not properties.log and seen.lost:
         contradicted[Guarantee.REMOVAL_NEVER] = lost_words(seen.lost, max(seen.ever, seen.lost))
@@ -117,6 +167,12 @@ def refuted_by(properties: Properties, seen: Seen) -> Mapping[Guarantee, str]:
         )
     if seen.back or seen.late:
         contradicted[Guarantee.SHOWN] = _shown_words(properties, seen)
+    if seen.strange:
+        contradicted[Guarantee.PRODUCERS] = (
+            "a producer pushed that push.producers does not name; its events count, and there may "
+            "be more that nobody proved to be complete. No upper bound. Compare the CloudEvents "
+            "attribute source of the product with push.producers, and name every producer"
+        )
     return {
         guarantee: words
         for guarantee, words in contradicted.items()
@@ -135,6 +191,13 @@ def lost_words(lost: int, ever: int) -> str:
 
 def _shown_words(properties: Properties, seen: Seen) -> str:
     promised = f"lagSeconds: {properties.lag_ms // SECOND_MS}"
+    if properties.pushed:
+        return (
+            "an event came from a stretch of time of which its producer had said that everything "
+            "was sent (completeThrough). No upper bound. Let a heartbeat name the time before "
+            "which nothing waits, and give each process a source of its own; then edit "
+            "push.producers or a guarantee, to have it believed anew"
+        )
     if properties.log:
         return (
             f"an event came to light in a stretch of the log that had been read to its end; "

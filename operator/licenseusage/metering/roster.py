@@ -123,11 +123,7 @@ def roster_of(
             such list can have been read before its start.
     """
     late = polled.began_ms - properties.lag_ms >= cycle.end_ms
-    runs = _runs(polled) if whole else ()
-    if isinstance(cycle, Segment):
-        names = _with_excluded(_people(listed), listed)
-        return Roster(last_at_ms=polled.began_ms, last=names) if polled.complete else Roster()
-    if late:
+    if late and not isinstance(cycle, Segment):
         listed = listed._replace(aside=set(listed.aside), quiet=set(listed.quiet))
         active, inactive, quiet = _ruled_out(cycle, properties, listed)
         if not polled.complete:
@@ -143,21 +139,33 @@ def roster_of(
             quiet=packed(quiet),
             last_at_ms=polled.began_ms,
             last=_with_excluded(people, listed),
-            runs=runs,
+            runs=_runs(polled) if whole else (),
         )
+    return names_of(cycle, polled, listed, whole=whole)
+
+
+def names_of(
+    cycle: Cycle | Segment, polled: Polled, listed: Listed, *, whole: bool = True
+) -> Roster:
+    """Return the roster of a poll that says who was listed, and of nobody when he was active.
+
+    Args:
+        cycle: As for `roster_of`.
+        polled: The poll.
+        listed: Everybody listed.
+        whole: As for `roster_of`.
+    """
     if not polled.complete:
         return Roster()
-    counted = _people(listed)
+    counted = people_of(listed)
     names = _with_excluded(counted, listed)
+    newest = Roster(last_at_ms=polled.began_ms, last=names)
+    if isinstance(cycle, Segment):
+        return newest
+    newest = replace(newest, runs=_runs(polled) if whole else ())
     if polled.read_ms <= cycle.start_ms:
-        return Roster(
-            start_at_ms=polled.began_ms,
-            start=counted,
-            last_at_ms=polled.began_ms,
-            last=names,
-            runs=runs,
-        )
-    return Roster(before=counted, last_at_ms=polled.began_ms, last=names, runs=runs)
+        return replace(newest, start_at_ms=polled.began_ms, start=counted)
+    return replace(newest, before=counted)
 
 
 def merge_rosters(a: Roster | None, b: Roster | None) -> Roster | None:
@@ -296,9 +304,14 @@ def counts_for(roster: Roster, user: bytes) -> bool:
     return _holds(roster.last, user) and any(_holds(users, user) for users in counted)
 
 
+def is_listed(roster: Roster, user: bytes) -> bool:
+    """Whether a user is on the newest list, excluded or not."""
+    return _holds(roster.last, user)
+
+
 def count_listed(listed: Listed) -> int:
     """Return how many different users a poll lists, excluded or not."""
-    return len(_with_excluded(_people(listed), listed)) // SIZE
+    return len(_with_excluded(people_of(listed), listed)) // SIZE
 
 
 def _runs(polled: Polled) -> tuple[Run, ...]:
@@ -314,7 +327,7 @@ def _holds(users: bytes, user: bytes) -> bool:
     return users[at * SIZE : (at + 1) * SIZE] == user
 
 
-def _people(listed: Listed) -> bytes:
+def people_of(listed: Listed) -> bytes:
     """Return those listed and not excluded, packed."""
     if listed.everybody is not None:
         return listed.everybody

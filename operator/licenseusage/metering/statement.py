@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from licenseusage.metering.bounds import Accuracy, Bounds
 from licenseusage.metering.coverage import Coverage
+from licenseusage.metering.crosscheck import CrossCheck
 from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.properties import Properties
 from licenseusage.metering.roster import Missing
@@ -17,6 +18,7 @@ HIDDEN_ACTIVITY = Reason.HIDDEN_ACTIVITY
 SEPARATE_IDENTITIES = Reason.SEPARATE_IDENTITIES
 UNSTABLE_IDS = Reason.UNSTABLE_IDS
 ROLLING_LIST = Reason.ROLLING_LIST
+NEVER_FORGETS = Reason.NEVER_FORGETS
 BARE_COUNTS = Reason.BARE_COUNTS
 STRADDLING_EVENTS = Reason.STRADDLING_EVENTS
 
@@ -34,8 +36,10 @@ PSEUDONYM_KEY_CHANGED = Reason.PSEUDONYM_KEY_CHANGED
 GUARANTEE_REFUTED = Reason.GUARANTEE_REFUTED
 STORE_GONE = Reason.STORE_GONE
 LOG_HOLE = Reason.LOG_HOLE
+PUSH_GAP = Reason.PUSH_GAP
 PROOF_GAP = Reason.PROOF_GAP
 UNPROVED_COUNTS = Reason.UNPROVED_COUNTS
+SEVERAL_LOGS = Reason.SEVERAL_LOGS
 
 _WHY_BOUNDED: Mapping[str, str] = {
     REMOVED_USERS: "{people} {were} removed before it could be ruled out that they were active",
@@ -47,6 +51,10 @@ _WHY_BOUNDED: Mapping[str, str] = {
         "the product may hide activity after the time it shows; this concerns {people}"
     ),
     ROLLING_LIST: "the product tells who was active lately, not when; this concerns {people}",
+    NEVER_FORGETS: (
+        "nobody was seen to leave the product's list and to come back, so that it may be a list of "
+        "everybody; this concerns {people}"
+    ),
     BARE_COUNTS: "the product states numbers only, over spans that are not the cycle's",
     STRADDLING_EVENTS: "{people} may have been active on either side of the cycle's start or end",
 }
@@ -65,13 +73,21 @@ _WHY_UNBOUNDED: Mapping[str, str] = {
         "the definition of who counts changed before the cycle was closed, and what was counted "
         "before cannot be completed"
     ),
+    SEVERAL_LOGS: (
+        "pods of one source each kept an event log of their own, and none of these holds all events"
+    ),
     ACTIVITY_LOST: (
         "activity that the product had shown was gone later, or it came to be shown too late"
+    ),
+    NEVER_FORGETS: (
+        "nobody was seen to leave the product's list and to come back, so that it may be a list of "
+        "everybody"
     ),
     REMOVED_USERS: "this product forgets removed users",
     SOURCE_GONE: "a source is no longer declared, and what it had recorded was not read to the end",
     STORE_GONE: "a pod took away what only it had recorded",
     LOG_HOLE: "part of the product's event log was lost before it could be read",
+    PUSH_GAP: "no heartbeats prove that the product sent everything of the whole cycle",
     UNLISTED_USERS: "somebody was seen who was gone before the list was read completely",
     NO_CLOSING_POLL: "nothing could be read completely after the cycle's end",
     ROSTER_MISSING: (
@@ -112,6 +128,7 @@ class CycleStatement:
             was observed.
         provisioned: Users the product lists, None where unknown.
         assumptions: Tokens of the declared properties that the accuracy rests on.
+        beside: How numbers that the product states disagree with it; nothing of it rests on them.
     """
 
     cycle: Cycle
@@ -125,6 +142,7 @@ class CycleStatement:
     boundary_gap_ms: tuple[int, int] | None = None
     provisioned: int | None = None
     assumptions: tuple[str, ...] = ()
+    beside: tuple[CrossCheck, ...] = ()
 
     @property
     def running(self) -> bool:
@@ -133,8 +151,11 @@ class CycleStatement:
 
     @property
     def active_text(self) -> str:
-        """The number as a column shows it: ``412 so far``, ``398``, ``≥412``, ``unknown``."""
-        return active_text(self.bounds, running=self.running)
+        """The number as a column shows it: ``412 so far``, ``398``, ``≥412``, ``unknown``.
+
+        The class of accuracy can be read from it.
+        """
+        return _active_text(self)
 
     @property
     def no_bound(self) -> tuple[str, ...]:
@@ -148,14 +169,18 @@ class CycleStatement:
         return words(self)
 
 
-def active_text(bounds: Bounds, *, running: bool) -> str:
-    """Return the number as a table's column shows it; the class of accuracy can be read from it."""
+def _active_text(statement: CycleStatement) -> str:
+    bounds = statement.bounds
     lower, upper = bounds.lower, bounds.upper
     accuracy = bounds.stated
-    if running and bounds.accuracy is not Accuracy.CONFLICT:
+    if statement.running and bounds.accuracy is not Accuracy.CONFLICT:
         if accuracy is Accuracy.ESTIMATE:
             return f"~{bounds.estimate} so far"
-        return f"{lower} so far" if lower else "none seen so far"
+        # Sources that state numbers name nobody: then nobody could be seen.
+        nobody = "none seen so far"
+        if UNPROVED_COUNTS in statement.unbounded:
+            nobody = "unknown so far"
+        return f"{lower} so far" if lower else nobody
     match accuracy:
         case Accuracy.EXACT:
             return str(lower)
@@ -190,7 +215,7 @@ def words(statement: CycleStatement) -> str:
         case Accuracy.LOWER_BOUND:
             return f"at least {bounds.lower}: {_why_unbounded(statement)}"
         case Accuracy.ESTIMATE:
-            return f"about {bounds.estimate}, an estimate: nothing is proved"
+            return f"about {bounds.estimate}, an estimate: {_why_estimated(statement)}"
         case _:
             return f"unknown: {_why_unbounded(statement)}"
 
@@ -212,7 +237,13 @@ def daily_series(
 
 
 def uncertainty_of(
-    bounds: Bounds, properties: Sequence[Properties], domains: int, vanished: int = 0
+    bounds: Bounds,
+    properties: Sequence[Properties],
+    domains: int,
+    vanished: int = 0,
+    *,
+    numbers: bool = False,
+    unheard: bool = False,
 ) -> tuple[Uncertainty, ...]:
     """Return why the upper bound exceeds the lower, for ``uncertainty`` of the report.
 
@@ -221,13 +252,19 @@ def uncertainty_of(
         properties: What the sources declare.
         domains: How many identity domains were counted apart.
         vanished: How many of those between the bounds had left the listing.
+        numbers: The sources state numbers, and name nobody.
+        unheard: A list without times may be one of everybody (``rolling``).
     """
     if bounds.accuracy not in {Accuracy.BOUNDED, Accuracy.UPPER_BOUND} or bounds.upper is None:
         return ()
-    if not all(p.ids_stable for p in properties):
+    if numbers:
+        reason = BARE_COUNTS
+    elif not all(p.ids_stable for p in properties):
         reason = UNSTABLE_IDS
     elif domains > 1:
         reason = SEPARATE_IDENTITIES
+    elif any(p.window is not None for p in properties):
+        reason = NEVER_FORGETS if unheard else ROLLING_LIST
     elif properties and all(p.log for p in properties):
         reason = STRADDLING_EVENTS
     elif any(p.hidden_ms for p in properties):
@@ -238,6 +275,11 @@ def uncertainty_of(
     removed = min(vanished, users)
     parts = (Uncertainty(REMOVED_USERS, removed), Uncertainty(reason, users - removed))
     return tuple(each for each in parts if each.users)
+
+
+def _why_estimated(statement: CycleStatement) -> str:
+    by_number = UNPROVED_COUNTS in statement.unbounded
+    return _WHY_UNBOUNDED[UNPROVED_COUNTS] if by_number else "nothing is proved"
 
 
 def _why_bounded(statement: CycleStatement) -> str:

@@ -9,26 +9,36 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from licenseusage.metering.cycles import CYCLE_BIT, CYCLE_MASK
+from licenseusage.metering.counts import CountTerms
+from licenseusage.metering.cycles import CYCLE_BIT, CYCLE_MASK, Cycle
 from licenseusage.metering.definitions import Definition, differ
 from licenseusage.metering.events import LogState
 from licenseusage.metering.facts import Facts
-from licenseusage.metering.properties import Guarantee, Properties
+from licenseusage.metering.properties import Guarantee, Properties, Removal
 from licenseusage.metering.refuting import Refutation, believed, refuted_of
+from licenseusage.metering.rolling import possible_in_cycle
 from licenseusage.metering.roster import Missing
 from licenseusage.metering.statement import (
     ACTIVITY_LOST,
+    GUARANTEE_REFUTED,
     LOG_HOLE,
     OBJECT_GONE,
+    PROOF_GAP,
     PSEUDONYM_KEY_CHANGED,
+    PUSH_GAP,
     REMOVED_USERS,
     ROSTER_MISSING,
     RULES_CHANGED,
+    SEVERAL_LOGS,
     SOURCE_GONE,
     UNLISTED_USERS,
+    UNPROVED_COUNTS,
 )
 
 _UNTOLD = Definition()
+
+NUMBERS = "numbers"
+"""The identity domain of sources that state a number: nobody in it has an id."""
 
 
 class StoreKey(NamedTuple):
@@ -36,6 +46,11 @@ class StoreKey(NamedTuple):
 
     source: str
     domain: str
+
+    @property
+    def of_numbers(self) -> bool:
+        """Whether its facts are samples of a number, and name nobody."""
+        return self.domain == NUMBERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +72,9 @@ class StoreState:
         low: Window -> the greatest number of users that one poll proved active.
         full: Window -> the smallest number of users that one complete poll left possible.
         unproved: Why no poll after the cycle's end proves anything (Token); None: none says.
+        by_rows: A list without times, whose rows prove activity in the cycle; False: only appearing
+            on it does (``rolling``). None: the source has times.
+        forgets: A list without times: somebody left it and came back.
     """
 
     closed: int = 0
@@ -73,6 +91,13 @@ class StoreState:
     low: Mapping[int, int] = field(default_factory=dict)
     full: Mapping[int, int] = field(default_factory=dict)
     unproved: str | None = None
+    by_rows: bool | None = None
+    forgets: bool = False
+
+    @property
+    def unheard(self) -> bool:
+        """Whether this may be a list of everybody: nobody who left it was seen to come back."""
+        return bool(self.by_rows) and not self.forgets
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +112,7 @@ class DeclaredSource:
         declaration: Digest of what is declared of it: what was refuted of another declaration says
             nothing of this one.
         former: Its store under the pseudonym key that was lost; None: none was.
+        terms: Of a number: what is declared of it; None: it is a list or a log.
     """
 
     store: StoreKey
@@ -95,6 +121,7 @@ class DeclaredSource:
     selection: str | None = None
     declaration: str = ""
     former: StoreKey | None = None
+    terms: CountTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +152,12 @@ class JudgedStore:
         properties: As declared, without what is refuted. Of a source that is gone nothing is
             declared any more, so that it proves nothing.
         gone: Why no source is declared for it (Token); None: there is one.
-        refutations: What stands refuted of the declared source.
+        refutations: What is refuted of the declared source, for this cycle.
         loses: A list that is said to lose nobody lost users: only who is on it counts.
         redefined: Its source's definition of who counts is another one now.
         roster: What its roster says; None: it has none.
+        cycle: The cycle; None: not told (of no list without times).
+        terms: Of a number: what is declared of it now; None: it is gone, or a list or log.
     """
 
     key: StoreKey
@@ -139,6 +168,13 @@ class JudgedStore:
     loses: bool = False
     redefined: bool = False
     roster: RosterFindings | None = None
+    cycle: Cycle | None = None
+    terms: CountTerms | None = None
+
+    @property
+    def tells(self) -> bool:
+        """Whether it is declared, or any poll of it told something."""
+        return self.gone is None or self.words.seen_until_ms is not None
 
     @property
     def words(self) -> StoreState:
@@ -185,8 +221,33 @@ class JudgedStore:
             return False
         if self.properties.keeps_roster:
             return self.roster is not None and not self.lacks
-        closed = bool(self.words.closed >> CYCLE_BIT & 1)
+        if self.by_days:
+            closed = self.cycle is not None and possible_in_cycle(
+                self.words.closed, self.cycle.days
+            )
+        else:
+            closed = bool(self.words.closed >> CYCLE_BIT & 1)
         return self.properties.keeps_users and closed and not self.words.refuted
+
+    @property
+    def by_days(self) -> bool:
+        """Whether the cycle is covered day by day: a list without times."""
+        return self.properties.window is not None or self.words.by_rows is not None
+
+    @property
+    def disbelieved(self) -> bool:
+        """Whether nobody of a list without times counts: it contradicts itself, or may not forget.
+
+        What it refuted stands for the cycle, whatever is declared since.
+        """
+        if self.words.by_rows is None:
+            return False
+        if self.words.refuted or self.properties.refuted:
+            return True
+        if self.words.by_rows:
+            return self.words.unheard
+        # Who only appeared counts as long as it is said that nobody comes back without activity.
+        return self.gone is None and self.properties.removal is not Removal.NEVER
 
     @property
     def doubted(self) -> bool:
@@ -203,6 +264,17 @@ class JudgedStore:
         """Yield why it gives the cycle no upper bound, but for its closing poll (Tokens)."""
         if self.gone is not None:
             yield self.gone
+        elif self.key.of_numbers:
+            yield UNPROVED_COUNTS
+        elif self.by_days:
+            if self.properties.refuted or self.words.refuted:
+                yield GUARANTEE_REFUTED
+            elif not self.properties.keeps_users:
+                yield REMOVED_USERS
+            elif not self.proves:
+                yield PROOF_GAP
+        elif Guarantee.ONE_LOG in self.properties.refuted:
+            yield SEVERAL_LOGS
         elif not self.properties.keeps_activity or self.words.refuted:
             yield ACTIVITY_LOST
         elif self.properties.keeps_roster and self.roster is None:
@@ -211,7 +283,7 @@ class JudgedStore:
             if self.lacks != UNLISTED_USERS:
                 yield REMOVED_USERS
         elif self.properties.log and self.words.ended & ~self.words.closed & CYCLE_MASK:
-            yield LOG_HOLE
+            yield PUSH_GAP if self.properties.pushed else LOG_HOLE
 
 
 def definitions_of(store: StoreKey, states: Mapping[StoreKey, StoreState]) -> list[Definition]:
@@ -229,6 +301,12 @@ def definitions_of(store: StoreKey, states: Mapping[StoreKey, StoreState]) -> li
     return [state.definition for key, state in states.items() if key.source == store.source]
 
 
+def deciding(sources: Sequence[DeclaredSource]) -> tuple[DeclaredSource, ...]:
+    """Return the sources that a statement waits for: a number beside a list or log is not one."""
+    people = tuple(source for source in sources if not source.store.of_numbers)
+    return people or tuple(sources)
+
+
 def stores_of(
     states: Mapping[StoreKey, StoreState],
     sources: Sequence[DeclaredSource],
@@ -239,7 +317,7 @@ def stores_of(
     Args:
         states: What is kept of each store.
         sources: Every source declared now.
-        refuted: What stands refuted of any source.
+        refuted: What is refuted of any source, for this cycle.
     """
     declared = {source.store: source for source in sources}
     keys = [*states, *(key for key in declared if key not in states)]
@@ -279,6 +357,7 @@ def _store(
         state,
         properties,
         refutations=against,
+        terms=declared.terms,
         loses=properties.loses_users,
         # What is declared now says nothing of a cycle that was over by then.
         redefined=state is not None and differ(state.definition.digest, declared.selection),

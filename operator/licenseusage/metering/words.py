@@ -6,8 +6,9 @@ of pseudonyms (``packing``).
 
 from bisect import bisect_left
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
-from itertools import repeat
+from itertools import chain, repeat
 
+from licenseusage.metering.cycles import CYCLE_MASK
 from licenseusage.metering.packing import packed, unpacked
 from licenseusage.metering.pseudonym import SIZE
 
@@ -43,6 +44,11 @@ class PackedWords(Mapping[bytes, int]):
             for word, users in cls.of(part).parts.items():
                 joined.setdefault(word, []).append(users)
         return cls({word: b"".join(each) for word, each in joined.items()})
+
+    def undated(self) -> "PackedWords":
+        """Return the same users with the cycle's bit and no other: on which days is left out."""
+        users = chain.from_iterable(map(unpacked, self.parts.values()))
+        return PackedWords({CYCLE_MASK: packed(users)} if self.parts else {})
 
     def between(self, first: bytes, end: bytes | None) -> dict[bytes, int]:
         """Return the users from ``first`` on and before ``end``; None: to the last."""

@@ -1,6 +1,6 @@
 """Reasons of a poll that failed or proves nothing: what the product answered, and what it means."""
 
-from licenseusage.reasons.entries import Chapter, fault, passing
+from licenseusage.reasons.entries import Chapter, fault, note, passing
 from licenseusage.reasons.vocabulary import Reason
 
 ANSWERS = Chapter(
@@ -32,6 +32,11 @@ ANSWERS = Chapter(
             "the product sends the request elsewhere (3xx), which is not followed",
             "Check the credentials, `pods.scheme` and `http.path`.",
         ),
+        Reason.UNASKED_NOT_MODIFIED: fault(
+            "the answer is that nothing has changed (304), and that was not asked",
+            "A proxy or cache answers for the product: ask the product itself, or switch the cache "
+            "off for this path.",
+        ),
         Reason.UNEXPECTED_STATUS: fault(
             "the product answered with a status that is no list",
             "Check `http.path` and `http.query`; a TLS port needs `pods.scheme: HTTPS`.",
@@ -58,6 +63,11 @@ ANSWERS = Chapter(
         ),
         Reason.ITEMS_NOT_A_LIST: fault(
             "`http.items` leads to something else than a list", "Correct `http.items`."
+        ),
+        Reason.LINE_NOT_A_USER: passing(
+            "a line of the answer is no user, as at the end of a stream that failed midway",
+            "See the product's log; leave out lines that are no users by `users.exclude`, or "
+            "correct `http.format`.",
         ),
         Reason.EXPRESSION_FAILED: fault(
             "an expression of the source cannot be applied to the answer",
@@ -93,7 +103,7 @@ ANSWERS = Chapter(
         ),
         Reason.PAGING_LOOP: fault(
             "a page names a next page that was read before",
-            "Correct `http.pagination.params`.",
+            "Correct `http.pagination`.",
         ),
         Reason.LIST_MOVED: passing(
             "the list changed while its pages were read",
@@ -115,6 +125,19 @@ ANSWERS = Chapter(
         Reason.CURSOR_INVALID: fault(
             "the cursor of the next page is neither a text nor a number",
             "Correct `http.pagination.params`.",
+        ),
+        Reason.NEXT_INVALID: fault(
+            "the link to the next page is no URL, or there are several",
+            "Correct `http.pagination.path`; without it the header `Link` is read.",
+        ),
+        Reason.NEXT_ELSEWHERE: fault(
+            "the link to the next page leads to another server, and is not followed",
+            "Correct the product's public address, or use another type of `http.pagination`.",
+        ),
+        Reason.PAGE_SIZE_CAPPED: fault(
+            "all pages are shorter than asked for, so that users between them may be left out",
+            "Set `http.pagination.size` to what the product gives, or declare "
+            "`http.pagination.total`.",
         ),
     },
 )
@@ -141,9 +164,29 @@ DOUBTS = Chapter(
             "the list has fewer different ids than rows: each repeated row may hide a user",
             "Sort by an immutable key, ask for one row per user, or correct `users.id`.",
         ),
+        Reason.LISTS_DISAGREE: fault(
+            "pods that should show the same list (`users.acrossPods: Same`) do not",
+            "If each pod keeps data of its own, make a source for each of them. If it lasts, "
+            "look why one of them is behind: its database, a cache, its version.",
+        ),
         Reason.LIST_CUT: fault(
             "the list ended, and the answer says that there is more",
             "Declare `http.pagination`, or ask for all users.",
+        ),
+        Reason.END_UNSEEN: fault(
+            "an answer of lines does not show where it ends, so that lines may be missing",
+            "Ask the product itself instead of a proxy, or read a format of one document.",
+        ),
+        Reason.LIST_UNCHANGED: note(
+            "the product says that its list has not changed since it was read (304, "
+            "`http.validator`): it confirms who was counted, and rules nobody out",
+            "Nothing: the whole list is read at least once an hour, after each day and at the "
+            "cycle's end.",
+        ),
+        Reason.ETAG_UNRELIABLE: fault(
+            "the product's ETags contradict its lists, so each poll reads the whole list. What was "
+            "counted stays true",
+            "Remove `http.validator`, or correct the product or the cache in front of it.",
         ),
         Reason.ANSWER_AMBIGUOUS: fault(
             "a member stands twice in one object, and JSON does not say which counts",

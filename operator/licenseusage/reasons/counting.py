@@ -19,10 +19,16 @@ SKIPS = Chapter(
             "has no id, or one that is no valid text, so that it cannot be told apart",
             "Correct `users.id` if it should have one.",
         ),
+        Reason.CAME_AT_ONCE: note(
+            "came to a list without times together with many others, so that the list before may "
+            "have been cut",
+            "See whether so many began at once; else look for what hides users from the account "
+            "that reads the list.",
+        ),
         Reason.OTHER_TYPE: note("an event of a type that does not count"),
         Reason.EXCLUDED_EVENT: note("an event left out by `users.exclude`"),
         Reason.UNREADABLE: note(
-            "a message that cannot be read as an event", "Correct `jetstream` of the source."
+            "a message that cannot be read as an event", "Correct what reads the log."
         ),
     },
 )
@@ -65,6 +71,12 @@ RANGES = Chapter(
             "Name an id that never changes, and declare `guarantees.ids: Stable`.",
         ),
         Reason.ROLLING_LIST: note("the product tells who was active lately, not when"),
+        Reason.NEVER_FORGETS: note(
+            "nobody was seen to leave a list without times and to come back, so that it may be a "
+            "list of everybody",
+            "Nothing, if people come and go: they count once somebody did. If the list never gets "
+            "shorter, correct `http` or `window`.",
+        ),
         Reason.BARE_COUNTS: note(
             "the product states numbers only, over spans that are not the cycle's"
         ),
@@ -130,6 +142,10 @@ UNBOUNDED = Chapter(
         Reason.LOG_HOLE: passing(
             "part of the event log was lost before it was read",
             "Raise the limits of the stream, or lower `intervalMinutes`.",
+        ),
+        Reason.PUSH_GAP: passing(
+            "no unbroken heartbeats of all declared producers cover the cycle",
+            "Declare every producer in `push.producers`, and keep their unsent events on a disk.",
         ),
         Reason.PROOF_GAP: passing(
             "the product shows activity for a while only, and the readings are too far apart",

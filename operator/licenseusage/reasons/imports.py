@@ -11,8 +11,8 @@ IMPORTS = Chapter(
         Reason.RECEIPTS_IMPORTED: good("every receipt is verified, and the ledger has it"),
         Reason.DOCUMENT_UNKNOWN: note(
             "the ledger does not hold the document that a receipt acknowledges",
-            "Wait: the receipt is used as soon as the document is there. After a loss of the "
-            "ledger, restore it.",
+            "Wait: the receipt is used as soon as the document is there. Of a report, apply its "
+            "LicenseUsage; after a loss of the ledger, restore it.",
         ),
         Reason.OTHER_NAMESPACE: fault(
             "the receipt acknowledges a document of a LicenseUsage in another namespace",

@@ -1,6 +1,6 @@
 """Reasons of a poll that failed: the way to the product, and the bounds of one poll."""
 
-from licenseusage.reasons.entries import Chapter, fault, passing
+from licenseusage.reasons.entries import Chapter, fault, good, note, passing
 from licenseusage.reasons.vocabulary import Reason
 
 REACHING = Chapter(
@@ -58,6 +58,10 @@ REACHING = Chapter(
             "what listens at this port does not speak NATS, or refuses the connection",
             "Correct `pods.port`; see the server's log.",
         ),
+        Reason.NOT_REDIS: passing(
+            "what listens at this port does not answer as a Redis server of version 7 or newer",
+            "Correct `pods.port`; see the server's version.",
+        ),
         Reason.CA_INVALID: fault(
             "the Secret of the certificate authority holds no PEM certificate",
             "Store the authority's certificate, beginning with `-----BEGIN CERTIFICATE-----`.",
@@ -74,6 +78,28 @@ REACHING = Chapter(
         Reason.CREDENTIALS_INVALID: fault(
             "the credentials hold characters that a request cannot carry, or are missing",
             "Correct the value in the Secret, and `http.headers`.",
+        ),
+        Reason.SIGN_IN_REFUSED: fault(
+            "the login or the token endpoint refuses the credentials, or what is asked for; it is "
+            "tried again after 15 minutes, later once an hour, so that no account is locked",
+            "Correct the Secret of the source (then it is tried at once), or what the message "
+            "names of `auth`.",
+        ),
+        Reason.SIGN_IN_UNUSABLE: fault(
+            "the login or the token endpoint is not there, or gives nothing that can be sent",
+            "Check the path in `auth`, and the server's settings for this client.",
+        ),
+        Reason.SIGN_IN_UNAVAILABLE: passing(
+            "the login or the token endpoint cannot be reached, or did not answer",
+            "See the log of the server that the message names; check its address in `auth`.",
+        ),
+        Reason.CLIENT_CERTIFICATE_REFUSED: fault(
+            "the server wants a client's certificate, or refuses the one that was presented",
+            "Give one in `auth.clientCertificate`, or correct it: its authority, dates and chain.",
+        ),
+        Reason.PROXY_AUTHENTICATION_REQUIRED: fault(
+            "a proxy between operator and product wants credentials of its own (407)",
+            "Let the operator reach the product without that proxy.",
         ),
     },
 )
@@ -112,6 +138,36 @@ BOUNDS = Chapter(
         Reason.WORKER_FAILED: passing(
             "the process that reads answers could not be started, or has a defect",
             "Check the operator's image, volumes and limits; report a defect.",
+        ),
+    },
+)
+
+PACE = Chapter(
+    title="How far apart polls are",
+    speaker="the operator",
+    places="`status.sources[].intervalReason`",
+    entries={
+        Reason.AS_DECLARED: good("polls are `intervalMinutes` apart"),
+        Reason.LOAD_BOUNDED: note(
+            "a poll takes so long that the interval is 100 times its duration: the product answers "
+            "the operator for at most 1 % of the time",
+            "Nothing, if the number may be that old. Else let the product answer faster: larger "
+            "pages, fewer fields, or a query for those who were active in the cycle.",
+        ),
+        Reason.PAUSE_AFTER_SLOW_POLL: passing(
+            "the last poll was slow and not complete, or failed late: three times its duration "
+            "passes before the next one",
+            "See why the product answers slowly; the poll took a quarter of `intervalSeconds`.",
+        ),
+        Reason.CYCLE_ENDS: note(
+            "polls are more frequent from 10 minutes before the end of a cycle until 10 minutes "
+            "after everything of it can be seen: every 15 seconds, or 10 times the duration of a "
+            "poll"
+        ),
+        Reason.RETRY: passing(
+            "the last poll failed; the next one is due sooner than usual, and after each further "
+            "failure later",
+            "See `reason` and `message` of the source.",
         ),
     },
 )

@@ -27,6 +27,34 @@ DELIVERY = Chapter(
             "`kubectl licenseusage report export`, take the file to the vendor, and apply the "
             "receipts; see docs/air-gap.md. Nothing is lost.",
         ),
+        Reason.AWAITING_APPROVAL: note(
+            "the report is signed, and nothing of it leaves before somebody approves it "
+            "(`spec.reporting.approval: Manual`)",
+            "Look at it, then `kubectl licenseusage approve`; see docs/privacy.md.",
+        ),
+        Reason.APPROVAL_MISMATCH: fault(
+            "the annotation `licenseusage.dev/approved` approves another document than this one",
+            "Look at this one, then `kubectl licenseusage approve`: it writes the right digest.",
+        ),
+        Reason.EARLIER_AWAITS_APPROVAL: note(
+            "the report is approved, and one before it in the chain is not: they go in order",
+            "Approve the earlier one: `kubectl licenseusage approve`.",
+        ),
+        Reason.APPROVAL_DUE: fault(
+            "four fifths of the time are over in which a report has to reach the vendor, and it "
+            "waits for approval",
+            "Look at it, then `kubectl licenseusage approve`; see docs/privacy.md.",
+        ),
+        Reason.APPROVAL_OVERDUE: fault(
+            "a report has waited for approval for longer than the licence allows",
+            "Look at it, then `kubectl licenseusage approve`; see docs/privacy.md. Nothing is "
+            "lost.",
+        ),
+        Reason.INTERIMS_REQUIRED: fault(
+            "`spec.reporting.interims` is `Withheld`, and the licence requires interim reports: "
+            "they are made",
+            "Set it to `Sent`, or ask the vendor for a licence that makes them optional.",
+        ),
         Reason.SUSPENDED: note(
             "`spec.suspend` is `Reporting`: no report is made or sent, counting goes on",
             "Set it to `None` to report again.",
@@ -71,9 +99,59 @@ DELIVERY = Chapter(
             "the operator's keys exist in this cluster only",
             "Run `kubectl licenseusage keys export`, or set `LICENSEUSAGE_KEYS_BACKUP=Elsewhere`.",
         ),
+        Reason.COUNTED_ELSEWHERE: note(
+            "another LicenseUsage reports the same product under the same contract",
+            "Compare their sources: if both read the same installation of the product, delete one "
+            "LicenseUsage, and never add their numbers. If they read different installations, "
+            "nothing is wrong.",
+        ),
+        Reason.MOVED_IN_CYCLE: note(
+            "a LicenseUsage was deleted, and another one reports the same cycle of the same "
+            "product and contract: two finals for one cycle",
+            "If it is the same installation of the product under another name or namespace, do not "
+            "add the numbers; the former name continues the former count, until the cycle ends.",
+        ),
         Reason.STATEMENTS_NOT_KEPT: passing(
             "the key statements could not be written into the identity's Secret",
             "Check the operator's rights in its own namespace, and the control plane.",
+        ),
+    },
+)
+
+_NAME_THE_HEAD = (
+    "Set `spec.reporting.adoptHead` to the digest that the message proposes, or remove it "
+    "(docs/operations.md)."
+)
+
+RECOVERY = Chapter(
+    title="A chain that goes on behind a named head",
+    speaker="the operator",
+    places="`Reported`, while the chain is stopped; nothing has been changed",
+    entries={
+        Reason.ADOPT_HEAD_UNKNOWN: fault(
+            "`adoptHead` names a report that is neither in the ledger, nor in a UsageReport, nor "
+            "known from the vendor",
+            "Correct the digest. If only the vendor has the report, import its history "
+            "(`kubectl licenseusage report import`).",
+        ),
+        Reason.ADOPT_HEAD_FOREIGN: fault(
+            "`adoptHead` names a report of another object or of another installation",
+            _NAME_THE_HEAD,
+        ),
+        Reason.ADOPT_HEAD_OUTDATED: fault(
+            "`adoptHead` names a report that others follow, or that the vendor's receipts "
+            "contradict",
+            _NAME_THE_HEAD,
+        ),
+        Reason.ADOPT_HEAD_USED: fault(
+            "the chain went on behind the head that `adoptHead` names once, and was contradicted "
+            "since",
+            "Find out whether a second copy of the operator runs with the same identity, and end "
+            "it. Then set `spec.reporting.adoptHead` to the digest that the message proposes.",
+        ),
+        Reason.ADOPT_HEAD_REFUSED: fault(
+            "the history up to the report that `adoptHead` names is not complete or not in order",
+            "Import the reports that the message names, or name another head.",
         ),
     },
 )

@@ -39,7 +39,8 @@ LEDGER = Chapter(
         ),
         Reason.LEDGER_LOST: fault(
             "the cluster shows cycles that the ledger does not know",
-            "Restore the ledger from a backup: `licenseusage ledger restore`.",
+            "Restore the ledger from a backup: `licenseusage ledger restore`. Without one, name "
+            "the newest report in `spec.reporting.adoptHead` (docs/operations.md).",
         ),
         Reason.LEDGER_CORRUPT: fault(
             "the file is damaged, cut, or no ledger", "Restore it from a backup."
@@ -150,6 +151,15 @@ COMMANDS = Chapter(
             "the input names several installations, or objects of several namespaces",
             "Give the reports of one installation only, or name the namespace.",
         ),
+        Reason.COMMITMENT_NOT_KEPT: fault(
+            "the ledger does not keep whom a final report counted",
+            "Name another cycle; the message says why there may be none. See docs/privacy.md.",
+        ),
+        Reason.PERSON_REQUESTS_REFUSED: fault(
+            "the operator's settings do not allow to look for one person",
+            "If your privacy officer agrees, set `LICENSEUSAGE_PERSON_REQUESTS=Allowed` at the "
+            "operator; see docs/privacy.md.",
+        ),
         Reason.NO_SUCH_CYCLE: fault(
             "no report is here of the cycle that a statement was asked for",
             "Choose one of the cycles that the message lists, or give the reports of more.",
@@ -164,6 +174,15 @@ COMMANDS = Chapter(
         ),
         Reason.FILE_EXISTS: fault(
             "a file of this name exists, and is not overwritten", "Name another file or folder."
+        ),
+        Reason.CAPTURE_INVALID: fault(
+            "a capture of `source check` cannot be used: it was cut or changed, is of another "
+            "version, or of a source that reads other members",
+            "Record it anew with `licenseusage source check --record`.",
+        ),
+        Reason.CAPTURE_NOT_MADE: fault(
+            "the answers of this source cannot be recorded without what names people",
+            "See what the message names: a kind of source, an expression, or a condition.",
         ),
         Reason.NOT_WRITABLE: fault(
             "a file or folder cannot be written", "Correct its permissions, or name another."
@@ -180,8 +199,9 @@ COMMANDS = Chapter(
             "the file is no whole export of the operator's keys", "Take another copy of it."
         ),
         Reason.ANOTHER_KEY: fault(
-            "the cluster holds another key than the file, and it is not overwritten",
-            "Check that file and cluster belong together; delete the Secret if it is to go.",
+            "the cluster holds another key than the file, or the report, was made with",
+            "Check that they belong together: restore the former key, or delete the Secret if it "
+            "is to go.",
         ),
         Reason.NOT_INSTALLED: fault(
             "a part of the package, or a program that is needed, is not installed",

@@ -28,6 +28,22 @@ USAGES = Chapter(
             "there is no preset of this name",
             "Choose one of `licenseusage preset list`, or write `http` and `users` in full.",
         ),
+        Reason.CONFIGMAP_NOT_PRESET: fault(
+            "a ConfigMap that `presetConfigMapRef` names was not made to hold presets",
+            "Who owns it labels it as the message shows.",
+        ),
+        Reason.PRESET_INVALID: fault(
+            "the preset in a ConfigMap is no preset: not YAML, too large, or a member is missing "
+            "or unknown",
+            "Correct the member that the message names; `licenseusage source check` reads the "
+            "ConfigMap beside the source.",
+        ),
+        Reason.PRESET_REFUSED: fault(
+            "the preset in a ConfigMap asks for what only the operator's own presets, or the "
+            "LicenseUsage, may: another method than GET, another path to sign in, a server, or a "
+            "Secret",
+            "Remove the member that the message names.",
+        ),
         Reason.SECRET_NOT_FOUND: fault(
             "a Secret that is named does not exist",
             "Create the Secret in that namespace, or correct the name.",

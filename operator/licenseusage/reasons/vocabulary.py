@@ -18,6 +18,9 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     INVALID_SOURCE = "InvalidSource"
     UNKNOWN_PRESET = "UnknownPreset"
+    CONFIGMAP_NOT_PRESET = "ConfigMapNotPreset"
+    PRESET_INVALID = "PresetInvalid"
+    PRESET_REFUSED = "PresetRefused"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105
     SECRET_INVALID = "SecretInvalid"  # noqa: S105
@@ -56,10 +59,18 @@ class Reason(StrEnum):
     CONNECTION_LOST = "ConnectionLost"
     NOT_HTTP = "NotHTTP"
     NOT_NATS = "NotNATS"
+    NOT_REDIS = "NotRedis"
     CA_INVALID = "CAInvalid"
     CERTIFICATE_INVALID = "CertificateInvalid"
     TLS_FAILED = "TLSFailed"
     CREDENTIALS_INVALID = "CredentialsInvalid"
+
+    # signing in at a product, or at who issues its tokens
+    SIGN_IN_REFUSED = "SignInRefused"
+    SIGN_IN_UNUSABLE = "SignInUnusable"
+    SIGN_IN_UNAVAILABLE = "SignInUnavailable"
+    CLIENT_CERTIFICATE_REFUSED = "ClientCertificateRefused"
+    PROXY_AUTHENTICATION_REQUIRED = "ProxyAuthenticationRequired"
 
     # what a product answers
     UNAUTHORIZED = "Unauthorized"
@@ -68,6 +79,7 @@ class Reason(StrEnum):
     TOO_MANY_REQUESTS = "TooManyRequests"
     SERVER_ERROR = "ServerError"
     REDIRECTED = "Redirected"
+    UNASKED_NOT_MODIFIED = "UnaskedNotModified"
     UNEXPECTED_STATUS = "UnexpectedStatus"
     UNKNOWN_ENCODING = "UnknownEncoding"
     ANSWER_EMPTY = "AnswerEmpty"
@@ -76,6 +88,7 @@ class Reason(StrEnum):
     ANSWER_INVALID_JSON = "AnswerInvalidJSON"
 
     # what the answer means
+    LINE_NOT_A_USER = "LineNotAUser"
     ITEMS_NOT_A_LIST = "ItemsNotAList"
     EXPRESSION_FAILED = "ExpressionFailed"
     ID_INVALID = "IdInvalid"
@@ -93,6 +106,26 @@ class Reason(StrEnum):
     TOTAL_INVALID = "TotalInvalid"
     FEWER_THAN_TOTAL = "FewerThanTotal"
     CURSOR_INVALID = "CursorInvalid"
+    NEXT_INVALID = "NextInvalid"
+    NEXT_ELSEWHERE = "NextElsewhere"
+    PAGE_SIZE_CAPPED = "PageSizeCapped"
+
+    # numbers in place of people
+    COUNT_MISSING = "CountMissing"
+    COUNT_INVALID = "CountInvalid"
+    COUNT_STALE = "CountStale"
+    ZERO_UNPROVED = "ZeroUnproved"
+    ANSWER_NOT_METRICS = "AnswerNotMetrics"
+    METRICS_INVALID = "MetricsInvalid"
+    METRIC_NOT_FOUND = "MetricNotFound"
+    METRIC_NOT_A_GAUGE = "MetricNotAGauge"
+    METRIC_AMBIGUOUS = "MetricAmbiguous"
+    METRIC_REPEATED = "MetricRepeated"
+    PODS_WARMING_UP = "PodsWarmingUp"
+    SHARDS_MISSING = "ShardsMissing"
+    PODS_DISAGREE = "PodsDisagree"
+    COUNT_SATURATED = "CountSaturated"
+    COUNT_DISAGREES = "CountDisagrees"
 
     # bounds of a poll
     REQUEST_TIMEOUT = "RequestTimeout"
@@ -108,7 +141,11 @@ class Reason(StrEnum):
     NOBODY_STAMPED = "NobodyStamped"
     CANNOT_OVERLAP = "CannotOverlap"
     ROWS_REPEATED = "RowsRepeated"
+    LISTS_DISAGREE = "ListsDisagree"
     LIST_CUT = "ListCut"
+    END_UNSEEN = "EndUnseen"
+    LIST_UNCHANGED = "ListUnchanged"
+    ETAG_UNRELIABLE = "ETagUnreliable"
     ANSWER_AMBIGUOUS = "AnswerAmbiguous"
     ID_UNREADABLE = "IdUnreadable"
     IDS_RENAMABLE = "IdsRenamable"
@@ -117,7 +154,10 @@ class Reason(StrEnum):
     # event logs
     JETSTREAM_UNAVAILABLE = "JetStreamUnavailable"
     STREAM_NOT_FOUND = "StreamNotFound"
+    SEVERAL_LOGS = "SeveralLogs"
     STREAM_NOT_A_LOG = "StreamNotALog"
+    STREAM_NOT_IN_TIME = "StreamNotInTime"
+    NOT_PRIMARY = "NotPrimary"
     BROKER_FAILED = "BrokerFailed"
     EVENTS_UNREADABLE = "EventsUnreadable"
     IDS_NOT_STABLE = "IdsNotStable"
@@ -127,7 +167,36 @@ class Reason(StrEnum):
     STREAM_PURGED = "StreamPurged"
     STREAM_RECREATED = "StreamRecreated"
     STREAM_WENT_BACK = "StreamWentBack"
+    SERVER_RESTARTED = "ServerRestarted"
     MESSAGES_DELETED = "MessagesDeleted"
+    LOG_BEGAN = "LogBegan"
+    LOG_EMPTY = "LogEmpty"
+    LOG_EXPIRED = "LogExpired"
+    LOG_MOVED = "LogMoved"
+    LOG_WENT_BACK = "LogWentBack"
+    EVENTS_NOT_RECORDED = "EventsNotRecorded"
+    EVENTS_TIED = "EventsTied"
+    SETTINGS_UNREADABLE = "SettingsUnreadable"
+
+    # activity that the product pushes
+    INTAKE_OFF = "IntakeOff"
+    INTAKE_UNAVAILABLE = "IntakeUnavailable"
+    NOTHING_PUSHED = "NothingPushed"
+    PRODUCER_SILENT = "ProducerSilent"
+    PUSH_REFUSED = "PushRefused"
+    PUSH_AMBIGUOUS = "PushAmbiguous"
+    PUSH_TOKEN_MISSING = "PushTokenMissing"  # noqa: S105
+    PUSH_TOKEN_REFUSED = "PushTokenRefused"  # noqa: S105
+    NO_PUSH_SOURCE = "NoPushSource"
+    PUSH_NOT_READY = "PushNotReady"
+    PUSH_TOO_LARGE = "PushTooLarge"
+    PUSH_TOO_FAST = "PushTooFast"
+    PUSH_INVALID = "PushInvalid"
+    EVENT_INVALID = "EventInvalid"
+    EVENT_IN_FUTURE = "EventInFuture"
+    HEARTBEAT_AHEAD = "HeartbeatAhead"
+    HEARTBEAT_WENT_BACK = "HeartbeatWentBack"
+    PUSH_RECEIPT_UNKNOWN = "PushReceiptUnknown"
 
     # items that are not counted
     EXCLUDED = "Excluded"
@@ -136,9 +205,17 @@ class Reason(StrEnum):
     ONLY_CREATED = "OnlyCreated"
     OUTSIDE_CYCLE = "OutsideCycle"
     NO_ID = "NoId"
+    CAME_AT_ONCE = "CameAtOnce"
     OTHER_TYPE = "OtherType"
     EXCLUDED_EVENT = "ExcludedEvent"
     UNREADABLE = "Unreadable"
+
+    # how far apart polls are
+    AS_DECLARED = "AsDeclared"
+    LOAD_BOUNDED = "LoadBounded"
+    PAUSE_AFTER_SLOW_POLL = "PauseAfterSlowPoll"
+    CYCLE_ENDS = "CycleEnds"
+    RETRY = "Retry"
 
     # gaps of the coverage
     BEFORE_FIRST_POLL = "BeforeFirstPoll"
@@ -151,6 +228,7 @@ class Reason(StrEnum):
     SEPARATE_IDENTITIES = "SeparateIdentities"
     UNSTABLE_IDS = "UnstableIds"
     ROLLING_LIST = "RollingList"
+    NEVER_FORGETS = "NeverForgets"
     BARE_COUNTS = "BareCounts"
     STRADDLING_EVENTS = "StraddlingEvents"
     REMOVED_USERS = "RemovedUsers"
@@ -167,6 +245,7 @@ class Reason(StrEnum):
     PSEUDONYM_KEY_CHANGED = "PseudonymKeyChanged"
     STORE_GONE = "StoreGone"
     LOG_HOLE = "LogHole"
+    PUSH_GAP = "PushGap"
     PROOF_GAP = "ProofGap"
     UNPROVED_COUNTS = "UnprovedCounts"
 
@@ -182,6 +261,12 @@ class Reason(StrEnum):
     EXPORTED = "Exported"
     EXPORT_DUE = "ExportDue"
     EXPORT_OVERDUE = "ExportOverdue"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    APPROVAL_MISMATCH = "ApprovalMismatch"
+    EARLIER_AWAITS_APPROVAL = "EarlierAwaitsApproval"
+    APPROVAL_DUE = "ApprovalDue"
+    APPROVAL_OVERDUE = "ApprovalOverdue"
+    INTERIMS_REQUIRED = "InterimsRequired"
     SUSPENDED = "Suspended"
     NO_LICENSE = "NoLicense"
     ACCEPTED = "Accepted"
@@ -197,6 +282,8 @@ class Reason(StrEnum):
     NAMESPACE_GONE = "NamespaceGone"
     STATEMENTS_NOT_KEPT = "StatementsNotKept"
     KEYS_NOT_EXPORTED = "KeysNotExported"
+    COUNTED_ELSEWHERE = "CountedElsewhere"
+    MOVED_IN_CYCLE = "MovedInCycle"
 
     # receipts that were imported as objects
     RECEIPTS_IMPORTED = "ReceiptsImported"
@@ -288,6 +375,13 @@ class Reason(StrEnum):
     LOCAL_HISTORY_LOST = "LocalHistoryLost"
     VENDOR_HEAD_REGRESSED = "VendorHeadRegressed"
 
+    # spec.reporting.adoptHead
+    ADOPT_HEAD_UNKNOWN = "AdoptHeadUnknown"
+    ADOPT_HEAD_FOREIGN = "AdoptHeadForeign"
+    ADOPT_HEAD_OUTDATED = "AdoptHeadOutdated"
+    ADOPT_HEAD_USED = "AdoptHeadUsed"
+    ADOPT_HEAD_REFUSED = "AdoptHeadRefused"
+
     # error classes: receipt and bundle
     RECEIPT_INVALID = "ReceiptInvalid"
     RECEIPT_MISMATCH = "ReceiptMismatch"
@@ -326,9 +420,13 @@ class Reason(StrEnum):
     NO_DOCUMENT = "NoDocument"
     AMBIGUOUS = "Ambiguous"
     NO_SUCH_CYCLE = "NoSuchCycle"
+    COMMITMENT_NOT_KEPT = "CommitmentNotKept"
+    PERSON_REQUESTS_REFUSED = "PersonRequestsRefused"
     NOT_VERIFIED = "NotVerified"
     FILE_UNREADABLE = "FileUnreadable"
     FILE_EXISTS = "FileExists"
+    CAPTURE_INVALID = "CaptureInvalid"
+    CAPTURE_NOT_MADE = "CaptureNotMade"
     NOT_WRITABLE = "NotWritable"
     PASSPHRASE_UNUSABLE = "PassphraseUnusable"  # noqa: S105
     PASSPHRASE_WRONG = "PassphraseWrong"  # noqa: S105

@@ -1,6 +1,6 @@
 """A report's position in its chain: pure decisions over stored rows (REPORT_FORMAT §6, §12)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
 from licenseusage.reasons import Reason
 from licenseusage.receiver.inforce import LICENSE_UNKNOWN
@@ -34,7 +34,12 @@ def contradiction(
 
 
 def breach(
-    report: Report, rank: int, *, first_cycle: int | None, values: Mapping[int, str]
+    report: Report,
+    rank: int,
+    *,
+    first_cycle: int | None,
+    closed: Collection[int],
+    amended: str | None,
 ) -> str | None:
     """Return the rule of order or amendment that a report of the unbroken run breaks, or None.
 
@@ -42,20 +47,24 @@ def breach(
         report: The report; its link is known to fit.
         rank: Rank of the key that signed it.
         first_cycle: First cycle of the chain; None: this report is the first that counts.
-        values: Cycle to the token of the report that states its value, of those before.
+        closed: Indices of the cycles that a report before closed.
+        amended: For an amendment, the token of the report before that states its cycle's value.
     """
     envelope = report.envelope
     head = None
     if envelope.previous is not None:
         head = Link(envelope.sequence - 1, envelope.previous)
-    stated = {index: read_report(token) for index, token in values.items()}
+    stated = None if amended is None else read_report(amended)
     state = ChainProgress(
         head=head,
         rank=0,  # settled before, by ``contradiction``
         first_cycle=first_cycle,
-        values={
-            index: Reported(value.envelope.link, value.content) for index, value in stated.items()
-        },
+        closed=frozenset(closed),
+        values=(
+            {}
+            if stated is None
+            else {stated.content.cycle.index: Reported(stated.envelope.link, stated.content)}
+        ),
     )
     try:
         state.after(report, rank)

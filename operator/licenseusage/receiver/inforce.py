@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from licenseusage.reasons import Reason
-from licenseusage.receiver.overdue import overdue_at_s
 from licenseusage.reports.licence import LicenseTerms
+from licenseusage.reports.overdue import overdue_at_s
 from licenseusage.reports.typs import THUMBPRINT_URI
 
 LICENSE_UNKNOWN = Reason.LICENSE_UNKNOWN

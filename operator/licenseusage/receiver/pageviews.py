@@ -1,10 +1,8 @@
 """The contents of the pages, read from the store in one snapshot: plain values, no HTML."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from licenseusage.metering.bounds import Accuracy, Bounds
-from licenseusage.metering.statement import active_text
 from licenseusage.reasons import Reason
 from licenseusage.receiver.authentication import register_of
 from licenseusage.receiver.inforce import Register
@@ -25,7 +23,7 @@ from licenseusage.receiver.store import (
     ReportRow,
     Views,
 )
-from licenseusage.reports.inwords import in_words
+from licenseusage.reports.inwords import count_text, in_words
 from licenseusage.reports.licence import LicenseTerms
 from licenseusage.reports.report import read_report
 from licenseusage.reports.tokens import decode
@@ -36,6 +34,7 @@ CYCLES_AT_A_GLANCE = 3
 CYCLES_PER_CHAIN = 60
 DOCUMENTS_PER_PAGE = 100
 GAPS_SHOWN = 20
+STATING_AT_MOST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,8 @@ class CycleLine:
         license_id: The licence that the report names.
         license: That licence, which entitles the cycle; None: it is unknown here.
         findings: Of all its documents, open or closed.
+        product: What is counted.
+        elsewhere: Other chains that report this cycle of the product under the subscription.
         words: The number in a sentence, with the reason why it is not exact.
     """
 
@@ -55,6 +56,8 @@ class CycleLine:
     license_id: str
     license: LicenseTerms | None
     findings: tuple[CycleFinding, ...]
+    product: str
+    elsewhere: tuple[Chain, ...] = ()
 
     @property
     def state(self) -> str:
@@ -98,6 +101,11 @@ class ChainLine:
         return names_of(self.findings)
 
     @property
+    def shared(self) -> bool:
+        """Whether another chain reports one of its cycles, too."""
+        return any(cycle.elsewhere for cycle in self.cycles)
+
+    @property
     def state(self) -> str:
         """The worst thing to say about it, in a word: conflict, gap, late, open, or ok."""
         if _CONTRADICTIONS.intersection(self.open):
@@ -129,6 +137,11 @@ class InstallationCard:
     overdue: bool
     replaced: bool
     siblings: int
+
+    @property
+    def shared(self) -> bool:
+        """Whether one of its cycles is reported by several chains."""
+        return any(line.shared for line in self.chains)
 
     @property
     def open(self) -> int:
@@ -190,32 +203,24 @@ def chain_page(views: Views, chain_id: str, *, before: int | None, now_s: int) -
     shown, older_than = _whole_positions(documents)
     register = register_of(views, installation)
     replaced = views.replaced(installation)
+    line = _line(
+        *(views, chain, installation, register, now_s), replaced=replaced, cycles=CYCLES_PER_CHAIN
+    )
     return ChainPage(
         installation=installation,
         terms=register.newest(now_s),
-        line=_line(
-            *(views, chain, installation, register, now_s),
-            replaced=replaced,
-            cycles=CYCLES_PER_CHAIN,
-        ),
+        line=_compared(views, installation.subscription, [line])[0],
         gaps=views.gaps(chain_id, limit=GAPS_SHOWN),
         documents=[
-            DocumentLine(document, report, count_text(report) if report else "")
+            DocumentLine(document, report, _count_text(document) if report else "")
             for document, report in shown
         ],
         before=older_than,
     )
 
 
-def count_text(report: ReportRow) -> str:
-    """Return a report's number as the customer's own columns show it (``398``, ``412–419``)."""  # noqa: RUF002 - a range is written with an en dash
-    estimate = report.active_users if report.accuracy == Accuracy.ESTIMATE else None
-    bounds = Bounds(
-        lower=0 if estimate is not None else report.active_users or 0,
-        upper=report.active_users_upper_bound,
-        estimate=estimate,
-    )
-    return active_text(bounds, running=report.kind == "interim")
+def _count_text(document: Document) -> str:
+    return count_text(read_report(document.token).content)
 
 
 def _whole_positions(
@@ -248,14 +253,18 @@ def _card(views: Views, installation: Installation, now_s: int) -> InstallationC
         installation=installation,
         terms=register.newest(now_s),
         keys=views.keys(installation.key_chain_id),
-        chains=[
-            _line(
-                *(views, chain, installation, register, now_s),
-                replaced=replaced,
-                cycles=CYCLES_AT_A_GLANCE,
-            )
-            for chain in chains
-        ],
+        chains=_compared(
+            views,
+            installation.subscription,
+            [
+                _line(
+                    *(views, chain, installation, register, now_s),
+                    replaced=replaced,
+                    cycles=CYCLES_AT_A_GLANCE,
+                )
+                for chain in chains
+            ],
+        ),
         overdue=not chains and silent and not replaced,
         replaced=replaced,
         siblings=views.installations_of(installation.subscription) - 1,
@@ -302,15 +311,40 @@ def _line(
     )
 
 
+def _compared(views: Views, subscription: str, lines: Sequence[ChainLine]) -> list[ChainLine]:
+    """Return the lines with the other chains that report their cycles.
+
+    A renamed or moved object has another chain, and so has a second installation of the product.
+    """
+    indices = {cycle.report.cycle_index for line in lines for cycle in line.cycles}
+    stating: dict[tuple[int, str], list[Chain]] = {}
+    for chain, report, token in views.stating(subscription, indices, limit=STATING_AT_MOST):
+        product = read_report(token).content.product
+        stating.setdefault((report.cycle_start_s, product), []).append(chain)
+    return [
+        replace(line, cycles=[_beside(cycle, line.chain, stating) for cycle in line.cycles])
+        for line in lines
+    ]
+
+
+def _beside(
+    cycle: CycleLine, chain: Chain, stating: Mapping[tuple[int, str], Sequence[Chain]]
+) -> CycleLine:
+    all_of_it = stating.get((cycle.report.cycle_start_s, cycle.product), ())
+    return replace(cycle, elsewhere=tuple(other for other in all_of_it if other.id != chain.id))
+
+
 def _cycle(value: CycleValue, register: Register, findings: Sequence[CycleFinding]) -> CycleLine:
     report, license_id = value.report, _license_id(value.document)
+    content = read_report(value.document.token).content
     return CycleLine(
         report=report,
-        text=count_text(report),
-        words=in_words(read_report(value.document.token).content),
+        text=count_text(content),
+        words=in_words(content),
         license_id=license_id,
         license=register.named(license_id),
         findings=tuple(finding for finding in findings if finding.cycle == report.cycle_index),
+        product=content.product,
     )
 
 

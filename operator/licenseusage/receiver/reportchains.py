@@ -10,6 +10,7 @@ from licenseusage.receiver.evidence import keep_evidence
 from licenseusage.receiver.inforce import Register
 from licenseusage.receiver.receipts import IssuedReceipt, ReceiptSigner
 from licenseusage.receiver.store import Chain, Document, Installation, ReportRow, Writing
+from licenseusage.reports.content import Kind
 from licenseusage.reports.names import Link
 from licenseusage.reports.receipt import ReceiptVerdict
 from licenseusage.reports.refused import Refused
@@ -134,12 +135,15 @@ def _reconsidered(writing: Writing, document: Document) -> tuple[Set[str], bool]
 
 
 def _breach(writing: Writing, report: Report, rank: int) -> str | None:
-    envelope = report.envelope
+    envelope, content = report.envelope, report.content
+    before = (envelope.chain_id, envelope.sequence)
+    amends = content.kind is Kind.AMENDMENT
     return breach(
         report,
         rank,
-        first_cycle=writing.first_cycle(envelope.chain_id, envelope.sequence),
-        values=writing.cycle_values(envelope.chain_id, envelope.sequence),
+        first_cycle=writing.first_cycle(*before),
+        closed=writing.closed_cycles(*before),
+        amended=writing.cycle_value(*before, content.cycle.index) if amends else None,
     )
 
 

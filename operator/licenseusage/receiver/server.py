@@ -20,6 +20,7 @@ from licenseusage.receiver.app import create_app
 from licenseusage.receiver.connections import Connection, ConnectionLimits, Loop, allow_open_files
 from licenseusage.receiver.settings import Address, Certificate, VendorFiles
 from licenseusage.receiver.store import ReceiverDatabase
+from licenseusage.tlsfiles import ServedCertificate
 
 CONNECTIONS = 500
 """Beyond this many requests, senders get a 503 and come back; each may hold a body of 64 KiB."""
@@ -125,6 +126,10 @@ def _load(config: uvicorn.Config) -> None:
             f"--tls-cert {config.ssl_certfile} and --tls-key {config.ssl_keyfile} cannot be used "
             f"({seen}): a certificate and its own key are needed, both PEM.",
         ) from None
+    if config.ssl_certfile is not None and config.ssl_keyfile is not None:
+        files = str(config.ssl_certfile), str(config.ssl_keyfile)
+        named = "--tls-cert {} and --tls-key {}".format(*files)
+        config.ssl = ServedCertificate(*files, named).serving()
 
 
 def _log_json() -> None:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from licenseusage.metering.bounds import Accuracy, Bounds
-from licenseusage.metering.statement import active_text
 from licenseusage.reasons.book import BOOK
 from licenseusage.reasons.vocabulary import Reason
 from licenseusage.receiver.bundles import BundleResult, LineResult
 from licenseusage.reports.content import Content
+from licenseusage.reports.inwords import count_text
 from licenseusage.reports.names import digest
 from licenseusage.reports.receipt import ReceiptVerdict
 from licenseusage.reports.refused import Refused
@@ -121,7 +120,7 @@ def _row(line: LineResult) -> Row:
             usage = f"{claims['usage']['namespace']}/{claims['usage']['name']}"
     content = _content(line) if line.typ == REPORT else None
     if content is not None:
-        cycle, count = _cycle(content), _count(content)
+        cycle, count = _cycle(content), count_text(content)
     return Row(
         number=line.number,
         what=_what(line, sequence, content),
@@ -173,16 +172,6 @@ def _findings(line: LineResult) -> tuple[str, ...]:
 def _cycle(content: Content) -> str:
     cycle = content.cycle
     return f"{cycle.index}: {_day(cycle.start_s)} to {_day(cycle.end_s)}"
-
-
-def _count(content: Content) -> str:
-    estimate = content.active_users if content.accuracy == Accuracy.ESTIMATE else None
-    bounds = Bounds(
-        lower=0 if estimate is not None else content.active_users or 0,
-        upper=content.active_users_upper_bound,
-        estimate=estimate,
-    )
-    return active_text(bounds, running=content.kind.value == "interim")
 
 
 def _day(seconds: int) -> str:

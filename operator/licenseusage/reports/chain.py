@@ -39,12 +39,15 @@ class ChainProgress:
         head: The last report; None for an empty chain.
         rank: Rank of the newest key that has signed; an older one is retired.
         first_cycle: Index of the first cycle reported; None before any report that counts.
-        values: Cycle index to the report that states its value.
+        closed: Indices of the cycles that have a final.
+        values: Cycle index to the report that states its value; an amendment is judged by that of
+            its own cycle.
     """
 
     head: Link | None = None
     rank: int = 0
     first_cycle: int | None = None
+    closed: frozenset[int] = frozenset()
     values: Mapping[int, Reported] = field(default_factory=lambda: MappingProxyType({}))
 
     def linked(self, envelope: Envelope, rank: int) -> "ChainProgress":
@@ -75,15 +78,15 @@ class ChainProgress:
         if content.kind is Kind.AMENDMENT:
             _check_amendment(content, state.values.get(index))
         else:
-            need(index not in state.values and index >= first, Reason.CYCLE_ORDER)
+            need(index not in state.closed and index >= first, Reason.CYCLE_ORDER)
             # While a cycle is being closed the next one already runs: one final may be missing.
             due = index - (1 if content.kind is Kind.INTERIM else 0)
-            need(all(i in state.values for i in range(first, due)), Reason.CYCLE_ORDER)
+            need(all(i in state.closed for i in range(first, due)), Reason.CYCLE_ORDER)
         if content.kind is Kind.INTERIM:
             return replace(state, first_cycle=first)
         value = Reported(report.envelope.link, content)
         values = MappingProxyType({**state.values, index: value})
-        return replace(state, first_cycle=first, values=values)
+        return replace(state, first_cycle=first, closed=state.closed | {index}, values=values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A report's number in a sentence for people, with the reason if it is not exact."""
+"""A report's number for people: as a column shows it, and in a sentence with the reason."""
 
 from licenseusage.metering.bounds import Accuracy, Bounds
 from licenseusage.metering.coverage import Coverage
@@ -8,7 +8,17 @@ from licenseusage.reports.content import Content
 
 
 def in_words(content: Content) -> str:
-    """Return the number in words, as the sender's own status says it (MEASUREMENT §0).
+    """Return the number in words, as the sender's own status says it (MEASUREMENT §0)."""
+    return _statement(content).words
+
+
+def count_text(content: Content) -> str:
+    """Return the number as the sender's own columns show it: ``398``, ``≥412``, ``12 so far``."""
+    return _statement(content).active_text
+
+
+def _statement(content: Content) -> CycleStatement:
+    """Return what a report states, as far as words are made of it.
 
     The report says less than the ledger knows: of the span that was not read around the cycle's
     end it holds the part within the cycle.
@@ -28,4 +38,4 @@ def in_words(content: Content) -> str:
         uncertainty=() if high is None else causes,
         unbounded=tuple(cause.reason for cause in causes) if high is None else (),
         boundary_gap_ms=(last.start_s * 1000, last.end_s * 1000) if last and at_the_end else None,
-    ).words
+    )

@@ -10,6 +10,7 @@ subscription knows the installation by is read from the statements that are kept
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from licenseusage.reasons import Reason
@@ -46,21 +47,27 @@ class KeyStatement:
         Raises:
             Refused: It is no key statement.
         """
-        sent = Sent.from_token(token)
-        header, read = decode(token)
-        claims: Mapping[str, Any] = read
-        enrols = sent.subject.typ == ENROLMENT
-        if not enrols and sent.subject.typ != SUCCESSION:
-            raise Refused(Reason.UNSUPPORTED_TYPE, "an enrolment or a succession")
-        jwk = header.get("jwk") if enrols else (claims.get("cnf") or {}).get("jwk")
-        return cls(
-            token=token,
-            sent=sent,
-            signed_by=str(header.get("kid")),
-            brings=PublicKey.from_jwk(jwk),
-            issued_at_s=int(claims["iat"]),
-            reason=None if enrols else str(claims.get("reason")),
-        )
+        return _read(token)
+
+
+@lru_cache(maxsize=4096)
+def _read(token: str) -> KeyStatement:
+    """Read a statement once: all of them are looked at whenever one is added."""
+    sent = Sent.from_token(token)
+    header, read = decode(token)
+    claims: Mapping[str, Any] = read
+    enrols = sent.subject.typ == ENROLMENT
+    if not enrols and sent.subject.typ != SUCCESSION:
+        raise Refused(Reason.UNSUPPORTED_TYPE, "an enrolment or a succession")
+    jwk = header.get("jwk") if enrols else (claims.get("cnf") or {}).get("jwk")
+    return KeyStatement(
+        token=token,
+        sent=sent,
+        signed_by=str(header.get("kid")),
+        brings=PublicKey.from_jwk(jwk),
+        issued_at_s=int(claims["iat"]),
+        reason=None if enrols else str(claims.get("reason")),
+    )
 
 
 def signed_by(token: str) -> str:

@@ -9,6 +9,7 @@ import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import Protocol
 
@@ -88,8 +89,7 @@ class PublicKey:
     @property
     def thumbprint(self) -> str:
         """RFC 7638 SHA-256 thumbprint, base64url: the ``kid`` of everything this key signs."""
-        canonical = json.dumps({"crv": "Ed25519", "kty": "OKP", "x": self.x}, separators=(",", ":"))
-        return encode_base64url(sha256(canonical.encode()).digest())
+        return _thumbprint(self.x)
 
     @property
     def installation(self) -> str:
@@ -99,6 +99,12 @@ class PublicKey:
     def okp(self) -> OKPKey:
         """Return joserfc's form of the key."""
         return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": self.x})
+
+
+@lru_cache(maxsize=256)
+def _thumbprint(x: str) -> str:
+    canonical = json.dumps({"crv": "Ed25519", "kty": "OKP", "x": x}, separators=(",", ":"))
+    return encode_base64url(sha256(canonical.encode()).digest())
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,4 +64,9 @@ def commitment(salt: bytes, pseudonyms: Iterable[bytes]) -> str:
         salt: 32 random bytes, new for each report, kept by the customer.
         pseudonyms: The 16-byte pseudonyms counted in ``activeUsers``, each once, in any order.
     """
-    return "sha256:" + hashlib.sha256(salt + b"".join(sorted(pseudonyms))).hexdigest()
+    return commitment_to(salt, b"".join(sorted(pseudonyms)))
+
+
+def commitment_to(salt: bytes, users: bytes) -> str:
+    """Return `commitment` to pseudonyms that are sorted and distinct, one after the other."""
+    return "sha256:" + hashlib.sha256(salt + users).hexdigest()

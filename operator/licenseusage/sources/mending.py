@@ -34,13 +34,16 @@ def mended(document: bytes | bytearray) -> bytes | None:
 
     Used after decoding has failed only: it costs as much as decoding.
     """
-    whole = bytes(document)
-    try:
-        document.decode()
-    except UnicodeDecodeError:
-        whole = _NO_UTF8.sub(MARK, document.decode(errors="surrogateescape")).encode()
-    whole = _ESCAPE.sub(_without_half, whole)
+    whole = _ESCAPE.sub(_without_half, text_of(bytes(document)).encode())
     return whole if whole != document else None
+
+
+def text_of(octets: bytes) -> str:
+    """Return a text, with ``MARK`` in place of what is not UTF-8."""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return _NO_UTF8.sub(MARK, octets.decode(errors="surrogateescape"))
 
 
 def _without_half(escape: re.Match[bytes]) -> bytes:

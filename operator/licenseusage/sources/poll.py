@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from licenseusage.errors import Failure, Stalled
+from licenseusage.metering.counts import Counts
 from licenseusage.metering.cycles import Cycle, Segment
 from licenseusage.metering.events import LogPosition, LogReading, LogState
 from licenseusage.metering.facts import Facts
 from licenseusage.reasons import Reason
-from licenseusage.sources.definition.model import BasicAuth, EffectiveSource, HeaderAuth, Scheme
+from licenseusage.sources.definition.auth import Auth, BasicAuth, HeaderAuth, Login, OAuth2
+from licenseusage.sources.definition.model import EffectiveSource
+from licenseusage.sources.definition.place import Scheme
+from licenseusage.sources.seen import Activities, Listed, Step
 
 MIB = 1024 * 1024
 
@@ -31,6 +35,8 @@ class Target:
         label: What messages call it, e.g. the pod's name.
         ca_pem: PEM of the certificate authority; None = the system's.
         server_name: Name in the certificate, also sent as SNI and ``Host``; None = ``host``.
+        host_header: Sent as ``Host`` in place of these; None: it is not.
+        ready_ms: Since when the pod is ready, ms since the epoch; None: it is not known.
     """
 
     host: str
@@ -39,6 +45,27 @@ class Target:
     label: str = ""
     ca_pem: str | None = None
     server_name: str | None = None
+    host_header: str | None = None
+    ready_ms: int | None = field(default=None, compare=False)
+
+    @property
+    def host_sent(self) -> str:
+        """The value of the ``Host`` header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.host_header or self.server_name or f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A client's certificate; never printed or logged.
+
+    Attributes:
+        chain_pem: The certificate, and those that lead to its authority.
+        key_pem: Its private key, not encrypted.
+    """
+
+    chain_pem: str = field(repr=False)
+    key_pem: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +73,18 @@ class Credentials:
     """The values behind a source's ``auth``; never printed, logged or put on a command line.
 
     Attributes:
-        username: For basic authentication, and for a NATS server.
+        username: For basic authentication and for a NATS server; of a login, if it has one.
         password: Likewise.
         header_value: For header authentication, with its prefix.
+        values: For signing in: the values of the Secret's keys.
+        certificate: Presented where a TLS connection is opened; None: none is.
     """
 
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     header_value: str | None = field(default=None, repr=False)
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    certificate: Certificate | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +113,16 @@ class Looked:
     """The current targets and credentials of a source, for a poll that asks for them again.
 
     Attributes:
+        issuers: Addresses of the server that issues tokens, where it is another one.
         failure: It could not be found out, or nothing may be asked; then there is nothing else.
+        every_pod: As of ``PollRequest``.
     """
 
     targets: tuple[Target, ...] = ()
     credentials: Credentials | None = field(default=None, repr=False)
     failure: Failure | None = None
+    issuers: tuple[Target, ...] = ()
+    every_pod: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +174,12 @@ class PollRequest:
         subject: Whose source it is, so that a worker knows a list again.
         clock_offset_ms: Shift of the simulated clock, 0 in production.
         show_ids: Return raw ids (``source check --show-ids`` only, never in the operator).
+        advise: Look closer, and say what may be wrong (``source check`` only).
+        watch: Return who is listed (``source check --watch`` only); together with ``advise``.
         before: Start and end of the last poll of this source, ms since the epoch.
+        issuers: Addresses of the server that issues tokens, where it is another one.
+        every_pod: ``targets`` are all pods that the source selects. False: others are not ready, or
+            may not be called; or it cannot be known, as behind a Service or an endpoint.
     """
 
     source: EffectiveSource
@@ -154,7 +194,10 @@ class PollRequest:
     clock_offset_ms: int = 0
     show_ids: bool = False
     advise: bool = False
+    watch: bool = False
     before: tuple[int, int] | None = None
+    issuers: tuple[Target, ...] = ()
+    every_pod: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,19 +215,27 @@ class PollResult:
             trusted; then empty.
         readings: Event logs: by cycle index, what was read of the log. To be made durable together
             with ``facts``, or not at all.
+        samples: Bare counts: by cycle index, the numbers that were read.
         ids_stable: Whether ids of different polls may be united (MEASUREMENT §3.8).
         users_listed: Items listed, before anything was skipped; overlap rows once. Event logs:
             events read, of those types that count.
-        counted: Users sure in the newest cycle by this poll alone.
+        counted: Users sure in the newest cycle by this poll alone; of a bare count the number.
         skipped: Items not counted, by reason.
         provisioned: Different users listed and not excluded; None where the server filters, or the
             list did not end or says itself that there are more.
-        hint: A thing worth saying although the poll succeeded, e.g. that nobody has a stamp.
+        saved_bytes: Content that was not sent again, because the list has not changed.
+        hint: A thing worth saying although the poll succeeded, e.g. that nobody has a stamp; empty:
+            there is none, although the poll is not complete.
         notes: Things worth saying (about exclusions, the collector's account, coarse times, a list
             that ends at a round number), each a sentence or two.
         moved: Pseudonyms, of the newest cycle, of users who were active while this poll ran or the
             one before; few, or none.
         ids: Raw ids counted in the newest cycle; only with ``show_ids``.
+        activities: Of a list with times, where advice is wanted: what was seen of its users.
+        listed: Who is on a list; only with ``watch``.
+        steps: The first requests over HTTP that were answered; only with ``advise``.
+        one_log: Event logs: True: every pod that the source selects answered, and all of them keep
+            one log; False: two of them keep logs of their own; None: neither is known.
     """
 
     started_ms: int
@@ -194,9 +245,11 @@ class PollResult:
     incomplete: Failure | None = None
     facts: dict[int, Facts] = field(default_factory=dict)
     readings: dict[int, LogReading] = field(default_factory=dict)
+    samples: dict[int, Counts] = field(default_factory=dict)
     ids_stable: bool = False
     pages: int = 0
     bytes: int = 0
+    saved_bytes: int = 0
     seconds: float = 0.0
     users_listed: int = 0
     counted: int = 0
@@ -208,10 +261,14 @@ class PollResult:
     target: str = ""
     failure: Failure | None = None
     ids: tuple[str, ...] = field(default=(), repr=False)
+    activities: Activities | None = None
+    listed: Listed | None = None
+    steps: tuple[Step, ...] = field(default=(), repr=False)
+    one_log: bool | None = None
 
 
 def credentials(
-    auth: BasicAuth | HeaderAuth | None, secret: Mapping[str, bytes] | None, where: str
+    auth: Auth | None, secret: Mapping[str, bytes] | None, where: str
 ) -> Credentials | None:
     """Pick a source's credentials out of its Secret.
 
@@ -229,21 +286,62 @@ def credentials(
         raise Stalled(
             Reason.SECRET_NOT_FOUND, f"{where} does not exist. Create it, or correct the name."
         )
-    if isinstance(auth, BasicAuth):
-        return Credentials(
-            username=_value(secret, "username", where), password=_value(secret, "password", where)
-        )
-    return Credentials(header_value=auth.prefix + _value(secret, auth.secret.key, where).strip())
+    values = {key: _value(secret, key, where) for key in keys_of(auth)}
+    match auth:
+        case BasicAuth():
+            return Credentials(username=values["username"], password=values["password"])
+        case HeaderAuth():
+            return Credentials(header_value=auth.prefix + values[auth.secret.key].strip())
+        case OAuth2():
+            return Credentials(values=values)
+        case Login():
+            return Credentials(username=values.get("username"), values=values)
+
+
+CERTIFICATE_KEYS = ("tls.crt", "tls.key")
+
+
+def certificate(secret: Mapping[str, bytes], where: str) -> Certificate:
+    """Pick a client's certificate out of a Secret.
+
+    Raises:
+        Stalled: ``SecretKeyMissing`` or ``SecretInvalid``: it is no PEM, or the key is encrypted.
+    """
+    texts = []
+    for key, begin in zip(CERTIFICATE_KEYS, ("CERTIFICATE", "PRIVATE KEY"), strict=True):
+        raw = secret.get(key)
+        if raw is None:
+            raise _missing(key, secret, where)
+        text = raw.decode("utf-8", "replace")
+        if "-----BEGIN " not in text or f"{begin}-----" not in text or "ENCRYPTED" in text:
+            raise Stalled(
+                Reason.SECRET_INVALID,
+                f"{where}, key {key!r}: the value is no PEM that can be used. Store the "
+                "certificate with its chain in tls.crt, and its key, not encrypted, in tls.key.",
+            )
+        texts.append(text)
+    return Certificate(*texts)
+
+
+def keys_of(auth: Auth) -> tuple[str, ...]:
+    """Return the keys of a source's Secret whose values it needs."""
+    match auth:
+        case BasicAuth():
+            return ("username", "password")
+        case HeaderAuth():
+            return (auth.secret.key,)
+        case OAuth2():
+            return ("client_id", "client_secret")
+        case Login():
+            keys = (field.secret_key for field in auth.fields)
+            return tuple(dict.fromkeys(key for key in keys if key is not None))
 
 
 def _value(secret: Mapping[str, bytes], key: str, where: str) -> str:
     """Return one value as text; a final line end is cut, as ``kubectl create secret`` keeps it."""
     raw = secret.get(key)
     if raw is None:
-        raise Stalled(
-            Reason.SECRET_KEY_MISSING,
-            f"{where} has no key {key!r} (it has {len(secret)} others). Add it.",
-        )
+        raise _missing(key, secret, where)
     try:
         text = raw.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
@@ -255,3 +353,10 @@ def _value(secret: Mapping[str, bytes], key: str, where: str) -> str:
             "Store the bare token or password, without line breaks.",
         )
     return text
+
+
+def _missing(key: str, secret: Mapping[str, bytes], where: str) -> Stalled:
+    return Stalled(
+        Reason.SECRET_KEY_MISSING,
+        f"{where} has no key {key!r} (it has {len(secret)} others). Add it.",
+    )

@@ -4,6 +4,11 @@ An answer that is no list of users may be the matter of one replica, which start
 older version or has lost its database: the next one is asked, from the list's first page on, which
 is the same as another poll. Not so a refusal of the account or of more requests, which would only
 be repeated; nor what a list itself says, since people's times in it are those of every replica.
+
+Whether the pods that do answer keep one store is seen, and means something, of its own kind: logs
+are told apart by what they are called and nothing of them stands (`logs.collect`); lists by their
+users and times once each was read, and their rows stand (`lists.agreement`); numbers by their
+values, which leaves no upper bound (`counts.facts`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +23,8 @@ _OF_ONE_POD = frozenset(
         Reason.POD_GONE,
         Reason.UNREACHABLE,
         Reason.NOT_NATS,
+        Reason.NOT_PRIMARY,
+        Reason.NOT_REDIS,
         Reason.JETSTREAM_UNAVAILABLE,
         Reason.BROKER_FAILED,
         Reason.STREAM_NOT_FOUND,
@@ -34,6 +41,10 @@ _OF_ONE_POD = frozenset(
         Reason.ANSWER_NOT_JSON,
         Reason.ANSWER_INVALID_JSON,
         Reason.ITEMS_NOT_A_LIST,
+        Reason.ANSWER_NOT_METRICS,
+        Reason.METRIC_NOT_FOUND,
+        Reason.COUNT_MISSING,
+        Reason.COUNT_INVALID,
     }
 )
 _SHOWN = 3
@@ -60,6 +71,20 @@ class Replicas:
         if len(self._failed) != 1:
             self._asked = None
         raise _none_answered(self._failed)
+
+    def every(self) -> Iterator[Target]:
+        """Yield every pod, one after the other.
+
+        Raises:
+            PollError: There is none, or it cannot be found out which there are.
+        """
+        nobody = True
+        while (target := self._next()) is not None:
+            self._asked, nobody = target, False
+            yield target
+        self._asked = None
+        if nobody:
+            raise _none_answered(())
 
     def _next(self) -> Target | None:
         try:

@@ -8,7 +8,7 @@ from licenseusage.chain import first_answer
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.properties import Removal
 from licenseusage.reasons import Reason
-from licenseusage.sources.definition.model import EffectiveSource
+from licenseusage.sources.definition.model import DAY_MS, EffectiveSource
 from licenseusage.sources.poll import PollResult
 
 _HEALED_BY_CLOSING = {Reason.CANNOT_OVERLAP}
@@ -47,9 +47,65 @@ def log_proves_what_was_read(source: EffectiveSource, result: PollResult) -> Sup
     if any(reading.holes for reading in result.readings.values()):
         return _lower_bound(
             "part of this cycle was lost before it was read (see below); a cycle that is read from "
-            "its start on, at least as often as the stream forgets, can be exact"
+            "its start on, before the log forgets any of it, can be exact"
         )
-    return _exact("for a cycle that is read to its end before the stream forgets any of it")
+    return _exact("for a cycle that is read to its end before the log forgets any of it")
+
+
+def number_names_nobody(source: EffectiveSource, result: PollResult) -> Support | None:
+    """A number proves as much as the window that it is about (MEASUREMENT §5)."""
+    number = source.number
+    if number is None:
+        return None
+    if number.precision == "Estimated":
+        return Support(Accuracy.ESTIMATE, "the product estimates its number (count.precision)")
+    match number.window.type:
+        case "Cycle" if source.count_terms is not None and source.count_terms.keeps_users:
+            return _exact("if it is asked after the cycle's end, as the operator does")
+        case "Cycle":
+            return _lower_bound(
+                "declare guarantees.completeness: Complete and removal: Never, if they are true: "
+                "then the number is an upper bound as well"
+            )
+        case "CalendarMonthToDate":
+            return _lower_bound("the number is about months, of which only a part is the cycle's")
+        case _:
+            return Support(
+                Accuracy.ESTIMATE,
+                f"the number is about who was active {number.window.words}: at the end of a cycle "
+                "of that length an estimate; a shorter window gives a lower bound, a longer one an "
+                "upper bound where guarantees.completeness is Complete and removal is Never",
+            )
+
+
+def list_has_no_times(source: EffectiveSource, result: PollResult) -> Support | None:
+    """Who was active lately is told, and not when (MEASUREMENT §4)."""
+    window = source.window
+    if window is None or (result.incomplete is not None and not _healed(result)):
+        return None
+    if window.type == "CalendarMonthToDate":
+        return _lower_bound(
+            "the list begins anew with each month, so that who was active right before the cycle's "
+            "end cannot be read after it"
+        )
+    if source.guarantees.removal is Removal.UNKNOWN:
+        return _lower_bound(
+            "people may leave the list early, or come back to it without activity "
+            "(guarantees.removal Unknown), so that it rules nobody out; a window as long as the "
+            "cycle gives no number then"
+        )
+    if window.type == "Rolling" and window.length_ms <= DAY_MS:
+        return _lower_bound("a window of a day or less rules nobody out of any whole day")
+    return Support(
+        Accuracy.BOUNDED,
+        f"who was active {window.words} is listed, and not when: with a window as long as the "
+        "cycle only who is new on the list is sure; with a shorter one exact where nobody was "
+        "active right before the cycle's start or right after its end only",
+    )
+
+
+def _healed(result: PollResult) -> bool:
+    return result.incomplete is not None and result.incomplete.reason in _HEALED_BY_CLOSING
 
 
 def users_vanish_unseen(source: EffectiveSource, result: PollResult) -> Support | None:
@@ -118,6 +174,8 @@ def activity_is_hidden(source: EffectiveSource, result: PollResult) -> Support |
 LIMITS: tuple[Rule, ...] = (
     poll_failed,
     log_proves_what_was_read,
+    number_names_nobody,
+    list_has_no_times,
     users_vanish_unseen,
     only_the_active_are_listed,
     renamed_look_removed,

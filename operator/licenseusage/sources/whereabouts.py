@@ -6,7 +6,7 @@ that is open leads to whom it was opened to.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from licenseusage.reasons import Reason
 from licenseusage.sources.failures import PollError
@@ -30,6 +30,7 @@ class Whereabouts:
             monotonic: Seconds.
         """
         self._targets, self._credentials = request.targets, request.credentials
+        self._issuers, self._every_pod = request.issuers, request.every_pod
         self._seconds, self._look, self._monotonic = request.limits.look_seconds, look, monotonic
         self._looked_at = monotonic()
         self._left, self._tried = list(request.targets), set[Target]()
@@ -39,10 +40,41 @@ class Whereabouts:
         """The credentials to send; None: none."""
         return self._credentials
 
+    def sent(self) -> Credentials:
+        """Return the credentials of a source that has ``auth``.
+
+        Raises:
+            PollError: ``CredentialsInvalid``: none were given.
+        """
+        if self._credentials is None:
+            raise PollError(
+                Reason.CREDENTIALS_INVALID, "the source has auth, but no credentials were given."
+            )
+        return self._credentials
+
+    @property
+    def issuers(self) -> tuple[Target, ...]:
+        """The addresses of the server that issues tokens, where that is another one.
+
+        Raises:
+            PollError: It cannot be found out.
+        """
+        self._refresh()
+        return self._issuers
+
     @property
     def others(self) -> bool:
         """Whether there are targets that were not tried yet."""
         return bool(self._left)
+
+    @property
+    def left(self) -> tuple[Target, ...]:
+        """The targets that were not tried yet, as they were seen last."""
+        return tuple(self._left)
+
+    def nobody_but(self, heard: Collection[Target]) -> bool:
+        """Whether the source selects no pod, ready or not, but those that were heard."""
+        return self._every_pod and all(target in heard for target in self._targets)
 
     def next(self) -> Target | None:
         """Return the next target that was not tried yet; None: there is none.
@@ -79,5 +111,6 @@ class Whereabouts:
             failure = looked.failure
             raise PollError(failure.reason, failure.message, stalls=failure.needs_a_person)
         self._targets, self._credentials = looked.targets, looked.credentials
+        self._issuers, self._every_pod = looked.issuers, looked.every_pod
         self._left = [target for target in looked.targets if target not in self._tried]
         self._looked_at = self._monotonic()

@@ -4,9 +4,8 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from licenseusage.metering.bounds import Bounds
-from licenseusage.metering.statement import active_text
-from licenseusage.reports.content import Content, Kind
+from licenseusage.reports.content import Content
+from licenseusage.reports.inwords import count_text
 from licenseusage.reports.typs import DAY_SECONDS
 from licenseusage.statement.cycles import ReportedCycle, State
 
@@ -56,11 +55,7 @@ def grouped(number: int) -> str:
 
 def number(content: Content) -> str:
     """Return the number as a heading shows it, with thousands apart: ``1,412 so far``."""
-    low, high = content.active_users, content.active_users_upper_bound
-    estimate = low if content.accuracy == _ESTIMATE else None
-    bounds = Bounds(0 if estimate is not None else low or 0, high, estimate)
-    text = active_text(bounds, running=content.kind is Kind.INTERIM)
-    return re.sub("[0-9]+", lambda digits: grouped(int(digits[0])), text)
+    return re.sub("[0-9]+", lambda digits: grouped(int(digits[0])), count_text(content))
 
 
 def proved(content: Content) -> int | None:

@@ -83,6 +83,16 @@ def header(name: str, key: str = "password", /, **more: Any) -> dict[str, Any]:
     return {"auth": {"header": {"secretRef": {"name": name, "key": key}, **more}}}
 
 
+def client(name: str, **more: Any) -> dict[str, Any]:
+    """A source that requests an access token with a Secret."""
+    return {"auth": {"oauth2": {"tokenPath": "/token", "secretRef": {"name": name}, **more}}}
+
+
+def logs_in(name: str, **more: Any) -> dict[str, Any]:
+    """A source that signs in with a Secret."""
+    return {"auth": {"login": {"path": "/login", "secretRef": {"name": name}, **more}}}
+
+
 def authority(name: str, key: str) -> dict[str, Any]:
     """A source that takes one key of a Secret for its certificate authority."""
     tls = {"caSecretRef": {"name": name, "key": key}}

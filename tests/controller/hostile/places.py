@@ -1,6 +1,6 @@
 """Places that the author of an object must not reach."""
 
-from tests.controller.hostile.case import Case, Ends, Refused, asks, pods
+from tests.controller.hostile.case import Case, Ends, Refused, asks, client, pods
 
 
 def service(name: str, **more):
@@ -9,6 +9,10 @@ def service(name: str, **more):
 
 def endpoint(name: str):
     return {"pods": None, "endpoint": name}
+
+
+def issuer(name: str):
+    return client("client", service={"name": name, "port": 80, "scheme": "HTTP"})
 
 
 CASES = [
@@ -64,6 +68,30 @@ CASES = [
     Case("an endpoint that is not there", Ends("EndpointNotAllowed"), endpoint("absent")),
     Case("an endpoint by a path", Refused("lower-case"), endpoint("../next-door")),
     Case("a host in place of an endpoint", Refused("lower-case"), endpoint("10.0.0.1:80")),
+    Case("a token of a Service that is another name", Ends("AddressRefused"), issuer("alias")),
+    Case("a token of a Service that selects nothing", Ends("AddressRefused"), issuer("manual")),
+    Case("a token of a Service without an address", Ends("AddressRefused"), issuer("headless")),
+    Case("a token of a Service that is not there", Ends("ServiceNotFound"), issuer("absent")),
+    Case(
+        "a token of an endpoint of another namespace",
+        Ends("EndpointNotAllowed"),
+        client("client", endpoint="next-door"),
+    ),
+    Case(
+        "a token of a URL",
+        Refused("must begin with '/'"),
+        client("client", tokenPath="http://10.0.0.1/token"),
+    ),
+    Case(
+        "a token of another host",
+        Refused("names another host"),
+        client("client", tokenPath="//10.0.0.1/token"),
+    ),
+    Case(
+        "a token of what is no token endpoint",
+        Refused("does not contain 'token'"),
+        client("client", tokenPath="/users/delete"),
+    ),
     Case("a path with another host", Refused("names another host"), asks(path="//10.0.0.1/users")),
     Case("a path with a scheme", Refused("must begin with '/'"), asks(path="http://10.0.0.1/")),
     Case("a path with a backslash", Refused("must begin with '/'"), asks(path="/\\\\10.0.0.1")),

@@ -108,5 +108,10 @@ CASES = [
         reads(lastActive={"path": "lastActive", "naiveTimezone": "Mars/Olympus"}),
     ),
     Case("a preset by a path", Ends("UnknownPreset"), {"preset": "../../etc/passwd"}),
+    Case(
+        "a preset of a ConfigMap that is not there",
+        Ends("ConfigMapNotFound"),
+        {"preset": "../../etc/passwd", "presetConfigMapRef": {"name": "absent"}},
+    ),
     Case("a preset of a kilobyte", Refused("may not be more than 64"), {"preset": "x" * 1024}),
 ]

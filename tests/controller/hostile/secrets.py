@@ -1,6 +1,16 @@
 """Other people's Secrets: as credentials, as an authority, as a licence."""
 
-from tests.controller.hostile.case import Case, Counts, Ends, Refused, authority, header, licensed
+from tests.controller.hostile.case import (
+    Case,
+    Counts,
+    Ends,
+    Refused,
+    authority,
+    client,
+    header,
+    licensed,
+    logs_in,
+)
 
 NOT_OURS = Ends("SecretNotCredentials")
 
@@ -15,6 +25,14 @@ CASES = [
     Case("the token of a service account", NOT_OURS, header("account", "token")),
     Case("the password of a registry", NOT_OURS, header("registry", ".dockerconfigjson")),
     Case("a release of Helm", NOT_OURS, header("helm", "release")),
+    Case("a password of a database, for a token", NOT_OURS, client("database")),
+    Case("a password of somebody, for a login", NOT_OURS, logs_in("login")),
+    Case(
+        "a password posted to where nobody signs in",
+        Refused("none of login"),
+        logs_in("client", path="/users/delete"),
+    ),
+    Case("credentials that are none of a client", Ends("SecretKeyMissing"), client("meter")),
     Case("a licence, sent as a header", NOT_OURS, header("license", "license.jwt")),
     Case("a Secret whose label says no", NOT_OURS, header("label-false")),
     Case("a Secret whose label says True", NOT_OURS, header("label-upper")),
@@ -51,7 +69,7 @@ CASES = [
     ),
     Case(
         "both kinds of credentials",
-        Refused("auth needs exactly one of basic and header"),
+        Refused("auth needs exactly one of basic, header, oauth2 and login"),
         {
             "auth": {
                 "basic": {"secretRef": {"name": "login"}},

@@ -80,7 +80,7 @@ CASES = [
     Case("nine sources", Refused("sources"), spec=sources(*(f"s{n}" for n in range(9)))),
     Case("two sources of one name", Refused("Duplicate value"), spec=sources("list", "list")),
     Case("eight sources of one list", Counts(1), spec=sources(*(f"s{n}" for n in range(8)))),
-    Case("two ways to be read", Refused("both http and jetstream"), {"jetstream": {"stream": "X"}}),
+    Case("two ways to be read", Refused("has two of http"), {"jetstream": {"stream": "X"}}),
     Case(
         "the same people by different names",
         Refused("sources of one identity"),

@@ -114,10 +114,12 @@ def secrets(folder: Path, vendor: Vendor) -> list[dict]:
         "enormous": f"{'a' * 300_000}.{'b' * 300_000}.{'c' * 100}",
     }
     meter = credentials(NAMESPACE, "meter", token=TOKEN, lines=f"{HUSH}\n{HUSH}")
+    client = credentials(NAMESPACE, "client", client_id="meter", client_secret=HUSH)
     meter["data"] = {"bytes": base64.b64encode(b"\xff\xfe" + HUSH.encode()).decode()}
     registry = json.dumps({"auths": {"x": {"password": HUSH}}})
     return [
         meter,
+        client,
         typed("database", "Opaque", password=HUSH),
         typed("login", "kubernetes.io/basic-auth", username=HUSH, password=HUSH),
         typed(

@@ -47,6 +47,7 @@ class Case:
         expected: What must come of it.
         read: Fields of the source, beside the usual ones (``tests.sources.product.source``).
         asked: Fields of the poll's request.
+        polls: How many polls are made; the last one counts.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Case:
     expected: Fails | AtLeast | Complete
     read: dict[str, Any] = field(default_factory=dict)
     asked: dict[str, Any] = field(default_factory=dict)
+    polls: int = 1
 
 
 ANN = {"id": "ann", "seen": at("05T10:00:00")}

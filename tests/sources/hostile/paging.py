@@ -121,4 +121,104 @@ TOTALS = [
          Complete(2)),
 ]  # fmt: skip
 
-CASES = [*CURSORS, *OFFSETS, *TOTALS]
+BY_LINK = {"http": {"pagination": {"type": "Next", "path": "next"}}}
+BY_HEADER = {"http": {"pagination": {"type": "Next"}}}
+_MORE = _page([OLD | {"id": "x"}])
+"""A second page, if it should be asked for."""
+
+
+def _link(*headers: str) -> bytes:
+    return answer({"value": PEOPLE}, headers={"Link": ", ".join(headers)})
+
+
+def _then(first: bytes, second: bytes = _MORE) -> Callable[[Request], bytes]:
+    """The first page, and what answers to any other address."""
+    return lambda asked: second if asked.query or asked.path != "/users" else first
+
+
+def _moving_on(asked: Request) -> bytes:
+    """Another user and a link to another page, for ever."""
+    number = int(asked.param("p") or 0) + 1
+    return _page([{"id": f"u{number:09}", "seen": None}], next=f"?p={number}")
+
+
+LINKS = [
+    *(
+        Case(f"a link that is {name}", _next(value), Fails("NextInvalid"), BY_LINK)
+        for name, value in {
+            "a number": 2,
+            "a list": [LEAK],
+            "an object": {"href": LEAK},
+            "false": False,
+            "no URL": f"http://[{LEAK}",
+            "a port that is none": "localhost:80/users?p=2",
+            "an address of mail": f"mailto:{LEAK}@example.org",
+            "a script": f"javascript:{LEAK}",
+            "a file": f"file:///{LEAK}",
+        }.items()
+    ),
+    Case("a link with half an emoji", answer(
+        b'{"value": [{"id": "ann"}], "next": "/users?p=\\ud83d"}'), Fails("NextInvalid"), BY_LINK),
+    *(
+        Case(f"a link to {name}", _then(_next(url)), Fails("NextElsewhere"), BY_LINK)
+        for name, url in {
+            "another server": f"https://{LEAK}.example.org/other?p=2",
+            "another server without a scheme": f"//{LEAK}/other",
+            "another server's root": f"https://{LEAK}",
+            "the metadata of a cloud": "http://169.254.169.254/latest/meta-data",
+            "a server in a user's name": f"http://127.0.0.1@{LEAK}/x",
+            "a path that ends alike": f"https://{LEAK}/myusers?p=2",
+        }.items()
+    ),
+    *(
+        Case(f"a link to {name}", _then(_next(url)), AtLeast(2, "CannotOverlap"), BY_LINK)
+        for name, url in {
+            "the product's public name": "https://app.example.org/users?p=2",
+            "the public name behind a prefix": "https://app.example.org/wiki/users?p=2",
+            "a name with a password": f"https://{LEAK}:{LEAK}@app.example.org/users?p=2",
+            "another path of the same pod": "/users/pages/2",
+            "a page by its query alone": "?p=2",
+            "a page with line breaks": "/users?p=2\r\nHost: x\r\n\r\n",
+            "a page in other letters": "/users?p=größe und mehr",
+            "a page with a fragment": "/users?p=2#top",
+            "a page of 70 KB": "/users?p=" + "c" * 70_000,
+        }.items()
+    ),
+    Case("a link to the first page", _next("/users"), Fails("PagingLoop"), BY_LINK),
+    Case("a link back to the first page", _then(
+        _next("?p=2"), _page([OLD | {"id": "x"}], next="/users")), Fails("PagingLoop"), BY_LINK),
+    Case("links in a circle", lambda asked: _page(
+        [{"id": asked.param("p") or "0"}],
+        next={"1": "?p=2", "2": "?p=1"}.get(asked.param("p") or "", "?p=1")),
+        Fails("PagingLoop"), BY_LINK),
+    Case("a link back to the first page, written otherwise", lambda asked: _page(
+        [{"id": asked.param("p") or "1"}], next="?p=1" if asked.param("p") == "2" else "?p=2"),
+        Fails("PagingLoop"), BY_LINK),
+    Case("a link at another member than the declared one", _next("?p=2"), AtLeast(2, "ListCut"),
+         {"http": {"pagination": {"type": "Next", "path": "following"}}}),
+    Case("links without end", _moving_on, Fails("TooManyPages"), BY_LINK),
+    Case("empty pages with links without end", lambda asked: _page(
+        [], next=f"?p={int(asked.param('p') or 0) + 1}"), Fails("TooManyPages"), BY_LINK),
+    Case("a link in the header, and another one", _link(
+        '</users?p=2>; rel="next"', '</users?p=3>; rel="next"'), Fails("NextInvalid"), BY_HEADER),
+    Case("a link in the header to another server", _link(
+        f'<https://{LEAK}/other>; rel="next"'), Fails("NextElsewhere"), BY_HEADER),
+    Case("a link in the header to nothing", _link('<>; rel="next"'), Fails("PagingLoop"),
+         BY_HEADER),
+    Case("a link in the header to the same page", _link('</users>; rel="next"'),
+         Fails("PagingLoop"), BY_HEADER),
+    Case("a link in the header to a last page", _then(_link('</users?p=2>; rel="next"')),
+         AtLeast(2, "CannotOverlap"), BY_HEADER),
+    Case("a link in the header beside the declared one", answer(
+        {"value": PEOPLE, "next": None}, headers={"Link": '</users?p=2>; rel="next"'}),
+        AtLeast(2, "ListCut"), BY_LINK),
+    Case("a link in the answer beside the header", _next("/users?p=2"), AtLeast(2, "ListCut"),
+         BY_HEADER),
+    Case("a link on a second page that fails", _then(_next("?p=2"), answer(b"", "404 x")),
+         Fails("PathNotFound"), BY_LINK),
+    Case("a link to a page that redirects", _then(_next("?p=2"), answer(
+        b"", "302 x", headers={"Location": "https://elsewhere.example.org/users?p=2"})),
+        Fails("Redirected"), BY_LINK),
+]  # fmt: skip
+
+CASES = [*CURSORS, *OFFSETS, *TOTALS, *LINKS]

@@ -10,35 +10,40 @@ from tests.sources.hostile.case import (
     LIMITS,
     PEOPLE,
     SILENCE_SECONDS,
+    AtLeast,
     Case,
     Complete,
     Fails,
 )
-from tests.sources.product import SECRET, Request, answer
+from tests.sources.product import SECRET, Answer, Request, answer, at
 
 _BODY = json.dumps({"value": PEOPLE}).encode()
 SHORT = {"limits": replace(LIMITS, poll_seconds=1)}
 _CHUNKED: dict[str, str | None] = {"Content-Length": None, "Transfer-Encoding": "chunked"}
 
 
-def _sent(*parts: bytes) -> Callable[[Request], Iterable[bytes]]:
+def sent(*parts: bytes) -> Callable[[Request], Iterable[bytes]]:
     """Send these parts and close the connection."""
     return lambda _: list(parts)
 
 
-def _chunks(*pieces: bytes) -> Callable[[Request], Iterable[bytes]]:
-    return _sent(answer(b"", headers=_CHUNKED), *pieces)
+def chunked(*pieces: bytes) -> Callable[[Request], Iterable[bytes]]:
+    return sent(answer(b"", headers=_CHUNKED), *pieces)
 
 
 def _head(**headers: str | None) -> bytes:
-    return answer(_BODY, headers={name.replace("_", "-"): one for name, one in headers.items()})
+    return answer(_BODY, headers=_named(headers))
 
 
 def _status(status: str, body: bytes = b"", **headers: str | None) -> bytes:
-    return answer(body, status, headers=headers)
+    return answer(body, status, headers=_named(headers))
 
 
-def _piece(data: bytes) -> bytes:
+def _named(headers: dict[str, str | None]) -> dict[str, str | None]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def piece(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
@@ -65,14 +70,14 @@ STATUSES = [
     Case("203 with a list", _status("203 Changed", _BODY), Fails("UnexpectedStatus")),
     Case("204", _status("204 No Content"), Fails("AnswerEmpty")),
     Case("206 with a list", _status("206 Partial Content", _BODY), Fails("UnexpectedStatus")),
-    Case("101", _sent(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"), Fails("UnexpectedStatus")),
+    Case("101", sent(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"), Fails("UnexpectedStatus")),
     Case("a status of 999", _status("999 x"), Fails("ServerError")),
     Case("a status of 1000", _status("1000 x"), Fails("NotHTTP")),
     Case("a status of 0", _status("0 x"), Fails("NotHTTP")),
     Case("a negative status", _status("-200 OK"), Fails("NotHTTP")),
     Case("a status without words", _status("200", _BODY), Complete(2)),
     Case("a status in another script", _status("\uff12\uff10\uff10 OK", _BODY), Fails("NotHTTP")),
-    Case("100 and then 200", _sent(b"HTTP/1.1 100 Continue\r\n\r\n", answer(_BODY)), Complete(2)),
+    Case("100 and then 200", sent(b"HTTP/1.1 100 Continue\r\n\r\n", answer(_BODY)), Complete(2)),
 ]  # fmt: skip
 
 REDIRECTS = [
@@ -96,20 +101,73 @@ REDIRECTS = [
          Fails("Redirected")),
     Case("a redirect to itself", lambda asked: _status("307 x", Location=asked.path),
          Fails("Redirected")),
-    Case("304", _status("304 Not Modified"), Fails("Redirected")),
     Case("300", _status("300 Multiple Choices"), Fails("Redirected")),
 ]  # fmt: skip
 
+
+def _later(etag: str | None, then: bytes) -> Callable[[Request], Answer]:
+    """Send a list with this ETag, and ``then`` to whoever asks whether that has changed."""
+    return lambda asked: then if "if-none-match" in asked.headers else _head(ETag=etag)
+
+
+def _growing(etag: str) -> Callable[[Request], Answer]:
+    """Send a longer list each time, with the same ETag, and never say that it has not changed."""
+    lists = (answer({"value": [*PEOPLE, *([] if n == 0 else [EVE])]}) for n in itertools.count())
+    marked = (one.replace(b"\r\n", f"\r\nETag: {etag}\r\n".encode(), 1) for one in lists)
+    return lambda _: next(marked)
+
+
+def _not_modified(**headers: str | None) -> bytes:
+    return _status("304 Not Modified", Content_Length=None, **headers)
+
+
+EVE = {"id": "eve", "seen": at("10T10:00:00")}
+BY_ETAG = {"http": {"validator": "ETag"}}
+UNCHANGED = _not_modified(ETag='"a"')
+CHANGES = [
+    Case("304", _status("304 Not Modified"), Fails("UnaskedNotModified")),
+    Case("304 with the right ETag, not asked for", UNCHANGED, Fails("UnaskedNotModified")),
+    Case("304 as the first answer, with a validator", UNCHANGED,
+         Fails("UnaskedNotModified"), BY_ETAG),
+    Case("304 that names the list that was read", _later('"a"', UNCHANGED),
+         AtLeast(2, "ListUnchanged"), BY_ETAG, polls=2),
+    Case("304 with a list behind it", _later('"a"', UNCHANGED + _BODY),
+         AtLeast(2, "ListUnchanged"), BY_ETAG, polls=2),
+    Case("304 with another ETag", _later('"a"', _not_modified(ETag='"b"')),
+         Complete(2), BY_ETAG, polls=2),
+    Case("304 with the ETag made weak", _later('"a"', _not_modified(ETag='W/"a"')),
+         Complete(2), BY_ETAG, polls=2),
+    Case("304 without an ETag", _later('"a"', _not_modified()), Complete(2), BY_ETAG, polls=2),
+    Case("304 with two ETags", _later('"a"', _not_modified(ETag='"a"\r\nETag: "a"')),
+         Complete(2), BY_ETAG, polls=2),
+    Case("304 without a Date where the clock is not declared",
+         _later('"a"', _not_modified(ETag='"a"', Date=None)), Fails("ClockUnknown"),
+         BY_ETAG | {"guarantees": {"clockSkewSeconds": None}}, polls=2),
+    Case("412 to a list that may be unchanged", _later('"a"', _status("412 x")),
+         Fails("UnexpectedStatus"), BY_ETAG, polls=2),
+    Case("one ETag for two lists", _growing('"a"'), Complete(3), BY_ETAG, polls=2),
+    Case("a weak ETag", _later('W/"a"', UNCHANGED), Complete(2), BY_ETAG, polls=2),
+    Case("an ETag without quotes", _later("a", UNCHANGED), Complete(2), BY_ETAG, polls=2),
+    Case("an empty ETag", _later('""', UNCHANGED), Complete(2), BY_ETAG, polls=2),
+    Case("an ETag of 60 KB", _later(f'"{"a" * 60_000}"', UNCHANGED), Complete(2),
+         BY_ETAG, polls=2),
+    Case("an ETag of control characters", _later('"\x01\x0b"', UNCHANGED), Complete(2),
+         BY_ETAG, polls=2),
+    Case("an ETag in another script", _later('"\u00e4"', UNCHANGED), Complete(2),
+         BY_ETAG, polls=2),
+    Case("two ETags", _later('"a"\r\nETag: "b"', UNCHANGED), Complete(2), BY_ETAG, polls=2),
+]  # fmt: skip
+
 HEADS = [
-    Case("no HTTP", _sent(b"SSH-2.0-OpenSSH_9\r\n\r\n"), Fails("NotHTTP")),
-    Case("TLS", _sent(b"\x15\x03\x01\x00\x02\x02\x46"), Fails("NotHTTP")),
-    Case("HTTP/2", _sent(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00"), Fails("NotHTTP")),
-    Case("HTTP/9.9", _sent(_head().replace(b"HTTP/1.1", b"HTTP/9.9")), Fails("NotHTTP")),
-    Case("HTTP/1.0", _sent(_head().replace(b"HTTP/1.1", b"HTTP/1.0")), Complete(2)),
-    Case("not a word", _sent(b""), Fails("ConnectionLost")),
-    Case("half a status line", _sent(b"HTTP/1."), Fails("NotHTTP")),
-    Case("half a head", _sent(b"HTTP/1.1 200 OK\r\nDate:"), Fails("AnswerEmpty")),
-    Case("a status line of 70 KB", _sent(b"HTTP/1.1 200 " + b"O" * 70_000), Fails("NotHTTP")),
+    Case("no HTTP", sent(b"SSH-2.0-OpenSSH_9\r\n\r\n"), Fails("NotHTTP")),
+    Case("TLS", sent(b"\x15\x03\x01\x00\x02\x02\x46"), Fails("NotHTTP")),
+    Case("HTTP/2", sent(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00"), Fails("NotHTTP")),
+    Case("HTTP/9.9", sent(_head().replace(b"HTTP/1.1", b"HTTP/9.9")), Fails("NotHTTP")),
+    Case("HTTP/1.0", sent(_head().replace(b"HTTP/1.1", b"HTTP/1.0")), Complete(2)),
+    Case("not a word", sent(b""), Fails("ConnectionLost")),
+    Case("half a status line", sent(b"HTTP/1."), Fails("NotHTTP")),
+    Case("half a head", sent(b"HTTP/1.1 200 OK\r\nDate:"), Fails("AnswerEmpty")),
+    Case("a status line of 70 KB", sent(b"HTTP/1.1 200 " + b"O" * 70_000), Fails("NotHTTP")),
     Case("a header of 70 KB", _head(X_Long="x" * 70_000), Fails("NotHTTP")),
     Case("200 headers", _head(**{f"X_{n}": "x" for n in range(200)}), Fails("NotHTTP")),
     Case("a header without a colon", _head(X_A="a\r\nleaky-id-4711"), Complete(2)),
@@ -140,30 +198,30 @@ HEADS = [
 ]  # fmt: skip
 
 LENGTHS = [
-    Case("a length that is too great", _sent(answer(_BODY, length=len(_BODY) + 9)),
+    Case("a length that is too great", sent(answer(_BODY, length=len(_BODY) + 9)),
          Fails("AnswerTruncated")),
     Case("a length that is too small", answer(_BODY, length=len(_BODY) - 9),
          Fails("AnswerInvalidJSON")),
-    Case("a length that is negative", _sent(answer(_BODY, length=-5)), Complete(2)),
-    Case("a length of words", _sent(_head(Content_Length="many")), Complete(2)),
-    Case("a length of 400 digits", _sent(_head(Content_Length="9" * 400)),
+    Case("a length that is negative", sent(answer(_BODY, length=-5)), Complete(2)),
+    Case("a length of words", sent(_head(Content_Length="many")), Complete(2)),
+    Case("a length of 400 digits", sent(_head(Content_Length="9" * 400)),
          Fails("AnswerTruncated")),
-    Case("a length of 5000 digits", _sent(_head(Content_Length="9" * 5000)), Complete(2)),
+    Case("a length of 5000 digits", sent(_head(Content_Length="9" * 5000)), Complete(2)),
     Case("a length of 0 and a list", answer(_BODY, length=0), Fails("AnswerEmpty")),
-    Case("no length and a closed connection", _sent(_head(Content_Length=None)), Complete(2)),
-    Case("no length, cut", _sent(answer(_BODY[:-9], headers={"Content-Length": None})),
+    Case("no length and a closed connection", sent(_head(Content_Length=None)), Complete(2)),
+    Case("no length, cut", sent(answer(_BODY[:-9], headers={"Content-Length": None})),
          Fails("AnswerInvalidJSON")),
-    Case("pieces", _chunks(_piece(_BODY[:9]), _piece(_BODY[9:]), b"0\r\n\r\n"), Complete(2)),
-    Case("pieces of one byte", _chunks(*(_piece(bytes([b])) for b in _BODY), b"0\r\n\r\n"),
+    Case("pieces", chunked(piece(_BODY[:9]), piece(_BODY[9:]), b"0\r\n\r\n"), Complete(2)),
+    Case("pieces of one byte", chunked(*(piece(bytes([b])) for b in _BODY), b"0\r\n\r\n"),
          Complete(2)),
-    Case("pieces without the last", _chunks(_piece(_BODY)), Fails("AnswerTruncated")),
-    Case("a piece that is cut", _chunks(_piece(_BODY)[:-30]), Fails("AnswerTruncated")),
-    Case("a piece of negative length", _chunks(b"-5\r\n", _BODY), Fails("AnswerTruncated")),
-    Case("a piece of words", _chunks(b"many\r\n", _BODY), Fails("AnswerTruncated")),
-    Case("a piece of 400 digits", _chunks(b"f" * 400 + b"\r\n", _BODY), Fails("AnswerTruncated")),
-    Case("pieces and a length", _sent(answer(
-        _piece(_BODY) + b"0\r\n\r\n", headers={"Transfer-Encoding": "chunked"})), Complete(2)),
-    Case("trailers without end", _chunks(_piece(_BODY), b"0\r\n", b"X-A: b\r\n" * 5000),
+    Case("pieces without the last", chunked(piece(_BODY)), Fails("AnswerTruncated")),
+    Case("a piece that is cut", chunked(piece(_BODY)[:-30]), Fails("AnswerTruncated")),
+    Case("a piece of negative length", chunked(b"-5\r\n", _BODY), Fails("AnswerTruncated")),
+    Case("a piece of words", chunked(b"many\r\n", _BODY), Fails("AnswerTruncated")),
+    Case("a piece of 400 digits", chunked(b"f" * 400 + b"\r\n", _BODY), Fails("AnswerTruncated")),
+    Case("pieces and a length", sent(answer(
+        piece(_BODY) + b"0\r\n\r\n", headers={"Transfer-Encoding": "chunked"})), Complete(2)),
+    Case("trailers without end", chunked(piece(_BODY), b"0\r\n", b"X-A: b\r\n" * 5000),
          Complete(2)),
 ]  # fmt: skip
 
@@ -179,4 +237,4 @@ TIMES = [
          Fails("PollTimeout"), asked=SHORT),
 ]  # fmt: skip
 
-CASES = [*STATUSES, *REDIRECTS, *HEADS, *LENGTHS, *TIMES]
+CASES = [*STATUSES, *REDIRECTS, *CHANGES, *HEADS, *LENGTHS, *TIMES]

@@ -211,6 +211,8 @@ class Collector:
             subject=str(job.key),
             clock_offset_ms=1000 * self._clock.offset_seconds,
             before=memory.companions.last,
+            issuers=reach.issuers,
+            every_pod=reach.every_pod,
         )
         return _Ready(request, pseudonym, reach.digest)
 
@@ -221,6 +223,10 @@ class Collector:
         who comes back or goes changes what is known of it), and of a log only what is new.
         """
         lists = not job.source.reads_log
+        untimed = job.source.properties.window is not None
+
+        def looked_at(cycle: Cycle, state: StoreState) -> bool:
+            return cycle == job.earlier or not state.ended >> CYCLE_BIT & 1
 
         def wanted(ledger: Ledger, cycle: Cycle) -> CycleRequest:
             states = ledger.store_states(job.meter_id, cycle)
@@ -230,7 +236,7 @@ class Collector:
             return CycleRequest(
                 cycle,
                 state.closed,
-                roster=lists and (cycle == job.earlier or not state.ended >> CYCLE_BIT & 1),
+                roster=lists and (untimed or looked_at(cycle, state)),
                 since_ms=since_ms,
                 log=state.log,
             )

@@ -20,7 +20,7 @@ from licenseusage.controller.rules.addresses import never_called
 from licenseusage.controller.rules.resources import CONFIGMAPS
 from licenseusage.errors import Retryable, Stalled
 from licenseusage.reasons import Reason
-from licenseusage.sources.definition.model import Scheme
+from licenseusage.sources.definition.place import SCHEMES, Scheme
 
 _ADDRESS = re.compile(rf"(?P<host>\[[0-9a-fA-F:.]+\]|{HOST_NAME}):(?P<port>[0-9]{{1,5}})")
 _RESOLVE_SECONDS = 10.0
@@ -31,7 +31,7 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
 
     Attributes:
         address: ``host:port``; the host as DNS knows it, or an IP address.
-        scheme: ``HTTP`` or ``HTTPS``; for event logs ``NATS`` or ``TLS``.
+        scheme: ``HTTP`` or ``HTTPS``; for event logs ``NATS``, ``REDIS`` or ``TLS``.
         namespaces: Those whose objects may name it.
         ca: PEM of the certificate authority; None: the system's.
         server_name: The name in the certificate; None: the host.
@@ -60,7 +60,7 @@ class EndpointBook:
     configmap: str
 
     async def find(
-        self, reader: SecretReader, namespace: str, name: str, *, log: bool, loop_s: float
+        self, reader: SecretReader, namespace: str, name: str, *, read_by: str, loop_s: float
     ) -> Endpoint:
         """Return an endpoint that objects of ``namespace`` may name.
 
@@ -68,7 +68,7 @@ class EndpointBook:
             reader: Reads ConfigMaps.
             namespace: The object's.
             name: What its source calls the endpoint.
-            log: It is read as an event log.
+            read_by: The field that says how it is read.
             loop_s: Monotonic seconds, for the reader's memory.
 
         Raises:
@@ -102,13 +102,12 @@ class EndpointBook:
             raise _invalid(where, name, "needs an address such as nats.nats.svc:4222") from None
         if endpoint.server_name is not None and not re.fullmatch(HOST_NAME, endpoint.server_name):
             raise _invalid(where, name, "needs a serverName such as nats.example.org, or none")
-        fitting = ("NATS", "TLS") if log else ("HTTP", "HTTPS")
+        fitting = SCHEMES[read_by]
         if endpoint.scheme not in fitting:
             raise _invalid(
                 where,
                 name,
-                f"has the scheme {endpoint.scheme}: {'jetstream' if log else 'http'} takes "
-                f"{' or '.join(fitting)}",
+                f"has the scheme {endpoint.scheme}: {read_by} takes {' or '.join(fitting)}",
             )
         return endpoint
 

@@ -8,7 +8,7 @@ are created only while nothing in the ledger or in the cluster shows that there 
 import asyncio
 import base64
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -22,30 +22,23 @@ from licenseusage.controller.effects.kube import (
 )
 from licenseusage.controller.effects.refusals import explained, forbidden_own
 from licenseusage.controller.effects.secrets import SecretReader
+from licenseusage.controller.rules.keysecrets import (
+    EXPORTED,
+    NEXT_KEY,
+    PRIVATE_KEY,
+    PSEUDONYM_KEY,
+    REPLACES,
+    ROTATE,
+    STATEMENTS,
+)
 from licenseusage.controller.rules.resources import SECRETS, Dependency
 from licenseusage.errors import Retryable, Stalled
 from licenseusage.metering.pseudonym import KEY_BYTES, key_id
 from licenseusage.reasons import Reason
-from licenseusage.reports.keyring import KeyRing
+from licenseusage.reports.keyring import KeyRing, KeyStatement
 from licenseusage.reports.keys import SigningKey
-from licenseusage.reports.receipt import Sent
 from licenseusage.reports.refused import Refused
 
-PRIVATE_KEY = "private.jwk"
-NEXT_KEY = "next.jwk"
-"""The key that is to follow, while a rotation is under way (`steps.rotating`)."""
-ROTATE = "rotate"
-"""Why an administrator wants another key: ``Scheduled``, ``Suspected``, ….
-
-A member of the identity's Secret: so whoever may ask for another key is exactly who may write the
-Secret, and the API server's audit log has the name.
-"""
-EXPORTED = "exported"
-"""When these keys were exported last, and which: `exported_line`."""
-STATEMENTS = "statements"
-REPLACES = "replaces"
-"""In either Secret: what the new key takes the place of, as an administrator decided."""
-PSEUDONYM_KEY = "key"
 _REASON = re.compile("[A-Z][A-Za-z0-9]{0,63}")
 _log = structlog.get_logger(__name__)
 
@@ -341,11 +334,6 @@ class Keys:
         _log.info("key created on first start", secret=f"{namespace}/{name}")
 
 
-def exported_line(time: str, kids: Sequence[str], pseudonym_id: str) -> str:
-    """Return what the identity's Secret remembers of an export."""
-    return " ".join((time, *kids, pseudonym_id))
-
-
 def joined(kept: bytes, statements: tuple[str, ...]) -> bytes:
     """Return the statements beside a key with those of some chains put in place of what was."""
     chains = {_chain_of(token) for token in statements}
@@ -360,6 +348,6 @@ def _lines(text: bytes) -> tuple[str, ...]:
 def _chain_of(token: str) -> str:
     """Return the chain of a key statement; the text itself if it is none."""
     try:
-        return Sent.from_token(token).chain_id
+        return KeyStatement.from_token(token).sent.chain_id
     except Refused:
         return token

@@ -8,7 +8,7 @@ them.
 import asyncio
 import email.utils
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Self
 
 import aiohttp
@@ -146,7 +146,7 @@ class Kube:
         path = resource.path(namespace)
         raw = await self._call("GET", path, what, query=query, accept=_METADATA_LIST)
         items = _object(raw, what).get("items") or []
-        return " ".join(sorted(version_of(item) for item in items))
+        return versions_of(items)
 
     async def pages(
         self,
@@ -197,9 +197,9 @@ class Kube:
         return list(items.values())
 
     async def create(
-        self, resource: Resource, namespace: str, body: Mapping[str, Any]
+        self, resource: Resource, namespace: str | None, body: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Create an object and return it as stored.
+        """Create an object and return it as stored; of some kinds it is only answered.
 
         Raises:
             ConflictError: One of that name exists.
@@ -235,15 +235,17 @@ class Kube:
             "PATCH", resource.path(namespace, name), what, query=query, body=body, content=_MERGE
         )
 
-    async def apply(self, resource: Resource, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def apply(
+        self, resource: Resource, body: Mapping[str, Any], field_manager: str = FIELD_MANAGER
+    ) -> dict[str, Any]:
         """Server-side apply an object, which is made if it is absent; return it as stored.
 
-        What was applied before and is left out now is removed.
+        What the same field manager applied before and leaves out now is removed.
 
         Raises:
             ForbiddenError, UnavailableError, KubeError: As the server says.
         """
-        return await self._apply(resource, body, "")
+        return await self._apply(resource, body, "", field_manager)
 
     async def apply_status(
         self, resource: Resource, namespace: str, name: str, kind: str, status: Mapping[str, Any]
@@ -256,10 +258,10 @@ class Kube:
         """
         metadata = {"name": name, "namespace": namespace}
         body = {"kind": kind, "metadata": metadata, "status": status}
-        return await self._apply(resource, body, "status")
+        return await self._apply(resource, body, "status", FIELD_MANAGER)
 
     async def _apply(
-        self, resource: Resource, body: Mapping[str, Any], subresource: str
+        self, resource: Resource, body: Mapping[str, Any], subresource: str, field_manager: str
     ) -> dict[str, Any]:
         namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
         part = f"{subresource} of " if subresource else ""
@@ -268,7 +270,7 @@ class Kube:
             "PATCH",
             resource.path(namespace, name, subresource),
             what,
-            query=[("fieldManager", FIELD_MANAGER), ("force", "true")],
+            query=[("fieldManager", field_manager), ("force", "true")],
             body={"apiVersion": resource.api_version, **body},
             content=_APPLY,
         )
@@ -356,6 +358,11 @@ def version_of(item: Mapping[str, Any]) -> str:
     """Return a text that changes with an object, and when it is made anew."""
     meta = item["metadata"]
     return f"{meta['uid']}/{meta['resourceVersion']}"
+
+
+def versions_of(items: Iterable[Mapping[str, Any]]) -> str:
+    """Return a text that changes with any of these objects."""
+    return " ".join(sorted(version_of(item) for item in items))
 
 
 def _object(raw: bytes, what: str) -> dict[str, Any]:

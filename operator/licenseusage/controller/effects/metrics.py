@@ -9,6 +9,9 @@ from prometheus_client.registry import Collector
 from licenseusage.controller.rules.gauges import UsageGauges
 from licenseusage.controller.rules.key import Key
 
+_EXPORT_DUE = "By when the vendor has to have the oldest final that waits for an export."
+_APPROVAL_DUE = "By when the vendor has to have the first report that waits for approval."
+
 
 class Metrics(Collector):
     """The operator's registry: counters that grow, gauges computed when they are read."""
@@ -30,6 +33,23 @@ class Metrics(Collector):
             "licenseusage_collection_duration_seconds",
             "Duration of polls.",
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
+            registry=self.registry,
+        )
+        self.saved_bytes = Counter(
+            "licenseusage_collection_saved_bytes_total",
+            "Bytes of lists that products did not send again, because nothing had changed.",
+            registry=self.registry,
+        )
+        self.pushes = Counter(
+            "licenseusage_push_requests_total",
+            "Requests to the intake by result (Taken, Refused) and reason.",
+            ("result", "reason"),
+            registry=self.registry,
+        )
+        self.pushed_events = Counter(
+            "licenseusage_push_events_total",
+            "Events in requests that the intake took (Taken, OutsideCycles or NotCounted).",
+            ("result",),
             registry=self.registry,
         )
         self.deliveries = Counter(
@@ -88,11 +108,8 @@ class Metrics(Collector):
             (*labels, "bound"),
         )
         ends = _gauge("cycle_end_timestamp_seconds", "End of the running cycle.", labels)
-        due = _gauge(
-            "export_due_timestamp_seconds",
-            "By when the vendor has to have the oldest final that waits for an export.",
-            labels,
-        )
+        due = _gauge("export_due_timestamp_seconds", _EXPORT_DUE, labels)
+        approval_due = _gauge("approval_due_timestamp_seconds", _APPROVAL_DUE, labels)
         age = _gauge(
             "collection_age_seconds",
             "Since the last successful poll; before the first, since the object was created.",
@@ -116,6 +133,7 @@ class Metrics(Collector):
                 (refuted, seen.refuted),
                 (oldest, None if waits is None else max(0.0, waits)),
                 (due, seen.export_due_s),
+                (approval_due, seen.approval_due_s),
             ):
                 if value is not None:
                     family.add_metric(names, value)
@@ -129,7 +147,7 @@ class Metrics(Collector):
                     if number is not None:
                         family.add_metric((*names, str(label)), float(number))
         self._add_ages(age, now)
-        yield from (active, provisioned, maximum, reached, foreseen, ends, due)
+        yield from (active, provisioned, maximum, reached, foreseen, ends, due, approval_due)
         yield from (age, refuted, outbox, oldest)
 
     def _add_ages(self, age: GaugeMetricFamily, now: float) -> None:

@@ -8,6 +8,7 @@ tests.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
@@ -35,6 +36,7 @@ class _Container(msgspec.Struct):
 class _Condition(msgspec.Struct):
     type: str = ""
     status: str = ""
+    since: str | None = msgspec.field(name="lastTransitionTime", default=None)
 
 
 class _Meta(msgspec.Struct):
@@ -69,17 +71,24 @@ class _Pods(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class PodAddress:
-    """Where one pod can be asked."""
+    """Where one pod can be asked.
+
+    Attributes:
+        ready_ms: Since when it is ready, ms since the epoch; None: that is not told.
+    """
 
     pod: str
     host: str
     port: int
+    ready_ms: int | None = None
 
 
 async def ready_pods(
     kube: Kube, namespace: str, selector: str, port: int | str, *, loopback_allowed: bool
-) -> list[PodAddress]:
-    """Return the pods to ask, by name.
+) -> tuple[list[PodAddress], bool]:
+    """Return the pods to ask, by name, and whether these are all that are selected.
+
+    A pod that has ended for good runs no server any more, and is not missed.
 
     Args:
         kube: The cluster.
@@ -98,7 +107,9 @@ async def ready_pods(
         async for raw in kube.pages(PODS, namespace, selector):
             for pod in msgspec.json.decode(raw, type=_Pods).items or ():
                 pods[pod.metadata.name] = pod
-    return choose(pods.values(), namespace, selector, port, loopback_allowed=loopback_allowed)
+    live = sum(pod.status.phase not in _ENDED for pod in pods.values())
+    asked = choose(pods.values(), namespace, selector, port, loopback_allowed=loopback_allowed)
+    return asked, len(asked) == live
 
 
 def choose(
@@ -121,7 +132,8 @@ def choose(
     for pod in ready:
         try:
             host = _host(pod, namespace, loopback_allowed=loopback_allowed)
-            addresses.append(PodAddress(pod.metadata.name, host, _port(pod, namespace, port)))
+            named = _port(pod, namespace, port)
+            addresses.append(PodAddress(pod.metadata.name, host, named, _ready_ms(pod)))
         except UsageError as error:
             failure = error
     if not addresses and failure is not None:
@@ -138,6 +150,17 @@ def _ready(pod: Pod) -> bool:
     is_ready = any(c.type == "Ready" and c.status == "True" for c in conditions)
     lives = pod.status.phase not in _ENDED and pod.metadata.deletion is None
     return is_ready and lives and bool(pod.status.pod_ip)
+
+
+def _ready_ms(pod: Pod) -> int | None:
+    """Return since when a pod is ready, by the API server's clock."""
+    since = [c.since for c in pod.status.conditions or () if c.type == "Ready" and c.since]
+    try:
+        return max(
+            (round(1000 * datetime.fromisoformat(t).timestamp()) for t in since), default=None
+        )
+    except ValueError:
+        return None
 
 
 def _host(pod: Pod, namespace: str, *, loopback_allowed: bool) -> str:

@@ -60,6 +60,7 @@ class Recorder:
             complete=result.complete,
             facts={by_index[index]: facts for index, facts in result.facts.items()},
             readings={by_index[index]: read for index, read in result.readings.items()},
+            samples={by_index[index]: counts for index, counts in result.samples.items()},
             pseudonym_key_id=key.id,
             replaced_key_id=key.replaces,
             rules_digest=job.rules_digest,
@@ -69,12 +70,15 @@ class Recorder:
             listing=job.source.listed_by,
             incomplete=result.incomplete.reason if result.incomplete else None,
             failure=failure,
-            # A log has events, not users: how many are listed cannot be said.
-            listed=None if job.source.reads_log else result.users_listed,
+            # A log has events, not users, and a number none: how many are listed cannot be said.
+            listed=None
+            if job.source.people is None or job.source.reads_log
+            else result.users_listed,
             counted=result.counted,
             skipped=result.skipped,
             provisioned=result.provisioned,
             size_bytes=result.bytes,
+            one_log=result.one_log,
         )
         now_ms = self._clock.now_ms()
         await self._books.do(lambda ledger: ledger.record_poll(record, now_ms))
@@ -82,6 +86,7 @@ class Recorder:
         reason = failure or (None if result.complete else result.incomplete)
         self._metrics.collections.labels(outcome, reason.reason if reason else "").inc()
         self._metrics.collection_seconds.observe(result.seconds)
+        self._metrics.saved_bytes.inc(result.saved_bytes)
         _log.info(
             "poll ended",
             object=str(job.key),
@@ -91,6 +96,7 @@ class Recorder:
             reason=reason.reason if reason else None,
             seconds=round(result.seconds, 3),
             bytes=result.bytes,
+            saved_bytes=result.saved_bytes,
             pages=result.pages,
         )
 

@@ -22,6 +22,7 @@ from licenseusage.controller.effects.refusals import explained
 from licenseusage.controller.rules.resources import CONFIGMAPS, SECRETS, Dependency, Resource
 from licenseusage.errors import Stalled
 from licenseusage.reasons import Reason
+from licenseusage.sources.definition.shipped import LABEL
 
 KEEP_SECONDS = 25.0
 """Shorter than the time between two looks, so that a change is noticed within a minute."""
@@ -41,10 +42,12 @@ class Data:
     Attributes:
         values: The bytes.
         credentials: Whether it is a Secret that was made to be sent to a product.
+        presets: Whether it is a ConfigMap that was made to hold presets.
     """
 
     values: Mapping[str, bytes] = field(repr=False)
     credentials: bool = False
+    presets: bool = False
 
     @property
     def size(self) -> int:
@@ -125,6 +128,22 @@ class SecretReader:
         data = await self.read(CONFIGMAPS, namespace, name, loop_s)
         return _key_of("ConfigMap", namespace, name, key, data)
 
+    async def preset(self, namespace: str, name: str, key: str, loop_s: float) -> bytes:
+        """Return one key of a ConfigMap that was made to hold presets, by its label.
+
+        Raises:
+            Stalled: ``ConfigMapNotPreset``: it was not; else as `configmap`.
+            Retryable: ``APIUnavailable``.
+        """
+        data = await self.read(CONFIGMAPS, namespace, name, loop_s)
+        if not data.presets:
+            raise Stalled(
+                Reason.CONFIGMAP_NOT_PRESET,
+                f"ConfigMap {namespace}/{name} was not made to hold presets. Whoever it belongs to "
+                f"permits it: kubectl label configmap {name} --namespace={namespace} {LABEL}=true",
+            )
+        return _key_of("ConfigMap", namespace, name, key, data)
+
     def forget(self, namespace: str) -> None:
         """Read everything of a namespace anew: an administrator asked, or a poll was refused."""
         self._kept = {k: v for k, v in self._kept.items() if k[1] != namespace}
@@ -150,7 +169,12 @@ class SecretReader:
             values = {k: _decoded(v) for k, v in (raw.get("data") or {}).items()}
         else:
             values = {k: v.encode() for k, v in (raw.get("data") or {}).items()}
-        data = Data(values, resource is SECRETS and _made_to_be_sent(raw))
+        labels = raw["metadata"].get("labels") or {}
+        data = Data(
+            values,
+            credentials=resource is SECRETS and _made_to_be_sent(raw),
+            presets=resource is CONFIGMAPS and labels.get(LABEL) == "true",
+        )
         self._keep((resource, namespace, name), data, loop_s)
         return data
 

@@ -1,6 +1,7 @@
 """Work beside the queue: resuming after a restart, steps of the clock, end of retention."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -8,6 +9,7 @@ import structlog
 
 from licenseusage.controller.effects.dependencies import version
 from licenseusage.controller.effects.kube import KubeError
+from licenseusage.controller.effects.personlog import Repeater
 from licenseusage.controller.rules import clockwatch
 from licenseusage.controller.rules.key import Key, ReceiptsKey
 from licenseusage.controller.steps.publishing import publish
@@ -15,9 +17,11 @@ from licenseusage.controller.steps.world import World
 from licenseusage.delivery.schedule import after_restart_ms
 from licenseusage.errors import UsageError
 from licenseusage.ledger.ledger import Ledger
+from licenseusage.ledger.storage.database import path_of
 
 _CLOCK_SECONDS = 10.0
 _PUBLISH_SECONDS = 60.0
+_PERSONS_SECONDS = 5.0
 _RETENTION_SECONDS = 3600.0
 _TICK_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
@@ -143,9 +147,26 @@ async def publish_statements(world: World) -> None:
                 await world.published.changed.wait()
 
 
-async def delete_expired(world: World) -> None:
-    """Delete facts about users after their retention; counts, tokens and receipts stay."""
+async def log_person_requests(world: World) -> None:
+    """Say in the log who asked the ledger for a person; the commands run beside this process."""
+    repeater = Repeater(path_of(world.settings.database_url))
     while True:
+        await asyncio.sleep(_PERSONS_SECONDS)
+        await asyncio.to_thread(repeater.repeat)
+
+
+async def delete_expired(world: World) -> None:
+    """Delete facts about users after their retention; counts, tokens and receipts stay.
+
+    Whoever is to be erased is erased from the cycles that are Final by now.
+    """
+
+    def erase(ledger: Ledger) -> None:
+        if ledger.carry_out_erasures(world.clock.now_ms(), secrets.token_bytes):
+            ledger.forget_log()
+
+    while True:
+        await _quietly(world, erase)
         await _quietly(
             world,
             lambda ledger: ledger.delete_expired_facts(

@@ -28,7 +28,7 @@ from licenseusage.controller.effects.deliveries import WORKERS
 from licenseusage.controller.effects.kube import Kube, KubeError
 from licenseusage.controller.effects.metrics import Metrics
 from licenseusage.controller.effects.workqueue import WorkQueue
-from licenseusage.controller.process import background, health, watch
+from licenseusage.controller.process import background, health, intakeserver, watch
 from licenseusage.controller.process.wiring import wire
 from licenseusage.controller.rules.key import Key, ReceiptsKey
 from licenseusage.controller.rules.resources import RECEIPTS
@@ -43,6 +43,7 @@ from licenseusage.reasons import Reason
 from licenseusage.reports.content import OperatorInfo
 from licenseusage.reports.fitting import report_version
 from licenseusage.reports.keys import generate_key
+from licenseusage.sources.definition.presets import presets
 from licenseusage.sources.workers.workers import Workers
 
 _OPEN_AGAIN_SECONDS = 10.0
@@ -63,6 +64,22 @@ async def run(settings: Settings, clock: SystemClock, *, development: bool) -> i
     async with AsyncExitStack() as stack:
         operator = await _Operator.build(settings, clock, stack, development=development)
         return await operator.run()
+
+
+def _vendor_client(settings: Settings) -> VendorClient:
+    """Return the client; what its library imports when it is first used is imported here.
+
+    Raises:
+        Stalled: ``SettingsInvalid``: as ``VendorClient``.
+    """
+    asyncio.run(VendorClient().aclose())
+    return VendorClient(
+        ca_file=Path(settings.vendor_ca_file) if settings.vendor_ca_file else None,
+        proxy=Proxy(settings.vendor_proxy, settings.vendor_no_proxy)
+        if settings.vendor_proxy
+        else None,
+        version=__version__,
+    )
 
 
 class _Operator:
@@ -100,13 +117,10 @@ class _Operator:
         state.listed_at = loop.time()
 
         workers = await stack.enter_async_context(Workers(settings.poll_workers))
-        client = VendorClient(
-            ca_file=Path(settings.vendor_ca_file) if settings.vendor_ca_file else None,
-            proxy=Proxy(settings.vendor_proxy, settings.vendor_no_proxy)
-            if settings.vendor_proxy
-            else None,
-            version=__version__,
-        )
+        # Both read files, for a third of a second where the disk is cold: not on the loop, which
+        # answers /healthz already.
+        await asyncio.to_thread(presets)
+        client = await asyncio.to_thread(_vendor_client, settings)
         stack.push_async_callback(client.aclose)
         world = wire(
             settings,
@@ -126,6 +140,9 @@ class _Operator:
             permille=_permille,
             loopback_allowed=development,
         )
+        intake_port = await intakeserver.open_for(settings, world.intake, stack)
+        if intake_port is not None:
+            _log.info("the intake is open", intake_port=intake_port)
         state.deaf = lambda: max(
             world.watched.deaf_seconds(), world.receipts.watched.deaf_seconds()
         )
@@ -143,6 +160,8 @@ class _Operator:
             self._start(f"reconcile {number}", self._reconcile())
         for number in range(WORKERS):
             self._start(f"deliver {number}", world.deliveries.work())
+        if world.intake.on:
+            self._start("intake", world.intake.work())
         self._start("heartbeat", self._health.beat())
         self._start("relist", self._relist())
         self._start("clock", background.watch_clock(world, self._queue.add))
@@ -150,6 +169,7 @@ class _Operator:
         self._start("dependencies", background.watch_dependencies(world, self._queue.add))
         self._start("statements", background.publish_statements(world))
         self._start("retention", background.delete_expired(world))
+        self._start("person requests", background.log_person_requests(world))
 
         ready = asyncio.Event()
         # kopf would make an identity of the name of its user, and a pod's user has none.

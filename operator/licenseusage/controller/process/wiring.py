@@ -7,12 +7,15 @@ from collections.abc import Callable
 
 from licenseusage.clock import SystemClock
 from licenseusage.controller.effects.books import Books
+from licenseusage.controller.effects.callers import Callers
 from licenseusage.controller.effects.collection import Collector
 from licenseusage.controller.effects.deliveries import Deliveries
 from licenseusage.controller.effects.dependencies import Dependencies
 from licenseusage.controller.effects.endpoints import EndpointBook
 from licenseusage.controller.effects.events import Events
+from licenseusage.controller.effects.histories import VendorHistories
 from licenseusage.controller.effects.identity import Keys, Names
+from licenseusage.controller.effects.intake import Intake
 from licenseusage.controller.effects.kube import Kube
 from licenseusage.controller.effects.metrics import Metrics
 from licenseusage.controller.effects.published import PublishedStatements
@@ -99,13 +102,26 @@ def wire(
         deliveries=Deliveries(
             books, client, clock, metrics, permille=permille, settled=verdicts.settled
         ),
-        objects=ReportObjects(kube),
+        histories=VendorHistories(client, clock, metrics, nudge),
+        objects=ReportObjects(kube, dependencies.saw),
         published=PublishedStatements(kube, namespace, settings.key_statements_configmap),
         vendor=VendorKeysRef(namespace, settings.vendor_keys_configmap),
         operator=operator,
         permille=permille,
+        random_bytes=random_bytes,
         started_ms=clock.now_ms(),
         dependencies=dependencies,
         verdicts=verdicts,
+        intake=Intake(
+            books,
+            keys,
+            Callers(kube, settings.intake_audience),
+            metrics,
+            clock,
+            nudge,
+            random_bytes,
+            on=settings.intake_host_port is not None,
+            events_per_second=settings.intake_events_per_second,
+        ),
         receipts=Receipts() if nudge_receipts is None else Receipts(nudge_receipts),
     )

@@ -99,9 +99,12 @@ class Findings:
 
     Attributes:
         spec: The spec as a whole cannot be acted on.
-        licensed, reported, within_entitlement, keys_exported: None where the condition is absent.
+        licensed, reported, within_entitlement, counted_once, keys_exported: None where the
+            condition is absent.
         halted: Why nothing may be collected although the spec is valid (ledger or key lost).
         refuted: Which declared guarantee the answers contradict, and what to do; None: none.
+        remark: What is worth saying of the numbers as such.
+        beside: How a number disagrees with what is stated, and both cannot be true.
         idle: Why there is nothing to collect yet, though nothing is wrong (no cycle runs).
         clock: Why the clock cannot be trusted; polls judge by the products' clocks themselves.
         hint: A thing worth saying although all is well.
@@ -114,10 +117,13 @@ class Findings:
     clock: Failure | None = None
     hint: str | None = None
     refuted: str | None = None
+    remark: str | None = None
+    beside: str | None = None
     sources: Sequence[SourceHealth] = ()
     licensed: Verdict | None = None
     reported: Verdict | None = None
     within_entitlement: Verdict | None = None
+    counted_once: Verdict | None = None
     keys_exported: Verdict | None = None
 
     @property
@@ -151,6 +157,7 @@ def conditions(
         ConditionType.REPORTED: findings.reported,
         ConditionType.LICENSED: findings.licensed,
         ConditionType.WITHIN_ENTITLEMENT: findings.within_entitlement,
+        ConditionType.COUNTED_ONCE: findings.counted_once,
         ConditionType.KEYS_EXPORTED: findings.keys_exported,
     }
     before = {str(c.get("type")): c for c in previous}
@@ -202,7 +209,9 @@ def _lasting(findings: Findings, now_ms: int) -> Findings:
 
 def _collected(findings: Findings, now_ms: int) -> Verdict:
     """Return the condition ``Collected``; the first rule that finds something decides."""
-    hints = "".join(f" {s.hint}" for s in findings.sources if s.hint)
+    hints = "".join(
+        f" {hint}" for hint in (*(s.hint for s in findings.sources), findings.remark) if hint
+    )
     return first_answer(COLLECTED, findings, now_ms) or Verdict(
         Status.TRUE,
         Reason.POLL_SUCCEEDED,
@@ -300,9 +309,11 @@ def _every(interval_ms: int) -> str:
 
 def _guarantees_hold(findings: Findings) -> Verdict | None:
     """What the answers refute, if anything: it changes neither ``Ready`` nor ``Stalled``."""
-    if findings.refuted is None:
-        return None
-    return Verdict(Status.FALSE, Reason.GUARANTEE_REFUTED, findings.refuted)
+    if findings.refuted is not None:
+        return Verdict(Status.FALSE, Reason.GUARANTEE_REFUTED, findings.refuted)
+    if findings.beside is not None:
+        return Verdict(Status.FALSE, Reason.COUNT_DISAGREES, findings.beside)
+    return None
 
 
 def _ready(findings: Findings, collected: Verdict) -> Verdict:

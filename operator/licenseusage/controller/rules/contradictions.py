@@ -13,6 +13,7 @@ from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.definitions import evidence_counts
 from licenseusage.metering.refuting import Refutation
 from licenseusage.metering.statement import CycleStatement
+from licenseusage.reasons import Reason
 
 _FIX = "Correct spec.sources[].guarantees, which counts from the next cycle on"
 
@@ -56,6 +57,29 @@ def contradicted(
         return None
     more = f" ({len(cycles) - 1} more cycles in status.history.)" if len(cycles) > 1 else ""
     return f"{'. '.join(sentences)}.{more}"
+
+
+def disagreeing(
+    running: CycleStatement | None, ended: Sequence[Ended], *, proved: bool
+) -> str | None:
+    """Return how a number that the product states disagrees with lists and logs; None: it does not.
+
+    Of the running cycle, and of the last one that ended.
+
+    Args:
+        running: About the running cycle; None without one.
+        ended: Ended cycles, newest first.
+        proved: They cannot both be true; else the number is an estimate.
+    """
+    sentences = []
+    if running is not None:
+        sentences += [
+            f"This cycle: {each.words}" for each in running.beside if each.proved is proved
+        ]
+    for last in ended[:1]:
+        checks = (each for each in last.statement.beside if each.proved is proved)
+        sentences += [f"{_dates(last.record.cycle)}: {each.words}" for each in checks]
+    return f"{'. '.join(sentences)} ({Reason.COUNT_DISAGREES})." if sentences else None
 
 
 def _dates(cycle: Cycle) -> str:

@@ -2,15 +2,16 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.api.source import Source
-from licenseusage.errors import Failure, UsageError
+from licenseusage.errors import Consequence, Failure, UsageError
 from licenseusage.metering.pseudonym import identity_domain
-from licenseusage.metering.stores import StoreKey
+from licenseusage.metering.stores import NUMBERS, StoreKey
 from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import EffectiveSource
+from licenseusage.sources.definition.presetfile import Preset
 from licenseusage.sources.definition.presets import effective
 
 _DEFINITION_LIMIT = 1024
@@ -25,27 +26,70 @@ class Declared:
         selector: Label selector of its pods, in the API server's text form.
         source: Merged and checked; None where that failed.
         problem: Why it cannot be read that way; None where it can.
+        awaited: Its preset is in a ConfigMap that is not there, or not as it should be: that may
+            change without anybody editing the object, as while a chart is upgraded.
     """
 
     name: str
     selector: str
     source: EffectiveSource | None
     problem: Failure | None = None
+    awaited: bool = False
 
+    @property
+    def unusable(self) -> bool:
+        """Whether nobody waits for it when a cycle ends."""
+        return self.source is None and not self.awaited
+
+
+ShippedPresets = dict[str, Preset | Failure]
+"""Source -> the preset of the ConfigMap that it names, or why there is none."""
 
 Defect = Callable[[Exception, str], Failure]
 """Takes an unforeseen exception and what was being done; returns what to tell (`defects`)."""
 
 
-def declared(usage: LicenseUsage, defect: Defect) -> tuple[Declared, ...]:
-    """Return the sources of an object; an invalid one stops only itself."""
-    return tuple(_declared(source, defect) for source in usage.spec.sources)
+def declared(usage: LicenseUsage, defect: Defect, shipped: ShippedPresets) -> tuple[Declared, ...]:
+    """Return the sources of an object; an invalid one stops only itself.
+
+    Args:
+        usage: The object.
+        defect: Takes what nobody foresaw.
+        shipped: What the ConfigMaps hold that its sources name (`effects.shippedpresets`).
+    """
+    read = [_declared(source, defect, shipped) for source in usage.spec.sources]
+    return _one_number(read)
 
 
-def _declared(source: Source, defect: Defect) -> Declared:
+def _one_number(sources: Sequence[Declared]) -> tuple[Declared, ...]:
+    """Refuse all sources but the first that state a number: by a preset, no CRD can see it."""
+    numbers = [each for each in sources if each.source is not None and each.source.states_number]
+    problem = Failure(
+        Reason.INVALID_SOURCE,
+        f"Sources {', '.join(each.name for each in numbers)} state numbers, and numbers cannot be "
+        "added: the same people may be in both. Keep one of them.",
+        Consequence.NEEDS_A_PERSON,
+    )
+    refused = numbers[1:]
+    return tuple(
+        replace(each, source=None, problem=problem) if each in refused else each for each in sources
+    )
+
+
+def _deciding(sources: Sequence[Declared]) -> list[Declared]:
+    """Return the sources that say who counts: a number beside a list or log does not."""
+    usable = [each for each in sources if each.source is not None]
+    people = [each for each in usable if each.source is not None and not each.source.states_number]
+    return people or usable
+
+
+def _declared(source: Source, defect: Defect, shipped: ShippedPresets) -> Declared:
     selector = source.pods.selector.to_query() if source.pods and source.pods.selector else ""
+    preset = shipped.get(source.name)
+    if isinstance(preset, Failure):
+        return Declared(source.name, selector, None, preset, awaited=True)
     try:
-        return Declared(source.name, selector, effective(source))
+        return Declared(source.name, selector, effective(source, preset))
     except UsageError as error:
         return Declared(source.name, selector, None, Failure.of(error))
     except Exception as error:
@@ -63,11 +107,14 @@ def stores(sources: Sequence[Declared], key_id: str) -> dict[str, StoreKey]:
         sources: As declared; those without a usable definition have no store.
         key_id: Public name of the pseudonym key.
     """
-    usable = [d.source for d in sources if d.source is not None]
+    declared = [d.source for d in sources if d.source is not None]
+    usable = [source for source in declared if not source.states_number]
     groups: dict[str, list[EffectiveSource]] = {}
     for source in usable:
         groups.setdefault(source.identity, []).append(source)
-    named: dict[str, StoreKey] = {}
+    named = {
+        source.name: StoreKey(source.name, NUMBERS) for source in declared if source.states_number
+    }
     for source in usable:
         group = groups[source.identity]
         # By expression, not by source: adding a source that reads ids alike changes no domain.
@@ -81,7 +128,7 @@ def stores(sources: Sequence[Declared], key_id: str) -> dict[str, StoreKey]:
 def rules_digest(sources: Sequence[Declared], combine: str) -> str:
     """Return ``rules.digest`` of the report: ``sha256:…`` over what decides who counts."""
     digest = hashlib.sha256(combine.encode())
-    for source in sorted(sources, key=lambda d: d.name):
+    for source in sorted(_deciding(sources), key=lambda d: d.name):
         if source.source is not None:
             digest.update(b"\0" + source.name.encode() + b"\0" + source.source.digest())
     return f"sha256:{digest.hexdigest()}"
@@ -90,7 +137,7 @@ def rules_digest(sources: Sequence[Declared], combine: str) -> str:
 def definition(sources: Sequence[Declared]) -> str:
     """Return who counts as active, in words, for status and report: at most 1,024 characters."""
     definitions: dict[str, None] = {}
-    for source in sources:
+    for source in _deciding(sources):
         if source.source is not None and source.source.definition:
             definitions[" ".join(source.source.definition.split())] = None
     text = "; or ".join(definitions) or "The product recorded an activity stamp for the user."

@@ -4,10 +4,10 @@ Open -> Closing at the cycle's end -> Final, once every source's closing poll wa
 is over (DESIGN §4).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from licenseusage.ledger.documents.records import MeterFacts
+from licenseusage.ledger.documents.records import MeterFacts, ReportKind
 from licenseusage.ledger.records import (
     CycleRecord,
     CycleState,
@@ -23,8 +23,9 @@ from licenseusage.metering.lifecycle import (
     close_due,
     closing_poll_ms,
     next_interim,
+    reported_slot,
 )
-from licenseusage.metering.stores import DeclaredSource, StoreKey, StoreState
+from licenseusage.metering.stores import DeclaredSource, StoreKey, StoreState, deciding
 
 AGAIN_MS = 30_000
 """When what is due already is looked at again."""
@@ -36,7 +37,8 @@ class Counted:
 
     Attributes:
         declared: Every source of the object; empty once the object is gone.
-        unusable: Sources with an invalid definition: they cannot be polled, nobody waits for it.
+        unasked: Sources that are not polled, so that nobody waits for it: those with an invalid
+            definition, and those that push.
         combine: How the sources belong together.
         grace_ms: How long after a cycle's end its closing polls are waited for.
         skews: Source -> k of its last poll, in ms.
@@ -44,31 +46,43 @@ class Counted:
     """
 
     declared: tuple[DeclaredSource, ...] = ()
-    unusable: frozenset[str] = frozenset()
+    unasked: frozenset[str] = frozenset()
     combine: Combine = Combine.UNION
     grace_ms: int = 24 * 3_600_000
     skews: Mapping[str, int] | None = None
     statuses: Mapping[str, LastPolls] | None = None
 
     @property
+    def deciding(self) -> tuple[DeclaredSource, ...]:
+        """Those that a cycle waits for: not a number beside a list or log."""
+        return deciding(self.declared)
+
+    @property
     def poll_interval_ms(self) -> int:
         """The greatest effective interval."""
-        return max((source.interval_ms for source in self.declared), default=0)
+        return max((source.interval_ms for source in self.deciding), default=0)
 
 
-def missing_cycles(meter: Meter, newest: Cycle | None, now_ms: int) -> tuple[Cycle, ...]:
+def missing_cycles(meter: Meter, known: Sequence[Cycle], now_ms: int) -> tuple[Cycle, ...]:
     """Return the cycles up to the running one that have no record yet, in order.
 
     A meter begins with the cycle that runs when it is first seen; from then on every cycle gets a
-    record, also those that went by while the operator was away (they end as Unknown, not silently).
+    record, also those that went by while the operator was away (they end as Unknown, not silently),
+    and those between reports that came back after a loss.
+
+    Args:
+        meter: With its grids.
+        known: The cycles that have a record; of many, the newest.
+        now_ms: The time.
     """
     current = cycle_at(meter.grids, now_ms)
-    if newest is None:
+    if not known:
         return () if current is None else (current,)
+    starts = {cycle.start_ms for cycle in known}
     missing: list[Cycle] = []
-    following = next_cycle(meter.grids, newest.start_ms)
+    following = next_cycle(meter.grids, min(starts))
     while following is not None and following.start_ms <= now_ms:
-        missing.append(following)
+        missing += [] if following.start_ms in starts else [following]
         following = next_cycle(meter.grids, following.start_ms)
     return tuple(missing)
 
@@ -79,15 +93,15 @@ def progress(
     """Return how far each source is with an ended cycle; ``states`` by source name."""
     statuses, skews = counted.statuses or {}, counted.skews or {}
     reached = []
-    for source in counted.declared:
+    for source in counted.deciding:
         name = source.store.source
         state, status = states.get(name), statuses.get(name)
         attempt = status.last_attempt_ms if status else None
         reached.append(
             SourceProgress(
                 ended=bool(state and state.ended >> CYCLE_BIT & 1),
-                last_attempt_ms=now_ms if name in counted.unusable else attempt,
-                lag_ms=source.properties.lag_ms,
+                last_attempt_ms=now_ms if name in counted.unasked else attempt,
+                lag_ms=source.properties.shown_after_ms,
                 clock_skew_ms=skews.get(name, 0),
             )
         )
@@ -138,7 +152,10 @@ def next_close_ms(cycle: Cycle, counted: Counted, now_ms: int) -> int:
     if now_ms < cycle.end_ms:
         return cycle.end_ms
     earliest = max(
-        (closing_poll_ms(cycle.end_ms, source.properties.lag_ms, 0) for source in counted.declared),
+        (
+            closing_poll_ms(cycle.end_ms, source.properties.shown_after_ms, 0)
+            for source in counted.deciding
+        ),
         default=cycle.end_ms,
     )
     grace = cycle.end_ms + counted.grace_ms
@@ -153,6 +170,7 @@ def interim_plan(
     *,
     interval_hours: int,
     chain_begun: bool,
+    signed_ms: Iterable[int] = (),
     since_ms: int,
     now_ms: int,
 ) -> InterimPlan | None:
@@ -168,11 +186,15 @@ def interim_plan(
     if any(other.cycle.end_ms < waits_for for other in unfinished):
         return None
     seen = [s.read_until_ms for s in states if s.read_until_ms is not None]
+    interval_ms = interval_hours * 3_600_000
+    last_slot = reported_slot(
+        cycle, now_ms, interval_ms=interval_ms, last_slot=record.interim_slot, signed_ms=signed_ms
+    )
     return next_interim(
         record.cycle,
         now_ms,
-        interval_ms=interval_hours * 3_600_000,
-        last_slot=record.interim_slot,
+        interval_ms=interval_ms,
+        last_slot=last_slot,
         seen_until_ms=max(seen, default=None),
         poll_interval_ms=counted.poll_interval_ms,
         since_ms=since_ms,
@@ -200,6 +222,11 @@ def interim_of(
         counted,
         interval_hours=interval_hours,
         chain_begun=facts.chains[chain_id].head is not None,
+        signed_ms=[
+            item.created_ms
+            for item in facts.reports
+            if item.kind is ReportKind.INTERIM and item.cycle == cycle
+        ],
         since_ms=since_ms,
         now_ms=now_ms,
     )

@@ -15,7 +15,7 @@ from licenseusage.controller.rules.conditions import Status, Verdict
 from licenseusage.controller.rules.status import Ended, Threshold
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.forecast import Forecast
-from licenseusage.metering.statement import CycleStatement
+from licenseusage.metering.statement import UNPROVED_COUNTS, CycleStatement
 from licenseusage.reasons import Reason
 
 WARN_AT_PERCENT = (80, 90, 100)
@@ -73,6 +73,21 @@ def nothing_known(entitled: Entitled) -> Verdict | None:
     )
 
 
+def nobody_is_named(entitled: Entitled) -> Verdict | None:
+    """The product states numbers only, and they prove nothing of a cycle that runs."""
+    statement = entitled.statement
+    if statement is None or UNPROVED_COUNTS not in statement.unbounded or entitled.proved:
+        return None
+    about = statement.bounds.estimate
+    estimated = f" (about {about} are estimated)" if about is not None else ""
+    return Verdict(
+        Status.UNKNOWN,
+        Reason.COUNT_UNKNOWN,
+        f"The product states numbers only, which prove nothing of the running cycle{estimated}; "
+        f"{entitled.maximum} users are paid for.",
+    )
+
+
 def more_than_paid_for(entitled: Entitled) -> Verdict | None:
     """More than the maximum were certainly active."""
     lower = entitled.proved or 0
@@ -112,6 +127,7 @@ def threshold_reached(entitled: Entitled) -> Verdict | None:
 
 WITHIN_ENTITLEMENT: tuple[Callable[[Entitled], Verdict | None], ...] = (
     nothing_known,
+    nobody_is_named,
     more_than_paid_for,
     exactly_paid_for,
     threshold_reached,

@@ -3,7 +3,7 @@
 Only what is signed counts: whoever may write objects must not be able to stop a chain.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +116,23 @@ def evidence(reports: Mapping[str, KnownReport]) -> list[KnownDocument]:
     return documents
 
 
+def of_receipts(receipts: Iterable[Receipt]) -> list[KnownDocument]:
+    """Return which reports are proved to exist by verified receipts that came by themselves."""
+    documents = []
+    for receipt in receipts:
+        keys = key_chain_id(
+            vendor=receipt.vendor,
+            installation=receipt.installation,
+            subscription=receipt.subscription,
+        )
+        chain = ReportChain(receipt.chain_id, keys)
+        for link in (receipt.subject.link, receipt.head):
+            if link is not None:
+                seen = f"a receipt of the vendor names report {link.sequence}"
+                documents.append(KnownDocument(chain, link, seen))
+    return documents
+
+
 def chain_named(sent: Sent) -> ReportChain:
     """Return the chain of a report, by its names."""
     keys = key_chain_id(
@@ -125,7 +142,9 @@ def chain_named(sent: Sent) -> ReportChain:
 
 
 def contradictions(
-    documents: Iterable[KnownDocument], ledger_digest: Callable[[str, int], str | None]
+    documents: Iterable[KnownDocument],
+    ledger_digest: Callable[[str, int], str | None],
+    set_aside: Callable[[str], Collection[str]] = lambda _chain_id: (),
 ) -> list[MissingDocument]:
     """Return, for each chain, the newest document that the ledger should hold and does not.
 
@@ -133,11 +152,12 @@ def contradictions(
         documents: What exists.
         ledger_digest: (chain, position) -> digest of the ledger's document there; None: it holds
             none.
+        set_aside: Chain -> digests of documents that it went on without, by consent.
     """
     newest: dict[str, tuple[int, MissingDocument]] = {}
     for document in documents:
         digest = ledger_digest(document.chain.id, document.link.sequence)
-        if digest == document.link.digest:
+        if document.link.digest in (digest, *set_aside(document.chain.id)):
             continue
         reason = HISTORY_LOST if digest is None else FORKED
         before = newest.get(document.chain.id)

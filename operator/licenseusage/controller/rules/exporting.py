@@ -90,10 +90,10 @@ def exported(exports: Exports, now_ms: int) -> Verdict:
         return Verdict(
             Status.FALSE,
             Reason.EXPORT_OVERDUE,
-            f"The export has been due since {day} ({_days(now_ms - due_ms)} ago), and the vendor "
+            f"The export has been due since {day} ({in_days(now_ms - due_ms)} ago), and the vendor "
             f"has not signed for {_final(exports)}; {wait}. Nothing is lost. {then}",
         )
-    left = _days(due_ms - now_ms)
+    left = in_days(due_ms - now_ms)
     if now_ms >= due_ms - exports.allowed_ms * (100 - WARN_PERCENT) // 100:
         return Verdict(
             Status.FALSE,
@@ -114,15 +114,19 @@ def is_export_route(route: str | None) -> bool:
     return route is not None and route.startswith(_ROUTE)
 
 
-def _days(span_ms: int) -> str:
+def in_days(span_ms: int) -> str:
     """Return a time in days, a part of one as one."""
     days = max(1, -(-span_ms // DAY_MS))
     return "1 day" if days == 1 else f"{days} days"
 
 
+def of_cycle(report: OutboxItem) -> str:
+    """Return which report it is, for people: its kind and its cycle."""
+    if report.cycle is None:
+        return f"{report.kind} {report.sequence}"
+    start, end = (rfc3339(at_ms)[:10] for at_ms in (report.cycle.start_ms, report.cycle.end_ms))
+    return f"the {str(report.kind).lower()} of the cycle {start} to {end}"
+
+
 def _final(exports: Exports) -> str:
-    final = exports.oldest_final
-    if final is None or final.cycle is None:
-        return "a final"
-    start, end = (rfc3339(at_ms)[:10] for at_ms in (final.cycle.start_ms, final.cycle.end_ms))
-    return f"the {str(final.kind).lower()} of the cycle {start} to {end}"
+    return "a final" if exports.oldest_final is None else of_cycle(exports.oldest_final)

@@ -20,10 +20,12 @@ class UsageGauges:
         cycle_end_s: End of the running cycle, epoch seconds.
         last_success_s: End of the last successful poll of each source, epoch seconds.
         export_due_s: By when the vendor has to have an exported final, epoch seconds.
+        approval_due_s: By when the vendor has to have a report that waits for approval, epoch
+            seconds.
         refuted: How many guarantees the product's answers refuted.
         outbox: Reports per delivery state.
         outbox_oldest_s: When the oldest report without a verdict was made, epoch seconds; without
-            those that wait for an export.
+            those that wait for an export or for approval.
     """
 
     lower: int | None = None
@@ -35,6 +37,7 @@ class UsageGauges:
     cycle_end_s: int | None = None
     last_success_s: dict[str, int] = field(default_factory=dict)
     export_due_s: int | None = None
+    approval_due_s: int | None = None
     refuted: int = 0
     outbox: dict[str, int] = field(default_factory=dict)
     outbox_oldest_s: int | None = None
@@ -68,6 +71,7 @@ def gauges(view: View, outbox: Sequence[documents.OutboxItem]) -> UsageGauges:
             if source.polls is not None and source.polls.last_success_ms is not None
         },
         export_due_s=None if view.export_due_ms is None else view.export_due_ms // 1000,
+        approval_due_s=None if view.approval_due_ms is None else view.approval_due_ms // 1000,
         refuted=view.refuted,
         outbox=states,
         outbox_oldest_s=min(waiting, default=None),
@@ -80,8 +84,4 @@ def _forecast(foreseen: Forecast | Lack | None) -> dict[str, int]:
     return {"low": foreseen.low, "expected": foreseen.users, "high": foreseen.high}
 
 
-_WAITING = (
-    documents.Delivery.AWAITING_APPROVAL,
-    documents.Delivery.PENDING,
-    documents.Delivery.SENDING,
-)
+_WAITING = (documents.Delivery.PENDING, documents.Delivery.SENDING)

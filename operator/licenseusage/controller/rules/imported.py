@@ -14,6 +14,15 @@ from licenseusage.reasons import Reason
 from licenseusage.reports.names import digest
 from licenseusage.reports.receipt import ReceiptVerdict
 
+GET_AGAIN = "Get the vendor's receipts file again, and import it as it is."
+FIXES = {
+    Reason.RECEIPT_MISMATCH: "The vendor holds another document at this position: ask the vendor.",
+    Reason.AUDIENCE_MISMATCH: "Apply it in the cluster of the installation that it names.",
+    Reason.KEY_REVOKED: "Ask the vendor for a receipt that a valid key has signed.",
+    Reason.KEY_NOT_PERMITTED: "Ask the vendor for a receipt that a key for receipts has signed.",
+}
+"""What to do about a receipt that is refused for a reason that others give, too."""
+
 
 class Standing(Enum):
     """What became of a receipt, the worst first."""

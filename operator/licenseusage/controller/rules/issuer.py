@@ -8,17 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from licenseusage.chain import first_answer
+from licenseusage.controller.rules.approval import needs_approval
 from licenseusage.controller.rules.clockwatch import Judgement
 from licenseusage.controller.rules.declared import Declared, definition, exclusions
 from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.keystatus import placed
+from licenseusage.controller.rules.recovering import Recovering, why_stopped
 from licenseusage.controller.rules.replacing import refused_finals
+from licenseusage.controller.rules.site import Site
 from licenseusage.controller.rules.withheld import NOTHING, Withheld, withheld_before
 from licenseusage.errors import Stalled, UsageError, Waiting
 from licenseusage.ledger.documents.records import (
-    FORKED,
-    HISTORY_LOST,
+    Committing,
     MeterFacts,
     ReportChain,
     ReportDraft,
@@ -67,6 +69,8 @@ class Issuer:
         reference_offset_seconds: The API server's clock minus ours (simulation taken out).
         known_as: The installation's id; None: that of ``key``.
         withheld: What the customer keeps back.
+        approval: Whether what is signed waits for a person's approval.
+        committing: Makes commitments to whom finals count; None: they have none.
     """
 
     license: License
@@ -81,6 +85,8 @@ class Issuer:
     reference_offset_seconds: int | None = None
     known_as: str | None = None
     withheld: Withheld = NOTHING
+    approval: bool = False
+    committing: Committing | None = None
 
     @property
     def installation(self) -> str:
@@ -124,7 +130,7 @@ class Issuer:
         )
 
     def _content(self, draft: ReportDraft) -> Content:
-        statement, record = draft.statement, draft.record
+        statement, record, vendor_time_ms = draft.statement, draft.record, draft.vendor_time_ms
         cycle = statement.cycle
         return Content(
             kind=_KINDS[draft.kind],
@@ -156,7 +162,7 @@ class Issuer:
                 backward_steps=record.backward_steps,
                 forward_steps=record.forward_steps,
                 largest_step_seconds=record.largest_step_seconds,
-                vendor_time_s=_seconds(draft.vendor_time_ms),
+                vendor_time_s=None if vendor_time_ms is None else vendor_time_ms // 1000,
                 reference_offset_seconds=self.reference_offset_seconds,
             ),
             operator=self.operator,
@@ -170,6 +176,7 @@ class Issuer:
                 + [Uncertainty(reason, 0) for reason in statement.no_bound]
             ),
             pseudonym_key_id=record.pseudonym_key_id or self.key_id,
+            commitment=draft.commitment,
             supersedes=_supersedes(draft.superseded),
         )
 
@@ -196,25 +203,6 @@ def _supersedes(named: Superseded | None) -> Supersedes | None:
     return None if named is None else Supersedes(named.link, named.reason, named.note)
 
 
-def _seconds(at_ms: int | None) -> int | None:
-    return None if at_ms is None else at_ms // 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where reports are made.
-
-    Attributes:
-        operator: Version and cluster, as reports state them.
-        reference_offset_seconds: The API server's clock minus ours; None: not known.
-        identity_secret: Namespace and name of the Secret with the signing key.
-    """
-
-    operator: OperatorInfo
-    reference_offset_seconds: int | None
-    identity_secret: str
-
-
 @dataclass(frozen=True, slots=True)
 class Context:
     """What the steps need to know of an object beside what the ledger knows (`MeterFacts`).
@@ -230,8 +218,10 @@ class Context:
         key_id: Public name of the pseudonym key, if it is readable.
         site: Where reports are made.
         withheld: What the customer keeps back; None: what the newest report kept back.
-        history: Chain -> what was seen of it in the cluster that the ledger does not hold.
-        holes: Chain -> why the reports in the cluster do not complete it.
+        approval: Whether reports wait for approval; None: as the object said last.
+        interims: Whether interims are wanted, where the licence makes them optional.
+        adopt_head: ``spec.reporting.adoptHead``; None: it is not set.
+        history: Chain -> what is known of what it has lost.
         requested: An administrator asks to send now.
         gone: The object was deleted, or cannot be acted on; only what was begun is finished.
     """
@@ -249,8 +239,10 @@ class Context:
     site: Site
     export: bool | None = False
     withheld: Withheld | None = None
-    history: Mapping[str, str] = field(default_factory=dict)
-    holes: Mapping[str, str] = field(default_factory=dict)
+    approval: bool | None = False
+    interims: bool = True
+    adopt_head: str | None = None
+    history: Mapping[str, Recovering] = field(default_factory=dict)
     requested: bool = False
     gone: bool = False
 
@@ -267,25 +259,35 @@ def issuer_of(context: Context, facts: MeterFacts, cycle: Cycle) -> Issuer | Usa
     if token is None:
         return None
     license_ = stored_license(token)
-    known_as = installation_of(signing, license_)
     signer = signer_of(context, signing, facts, license_)
     if isinstance(signer, UsageError):
         return signer
     issuer = Issuer(
         license=license_,
         key=signer,
-        known_as=known_as,
+        known_as=installation_of(signing, license_),
         namespace=context.key.namespace,
         name=context.key.name,
         definition=definition(context.sources),
         rules_digest=context.rules_digest,
         operator=context.site.operator,
-        exclusions=exclusions_of(context.counted),
+        exclusions=exclusions(
+            [polls.skipped for polls in (context.counted.statuses or {}).values()]
+        ),
         key_id=context.key_id,
         reference_offset_seconds=context.site.reference_offset_seconds,
         withheld=context.withheld or withheld_before(facts.reports),
+        approval=needs_approval(context.approval, facts),
+        committing=_committing(context),
     )
     return first_answer(CYCLE_WAITS, context, facts, issuer, cycle) or issuer
+
+
+def _committing(context: Context) -> Committing | None:
+    counted, random_bytes = context.counted, context.site.random_bytes
+    if random_bytes is None:
+        return None
+    return Committing(counted.declared, counted.combine, random_bytes)
 
 
 def signer_of(
@@ -361,38 +363,8 @@ CYCLE_WAITS: tuple[Callable[[Context, MeterFacts, Issuer, Cycle], UsageError | N
 
 def halted(context: Context, facts: MeterFacts, chain: ReportChain) -> Stalled | None:
     """Return why nothing more is signed or sent of a chain, and what to do; None: nothing."""
-    reports, enrolled = facts.chains[chain.id], facts.chains[chain.key_chain_id]
-    # What was lost of the subscription's chains is known of one that was completed.
-    unknown = enrolled.stopped and not (reports.resumed and enrolled.stopped == HISTORY_LOST)
-    if not reports.stopped and not unknown:
+    stopped = why_stopped(facts, chain)
+    if stopped is None:
         return None
-    seen = context.history.get(chain.id)
-    ledger_end = (
-        f"the ledger ends with {reports.head.sequence}" if reports.head else "the ledger has none"
-    )
-    if seen is not None:
-        what = f"{seen} of chain {chain.id}, which the ledger does not hold ({ledger_end})"
-    elif reports.stopped is None:
-        secret = context.site.identity_secret
-        what = f"Secret {secret} says that it has enrolled, and the ledger does not know of it"
-    else:
-        what = f"The vendor's history of chain {chain.id} contradicts the ledger's ({ledger_end})"
-    return Stalled(
-        Reason.known(reports.stopped or enrolled.stopped, FORKED),
-        f"{what}{_hole(context, chain)}. Counting goes on; no report is signed or sent until a "
-        f"person has decided which history stands. If the ledger was lost or restored, merge the "
-        f"previous one (licenseusage ledger merge), or restore its newest backup (licenseusage "
-        f"ledger restore). If the identity was copied from another cluster, delete its Secret "
-        f"here. Else agree with the vendor on how to go on.",
-    )
-
-
-def _hole(context: Context, chain: ReportChain) -> str:
-    """Say why the reports in the cluster do not complete the chain, if they were looked at."""
-    hole = context.holes.get(chain.id)
-    return "" if hole is None else f"; the UsageReports do not complete it: {hole}"
-
-
-def exclusions_of(counted: Counted) -> Mapping[str, int]:
-    """Return ``rules.exclusions`` of the last polls of all sources."""
-    return exclusions([status.skipped for status in (counted.statuses or {}).values()])
+    known = context.history.get(chain.id, Recovering())
+    return known.stalled(stopped, facts.chains[chain.id], context.site.identity_secret)

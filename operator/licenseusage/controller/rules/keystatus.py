@@ -4,7 +4,7 @@ A document for people and programs, in a ConfigMap that anyone may be let read. 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from licenseusage.api.model import rfc3339
 from licenseusage.controller.rules.conditions import Status, Verdict
@@ -15,6 +15,11 @@ from licenseusage.reports.keyring import KeyRing, KeyStatement, Placed, key_chai
 STATEMENTS_MEMBER = "statements"
 """The statements exactly as signed, one a line: for ``report verify --enrolment``."""
 STATUS_MEMBER = "status.json"
+CONFIGMAP_MEMBERS: Mapping[str, str] = {
+    STATEMENTS_MEMBER: "enrolments and successions, as signed",
+    STATUS_MEMBER: "ids and dates of the keys, which key signs, what the vendor has receipted",
+}
+"""What each member of the ConfigMap is for; `docs/privacy.md` is made of it."""
 
 
 def configmap_data(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from licenseusage.ledger.records import CycleRecord
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS, Cycle
 from licenseusage.metering.definitions import evidence_counts
-from licenseusage.metering.lifecycle import HOUR_MS, Boundary, looks_back
+from licenseusage.metering.lifecycle import HOUR_MS, looks_back
+from licenseusage.metering.polling import Boundary
 from licenseusage.metering.stores import StoreKey, StoreState
 
 
@@ -40,6 +41,7 @@ class LookBack:
         return (
             record.intent is not None
             and not record.wiped
+            and not record.sealed
             and record.contradiction is None
             and evidence_counts(record.rules_digest, self.rules_digest)
             and record.pseudonym_key_id in {None, self.key_id}

@@ -5,10 +5,16 @@ from dataclasses import dataclass
 
 from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.controller.rules.clockwatch import judge
-from licenseusage.controller.rules.declared import Declared, rules_digest, stores
+from licenseusage.controller.rules.declared import (
+    Declared,
+    ShippedPresets,
+    rules_digest,
+    stores,
+)
 from licenseusage.controller.rules.ends import Counted
-from licenseusage.controller.rules.issuer import Context, Site
+from licenseusage.controller.rules.issuer import Context
 from licenseusage.controller.rules.polls import PollMemory
+from licenseusage.controller.rules.site import Site
 from licenseusage.controller.rules.sourceplan import ObjectFacts, SourceFacts, plan
 from licenseusage.controller.rules.subject import Subject
 from licenseusage.controller.rules.withheld import withheld_by
@@ -31,6 +37,7 @@ class Seen:
         key_id: Public name of the pseudonym key.
         site: Where reports are made.
         roster_gap_ms: As the operator's setting says.
+        shipped: The presets that come with its product.
     """
 
     subject: Subject
@@ -39,22 +46,19 @@ class Seen:
     key_id: str
     site: Site
     roster_gap_ms: int
+    shipped: ShippedPresets
 
 
-def context_of(seen: Seen, sources: Sequence[Declared], facts: MeterFacts, now_ms: int) -> Context:
-    """Return the context in which the operator would make the next report.
-
-    ``spec.suspend`` is not looked at: what would be stated can be seen all the same.
-    """
+def counted_of(seen: Seen, sources: Sequence[Declared], facts: MeterFacts, now_ms: int) -> Counted:
+    """Return how the operator counts the sources of an object now."""
     combine = seen.usage.spec.combine
-    digest = rules_digest(sources, combine)
     of = ObjectFacts(
         subject=seen.subject,
         product=seen.usage.spec.product,
         ledger=facts,
         stores=stores(sources, seen.key_id),
         former={},
-        rules_digest=digest,
+        rules_digest=rules_digest(sources, combine),
         key_id=seen.key_id,
         roster_gap_ms=seen.roster_gap_ms,
         kept=0,
@@ -65,6 +69,14 @@ def context_of(seen: Seen, sources: Sequence[Declared], facts: MeterFacts, now_m
         plan(of, SourceFacts(source, PollMemory(), None, None, False), now_ms).counted
         for source in sources
     )
+    return Counted(counted, combine=Combine(combine), statuses=facts.statuses)
+
+
+def context_of(seen: Seen, sources: Sequence[Declared], facts: MeterFacts, now_ms: int) -> Context:
+    """Return the context in which the operator would make the next report.
+
+    ``spec.suspend`` is not looked at: what would be stated can be seen all the same.
+    """
     token = facts.meter.license_token
     return Context(
         key=seen.subject.key,
@@ -72,9 +84,9 @@ def context_of(seen: Seen, sources: Sequence[Declared], facts: MeterFacts, now_m
         signing=seen.ring,
         vendor_keys=Waiting(Reason.NO_VENDOR_KEYS, "A preview sends nothing."),
         suspended=False,
-        counted=Counted(counted, combine=Combine(combine), statuses=facts.statuses),
+        counted=counted_of(seen, sources, facts, now_ms),
         sources=sources,
-        rules_digest=digest,
+        rules_digest=rules_digest(sources, seen.usage.spec.combine),
         key_id=seen.key_id,
         clock=judge(now_ms, seen.site.reference_offset_seconds, facts.clock_high_water_ms),
         site=seen.site,

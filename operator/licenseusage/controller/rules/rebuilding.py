@@ -1,11 +1,11 @@
-"""Whether a chain that the ledger lost a part of can be rebuilt from the reports in the cluster.
+"""Whether a chain that the ledger lost a part of can be rebuilt from the reports that are known.
 
 Only as a whole: what is known and what was found must be one chain without a hole, from its first
 report to the newest that is known to exist, by the rules that a receiver applies (REPORT_FORMAT
 §11). Then no consent is needed; else a person decides.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from licenseusage.controller.rules.evidence import KnownReport
 from licenseusage.ledger.documents.records import (
@@ -29,6 +29,7 @@ def rebuilt(
     state: ChainState,
     ours: Sequence[OutboxItem],
     reports: Iterable[KnownReport],
+    loose: Iterable[Receipt] = (),
     *,
     license_: LicenseTerms | None,
     keys: InstallationKeys,
@@ -41,7 +42,8 @@ def rebuilt(
     Args:
         state: The chain, as the ledger knows it.
         ours: Its documents in the ledger.
-        reports: Of the same chain, as found in the cluster.
+        reports: Of the same chain, as found in the cluster and at the vendor.
+        loose: The vendor's verified receipts for it that came by themselves.
         license_: A licence of the subscription; None: none is known.
         keys: Ours, retired ones too.
         now_s: The time, seconds since 1970 UTC.
@@ -56,6 +58,7 @@ def rebuilt(
     by_token = {report.token: report for report in reports}
     receipts = [stored_receipt(item.receipt) for item in ours if item.receipt is not None]
     receipts += [report.receipt for report in by_token.values() if report.receipt is not None]
+    receipts += [receipt for receipt in loose if receipt.chain_id == state.id]
     conflict = any(item.state is Delivery.CONFLICT for item in ours) or any(
         receipt.verdict is ReceiptVerdict.CONFLICT for receipt in receipts
     )
@@ -74,8 +77,9 @@ def rebuilt(
         },
     )
     known = {item.token: item for item in ours}
+    verdicts = {receipt.subject.digest: receipt for receipt in receipts}
     recovered = [
-        Recovered(read_report(token), report.receipt)
+        Recovered(read_report(token), report.receipt or verdicts.get(report.sent.subject.digest))
         for token, report in by_token.items()
         if token not in known or (known[token].receipt is None and report.receipt is not None)
     ]
@@ -88,9 +92,9 @@ def _heads(receipts: Iterable[Receipt]) -> list[Link]:
     return [receipt.head for receipt in receipts if receipt.head is not None]
 
 
-def by_chain(reports: Mapping[str, KnownReport]) -> dict[str, list[KnownReport]]:
+def by_chain(reports: Iterable[KnownReport]) -> dict[str, list[KnownReport]]:
     """Return the reports of each chain."""
     chains: dict[str, list[KnownReport]] = {}
-    for report in reports.values():
+    for report in reports:
         chains.setdefault(report.sent.chain_id, []).append(report)
     return chains

@@ -1,11 +1,12 @@
 """The condition ``Reported``: a pure function of the outbox."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from licenseusage.api.model import rfc3339
 from licenseusage.api.usagereport import report_name
 from licenseusage.chain import first_answer
+from licenseusage.controller.rules.approval import Approvals, awaiting, late
 from licenseusage.controller.rules.conditions import Status, Verdict
 from licenseusage.controller.rules.exporting import Exports, exported
 from licenseusage.controller.rules.key import Key
@@ -21,6 +22,8 @@ class Reporting:
     Attributes:
         suspended: ``spec.suspend: Reporting``.
         exports: What waits for an export; None: reports are sent.
+        approvals: What waits for approval.
+        interims_refused: Why interims are made that are not wanted; None: they are.
         now_ms: The time.
         problem: Why nothing can be signed (identity lost, …) or the vendor's keys are unusable.
         waiting_final: A cycle has ended and been decided on, but its report could not be made.
@@ -32,6 +35,7 @@ class Reporting:
 
     suspended: bool
     exports: Exports | None
+    approvals: Approvals
     now_ms: int
     problem: Failure | None
     waiting_final: bool
@@ -39,15 +43,34 @@ class Reporting:
     reports: Sequence[OutboxItem]
     usage: Key
     host: str
+    interims_refused: Verdict | None = None
+
+
+def of_living_chains(
+    reports: Sequence[OutboxItem], chains: Collection[str]
+) -> tuple[OutboxItem, ...]:
+    """Return the reports but those of chains that ended in a conflict under a former identity.
+
+    A copy of an operator that got an identity of its own goes on in chains of its own; what it had
+    signed under the other one's name, and the vendor did not take, is over.
+
+    Args:
+        reports: All reports of an object.
+        chains: The chains that the object's reports may be in, under the identity of now.
+    """
+    ended = {item.chain_id for item in reports if item.state is Delivery.CONFLICT} - set(chains)
+    return tuple(item for item in reports if item.chain_id not in ended)
 
 
 def reported(seen: Reporting) -> Verdict:
     """Return the condition ``Reported``; the worst that a person should know comes first."""
-    return first_answer(REPORTED, seen) or Verdict(
+    verdict = first_answer(REPORTED, seen) or Verdict(
         Status.TRUE,
         Reason.REPORT_ACCEPTED,
         f"{_named(_accepted(seen)[0])} accepted by {seen.host}; receipt verified.",
     )
+    well = verdict.status is Status.TRUE
+    return seen.interims_refused if well and seen.interims_refused is not None else verdict
 
 
 def cannot_sign_or_verify(seen: Reporting) -> Verdict | None:
@@ -78,6 +101,16 @@ def refused_by_the_vendor(seen: Reporting) -> Verdict | None:
     return None
 
 
+def approval_is_late(seen: Reporting) -> Verdict | None:
+    """A report waits for approval, and its deadline is near or over."""
+    return late(seen.approvals, seen.now_ms)
+
+
+def awaits_approval(seen: Reporting) -> Verdict | None:
+    """A report waits for approval."""
+    return awaiting(seen.approvals, seen.now_ms)
+
+
 def export_mode(seen: Reporting) -> Verdict | None:
     """Reports are carried to the vendor."""
     if seen.exports is None:
@@ -90,6 +123,8 @@ def export_mode(seen: Reporting) -> Verdict | None:
 
 def delivery_fails(seen: Reporting) -> Verdict | None:
     """A document was tried and did not arrive; the oldest of them."""
+    if seen.exports is not None:
+        return None
     for item in (*seen.statements, *reversed(seen.reports)):
         if item.state in (Delivery.PENDING, Delivery.SENDING) and item.first_failure_ms is not None:
             return Verdict(Status.FALSE, item.reason or Reason.DELIVERY_PENDING, _sentence(item))
@@ -120,8 +155,10 @@ REPORTED: tuple[Callable[[Reporting], Verdict | None], ...] = (
     cannot_sign_or_verify,
     suspended,
     refused_by_the_vendor,
-    export_mode,
+    approval_is_late,
     delivery_fails,
+    awaits_approval,
+    export_mode,
     on_its_way,
     nothing_due,
 )
@@ -131,7 +168,7 @@ def _accepted(seen: Reporting) -> list[OutboxItem]:
     return [item for item in seen.reports if item.state is Delivery.ACCEPTED]
 
 
-_UNDER_WAY = (Delivery.PENDING, Delivery.SENDING, Delivery.AWAITING_APPROVAL)
+_UNDER_WAY = (Delivery.PENDING, Delivery.SENDING)
 
 
 def _sentence(item: OutboxItem) -> str:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import quote
 
+from licenseusage.controller.rules.key import Key
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -43,6 +45,7 @@ EVENTS = Resource("events.k8s.io", "v1", "events")
 USAGES = Resource("licenseusage.dev", "v1alpha1", "licenseusages")
 REPORTS = Resource("licenseusage.dev", "v1alpha1", "usagereports")
 RECEIPTS = Resource("licenseusage.dev", "v1alpha1", "usagereceipts")
+TOKEN_REVIEWS = Resource("authentication.k8s.io", "v1", "tokenreviews")
 
 
 class Dependency(NamedTuple):
@@ -57,3 +60,12 @@ class Dependency(NamedTuple):
     namespace: str
     name: str = ""
     selector: str = ""
+
+
+USAGE_LABEL = f"{USAGES.group}/usage"
+"""Of a UsageReport: the name of the LicenseUsage that it is about."""
+
+
+def reports_of(key: Key) -> Dependency:
+    """Return the UsageReports of a LicenseUsage, as something that it depends on."""
+    return Dependency(REPORTS, key.namespace, selector=f"{USAGE_LABEL}={key.name}")

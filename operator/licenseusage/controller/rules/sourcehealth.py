@@ -57,7 +57,7 @@ def grace_problem(
     try:
         for source in sources:
             if source.source is not None and cycles:
-                lag = source.source.properties.lag_ms
+                lag = source.source.properties.shown_after_ms
                 check_grace(grace_ms, cycles[-1], lag, source.source.interval_ms)
     except UsageError as error:
         return Failure.of(error)

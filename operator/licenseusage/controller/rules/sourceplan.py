@@ -11,6 +11,7 @@ from licenseusage.controller.rules.conditions import SourceHealth, Underway
 from licenseusage.controller.rules.declared import Declared
 from licenseusage.controller.rules.lookback import Earlier, LookBack, earlier_cycle
 from licenseusage.controller.rules.polls import Job, PollMemory
+from licenseusage.controller.rules.pushes import PushTarget
 from licenseusage.controller.rules.sourcehealth import (
     fingerprint_of,
     outdated,
@@ -21,18 +22,18 @@ from licenseusage.controller.rules.subject import Subject
 from licenseusage.ledger.documents.records import MeterFacts
 from licenseusage.ledger.records import LastPolls
 from licenseusage.metering.cycles import CYCLE_BIT, Cycle, next_cycle
-from licenseusage.metering.lifecycle import (
-    MINUTE_MS,
+from licenseusage.metering.lifecycle import MINUTE_MS, precedes
+from licenseusage.metering.polling import (
     Boundary,
     PollSchedule,
     attempted_ms,
     effective_interval_ms,
-    next_poll_ms,
-    precedes,
+    next_poll,
     wants_passes,
 )
 from licenseusage.metering.properties import Properties
 from licenseusage.metering.stores import DeclaredSource, StoreKey, StoreState
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.guarantees import Ids
 from licenseusage.sources.definition.model import EffectiveSource
 
@@ -107,6 +108,7 @@ class SourcePlan:
         health, view: For conditions and status.
         poll: The poll to begin now; None: none is due.
         next_ms: When to look again; None: only when something happens.
+        pushed: What the intake has to know of a source whose product pushes; None: it is polled.
     """
 
     counted: DeclaredSource
@@ -114,6 +116,7 @@ class SourcePlan:
     view: SourceView
     poll: Job | None = None
     next_ms: int | None = None
+    pushed: PushTarget | None = None
 
 
 def plan(of: ObjectFacts, source: SourceFacts, now_ms: int) -> SourcePlan:
@@ -124,9 +127,16 @@ def plan(of: ObjectFacts, source: SourceFacts, now_ms: int) -> SourcePlan:
     polls = of.ledger.statuses.get(source.declared.name)
     counted = _counted(of, source, effective, polls)
     schedule = _schedule(of, source, effective, counted, polls, now_ms)
-    due_ms = next_poll_ms(schedule, now_ms) if of.wanting else None
+    due = next_poll(schedule, now_ms) if of.wanting else None
+    due_ms = None if due is None else due.at_ms
     health = _health(of, source, counted, polls)
-    view = SourceView(source.declared.name, polls, health.problem)
+    view = SourceView(
+        source.declared.name,
+        polls,
+        health.problem,
+        number=effective.states_number,
+        next_poll=due if of.key_id is not None and source.memory.probe_at_s is None else None,
+    )
     stale_ms = _stale_ms(health, now_ms)
     if of.key_id is None:
         return SourcePlan(counted, health, view)
@@ -167,6 +177,7 @@ def _counted(
         effective.selection,
         effective.declaration,
         of.former.get(name),
+        effective.count_terms,
     )
 
 
@@ -186,13 +197,15 @@ def _schedule(
     states = [known.get(counted.store) for known in of.states]
     return PollSchedule(
         key=f"{of.subject.key}/{source.declared.name}",
+        declared_ms=effective.interval_ms,
         interval_ms=counted.interval_ms,
-        lag_ms=counted.properties.lag_ms,
+        lag_ms=counted.properties.shown_after_ms,
         clock_skew_ms=source.memory.clock_skew_ms,
         last_started_ms=attempted_ms(polls.last_attempt_ms if polls else None, now_ms),
         last_ended_ms=polls.last_attempt_ended_ms if polls else None,
         duration_ms=_duration_ms(effective, polls),
         failures=polls.failures if polls else 0,
+        refused=_refused(polls),
         boundaries=tuple(
             _boundary(cycle, state or StoreState())
             for cycle, state in zip(of.wanting, states, strict=True)
@@ -200,6 +213,11 @@ def _schedule(
         log=effective.reads_log,
         catching_up=_catching_up(source.memory, states),
     )
+
+
+def _refused(polls: LastPolls | None) -> bool:
+    failure = polls.failure if polls else None
+    return failure is not None and failure.reason == Reason.SIGN_IN_REFUSED
 
 
 def _boundary(cycle: Cycle, state: StoreState) -> Boundary:
@@ -228,9 +246,21 @@ def _health(
         memory.problem or (polls.failure if polls else None),
         outdated=outdated(subject, memory, fingerprint),
         proven=proven(subject, memory, fingerprint),
-        hint=memory.hint,
+        hint=_hint(of, source, counted),
         underway=source.underway,
     )
+
+
+def _hint(of: ObjectFacts, source: SourceFacts, counted: DeclaredSource) -> str | None:
+    """Return what is worth saying of a source that works."""
+    hints = [source.memory.hint]
+    states = [known.get(counted.store) for known in of.states[-1:]]
+    if any(state is not None and state.unheard for state in states):
+        hints.append(
+            f"Source {source.declared.name}: nobody has left its list and come back in this cycle "
+            "so far. Until somebody has, it may be a list of everybody, and nobody of it counts."
+        )
+    return " ".join(hint for hint in hints if hint) or None
 
 
 def _polls_now(
@@ -295,7 +325,7 @@ def _poll(
         cycles=_distinct((*of.wanting, *(past.cycle for past in late))),
         interval_ms=counted.interval_ms,
         rules_digest=of.rules_digest,
-        closing=wants_passes(ends, now_ms, counted.properties.lag_ms),
+        closing=wants_passes(ends, now_ms, counted.properties.shown_after_ms),
         due=due_ms is not None and due_ms <= now_ms,
         fingerprint=fingerprint_of(source.declared),
         proven=health.proven and health.last_success_ms is not None,

@@ -31,6 +31,7 @@ from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.coverage import Coverage
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.forecast import Forecast, Lack
+from licenseusage.metering.polling import NextPoll
 from licenseusage.metering.statement import CycleStatement
 from licenseusage.reasons import Reason
 
@@ -48,11 +49,15 @@ class SourceView:
     Attributes:
         polls: What the ledger knows; None before the first attempt.
         problem: Why the last attempt, or the definition, failed; None after a success.
+        number: It states a number, and names nobody.
+        next_poll: When it is polled next; None: while nobody can be asked.
     """
 
     name: str
     polls: records.LastPolls | None
     problem: Failure | None
+    number: bool = False
+    next_poll: NextPoll | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,7 @@ class View:
         reports: Reports of the object, newest first.
         previous: Conditions of the live object.
         export_due_ms: By when the vendor has to have what is exported; None: nothing is due.
+        approval_due_ms: By when he has to have what waits for approval; None: nothing is due.
     """
 
     name: str
@@ -128,6 +134,7 @@ class View:
     reports: Sequence[documents.OutboxItem] = ()
     previous: Sequence[Mapping[str, Any]] = ()
     export_due_ms: int | None = None
+    approval_due_ms: int | None = None
 
 
 def compose(view: View) -> dict[str, Any]:
@@ -202,10 +209,14 @@ def _forecast(foreseen: Forecast | Lack | None) -> CycleForecast | None:
 _NO_FORECAST = {
     Lack.FIRST_CYCLE: "no forecast yet: this is the first cycle",
     Lack.NOTHING_SEEN: "no forecast yet: nobody was seen active in this cycle",
-    Lack.DAYS_UNKNOWN: "no forecast: on too many days of this cycle not all sources were read",
+    Lack.DAYS_UNKNOWN: (
+        "no forecast: on too many days of this cycle not all sources were read, or days are not "
+        "kept (spec.privacy.dailyFacts)"
+    ),
     Lack.EARLIER_UNKNOWN: (
         "no forecast: it needs an ended cycle, one of the last three, that has an upper bound and "
-        "in which all sources were read on nearly every day"
+        "in which all sources were read on nearly every day; and that days are kept "
+        "(spec.privacy.dailyFacts)"
     ),
 }
 
@@ -310,10 +321,23 @@ def _source(view: SourceView) -> SourceStatus:
         last_success_time=_time(polls.last_success_ms),
         last_poll_seconds=None if duration is None else -(-duration // 1000),
         last_poll_bytes=polls.size_bytes,
+        **_pace(view.next_poll),
         users_listed=polls.listed,
+        stated_number=polls.counted if view.number else None,
         skipped=skipped or None,
         **_problem(view),
     )
+
+
+def _pace(due: NextPoll | None) -> dict[str, Any]:
+    """Return what is said of the next poll: it changes with a poll only, never by the time."""
+    if due is None or due.reason is None:
+        return {}
+    return {
+        "next_poll_time": rfc3339(due.at_ms),
+        "interval_seconds": -(-due.interval_ms // 1000),
+        "interval_reason": due.reason,
+    }
 
 
 def _problem(view: SourceView) -> dict[str, Any]:

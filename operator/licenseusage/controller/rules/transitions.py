@@ -44,11 +44,18 @@ _ACTIONS = {
     ConditionType.LICENSED: "VerifyLicense",
     ConditionType.REPORTED: "Report",
     ConditionType.WITHIN_ENTITLEMENT: "Count",
+    ConditionType.COUNTED_ONCE: "Report",
 }
 # On its way is no event, and that it has arrived is told by the delivery itself.
 _UNTOLD = {Reason.DELIVERY_PENDING, Reason.REPORT_ACCEPTED}
 # Worth an event of its own although the condition was False before.
-_WORSE = {Reason.EXPORT_OVERDUE}
+_TOLD_ANEW = {
+    Reason.EXPORT_OVERDUE,
+    Reason.AWAITING_APPROVAL,
+    Reason.APPROVAL_DUE,
+    Reason.APPROVAL_OVERDUE,
+}
+_AS_USUAL = {Reason.AWAITING_APPROVAL}
 _VERDICTS = {
     DeliveryState.ACCEPTED: Kind.NORMAL,
     DeliveryState.REJECTED: Kind.WARNING,
@@ -84,15 +91,16 @@ def of_status(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event
             continue
         bad = condition["status"] == "False"
         previous = was.get(kind, {}).get("status")
-        worse = condition["reason"] in _WORSE and was.get(kind, {}).get("reason") not in _WORSE
-        if (previous == condition["status"] and not worse) or (
+        reason, before_reason = condition["reason"], was.get(kind, {}).get("reason")
+        anew = reason in _TOLD_ANEW and reason != before_reason
+        if (previous == condition["status"] and not anew) or (
             previous in (None, "Unknown") and not bad
         ):
             continue
         events.append(
             Event(
-                Kind.WARNING if bad else Kind.NORMAL,
-                condition["reason"],
+                Kind.WARNING if bad and reason not in _AS_USUAL else Kind.NORMAL,
+                reason,
                 _ACTIONS[kind],
                 condition["message"],
             )

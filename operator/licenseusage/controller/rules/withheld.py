@@ -12,6 +12,7 @@ from licenseusage.ledger.documents.records import OutboxItem
 from licenseusage.reports.report import read_report
 
 WITHHELD = "Withheld"
+DROPPED = "Dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,15 @@ def withheld_by(spec: Mapping[str, Any]) -> Withheld:
     privacy = spec.get("privacy")
     chosen = privacy if isinstance(privacy, Mapping) else {}
     return Withheld(
-        daily=chosen.get("dailyCounts") == WITHHELD,
+        daily=chosen.get("dailyCounts") == WITHHELD or drops_days(spec),
         provisioned=chosen.get("provisionedCount") == WITHHELD,
     )
+
+
+def drops_days(spec: Mapping[str, Any]) -> bool:
+    """Whether the ledger is to keep of nobody on which days; read likewise."""
+    privacy = spec.get("privacy")
+    return isinstance(privacy, Mapping) and privacy.get("dailyFacts") == DROPPED
 
 
 def withheld_before(reports: Sequence[OutboxItem]) -> Withheld:

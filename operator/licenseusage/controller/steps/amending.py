@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from licenseusage.controller.effects.gatherer import Gatherer
 from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.issuer import Issuer
+from licenseusage.controller.steps.issuing import signing_of
 from licenseusage.controller.steps.world import Judged, World
 from licenseusage.errors import UsageError
-from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.records import CycleRecord, CycleState
 from licenseusage.metering.amendment import Narrowed, Refuted, due_ms, judge
 from licenseusage.metering.cycles import Cycle
@@ -130,7 +130,7 @@ async def _amend(
     if isinstance(issuer, UsageError):
         return False
     due_ms = now_ms + amending.first_delay_ms()
-    signing = None if issuer is None else Signing(issuer.chain, issuer.sign, due_ms)
+    signing = None if issuer is None else signing_of(issuer, due_ms)
     made = await known.do(
         lambda ledger: ledger.amend_cycle(
             meter_id, cycle, verdict.statement, verdict.words, now_ms, signing

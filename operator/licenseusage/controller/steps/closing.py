@@ -10,8 +10,8 @@ from collections.abc import Callable
 from licenseusage.controller.effects.gatherer import Works
 from licenseusage.controller.rules.ends import Counted, close_reason, interim_plan
 from licenseusage.controller.rules.issuer import Issuer
+from licenseusage.controller.steps.issuing import signing_of
 from licenseusage.errors import UsageError
-from licenseusage.ledger.documents.closing import Signing
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import (
     CycleRecord,
@@ -52,7 +52,7 @@ async def close(
     if isinstance(issuer, UsageError):
         return False
     due_ms = now_ms + first_delay_ms()
-    signing = None if issuer is None else Signing(issuer.chain, issuer.sign, due_ms)
+    signing = None if issuer is None else signing_of(issuer, due_ms)
     await books.do(lambda ledger: ledger.close_cycle(meter_id, cycle, now_ms, signing))
     return True
 
@@ -122,7 +122,6 @@ async def interim(
     def made(ledger: Ledger) -> int | None:
         # One work: a poll that was committed after the plan would be counted in a report whose time
         # ends before it.
-        chain = issuer.chain
         unfinished = ledger.unfinished_cycles(meter_id)
         record = next((candidate for candidate in unfinished if candidate.cycle == cycle), None)
         if record is None:
@@ -133,7 +132,8 @@ async def interim(
             tuple(ledger.store_states(meter_id, cycle).values()),
             counted,
             interval_hours=issuer.license.interval_hours,
-            chain_begun=ledger.chain(chain.id).head is not None,
+            chain_begun=ledger.chain(issuer.chain.id).head is not None,
+            signed_ms=ledger.interims_signed_ms(meter_id, cycle),
             since_ms=since_ms,
             now_ms=now_ms,
         )
@@ -144,7 +144,7 @@ async def interim(
             plan.slot,
             _statement(ledger, record, counted, plan.as_of_ms),
             now_ms,
-            Signing(chain, issuer.sign, now_ms + first_delay_ms),
+            signing_of(issuer, now_ms + first_delay_ms),
         )
         return now_ms + 1000
 

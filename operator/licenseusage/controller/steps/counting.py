@@ -8,10 +8,12 @@ from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.controller.effects import defects
 from licenseusage.controller.effects.collection import Collector
 from licenseusage.controller.effects.identity import PseudonymKey
+from licenseusage.controller.effects.shippedpresets import shipped_presets
 from licenseusage.controller.rules.conditions import SourceHealth, Underway
 from licenseusage.controller.rules.declared import Declared, declared, rules_digest, stores
 from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.pushplan import IntakeFacts, plan_push
 from licenseusage.controller.rules.sourcehealth import grace_problem
 from licenseusage.controller.rules.sourceplan import (
     ObjectFacts,
@@ -75,17 +77,30 @@ async def step(
     def defect(error: Exception, doing: str) -> Failure:
         return defects.problem_of(error, world.metrics, subject.key, doing)
 
-    sources = declared(usage, defect)
+    loop_s = asyncio.get_running_loop().time()
+    shipped = await shipped_presets(world.reader, subject.key.namespace, usage, loop_s)
+    sources = declared(usage, defect, shipped)
     of = _facts_of(world, subject, usage, sources, facts, pseudonym, requested=requested)
     world.collector.forget(subject.key, {source.name for source in sources})
-    done = [await _serve(world.collector, of, source, now_ms, defect) for source in sources]
+    done = [await _serve(world, of, source, now_ms, defect) for source in sources]
     sources, plans = tuple(source for source, _ in done), [planned for _, planned in done]
+    pushed = {
+        source.name: planned.pushed
+        for source, planned in zip(sources, plans, strict=True)
+        if planned.pushed is not None
+    }
+    world.intake.declare(subject.key, pushed)
     grace_ms = usage.spec.close_grace_hours * HOUR_MS
     return Counting(
         sources=sources,
         counted=Counted(
             declared=tuple(planned.counted for planned in plans),
-            unusable=frozenset(source.name for source in sources if source.source is None),
+            unasked=frozenset(
+                source.name
+                for source in sources
+                if source.unusable
+                or (source.source is not None and source.source.pushed is not None)
+            ),
             combine=Combine(usage.spec.combine),
             grace_ms=grace_ms,
             skews={
@@ -131,14 +146,19 @@ def _facts_of(
 
 
 async def _serve(
-    collector: Collector,
+    world: World,
     of: ObjectFacts,
     declared: Declared,
     now_ms: int,
     defect: Callable[[Exception, str], Failure],
 ) -> tuple[Declared, SourcePlan]:
     """Plan for one source and begin its poll; a defect makes it unusable and stops no other."""
+    collector = world.collector
     try:
+        if declared.source is not None and declared.source.pushed is not None:
+            intake = world.intake
+            seen = IntakeFacts(intake.on, intake.problem(of.subject.key, declared.name))
+            return declared, plan_push(of, declared.source, seen, now_ms)
         source = await _source_facts(collector, of.subject.key, declared)
         planned = plan(of, source, now_ms)
         if planned.poll is not None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from licenseusage.controller.effects.gatherer import Works
 from licenseusage.controller.effects.identity import Keys
 from licenseusage.controller.rules.issuer import chain_of, installation_of
-from licenseusage.errors import Stalled
+from licenseusage.errors import Retryable, Stalled
 from licenseusage.ledger.documents.records import (
     HISTORY_LOST,
     OutboxItem,
@@ -23,6 +23,17 @@ from licenseusage.reports.receipt import Sent
 from licenseusage.reports.typs import ENROLMENT, SUCCESSION
 
 _KINDS = {ENROLMENT: ReportKind.ENROLMENT, SUCCESSION: ReportKind.SUCCESSION}
+
+
+class KeyGoneError(Retryable):
+    """A rotation has ended since the keys were read."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__(
+            Reason.STATEMENTS_NOT_KEPT,
+            "A rotation has ended at this moment, and another key signs now; it is tried again.",
+        )
 
 
 async def enrol(
@@ -60,7 +71,7 @@ async def enrol(
         return statements
     at_ms, key = now_ms, ring.current
     if kept:
-        return await books.do(lambda ledger: _take_over(ledger, chain, kept, at_ms))
+        return await books.do(lambda ledger: take_over(ledger, chain, kept, at_ms))
     await _refuse_a_successor(books, license_, key)
     token = build_enrolment(
         license_, key, issued_at_s=at_ms // 1000, replaces=await _given_up(keys, key, loop_s)
@@ -70,6 +81,25 @@ async def enrol(
         lambda ledger: ledger.add_key_statement(chain, ReportKind.ENROLMENT, 1, document, at_ms)
     )
     return (made,)
+
+
+async def enrol_now(
+    books: Works, keys: Keys, license_: License, ring: KeyRing, now_ms: int, loop_s: float
+) -> tuple[OutboxItem, ...]:
+    """Enrol as `enrol` does, while no rotation can end and take the key away that signs.
+
+    A rotation sees every enrolment that was made before it signs its successions. One that is made
+    between these and the end of the rotation would be by a key that is gone, and never succeeded.
+
+    Raises:
+        KeyGoneError: Another key is the current one by now; nothing was made.
+        UsageError: As of `enrol`.
+    """
+    async with keys.rotation:
+        now = await keys.ring(loop_s)
+        if now.current.kid != ring.current.kid:
+            raise KeyGoneError
+        return await enrol(books, keys, license_, now, now_ms, loop_s)
 
 
 async def _given_up(keys: Keys, key: SigningKey, loop_s: float) -> str | None:
@@ -112,9 +142,20 @@ async def _refuse_a_successor(books: Works, license_: License, key: SigningKey) 
             )
 
 
-def _take_over(
+def take_over(
     ledger: Ledger, chain: str, tokens: Sequence[str], now_ms: int
 ) -> tuple[OutboxItem, ...]:
+    """Take the statements that are kept beside the keys into a ledger that was lost or restored.
+
+    Args:
+        ledger: The ledger.
+        chain: Id of the key chain.
+        tokens: Its statements, in order, exactly as signed.
+        now_ms: The time.
+
+    Raises:
+        Stalled: ``ReportConflict``: another statement holds a position.
+    """
     if not ledger.key_statements(chain):
         ledger.stop_chain(chain, HISTORY_LOST, now_ms)
     for sequence, token in enumerate(tokens, 1):

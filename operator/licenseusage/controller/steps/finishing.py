@@ -47,6 +47,7 @@ async def finish(
     suspended: bool,
     export: bool | None,
     withheld: Withheld | None = None,
+    approval: bool | None = None,
 ) -> reporting.ReportingResult:
     """Close what has ended once its grace is over, and send what there is to send.
 
@@ -59,6 +60,7 @@ async def finish(
         suspended: ``spec.suspend: Reporting``.
         export: Whether ``spec.reporting.mode`` is Export; None: nobody says any more.
         withheld: What the customer keeps back; None: the object is gone, so that it cannot say.
+        approval: Whether reports wait for approval; None likewise.
 
     Raises:
         UsageError: The ledger cannot be read.
@@ -82,5 +84,6 @@ async def finish(
         gone=True,
         site=site_of(world),
         withheld=withheld,
+        approval=approval,
     )
     return await reporting.step(world, context, known, now_ms, loop_s)

@@ -80,10 +80,10 @@ async def _import(world: World, at: Key, tokens: Sequence[str], now_ms: int) -> 
     except UsageError as error:
         vendor_keys = error
     try:
-        installation = (await world.keys.signing_key(loop_s)).installation
+        ring = await world.keys.ring(loop_s)
     except UsageError:
-        installation = None
-    desk = Desk(at.namespace, vendor_keys, world.vendor.named, installation)
+        ring = None
+    desk = Desk(at.namespace, vendor_keys, world.vendor.named, ring)
 
     def work(ledger: Ledger) -> Imported:
         return desk.take(ledger, tokens, now_ms)
@@ -146,3 +146,5 @@ def _tell(world: World, at: Key, imported: Imported) -> None:
                 reason=attempt.settlement.reason,
             )
         world.verdicts.settled(usage, tuple(attempts))
+    for usage in imported.lost - imported.attempts.keys():
+        world.verdicts.settled(usage, ())

@@ -51,7 +51,7 @@ async def _replace(
     if cycle is None or not isinstance(issuer, Issuer):
         return False
     delay_ms = 0 if context.requested else first_delay_ms(world, interim=False)
-    signing = Signing(issuer.chain, issuer.sign, now_ms + delay_ms)
+    signing = signing_of(issuer, now_ms + delay_ms)
 
     def work(ledger: Ledger) -> OutboxItem | None:
         final = refused.kind is ReportKind.FINAL
@@ -74,6 +74,11 @@ def route_of(world: World, context: Context, *, exporting: bool) -> str | None:
         (__version__,),
     )
     return export_route(digest) if exporting else digest
+
+
+def signing_of(issuer: Issuer, first_attempt_ms: int) -> Signing:
+    """Return how the ledger signs for an issuer, and when the report is first due for sending."""
+    return Signing(issuer.chain, issuer.sign, first_attempt_ms, issuer.approval, issuer.committing)
 
 
 def first_delay_ms(world: World, *, interim: bool) -> int:

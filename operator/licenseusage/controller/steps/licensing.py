@@ -4,6 +4,7 @@ A bad licence never stops counting: the last verified terms, kept in the ledger,
 are others. What is wrong with the licence that is there now is the condition ``Licensed``.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date
 
@@ -102,6 +103,7 @@ async def step(
     vendor: VendorKeysRef,
     *,
     ring: KeyRing | None,
+    reported_from_ms: Callable[[License], Awaitable[int | None]],
     now_ms: int,
     loop_s: float,
 ) -> Licensing:
@@ -114,6 +116,7 @@ async def step(
         reader: Reads the licence's Secret and the vendor's keys.
         vendor: Where the vendor's keys are.
         ring: Our keys, for licences bound to one; None: not known now.
+        reported_from_ms: Returns the start of the first cycle reported under a licence, ms.
         now_ms: The reconcile's one time.
         loop_s: For the reader's memory.
 
@@ -143,11 +146,14 @@ async def step(
         verdict = _refusal(error, where, meter)
         return unread(meter, verdict, now_ms)
     if known is None or known.digest != license_.digest:
+        seen_ms = now_ms
+        if meter.grids and license_.contract not in meter.licenses:
+            seen_ms = _seen_before(meter, await reported_from_ms(license_), now_ms)
         meter = await books.do(
             lambda ledger: ledger.keep_terms(
                 meter.id,
                 terms,
-                now_ms,
+                seen_ms,
                 licensed=Subscribed(license_.contract, license_.token),
             )
         )
@@ -158,6 +164,16 @@ async def step(
         f"valid until {_day(1000 * license_.expires_s)}.{_coming(meter, now_ms)}",
     )
     return Licensing(meter, license_, verdict, _maximum(meter, license_, now_ms))
+
+
+def _seen_before(meter: Meter, reported_ms: int | None, now_ms: int) -> int:
+    """Return when a licence was seen at the latest, by the first cycle reported under it.
+
+    A restored ledger must not let cycles of the former licence go on beside those.
+    """
+    if reported_ms is None or cycle_at(meter.grids, reported_ms - 1) is None:
+        return now_ms
+    return min(now_ms, reported_ms - 1)
 
 
 def unread(meter: Meter, verdict: Verdict, now_ms: int) -> Licensing:

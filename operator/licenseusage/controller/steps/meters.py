@@ -1,6 +1,7 @@
 """An object's meter, cycles and the two keys, or the reason why there are none."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from licenseusage.api.licenseusage import LicenseUsage
 from licenseusage.controller.effects.gatherer import Gatherer
@@ -9,10 +10,14 @@ from licenseusage.controller.effects.kube import ForbiddenError, KubeError
 from licenseusage.controller.effects.listing import evidence
 from licenseusage.controller.rules.clockwatch import Judgement, judge
 from licenseusage.controller.rules.ends import missing_cycles
-from licenseusage.controller.rules.issuer import Site, chain_of, installation_of
+from licenseusage.controller.rules.evidence import own_reports
+from licenseusage.controller.rules.issuer import chain_of, installation_of
 from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.lostledger import consented
+from licenseusage.controller.rules.site import Site
 from licenseusage.controller.rules.status import HISTORY
 from licenseusage.controller.rules.subject import Subject
+from licenseusage.controller.rules.withheld import drops_days
 from licenseusage.controller.steps.world import World
 from licenseusage.errors import Retryable, Stalled, UsageError, Waiting
 from licenseusage.ledger.documents.records import MeterFacts, ReportChain
@@ -63,20 +68,17 @@ async def gathered(
     """Return what the ledger knows of an object, whose meter is made if there is none.
 
     Raises:
-        Stalled: ``LedgerLost``: the cluster shows earlier cycles that the ledger does not know.
+        Stalled: ``LedgerLost``: the cluster shows earlier cycles that the ledger does not know, and
+            nobody has consented to go on without it.
         UsageError: The ledger cannot be read or written.
     """
     key = subject.key
     if key not in world.known:
-        if subject.counted_before or await world.objects.exist_for(key):
-            raise Stalled(
-                Reason.LEDGER_LOST,
-                f"LicenseUsage {key} was counted before, but the ledger does not know it: its "
-                f"volume was lost or replaced. Stop the operator and restore the ledger from a "
-                f"backup (licenseusage ledger restore). Only if there is none: to begin anew as a "
-                f"new installation, which gives up all evidence, delete every LicenseUsage and "
-                f"UsageReport, the operator's two Secrets and its volume; then start again.",
-            )
+        live = await world.objects.live(key)
+        if subject.counted_before or live:
+            head = None if usage.spec.reporting is None else usage.spec.reporting.adopt_head
+            keys = None if isinstance(signing, UsageError) else signing.public_keys()
+            consented(key, head, {} if keys is None else own_reports(live, keys, {}))
     wanted = MeterKey(key.namespace, key.name, usage.spec.product)
     # An idle object writes nothing, so it is looked for before it is made.
     known = await gatherer_of(world, key, signing).open(
@@ -105,7 +107,7 @@ def site_of(world: World) -> Site:
     """Return where reports are made."""
     settings = world.settings
     secret = f"{settings.operator_namespace}/{settings.identity_secret}"
-    return Site(world.operator, world.reference_offset_seconds(), secret)
+    return Site(world.operator, world.reference_offset_seconds(), secret, world.random_bytes)
 
 
 async def begin_cycles(known: Gatherer, now_ms: int) -> None:
@@ -114,8 +116,8 @@ async def begin_cycles(known: Gatherer, now_ms: int) -> None:
     Raises:
         UsageError: The ledger cannot be written.
     """
-    meter, newest = known.facts.meter, known.facts.cycles[:1]
-    missing = missing_cycles(meter, newest[0].cycle if newest else None, now_ms)
+    meter = known.facts.meter
+    missing = missing_cycles(meter, [record.cycle for record in known.facts.cycles], now_ms)
 
     def begin(ledger: Ledger) -> None:
         for cycle in missing:
@@ -123,6 +125,22 @@ async def begin_cycles(known: Gatherer, now_ms: int) -> None:
 
     if missing:
         await known.do(begin)
+
+
+async def follow_daily_facts(
+    world: World, key: Key, known: Gatherer, spec: Mapping[str, Any], now_ms: int
+) -> None:
+    """Drop, or keep from the next cycle on, on which days somebody was active.
+
+    Raises:
+        UsageError: The ledger cannot be written.
+    """
+    dropped, meter = drops_days(spec), known.facts.meter
+    if dropped == meter.days_dropped:
+        return
+    await known.do(lambda ledger: ledger.follow_daily_facts(meter.id, now_ms, dropped=dropped))
+    memory = world.memory(key)
+    memory.statements, memory.growth = {}, {}
 
 
 def clock_of(world: World, facts: MeterFacts, now_ms: int) -> Judgement:

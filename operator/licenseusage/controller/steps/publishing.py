@@ -23,16 +23,20 @@ async def publish(world: World) -> bool:
         UsageError: The ledger cannot be read.
         KubeError: The API server refuses or does not answer.
     """
-    items = await world.books.do(Ledger.all_key_statements)
-    if not items:
+    if not await world.books.do(Ledger.all_key_statements):
         return False
     pseudonym, ring = await keys_of(world, asyncio.get_running_loop().time())
-    data = configmap_data(
-        items,
-        None if isinstance(ring, UsageError) else ring,
-        None if isinstance(pseudonym, UsageError) else pseudonym.id,
-        _exported(pseudonym, ring),
-    )
+
+    def made(ledger: Ledger) -> dict[str, str]:
+        # It is of all subscriptions, whichever has a new one: not on the loop.
+        return configmap_data(
+            ledger.all_key_statements(),
+            None if isinstance(ring, UsageError) else ring,
+            None if isinstance(pseudonym, UsageError) else pseudonym.id,
+            _exported(pseudonym, ring),
+        )
+
+    data = await world.books.do(made)
     return await world.published.keep(data)
 
 

@@ -3,20 +3,31 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from licenseusage.controller.rules.imported import ImportedReceipt, Standing
+from licenseusage.controller.rules.imported import (
+    FIXES,
+    GET_AGAIN,
+    ImportedReceipt,
+    Standing,
+)
 from licenseusage.controller.rules.key import Key
 from licenseusage.delivery.imported import Acknowledged, Bearing, bearing, settle_imported
 from licenseusage.delivery.outbox import Attempt, ChainView, DeliveryState, Queued, Settlement
 from licenseusage.delivery.outcome import explain_receipt
 from licenseusage.errors import Consequence, UsageError
-from licenseusage.ledger.documents.records import Delivery, DeliveryResult, OutboxItem
+from licenseusage.ledger.documents.records import (
+    HISTORY_LOST,
+    Delivery,
+    DeliveryResult,
+    OutboxItem,
+)
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import Meter
 from licenseusage.reasons import Reason
 from licenseusage.reasons.book import BOOK
+from licenseusage.reports.keyring import KeyRing
 from licenseusage.reports.keys import VendorKeys
 from licenseusage.reports.licence import stored_license
-from licenseusage.reports.names import jti_of, key_chain_id
+from licenseusage.reports.names import jti_of, key_chain_id, report_chain_id
 from licenseusage.reports.receipt import (
     Receipt,
     ReceiptVerdict,
@@ -26,6 +37,13 @@ from licenseusage.reports.receipt import (
     verify_receipt,
 )
 from licenseusage.reports.refused import Refused
+from licenseusage.reports.typs import REPORT, SUCCESSION
+
+_NEWER_KEY = (
+    "It is a key statement: a key that this operator does not have has succeeded its key, so the "
+    "vendor refuses what this one signs. Restore the newest backup of the identity's Secret (the "
+    "statement is kept in it), then the receipt is used by itself."
+)
 
 
 @dataclass(slots=True)
@@ -35,10 +53,12 @@ class Imported:
     Attributes:
         receipts: In the order of the object.
         attempts: LicenseUsage -> what changed for it, as its deliveries would tell.
+        lost: LicenseUsages of which a receipt proves a report that the ledger does not hold.
     """
 
     receipts: list[ImportedReceipt] = field(default_factory=list)
     attempts: dict[Key, list[Attempt]] = field(default_factory=dict)
+    lost: set[Key] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +69,13 @@ class Desk:
         namespace: That of the UsageReceipt.
         vendor_keys: The pinned keys, or why they cannot be had.
         keys_from: Where they are, for messages.
-        installation: Our own id; None: it cannot be had now.
+        ring: Our own keys; None: they cannot be had now.
     """
 
     namespace: str
     vendor_keys: VendorKeys | UsageError
     keys_from: str
-    installation: str | None
+    ring: KeyRing | None
 
     def take(self, ledger: Ledger, tokens: Sequence[str], now_ms: int) -> Imported:
         """Use every receipt that can be used; each is one transaction.
@@ -97,7 +117,7 @@ class Desk:
                 needs_a_person,
             )
         if document is None:
-            return self._unknown(token, receipt)
+            return self._unknown(ledger, token, receipt, here, imported, now_ms)
         owners = _owners(document, here)
         if not owners:
             return _refused(token, receipt, Reason.OTHER_NAMESPACE)
@@ -124,7 +144,7 @@ class Desk:
         fix = (
             f"Install the vendor's current keys in {self.keys_from}; then it is verified again."
             if missing
-            else _FIX.get(refused.error, _ASK)
+            else FIXES.get(refused.error, GET_AGAIN)
         )
         return ImportedReceipt(
             token,
@@ -136,9 +156,23 @@ class Desk:
             needs_a_person=True,
         )
 
-    def _unknown(self, token: str, receipt: Receipt) -> ImportedReceipt:
-        """Return what to say of a verified receipt whose document the ledger does not hold."""
-        if self.installation is not None and receipt.installation != self.installation:
+    def _unknown(
+        self,
+        ledger: Ledger,
+        token: str,
+        receipt: Receipt,
+        here: Sequence[Meter],
+        imported: Imported,
+        now_ms: int,
+    ) -> ImportedReceipt:
+        """Return what to say of a verified receipt whose document the ledger does not hold.
+
+        Whatever the vendor has of a chain of ours was in our ledger before it was sent. So a
+        receipt for a report that is not in it proves that a part of the chain was lost: nothing
+        more is signed until it is known (REPORT_FORMAT §11).
+        """
+        ours = self.ring and self.ring.installation(receipt.vendor, receipt.subscription)
+        if ours is not None and receipt.installation != ours:
             return ImportedReceipt(
                 token,
                 Standing.INVALID,
@@ -146,9 +180,42 @@ class Desk:
                 receipt.subject.jti,
                 Reason.AUDIENCE_MISMATCH,
                 f"It is for another installation ({receipt.installation}); this operator is "
-                f"{self.installation}. Apply it in the cluster of that installation.",
+                f"{ours}. Apply it in the cluster of that installation.",
                 needs_a_person=True,
             )
+        aside = {each.link.digest for each in ledger.set_aside(receipt.chain_id)}
+        if receipt.subject.digest in aside:
+            return ImportedReceipt(
+                token,
+                Standing.USED,
+                receipt.verdict.value,
+                receipt.subject.jti,
+                receipt.error,
+                f"Report {receipt.subject.sequence} of chain {receipt.chain_id} was set aside: the "
+                f"chain goes on without it.",
+            )
+        owner = None if ours is None else _reports_in(receipt, here)
+        if owner is not None:
+            keys = key_chain_id(
+                vendor=receipt.vendor,
+                installation=receipt.installation,
+                subscription=receipt.subscription,
+            )
+            link = receipt.subject.link
+            ledger.stop_chain(receipt.chain_id, HISTORY_LOST, now_ms, key_chain_id=keys, lost=link)
+            imported.lost.add(owner)
+            return ImportedReceipt(
+                token,
+                Standing.WAITING,
+                "Waiting",
+                receipt.subject.jti,
+                Reason.LOCAL_HISTORY_LOST,
+                f"The vendor has report {link.sequence} of LicenseUsage {owner.name}, and the "
+                f"ledger does not hold it: a part of the chain was lost. LicenseUsage {owner.name} "
+                f"says how it goes on. {BOOK[Reason.LOCAL_HISTORY_LOST].fix}",
+            )
+        succeeded = receipt.subject.typ == SUCCESSION
+        newer = succeeded and bool(ledger.key_statements(receipt.chain_id))
         return ImportedReceipt(
             token,
             Standing.WAITING,
@@ -156,7 +223,8 @@ class Desk:
             receipt.subject.jti,
             Reason.DOCUMENT_UNKNOWN,
             f"The ledger does not hold document {receipt.subject.sequence} of chain "
-            f"{receipt.chain_id}. {BOOK[Reason.DOCUMENT_UNKNOWN].fix}",
+            f"{receipt.chain_id}. {_NEWER_KEY if newer else BOOK[Reason.DOCUMENT_UNKNOWN].fix}",
+            needs_a_person=newer,
         )
 
     def _use(
@@ -197,6 +265,24 @@ def _owners(document: OutboxItem, here: Sequence[Meter]) -> list[Key]:
         installation = Sent.from_token(document.token).installation
         owners = [m for m in here if document.chain_id in _key_chains(m, installation)]
     return list(dict.fromkeys(Key(meter.key.namespace, meter.key.name) for meter in owners))
+
+
+def _reports_in(receipt: Receipt, here: Sequence[Meter]) -> Key | None:
+    """Return the LicenseUsage whose reports are the chain of a receipt; None: it is of no one here.
+
+    Key statements are kept beside the key, and are no evidence of lost reports.
+    """
+    for meter in here:
+        of_chain = report_chain_id(
+            vendor=receipt.vendor,
+            installation=receipt.installation,
+            subscription=receipt.subscription,
+            namespace=meter.key.namespace,
+            name=meter.key.name,
+        )
+        if receipt.subject.typ == REPORT and of_chain == receipt.chain_id:
+            return Key(meter.key.namespace, meter.key.name)
+    return None
 
 
 def _age(token: str) -> tuple[int, int, int]:
@@ -311,12 +397,3 @@ def _refused(token: str, receipt: Receipt, reason: Reason) -> ImportedReceipt:
         f"{entry.means[0].upper()}{entry.means[1:]}. {entry.fix}",
         needs_a_person=True,
     )
-
-
-_ASK = "Get the vendor's receipts file again, and import it as it is."
-_FIX = {
-    Reason.RECEIPT_MISMATCH: "The vendor holds another document at this position: ask the vendor.",
-    Reason.AUDIENCE_MISMATCH: "Apply it in the cluster of the installation that it names.",
-    Reason.KEY_REVOKED: "Ask the vendor for a receipt that a valid key has signed.",
-    Reason.KEY_NOT_PERMITTED: "Ask the vendor for a receipt that a key for receipts has signed.",
-}

@@ -20,22 +20,32 @@ from licenseusage.controller.effects.dependencies import (
 )
 from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.controller.effects.kube import KubeError, NotFoundError
+from licenseusage.controller.effects.shippedpresets import preset_configmaps
 from licenseusage.controller.rules import status, transitions
+from licenseusage.controller.rules.approval import MANUAL
 from licenseusage.controller.rules.clockwatch import Judgement
 from licenseusage.controller.rules.conditions import Findings, Verdict
 from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.gauges import gauges
 from licenseusage.controller.rules.issuer import Context
 from licenseusage.controller.rules.key import Key
-from licenseusage.controller.rules.resources import CONFIGMAPS, SECRETS, USAGES, Dependency
+from licenseusage.controller.rules.resources import (
+    CONFIGMAPS,
+    SECRETS,
+    USAGES,
+    Dependency,
+    reports_of,
+)
 from licenseusage.controller.rules.subject import Subject
-from licenseusage.controller.rules.withheld import withheld_by
+from licenseusage.controller.rules.withheld import WITHHELD, withheld_by
 from licenseusage.controller.steps import counting, licensing, reporting
+from licenseusage.controller.steps.contracts import reported_from_ms
 from licenseusage.controller.steps.finishing import finish, meters_of
 from licenseusage.controller.steps.gone import reconcile_gone
 from licenseusage.controller.steps.meters import (
     begin_cycles,
     clock_of,
+    follow_daily_facts,
     gathered,
     keys_of,
     keys_pending,
@@ -141,6 +151,9 @@ async def _steps(world: World, subject: Subject, usage: LicenseUsage, now_ms: in
             world.reader,
             world.vendor,
             ring=None if isinstance(signing, UsageError) else signing,
+            reported_from_ms=lambda license_: reported_from_ms(
+                world, key, known.facts, signing, license_
+            ),
             now_ms=now_ms,
             loop_s=loop_s,
         )
@@ -149,6 +162,7 @@ async def _steps(world: World, subject: Subject, usage: LicenseUsage, now_ms: in
     except Exception as error:  # as a bad licence, a defect does not stop the count
         problem = _defect(world, key, error, "it read the licence")
         licensed = licensing.unread(meter, Verdict.failed(problem), now_ms)
+    await follow_daily_facts(world, key, known, subject.raw.get("spec") or {}, now_ms)
     await begin_cycles(known, clock.counting_ms)
     pseudonym = naming_the_lost_key(pseudonym, known.facts.unfinished)
     counted = await counting.step(
@@ -161,6 +175,9 @@ async def _steps(world: World, subject: Subject, usage: LicenseUsage, now_ms: in
         vendor_keys=await vendor_keys_of(world, licensed.license, loop_s),
         suspended=usage.spec.suspend == _SUSPENDED,
         export=usage.spec.reporting is not None and usage.spec.reporting.mode == _EXPORT,
+        approval=usage.spec.reporting is not None and usage.spec.reporting.approval == MANUAL,
+        interims=usage.spec.reporting is None or usage.spec.reporting.interims != WITHHELD,
+        adopt_head=None if usage.spec.reporting is None else usage.spec.reporting.adopt_head,
         counted=counted.counted,
         sources=counted.sources,
         rules_digest=counted.rules_digest,
@@ -212,9 +229,13 @@ def _patience(
     own = settings.operator_namespace
     on.add(Dependency(SECRETS, own, settings.identity_secret))
     on.add(Dependency(SECRETS, own, settings.pseudonym_secret))
+    if taken is not None:
+        on |= preset_configmaps(key.namespace, taken.usage)
     if taken is not None and taken.usage.spec.license is not None:
         on.add(Dependency(SECRETS, key.namespace, taken.usage.spec.license.secret_ref.name))
         on.add(Dependency(CONFIGMAPS, own, settings.vendor_keys_configmap))
+    if taken is not None and taken.outcome.approving:
+        on.add(reports_of(key))
     world.dependencies.set(key, on)
     problems = [(source.name, source.problem) for source in findings.sources]
     overall = (findings.spec, findings.halted, findings.licensed, findings.reported)
@@ -237,6 +258,7 @@ async def _without(world: World, subject: Subject, problem: Failure, now_ms: int
         suspended = spec.get("suspend") == _SUSPENDED
         way = spec.get("reporting")
         export = isinstance(way, dict) and way.get("mode") == _EXPORT
+        approval = isinstance(way, dict) and way.get("approval") == MANUAL
         try:
             for meter in await meters_of(world, subject.key):
                 if meter.deleted_ms is None:
@@ -249,6 +271,7 @@ async def _without(world: World, subject: Subject, problem: Failure, now_ms: int
                         suspended=suspended,
                         export=export,
                         withheld=withheld_by(spec),
+                        approval=approval,
                     )
                     times.append(outcome.next_ms)
         except UsageError as error:

@@ -1,7 +1,6 @@
 """The reporting steps: enrolment, the close of ended cycles, interims, and what goes to the vendor.
 
-Nothing here decides a number or an answer: when is `metering.lifecycle`'s, what is `statements`',
-how it is sent `delivery`'s. This joins them for one object.
+They join what others decide: when (`metering.lifecycle`), what (`statements`), how (`delivery`).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,38 +9,46 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from licenseusage.controller.effects import defects
-from licenseusage.controller.effects.deliveries import Errand
 from licenseusage.controller.effects.gatherer import Gatherer
+from licenseusage.controller.rules.approval import (
+    approvals_of,
+    interim_waits,
+    needs_approval,
+)
 from licenseusage.controller.rules.ends import close_wanted, interim_of, next_close_ms
 from licenseusage.controller.rules.exporting import Exports
+from licenseusage.controller.rules.interims import interims_made, refused
 from licenseusage.controller.rules.issuer import (
     Context,
     Issuer,
     chain_of,
-    halted,
     installation_of,
     issuer_of,
     signer_of,
 )
-from licenseusage.controller.rules.reported import Reporting
+from licenseusage.controller.rules.reported import Reporting, of_living_chains
 from licenseusage.controller.steps import amending, closing, history
-from licenseusage.controller.steps.contracts import chains_with_licences, reported_under, waits
-from licenseusage.controller.steps.enrolling import enrol, keep_beside_key
+from licenseusage.controller.steps.approving import approvals_due, follow_approvals
+from licenseusage.controller.steps.contracts import reported_under
+from licenseusage.controller.steps.delivering import deliver
+from licenseusage.controller.steps.enrolling import (
+    KeyGoneError,
+    enrol_now,
+    keep_beside_key,
+)
 from licenseusage.controller.steps.issuing import first_delay_ms, replace_refused
 from licenseusage.controller.steps.rerouting import follow_route, is_exporting
 from licenseusage.controller.steps.rotating import rotate
 from licenseusage.controller.steps.world import World
-from licenseusage.delivery.sender import Route
 from licenseusage.errors import Failure, Stalled, UsageError, Waiting
-from licenseusage.ledger.documents.records import Delivery, OutboxItem
+from licenseusage.ledger.documents.records import OutboxItem
+from licenseusage.ledger.ledger import Ledger
 from licenseusage.metering.cycles import Cycle, cycle_at
 from licenseusage.reasons import Reason
 from licenseusage.reports.keyring import KeyRing
-from licenseusage.reports.licence import License
+from licenseusage.reports.licence import License, stored_license
 
 _OBJECTS_SECONDS = 600.0
-_AGAIN_MS = 600_000  # a net: the deliveries retry by themselves, and each verdict wakes the object
-_OFFER_SPREAD_SECONDS = 60.0
 _UNCOMPARED = Waiting(
     Reason.INTERNAL_ERROR, "The ledger was not compared with the reports in the cluster."
 )
@@ -57,6 +64,7 @@ class ReportingResult:
         problem: Why a part of the step failed; None if all went well.
         next_ms: When to look again; None: only when something happens.
         ring: The keys that sign; None: without a licence, or they cannot be read.
+        approving: Annotations of the object's UsageReports make a difference.
     """
 
     reporting: Reporting | None
@@ -64,12 +72,18 @@ class ReportingResult:
     problem: Failure | None
     next_ms: int | None
     ring: KeyRing | None = None
+    approving: bool = False
 
     @property
     def export_due_ms(self) -> int | None:
         """By when the vendor has to have what is exported; None: nothing is due."""
         exports = None if self.reporting is None else self.reporting.exports
         return None if exports is None else exports.due_ms
+
+    @property
+    def approval_due_ms(self) -> int | None:
+        """By when the vendor has to have what waits for approval; None: nothing is due."""
+        return None if self.reporting is None else self.reporting.approvals.due_ms
 
 
 async def step(
@@ -88,7 +102,7 @@ async def step(
     reports, license_ = run.reports, context.license
     next_ms = min((at for at in run.times if at is not None), default=None)
     if license_ is None:
-        return ReportingResult(None, reports, run.problem, next_ms)
+        return ReportingResult(None, reports, run.problem, next_ms, approving=run.approving)
     undelivered = world.deliveries.defect_of(context.key)
     if undelivered is not None:
         run.note(undelivered)
@@ -96,19 +110,32 @@ async def step(
     exports = None
     if is_exporting(world, context, known.facts):
         exports = Exports.of(context.key, reports, license_.export_days)
+    approvals = approvals_of(context.key, reports, approvals_due(world, context, known.facts))
+    turns = [at for at in (next_ms, approvals.soon_ms, approvals.due_ms) if at is not None]
+    next_ms = min((at for at in turns if at > now_ms or at == next_ms), default=None)
     reporting = Reporting(
         suspended=context.suspended,
         exports=exports,
+        approvals=approvals,
+        interims_refused=refused(_terms_now(run, license_), wanted=context.interims),
         now_ms=now_ms,
         problem=run.problem,
         waiting_final=run.waiting_final,
         statements=run.statements,
-        reports=reports,
+        reports=of_living_chains(reports, run.known.facts.chains),
         usage=context.key,
         host=urlsplit(endpoint or "").hostname or "",
     )
     ring = None if isinstance(run.context.signing, UsageError) else run.context.signing
-    return ReportingResult(reporting, reports, run.problem, next_ms, ring)
+    return ReportingResult(reporting, reports, run.problem, next_ms, ring, run.approving)
+
+
+def _terms_now(run: "_Run", license_: License) -> License:
+    """Return the licence that the running cycle is reported under."""
+    meter = run.known.facts.meter
+    cycle = cycle_at(meter.grids, run.now_ms)
+    token = None if cycle is None else meter.license_of(cycle)
+    return license_ if token is None else stored_license(token)
 
 
 @dataclass(slots=True)
@@ -123,6 +150,8 @@ class _Run:
         waiting_final: A final is held back.
         reports: As after everything that is signed in this pass.
         problem: The first failure, a defect before all others.
+        approved: It is known what is approved, if anything has to be.
+        approving: Annotations of the UsageReports make a difference.
     """
 
     world: World
@@ -135,6 +164,8 @@ class _Run:
     waiting_final: bool = False
     reports: tuple[OutboxItem, ...] = ()
     problem: Failure | None = None
+    approved: bool = False
+    approving: bool = False
 
     def note(self, problem: Failure) -> None:
         """Take note of a failure."""
@@ -174,7 +205,11 @@ async def _enrol(run: _Run) -> None:
         chain = chain_of(reported, installation_of(signing, reported), "", "").key_chain_id
         statements, beside = known.facts.statements[chain], signing.chains.get(chain, ())
         if len(statements) < max(1, len(beside)) and context.clock.ahead is None:
-            statements = await enrol(known, keys, reported, signing, run.now_ms, run.loop_s)
+            try:
+                statements = await enrol_now(known, keys, reported, signing, run.now_ms, run.loop_s)
+            except KeyGoneError as gone:
+                run.context = replace(context, signing=gone)
+                raise
         run.world.published.notice(chain, statements)
         run.statements += statements
     await keep_beside_key(keys, run.statements, run.loop_s)
@@ -195,7 +230,7 @@ async def _compare_with_history(run: _Run) -> None:
         run.context = replace(context, signing=error)
         raise
     memory = run.world.memory(context.key)
-    run.context = replace(context, history=memory.history, holes=memory.holes)
+    run.context = replace(context, history=memory.history)
 
 
 async def _rotate(run: _Run) -> None:
@@ -251,7 +286,9 @@ async def _interim(run: _Run) -> int | None:
     if context.license is None or current is None or context.gone:
         return None
     issuer = run.issuer(current)
-    if not isinstance(issuer, Issuer):
+    if not isinstance(issuer, Issuer) or interim_waits(facts.reports, issuer.chain.id):
+        return None
+    if not interims_made(issuer.license, wanted=context.interims):
         return None
     delay_ms, since_ms = first_delay_ms(run.world, interim=True), run.world.started_ms
     plan = interim_of(
@@ -293,6 +330,13 @@ async def _amend(run: _Run) -> int | None:
     return await amending.step(run.world, wanted, run.known, memory.judged, memory.asked_ms, now_ms)
 
 
+async def _follow_approvals(run: _Run) -> None:
+    run.approving = needs_approval(run.context.approval, run.known.facts)
+    run.approved = not run.approving
+    run.approving = await follow_approvals(run.world, run.context, run.known, run.now_ms)
+    run.approved = True
+
+
 async def _follow_route(run: _Run) -> None:
     await follow_route(run.world, run.context, run.known, run.now_ms)
 
@@ -308,54 +352,35 @@ async def _keep_objects(run: _Run) -> None:
     context, reports, loop_s = run.context, run.known.facts.reports, run.loop_s
     run.reports = reports
     memory = run.world.memory(context.key)
-    if memory.history:
+    if any(each.seen for each in memory.history.values()):
         return  # they know more than the ledger: what they hold is evidence, and stays as it is
     fresh = loop_s - memory.objects_at_s < _OBJECTS_SECONDS
-    if memory.objects == reports and fresh and not context.requested:
+    due = approvals_due(run.world, context, run.known.facts)
+    manual = needs_approval(context.approval, run.known.facts)
+    if memory.objects == (reports, due, manual) and fresh and not context.requested:
         return
     if reports:
-        await run.world.objects.keep(context.key, reports)
-    memory.objects, memory.objects_at_s = reports, loop_s
+        aside = await _set_aside(run)
+        await run.world.objects.keep(context.key, reports, due, aside, approval=manual)
+    memory.objects, memory.objects_at_s = (reports, due, manual), loop_s
+
+
+async def _set_aside(run: _Run) -> frozenset[str]:
+    """Return the digests of reports that the object's chains went on without."""
+    adopted = [chain.id for chain in run.known.facts.chains.values() if chain.adopted]
+    if not adopted:
+        return frozenset()
+
+    def work(ledger: Ledger) -> frozenset[str]:
+        return frozenset(each.link.digest for at in adopted for each in ledger.set_aside(at))
+
+    return await run.world.books.do(work)
 
 
 async def _deliver(run: _Run) -> int | None:
-    """Hand every chain with something due to the deliveries; return when the next thing is due.
-
-    Raises:
-        UsageError: A key is missing, or the vendor contradicts the chain; nothing is sent then.
-    """
+    documents, facts = (*run.statements, *run.reports), run.known.facts
     world, context, now_ms = run.world, run.context, run.now_ms
-    license_ = context.license
-    if license_ is None:
-        return None
-    if isinstance(context.signing, UsageError):
-        raise context.signing
-    if isinstance(context.vendor_keys, UsageError):
-        raise context.vendor_keys
-    documents = (*run.statements, *run.reports)
-    own = chain_of(license_, installation_of(context.signing, license_), *context.key)
-    due = [at for item in documents if waits(item) and (at := _when(item)) is not None]
-    exporting = is_exporting(world, context, run.known.facts)
-    chains, sendable = chains_with_licences(run.known.facts, own, license_, documents), False
-    for chain, of in chains:
-        endpoint = world.settings.vendor_endpoint or of.endpoint
-        if context.suspended or exporting or endpoint is None:
-            world.deliveries.stop(chain.id)
-            continue
-        sendable = True
-        after_seconds = _offer_seconds(world, context, license_) if of is license_ else None
-        if context.requested or min(due, default=now_ms + 1) <= now_ms:
-            after_seconds = 0.0
-        if after_seconds is not None:
-            keys = context.vendor_keys
-            route = Route(endpoint, keys, chain.id, chain.key_chain_id, (of.token,))
-            world.deliveries.due(Errand(context.key, route), after_seconds)
-    stopped = halted(context, run.known.facts, own)
-    if stopped is not None:
-        raise stopped
-    # What is due now is being sent, and its verdict wakes the object; or it waits behind another.
-    later = [at if at > now_ms else now_ms + _AGAIN_MS for at in due]
-    return min(later, default=None) if sendable else None
+    return deliver(world, context, facts, documents, now_ms, permitted=run.approved)
 
 
 Part = Callable[[_Run], Awaitable[int | None]]
@@ -367,26 +392,9 @@ _PARTS: tuple[Part, ...] = (
     _close_ended,
     _interim,
     _amend,
+    _follow_approvals,
     _follow_route,
     _keep_objects,
     _deliver,
 )
 """What the step does, in this order; each returns when to look at it again, None: never."""
-
-
-def _offer_seconds(world: World, context: Context, license_: License) -> float | None:
-    """Return after what time the vendor is offered a licence; None: it has been.
-
-    A renewed one at once: its terms say when the next report is due. After a restart somewhat
-    later, so that a fleet that restarts does not offer all at the same moment.
-    """
-    memory = world.memory(context.key)
-    before, memory.offered = memory.offered, license_.digest
-    if before == license_.digest:
-        return None
-    return _OFFER_SPREAD_SECONDS * world.permille() / 1000 if before is None else 0.0
-
-
-def _when(item: OutboxItem) -> int | None:
-    sending = item.state is Delivery.SENDING
-    return item.lease_until_ms if sending else item.next_attempt_ms

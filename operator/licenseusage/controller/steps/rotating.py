@@ -10,7 +10,8 @@ order, each step durable before the next one, and each repeated harmlessly:
 5. once all of them are, it is the current key, and the former one goes: one conditional update.
 
 So a key never signs before its succession is committed and receipted, and none is lost whose
-succession is signed.
+succession is signed. After a loss of the ledger, key chains are whole again, since their statements
+are kept beside the keys: the mark ``LocalHistoryLost`` on one is about chains of reports only.
 """
 
 import structlog
@@ -18,7 +19,8 @@ import structlog
 from licenseusage.controller.effects.gatherer import Works
 from licenseusage.controller.effects.identity import Keys
 from licenseusage.controller.rules.rotation import succession_to, to_be_succeeded, unreceipted
-from licenseusage.ledger.documents.records import ReportKind
+from licenseusage.controller.steps.enrolling import take_over
+from licenseusage.ledger.documents.records import HISTORY_LOST, ReportKind
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.reports.keyring import KeyRing
 
@@ -61,9 +63,14 @@ def _succeed(ledger: Ledger, ring: KeyRing, now_ms: int) -> tuple[tuple[str, ...
     """Commit the successions that are missing; return our statements, and who is waited for."""
     following = ring.following
     assert following is not None  # noqa: S101 - made before
+    for chain_id, beside in ring.chains.items():
+        # Of a ledger that was restored, also what belongs to objects that were not looked at since:
+        # otherwise a chain that is succeeded already would be succeeded twice.
+        if len(beside) > len(ledger.key_statements(chain_id)):
+            take_over(ledger, chain_id, [statement.token for statement in beside], now_ms)
     for last in to_be_succeeded(ring, ledger.all_key_statements()):
         chain_id = last.sent.chain_id
-        if ledger.chain(chain_id).stopped is not None:
+        if ledger.chain(chain_id).stopped not in {None, HISTORY_LOST}:
             continue  # nothing is added to it until a person has decided
         document = succession_to(following, ring, last, now_ms // 1000)
         sequence = last.sent.subject.sequence + 1

@@ -6,8 +6,9 @@ from typing import NamedTuple
 from licenseusage.api.model import rfc3339
 from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.controller.rules.clockwatch import Judgement
+from licenseusage.controller.rules.companions import counted_once
 from licenseusage.controller.rules.conditions import Findings, Status, Verdict
-from licenseusage.controller.rules.contradictions import contradicted
+from licenseusage.controller.rules.contradictions import contradicted, disagreeing
 from licenseusage.controller.rules.ends import Counted
 from licenseusage.controller.rules.entitlement import (
     WARN_AT_PERCENT,
@@ -63,8 +64,8 @@ async def view_of(
     cycle = cycle_at(meter.grids, counting_ms)
     over = [record for record in records if record.cycle.end_ms <= counting_ms]
     running = None if cycle is None else _Wanted(cycle, None)
-    wanted = [_at_its_end(record) for record in over if record.stated is None]
-    wanted += [] if running is None else [running]
+    unstated = [_at_its_end(record) for record in over if record.stated is None]
+    wanted = unstated if running is None else [*unstated, running]
     made = await _statements(world, subject, meter, wanted, over[:MOST_CYCLES], counted.counted)
     statement = None if running is None else made[running]
     ended = tuple(
@@ -74,15 +75,8 @@ async def view_of(
     informed = cycle is not None and _informed(counted, cycle)
     foreseen = _foreseen(statement if informed else None, ended, world.memory(subject.key).growth)
     percents = _percents(subject)
-    entitled = None
-    if licensed.maximum is not None:
-        entitled = Entitled(
-            licensed.maximum,
-            statement if informed else None,
-            percents,
-            ended[0] if ended else None,
-            foreseen if isinstance(foreseen, Forecast) else None,
-        )
+    shown = statement if informed else None
+    entitled = _entitled(licensed.maximum, shown, percents, ended, foreseen)
     refuted = standing(facts.refuted, counted.counted.declared)
     return View(
         name=subject.key.name,
@@ -96,10 +90,13 @@ async def view_of(
             clock=None if clock.problem is None else Failure.of(clock.problem),
             hint=clock.hint,
             refuted=contradicted(refuted, statement, ended, counted.rules_digest),
+            remark=disagreeing(statement, ended, proved=False),
+            beside=disagreeing(statement, ended, proved=True),
             sources=counted.health,
             licensed=licensed.verdict,
             reported=None if outcome.reporting is None else reported(outcome.reporting),
             within_entitlement=within_entitlement(entitled),
+            counted_once=counted_once(facts.companions),
             keys_exported=_keys_exported(world, outcome, pseudonym),
         ),
         cycle=cycle,
@@ -117,7 +114,21 @@ async def view_of(
         reports=outcome.reports,
         previous=subject.conditions,
         export_due_ms=outcome.export_due_ms,
+        approval_due_ms=outcome.approval_due_ms,
     )
+
+
+def _entitled(
+    maximum: int | None,
+    statement: CycleStatement | None,
+    percents: Sequence[int],
+    ended: Sequence[Ended],
+    foreseen: Forecast | Lack | None,
+) -> Entitled | None:
+    if maximum is None:
+        return None
+    expected = foreseen if isinstance(foreseen, Forecast) else None
+    return Entitled(maximum, statement, percents, ended[0] if ended else None, expected)
 
 
 def _percents(subject: Subject) -> Sequence[int]:

@@ -10,7 +10,9 @@ from licenseusage.controller.effects.collection import Collector
 from licenseusage.controller.effects.deliveries import Deliveries
 from licenseusage.controller.effects.dependencies import Dependencies
 from licenseusage.controller.effects.events import Events
+from licenseusage.controller.effects.histories import VendorHistories
 from licenseusage.controller.effects.identity import Keys
+from licenseusage.controller.effects.intake import Intake
 from licenseusage.controller.effects.kube import Kube
 from licenseusage.controller.effects.metrics import Metrics
 from licenseusage.controller.effects.published import PublishedStatements
@@ -20,6 +22,7 @@ from licenseusage.controller.effects.secrets import SecretReader
 from licenseusage.controller.effects.verdicts import Verdicts
 from licenseusage.controller.effects.watched import Watched
 from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.recovering import Recovering
 from licenseusage.controller.settings import Settings
 from licenseusage.controller.steps.licensing import VendorKeysRef
 from licenseusage.metering.amendment import Narrowed, Refuted
@@ -51,10 +54,10 @@ class Remembered:
         route: Digest of what delivery depends on, as the ledger has it.
         objects: What the UsageReport objects were last made to say.
         objects_at_s: When, by the loop's time.
-        history: Chain -> what was seen of it that the ledger does not hold (`history.look`).
+        history: Chain -> what is known of what it has lost (`history.look`).
         history_known: That was looked for, receipts included.
         history_at_s: When, by the loop's time.
-        holes: Chain -> why the reports in the cluster do not complete it.
+        history_from: What it depends on, as it was then.
         statements: Cached statements, by cycle, beside what they were made from.
         growth: Start of an ended cycle -> how often evidence came, and its users by first day.
         judged: What later evidence came to, by cycle.
@@ -68,10 +71,10 @@ class Remembered:
     route: str | None = None
     objects: object = None
     objects_at_s: float = 0.0
-    history: Mapping[str, str] = field(default_factory=dict)
+    history: Mapping[str, Recovering] = field(default_factory=dict)
     history_known: bool = False
     history_at_s: float = 0.0
-    holes: Mapping[str, str] = field(default_factory=dict)
+    history_from: object = None
     statements: dict[int, tuple[object, CycleStatement]] = field(default_factory=dict)
     growth: dict[int, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
     judged: dict[int, Judged] = field(default_factory=dict)
@@ -101,12 +104,14 @@ class World:
 
     Attributes:
         permille: A uniform draw from 0 to 999, new at each call.
+        random_bytes: Returns so many random octets.
         known: Objects that the ledger has a meter for.
         dependencies: What objects depend on.
         watched: The objects, as the watch has told them.
         started_ms: When this process began to look after objects.
         verdicts: Tell of what the vendor decided.
         receipts: UsageReceipts.
+        intake: Takes what products push.
         operator: Version and cluster, as reports state them.
     """
 
@@ -120,13 +125,16 @@ class World:
     metrics: Metrics
     collector: Collector
     deliveries: Deliveries
+    histories: VendorHistories
     objects: ReportObjects
     published: PublishedStatements
     vendor: VendorKeysRef
     operator: OperatorInfo
     permille: Callable[[], int]
+    random_bytes: Callable[[int], bytes]
     started_ms: int
     verdicts: Verdicts
+    intake: Intake
     remembered: dict[Key, Remembered] = field(default_factory=dict)
     known: set[Key] = field(default_factory=set)
     first_start: FirstStart = field(default_factory=FirstStart)

@@ -5,8 +5,14 @@ Functions of an open transaction.
 
 from sqlalchemy import Connection, insert, select, update
 
-from licenseusage.ledger.documents.records import ChainState, Delivery, Recovery, ReportChain
-from licenseusage.ledger.storage.schema import chains, outbox, recoveries
+from licenseusage.ledger.documents.records import (
+    ChainState,
+    Delivery,
+    Recovery,
+    ReportChain,
+    SetAside,
+)
+from licenseusage.ledger.storage.schema import chains, outbox, recoveries, set_aside
 from licenseusage.reports.names import Link
 
 
@@ -34,8 +40,9 @@ def stop_chain(
 ) -> None:
     """Keep why nothing more of a chain is signed or sent; the first reason stands."""
     know_chain(connection, chain_id, key_chain_id)
-    going_on = (chains.c.id == chain_id) & chains.c.stopped.is_(None)
-    connection.execute(update(chains).where(going_on).values(stopped=reason))
+    if chain_state(connection, chain_id).stopped is None:
+        this = chains.c.id == chain_id
+        connection.execute(update(chains).where(this).values(stopped=reason))
     if lost is not None:
         note(connection, chain_id, Recovery.LOST, lost, now_ms)
 
@@ -65,7 +72,7 @@ def chain_state(connection: Connection, chain_id: str) -> ChainState:
     )
     head = connection.execute(newest).one_or_none()
     conflict = select(outbox.c.reason).filter_by(chain_id=chain_id, state=Delivery.CONFLICT)
-    stopped = connection.execute(conflict.limit(1)).scalar_one_or_none()
+    refused = connection.execute(conflict.limit(1)).scalar_one_or_none()
     acknowledged = None
     if row is not None and row.acknowledged_sequence is not None:
         acknowledged = Link(row.acknowledged_sequence, row.acknowledged_digest)
@@ -74,7 +81,17 @@ def chain_state(connection: Connection, chain_id: str) -> ChainState:
         head=Link(*head) if head else None,
         acknowledged=acknowledged,
         vendor_time_ms=row.vendor_time_ms if row else None,
-        stopped=row.stopped if row and row.stopped else stopped,
+        # What the vendor contradicts cannot be completed, whatever else is lost.
+        stopped=refused or (row.stopped if row else None),
         lost=_noted(connection, chain_id, Recovery.LOST),
         resumed=next(iter(_noted(connection, chain_id, Recovery.RESUMED)[-1:]), None),
+        adopted=_noted(connection, chain_id, Recovery.ADOPTED),
     )
+
+
+def set_aside_of(connection: Connection, chain_id: str) -> tuple[SetAside, ...]:
+    """Return what a chain went on without, by position."""
+    columns = (set_aside.c.sequence, set_aside.c.digest, set_aside.c.token, set_aside.c.receipt)
+    query = select(*columns).filter_by(chain_id=chain_id)
+    rows = connection.execute(query.order_by(set_aside.c.sequence, set_aside.c.at_ms))
+    return tuple(SetAside(Link(row.sequence, row.digest), row.token, row.receipt) for row in rows)

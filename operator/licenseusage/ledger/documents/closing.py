@@ -12,10 +12,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from licenseusage.ledger.documents.chains import ensure_chain
+from licenseusage.ledger.documents.committing import commit, keep_commitment
 from licenseusage.ledger.documents.issued import final_of
 from licenseusage.ledger.documents.outbox import add_document
 from licenseusage.ledger.documents.records import (
     ChainState,
+    Committing,
     Delivery,
     OutboxItem,
     ReportChain,
@@ -51,12 +53,14 @@ class Signing:
             call the ledger.
         first_attempt_ms: When it is due for sending.
         awaiting_approval: Start as AwaitingApproval instead of Pending.
+        committing: Makes the commitment of finals and amendments; None: they have none.
     """
 
     chain: ReportChain
     sign: Sign
     first_attempt_ms: int
     awaiting_approval: bool = False
+    committing: Committing | None = None
 
 
 def mark_closing(connection: Connection, meter_id: int, cycle: Cycle, now_ms: int) -> CycleRecord:
@@ -140,7 +144,33 @@ def close_cycle(
     )
     if signing is None:
         return None
-    return sign_report(connection, row, ReportKind.FINAL, record.intent, signing)
+    state = ensure_chain(connection, signing.chain)
+    content = dated_in_order(connection, state, record.intent, now_ms)
+    return sign_report(connection, row, ReportKind.FINAL, content, signing)
+
+
+def dated_in_order(
+    connection: Connection, chain: ChainState, content: ClosingIntent, now_ms: int
+) -> ClosingIntent:
+    """Date a decided final: with its decision, but not before the report in front of it.
+
+    After a loss of the ledger, cycles become known whose successors were decided while the chain
+    was stopped; their finals stand in front of those. A report dated before the one in front of it
+    would prove a clock that was set back (REPORT_FORMAT §6 rule 5), and none was. Where the one in
+    front is dated later than now, a clock was: then the report says so.
+    """
+    if chain.head is None:
+        return content
+    previous_ms = _signed_ms(connection, chain.id, chain.head.sequence)
+    if not content.at_ms < previous_ms <= dated_ms(connection, now_ms):
+        return content
+    high_water = max(content.clock_high_water_ms, previous_ms)
+    return replace(content, at_ms=previous_ms, clock_high_water_ms=high_water)
+
+
+def _signed_ms(connection: Connection, chain_id: str, sequence: int) -> int:
+    query = select(outbox.c.created_ms).filter_by(chain_id=chain_id, sequence=sequence)
+    return int(connection.execute(query).scalar_one())
 
 
 def replace_final(
@@ -176,18 +206,33 @@ def add_interim(
     now_ms: int,
     signing: Signing,
 ) -> OutboxItem | None:
-    """Sign and keep the interim report of a slot; None if that slot or a later one has one."""
+    """Sign and keep the interim report of a slot; None if that slot or a later one has one.
+
+    One that was signed by a clock that was ahead keeps no slot from its report.
+    """
     row = cycle_row(connection, meter_id, statement.cycle)
-    made = row.interim_slot is not None and row.interim_slot >= slot
-    if made or row.state != CycleState.OPEN:
-        return None
     at_ms = dated_ms(connection, now_ms)
+    made = row.interim_slot is not None and row.interim_slot >= slot
+    newest = next(iter(interims_signed_ms(connection, meter_id, statement.cycle)), at_ms)
+    if (made and newest <= at_ms) or row.state != CycleState.OPEN:
+        return None
     content = ClosingIntent(at_ms, "", statement, max(at_ms, high_water_ms(connection)))
     item = sign_report(connection, row, ReportKind.INTERIM, content, signing)
     if item is not None:
         this = cycles.c.id == row.id
         connection.execute(update(cycles).where(this).values(interim_slot=slot))
     return item
+
+
+def interims_signed_ms(connection: Connection, meter_id: int, cycle: Cycle) -> tuple[int, ...]:
+    """Return when the interims of a cycle were signed, the last one first."""
+    query = (
+        select(outbox.c.created_ms)
+        .join(cycles, cycles.c.id == outbox.c.cycle_id)
+        .where(cycles.c.meter_id == meter_id, cycles.c.start_ms == cycle.start_ms)
+        .where(outbox.c.kind == ReportKind.INTERIM)
+    )
+    return tuple(connection.execute(query.order_by(outbox.c.sequence.desc())).scalars())
 
 
 def sign_report(
@@ -203,9 +248,14 @@ def sign_report(
     if chain.stopped is not None:
         return None
     draft = draft_of(connection, row, chain, kind, content, superseded)
+    commitment = None
+    if signing.committing is not None and kind is not ReportKind.INTERIM:
+        commitment = commit(connection, row, content.statement, signing.committing)
+    if commitment is not None:
+        draft = replace(draft, commitment=commitment.digest)
     document = signing.sign(draft)
     approval = signing.awaiting_approval
-    return add_document(
+    item = add_document(
         connection,
         {
             "jti": document.jti,
@@ -222,6 +272,9 @@ def sign_report(
             "next_attempt_ms": signing.first_attempt_ms,
         },
     )
+    if commitment is not None and item is not None:
+        keep_commitment(connection, document.jti, row.id, commitment)
+    return item
 
 
 def draft_of(
@@ -236,8 +289,7 @@ def draft_of(
     sequence = 1 if chain.head is None else chain.head.sequence + 1
     previous_at = None
     if chain.head is not None:
-        at = select(outbox.c.created_ms).filter_by(chain_id=chain.id, sequence=sequence - 1)
-        previous_at = connection.execute(at).scalar_one()
+        previous_at = _signed_ms(connection, chain.id, chain.head.sequence)
     return ReportDraft(
         kind=kind,
         chain_id=chain.id,

@@ -11,6 +11,8 @@ from licenseusage.ledger.documents.chains import chain_state
 from licenseusage.ledger.documents.issued import documents_of, reports_of
 from licenseusage.ledger.documents.outbox import route_of
 from licenseusage.ledger.documents.records import MeterFacts, ReportChain
+from licenseusage.ledger.facts.companions import companions
+from licenseusage.ledger.facts.pushes import heartbeats_of
 from licenseusage.ledger.facts.refutations import refuted
 from licenseusage.ledger.facts.registry import (
     high_water_ms,
@@ -54,6 +56,7 @@ def facts_of(
         unfinished=unfinished,
         states={cycle: store_states(connection, meter_id, cycle) for cycle in counted},
         statuses=source_statuses(connection, meter_id),
+        heartbeats=heartbeats_of(connection, meter_id),
         refuted=refuted(connection, meter_id),
         reports=reports,
         statements={chain_id: documents_of(connection, chain_id) for chain_id in key_chains},
@@ -62,4 +65,5 @@ def facts_of(
             for chain_id in (*(chain.id for chain in named), *key_chains)
         },
         route=route_of(connection, meter_id),
+        companions=companions(connection, meter, [record.cycle for record in newest[:2]]),
     )

@@ -24,6 +24,12 @@ def find(connection: Connection, jti: str) -> OutboxItem | None:
     return None if row is None else item(row)
 
 
+def with_digest(connection: Connection, digest: str) -> OutboxItem | None:
+    """Return the document with a digest, of whatever chain; None if there is none."""
+    row = connection.execute(items().where(outbox.c.digest == digest).limit(1)).one_or_none()
+    return None if row is None else item(row)
+
+
 def reports_of(
     connection: Connection,
     meter_id: int,

@@ -40,7 +40,9 @@ from licenseusage.reasons import Reason
 LEASE_MS = 60_000
 """How long a claim on a document lasts."""
 
-_UNDELIVERED = (Delivery.PENDING, Delivery.SENDING, Delivery.AWAITING_APPROVAL)
+UNDELIVERED = (Delivery.PENDING, Delivery.SENDING, Delivery.AWAITING_APPROVAL)
+"""States of a document that the vendor has not decided on."""
+
 _KEY_STATEMENTS = (ReportKind.ENROLMENT, ReportKind.SUCCESSION)
 
 
@@ -248,30 +250,6 @@ def reroute(connection: Connection, meter_id: int, route: str, now_ms: int) -> i
     return 0 if former in {None, route} else resend(connection, now_ms, meter_id=meter_id)
 
 
-def wait_for_export(connection: Connection, meter_id: int, route: str, now_ms: int) -> int:
-    """Keep a route by which nothing is sent: a meter's reports wait, and nothing has failed.
-
-    A verdict that is on the way still counts, as the vendor's signature always does.
-
-    Returns:
-        How many reports wait.
-    """
-    connection.execute(update(meters).where(meters.c.id == meter_id).values(route=route))
-    unsigned = and_(outbox.c.state == Delivery.REJECTED, outbox.c.receipt.is_(None))
-    underway = outbox.c.state.in_((Delivery.PENDING, Delivery.SENDING))
-    waiting = {
-        "state": Delivery.PENDING,
-        "reason": Reason.OFFLINE,
-        "message": "It waits for an export: kubectl licenseusage report export.",
-        "next_attempt_ms": now_ms,
-        "lease_until_ms": None,
-        "first_failure_ms": None,
-    }
-    of_meter = outbox.c.meter_id == meter_id
-    query = update(outbox).where(of_meter, or_(underway, unsigned)).values(waiting)
-    return connection.execute(query).rowcount
-
-
 def resend_key_statements(connection: Connection, key_chain_id: str, now_ms: int) -> None:
     """Send all key statements of a chain again (the vendor answered ``KeyUnknown``)."""
     sent = and_(
@@ -297,7 +275,7 @@ def _unblocked() -> tuple[ColumnElement[bool], ...]:
     before = outbox.alias("before")
     key = outbox.alias("key")
     stops = before.c.state == Delivery.CONFLICT
-    holds_up = and_(before.c.sequence < outbox.c.sequence, before.c.state.in_(_UNDELIVERED))
+    holds_up = and_(before.c.sequence < outbox.c.sequence, before.c.state.in_(UNDELIVERED))
     in_flight = and_(before.c.jti != outbox.c.jti, before.c.state == Delivery.SENDING)
     of_chain = before.c.chain_id == outbox.c.chain_id
     blocked = select(before.c.jti).where(of_chain, or_(stops, holds_up, in_flight))
@@ -350,7 +328,7 @@ def _acknowledge(
         outbox.c.jti != claimed.jti,
         outbox.c.sequence <= sequence,
         outbox.c.receipt.is_(None),
-        outbox.c.state.in_((Delivery.PENDING, Delivery.SENDING, Delivery.REJECTED)),
+        outbox.c.state.in_((*UNDELIVERED, Delivery.REJECTED)),
     )
     accepted = {
         "state": Delivery.ACCEPTED,

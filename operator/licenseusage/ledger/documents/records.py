@@ -1,18 +1,21 @@
 """Signed documents and their chains, as they go into the ledger and come out of it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from licenseusage.ledger.records import (
+    Companion,
     CycleRecord,
     LastPolls,
     Meter,
 )
+from licenseusage.metering.combine import Combine
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.refuting import Refutation
 from licenseusage.metering.statement import CycleStatement
-from licenseusage.metering.stores import StoreKey, StoreState
+from licenseusage.metering.stores import DeclaredSource, StoreKey, StoreState
 from licenseusage.reasons import Reason
 from licenseusage.reports.names import Link
 from licenseusage.reports.receipt import Receipt, ReceiptVerdict
@@ -28,11 +31,13 @@ class Recovery(StrEnum):
     """Why a position of a chain is remembered beside its documents (REPORT_FORMAT §11).
 
     ``LOST``: a document is known to exist there, and the ledger did not hold it. ``RESUMED``: the
-    chain goes on behind it after a loss, so that the next report is ``Restored``.
+    chain goes on behind it after a loss, so that the next report is ``Restored``. ``ADOPTED``: it
+    does so because an administrator named this head; a head is adopted once.
     """
 
     LOST = "Lost"
     RESUMED = "Resumed"
+    ADOPTED = "Adopted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,7 @@ class ReportDraft:
         vendor_time_ms: ``receivedAt`` of the newest verified receipt.
         record: The cycle: rules and clock steps.
         superseded: For an amendment: what it takes the place of.
+        commitment: Digest of whom it counts; None: it has none.
     """
 
     kind: ReportKind
@@ -122,6 +128,22 @@ class ReportDraft:
     vendor_time_ms: int | None
     record: CycleRecord
     superseded: Superseded | None = None
+    commitment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Committing:
+    """How users are counted, and where salts come from.
+
+    Attributes:
+        sources: As declared.
+        combine: How they belong together.
+        random_bytes: Returns so many random octets.
+    """
+
+    sources: Sequence[DeclaredSource]
+    combine: Combine
+    random_bytes: Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +252,18 @@ class DeliveryResult:
     stopped: str | None = None
 
 
+class Held(NamedTuple):
+    """Why a report waits for approval.
+
+    Attributes:
+        reason: ``AwaitingApproval`` or ``ApprovalMismatch``.
+        message: For people.
+    """
+
+    reason: str
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class ChainState:
     """A chain as both ends see it.
@@ -243,6 +277,7 @@ class ChainState:
             None: it goes on.
         lost: Documents that are known to exist and were not held, by position.
         resumed: The newest position behind which it went on after a loss; None: it never did.
+        adopted: Heads that an administrator named, and that it went on behind.
     """
 
     id: str
@@ -252,6 +287,22 @@ class ChainState:
     stopped: str | None = None
     lost: tuple[Link, ...] = ()
     resumed: Link | None = None
+    adopted: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A document of a chain that went on without it.
+
+    Attributes:
+        link: Its position and digest.
+        token: As signed; None: it is only known to exist.
+        receipt: The vendor's verified verdict; None: none is known.
+    """
+
+    link: Link
+    token: str | None = None
+    receipt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +329,26 @@ class Recovered:
 
 
 @dataclass(frozen=True, slots=True)
+class Adoption:
+    """The history of a chain that an administrator consented to, by its head (REPORT_FORMAT §11).
+
+    Attributes:
+        documents: All of it by position, from 1 to the head; those that are held, too.
+        acknowledged: The vendor's newest head; None: none is known.
+        others: Reports of the chain that were found and are not in that history.
+    """
+
+    documents: tuple[Recovered, ...]
+    acknowledged: Link | None = None
+    others: tuple[SetAside, ...] = ()
+
+    @property
+    def head(self) -> Link:
+        """The last of the history."""
+        return self.documents[-1].report.envelope.link
+
+
+@dataclass(frozen=True, slots=True)
 class MeterFacts:
     """What the ledger knows of a meter at one moment.
 
@@ -293,6 +364,8 @@ class MeterFacts:
         statements: Key chain -> its key statements by position.
         chains: Chain of reports or of key statements -> both ends of it.
         route: Digest of what delivery depended on last; None before the first.
+        companions: Meters that report its newest two cycles for the same product and contract.
+        heartbeats: Pushed source -> producer -> its greatest heartbeat, if it has sent any.
     """
 
     meter: Meter
@@ -306,3 +379,5 @@ class MeterFacts:
     statements: Mapping[str, tuple[OutboxItem, ...]]
     chains: Mapping[str, ChainState]
     route: str | None
+    companions: tuple[Companion, ...] = ()
+    heartbeats: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from licenseusage.ledger.documents.chains import chain_state, ensure_chain, note
 from licenseusage.ledger.documents.issued import documents_of
-from licenseusage.ledger.documents.outbox import add_document
+from licenseusage.ledger.documents.outbox import UNDELIVERED, add_document
 from licenseusage.ledger.documents.readback import cycle_of, statement_of
 from licenseusage.ledger.documents.records import (
     HISTORY_LOST,
@@ -31,7 +31,6 @@ from licenseusage.ledger.storage.encoding import dump_statement
 from licenseusage.ledger.storage.schema import amendments, chains, cycles, outbox
 from licenseusage.ledger.storage.transactions import raise_high_water
 from licenseusage.metering.reported import proved_by
-from licenseusage.metering.statement import active_text
 from licenseusage.reasons import Reason
 from licenseusage.reports.names import Link
 
@@ -86,6 +85,12 @@ def take_over(
     resume(connection, chain.id, now_ms)
 
 
+def begin_anew(connection: Connection, chain: ReportChain, now_ms: int) -> None:
+    """Let a chain begin whose subscription's ledger was lost: the vendor holds nothing of it."""
+    ensure_chain(connection, chain)
+    note(connection, chain.id, Recovery.RESUMED, Link(0, ""), now_ms)
+
+
 def resume(connection: Connection, chain_id: str, now_ms: int) -> None:
     """Let a chain go on behind its newest document: nothing is missing of it any more."""
     released = update(chains).where(chains.c.id == chain_id, chains.c.stopped == HISTORY_LOST)
@@ -124,12 +129,17 @@ def _take(
     add_proved(connection, meter_id, statement.cycle, proved_by(statement), anew=anew)
     if document.kind is ReportKind.INTERIM:
         slot = max(0, 1000 * envelope.issued_at_s - row.start_ms) // interim_ms
-        latest = slot if row.interim_slot is None else max(slot, row.interim_slot)
-        connection.execute(update(cycles).where(cycles.c.id == row.id).values(interim_slot=latest))
+        known = {
+            "interim_slot": slot if row.interim_slot is None else max(slot, row.interim_slot),
+            # The rules of the polls that are lost: those that come are held against them.
+            "rules_digest": row.rules_digest or content.rules.digest,
+            "rules_changes": max(row.rules_changes, content.rules.changes_in_cycle),
+        }
+        connection.execute(update(cycles).where(cycles.c.id == row.id).values(known))
     elif document.kind is ReportKind.FINAL:
         _close(connection, meter_id, row, document)
     else:
-        _amend(connection, row, document)
+        amend(connection, row, document)
     add_document(
         connection,
         {
@@ -141,7 +151,7 @@ def _take(
             "token": envelope.token,
             "meter_id": meter_id,
             "cycle_id": row.id,
-            "active_text": active_text(statement.bounds, running=statement.running),
+            "active_text": statement.active_text,
             "created_ms": 1000 * envelope.issued_at_s,
             "state": Delivery.PENDING,
             "next_attempt_ms": now_ms,
@@ -205,7 +215,7 @@ def _close(connection: Connection, meter_id: int, row: Row[Any], document: Recov
     )
 
 
-def _amend(connection: Connection, row: Row[Any], document: Recovered) -> None:
+def amend(connection: Connection, row: Row[Any], document: Recovered) -> None:
     """Keep what an amendment states; one in a refused one's place repeats what that says."""
     content, supersedes = document.report.content, document.report.content.supersedes
     statement, before = statement_of(content), amendments_of(connection, [row.id]).get(row.id, ())
@@ -249,9 +259,7 @@ def _acknowledge(connection: Connection, chain_id: str, documents: Sequence[Reco
         )
     )
     covered = (outbox.c.chain_id == chain_id) & (outbox.c.sequence <= head.sequence)
-    waiting = outbox.c.receipt.is_(None) & outbox.c.state.in_(
-        (Delivery.PENDING, Delivery.SENDING, Delivery.REJECTED)
-    )
+    waiting = outbox.c.receipt.is_(None) & outbox.c.state.in_((*UNDELIVERED, Delivery.REJECTED))
     connection.execute(
         update(outbox)
         .where(covered & waiting)

@@ -1,6 +1,7 @@
 """The ledger's methods for documents: cycles closed and amended, chains, the outbox."""
 
 from licenseusage.ledger.documents import (
+    adopting,
     amending,
     chains,
     closing,
@@ -9,6 +10,7 @@ from licenseusage.ledger.documents import (
     issued,
     outbox,
     recovering,
+    waiting,
 )
 from licenseusage.ledger.storage.transactions import Transactions, reads, writes
 from licenseusage.reports.names import Link
@@ -28,6 +30,8 @@ class DocumentMethods(Transactions):
     contradict = writes(amending.contradict)
 
     take_over = writes(recovering.take_over)
+    begin_anew = writes(recovering.begin_anew)
+    adopt = writes(adopting.adopt)
 
     add_key_statement = writes(outbox.add_key_statement)
     restart_outbox = writes(outbox.restart)
@@ -35,17 +39,21 @@ class DocumentMethods(Transactions):
     record_result = writes(outbox.record_result)
     record_receipt = writes(importing.record_receipt)
     resend = writes(outbox.resend)
-    wait_for_export = writes(outbox.wait_for_export)
+    wait_for_export = writes(waiting.wait_for_export)
+    follow_approvals = writes(waiting.follow_approvals)
     resend_key_statements = writes(outbox.resend_key_statements)
     record_clock_step = writes(outbox.record_clock_step)
     route = reads(outbox.route_of)
 
     facts_of = reads(gathering.facts_of)
+    interims_signed_ms = reads(closing.interims_signed_ms)
     reports = reads(issued.reports_of)
     key_statements = reads(issued.documents_of)
     all_key_statements = reads(issued.all_key_statements)
     document = reads(issued.find)
+    report_with = reads(issued.with_digest)
     chain = reads(chains.chain_state)
+    set_aside = reads(chains.set_aside_of)
 
     def resend_if_rerouted(self, meter_id: int, route: str, now_ms: int) -> int:
         """Make all undelivered documents of a meter due if the route of delivery has changed.

@@ -45,7 +45,7 @@ from licenseusage.ledger.facts.vanished import (
 )
 from licenseusage.ledger.storage.schema import facts
 from licenseusage.metering.combine import Combine
-from licenseusage.metering.cycles import CYCLE_MASK
+from licenseusage.metering.cycles import CYCLE_BIT, CYCLE_MASK
 from licenseusage.metering.derivation import DomainCount
 from licenseusage.metering.known import WindowCounts
 
@@ -63,6 +63,7 @@ class CountedStore:
         roster_id: Row of ``rosters``: the store's users may be removed; None: they stay.
         moved_id: Row of ``rosters``: they stay, and some have been excluded since; None: nobody.
         doubt: Why some with proof of activity do not count; None: all do.
+        by_days: Whoever is possible on a day is possible in the cycle (``metering.rolling``).
     """
 
     id: int
@@ -70,6 +71,12 @@ class CountedStore:
     roster_id: int | None = None
     moved_id: int | None = None
     doubt: Doubt | None = None
+    by_days: bool = False
+
+    @property
+    def possible(self) -> int:
+        """The windows of a ``maybe`` word that leave somebody possible in the cycle."""
+        return (1 << CYCLE_BIT + 1) - 1 if self.by_days else CYCLE_MASK
 
     @property
     def by_sets(self) -> bool:
@@ -100,6 +107,16 @@ def count_domain(
     return DomainCount(WindowCounts(lower, upper), tuple(per_day))
 
 
+def counted_users(stores: Sequence[CountedStore], combine: Combine) -> Users:
+    """Select those whom `count_domain` counts in the lower bound, unless it is contradicted."""
+    sets = [kept_users(store.id, store.doubt) for store in stores]
+    chosen = (union(*sets) if len(sets) > 1 else sets[0]).subquery()
+    query = select(chosen.c.pseudonym).order_by(chosen.c.pseudonym)
+    if combine is Combine.UNION:
+        return query
+    return query.where(*(chosen.c.pseudonym.not_in(each) for each in _doubted(stores)))
+
+
 def _by_sets(
     connection: Connection,
     stores: Sequence[CountedStore],
@@ -111,7 +128,10 @@ def _by_sets(
 
     The same as ``metering.known.united`` and ``intersected``.
     """
-    possible = [possible_users(store.id, store.roster_id, store.moved_id) for store in proving]
+    possible = [
+        possible_users(store.id, store.roster_id, store.moved_id, store.possible)
+        for store in proving
+    ]
     gone: list[Users] = [
         gone_users(s.id, s.roster_id) for s in proving if s.roster_id is not None
     ] + [vanished_users(s.moved_id) for s in proving if s.moved_id is not None]
@@ -215,14 +235,14 @@ def _scan(store: CountedStore, earlier: Sequence[CountedStore], days: int) -> An
         same = and_(there.c.store_id == other.id, there.c.pseudonym == own.c.pseudonym)
         source = source.outerjoin(there, same)
         sure_before = sure_before.bitwise_or(func.coalesce(there.c.sure, 0))
-        maybe_before = maybe_before.bitwise_or(func.coalesce(there.c.maybe, 0))
+        maybe = func.coalesce(there.c.maybe, 0).bitwise_and(literal(other.possible))
+        maybe_before = maybe_before.bitwise_or(maybe)
     sure = own.c.sure
     new_sure = sure != 0
-    new_possible = or_(sure != 0, _has_cycle(own.c.maybe))
+    new_possible = _possible(own, store)
     if earlier:
         new_sure = and_(new_sure, sure_before == 0)
-        none_possible = maybe_before.bitwise_and(literal(CYCLE_MASK)) == 0
-        new_possible = and_(new_possible, sure_before == 0, none_possible)
+        new_possible = and_(new_possible, sure_before == 0, maybe_before == 0)
     per_day = _added_per_day(days, len(earlier))
     return (
         select(_count_if(new_sure), _count_if(new_possible), *per_day)
@@ -248,11 +268,11 @@ def _possible_everywhere(connection: Connection, proving: Sequence[CountedStore]
     """Count the users that no store rules out; each of ``proving`` covers the whole cycle."""
     first, *others = (facts.alias(f"store_{number}") for number in range(len(proving)))
     source: FromClause = first
-    conditions = [first.c.store_id == proving[0].id, _possible(first)]
+    conditions = [first.c.store_id == proving[0].id, _possible(first, proving[0])]
     for store, alias in zip(proving[1:], others, strict=True):
         same = and_(alias.c.store_id == store.id, alias.c.pseudonym == first.c.pseudonym)
         source = source.join(alias, same)
-        conditions.append(_possible(alias))
+        conditions.append(_possible(alias, store))
     query = select(func.count()).select_from(source).where(*conditions)
     return int(connection.execute(query).scalar_one())
 
@@ -267,7 +287,7 @@ def _ruled_out(
                 continue
             own, other = facts.alias("own"), facts.alias("other")
             same = and_(other.c.store_id == judge.id, other.c.pseudonym == own.c.pseudonym)
-            listed = select(other.c.pseudonym).where(same, _possible(other)).exists()
+            listed = select(other.c.pseudonym).where(same, _possible(other, judge)).exists()
             query = (
                 select(own.c.pseudonym)
                 .where(own.c.store_id == store.id, own.c.sure != 0, ~listed)
@@ -278,12 +298,8 @@ def _ruled_out(
     return False
 
 
-def _possible(words: FromClause) -> ColumnElement[bool]:
-    return or_(words.c.sure != 0, _has_cycle(words.c.maybe))
-
-
-def _has_cycle(word: ColumnElement[int]) -> ColumnElement[bool]:
-    return word.bitwise_and(literal(CYCLE_MASK)) != 0
+def _possible(words: FromClause, store: CountedStore) -> ColumnElement[bool]:
+    return or_(words.c.sure != 0, words.c.maybe.bitwise_and(literal(store.possible)) != 0)
 
 
 def _count_if(condition: ColumnElement[bool]) -> ColumnElement[Any]:

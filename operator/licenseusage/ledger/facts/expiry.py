@@ -4,7 +4,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from licenseusage.ledger.facts.rosters import delete_rosters
 from licenseusage.ledger.records import CycleState
-from licenseusage.ledger.storage.schema import cycles, facts, stores
+from licenseusage.ledger.storage.schema import commitments, cycles, facts, stores
 
 
 def delete_expired_facts(connection: Connection, now_ms: int, *, cycle_lengths: int = 3) -> int:
@@ -20,6 +20,7 @@ def delete_expired_facts(connection: Connection, now_ms: int, *, cycle_lengths: 
     for cycle_id in wiped:
         of_cycle = select(stores.c.id).where(stores.c.cycle_id == cycle_id)
         connection.execute(delete(facts).where(facts.c.store_id.in_(of_cycle)))
+        connection.execute(delete(commitments).where(commitments.c.cycle_id == cycle_id))
         connection.execute(update(cycles).where(cycles.c.id == cycle_id).values(wiped=1))
     delete_rosters(connection, now_ms)
     return len(wiped)

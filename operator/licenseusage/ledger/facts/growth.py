@@ -5,6 +5,7 @@ Functions of an open transaction.
 
 from sqlalchemy import Connection, func, select
 
+from licenseusage.ledger.facts.attendance import are_dropped
 from licenseusage.ledger.storage.schema import cycles, facts, stores
 from licenseusage.metering.cycles import Cycle
 
@@ -13,8 +14,11 @@ def first_days(connection: Connection, meter_id: int, cycle: Cycle) -> tuple[int
     """Return, for each day of a cycle, the users proved active on it and on none before.
 
     Somebody in several stores of one identity domain is one user. Who was active on a day that
-    nobody knows is left out. Empty without facts: they were deleted, or the ids are not stable.
+    nobody knows is left out. Empty without facts: they were deleted, hold no days, or the ids are
+    not stable.
     """
+    if are_dropped(connection, meter_id, cycle):
+        return ()
     of_cycle = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
     ids = connection.execute(select(stores.c.id).join(cycles).where(of_cycle)).scalars().all()
     # The lowest bit of a word is its first day.

@@ -57,6 +57,7 @@ def record_reading(
         "sequence": after.sequence,
         "stored_ms": after.stored_ms,
         "until_ms": after.until_ms,
+        "mark": after.mark,
         "behind": int(reading.behind),
     }
     connection.execute(
@@ -113,7 +114,7 @@ def log_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[Stor
 
 
 def _position(row: Row[Any]) -> LogPosition:
-    return LogPosition(row.stream, row.created, row.sequence, row.stored_ms, row.until_ms)
+    return LogPosition(row.stream, row.created, row.sequence, row.stored_ms, row.until_ms, row.mark)
 
 
 def _ranges(connection: Connection, store_id: int) -> tuple[Range, ...]:

@@ -17,26 +17,51 @@ from licenseusage.ledger.facts.rosters import (
     rosters_of,
     runs_of,
 )
+from licenseusage.ledger.records import PollRecord
 from licenseusage.ledger.storage.database import upsert
 from licenseusage.ledger.storage.schema import cycles, facts, refutations, roster_users, stores
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.properties import Guarantee, Properties, Removal
-from licenseusage.metering.refuting import Refutation, Seen, believed, refuted_by, refuted_of
+from licenseusage.metering.refuting import (
+    SEVERAL_LOGS_WORDS,
+    Refutation,
+    Seen,
+    applies_to,
+    believed,
+    refuted_by,
+    refuted_of,
+)
 from licenseusage.metering.roster import missing
 from licenseusage.metering.stores import StoreKey
 
 
 def refuted(connection: Connection, meter_id: int) -> tuple[Refutation, ...]:
-    """Return the refuted guarantees, by source and time."""
+    """Return the guarantees that stand refuted, by source and time."""
+    return tuple(each for each in _refutations(connection, meter_id) if each.lifted_ms is None)
+
+
+def refuted_in(connection: Connection, meter_id: int, cycle: Cycle) -> tuple[Refutation, ...]:
+    """Return the guarantees that are refuted for a cycle, by source and time."""
+    return tuple(each for each in _refutations(connection, meter_id) if applies_to(each, cycle))
+
+
+def _refutations(connection: Connection, meter_id: int) -> list[Refutation]:
     query = (
         select(refutations)
-        .where(refutations.c.meter_id == meter_id, refutations.c.lifted_ms.is_(None))
+        .where(refutations.c.meter_id == meter_id)
         .order_by(refutations.c.source, refutations.c.at_ms, refutations.c.guarantee)
     )
-    return tuple(
-        Refutation(row.source, Guarantee(row.guarantee), row.declaration, row.at_ms, row.words)
+    return [
+        Refutation(
+            row.source,
+            Guarantee(row.guarantee),
+            row.declaration,
+            row.at_ms,
+            row.words,
+            row.lifted_ms,
+        )
         for row in connection.execute(query)
-    )
+    ]
 
 
 def refute(
@@ -69,14 +94,43 @@ def lift(connection: Connection, meter_id: int, source: str, declaration: str, a
     connection.execute(update(refutations).where(others).values(lifted_ms=at_ms))
 
 
+def note_logs(connection: Connection, poll: PollRecord) -> None:
+    """Keep that pods of a source keep logs of their own, or that all of them keep one again.
+
+    A poll that did not hear every pod says neither: a pod that is silent may keep another log.
+    """
+    row = {
+        "meter_id": poll.meter_id,
+        "source": poll.store.source,
+        "guarantee": Guarantee.ONE_LOG,
+        "declaration": poll.declaration,
+    }
+    standing = and_(
+        *(refutations.c[name] == value for name, value in row.items()),
+        refutations.c.lifted_ms.is_(None),
+    )
+    if poll.one_log:
+        lifted = update(refutations).where(standing).values(lifted_ms=poll.ended_ms)
+        connection.execute(lifted)
+    elif poll.one_log is False and connection.execute(select(1).where(standing)).first() is None:
+        values = {**row, "at_ms": poll.started_ms, "words": SEVERAL_LOGS_WORDS}
+        write = upsert(refutations).values(values)
+        key = list(refutations.primary_key)
+        connection.execute(write.on_conflict_do_update(key, set_={"lifted_ms": None}))
+
+
 def join_refutations(
     ours: Connection, meter_id: int, theirs: Connection, their_meter_id: int
 ) -> None:
-    """Unite the refutations of two ledgers; one that either of them has lifted stays lifted."""
+    """Unite the refutations of two ledgers; one that either of them has lifted stays lifted.
+
+    Of two times the later one, so that in which order ledgers are united is all the same.
+    """
     query = select(refutations).filter_by(meter_id=their_meter_id)
     for row in theirs.execute(query).mappings().all():
         write = upsert(refutations).values({**row, "meter_id": meter_id})
-        lifted = func.coalesce(refutations.c.lifted_ms, write.excluded.lifted_ms)
+        times = refutations.c.lifted_ms, write.excluded.lifted_ms
+        lifted = func.coalesce(func.max(*times), *times)
         key = list(refutations.primary_key)
         ours.execute(write.on_conflict_do_update(key, set_={"lifted_ms": lifted}))
 
@@ -92,6 +146,7 @@ def refute_joined(connection: Connection, meter_id: int) -> None:
         select(stores, cycles.c.cycle_index, cycles.c.start_ms, cycles.c.end_ms)
         .join(cycles)
         .where(cycles.c.meter_id == meter_id, stores.c.closed != 0, stores.c.ids_stable != 0)
+        .where(stores.c.by_rows.is_(None))  # users leave a list without times
     )
     for row in connection.execute(query).all():
         cycle = Cycle(row.cycle_index, row.start_ms, row.end_ms)

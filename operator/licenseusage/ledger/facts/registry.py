@@ -20,6 +20,12 @@ from licenseusage.ledger.storage.encoding import load_statement
 from licenseusage.ledger.storage.schema import amendments, cycles, grids, ledger, licenses, meters
 from licenseusage.metering.cycles import Cycle, Grid, Terms, with_terms
 
+MANUAL = "Manual"
+"""In the column ``approval`` of a meter: its reports wait for a person."""
+
+DROPPED = "Dropped"
+"""In the column ``daily_facts`` of a meter: its cycles keep of nobody on which days."""
+
 _TURN_MS = 60_000
 """Longer than a look waits for its turn; steps of the clock from 5 s on are counted anyway."""
 
@@ -156,6 +162,7 @@ def cycle_row(connection: Connection, meter_id: int, cycle: Cycle) -> Row[Any]:
     same = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
     row = connection.execute(select(cycles).where(same)).one_or_none()
     if row is None:
+        kept = select(meters.c.daily_facts).where(meters.c.id == meter_id)
         connection.execute(
             insert(cycles).values(
                 meter_id=meter_id,
@@ -163,6 +170,7 @@ def cycle_row(connection: Connection, meter_id: int, cycle: Cycle) -> Row[Any]:
                 start_ms=cycle.start_ms,
                 end_ms=cycle.end_ms,
                 state=CycleState.OPEN,
+                days_dropped=connection.execute(kept).scalar_one() == DROPPED,
             )
         )
         row = connection.execute(select(cycles).where(same)).one()
@@ -246,6 +254,7 @@ def cycle_record(row: Row[Any], amended: tuple[Amendment, ...] = ()) -> CycleRec
         forward_steps=row.forward_steps,
         largest_step_seconds=row.largest_step_seconds,
         wiped=bool(row.wiped),
+        sealed=bool(row.sealed),
         evidence=row.evidence,
         amendments=amended,
         contradiction=contradiction,
@@ -269,4 +278,6 @@ def _meter(connection: Connection, row: Row[Any]) -> Meter:
         subscription=row.subscription,
         licenses={subscription: token for subscription, token in connection.execute(kept_licenses)},
         deleted_ms=row.deleted_ms,
+        approval=row.approval == MANUAL,
+        days_dropped=row.daily_facts == DROPPED,
     )

@@ -36,7 +36,7 @@ def intervals(connection: Connection, meter_id: int, source: str) -> tuple[Inter
 def note_poll(connection: Connection, poll: PollRecord) -> None:
     """Keep that a source was polled: when it was observed, how the poll went."""
     status = source_statuses(connection, poll.meter_id).get(poll.store.source)
-    if poll.failure is None:
+    if poll.failure is None and poll.observed:
         _extend_coverage(connection, poll, status)
     _write_status(connection, poll, status)
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from licenseusage.ledger.facts import unsettled
+from licenseusage.ledger.facts.attendance import are_dropped
 from licenseusage.ledger.facts.counting import CountedStore, count_domain
 from licenseusage.ledger.facts.logs import log_states
 from licenseusage.ledger.facts.lost import (
@@ -15,8 +16,9 @@ from licenseusage.ledger.facts.lost import (
     lost_spans_of,
     proved_by_reports,
 )
-from licenseusage.ledger.facts.refutations import refuted
+from licenseusage.ledger.facts.refutations import refuted_in
 from licenseusage.ledger.facts.rosters import rosters_of, runs_of
+from licenseusage.ledger.facts.samples import samples_of
 from licenseusage.ledger.facts.sources import intervals, source_statuses
 from licenseusage.ledger.facts.stores import state_of, store_rows
 from licenseusage.ledger.facts.vanished import (
@@ -26,19 +28,23 @@ from licenseusage.ledger.facts.vanished import (
     seen_but_unlisted,
 )
 from licenseusage.metering.combine import Combine
+from licenseusage.metering.counts import Counts, tally_counts
 from licenseusage.metering.coverage import FACTS_LOST, Interval, Observed, unobserved
+from licenseusage.metering.crosscheck import CrossCheck, cross_check
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.derivation import (
     DomainCount,
     Sight,
     by_domain,
     count_of_numbers,
+    count_of_samples,
+    counted_apart,
     derive,
     read_until_ms,
 )
 from licenseusage.metering.events import Hole, unread
 from licenseusage.metering.refuting import Refutation
-from licenseusage.metering.reported import raised
+from licenseusage.metering.reported import Proved, raised
 from licenseusage.metering.roster import missing
 from licenseusage.metering.statement import CycleStatement
 from licenseusage.metering.stores import (
@@ -46,6 +52,7 @@ from licenseusage.metering.stores import (
     JudgedStore,
     RosterFindings,
     StoreKey,
+    deciding,
     stores_of,
 )
 
@@ -73,29 +80,80 @@ def make_statement(
             ``cycle.end_ms`` for a cycle that has ended.
         against: What stands refuted of what is declared; None: what the ledger knows.
     """
-    against = refuted(connection, meter_id) if against is None else against
-    rows = _Rows(store_rows(connection, meter_id, cycle), rosters_of(connection, meter_id, cycle))
-    logs = log_states(connection, meter_id, cycle)
-    states = {key: state_of(row, logs.get(key)) for key, row in rows.stores.items()}
-    stores = stores_of(states, sources, against)
-    end_ms = read_until_ms(cycle, stores) if as_of_ms is None else min(as_of_ms, cycle.end_ms)
     proved = proved_by_reports(connection, meter_id, cycle)
-    if proved is not None and as_of_ms is None:
-        end_ms = max(end_ms, proved.as_of_ms)
+    stores, rows, end_ms = _judged(
+        connection, meter_id, cycle, sources, as_of_ms=as_of_ms, against=against, proved=proved
+    )
+    beside = [source for source in sources if source not in deciding(sources)]
+    sources = deciding(sources)
     ended = end_ms == cycle.end_ms
-    stores = [
-        replace(store, roster=rows.roster_findings(connection, store, cycle, ended=ended))
-        for store in stores
-    ]
     counts = [
         _count(connection, group, rows, combine, cycle, None if ended else end_ms)
         for group in by_domain(stores)
     ]
     sight = _sight(connection, meter_id, stores, sources, cycle, end_ms)
     statement = derive(cycle, end_ms, stores, counts, sources, combine, sight)
-    if proved is None or proved.as_of_ms > end_ms:
-        return statement
-    return raised(statement, proved)
+    checked = _cross_checks(connection, cycle, statement, rows, beside)
+    statement = replace(statement, beside=checked)
+    if proved is not None and proved.as_of_ms <= end_ms:
+        statement = raised(statement, proved)
+    if are_dropped(connection, meter_id, cycle):
+        return replace(statement, daily=(None,) * len(statement.daily))
+    return statement
+
+
+def judged_stores(
+    connection: Connection,
+    meter_id: int,
+    cycle: Cycle,
+    sources: Sequence[DeclaredSource],
+    as_of_ms: int | None,
+) -> list[list[tuple[JudgedStore, CountedStore | None]]]:
+    """Return the stores of a cycle as `make_statement` judges and counts them now.
+
+    In groups of one identity domain (`by_domain`); None: never read, or users cannot be told apart.
+    """
+    proved = proved_by_reports(connection, meter_id, cycle)
+    stores, rows, _ = _judged(
+        connection, meter_id, cycle, sources, as_of_ms=as_of_ms, against=None, proved=proved
+    )
+    return [
+        [(store, rows.counted(store) if store.stable else None) for store in group]
+        for group in by_domain(stores)
+    ]
+
+
+def _judged(
+    connection: Connection,
+    meter_id: int,
+    cycle: Cycle,
+    sources: Sequence[DeclaredSource],
+    *,
+    as_of_ms: int | None,
+    against: Sequence[Refutation] | None,
+    proved: Proved | None,
+) -> tuple[list[JudgedStore], "_Rows", int]:
+    """Return the stores of a cycle, their rows, and the end of the time that is stated."""
+    against = refuted_in(connection, meter_id, cycle) if against is None else against
+    rows = _Rows(store_rows(connection, meter_id, cycle), rosters_of(connection, meter_id, cycle))
+    logs = log_states(connection, meter_id, cycle)
+    states = {
+        key: state_of(row, logs.get(key), rows.rosters.get(key)) for key, row in rows.stores.items()
+    }
+    stores, _ = counted_apart(stores_of(states, sources, against))
+    end_ms = read_until_ms(cycle, stores) if as_of_ms is None else min(as_of_ms, cycle.end_ms)
+    if proved is not None and as_of_ms is None:
+        end_ms = max(end_ms, proved.as_of_ms)
+    ended = end_ms == cycle.end_ms
+    judged = [
+        replace(
+            store,
+            roster=rows.roster_findings(connection, store, cycle, ended=ended),
+            cycle=cycle,
+        )
+        for store in stores
+    ]
+    return judged, rows, end_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +170,8 @@ class _Rows:
         row, roster = self.stores.get(store.key), self.rosters.get(store.key)
         if row is None or roster is None or not store.stable:
             return None
+        if store.by_days:
+            return RosterFindings()
         if not ended:
             return RosterFindings()
         gap_ms = store.properties.roster_gap_ms
@@ -128,6 +188,9 @@ class _Rows:
         row = self.stores.get(store.key)
         if row is None:
             return None
+        if store.by_days:
+            doubt = Doubt(None, lost=True) if store.disbelieved else None
+            return CountedStore(row.id, store.proves, doubt=doubt, by_days=True)
         roster_id = self.rosters[store.key].id if store.roster is not None else None
         vanished = store.roster is not None and store.roster.vanished
         return CountedStore(
@@ -157,6 +220,11 @@ def _count(
         cycle: The cycle.
         until_ms: Of a running cycle: without users whom only failed polls after that have named.
     """
+    if group[0].key.of_numbers:
+        (store,) = group
+        row = rows.stores.get(store.key)
+        numbers = samples_of(connection, row.id) if row is not None else Counts()
+        return count_of_samples(cycle, store, numbers)
     if not group[0].stable:
         count = count_of_numbers(cycle, group[0])
     else:
@@ -172,6 +240,24 @@ def _count(
         if (store.words.seen_until_ms or 0) > until_ms
     )
     return count.without(late)
+
+
+def _cross_checks(
+    connection: Connection,
+    cycle: Cycle,
+    statement: CycleStatement,
+    rows: _Rows,
+    beside: Sequence[DeclaredSource],
+) -> tuple[CrossCheck, ...]:
+    """Return how numbers beside the statement's sources disagree with it."""
+    checks = []
+    for source in beside:
+        row = rows.stores.get(source.store)
+        if row is None or row.selection_changes:
+            continue
+        tally = tally_counts(samples_of(connection, row.id), source.terms, cycle)
+        checks.append(cross_check(statement.bounds, source.store.source, tally))
+    return tuple(each for each in checks if each is not None)
 
 
 def _sight(

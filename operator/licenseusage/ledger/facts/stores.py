@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from licenseusage.ledger.facts.logs import log_states
+from licenseusage.ledger.facts.rosters import rosters_of
 from licenseusage.ledger.records import PollRecord
 from licenseusage.ledger.storage.schema import cycles, stores
 from licenseusage.metering.cycles import CYCLE_MASK, Cycle
@@ -22,7 +23,12 @@ def store_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[St
     """Return what is known of every store of a cycle: where its next poll goes on from."""
     logs = log_states(connection, meter_id, cycle)
     rows = store_rows(connection, meter_id, cycle)
-    return {key: state_of(row, logs.get(key)) for key, row in rows.items()}
+    lists = rosters_of(connection, meter_id, cycle) if _untimed(rows) else {}
+    return {key: state_of(row, logs.get(key), lists.get(key)) for key, row in rows.items()}
+
+
+def _untimed(rows: Mapping[StoreKey, Row[Any]]) -> bool:
+    return any(row.by_rows is not None for row in rows.values())
 
 
 def store_rows(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, Row[Any]]:
@@ -32,8 +38,10 @@ def store_rows(connection: Connection, meter_id: int, cycle: Cycle) -> dict[Stor
     return {StoreKey(row.source, row.domain): row for row in connection.execute(query)}
 
 
-def state_of(row: Row[Any], log: LogState | None = None) -> StoreState:
-    """Return a row of ``stores`` as a value."""
+def state_of(
+    row: Row[Any], log: LogState | None = None, roster: Row[Any] | None = None
+) -> StoreState:
+    """Return a row of ``stores`` as a value, with what is known of its log or list."""
     return StoreState(
         closed=row.closed,
         ended=row.ended,
@@ -49,6 +57,8 @@ def state_of(row: Row[Any], log: LogState | None = None) -> StoreState:
         low=_numbers(row.low),
         full=_numbers(row.full),
         unproved=row.unproved,
+        by_rows=None if row.by_rows is None else bool(row.by_rows),
+        forgets=roster is not None and roster.returned_ms is not None,
     )
 
 
@@ -68,6 +78,7 @@ def columns_of(state: StoreState) -> dict[str, Any]:
         "low": json.dumps(dict(state.low)),
         "full": json.dumps(dict(state.full)),
         "unproved": state.unproved,
+        "by_rows": None if state.by_rows is None else int(state.by_rows),
     }
 
 

@@ -4,7 +4,7 @@ Functions of an open transaction.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
@@ -14,11 +14,13 @@ from licenseusage.ledger.facts.rosters import BEFORE, EVER, INACTIVE, LISTED, OP
 from licenseusage.ledger.storage.bulk import insert_users, spans
 from licenseusage.ledger.storage.schema import facts
 from licenseusage.metering.facts import Facts, join_maybe
-from licenseusage.metering.roster import counts_for
+from licenseusage.metering.roster import Roster, counts_for, is_listed
 from licenseusage.metering.words import PackedWords
 
 _BATCH = 10_000
 _AT_ONCE = 100_000  # users as objects, about 400 bytes each
+_NAMED = 20_000  # users that are looked up by name; for more a scan is quicker
+_AT_A_TIME = 900  # parameters of a statement, below the least limit of SQLite
 _FEW = 16  # users with the same words, for whom a statement of their own costs too much
 
 
@@ -28,6 +30,8 @@ def join_users(
     polled: Facts,
     roster: Row[Any] | None,
     late: Counter[int] | None,
+    *,
+    untimed: bool = False,
 ) -> tuple[bool, int, bool]:
     """Join the facts of a poll with those held (as ``merge`` does), writing only what changed.
 
@@ -38,6 +42,7 @@ def join_users(
         roster: The row of ``rosters`` before this poll; None: there was none.
         late: Is raised by whom these facts prove active first, by window; None: nobody
             asks.
+        untimed: A list without times, which rules out by not naming somebody (``rolling``).
 
     Returns:
         Whether anything changed; the windows that this join refutes; and whether somebody was
@@ -51,12 +56,42 @@ def join_users(
         span.join(connection, store, (first, end), late)
         changed |= span.write(connection, store.id)
         for user, bits in span.against.items():
-            if bits & ~refuted and (polled.roster is None or counts_for(polled.roster, user)):
+            if bits & ~refuted and _refutes(polled.roster, user, untimed=untimed):
                 refuted |= bits
         afterwards, nowhere = _shown_late(connection, span.shown, roster)
         refuted |= afterwards
         unlisted |= nowhere
     return changed, refuted, unlisted
+
+
+def words_of(
+    connection: Connection, store_id: int, users: Sequence[bytes]
+) -> dict[bytes, tuple[int, int]]:
+    """Return the words (sure, maybe) of those of some users whom a store has."""
+    words: dict[bytes, tuple[int, int]] = {}
+    query = select(facts.c.pseudonym, facts.c.sure, facts.c.maybe).filter_by(store_id=store_id)
+    for first in range(0, len(users), _AT_A_TIME):
+        some = users[first : first + _AT_A_TIME]
+        rows = connection.execute(query.where(facts.c.pseudonym.in_(some)))
+        words |= {user: (sure, maybe) for user, sure, maybe in rows}
+    return words
+
+
+def adds_anybody(connection: Connection, store_id: int, sure: Mapping[bytes, int]) -> bool:
+    """Whether these words prove an activity that a store does not know."""
+    known = words_of(connection, store_id, sorted(sure))
+    return any(bits & ~known.get(user, (0, 0))[0] for user, bits in sure.items())
+
+
+def _refutes(roster: Roster | None, user: bytes, *, untimed: bool) -> bool:
+    """Whether ruling out somebody with proof of activity refutes what is declared.
+
+    Somebody who is excluded by now is listed, and refutes nothing. Of a list with times it matters
+    to its roster, and not here, that somebody is not on it; of one without, that is all it says.
+    """
+    if untimed:
+        return roster is not None and not is_listed(roster, user)
+    return roster is None or counts_for(roster, user)
 
 
 def _count(connection: Connection, store_id: int, polled: Facts) -> int:
@@ -92,13 +127,19 @@ class _Span:
     ) -> None:
         """Find what changes; raises ``late``."""
         new = self._sure.keys() | self._maybe.keys()
-        query = select(facts.c.pseudonym, facts.c.sure, facts.c.maybe).filter_by(store_id=store.id)
-        query = query.where(facts.c.pseudonym >= span[0])
-        query = query if span[1] is None else query.where(facts.c.pseudonym < span[1])
-        with connection.execution_options(yield_per=_BATCH).execute(query) as rows:
-            for user, sure, maybe in rows:
+        if not self._closed and len(new) <= _NAMED:
+            # It rules nobody out, so that only those whom it names matter.
+            for user, (sure, maybe) in words_of(connection, store.id, sorted(new)).items():
                 new.discard(user)
                 self._known(store, user, sure, maybe, late)
+        else:
+            query = select(facts.c.pseudonym, facts.c.sure, facts.c.maybe)
+            query = query.where(facts.c.store_id == store.id, facts.c.pseudonym >= span[0])
+            query = query if span[1] is None else query.where(facts.c.pseudonym < span[1])
+            with connection.execution_options(yield_per=_BATCH).execute(query) as rows:
+                for user, sure, maybe in rows:
+                    new.discard(user)
+                    self._known(store, user, sure, maybe, late)
         for user in sorted(new):  # in the order of the key: each page of the table is written once
             self._new(store, user, late)
 

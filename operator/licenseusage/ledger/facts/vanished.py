@@ -71,20 +71,26 @@ def lost_users(doubt: Doubt) -> Select[tuple[bytes]]:
     )
 
 
-def possible_users(store_id: int, roster_id: int | None, moved_id: int | None = None) -> Users:
+def possible_users(
+    store_id: int,
+    roster_id: int | None,
+    moved_id: int | None = None,
+    windows: int = CYCLE_MASK,
+) -> Users:
     """Select the users whom a store does not rule out of the cycle.
 
     Args:
         store_id: Row of ``stores``.
         roster_id: Row of ``rosters`` where the store's users may be removed.
         moved_id: Row of ``rosters`` where they stay, and some have been excluded since.
+        windows: In which of them somebody may have been active who is possible.
     """
     if roster_id is not None:
         listed = select(roster_users.c.pseudonym).where(
             roster_users.c.roster_id == roster_id, not_(_has(INACTIVE | QUIET)), _has(EVER | OPEN)
         )
         return union(listed, sure_users(store_id))
-    maybe = facts.c.maybe.bitwise_and(literal(CYCLE_MASK)) != 0
+    maybe = facts.c.maybe.bitwise_and(literal(windows)) != 0
     of_store = facts.c.store_id == store_id
     known = select(facts.c.pseudonym).where(of_store, or_(facts.c.sure != 0, maybe))
     return known if moved_id is None else union(known, vanished_users(moved_id))

@@ -33,6 +33,7 @@ from licenseusage.ledger.storage.migrations import bring_up_to_date
 from licenseusage.reasons import Reason
 
 _BUSY_MS = 10_000
+_BESIDE_BUSY_MS = 60_000  # a poll of a million users is written in less
 _LOCK_POLL_SECONDS = 0.2
 
 upsert = sqlite_insert
@@ -45,8 +46,8 @@ class Database:
         engine: One connection, held open; transactions begin IMMEDIATE.
     """
 
-    def __init__(self, engine: Engine, path: Path, lock: IO[str]) -> None:
-        """Hold what ``open_database`` made."""
+    def __init__(self, engine: Engine, path: Path, lock: IO[str] | None) -> None:
+        """Hold what ``open_database`` made; no lock: see ``open_beside``."""
         self.engine = engine
         self._path = path
         self._lock = lock
@@ -54,7 +55,8 @@ class Database:
     def close(self) -> None:
         """Close the file, then release the lock."""
         self.engine.dispose()
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -92,6 +94,55 @@ def open_database(url: str, *, now_ms: int, ledger_id: str, lock_wait_seconds: f
         lock.close()
         raise
     return Database(engine, path, lock)
+
+
+def open_beside(url: str) -> Database:
+    """Open the ledger that ``url`` names for short transactions beside an operator that uses it.
+
+    What is deleted is overwritten in the file. Nothing is created, checked as a whole or upgraded.
+
+    Raises:
+        Stalled: ``LedgerCorrupt``; ``LedgerSchemaUnsupported``: of another version.
+        Retryable: It cannot be read.
+    """
+    path = path_of(url)
+    _refuse_unfinished_restore(path)
+    refuse_strangers(path)
+    try:
+        lock = hold(path)  # nobody uses it: then nobody shall begin to read it as a dead file
+    except Waiting:
+        lock = None
+    database = Database(open_engine(path, busy_ms=_BESIDE_BUSY_MS, secure_delete="ON"), path, lock)
+    try:
+        _refuse_another_schema(database, path)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _refuse_another_schema(database: Database, path: Path) -> None:
+    with database.errors(), database.engine.connect() as connection:
+        version = connection.exec_driver_sql("SELECT schema_version FROM ledger").scalar_one()
+    if version != schema.VERSION:
+        raise Stalled(
+            Reason.LEDGER_SCHEMA_UNSUPPORTED,
+            f"The ledger {path} has schema {version}, and licenseusage {__version__} writes "
+            f"schema {schema.VERSION}. Start the operator of this version first. Nothing was "
+            f"changed.",
+        )
+
+
+def forget_log(database: Database) -> bool:
+    """Write the log into the file and empty it; False: a reader or writer is in the way."""
+    raw = database.engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (busy, *_), *_ = cursor.fetchall()
+        return not busy
+    finally:
+        raw.close()
 
 
 def restoring(path: Path) -> Path:
@@ -206,8 +257,15 @@ def _create(path: Path, now_ms: int, ledger_id: str) -> None:
     make_durable(path.parent)
 
 
-def open_engine(path: Path) -> Engine:
-    """Return an engine of one connection that is careful about the disk; it has the lock."""
+def open_engine(path: Path, *, busy_ms: int = _BUSY_MS, secure_delete: str = "FAST") -> Engine:
+    """Return an engine of one connection that is careful about the disk.
+
+    Args:
+        path: The ledger; the caller has the lock.
+        busy_ms: How long to wait for another process that writes.
+        secure_delete: ``FAST`` overwrites deleted rows where their page is written anyway, ``ON``
+            everywhere.
+    """
     engine = create_engine(
         f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False}
     )
@@ -217,7 +275,8 @@ def open_engine(path: Path) -> Engine:
         connection.isolation_level = None  # SQLAlchemy's BEGIN below, not the driver's
         cursor = connection.cursor()
         for pragma in (
-            f"busy_timeout = {_BUSY_MS}",
+            f"busy_timeout = {busy_ms}",
+            f"secure_delete = {secure_delete}",
             "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",

@@ -5,6 +5,7 @@ from typing import Any
 
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.coverage import Coverage, Gap
+from licenseusage.metering.crosscheck import CrossCheck
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.statement import CycleStatement, Uncertainty
 
@@ -29,6 +30,8 @@ def dump_statement(statement: CycleStatement) -> str:
         "provisioned": statement.provisioned,
         "assumptions": list(statement.assumptions),
     }
+    if statement.beside:
+        document["beside"] = [[each.words, each.proved] for each in statement.beside]
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
@@ -51,4 +54,5 @@ def load_statement(text: str) -> CycleStatement:
         boundary_gap_ms=(gap[0], gap[1]) if gap else None,
         provisioned=document["provisioned"],
         assumptions=tuple(document["assumptions"]),
+        beside=tuple(CrossCheck(*each) for each in document.get("beside", ())),
     )

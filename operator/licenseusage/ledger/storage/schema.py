@@ -9,16 +9,21 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
 )
 
-VERSION = 8
+from licenseusage.ledger.storage.logschema import log_holes as log_holes
+from licenseusage.ledger.storage.logschema import log_positions as log_positions
+from licenseusage.ledger.storage.logschema import log_ranges as log_ranges
+from licenseusage.ledger.storage.logschema import push_producers as push_producers
+from licenseusage.ledger.storage.logschema import push_ranges as push_ranges
+from licenseusage.ledger.storage.sampleschema import samples as samples
+from licenseusage.ledger.storage.tables import metadata as metadata
 
-metadata = MetaData()
+VERSION = 17
 
 
 class Octets(LargeBinary):
@@ -57,6 +62,8 @@ meters = Table(
     Column("deleted_ms", BigInteger),
     Column("route", String(64)),  # digest of what delivery depends on
     Column("subscription", String(260)),  # of the last verified licence
+    Column("approval", String(16)),  # as the spec said last; absent: Automatic
+    Column("daily_facts", String(16)),  # likewise; absent: Kept
     UniqueConstraint("namespace", "name", "product"),
 )
 
@@ -105,6 +112,10 @@ cycles = Table(
     Column("forward_steps", Integer, nullable=False, server_default="0"),
     Column("largest_step_seconds", BigInteger, nullable=False, server_default="0"),
     Column("wiped", Integer, nullable=False, server_default="0"),
+    # Somebody was erased from it: a product that still lists them would add them a second time.
+    Column("sealed", Integer, nullable=False, server_default="0"),
+    # Its facts say of nobody on which days; for good, whatever is wanted later.
+    Column("days_dropped", Integer, nullable=False, server_default="0"),
     # How often something came to be known after the intent, and whether that contradicts it.
     Column("evidence", Integer, nullable=False, server_default="0"),
     Column("contradiction_ms", BigInteger),
@@ -159,6 +170,9 @@ stores = Table(
     Column("declaration", String(80), nullable=False, server_default=""),
     # Why the newest poll after the cycle's end that read everything proves nothing (Token).
     Column("unproved", String(64)),
+    # A list without times (`metering.rolling`): its rows prove activity in the cycle, or only
+    # appearing on it does; null: the source has times.
+    Column("by_rows", Integer),
     UniqueConstraint("cycle_id", "source", "domain"),
 )
 
@@ -191,6 +205,9 @@ rosters = Table(
     Column("last_at_ms", BigInteger),
     Column("idle_at_ms", BigInteger),
     Column("listing", String(80)),
+    # Of a list without times: when the newest had been read, and when somebody first came back.
+    Column("last_read_ms", BigInteger),
+    Column("returned_ms", BigInteger),
     UniqueConstraint("meter_id", "cycle_start_ms", "source", "domain"),
 )
 
@@ -207,8 +224,19 @@ roster_users = Table(
     sqlite_with_rowid=False,
 )
 
+# Who is to be erased from a cycle once it is Final (`facts.erasing`).
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("meter_id", ForeignKey("meters.id"), primary_key=True),
+    Column("cycle_start_ms", BigInteger, primary_key=True),
+    Column("pseudonym", Octets(16), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 # What a product's answers refuted of what was declared (`metering.refuting`): it carries nothing
-# from then on, in later cycles neither, until a poll is made by another declaration (lifted).
+# from then on, in later cycles neither, until a poll is made by another declaration (lifted). That
+# pods keep logs of their own is lifted as well by a poll that finds one log at all of them.
 refutations = Table(
     "refutations",
     metadata,
@@ -287,6 +315,19 @@ recoveries = Table(
     Column("at_ms", BigInteger, nullable=False),
 )
 
+# Documents of a chain that went on without them, as an administrator decided: reports of ours with
+# their bytes, and what is only known to exist. Never sent, never deleted.
+set_aside = Table(
+    "set_aside",
+    metadata,
+    Column("chain_id", ForeignKey("chains.id"), primary_key=True),
+    Column("digest", String(80), primary_key=True),
+    Column("sequence", Integer, nullable=False),
+    Column("token", Text),
+    Column("receipt", Text),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 # Signed documents: reports and key statements. A token is written once and never changed.
 outbox = Table(
     "outbox",
@@ -320,35 +361,12 @@ outbox = Table(
     ),
 )
 
-# --- event logs (source kind D) -------------------------------------------------------------------
-# How far a log was read for a store. Written in the transaction of what was read: never apart.
-log_positions = Table(
-    "log_positions",
+# Whom a report counted, as its `commitment` says; kept as long as the cycle's facts.
+commitments = Table(
+    "commitments",
     metadata,
-    Column("store_id", ForeignKey("stores.id"), primary_key=True),
-    Column("stream", String(255), nullable=False),
-    Column("created", String(64), nullable=False),
-    Column("sequence", BigInteger, nullable=False),
-    Column("stored_ms", BigInteger, nullable=False),
-    Column("until_ms", BigInteger, nullable=False),
-    Column("behind", Integer, nullable=False),
-)
-
-# Proof ranges: of which stamps every event is known. Disjoint, none touching another.
-log_ranges = Table(
-    "log_ranges",
-    metadata,
-    Column("store_id", ForeignKey("stores.id"), primary_key=True),
-    Column("start_ms", BigInteger, primary_key=True),
-    Column("end_ms", BigInteger, nullable=False),
-)
-
-# Stretches of a log that were lost, and why; only what no range covers is lost in fact.
-log_holes = Table(
-    "log_holes",
-    metadata,
-    Column("store_id", ForeignKey("stores.id"), primary_key=True),
-    Column("start_ms", BigInteger, primary_key=True),
-    Column("end_ms", BigInteger, primary_key=True),
-    Column("reason", String(64), primary_key=True),
+    Column("jti", ForeignKey("outbox.jti"), primary_key=True),
+    Column("cycle_id", ForeignKey("cycles.id"), nullable=False),
+    Column("salt", Octets(32), nullable=False),
+    Column("users", LargeBinary, nullable=False),
 )

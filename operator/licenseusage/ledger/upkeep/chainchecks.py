@@ -7,11 +7,12 @@ from sqlalchemy import Connection, Row, select
 
 from licenseusage.ledger.documents.records import Delivery, ReportKind
 from licenseusage.ledger.storage.encoding import load_statement
-from licenseusage.ledger.storage.schema import chains, cycles, outbox
+from licenseusage.ledger.storage.schema import chains, commitments, cycles, outbox
 from licenseusage.reports.content import content_of
 from licenseusage.reports.keys import InstallationKey, InstallationKeys, PublicKey
-from licenseusage.reports.names import digest, jti_of
+from licenseusage.reports.names import commitment_to, digest, jti_of
 from licenseusage.reports.refused import Refused
+from licenseusage.reports.report import read_report
 from licenseusage.reports.tokens import decode, open_token
 from licenseusage.reports.typs import ENROLMENT, REPORT, SUCCESSION
 
@@ -38,6 +39,22 @@ def check_chains(connection: Connection) -> tuple[list[str], str]:
     stopped = [f"{chain.id[:8]} ({chain.stopped})" for chain in known if chain.stopped]
     also = f"; stopped until a person decides: {', '.join(stopped)}" if stopped else ""
     return faults, f"{count} signed documents in {len(known)} chains without a hole{also}"
+
+
+def check_commitments(connection: Connection) -> tuple[list[str], str]:
+    """Check that whom a report counted is kept as the report commits to it; as `check_chains`."""
+    query = select(commitments.c.salt, commitments.c.users, outbox.c.jti, outbox.c.token)
+    faults, count = [], 0
+    for row in connection.execute(query.join(outbox).execution_options(yield_per=1)):
+        count += 1
+        try:
+            stated = read_report(row.token).content.commitment
+        except Refused as refused:
+            faults.append(f"report {row.jti} cannot be read ({refused.error})")
+            continue
+        if stated != commitment_to(row.salt, row.users):
+            faults.append(f"report {row.jti} commits to other users than are kept")
+    return faults, f"{count} lists of those counted, as reports commit to them"
 
 
 def _documents(connection: Connection, chain_id: str) -> Sequence[Document]:

@@ -25,7 +25,8 @@ from licenseusage.ledger.storage.schema import (
     refutations,
     stores,
 )
-from licenseusage.ledger.upkeep.chainchecks import check_chains
+from licenseusage.ledger.upkeep.chainchecks import check_chains, check_commitments
+from licenseusage.ledger.upkeep.samplechecks import check_samples
 from licenseusage.ledger.upkeep.snapshot import identity_of
 from licenseusage.metering.bounds import Bounds
 from licenseusage.metering.cycles import Cycle
@@ -136,7 +137,7 @@ def _facts(connection: Connection) -> Outcome:
     rows = connection.execute(
         text("""
         WITH held AS (
-            SELECT f.pseudonym, f.sure, f.maybe, s.closed, c.wiped,
+            SELECT f.pseudonym, f.sure, f.maybe, s.closed, c.wiped, c.days_dropped,
                    ((1 << ((c.end_ms - c.start_ms) / 86400000)) - 1) | (1 << 62) AS windows
             FROM facts f JOIN stores s ON s.id = f.store_id JOIN cycles c ON c.id = s.cycle_id)
         SELECT count(*) AS users,
@@ -146,6 +147,7 @@ def _facts(connection: Connection) -> Outcome:
                sum(sure & maybe <> 0) AS doubled,
                sum(sure <> 0 AND sure >> 62 & 1 = 0) AS daily,
                sum(maybe & ~closed <> 0) AS unclosed,
+               sum(days_dropped AND (sure | maybe) & ~(1 << 62) <> 0) AS dated,
                sum(wiped) AS wiped
         FROM held""")
     ).one()
@@ -156,6 +158,7 @@ def _facts(connection: Connection) -> Outcome:
         "doubled": "are sure and maybe in one window",
         "daily": "are sure on a day and not in the cycle",
         "unclosed": "are maybe in a window that is not closed",
+        "dated": "have a bit of a day in cycles that keep none",
         "wiped": "are held in cycles whose facts were deleted",
     }
     faults = [
@@ -336,13 +339,25 @@ def _chains(connection: Connection) -> Outcome:
     return _outcome(faults, good)
 
 
+def _commitments(connection: Connection) -> Outcome:
+    faults, good = check_commitments(connection)
+    return _outcome(faults, good)
+
+
+def _samples(connection: Connection) -> Outcome:
+    faults, good = check_samples(connection)
+    return _outcome(faults, good)
+
+
 _CHECKS: tuple[tuple[str, Callable[[Connection], Outcome]], ...] = (
     ("references", _references),
     ("facts", _facts),
     ("cycles", _cycles),
     ("statements", _statements),
     ("chains", _chains),
+    ("commitments", _commitments),
     ("coverage", _coverage),
     ("logs", _logs),
+    ("numbers", _samples),
     ("clock", _clock),
 )

@@ -30,24 +30,38 @@ from licenseusage.ledger.facts.rosters import (
 from licenseusage.ledger.facts.sources import intervals
 from licenseusage.ledger.storage.bulk import spans
 from licenseusage.ledger.storage.schema import (
+    commitments,
     coverage,
     cycles,
+    erasures,
     facts,
     roster_users,
     rosters,
     stores,
 )
 from licenseusage.metering.coverage import Interval
-from licenseusage.metering.facts import Facts, merge
+from licenseusage.metering.facts import Facts, merge, without_days
 from licenseusage.metering.packing import packed
 from licenseusage.metering.roster import JOINED_GAP_MS, Roster, joined_runs
 from licenseusage.metering.stores import StoreKey
 
 
 def join_users(
-    ours: Connection, our_store: Row[Any], theirs: Connection, their_store: Row[Any]
+    ours: Connection,
+    our_store: Row[Any],
+    theirs: Connection,
+    their_store: Row[Any],
+    *,
+    dated: bool = True,
 ) -> tuple[int, int]:
     """Join the users of two stores into ours.
+
+    Args:
+        ours: Our ledger.
+        our_store: The store's row there.
+        theirs: The other ledger.
+        their_store: The store's row there.
+        dated: The cycle keeps on which days somebody was active.
 
     Returns:
         Of how many users something is new here; and the windows that the join refutes.
@@ -57,7 +71,12 @@ def join_users(
     most = max(_count(ours, our_store.id), _count(theirs, their_store.id))
     for first, end in spans(most, AT_ONCE):
         our_facts = _words(ours, our_store, rosters_[0], first, end)
-        joined = merge(our_facts, _words(theirs, their_store, rosters_[1], first, end))
+        their_facts = _words(theirs, their_store, rosters_[1], first, end)
+        if not dated:
+            by_days = {our_store.by_rows, their_store.by_rows} != {None}
+            our_facts = without_days(our_facts, by_days=by_days)
+            their_facts = without_days(their_facts, by_days=by_days)
+        joined = merge(our_facts, their_facts)
         refuted |= joined.refuted
         new += _write(ours, our_store.id, our_facts, joined)
     return new, refuted
@@ -70,6 +89,16 @@ def join_rosters(ours: Connection, meter_id: int, theirs: Connection, their_mete
     for roster in theirs.execute(select(rosters).filter_by(meter_id=their_meter_id)).all():
         if roster.cycle_start_ms not in gone:
             _join_roster(ours, meter_id, theirs, roster)
+
+
+def join_erasures(ours: Connection, meter_id: int, theirs: Connection, their_meter_id: int) -> None:
+    """Take over whom the other ledger is to erase."""
+    same = select(erasures.c.cycle_start_ms, erasures.c.pseudonym)
+    known = {tuple(row) for row in ours.execute(same.where(erasures.c.meter_id == meter_id))}
+    ordered = select(erasures).where(erasures.c.meter_id == their_meter_id)
+    for row in theirs.execute(ordered).mappings():
+        if (row["cycle_start_ms"], row["pseudonym"]) not in known:
+            ours.execute(insert(erasures).values({**row, "meter_id": meter_id}))
 
 
 def join_coverage(ours: Connection, meter_id: int, theirs: Connection, their_meter_id: int) -> None:
@@ -111,6 +140,7 @@ def wipe(ours: Connection, cycle: Row[Any]) -> None:
     """Delete the facts of a cycle whose retention is over in one of the ledgers."""
     of_cycle = select(stores.c.id).where(stores.c.cycle_id == cycle.id)
     ours.execute(delete(facts).where(facts.c.store_id.in_(of_cycle)))
+    ours.execute(delete(commitments).where(commitments.c.cycle_id == cycle.id))
     of_rosters = select(rosters.c.id).where(
         rosters.c.meter_id == cycle.meter_id, rosters.c.cycle_start_ms == cycle.start_ms
     )
@@ -147,6 +177,11 @@ def _join_roster(
         there = words_between(theirs, their_roster.id, first, end)
         words = {user: word & kept for user, word in there.items() if word & kept}
         write_span(ours, row.id, (first, end), words, clearing)
+    # The newest list's: which of them it is was decided above. And whether it ever forgot anybody.
+    theirs_is_newest = kept & LISTED
+    now["last_read_ms"] = their_roster.last_read_ms if theirs_is_newest else row.last_read_ms
+    returned = [at for at in (row.returned_ms, their_roster.returned_ms) if at is not None]
+    now["returned_ms"] = min(returned, default=None)
     runs = joined_runs((*runs_of(row), *runs_of(their_roster)), JOINED_GAP_MS)
     listing = row.listing or their_roster.listing
     this = update(rosters).where(rosters.c.id == row.id)

@@ -18,8 +18,12 @@ from sqlalchemy import Connection, Row, insert, select, update
 from licenseusage import __version__
 from licenseusage.errors import Stalled
 from licenseusage.ledger.facts import unsettled
+from licenseusage.ledger.facts.attendance import drop_days
+from licenseusage.ledger.facts.claims import join_claims
 from licenseusage.ledger.facts.logs import join_logs
 from licenseusage.ledger.facts.refutations import join_refutations, refute_joined
+from licenseusage.ledger.facts.registry import DROPPED
+from licenseusage.ledger.facts.samples import join_samples
 from licenseusage.ledger.records import CycleState
 from licenseusage.ledger.storage import schema
 from licenseusage.ledger.storage.copying import (
@@ -34,10 +38,22 @@ from licenseusage.ledger.storage.database import open_database, open_engine
 from licenseusage.ledger.storage.migrations import bring_up_to_date
 from licenseusage.ledger.storage.schema import cycles, grids, ledger, licenses, meters, stores
 from licenseusage.ledger.storage.transactions import raise_high_water
-from licenseusage.ledger.upkeep.joining import join_coverage, join_rosters, join_users, wipe
+from licenseusage.ledger.upkeep.joining import (
+    join_coverage,
+    join_erasures,
+    join_rosters,
+    join_users,
+    wipe,
+)
 from licenseusage.ledger.upkeep.signed import take_over_chains
 from licenseusage.ledger.upkeep.snapshot import PATIENCE_SECONDS, every_page, identity_of
+from licenseusage.ledger.upkeep.terms import follow_terms
 from licenseusage.reasons import Reason
+
+_OTHERWISE = (
+    "If this one was restored, and has counted on without the licence that the other one knew, "
+    "restore the other one in its place (licenseusage ledger restore)"
+)
 
 
 @dataclass(slots=True)
@@ -143,6 +159,7 @@ class _Join:
             join_coverage(self._ours, meter_id, self._theirs, meter.id)
             join_rosters(self._ours, meter_id, self._theirs, meter.id)
             join_refutations(self._ours, meter_id, self._theirs, meter.id)
+            join_erasures(self._ours, meter_id, self._theirs, meter.id)
             refute_joined(self._ours, meter_id)
         high_water = select(ledger.c.clock_high_water_ms)
         raise_high_water(self._ours, self._theirs.execute(high_water).scalar_one())
@@ -162,8 +179,9 @@ class _Join:
         same = select(meters.c.id).filter_by(**key)
         our_id: int | None = self._ours.execute(same).scalar_one_or_none()
         if our_id is not None:
+            follow_terms(self._ours, our_id, self._theirs, theirs.id)
             return our_id
-        kept = ("subscription", "created_ms", "deleted_ms")
+        kept = ("subscription", "created_ms", "deleted_ms", "approval", "daily_facts")
         known = {name: getattr(theirs, name) for name in kept}
         self._ours.execute(insert(meters).values(**key, **known))
         meter_id: int = self._ours.execute(same).scalar_one()
@@ -196,13 +214,25 @@ class _Join:
             )
             ours = self._ours.execute(same).one()
         elif ours.end_ms != theirs.end_ms:
-            raise self._refused(f"{named} ends at another time: the terms differ")
+            raise self._refused(f"{named} ends at another time: the terms differ. {_OTHERWISE}")
         self._note(ours, theirs, named)
         self._done.cycles += 1
         if ours.wiped or theirs.wiped:
             wipe(self._ours, ours)
             self._done.skipped.append(f"of {named} the facts were deleted after their retention")
             return
+        if ours.sealed or theirs.sealed:
+            wipe(self._ours, ours)
+            self._done.skipped.append(
+                f"of {named} the facts were deleted: somebody was erased from it in one of the "
+                f"ledgers, and the other still has them; what was stated stays"
+            )
+            return
+        wanted = select(meters.c.daily_facts).filter_by(id=meter_id)
+        unwanted = theirs.days_dropped or self._ours.execute(wanted).scalar_one() == DROPPED
+        if unwanted and not ours.days_dropped:
+            drop_days(self._ours, ours.id)
+            ours = self._ours.execute(same).one()
         for store in self._theirs.execute(select(stores).filter_by(cycle_id=theirs.id)).all():
             self._store(ours, store, theirs, named)
         if ours.intent_ms is not None:  # what was decided is held against what is known now
@@ -223,7 +253,9 @@ class _Join:
             cycles.c.end_ms > theirs.start_ms,
         )
         if self._ours.execute(crossing).first() is not None:
-            raise self._refused(f"{named} overlaps another one here: the terms differ")
+            raise self._refused(
+                f"{named} overlaps another one here: the terms differ. {_OTHERWISE}"
+            )
 
     def _note(self, ours: Row[Any], theirs: Row[Any], named: str) -> None:
         """Join the facts of a whole cycle, but not the decisions about it."""
@@ -253,7 +285,7 @@ class _Join:
         same = select(stores).filter_by(**key)
         ours = self._ours.execute(same).one_or_none()
         if ours is None:
-            kept = ("ids_stable", "selection", "declaration")
+            kept = ("ids_stable", "selection", "declaration", "by_rows")
             begun = {name: getattr(theirs, name) for name in kept}
             self._ours.execute(insert(stores).values(**key, **begun))
             ours = self._ours.execute(same).one()
@@ -263,12 +295,18 @@ class _Join:
                 f"source {theirs.source} of {named} counts other people there than here: its "
                 f"definition differs"
             )
-        users, refuted = join_users(self._ours, ours, self._theirs, theirs)
+        users, refuted = join_users(
+            self._ours, ours, self._theirs, theirs, dated=not cycle.days_dropped
+        )
         self._done.users += users
         join_logs(self._ours, ours.id, self._theirs, theirs.id)
+        join_claims(self._ours, ours.id, self._theirs, theirs.id)
+        join_samples(self._ours, ours.id, self._theirs, theirs.id)
         since = [
             at for at in (ours.selection_since_ms, theirs.selection_since_ms) if at is not None
         ]
+        by_rows = {ours.by_rows, theirs.by_rows} - {None}
+        undated = cycle.days_dropped and by_rows  # nothing is covered day by day
         low, full = (_numbers(ours.low, theirs.low, max), _numbers(ours.full, theirs.full, min))
         seen = [at for at in (ours.seen_until_ms, theirs.seen_until_ms) if at is not None]
         read = [at for at in (ours.read_until_ms, theirs.read_until_ms) if at is not None]
@@ -277,7 +315,8 @@ class _Join:
             .where(stores.c.id == ours.id)
             .values(
                 ids_stable=min(ours.ids_stable, theirs.ids_stable),
-                closed=ours.closed | theirs.closed,
+                closed=0 if undated else ours.closed | theirs.closed,
+                by_rows=max(by_rows, default=None),
                 ended=ours.ended | theirs.ended,
                 refuted=ours.refuted | theirs.refuted | refuted,
                 followed=ours.followed | theirs.followed,

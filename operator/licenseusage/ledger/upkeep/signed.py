@@ -25,10 +25,10 @@ from licenseusage.ledger.documents.records import (
 )
 from licenseusage.ledger.documents.recovering import resume
 from licenseusage.ledger.records import CycleState
-from licenseusage.ledger.storage.schema import amendments, chains, cycles, outbox
+from licenseusage.ledger.storage.schema import amendments, chains, commitments, cycles, outbox
 from licenseusage.metering.cycles import Cycle
 from licenseusage.reports.names import Link
-from licenseusage.reports.receipt import stored_receipt
+from licenseusage.reports.receipt import Sent, stored_receipt
 from licenseusage.reports.refused import Refused
 
 _DECISION = (
@@ -66,18 +66,40 @@ def take_over_chains(
         now_ms: The time.
     """
     done = Signed()
+    left: set[str | None] = set()
     # Key statements first: reports refer to their chain.
     query = select(chains).order_by(chains.c.key_chain_id.is_not(None), chains.c.id)
-    for row in theirs.execute(query).all():
+    rows = theirs.execute(query).all()
+    for row in rows:
         chain = _Chain(ours, theirs, row, meter_ids, now_ms)
         why = chain.why_not()
         if why is not None:
             done.kept.append(f"chain {row.id[:8]}: {why}")
+            left |= {row.id, row.key_chain_id}
             continue
         done.documents += chain.take_over()
         if chain.go_on():
             done.resumed.append(row.id)
+    for row in rows:
+        known = row.key_chain_id is None and row.id not in left
+        if known and _release(ours, theirs, row, now_ms):
+            done.resumed.append(row.id)
     return done
+
+
+def _release(ours: Connection, theirs: Connection, keys: Row[Any], now_ms: int) -> bool:
+    """Let chains begin under an enrolment again that was found beside its key.
+
+    Which reports were signed under it, this ledger did not know. The other one does if it holds the
+    enrolment and all that followed, and was never without them; its reports have come over.
+    """
+    if keys.stopped is not None or chain_state(ours, keys.id).stopped != HISTORY_LOST:
+        return False
+    statements = {item.link for item in documents_of(theirs, keys.id)}
+    if not statements.issuperset(item.link for item in documents_of(ours, keys.id)):
+        return False
+    resume(ours, keys.id, now_ms)
+    return True
 
 
 class _Chain:
@@ -105,8 +127,9 @@ class _Chain:
                 return f"the ledgers hold different documents at position {at}"
         if not self._missing:
             return None
-        installation = self._row.key_chain_id or self._row.id
-        if self._ours.execute(select(chains.c.id).filter_by(id=installation)).first() is None:
+        keys = self._row.key_chain_id or self._row.id
+        known = self._ours.execute(select(chains.c.id).filter_by(id=keys)).first() is not None
+        if not known and not _installations(self._ours) & _installations(self._theirs, keys):
             return "it is another installation's"
         if self._state.stopped not in {None, HISTORY_LOST}:
             return f"it is stopped ({self._state.stopped})"
@@ -149,7 +172,22 @@ class _Chain:
             ends = {name: getattr(self._row, name) for name in names}
             this = chains.c.id == self._row.id
             self._ours.execute(update(chains).where(this).values(ends))
+        self._commit()
         return len(self._missing)
+
+    def _commit(self) -> None:
+        """Take over to whom finals commit that are the same in both ledgers now.
+
+        Where the facts of their cycle are gone, the merge of the cycles drops them.
+        """
+        of_chain = select(outbox.c.jti).filter_by(chain_id=self._row.id)
+        query = select(commitments).where(commitments.c.jti.in_(of_chain))
+        here = {row.jti for row in self._ours.execute(query)}
+        for row in self._theirs.execute(query).mappings():
+            if row["jti"] not in here:
+                this = select(outbox.c.cycle_id).filter_by(jti=row["jti"])
+                cycle_id = self._ours.execute(this).scalar_one()
+                self._ours.execute(insert(commitments).values({**row, "cycle_id": cycle_id}))
 
     def go_on(self) -> bool:
         """Let a stopped chain go on, if nothing is missing of it any more; return whether it does.
@@ -222,6 +260,14 @@ class _Chain:
         for row in self._theirs.execute(select(amendments).filter_by(cycle_id=their_id)).mappings():
             if row["number"] not in numbers:
                 self._ours.execute(insert(amendments).values({**row, "cycle_id": our_id}))
+
+
+def _installations(connection: Connection, chain_id: str | None = None) -> set[str]:
+    """Return the installations that have enrolled; with a key chain, only the one of that."""
+    query = select(outbox.c.token).filter_by(kind=ReportKind.ENROLMENT)
+    if chain_id is not None:
+        query = query.filter_by(chain_id=chain_id)
+    return {Sent.from_token(token).installation for token in connection.execute(query).scalars()}
 
 
 def _head_of(item: OutboxItem) -> Link | None:

@@ -262,18 +262,32 @@ class _Head(NamedTuple):
     key_chain_id: str | None
 
 
+_RECOVERIES = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'recoveries'"
+# SQLite: the other columns are those of the row with the maximum.
+_NEWEST = (
+    "SELECT c.id, max(o.sequence), o.digest, c.key_chain_id FROM chains c"
+    " JOIN outbox o ON o.chain_id = c.id GROUP BY c.id"
+)
+_LOST = (
+    "SELECT c.id, max(r.sequence), r.digest, c.key_chain_id FROM chains c"
+    " JOIN recoveries r ON r.chain_id = c.id WHERE r.event = 'Lost' GROUP BY c.id"
+)
+
+
 def _heads_of(path: Path) -> dict[str, _Head] | None:
-    """Return the newest document of each chain, as far as the former ledger can be read."""
-    heads = {}
-    # SQLite: the other columns are those of the row with the maximum.
-    query = (
-        "SELECT c.id, max(o.sequence), o.digest, c.key_chain_id FROM chains c"
-        " JOIN outbox o ON o.chain_id = c.id GROUP BY c.id"
-    )
+    """Return the newest document of each chain, as far as the former ledger can be read.
+
+    One that it knew of and had lost itself, by an earlier restore, is not forgotten.
+    """
+    heads: dict[str, _Head] = {}
     try:
         with reading(path) as connection:
-            for chain_id, sequence, digest, key_chain_id in connection.execute(query):
-                heads[str(chain_id)] = _Head(int(sequence), str(digest), key_chain_id)
+            rows = connection.execute(_NEWEST).fetchall()
+            if connection.execute(_RECOVERIES).fetchone()[0]:
+                rows += connection.execute(_LOST).fetchall()
+            for chain_id, sequence, digest, key_chain_id in rows:
+                head = _Head(int(sequence), str(digest), key_chain_id)
+                heads[chain_id] = max(head, heads.get(chain_id, head), key=lambda each: each[0])
     except (UsageError, sqlite3.Error):
         return None
     return heads
@@ -289,8 +303,7 @@ def _stop_chains(coming: Path, heads: Mapping[str, _Head], now_ms: int) -> tuple
     known = "INSERT INTO chains (id, key_chain_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
     newest = "SELECT coalesce(max(sequence), 0) FROM outbox WHERE chain_id = ?"
     with closing(sqlite3.connect(coming)) as connection, connection:
-        table = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'recoveries'"
-        has_place = connection.execute(table).fetchone()[0]
+        has_place = connection.execute(_RECOVERIES).fetchone()[0]
         for chain_id, (made, digest, key_chain) in heads.items():
             in_backup = int(connection.execute(newest, (chain_id,)).fetchone()[0])
             if key_chain is None or in_backup >= made:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select
 
 from licenseusage.receiver.store.rows import (
     Chain,
@@ -137,20 +137,23 @@ class Reading:
         ).scalar_one_or_none()
         return first
 
-    def cycle_values(self, chain_id: str, before: int) -> dict[int, str]:
-        """Return, per cycle closed before a position, the token that states its value."""
+    def closed_cycles(self, chain_id: str, before: int) -> set[int]:
+        """Return the indices of the cycles that a report before a position closed."""
         rows = self._connection.execute(
-            select(reports.c.cycle_index, documents.c.token)
-            .join(documents, documents.c.digest == reports.c.digest)
-            .where(
-                reports.c.chain_id == chain_id,
-                reports.c.sequence < before,
-                reports.c.kind != "interim",
-                reports.c.stands == 1,
-            )
-            .order_by(reports.c.sequence)
+            select(reports.c.cycle_index).where(*_stating(chain_id, before))
         )
-        return {index: token for index, token in rows}
+        return set(rows.scalars())
+
+    def cycle_value(self, chain_id: str, before: int, cycle: int) -> str | None:
+        """Return the token before a position that states the value of a cycle; None: none."""
+        token: str | None = self._connection.execute(
+            select(documents.c.token)
+            .join(reports, reports.c.digest == documents.c.digest)
+            .where(*_stating(chain_id, before), reports.c.cycle_index == cycle)
+            .order_by(reports.c.sequence.desc())
+            .limit(1)
+        ).scalar_one_or_none()
+        return token
 
     def last_final(self, chain_id: str) -> int | None:
         """Return the index of the last cycle that the chain holds a final of."""
@@ -247,3 +250,13 @@ class Reading:
     def _document(self, statement: Select[Any]) -> Document | None:
         row = self._connection.execute(statement).one_or_none()
         return None if row is None else document_of(row._asdict())
+
+
+def _stating(chain_id: str, before: int) -> tuple[ColumnElement[bool], ...]:
+    """Finals and amendments of a chain before a position that state a cycle's value."""
+    return (
+        reports.c.chain_id == chain_id,
+        reports.c.sequence < before,
+        reports.c.kind.in_(("final", "amendment")),
+        reports.c.stands == 1,
+    )

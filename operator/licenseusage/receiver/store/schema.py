@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -108,7 +108,8 @@ documents = Table(
     Column("received_ms", BigInteger, nullable=False),
     Column("receipt", Text, nullable=False),
     Column("receipt_kid", String(43), nullable=False),
-    Index("documents_by_position", "chain_id", "sequence"),
+    # With what is asked of each arrival about all of its chain: the rows themselves are large.
+    Index("documents_by_place", "chain_id", "sequence", "verdict", "rank", "received_ms"),
     # One position, one document (REPORT_FORMAT §12 "Receiver"): the database refuses a second.
     Index(
         "one_document_per_position",
@@ -141,6 +142,7 @@ reports = Table(
     Column("stands", Integer, nullable=False),
     UniqueConstraint("chain_id", "sequence"),
     Index("reports_by_cycle", "chain_id", "cycle_index", "sequence"),
+    Index("reports_by_kind", "chain_id", "kind", "cycle_index", "sequence", "stands"),
 )
 
 # Every licence of the vendor's that has arrived: by itself, or inside an enrolment. The token is

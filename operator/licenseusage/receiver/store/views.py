@@ -1,9 +1,9 @@
 """Rows for the pages: newest first, always a limited number."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select
 
 from licenseusage.receiver.store.reading import Reading
 from licenseusage.receiver.store.rows import (
@@ -152,6 +152,49 @@ class Views(Reading):
             CycleValue(
                 report_of(dict(zip(report_names, row[:split], strict=True))),
                 document_of(dict(zip(document_names, row[split:], strict=True))),
+            )
+            for row in rows
+        ]
+
+    def stating(
+        self, subscription: str, cycles: Collection[int], *, limit: int
+    ) -> list[tuple[Chain, ReportRow, str]]:
+        """Return which chains report a cycle of a subscription: chain, newest report, its token.
+
+        Args:
+            subscription: Of whichever installations.
+            cycles: Indices of cycles.
+            limit: At most so many pairs of chain and cycle.
+        """
+        newest = (
+            select(reports.c.chain_id, func.max(reports.c.sequence).label("sequence"))
+            .join(chains, chains.c.id == reports.c.chain_id)
+            .where(chains.c.subscription == subscription, reports.c.cycle_index.in_(cycles))
+            .group_by(reports.c.chain_id, reports.c.cycle_index)
+            .limit(limit)
+            .subquery()
+        )
+        rows = self._connection.execute(
+            select(chains, reports, documents.c.token)
+            .select_from(newest)
+            .join(
+                reports,
+                and_(
+                    reports.c.chain_id == newest.c.chain_id,
+                    reports.c.sequence == newest.c.sequence,
+                ),
+            )
+            .join(chains, chains.c.id == reports.c.chain_id)
+            .join(documents, documents.c.digest == reports.c.digest)
+            .order_by(chains.c.namespace, chains.c.name, chains.c.id)
+        ).all()
+        of_chain, of_report = chains.c.keys(), reports.c.keys()
+        split = len(of_chain)
+        return [
+            (
+                chain_of(dict(zip(of_chain, row[:split], strict=True))),
+                report_of(dict(zip(of_report, row[split:-1], strict=True))),
+                row[-1],
             )
             for row in rows
         ]

@@ -1,6 +1,6 @@
 """Checks of single fields of a source; a refusal begins with the field's name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from licenseusage.sources.definition import expressions
@@ -47,3 +47,22 @@ def checked(field: str, check: Callable[[], object]) -> None:
         check()
     except ValueError as error:
         raise InvalidError(f"{field}: {error}") from None
+
+
+def unknown_members(given: object, known: object, path: str = "") -> Iterator[str]:
+    """Yield the members that a model did not take; the API server would drop them as well.
+
+    Args:
+        given: As written.
+        known: What the model made of it, as an object.
+        path: Of both, with a dot at its end.
+    """
+    if isinstance(given, Mapping) and isinstance(known, Mapping):
+        for name, value in given.items():
+            if value is not None and name not in known:
+                yield f"{path}{name}"
+            else:
+                yield from unknown_members(value, known.get(name), f"{path}{name}.")
+    elif isinstance(given, list) and isinstance(known, list):
+        for value, taken in zip(given, known, strict=False):
+            yield from unknown_members(value, taken, path)

@@ -48,11 +48,26 @@ class Order(StrEnum):
     UNKNOWN = "Unknown"
 
 
+class Completeness(StrEnum):
+    """Whether a number counts every user of the product."""
+
+    COMPLETE = "Complete"
+    UNKNOWN = "Unknown"
+
+
+class Durability(StrEnum):
+    """Whether the server of an event log keeps every message through restarts and failovers."""
+
+    DURABLE = "Durable"
+    UNKNOWN = "Unknown"
+
+
 class Guarantees(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The product's guarantees, on which the accuracy of a number depends.
 
     Attributes:
         clock_skew_seconds: None = measured from each answer's ``Date`` header.
+        age_seconds: How old an answer without times may be when it is given.
     """
 
     lag_seconds: int
@@ -63,3 +78,6 @@ class Guarantees(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     id_reuse: IdReuse
     initial_value: InitialValue
     order: Order
+    age_seconds: int = 0
+    completeness: Completeness = Completeness.UNKNOWN
+    durability: Durability = Durability.UNKNOWN

@@ -21,18 +21,26 @@ def users_of(users: Users) -> model.Users:
         InvalidError: A field is missing, wrong, or belongs to events.
     """
     if users.time is not None:
-        raise InvalidError("users.time is for events (jetstream); listed users have lastActive")
+        raise InvalidError("users.time is for events of a log; listed users have lastActive")
     fix = "say where the last activity stands"
     stamp = checking.given(users.last_active, "users.lastActive", fix)
     return _named(users, _stamp("users.lastActive", stamp))
 
 
+def untimed_of(users: Users) -> model.Users:
+    """Return the meaning of listed users without times; raises as `users_of`."""
+    if users.time is not None or users.last_active is not None or users.created_at is not None:
+        raise InvalidError(
+            "window is for lists without times: remove users.lastActive, createdAt and time, or "
+            "remove window"
+        )
+    return _named(users, model.UNTIMED)
+
+
 def events_of(users: Users) -> model.Users:
     """Return the meaning of a log's events; raises as `users_of`."""
     if users.last_active is not None or users.created_at is not None:
-        raise InvalidError(
-            "users.lastActive and createdAt are for listed users (http); events have time"
-        )
+        raise InvalidError("users.lastActive and createdAt are for listed users; events have time")
     stamp = checking.given(users.time, "users.time", "say where an event's time stands")
     return _named(users, _stamp("users.time", stamp))
 

@@ -22,12 +22,13 @@ _ISO = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)[Tt ](?P<hour>\d\d):(?P<minute>\d\d)"
     r"(?::(?P<second>\d\d)(?P<part>[.,]\d{1,12})?)?"
     r"(?: ?(?P<zone>[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)"
-    r"(?:\[[\w/+-]{1,64}\]|(?: [A-Z]{1,5})?(?: m=[+-][\d.]+)?)?)?",
+    r"(?:\[[\w/+-]{1,64}\]|(?: [A-Z]{1,5})?(?: m=[+-][\d.]+)?)?| (?P<local>[A-Z]{2,5}))?",
     re.ASCII,
 )
 """RFC 3339 and its relatives: a zone's name behind the offset (Java's ``ZonedDateTime``, Go's
 ``Time.String`` with its monotonic clock), a space before it (Ruby), an offset of hours only
-(PostgreSQL), a comma (ISO 8601), no seconds (Java leaves ``:00`` out)."""
+(PostgreSQL), a comma (ISO 8601), no seconds (Java leaves ``:00`` out), the abbreviation of a local
+zone (``%Z`` of C and chrono)."""
 
 _COMPACT = re.compile(
     r"(\d{4})(\d\d)(\d\d)T?(\d\d)(\d\d)(\d\d)([.,]\d{1,9})?(Z|[+-]\d\d(?:\d\d)?)?", re.ASCII
@@ -53,11 +54,13 @@ class Spelled(NamedTuple):
         iso: With an offset, or without one.
         later_ms: What is to be added: a leap second, midnight written as 24:00.
         unsure_ms: How much later it may be: within the minute, where no seconds are written.
+        local: Abbreviation of the zone, such as CEST, which means something in one zone only.
     """
 
     iso: str
     later_ms: int = 0
     unsure_ms: int = 0
+    local: str | None = None
 
 
 def spelled(text: str) -> Spelled | None:
@@ -112,7 +115,9 @@ def _iso(match: re.Match[str]) -> Spelled:
     if (hour, minute, second, (part or "").strip(".,0")) == ("24", "00", "00", ""):
         hour, later = "00", DAY_MS
     time = f"{hour}:{minute}:{second}{part or ''}"
-    return Spelled(f"{match['day']}T{time}{_offset(match['zone'] or '')}", later, unsure)
+    return Spelled(
+        f"{match['day']}T{time}{_offset(match['zone'] or '')}", later, unsure, match["local"]
+    )
 
 
 def _offset(zone: str) -> str:

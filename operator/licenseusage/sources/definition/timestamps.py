@@ -204,7 +204,12 @@ class _Auto(_Exact):
 
     def _written(self, text: str, spelling: Spelled) -> Instant:
         try:
-            instant = _instant(datetime.fromisoformat(spelling.iso), self._zone)
+            moment = datetime.fromisoformat(spelling.iso)
+            if spelling.local is not None:
+                moment = _called(moment, self._zone, spelling.local)
+            instant = _instant(moment, self._zone)
+        except BadStampError:
+            raise
         except (ValueError, OverflowError):
             raise _bad(text, _EXPECTED) from None
         # Without seconds it is some time of that minute, unless times are no finer anyway.
@@ -225,6 +230,22 @@ def _instant(parsed: datetime, zone: ZoneInfo) -> Instant:
         (parsed.replace(tzinfo=zone, fold=fold) - _EPOCH) // _MILLISECOND for fold in (0, 1)
     ]
     return Instant(min(readings), max(readings) - min(readings))
+
+
+def _called(naive: datetime, zone: ZoneInfo, name: str) -> datetime:
+    """Return a local time with the offset that its zone calls so, such as CET or CEST.
+
+    Raises:
+        BadStampError: The zone does not call any so at that time: it is another one.
+    """
+    for fold in (0, 1):
+        moment = naive.replace(tzinfo=zone, fold=fold)
+        if moment.tzname() == name:
+            return moment
+    raise BadStampError(
+        "a text ends with the abbreviation of a time zone that is not naiveTimezone "
+        f"({zone.key}): name the product's zone in users.lastActive.naiveTimezone"
+    )
 
 
 def _number(value: float, unit_ms: int) -> Instant:
@@ -264,15 +285,25 @@ def _strptime(pattern: str, zone: ZoneInfo) -> Callable[[Value], Instant]:
     if granularity_ms(pattern) < DAY_MS and again.hour != sample.hour:
         raise ValueError(f"{pattern!r} leaves the half of the day open: add %p to %I, or use %H")
 
+    days = granularity_ms(pattern) == DAY_MS
+
     def parse(value: Value) -> Instant:
         if not isinstance(value, str):
             raise _bad(value, f"a text in the format {pattern}")
         try:
-            return _instant(datetime.strptime(value, pattern), zone)
+            moment = datetime.strptime(value, pattern)
+            return _local_day(moment, zone) if days else _instant(moment, zone)
         except (ValueError, OverflowError):
             raise _bad(value, f"the format {pattern}") from None
 
     return parse
+
+
+def _local_day(midnight: datetime, zone: ZoneInfo) -> Instant:
+    """Return the beginning of a local day, unsure by what it has more than 24 hours."""
+    begins, ends = _instant(midnight, zone), _instant(midnight + timedelta(days=1), zone)
+    latest = ends.at_ms + ends.unsure_ms - DAY_MS
+    return Instant(begins.at_ms, max(begins.unsure_ms, latest - begins.at_ms, 0))
 
 
 def _bad(value: Value, expected: str) -> BadStampError:

@@ -39,7 +39,7 @@ class Columns:
 
     Attributes:
         ids: As shown; anything may come.
-        stamps: Last activity, as shown.
+        stamps: Last activity, as shown; None of each where items have no times.
         created: Creation, as shown; None where the source has none.
         excluded: Whether ``exclude`` holds; None where the source has none.
         accounts: User names, as shown; None where nobody asks for them.
@@ -97,7 +97,7 @@ class ItemColumns:
             account: Path of the user name, where that is asked for.
         """
         self._id = expression(users.id)
-        self._stamp = expression(users.last_active.path)
+        self._stamp = expression(users.last_active.path) if users.timed else None
         self._created = expression(users.created_at.path) if users.created_at else None
         self._exclude = predicate(users.exclude) if users.exclude is not None else None
         self._account = expression(account) if account else None
@@ -109,10 +109,9 @@ class ItemColumns:
         self.paths = tuple(dict.fromkeys(paths))
 
     def _typed(self) -> tuple[type[msgspec.Struct] | None, dict[Path, str]]:
-        wanted: list[tuple[Path | None, Any]] = [
-            (self._id.path, ID_TYPE),
-            (self._stamp.path, TIME_TYPE),
-        ]
+        wanted: list[tuple[Path | None, Any]] = [(self._id.path, ID_TYPE)]
+        if self._stamp:
+            wanted.append((self._stamp.path, TIME_TYPE))
         if self._created:
             wanted.append((self._created.path, TIME_TYPE))
         fields: dict[Path, Any] = {}
@@ -138,7 +137,8 @@ class ItemColumns:
         Raises:
             EvaluationError: ``exclude`` cannot be applied to a row.
         """
-        columns = Columns(self._from(rows, self._id), self._from(rows, self._stamp))
+        stamps = self._from(rows, self._stamp) if self._stamp else _untimed(rows)
+        columns = Columns(self._from(rows, self._id), stamps)
         if self._created:
             columns.created = self._from(rows, self._created)
         if self._exclude and self._exclude.paths is not None:
@@ -157,7 +157,8 @@ class ItemColumns:
         Raises:
             EvaluationError: An expression cannot be applied to an item.
         """
-        columns = Columns(_each(self._id, items), _each(self._stamp, items))
+        stamps = _each(self._stamp, items) if self._stamp else _untimed(items)
+        columns = Columns(_each(self._id, items), stamps)
         if self._created:
             columns.created = _each(self._created, items)
         if self._exclude:
@@ -169,6 +170,10 @@ class ItemColumns:
     def _from(self, rows: Rows, wanted: Expression) -> list[Json]:
         assert wanted.path is not None  # noqa: S101
         return column(rows, self._names[wanted.path])
+
+
+def _untimed(items: Rows) -> list[Json]:
+    return [None] * len(items)
 
 
 def _each(wanted: Expression, items: list[Json]) -> list[Json]:

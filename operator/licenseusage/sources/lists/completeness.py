@@ -47,6 +47,11 @@ def answer_says_more(source: EffectiveSource, listing: Listing) -> Failure | Non
     return doubts.cut(source, listing.tally.listed, listing.extent)
 
 
+def end_is_unseen(source: EffectiveSource, listing: Listing) -> Failure | None:
+    """Lines may be missing at the end of an answer."""
+    return doubts.open_end() if listing.open_end else None
+
+
 def ids_are_unreadable(source: EffectiveSource, listing: Listing) -> Failure | None:
     """People are listed whose ids are no texts."""
     tally = listing.tally
@@ -87,8 +92,8 @@ def product_filters(source: EffectiveSource, listing: Listing) -> Failure | None
 
 
 def nobody_is_listed(source: EffectiveSource, listing: Listing) -> Failure | None:
-    """An empty list, though everybody was asked for."""
-    if source.http.names("cycle") or listing.tally.listed:
+    """An empty list, though all were asked for, or of pages whose first number may be wrong."""
+    if listing.tally.listed or (source.http.names("cycle") and not doubts.may_miss_first(source)):
         return None
     return doubts.nobody_listed(source)
 
@@ -96,7 +101,9 @@ def nobody_is_listed(source: EffectiveSource, listing: Listing) -> Failure | Non
 def nobody_was_ever_active(source: EffectiveSource, listing: Listing) -> Failure | None:
     """Users are listed, none of them with a last activity."""
     tally = listing.tally
-    if source.http.names("cycle") or tally.plausible.stamped > 0 or not tally.included:
+    if not source.users.timed or not tally.included:
+        return None
+    if source.http.names("cycle") or tally.plausible.stamped > 0:
         return None
     return doubts.nobody_stamped(source, tally)
 
@@ -105,6 +112,7 @@ OF_EACH_LISTING: tuple[Rule, ...] = (
     member_stands_twice,
     rows_are_repeated,
     answer_says_more,
+    end_is_unseen,
     ids_are_unreadable,
     pages_cannot_overlap,
     ids_may_be_renamed,

@@ -4,7 +4,7 @@ Only the fields that the source names are decoded where that is possible. Where 
 no text, what is decoded is ``mending``'s copy of it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -20,13 +20,12 @@ from licenseusage.sources.definition.expressions import (
     walk,
 )
 from licenseusage.sources.definition.interpreter import EvaluationError
-from licenseusage.sources.definition.model import Cursor, Http
+from licenseusage.sources.definition.model import Http
 from licenseusage.sources.definition.structs import Rows, StructConflictError, struct_of
 from licenseusage.sources.definition.timestamps import kind_of
 from licenseusage.sources.failures import PollError
-from licenseusage.sources.lists.columns import Columns, ItemColumns
-from licenseusage.sources.lists.repeated import RowsSearch, Twice, repeated_member
-from licenseusage.sources.lists.said import (
+from licenseusage.sources.http.notjson import not_json
+from licenseusage.sources.http.said import (
     MEMBERS,
     NOTHING,
     Said,
@@ -34,9 +33,11 @@ from licenseusage.sources.lists.said import (
     in_members,
     on_the_way,
 )
+from licenseusage.sources.lists.columns import Columns, ItemColumns
+from licenseusage.sources.lists.repeated import RowsSearch, Twice, repeated_member
 from licenseusage.sources.mending import NO_JSON, is_broken, mended
 
-TOTAL = "total"
+_DOCUMENTS: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 
 class PageEnd(NamedTuple):
@@ -74,6 +75,7 @@ class PageDecoder:
     look: Callable[[list[Json]], None] | None = None
     number: int = 1
     _piece: msgspec.json.Decoder[Any] | None = None
+    _line: msgspec.json.Decoder[Any] | None = None
     _page: msgspec.json.Decoder[Any] | None = None
     _names: dict[Path, str] = field(default_factory=dict)
     _leading: Path = ()  # what http.items begins with
@@ -84,12 +86,7 @@ class PageDecoder:
     @classmethod
     def of(cls, http: Http, columns: ItemColumns, *, thorough: bool = False) -> "PageDecoder":
         """Build the decoder of a source; ``thorough`` as for `RowsSearch`."""
-        values: dict[str, Expression] = {}
-        match http.pagination:
-            case Cursor(params=params):
-                values = {name: expression(path) for name, path in params}
-        if http.pagination.total is not None:
-            values[TOTAL] = expression(http.pagination.total)
+        values = {name: expression(path) for name, path in http.pagination.values.items()}
         items = expression(http.items) if http.items else None
         search = RowsSearch(columns.paths, thorough=thorough)
         decoder = cls(columns, items, values, search, frozenset(http.ignore_members))
@@ -105,6 +102,7 @@ class PageDecoder:
 
     def _prepare(self) -> None:
         row, path = self.items_columns.struct, self.list_path
+        self._line = msgspec.json.Decoder(row) if row is not None else None
         read = [self.items, *self.values.values()]
         self._read = tuple(leading_path(compiled.text) for compiled in read if compiled is not None)
         self._objects = tuple(on_the_way(self._read))
@@ -153,6 +151,35 @@ class PageDecoder:
         if self.look is not None:
             self._show(msgspec.json.decode(data))
         self.rows_search.look(data, len(columns), ())
+        return columns
+
+    def lines(self, documents: Sequence[bytes]) -> Columns:
+        """Decode documents, each of which is an item; fewer or more rows than documents are wrong.
+
+        Raises:
+            DecodeError: One of ``NO_JSON``, or a ``RecursionError``; which document is not said.
+            PollError: ``ExpressionFailed``.
+        """
+        data = b"\n".join(documents)
+        try:
+            return self._of_lines(data, documents)
+        except NO_JSON:
+            better = mended(data)
+            if better is None:
+                raise
+        return _without_broken_ids(self._of_lines(better, better.split(b"\n")))
+
+    def _of_lines(self, data: bytes, documents: Sequence[bytes]) -> Columns:
+        try:
+            if self._line is None:
+                columns = self._of_items(_DOCUMENTS.decode_lines(data))
+            else:
+                columns = self._of_rows(self._line.decode_lines(data))
+        except msgspec.ValidationError:
+            columns = self._of_items(_DOCUMENTS.decode_lines(data))
+        if self.look is not None:
+            self._show(_DOCUMENTS.decode_lines(data))
+        self.rows_search.look(b"[" + b",".join(documents) + b"]", len(columns), ())
         return columns
 
     def page(self, data: bytes | bytearray) -> tuple[Columns, PageEnd]:
@@ -289,28 +316,6 @@ def _without_broken_ids(columns: Columns) -> Columns:
         columns.ids = [None if is_broken(shown) else shown for shown in columns.ids]
         columns.broken = broken
     return columns
-
-
-def not_json(data: bytes | bytearray, error: Exception) -> PollError:
-    """Describe a body that is not JSON, without quoting it."""
-    start = data[:512].lstrip().lower()
-    if not start:
-        return PollError(
-            Reason.ANSWER_EMPTY, "the answer has status 200 and holds only white space."
-        )
-    if start.startswith(b"<"):
-        return PollError(
-            Reason.ANSWER_NOT_JSON,
-            "the answer is an HTML or XML page instead of JSON, often a sign-in page. Check "
-            "http.path and the credentials.",
-            stalls=True,
-        )
-    what = str(error) if isinstance(error, msgspec.DecodeError) else "nested too deeply"
-    return PollError(
-        Reason.ANSWER_INVALID_JSON,
-        f"the answer is not valid JSON: {what}. Check http.path; a proxy may "
-        "have cut or changed the answer.",
-    )
 
 
 def _attribute(page: Any, name: str) -> Json:  # noqa: ANN401

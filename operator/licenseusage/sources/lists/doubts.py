@@ -8,17 +8,24 @@ being there. Pure decisions over what was read; ``collect`` asks them of every l
 from licenseusage.errors import Failure
 from licenseusage.reasons import Reason
 from licenseusage.sources.definition.guarantees import Order
-from licenseusage.sources.definition.model import DAY_MS, Cursor, EffectiveSource, Offset, OnePage
+from licenseusage.sources.definition.model import DAY_MS, EffectiveSource
+from licenseusage.sources.definition.paging import (
+    Cursor,
+    Linked,
+    Numbered,
+    Offset,
+    OnePage,
+)
+from licenseusage.sources.http.said import Said
 from licenseusage.sources.lists.paging.offsets import OFFSETS_FROM_1
 from licenseusage.sources.lists.repeated import Twice
-from licenseusage.sources.lists.said import Said
 from licenseusage.sources.lists.steps import HOUR_MS, Steps
 from licenseusage.sources.lists.tally import Tally
 
 ROUND_CAPS = frozenset({50, 100, 200, 250, 500, 1000, 5000, 10_000})
 """Sizes at which products are known to cut a list that nobody asked in pages."""
 
-HIDING = frozenset({Reason.LIST_CUT, Reason.ANSWER_AMBIGUOUS})
+HIDING = frozenset({Reason.LIST_CUT, Reason.ANSWER_AMBIGUOUS, Reason.END_UNSEEN})
 """Doubts that say that more users are there than were listed: how many is not known then."""
 
 
@@ -78,10 +85,10 @@ def cut(source: EffectiveSource, rows: int, extent: Said) -> Failure | None:
         case OnePage():
             ended, fix = (
                 f"but {rows} users were read, and no pages are declared",
-                "Declare how the pages are read in http.pagination (Offset or Cursor), or ask for "
+                "Declare how the pages are read in http.pagination, or ask for "
                 "all users in one answer by http.query",
             )
-        case Offset() | Cursor():
+        case _:
             ended, fix = (
                 f"but the pages ended after {rows} users",
                 "Correct http.pagination, or check what the account may see",
@@ -90,6 +97,16 @@ def cut(source: EffectiveSource, rows: int, extent: Said) -> Failure | None:
         Reason.LIST_CUT,
         f"{seen}, {ended}: the list is cut. {fix}. If this means something else here, name it in "
         "http.ignoreMembers.",
+    )
+
+
+def open_end() -> Failure:
+    """An answer of lines ended with its connection: whether it was whole is not known."""
+    return _doubt(
+        Reason.END_UNSEEN,
+        "the answer has neither a Content-Length nor chunks (or two lengths), so that it ends "
+        "where the connection ends: lines may be missing, and nothing shows it. Ask the product "
+        "itself instead of a proxy that changes answers, or read a format of one document.",
     )
 
 
@@ -108,33 +125,44 @@ def unreadable(source: EffectiveSource, users: int, rows: int) -> Failure | None
 
 def no_overlap(source: EffectiveSource, pages: int, *, passes: int) -> Failure:
     """Pages that cannot overlap show nothing of what moved between two of them (§3.6)."""
-    fix = "Sort by an immutable key and declare it in guarantees.order, or ask for one page."
-    if isinstance(source.http.pagination, Cursor):
-        order = source.guarantees.order
-        declared = f" (guarantees.order is {order}, which is for offsets)" * (
-            order is not Order.UNKNOWN
-        )
-        fix = (
-            f"Pages of a cursor prove something only if the ids ascend over all of them{declared}: "
-            "sort by the id and declare guarantees.order KeyCursor, or ask for one page."
-        )
+    match source.http.pagination:
+        case Offset():
+            fix = "Sort by an immutable key and declare it in guarantees.order"
+        case Cursor():
+            order = source.guarantees.order
+            declared = f" (guarantees.order is {order}, which is for offsets)" * (
+                order is not Order.UNKNOWN
+            )
+            fix = (
+                "Pages of a cursor prove something only if the ids ascend over all of them"
+                f"{declared}: sort by the id and declare guarantees.order KeyCursor"
+            )
+        case _:
+            fix = (
+                "A poll at the cycle's end reads them again until two passes name the same users "
+                "in the same order: sort by an immutable key"
+            )
     return _doubt(
         Reason.CANNOT_OVERLAP,
         f"the list has {pages} pages which cannot overlap, so a user may have moved between two of "
-        f"them unseen ({passes} {'passes' if passes > 1 else 'pass'} read). {fix}",
+        f"them unseen ({passes} {'passes' if passes > 1 else 'pass'} read). {fix}, or ask for one "
+        "page.",
     )
 
 
-def round_number(source: EffectiveSource, rows: int, extent: Said) -> str | None:
+def round_number(source: EffectiveSource, rows: int, extent: Said, pages: int) -> str | None:
     """Return a hint where a list ends just where products like to cut, and nothing vouches."""
     pagination = source.http.pagination
     vouched = extent.total is not None or extent.ended or pagination.total is not None
-    if not isinstance(pagination, OnePage) or vouched or rows not in ROUND_CAPS:
+    one_page = isinstance(pagination, OnePage) or (
+        isinstance(pagination, Linked) and pagination.path is None and pages == 1
+    )
+    if not one_page or vouched or rows not in ROUND_CAPS:
         return None
     return (
         f"the list has exactly {rows} users, a usual limit of one answer, and nothing in the "
         "answer says that it is whole. Check in the product how many there are; if there are more, "
-        "declare http.pagination, or ask for all by http.query."
+        "correct http.pagination, or ask for all by http.query."
     )
 
 
@@ -157,13 +185,24 @@ def coarse(source: EffectiveSource, steps: Steps) -> str | None:
     )
 
 
+def may_miss_first(source: EffectiveSource) -> bool:
+    """Whether a list looks empty if ``http.pagination.first`` is wrong: nothing states its size."""
+    return isinstance(source.http.pagination, Numbered) and source.http.pagination.total is None
+
+
 def nobody_listed(source: EffectiveSource) -> Failure:
     """The list is empty: as for an account that may not see it."""
     account = "the account in its Secret" if source.auth else "anonymous requests"
+    first = (
+        " An empty first page may also mean that the product counts its pages from another number "
+        "than http.pagination.first: check it, or declare http.pagination.total."
+        if may_miss_first(source)
+        else ""
+    )
     return _doubt(
         Reason.EMPTY_LISTING,
         "the product lists nobody at all, as it does for an account that may not list users. That "
-        f"proves nothing; check the rights of {account}.",
+        f"proves nothing; check the rights of {account}.{first}",
     )
 
 
@@ -172,14 +211,20 @@ def nobody_stamped(source: EffectiveSource, tally: Tally) -> Failure:
     return _doubt(Reason.NOBODY_STAMPED, _nobody(source, tally))
 
 
+_UNRECORDED = (
+    "it does not record activity (as where its accounts are in a read-only directory: let it write "
+    "there, or read its event log)"
+)
+
+
 def _nobody(source: EffectiveSource, tally: Tally) -> str:
     where = source.users.last_active.path
     impossible, created = tally.plausible.impossible, tally.plausible.created
     if created:
         return (
             f"The last activity of {created} of {tally.provisioned()} users is their creation, "
-            "and nobody has another one. Either nobody has used the product yet, or it does "
-            f"not record activity, or users.lastActive.path ({where}) is wrong."
+            "and nobody has another one. Either nobody has used the product yet, or "
+            f"{_UNRECORDED}, or users.lastActive.path ({where}) is wrong."
         )
     if impossible:
         return (
@@ -190,8 +235,7 @@ def _nobody(source: EffectiveSource, tally: Tally) -> str:
         )
     return source.when_nobody or (
         f"None of {tally.provisioned()} users has a last activity at {where}. Either nobody "
-        "has used the product yet, or it does not record activity, or users.lastActive.path is "
-        "wrong."
+        f"has used the product yet, or {_UNRECORDED}, or users.lastActive.path is wrong."
     )
 
 

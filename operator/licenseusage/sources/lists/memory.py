@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Self
 
 from licenseusage.metering.cycles import Cycle
 from licenseusage.sources.lists.naming import Named
+from licenseusage.sources.lists.unchanged import AnswerMemory
 from licenseusage.sources.poll import MIB, PollRequest
 
 MOST_BYTES: Final = 64 * MIB
@@ -43,11 +44,16 @@ class NamingContext(NamedTuple):
 
 
 class ListMemory:
-    """Lists by the time of their last poll, the oldest first."""
+    """Lists by the time of their last poll, the oldest first.
+
+    Attributes:
+        answers: What of the same lists need not be sent again.
+    """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         """Begin empty; ``most_bytes`` is the limit of all lists together."""
         self._most = most_bytes
+        self.answers = AnswerMemory()
         self._lists: dict[ListKey, dict[NamingContext, Named]] = {}
 
     def known(self, request: PollRequest, cycle: Cycle) -> Named | None:

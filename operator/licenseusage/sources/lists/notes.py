@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from licenseusage.metering.cycles import Cycle
+from licenseusage.sources.definition.auth import BasicAuth, Login
 from licenseusage.sources.definition.expressions import Json, expression, predicate
-from licenseusage.sources.definition.model import BasicAuth, EffectiveSource
+from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.definition.timestamps import BadStampError, reader
 from licenseusage.sources.ids import normalizer
 from licenseusage.sources.lists.columns import Columns
@@ -30,7 +31,7 @@ def account_to_read(source: EffectiveSource) -> str | None:
 
     It costs time to decode, so not where ``exclude`` looks at it already, as it should.
     """
-    if source.account is None or not isinstance(source.auth, BasicAuth):
+    if source.account is None or not isinstance(source.auth, BasicAuth | Login):
         return None
     exclude = source.users.exclude
     read = predicate(exclude).paths if exclude is not None else ()
@@ -60,7 +61,7 @@ class Watch:
         self._stamps = reader(users.last_active)
         self._listed = 0
         self._matched = False
-        own = isinstance(source.auth, BasicAuth) and credentials is not None
+        own = isinstance(source.auth, BasicAuth | Login) and credentials is not None
         self._own = credentials.username if own and credentials else None
         self._own_counts = False
 
@@ -98,7 +99,7 @@ class Watch:
     @property
     def _secret(self) -> str:
         auth = self._source.auth
-        return f"Secret {auth.secret_name}" if isinstance(auth, BasicAuth) else "its Secret"
+        return f"Secret {auth.secret_name}" if auth is not None else "its Secret"
 
     def _seen_in(self, ids: Sequence[Json]) -> set[str]:
         names = self._names(ids)
@@ -125,6 +126,8 @@ class Watch:
             return False
         if shown is None or self._normalize(str(shown)) in self._places:
             return False
+        if not self._source.users.timed:
+            return True  # whoever is listed was active lately
         try:
             seen = self._stamps.read(columns.stamps[at])
         except BadStampError:

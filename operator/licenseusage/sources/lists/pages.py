@@ -33,7 +33,7 @@ PIECE_BYTES = 256 * 1024
 
 _CUTS_TRIED = 8
 _STARTS_TRIED = 16
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _FIRST_NAME = re.compile(rb'\s*(\{\s*"[^"\\]{1,128}"\s*:)')
 
 
@@ -75,7 +75,7 @@ class PageReader:
         body, self._body = self._body, bytearray()
         if self._head is not None:
             body[:0] = self._head
-        elif body.startswith(_BOM):
+        elif body.startswith(BOM):
             del body[:3]
         columns, end = self.decoder.page(body)
         if len(columns):
@@ -110,7 +110,7 @@ class PageReader:
         path = self.decoder.list_path
         if path is None:
             return None
-        if bytes(self._body[:3]) == _BOM:
+        if bytes(self._body[:3]) == BOM:
             del self._body[:3]
         name = rb'"%b"\s*:' % re.escape(path[-1].encode()) if path else b""
         for number, opening in enumerate(re.finditer(name + rb"\s*\[", self._body)):

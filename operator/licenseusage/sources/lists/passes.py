@@ -10,9 +10,12 @@ from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import SECOND_MS
 from licenseusage.sources.definition.timestamps import BadStampError, reader
 from licenseusage.sources.failures import PollError
+from licenseusage.sources.http.fetch import Session
+from licenseusage.sources.http.said import NOTHING, Said
 from licenseusage.sources.lists.columns import Columns
 from licenseusage.sources.lists.decoder import PageDecoder
-from licenseusage.sources.lists.fetch import Session
+from licenseusage.sources.lists.explained import Explained
+from licenseusage.sources.lists.lines import LineReader
 from licenseusage.sources.lists.memory import ListMemory
 from licenseusage.sources.lists.naming import Named
 from licenseusage.sources.lists.notes import Watch
@@ -20,8 +23,8 @@ from licenseusage.sources.lists.pages import PageReader
 from licenseusage.sources.lists.paging.pager import Pager, pager_of
 from licenseusage.sources.lists.refusals import bad_stamp
 from licenseusage.sources.lists.repeated import Twice
-from licenseusage.sources.lists.said import NOTHING, Said
 from licenseusage.sources.lists.tally import Tally
+from licenseusage.sources.lists.untimed import UntimedTally
 from licenseusage.sources.poll import CycleRequest, PollRequest
 
 MOST_PASSES = 3  # MEASUREMENT §0, of listings that cannot overlap
@@ -40,6 +43,8 @@ class Listing:
         proves: The list is complete.
         extent: What its last page says of the list's size.
         twice: A member that stands twice on some page.
+        note: A hint about its pages.
+        open_end: A page of lines did not show where it ends.
     """
 
     cycles: tuple[CycleRequest, ...]
@@ -50,6 +55,8 @@ class Listing:
     proves: bool = False
     extent: Said = NOTHING
     twice: Twice | None = None
+    note: str | None = None
+    open_end: bool = False
 
     @property
     def tallies(self) -> tuple[Tally, ...]:
@@ -59,10 +66,11 @@ class Listing:
 
 @dataclass(slots=True)
 class Asked:
-    """The result of asking one pod."""
+    """The result of asking one pod; ``label`` is what messages call it."""
 
     session: Session
     watch: Watch
+    label: str = ""
     listings: list[Listing] = field(default_factory=list)
 
     @property
@@ -131,7 +139,7 @@ class ListReader:
 
     def _pass(self, asked: Asked, cycle: Cycle, listing: Listing, pager: Pager) -> None:
         session = asked.session
-        while pager.query is not None:
+        while pager.ask is not None:
             if self.pages >= self._request.limits.poll_pages:
                 raise PollError(
                     Reason.TOO_MANY_PAGES,
@@ -140,16 +148,19 @@ class ListReader:
                 )
             listing.tally.start_page()
             self._decoder.number = pager.pages + 1
-            page = PageReader(self._decoder, partial(self._take, asked.watch, listing, pager))
-            with session.get(pager.query, cycle) as content:
+            sink = partial(self._take, asked.watch, listing, pager)
+            lines = self._source.http.format == "NDJSON"
+            page = (LineReader if lines else PageReader)(self._decoder, sink)
+            with session.get(pager.ask, cycle) as content:
                 for data in content:
                     page.feed(data)
                 self.pages += 1
                 end = page.finish()
                 listing.extent = session.extent | end.extent
                 listing.twice = listing.twice or end.twice
-                pager.end_page(end.values)
-            listing.pages = pager.pages
+                listing.open_end |= lines and not session.head.ends
+                pager.end_page(end.values, session.head)
+            listing.pages, listing.note = pager.pages, pager.note
 
     def _take(self, watch: Watch, listing: Listing, pager: Pager, columns: Columns) -> None:
         try:
@@ -172,8 +183,20 @@ class ListReader:
         return pager_of(source.http, source.guarantees.order, reader(source.users.last_active))
 
     def _tally(self, cycles: tuple[CycleRequest, ...]) -> Tally:
-        show_ids = self._request.show_ids
-        return Tally(self._source, cycles, self._pseudonymiser, self._known, show_ids=show_ids)
+        kind = UntimedTally if self._source.window is not None else Tally
+        return kind(
+            self._source,
+            cycles,
+            self._pseudonymiser,
+            self._known,
+            show_ids=self._request.show_ids,
+            explain=self._explained if self._request.advise else None,
+        )
+
+    def _explained(self, cycle: Cycle, pseudonymiser: Pseudonymiser) -> Explained:
+        request, stamps = self._request, reader(self._source.users.last_active)
+        shown, everybody = request.show_ids, request.watch
+        return Explained(cycle, stamps, pseudonymiser, show_ids=shown, watch=everybody)
 
     def _known(self, cycle: Cycle) -> Named | None:
         return self._memory.known(self._request, cycle)

@@ -19,7 +19,7 @@ class Plausible:
         stamped: Users with a last activity, whenever it was, that is not their creation.
         impossible: Users with a value there that no activity can have.
         created: Users whose last activity is their creation, as shown.
-        steps: How coarse the times are.
+        steps: How coarse the times of those who may count are.
     """
 
     def __init__(self, users: Users, reader: Reader, oldest_ms: int) -> None:
@@ -29,6 +29,7 @@ class Plausible:
         tolerance_ms = users.created_at.tolerance_ms if users.created_at else 0
         self._clearly_ms = CLEARLY_MS + users.last_active.granularity_ms + tolerance_ms
         self.steps = Steps(users.last_active, reader)
+        self._aside = Steps(users.last_active, reader)
         self.stamped = self.impossible = self.created = 0
 
     def take(self, columns: Columns) -> Columns:
@@ -48,6 +49,20 @@ class Plausible:
         self.stamped += len(stamps) - stamps.count(None)
         self.steps.add([stamp for stamp in stamps if stamp is not None])
         return replace(columns, stamps=stamps, created=created)
+
+    def aside(self, columns: Columns) -> None:
+        """Take rows that are excluded: only how coarse the times are is asked of them."""
+        stamps = self._never.cleaned(columns.stamps)
+        self._aside.add([stamp for stamp in stamps if stamp is not None])
+
+    def coarsest(self) -> Steps:
+        """Return the times that show how coarse all are: of those who may count, or of all rows.
+
+        The product writes the times of excluded rows in the same way. So they can show that times
+        are coarse where too few people are left to show it, but never that they are not.
+        """
+        whole = self.steps.together(self._aside)
+        return max(self.steps, whole, key=Steps.found_ms)
 
     def _after_creation(self, stamps: list[Json], created: Sequence[Json]) -> list[Json]:
         """Remove stamps that are clearly before their creation; return the creations."""

@@ -54,6 +54,15 @@ class Steps:
             self._of_day.update(self._times_of_day(stamps))
             self._on_grid = self._fit()
 
+    def together(self, others: "Steps") -> "Steps":
+        """Return what both collected, which are written the same way."""
+        joined = Steps(self._stamp, self._reader)
+        joined.times, joined._equal = self.times + others.times, False
+        joined._of_day = self._of_day | others._of_day
+        joined._written = self._written | others._written
+        joined._on_grid = self._on_grid and others._on_grid and joined._fit()
+        return joined
+
     def all_equal(self) -> bool:
         """Whether all of at least ``LEAST_TIMES`` times are the same."""
         return self._equal and self.times >= LEAST_TIMES
@@ -93,7 +102,8 @@ class Steps:
             # Few different ones in a coarse list: each is read once, on any day.
             tails = {text[10:] for text in stamps}
             self._written.update(tail[1:9] for tail in tails)
-            stamps = [_ANY_DAY + tail for tail in tails]
+            if not any(tail[-3:].isalpha() for tail in tails):  # CEST is on no day of winter
+                stamps = [_ANY_DAY + tail for tail in tails]
         for stamp in stamps:
             with suppress(BadStampError):
                 instant = self._reader.read(stamp)
@@ -103,6 +113,8 @@ class Steps:
 
 def _one_midnight(times: set[int]) -> bool:
     """Whether these are one time of day, or two that summer time sets an hour apart at most."""
+    if len(times) < 2:
+        return True
     if len(times) > 2:
         return False
     apart = max(times) - min(times)

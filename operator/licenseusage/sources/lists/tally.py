@@ -18,11 +18,13 @@ from licenseusage.reasons import Reason
 from licenseusage.sources.definition import timestamps
 from licenseusage.sources.definition.expressions import Json
 from licenseusage.sources.definition.guarantees import Ids, Order
-from licenseusage.sources.definition.model import EffectiveSource, OnePage
+from licenseusage.sources.definition.model import EffectiveSource
+from licenseusage.sources.definition.paging import OnePage
 from licenseusage.sources.ids import UUID, Spellings, normalizer
 from licenseusage.sources.lists.columns import Columns
 from licenseusage.sources.lists.distinct import Distinct
 from licenseusage.sources.lists.everybody import Everybody
+from licenseusage.sources.lists.explained import Explained
 from licenseusage.sources.lists.facts import ListPoll, as_coarse_as, facts_of
 from licenseusage.sources.lists.kept import NO_CREATION, Kept
 from licenseusage.sources.lists.naming import Named, Naming
@@ -43,6 +45,7 @@ class Tally:
         ids: Ids in the newest cycle; only where they are asked for.
         unnamed: Items that were active lately and have no id: nobody can count them.
         unreadable: Likewise with an id that is no text.
+        explained: Why users were counted or skipped; None: nobody asks.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Tally:
         known: Callable[[Cycle], Named | None] = lambda _: None,
         *,
         show_ids: bool = False,
+        explain: Callable[[Cycle, Pseudonymiser], Explained] | None = None,
     ) -> None:
         """Prepare; ``cycles`` oldest first, at least one of them begun.
 
@@ -62,6 +66,7 @@ class Tally:
             pseudonymiser: Makes that of a cycle.
             known: What is remembered of the list, for a cycle.
             show_ids: Keep ids.
+            explain: Makes what keeps why users were counted or skipped, which takes much longer.
         """
         users = source.users
         self._source = source
@@ -80,6 +85,8 @@ class Tally:
         begun = [request for request in cycles if not request.coming]
         self._newest = begun[-1].cycle
         self._reader = timestamps.reader(users.last_active)
+        pseudonyms = self._pseudonyms[self._cycles.index(begun[-1])]
+        self.explained = explain(self._newest, pseudonyms) if explain else None
         self.plausible = Plausible(users, self._reader, min(self._horizons))
         self._normalize = normalizer(users.normalize)
         self._excluded_ids = {self._normalize(excluded_id) for excluded_id in users.exclude_ids}
@@ -112,14 +119,7 @@ class Tally:
         Raises:
             PollError: ``IdInvalid`` or ``TimestampInvalid``; the rows before stand.
         """
-        self.listed += len(columns)
-        by_roster = self._roster is not None
-        if not (self._ascending or (by_roster and self._people is self._shown)):
-            self._shown.add(columns.ids)
-        columns = self._not_excluded(columns)
-        if not by_roster and self._people is not self._shown:
-            self._people.add(self._told_apart(columns.ids))
-        columns = self.plausible.take(self._with_ids(columns))
+        columns = self.plausible.take(self._with_ids(self._counted(columns)))
         try:
             recent = self._reader.recent(columns.stamps, min(self._horizons))
             created = self._created(columns, recent)
@@ -133,7 +133,13 @@ class Tally:
         listed = self._normal(columns.ids) if any(self._everybody) else []
         for cycle in range(len(self._cycles)):
             self._keep(cycle, names, recent, created, listed, columns.stamps)
-        self._judge(names, recent.at_ms, created)
+        counted = self._judge(names, recent.at_ms, created)
+        if self.explained is not None:
+            lately = dict(zip(recent.positions, recent.at_ms, strict=True))
+            ids = self._normal(columns.ids)
+            self.explained.take(
+                ids, columns.stamps, lately, set(compress(recent.positions, counted))
+            )
 
     def named(self) -> dict[Cycle, Named]:
         """Return the memory of the list, by cycle."""
@@ -187,7 +193,7 @@ class Tally:
             one_page: Use the rows of one page only: ids may be renamed between pages (§3.8).
         """
         given = self._source.properties_given(ids_stable=self.ids_stable)
-        properties = as_coarse_as(given, self.plausible.steps.found_ms())
+        properties = as_coarse_as(given, self.plausible.coarsest().found_ms())
         poll = ListPoll(
             started_ms=started_ms,
             ended_ms=ended_ms,
@@ -200,26 +206,42 @@ class Tally:
             positions = kept.largest_page() if one_page else range(len(kept))
             yield facts_of(request, properties, kept, positions, everybody, poll)
 
+    def _counted(self, columns: Columns) -> Columns:
+        """Count the items; return those that are not excluded."""
+        self.listed += len(columns)
+        by_roster = self._roster is not None
+        if not (self._ascending or (by_roster and self._people is self._shown)):
+            self._shown.add(columns.ids)
+        columns = self._not_excluded(columns)
+        if not by_roster and self._people is not self._shown:
+            self._people.add(self._told_apart(columns.ids))
+        return columns
+
     def _not_excluded(self, columns: Columns) -> Columns:
         # Nearly every page has nobody to leave out: that is found without copying it.
         if columns.excluded is not None and True in columns.excluded:
             self.skipped[Reason.EXCLUDED] += sum(columns.excluded)
-            self._set_aside(columns.only(columns.excluded))
+            self._set_aside(columns.only(columns.excluded), Reason.EXCLUDED)
             columns = columns.only(list(map(not_, columns.excluded)))
         if self._excluded_ids and not self._excluded_ids.isdisjoint(
             names := self._normal(columns.ids)
         ):
             named = [name not in self._excluded_ids for name in names]
-            self._set_aside(columns.only(list(map(not_, named))))
+            self._set_aside(columns.only(list(map(not_, named))), Reason.EXCLUDED_ID)
             self.skipped[Reason.EXCLUDED_ID] += len(named) - sum(named)
             columns = columns.only(named)
         return columns
 
-    def _set_aside(self, columns: Columns) -> None:
+    def _set_aside(self, columns: Columns, why: Reason) -> None:
         """Put excluded users on the rosters: listed they are, so that they are not missing.
 
-        Nothing else is asked of them: a wrong time among theirs is no fault of the list.
+        Beside how coarse their times are, nothing else is asked of them: a wrong time among theirs
+        is no fault of the list.
         """
+        self.plausible.aside(columns)
+        if self.explained is not None:
+            named_ones = (user_id for user_id in columns.ids if type(user_id) in (str, int))
+            self.explained.aside(why, map(self._id, named_ones))
         if not any(self._everybody):
             return
         recent = self._lately(columns)
@@ -331,8 +353,8 @@ class Tally:
         kept.values.extend(values)
         kept.created.extend(created or ())
 
-    def _judge(self, names: list[str], values: list[int], created: list[int] | None) -> None:
-        """Count those who are not in the newest cycle, by reason; keep ids if asked to."""
+    def _judge(self, names: list[str], values: list[int], created: list[int] | None) -> list[bool]:
+        """Count those who are not in the newest cycle, by reason; return who is in it."""
         newest = self._newest
         inside = [newest.start_ms <= value < newest.end_ms for value in values]
         self.skipped[Reason.OUTSIDE_CYCLE] += len(inside) - sum(inside)
@@ -345,3 +367,4 @@ class Tally:
             inside = [within and not fresh for within, fresh in zip(inside, only, strict=True)]
         if self._show_ids:
             self.ids.extend(compress(names, inside))
+        return inside

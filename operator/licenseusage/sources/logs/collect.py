@@ -7,8 +7,9 @@ way, and what it proves ends where it stopped.
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, replace
+from typing import Any
 
 from licenseusage.clock import Clock
 from licenseusage.errors import Failure
@@ -21,15 +22,19 @@ from licenseusage.sources.deadline import Deadline
 from licenseusage.sources.definition.model import SECOND_MS, EffectiveSource
 from licenseusage.sources.failures import PollError
 from licenseusage.sources.logs.hints import hint
-from licenseusage.sources.logs.jetstream import LogSession, StreamReading
-from licenseusage.sources.logs.natsconnection import NatsConnection
+from licenseusage.sources.logs.kinds import opened
+from licenseusage.sources.logs.messages import Message
+from licenseusage.sources.logs.session import Asked, Session
 from licenseusage.sources.logs.tally import EventTally
-from licenseusage.sources.logs.trail import RestartError, Start, Trail, open_holes
+from licenseusage.sources.logs.trail import LateError, RestartError, Trail, open_holes
 from licenseusage.sources.logs.trust import unusable
 from licenseusage.sources.poll import CycleRequest, Looked, PollRequest, PollResult, Target
 from licenseusage.sources.replicas import Replicas
 from licenseusage.sources.whereabouts import Whereabouts
 from licenseusage.sources.wording import placed
+
+_WITNESS_SECONDS = 5.0
+"""How long another pod may take to say which log it keeps."""
 
 _STOP_AFTER = 0.8
 """Part of the poll's seconds after which no further batch is asked for."""
@@ -58,11 +63,13 @@ class LogCollection:
         self._source: EffectiveSource = request.source
         self._deadline = Deadline(request.limits.poll_seconds)
         self._begun_ms = clock.now_ms()
-        self._asked: StreamReading | None = None
+        self._asked: Asked[Any] | None = None
         self._tally: EventTally | None = None
         self._passes: list[_Pass] = []
-        self._session: LogSession | None = None
+        self._session: Session | None = None
         self._full = False  # a bound was reached
+        self._copies: set[Target] = set()  # pods that keep no log but another one's
+        self._one_log: bool | None = None
 
     def perform(self) -> PollResult:
         """Read on, and make facts."""
@@ -87,6 +94,7 @@ class LogCollection:
             pages=session.batches if session else 0,
             bytes=session.bytes if session else 0,
             target=self._replicas.label,
+            one_log=self._one_log,
         )
         tally = self._tally
         if tally is not None:
@@ -113,100 +121,135 @@ class LogCollection:
         for target in self._replicas:
             self._asked, self._tally, self._passes = None, None, []
             try:
-                async with self._connection(target) as connection:
-                    limits, offset_ms = self._request.limits, self._request.clock_offset_ms
-                    session = LogSession(connection, self._source, limits, self._clock, offset_ms)
+                async with self._opened(target) as session:
                     self._session = session
-                    await self._read(session)
+                    await self._read(session, target)
             except PollError as error:
+                self._note_copy(target, error)
                 moved = any(pass_.moved for pass_ in self._passes)
                 self._replicas.failed(error, stop=moved)
             else:
                 return
 
-    def _connection(self, target: Target) -> NatsConnection:
-        given, limits = self._whereabouts.credentials, self._request.limits
-        return NatsConnection(target, self._source, given, limits)
+    def _opened(self, target: Target) -> AbstractAsyncContextManager[Session]:
+        return opened(self._request, target, self._whereabouts, self._clock)
 
-    async def _read(self, session: LogSession) -> None:
+    async def _read(self, session: Session, target: Target) -> None:
         asked = self._asked = await session.state()
+        await self._refuse_another_log(asked, target)
         self._tally = EventTally(
             self._source,
             {request.cycle: request.part for request in self._request.cycles},
             self._pseudonymiser,
             skew_ms=asked.skew_ms,
             show_ids=self._request.show_ids,
+            explain=self._request.advise,
+            number=asked.word,
         )
         for requests in _together(self._request.cycles):
             if self._full:
                 return
             try:
-                await self._follow(session, self._pass(requests, asked))
+                await self._follow(session, self._pass(session, requests, asked))
             except RestartError:
                 self._passes.pop()
-                await self._follow(session, self._pass(requests, asked, replaced=True))
+                await self._follow(session, self._pass(session, requests, asked, replaced=True))
+
+    async def _refuse_another_log(self, asked: Asked[Any], target: Target) -> None:
+        """Ask the pods that were not asked yet whether theirs is the same log.
+
+        Pods that each keep a log of their own hold other events each: what one of them proves is
+        not proved of the product. A pod that does not answer is no witness: neither of a second log
+        nor, once one was seen, of a single one.
+
+        Raises:
+            PollError: ``SeveralLogs``.
+        """
+        same = {target}
+        for witness in self._whereabouts.left:
+            try:
+                async with (
+                    asyncio.timeout(_WITNESS_SECONDS),
+                    self._opened(witness) as session,
+                ):
+                    other = await session.state()
+            except PollError as error:
+                self._note_copy(witness, error)
+                continue
+            except TimeoutError:
+                continue
+            same.add(witness)
+            if other.identity != asked.identity:
+                self._one_log = False
+                raise PollError(
+                    Reason.SEVERAL_LOGS,
+                    f"{self._replicas.label} and {witness.label} each keep a log {asked.name} of "
+                    "their own, so that neither holds all events. Make a source for each pod, by a "
+                    "label that only it has (such as apps.kubernetes.io/pod-index), with combine "
+                    "Union; or let the servers form one cluster.",
+                    stalls=True,
+                    facts_stand=False,
+                )
+        self._one_log = self._whereabouts.nobody_but(same | self._copies) or None
+
+    def _note_copy(self, target: Target, error: PollError) -> None:
+        if error.failure.reason == Reason.NOT_PRIMARY:
+            self._copies.add(target)
 
     def _pass(
-        self, requests: tuple[CycleRequest, ...], asked: StreamReading, *, replaced: bool = False
+        self,
+        session: Session,
+        requests: tuple[CycleRequest, ...],
+        asked: Asked[Any],
+        *,
+        replaced: bool = False,
     ) -> _Pass:
-        trails = [
-            Trail(
-                asked.state,
-                request.cycle,
-                self._source.properties,
-                request.position,
-                asked.at_ms,
-                asked.skew_ms,
-                replaced,
-            )
-            for request in requests
-        ]
+        trails = [session.trail(asked, request, replaced=replaced) for request in requests]
         self._passes.append(_Pass(requests, trails))
         return self._passes[-1]
 
-    async def _follow(self, session: LogSession, pass_: _Pass) -> None:
-        """Read from where the trails begin to the stream's end, or to a bound of the poll."""
+    async def _follow(self, session: Session, pass_: _Pass) -> None:
+        """Read from where the trails begin to the log's end, or to a bound of the poll."""
         first = pass_.trails[0]
         if first.idle:
             pass_.ended = True
             return
-        before = await self._read_from(session, pass_, first.start)
-        if before is not None:
-            await self._read_from(session, pass_, Start(sequence=before))
+        async with aclosing(session.read(first)) as batches:
+            async for batch in batches:
+                for trail in pass_.trails:
+                    trail.look(batch)
+                for message in batch.messages:
+                    self._take(pass_, message)
+                if self._stop(session, pass_):
+                    break
+        pass_.ended = session.ended
 
-    async def _read_from(self, session: LogSession, pass_: _Pass, start: Start) -> int | None:
-        """Read on from a start; return the number to begin at instead, nothing being read then."""
-        first = pass_.trails[0]
-        consumer = await session.open(start)
-        try:
-            async with aclosing(session.read(consumer)) as batches:
-                batch = await anext(batches, None)
-                if start.sequence is None:
-                    before = first.predecessor(batch[0].sequence if batch else None)
-                    if before is not None:
-                        return before
-                while batch:
-                    for message in batch:
-                        self._take(pass_, message.sequence, message.stored_ms, message.data)
-                    if self._stop(session, pass_):
-                        break
-                    batch = await anext(batches, None)
-            pass_.ended = session.ended
-        finally:
-            await session.close(consumer)
-        return None
+    def _late(self, message: Message) -> PollError:
+        return PollError(
+            Reason.STREAM_NOT_IN_TIME,
+            f"the message {message.place} was stored before the last reading, as its place says, "
+            "but was not there then. Let the server number messages by its clock (XADD … *), also "
+            "where the stream is a copy of another one.",
+            stalls=True,
+            facts_stand=False,
+        )
 
-    def _take(self, pass_: _Pass, sequence: int, stored_ms: int, data: bytes) -> None:
+    def _take(self, pass_: _Pass, message: Message) -> None:
         assert self._tally is not None  # noqa: S101
-        new = [trail for trail in pass_.trails if trail.took(sequence, stored_ms)]
+        try:
+            new = [trail for trail in pass_.trails if trail.took(message)]
+        except LateError:
+            raise self._late(message) from None
         pass_.moved = pass_.moved or bool(new)
-        if new and not self._tally.add(
-            sequence, stored_ms, data, [trail.cycle for trail in new], self._clock.now_ms()
-        ):
+        if not new:
+            self._tally.glance(message.stored_ms, message.data)
+            return
+        place, stored_ms, cycles = message.place, message.stored_ms, [each.cycle for each in new]
+        if not self._tally.add(place, stored_ms, message.data, cycles, self._clock.now_ms()):
             for trail in new:
-                trail.unreadable(stored_ms)
+                trail.unreadable(message)
 
-    def _stop(self, session: LogSession, pass_: _Pass) -> bool:
+    def _stop(self, session: Session, pass_: _Pass) -> bool:
         """Whether to stop here: everything was read, or a bound of the poll is reached.
 
         The message at which the last reading stopped is read again; however large it is, one more
@@ -266,18 +309,20 @@ class LogCollection:
             hint=hint(
                 tally,
                 known.get(newest, ()),
-                self._asked.state if self._asked else None,
+                self._asked,
                 behind=self._behind() if error is None and behind else None,
             ),
             ids=tally.ids if facts_stand else (),
+            activities=tally.explained.activities() if tally.explained else None,
         )
 
     def _behind(self) -> Failure:
+        name = self._asked.name if self._asked is not None else ""
         return Failure(
             Reason.READING_BEHIND,
-            f"the stream {self._source.jetstream.stream} holds more than one poll may read; the "
-            "next poll begins at once and goes on from there. To read more at a time raise "
-            "POLL_BYTES, POLL_PAGES or POLL_SECONDS of the operator.",
+            f"the stream {name} holds more than one poll may read; the next poll begins at "
+            "once and goes on from there. To read more at a time raise POLL_BYTES, POLL_PAGES "
+            "or POLL_SECONDS of the operator.",
         )
 
     def _named(self, failure: Failure) -> Failure:

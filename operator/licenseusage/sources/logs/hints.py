@@ -2,21 +2,34 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Protocol
 
 from licenseusage.errors import Failure
 from licenseusage.metering.events import Hole
 from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import SECOND_MS
-from licenseusage.sources.logs.tally import EventTally, Oddity
-from licenseusage.sources.logs.trail import StreamState
+from licenseusage.sources.logs.oddity import Oddity
+from licenseusage.sources.logs.tally import EventTally
 
 _HOLES_SHOWN = 3
+
+
+class Limited(Protocol):
+    """A log, by its name and what makes it forget."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """In words; empty: nothing."""
 
 
 def hint(
     tally: EventTally,
     holes: Sequence[Hole],
-    stream: StreamState | None,
+    stream: Limited | None,
     *,
     behind: Failure | None,
 ) -> str | None:
@@ -25,7 +38,7 @@ def hint(
     Args:
         tally: The events that were read.
         holes: Of the newest cycle.
-        stream: As it was at the poll's start.
+        stream: The log, as it was at the poll's start.
         behind: Why the stream was not read to its end; None: it was.
     """
     parts = [_sentence(behind.message)] if behind is not None else []
@@ -48,7 +61,7 @@ def span(span_ms: int) -> str:
     return f"{seconds:.0f} s" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _of_holes(holes: Sequence[Hole], stream: StreamState) -> list[str]:
+def _of_holes(holes: Sequence[Hole], stream: Limited) -> list[str]:
     by_reason: dict[str, list[Hole]] = {}
     for hole in holes:
         by_reason.setdefault(hole.reason, []).append(hole)
@@ -73,12 +86,29 @@ _WHAT: dict[Reason, Callable[[str, str], str]] = {
         f"Messages of the stream {stream} were purged before they were read."
     ),
     Reason.STREAM_RECREATED: lambda stream, _: f"The stream {stream} was removed and made anew.",
+    Reason.SERVER_RESTARTED: lambda stream, _: (
+        f"The server of the stream {stream} was restarted or replaced, and what had not been read "
+        "may be lost; declare guarantees.durability: Durable only if it keeps every entry."
+    ),
     Reason.STREAM_WENT_BACK: lambda stream, _: (
         f"The stream {stream} was set back, as by a restored backup."
     ),
     Reason.MESSAGES_DELETED: lambda stream, _: (
         f"Messages of the stream {stream} were deleted before they were read."
     ),
+    Reason.LOG_BEGAN: lambda log, _: (
+        f"The oldest event of {log} is of then: whether events were recorded before is not known. "
+        "The cycles after this one can be exact."
+    ),
+    Reason.LOG_EXPIRED: lambda log, limits: (
+        f"The product deleted events of {log} before they were read ({limits or 'by age'}): let "
+        "it keep them longer, or lower intervalMinutes."
+    ),
+    Reason.LOG_WENT_BACK: lambda log, _: (
+        f"The newest event of the reading before is gone from {log}: it was cleared, or set back, "
+        "as by a restored backup."
+    ),
+    Reason.EVENTS_NOT_RECORDED: lambda log, _: f"The product did not record events of {log}.",
     Reason.EVENTS_UNREADABLE: lambda stream, _: (
         f"Messages of the stream {stream} cannot be read as events."
     ),

@@ -9,7 +9,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -20,8 +20,10 @@ from licenseusage.reasons import Reason
 from licenseusage.sources.clockskew import LARGEST_MS, compared
 from licenseusage.sources.definition.model import SECOND_MS, EffectiveSource
 from licenseusage.sources.failures import PollError
+from licenseusage.sources.logs.messages import Batch, Message
 from licenseusage.sources.logs.natsconnection import NatsConnection
-from licenseusage.sources.logs.trail import Start, StreamState
+from licenseusage.sources.logs.numbered import NumberedTrail, Start, StreamState
+from licenseusage.sources.logs.session import Asked
 from licenseusage.sources.logs.wire import (
     EPOCH,
     MILLISECOND,
@@ -35,7 +37,7 @@ from licenseusage.sources.logs.wire import (
     place,
     rfc3339_ms,
 )
-from licenseusage.sources.poll import MIB, PollLimits
+from licenseusage.sources.poll import MIB, CycleRequest, PollLimits
 
 BATCH: Final = 500
 """Messages asked for at a time: a page of a log."""
@@ -48,41 +50,11 @@ _NO_STREAM: Final = 10059
 _NO_JETSTREAM: Final = {10039, 10076}
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message of a stream.
-
-    Attributes:
-        sequence: Its number.
-        stored_ms: When the server stored it, ms since the epoch.
-        data: Its content.
-    """
-
-    sequence: int
-    stored_ms: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class StreamReading:
-    """A stream's state, and when it was asked for.
-
-    Attributes:
-        state: The stream.
-        at_ms: Just before the question, our clock.
-        skew_ms: k: how far the server's clock may be from ours.
-    """
-
-    state: StreamState
-    at_ms: int
-    skew_ms: int
-
-
 _A = TypeVar("_A")
 
 
-class LogSession:
-    """Reads one stream over one connection.
+class JetstreamSession:
+    """Reads one stream over one connection; a ``Session``.
 
     Attributes:
         bytes: Content received.
@@ -116,7 +88,7 @@ class LogSession:
 
     # -- asking --
 
-    async def state(self) -> StreamReading:
+    async def state(self) -> Asked[StreamState]:
         """Ask for the state of the stream.
 
         Raises:
@@ -134,31 +106,34 @@ class LogSession:
                 "retention limits, or another source.",
                 stalls=True,
             )
-        state = self._state_of(info.created, info.state, info.config)
+        limits = _limits_of(info.config)
+        state = self._state_of(info.created, info.state, info.config, limited=bool(limits))
         server_ms = None if info.ts is None else self._ours(info.ts)
         skew_ms = self._skew_ms(asked_ms, answered_ms, server_ms)
-        return StreamReading(state, asked_ms, skew_ms)
+        # Each server of a cluster says the same of it; servers that stand alone do not.
+        return Asked(self._stream, state, asked_ms, skew_ms, limits, identity=info.created)
 
-    def _state_of(self, created: str, seen: StateAnswer, config: ConfigAnswer) -> StreamState:
-        limits = [
-            f"{name} {value}"
-            for name, value in (
-                ("max_age", f"{config.max_age // _NANOSECOND} s" if config.max_age else None),
-                ("max_msgs", config.max_msgs if config.max_msgs > 0 else None),
-                ("max_bytes", config.max_bytes if config.max_bytes > 0 else None),
-                (
-                    "max_msgs_per_subject",
-                    config.max_msgs_per_subject if config.max_msgs_per_subject > 0 else None,
-                ),
-                ("allow_msg_ttl", "true" if config.allow_msg_ttl else None),
-                ("allow_rollup_hdrs", "true" if config.allow_rollup_hdrs else None),
-            )
-            if value is not None
-        ]
+    def trail(
+        self, asked: Asked[StreamState], request: CycleRequest, *, replaced: bool = False
+    ) -> NumberedTrail:
+        """As of ``Session``."""
+        return NumberedTrail(
+            asked.name,
+            request.cycle,
+            self._source.properties,
+            request.position,
+            asked.at_ms,
+            asked.skew_ms,
+            replaced,
+            asked.state,
+        )
+
+    def _state_of(
+        self, created: str, seen: StateAnswer, config: ConfigAnswer, *, limited: bool
+    ) -> StreamState:
         empty = seen.messages == 0
         first = seen.last_seq + 1 if empty else seen.first_seq
         return StreamState(
-            name=self._stream,
             created=created,
             created_ms=self._ours(created),
             first_seq=first,
@@ -167,7 +142,7 @@ class LogSession:
             last_ms=self._ours(seen.last_ts) if seen.last_seq else None,
             origin_seq=config.first_seq or 1,
             punctured=seen.messages < seen.last_seq - first + 1,
-            limits=tuple(limits),
+            limited=limited,
         )
 
     def _ours(self, text: str) -> int:
@@ -210,14 +185,31 @@ class LogSession:
 
     # -- reading --
 
-    async def read(self, consumer: "Consumer") -> AsyncGenerator[list[Message], None]:
-        """Yield the messages from the consumer's start on, in order, batch by batch.
+    async def read(self, trail: NumberedTrail) -> AsyncGenerator[Batch, None]:
+        """As of ``Session``."""
+        before: int | None = None
+        async with aclosing(self._from(trail.start)) as batches:
+            batch = await anext(batches, None)
+            if trail.start.sequence is None:
+                before = trail.predecessor(batch.messages[0].place if batch else None)
+            while batch and before is None:
+                yield batch
+                batch = await anext(batches, None)
+        if before is not None:
+            async with aclosing(self._from(Start(sequence=before))) as batches:
+                async for batch in batches:
+                    yield batch
 
-        Ends when the server has no more: ``ended`` is set then.
+    async def _from(self, start: Start) -> AsyncGenerator[Batch, None]:
+        consumer = await self._open(start)
+        try:
+            async with aclosing(self._batches(consumer)) as batches:
+                async for batch in batches:
+                    yield batch
+        finally:
+            await self._close(consumer)
 
-        Raises:
-            PollError: The connection broke, or a request was not answered in time.
-        """
+    async def _batches(self, consumer: "Consumer") -> AsyncGenerator[Batch, None]:
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer.name}"
         inbox = Inbox()
         waiting = await self._client.subscribe(
@@ -258,7 +250,7 @@ class LogSession:
                 self.batches += 1
                 most_bytes = batch_bytes
                 self.ended = left == 0
-                yield batch
+                yield Batch(batch)
             elif most_bytes:
                 most_bytes = 0
             else:
@@ -267,7 +259,7 @@ class LogSession:
         with suppress(Exception):
             await waiting.unsubscribe()
 
-    async def open(self, start: Start) -> "Consumer":
+    async def _open(self, start: Start) -> "Consumer":
         """Create a consumer that begins there; it reports the number of waiting messages."""
         config: dict[str, Any] = {
             "name": (name := f"licenseusage-{secrets.token_hex(8)}"),
@@ -289,7 +281,7 @@ class LogSession:
         made = await self._api(f"CONSUMER.CREATE.{self._stream}.{name}", ConsumerAnswer, wanted)
         return Consumer(name, made.num_pending)
 
-    async def close(self, consumer: "Consumer") -> None:
+    async def _close(self, consumer: "Consumer") -> None:
         """Delete a consumer; should it fail, the server does after half a minute."""
         with suppress(PollError):
             await self._api(f"CONSUMER.DELETE.{self._stream}.{consumer.name}", StreamAnswer)
@@ -358,3 +350,22 @@ class Consumer:
 
     name: str
     pending: int
+
+
+def _limits_of(config: ConfigAnswer) -> tuple[str, ...]:
+    """Return, in words, what makes a stream forget."""
+    return tuple(
+        f"{name} {value}"
+        for name, value in (
+            ("max_age", f"{config.max_age // _NANOSECOND} s" if config.max_age else None),
+            ("max_msgs", config.max_msgs if config.max_msgs > 0 else None),
+            ("max_bytes", config.max_bytes if config.max_bytes > 0 else None),
+            (
+                "max_msgs_per_subject",
+                config.max_msgs_per_subject if config.max_msgs_per_subject > 0 else None,
+            ),
+            ("allow_msg_ttl", "true" if config.allow_msg_ttl else None),
+            ("allow_rollup_hdrs", "true" if config.allow_rollup_hdrs else None),
+        )
+        if value is not None
+    )

@@ -58,7 +58,7 @@ class NatsConnection:
         """
         self._refused = asyncio.get_running_loop().create_future()
         target, secure = self._target, self._target.scheme == "TLS"
-        context = trust(target)
+        context = trust(target, self._credentials)
         host = f"[{target.host}]" if ":" in target.host else target.host
         given: dict[str, Any] = {}
         if self._source.auth is not None:

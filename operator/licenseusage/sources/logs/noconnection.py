@@ -1,4 +1,4 @@
-"""Why no connection to a NATS server could be made: a chain of rules, in words for a person."""
+"""Why no connection to a message broker could be made: a chain of rules, in words for a person."""
 
 import os
 import ssl
@@ -9,10 +9,11 @@ from nats.errors import Error as NatsError
 
 from licenseusage.chain import first_answer
 from licenseusage.reasons import Reason
-from licenseusage.sources.definition.model import BasicAuth, EffectiveSource
+from licenseusage.sources.definition.model import EffectiveSource
+from licenseusage.sources.definition.place import PLAIN
 from licenseusage.sources.failures import PollError
 from licenseusage.sources.poll import Target
-from licenseusage.sources.reach import CONNECT_SECONDS
+from licenseusage.sources.reach import CONNECT_SECONDS, certificate_refused
 
 
 class NotSecureError(Exception):
@@ -50,7 +51,7 @@ class FailedConnection:
 
 
 def no_connection(attempt: FailedConnection) -> PollError:
-    """Return the failure of a poll that reached no server."""
+    """Return the failure of a poll that reached no broker."""
     number = getattr(attempt.error, "errno", None)
     seen = os.strerror(number) if number else "connection failed"
     return first_answer(RULES, attempt) or PollError(
@@ -75,7 +76,7 @@ def server_offers_no_tls(attempt: FailedConnection) -> PollError | None:
 
 def server_wants_tls(attempt: FailedConnection) -> PollError | None:
     """TLS was not asked for, and the server insists on it."""
-    if attempt.tls is None or attempt.target.scheme != "NATS":
+    if attempt.tls is None or attempt.target.scheme not in PLAIN:
         return None
     return PollError(
         Reason.TLS_FAILED,
@@ -104,6 +105,9 @@ def handshake_failed(attempt: FailedConnection) -> PollError | None:
     tls = attempt.tls
     if tls is None:
         return None
+    presented = attempt.source.client_certificate is not None
+    if refused := certificate_refused(tls, attempt.address, presented=presented):
+        return refused
     return PollError(
         Reason.TLS_FAILED,
         f"no TLS connection with {attempt.address} ({tls.reason or 'handshake failed'}).",
@@ -120,10 +124,9 @@ def account_is_refused(attempt: FailedConnection) -> PollError | None:
     if auth is None:
         message = f"{attempt.address} wants a user and a password: give them in auth.basic."
     else:
-        secret = auth.secret_name if isinstance(auth, BasicAuth) else ""
         message = (
-            f"{attempt.address} refuses the user or the password. Check Secret {secret}: wrong, "
-            "expired or revoked."
+            f"{attempt.address} refuses the user or the password. Check Secret {auth.secret_name}: "
+            "wrong, expired or revoked."
         )
     return PollError(Reason.UNAUTHORIZED, message, stalls=True)
 
@@ -132,9 +135,10 @@ def server_is_silent(attempt: FailedConnection) -> PollError | None:
     """Nothing answered in time."""
     if not isinstance(attempt.error, TimeoutError):
         return None
+    kind = "NATS" if attempt.source.redis is None else "Redis"
     return PollError(
         Reason.UNREACHABLE,
-        f"{attempt.address} did not answer as a NATS server within {CONNECT_SECONDS:g} s. "
+        f"{attempt.address} did not answer as a {kind} server within {CONNECT_SECONDS:g} s. "
         "Check pods.port, NetworkPolicies and whether something else listens there.",
     )
 

@@ -8,8 +8,9 @@ import base64
 import binascii
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import msgspec
 
@@ -18,6 +19,7 @@ from licenseusage.metering.events import EventWords
 from licenseusage.metering.facts import Facts
 from licenseusage.metering.pseudonym import Pseudonymiser
 from licenseusage.reasons import Reason
+from licenseusage.sources.clockskew import LARGEST_MS
 from licenseusage.sources.definition import timestamps
 from licenseusage.sources.definition.expressions import (
     Expression,
@@ -37,54 +39,34 @@ from licenseusage.sources.definition.structs import (
     struct_of,
 )
 from licenseusage.sources.ids import UUID, normalizer
+from licenseusage.sources.logs.explained import EventsExplained
+from licenseusage.sources.logs.oddity import Oddity
 from licenseusage.sources.mending import NO_JSON, decoded, is_broken
-
-_EXAMPLES = 3
-
-
-@dataclass(slots=True)
-class Oddity:
-    """Events with something about them that a person should know, by their sequence numbers.
-
-    Attributes:
-        count: How many.
-        most_ms: The worst of them.
-        sequences: The first few; numbers name nobody.
-        why: About the first one, without quoting anything of it.
-    """
-
-    count: int = 0
-    most_ms: int = 0
-    sequences: list[int] = field(default_factory=list)
-    why: str = ""
-
-    def note(self, sequence: int, much_ms: int = 0, why: str = "") -> None:
-        """Note one event."""
-        self.count += 1
-        self.most_ms = max(self.most_ms, much_ms)
-        self.why = self.why or why
-        if len(self.sequences) < _EXAMPLES:
-            self.sequences.append(sequence)
-
-    @property
-    def named(self) -> str:
-        """The first few, for a message."""
-        more = ", …" if self.count > len(self.sequences) else ""
-        return "sequence " + ", ".join(map(str, self.sequences)) + more
+from licenseusage.sources.seen import COUNTED
 
 
 class _UnreadableError(ValueError):
     """A message that is no event as the source describes it; the text quotes nothing of it."""
 
 
+class EventReader(Protocol):
+    """Takes messages of one kind of log apart."""
+
+    def open(self, data: Any) -> "CountedMessage | None":  # noqa: ANN401
+        """Return a message's time and payload; None if its type does not count."""
+
+    def who(self, payload: Json) -> tuple[Json, bool]:
+        """Return the id in a message's payload, and whether the event is excluded."""
+
+
 class MessageReader:
-    """Takes messages apart as a source's ``jetstream`` and ``users`` say."""
+    """Takes messages apart as a source's log and ``users`` say."""
 
     def __init__(self, source: EffectiveSource) -> None:
         """Compile the expressions; they have been checked before."""
-        log, users = source.jetstream, source.users
+        log, users = source.events, source.users
         self._types = frozenset(log.types)
-        self._base64 = log.payload_encoding == "Base64JSON"
+        self._opened = _OPENED[log.payload_encoding] if log.payload_path else None
         self._stamps = timestamps.reader(users.last_active)
         self._time_path = users.last_active.path
         self._time = expression(users.last_active.path)
@@ -174,8 +156,8 @@ class MessageReader:
                 payload = decoded(msgspec.json.decode, bytes(payload))
             except (*NO_JSON, RecursionError):
                 raise _UnreadableError("the payload is not JSON") from None
-        if self._payload is not None and self._base64:
-            payload = _from_base64(payload)
+        if self._opened is not None:
+            payload = self._opened(payload)
         if self._exclude is not None:
             try:
                 if self._exclude.holds(payload):
@@ -227,6 +209,25 @@ def _from_base64(payload: Json) -> Json:
         raise _UnreadableError("the payload is not base64 of JSON") from None
 
 
+def _from_text(payload: Json) -> Json:
+    if payload is None:
+        return None
+    if not isinstance(payload, str):
+        raise _UnreadableError("the payload is not a text of JSON")
+    try:
+        return decoded(msgspec.json.decode, payload.encode())
+    except (*NO_JSON, RecursionError):
+        raise _UnreadableError("the payload is not a text of JSON") from None
+
+
+_OPENED: Mapping[str, Callable[[Json], Json] | None] = {
+    "JSON": None,
+    "Base64JSON": _from_base64,
+    "JSONText": _from_text,
+}
+"""How a payload's value becomes the payload, by ``payloadEncoding``."""
+
+
 class EventTally:
     """Collects the events of one poll for its cycles.
 
@@ -240,6 +241,7 @@ class EventTally:
         unreadable: Messages that are no events.
         unstable: Events whose id may change, as far as one can tell.
         ids: Ids in the newest cycle; only where they are asked for.
+        explained: What each event was decided to be; None: nobody wants to know.
     """
 
     def __init__(
@@ -250,13 +252,33 @@ class EventTally:
         *,
         skew_ms: int,
         show_ids: bool = False,
+        reader: EventReader | None = None,
+        number: str = "sequence",
+        explain: bool = False,
     ) -> None:
-        """Prepare; ``cycles`` oldest first, each with the part that is counted of it."""
-        self._reader = MessageReader(source)
+        """Prepare.
+
+        Args:
+            source: Whose log is read.
+            cycles: Oldest first, each with the part that is counted of it.
+            pseudonymiser: Of a cycle.
+            skew_ms: k.
+            show_ids: Ids are asked for.
+            reader: Takes messages apart; None: as a broker's.
+            number: What the numbers of messages are called.
+            explain: Keep when the events took place, and examples.
+        """
+        self._reader = reader or MessageReader(source)
         self._lag_ms = source.properties.lag_ms + source.properties.granularity_ms + skew_ms
         self._cycles = tuple(cycles)
         self._words = {cycle: EventWords(part, source.properties) for cycle, part in cycles.items()}
         self._pseudonyms = {cycle: pseudonymiser(cycle) for cycle in cycles}
+        newest = self._cycles[-1]
+        self.explained = (
+            EventsExplained(newest, self._pseudonyms[newest], show_ids=show_ids)
+            if explain
+            else None
+        )
         self._normalize = normalizer(source.users.normalize)
         self._excluded_ids = {
             self._normalize(excluded_id) for excluded_id in source.users.exclude_ids
@@ -265,7 +287,9 @@ class EventTally:
         self._skew_ms, self._show_ids = skew_ms, show_ids
         self.listed = self.named = self.ahead_ms = 0
         self.skipped: Counter[Reason] = Counter()
-        self.future, self.late, self.unreadable, self.unstable = (Oddity() for _ in range(4))
+        self.future, self.late, self.unreadable, self.unstable = (
+            Oddity(number=number) for _ in range(4)
+        )
         self._ids: dict[str, None] = {}
 
     @property
@@ -273,13 +297,23 @@ class EventTally:
         """Ids in the newest cycle, once each; only where they are asked for."""
         return tuple(self._ids)
 
+    def allow(self, skew_ms: int) -> None:
+        """Take a clock difference that was measured since."""
+        self._lag_ms += max(0, skew_ms - self._skew_ms)
+        self._skew_ms = max(self._skew_ms, skew_ms)
+
     def add(
-        self, sequence: int, stored_ms: int, data: bytes, cycles: Sequence[Cycle], now_ms: int
+        self,
+        place: object,
+        stored_ms: int,
+        data: Any,  # noqa: ANN401
+        cycles: Sequence[Cycle],
+        now_ms: int,
     ) -> bool:
         """Take one message; return False if it cannot be read as an event.
 
         Args:
-            sequence: Its number in the stream.
+            place: Where it stands in the log; ``str`` of it names it.
             stored_ms: When it was stored.
             data: The message.
             cycles: The cycles that it is new for.
@@ -290,16 +324,24 @@ class EventTally:
             if message is None:
                 self.skipped[Reason.OTHER_TYPE] += 1
                 return True
-            self._take(sequence, stored_ms, message, cycles, now_ms)
+            self._take(place, stored_ms, message, cycles, now_ms)
         except _UnreadableError as error:
-            self.unreadable.note(sequence, why=str(error))
+            self.unreadable.note(place, why=str(error))
             self.skipped[Reason.UNREADABLE] += 1
             return False
         return True
 
+    def glance(self, stored_ms: int, data: Any) -> None:  # noqa: ANN401 - as of ``EventReader``
+        """Look at a message that is not new: a log's times may be none at all."""
+        with suppress(_UnreadableError):
+            message = self._reader.open(data)
+            if message is not None:
+                ahead_ms = message.value_ms - stored_ms
+                self.ahead_ms = ahead_ms if ahead_ms > LARGEST_MS else self.ahead_ms
+
     def _take(
         self,
-        sequence: int,
+        place: object,
         stored_ms: int,
         message: CountedMessage,
         cycles: Sequence[Cycle],
@@ -311,7 +353,7 @@ class EventTally:
         # Far stamps are looked at as well: they may be those of a clock that is wrong.
         if not wanted and value <= now_ms + self._skew_ms:
             self.listed += 1
-            self.skipped[Reason.OUTSIDE_CYCLE] += 1
+            self._skip(Reason.OUTSIDE_CYCLE, value)
             return
         shown, excluded = self._reader.who(message.payload)
         self.listed += 1
@@ -321,27 +363,35 @@ class EventTally:
             raise _UnreadableError("users.id gives a text with broken letters")
         name = "" if shown is None else self._normalize(str(shown))
         if excluded or (name and name in self._excluded_ids):
-            self.skipped[Reason.EXCLUDED_EVENT] += 1
+            self._skip(Reason.EXCLUDED_EVENT, value, name)
             return
         if not name:
-            self.skipped[Reason.NO_ID] += 1
+            self._skip(Reason.NO_ID, value)
             return
         self.named += 1
         read_ms = now_ms + self._skew_ms
         if value > read_ms:
-            self.future.note(sequence, value - read_ms)
+            self.future.note(place, value - read_ms)
             return
         self.ahead_ms = max(self.ahead_ms, value - stored_ms)
         if stored_ms - value - unsure > self._lag_ms:
-            self.late.note(sequence, stored_ms - value)
+            self.late.note(place, stored_ms - value)
         if self._telling_ids and not (type(shown) is int or UUID.fullmatch(name)):
-            self.unstable.note(sequence)
+            self.unstable.note(place)
         for cycle in wanted:
             self._words[cycle].add(self._pseudonyms[cycle](name), value, read_ms, unsure)
         if newest not in wanted:
-            self.skipped[Reason.OUTSIDE_CYCLE] += 1
-        elif self._show_ids:
+            self._skip(Reason.OUTSIDE_CYCLE, value, name)
+            return
+        if self.explained is not None:
+            self.explained.take(COUNTED, value, name)
+        if self._show_ids:
             self._ids[name] = None
+
+    def _skip(self, why: Reason, value_ms: int, name: str = "") -> None:
+        self.skipped[why] += 1
+        if self.explained is not None:
+            self.explained.take(why, value_ms, name)
 
     def facts(self, cycle: Cycle) -> Facts:
         """Return the facts about users that the events prove, without proof ranges."""

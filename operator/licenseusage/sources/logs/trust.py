@@ -39,7 +39,7 @@ def events_in_the_future(source: EffectiveSource, tally: EventTally) -> PollErro
         "zone, all may be, so nothing of this poll is used. Likely a wrong "
         f"users.time.naiveTimezone (now {source.users.last_active.naive_timezone}), or a clock "
         "that runs ahead. Events that are wrong for good can be left out by "
-        "users.exclude, or removed from the stream (a hole that is stated).",
+        "users.exclude, or removed from the log (a hole that is stated).",
         stalls=True,
         facts_stand=False,
     )
@@ -53,7 +53,7 @@ def events_ahead_of_the_stream(source: EffectiveSource, tally: EventTally) -> Po
         Reason.CLOCK_SKEW_TOO_LARGE,
         f"events are stamped up to {span(tally.ahead_ms)} later than the stream stored "
         f"them; at most {LARGEST_MS // SECOND_MS} s can be allowed for. Set the clocks of "
-        "the product and of the NATS server by NTP, and see users.time.naiveTimezone.",
+        "the product and of the message broker by NTP, and see users.time.naiveTimezone.",
         facts_stand=False,
     )
 
@@ -79,8 +79,8 @@ def no_event_is_readable(source: EffectiveSource, tally: EventTally) -> PollErro
     return PollError(
         Reason.EVENTS_UNREADABLE,
         f"none of {tally.unreadable.count} messages could be read as an event "
-        f"({tally.unreadable.named}): {tally.unreadable.why}. Correct jetstream or users "
-        "of the source.",
+        f"({tally.unreadable.named}): {tally.unreadable.why}. Correct {source.read_by} or "
+        "users of the source.",
         stalls=True,
         facts_stand=False,
     )

@@ -19,6 +19,7 @@ from typing import BinaryIO
 from licenseusage.clock import SystemClock
 from licenseusage.errors import Failure
 from licenseusage.reasons import Reason
+from licenseusage.sources.http.signin.memory import TokenMemory
 from licenseusage.sources.lists.memory import ListMemory
 from licenseusage.sources.poll import MIB, Looked, PollRequest, PollResult
 from licenseusage.sources.workers.frames import (
@@ -47,10 +48,12 @@ def main() -> None:
     answers.flush()
     gc.freeze()
     gc.disable()  # a poll makes no cycles worth a walk over a million rows
-    memory = ListMemory()
+    memory, tokens = ListMemory(), TokenMemory()
     while (body := _next(sys.stdin.buffer)) is not None:
         request = request_of(body)
-        result, alive = _performed(request, memory, lambda: _looked(sys.stdin.buffer, answers))
+        result, alive = _performed(
+            request, memory, tokens, lambda: _looked(sys.stdin.buffer, answers)
+        )
         answers.write(framed(result))
         answers.flush()
         if not alive:
@@ -88,14 +91,14 @@ def _looked(messages: BinaryIO, answers: BinaryIO) -> Looked:
 
 
 def _performed(
-    request: PollRequest, memory: ListMemory, look: Callable[[], Looked]
+    request: PollRequest, memory: ListMemory, tokens: TokenMemory, look: Callable[[], Looked]
 ) -> tuple[PollResult, bool]:
     """Perform one poll; False if this process should not perform another one."""
     clock = SystemClock(request.clock_offset_ms // 1000)
     started_ms = clock.now_ms()
     _limit_memory(request.limits.worker_bytes)
     try:
-        return collect(request, clock, memory, alarm=True, look=look), True
+        return collect(request, clock, memory, tokens=tokens, alarm=True, look=look), True
     except MemoryError:
         failure = Failure(
             Reason.WORKER_MEMORY,

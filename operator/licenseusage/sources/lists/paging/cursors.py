@@ -7,51 +7,27 @@ import msgspec
 from licenseusage.reasons import Reason
 from licenseusage.sources.definition.expressions import Json
 from licenseusage.sources.definition.guarantees import Order
-from licenseusage.sources.definition.model import Cursor, Pair
+from licenseusage.sources.definition.paging import Cursor
 from licenseusage.sources.definition.timestamps import Reader, kind_of
 from licenseusage.sources.failures import PollError
-from licenseusage.sources.lists.columns import Columns
+from licenseusage.sources.http.asking import Ask, Head
+from licenseusage.sources.lists.paging.onward import OnwardPager
 from licenseusage.sources.lists.paging.rows import ID_TYPES, Rows
 from licenseusage.sources.lists.paging.totals import must_be_all
 from licenseusage.sources.mending import is_broken
 
 
-class CursorPager:
+class CursorPager(OnwardPager):
     """A `Pager` of pagination type ``Cursor``."""
 
     def __init__(self, pagination: Cursor, order: Order, reader: Reader) -> None:
         """Ask for the first page, which has no cursor."""
         self._pagination = pagination
-        self._rows = Rows(order, reader, " and ".join(name for name, _ in pagination.params))
         self._read: set[bytes] = set()  # digests of the cursors so far
-        self.query: tuple[Pair, ...] | None = ()
-        self.proves = False
+        names = " and ".join(name for name, _ in pagination.params)
+        super().__init__(Rows(order, reader, names), ())
 
-    @property
-    def pages(self) -> int:
-        """As of `Pager`."""
-        return self._rows.pages
-
-    @property
-    def sequence(self) -> bytes:
-        """As of `Pager`."""
-        return self._rows.sequence
-
-    def take(self, columns: Columns) -> Columns:
-        """Check the order of the rows; pages of a cursor do not overlap."""
-        if len(columns):
-            self._rows.add(columns)
-            self._rows.follow(columns, columns)
-        return columns
-
-    def end_page(self, values: dict[str, Json]) -> None:
-        """End the listing, or ask for the page that this one names."""
-        self._rows.end_page()
-        self._rows.refuse_repeated()
-        self._go_on(values)
-        self._rows.begin_page()
-
-    def _go_on(self, values: dict[str, Json]) -> None:
+    def _onward(self, values: dict[str, Json], _head: Head) -> Ask | None:
         rows, pagination = self._rows, self._pagination
         following = tuple(
             (name, _cursor_text(name, path, values[name]))
@@ -60,9 +36,7 @@ class CursorPager:
         )
         if not following:
             must_be_all(rows.earlier + rows.count, values, pagination.total, pages=rows.pages)
-            self.query = None
-            self.proves = rows.order is Order.KEY_CURSOR or rows.pages == 1
-            return
+            return None
         mark = hashlib.sha256(msgspec.json.encode(following)).digest()
         if mark in self._read:
             raise PollError(
@@ -72,7 +46,10 @@ class CursorPager:
                 stalls=True,
             )
         self._read.add(mark)
-        self.query = following
+        return following
+
+    def _complete(self) -> bool:
+        return self._rows.order is Order.KEY_CURSOR or super()._complete()
 
 
 def _cursor_text(name: str, path: str, value: Json) -> str:

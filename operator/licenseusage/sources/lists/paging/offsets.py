@@ -3,9 +3,10 @@
 from licenseusage.reasons import Reason
 from licenseusage.sources.definition.expressions import Json
 from licenseusage.sources.definition.guarantees import Order
-from licenseusage.sources.definition.model import Offset, Pair
+from licenseusage.sources.definition.paging import Offset, Pair
 from licenseusage.sources.definition.timestamps import Reader
 from licenseusage.sources.failures import PollError
+from licenseusage.sources.http.asking import Ask, Head
 from licenseusage.sources.lists.columns import Columns
 from licenseusage.sources.lists.paging.rows import Rows
 from licenseusage.sources.lists.paging.totals import fewer, too_many, total_of
@@ -23,8 +24,9 @@ class OffsetPager:
         self._rows = Rows(order, reader, f"{pagination.offset_param} and {pagination.limit_param}")
         self._offset = 0
         self._one_early = False  # a page began one row before where it should
-        self.query: tuple[Pair, ...] | None = self._query(0)
+        self.ask: Ask | None = self._query(0)
         self.proves = False
+        self.note: str | None = None
 
     @property
     def pages(self) -> int:
@@ -51,7 +53,7 @@ class OffsetPager:
         self._rows.follow(columns, fresh)
         return fresh
 
-    def end_page(self, values: dict[str, Json]) -> None:
+    def end_page(self, values: dict[str, Json], _head: Head) -> None:
         """End the listing, or ask for the page that begins with the last row of this one."""
         self._rows.end_page()
         if not (self._overlaps and self._rows.count == 1):  # one row again is the overlap alone
@@ -70,14 +72,14 @@ class OffsetPager:
             raise too_many(seen, total, self._pagination.total, pages=self.pages, advice=advice)
         new_rows = rows.count - (1 if self._overlaps else 0)
         if total == seen or (total is None and new_rows <= 0):
-            self.query, self.proves = None, self._ordered or self.pages == 1
+            self.ask, self.proves = None, self._ordered or self.pages == 1
             return
         if total is not None and new_rows <= 0:
             raise fewer(seen, total)
         if self._ordered and rows.before is not None and rows.before.rows == 1:
             raise _one_user_per_page()
         self._offset = seen - (1 if self._ordered and rows.count > 1 else 0)
-        self.query = self._query(self._offset)
+        self.ask = self._query(self._offset)
 
     @property
     def _overlaps(self) -> bool:

@@ -4,10 +4,20 @@ from typing import Protocol
 
 from licenseusage.sources.definition.expressions import Json
 from licenseusage.sources.definition.guarantees import Order
-from licenseusage.sources.definition.model import Cursor, Http, Offset, OnePage, Pair
+from licenseusage.sources.definition.model import Http
+from licenseusage.sources.definition.paging import (
+    Cursor,
+    Linked,
+    Numbered,
+    Offset,
+    OnePage,
+)
 from licenseusage.sources.definition.timestamps import Reader
+from licenseusage.sources.http.asking import Ask, Head
 from licenseusage.sources.lists.columns import Columns
 from licenseusage.sources.lists.paging.cursors import CursorPager
+from licenseusage.sources.lists.paging.links import LinkPager
+from licenseusage.sources.lists.paging.numbered import NumberedPager
 from licenseusage.sources.lists.paging.offsets import OffsetPager
 from licenseusage.sources.lists.paging.whole import WholeList
 
@@ -16,12 +26,14 @@ class Pager(Protocol):
     """One pass over a listing.
 
     Attributes:
-        query: Parameters of the page to read next; None when the listing has ended.
+        ask: What the page to read next is asked for by; None when the listing has ended.
         proves: The listing has ended and is complete by itself.
+        note: A hint about the pages, for a person; None: none.
     """
 
-    query: tuple[Pair, ...] | None
+    ask: Ask | None
     proves: bool
+    note: str | None
 
     @property
     def pages(self) -> int:
@@ -39,11 +51,12 @@ class Pager(Protocol):
             BadStampError: In the order of the last activity, one of them cannot be read.
         """
 
-    def end_page(self, values: dict[str, Json]) -> None:
-        """Close the page and set ``query`` to the next one.
+    def end_page(self, values: dict[str, Json], head: Head) -> None:
+        """Close the page and set ``ask`` to the next one.
 
         Args:
             values: The page's ``total``, or its cursor parameters.
+            head: Its request, and the head of the answer.
 
         Raises:
             PollError: Any of the paging reasons.
@@ -63,5 +76,9 @@ def pager_of(http: Http, order: Order, reader: Reader) -> Pager:
             return WholeList(whole)
         case Offset() as offset:
             return OffsetPager(offset, order, reader)
+        case Numbered() as numbered:
+            return NumberedPager(numbered, order, reader)
         case Cursor() as cursor:
             return CursorPager(cursor, order, reader)
+        case Linked() as linked:
+            return LinkPager(linked, order, reader)

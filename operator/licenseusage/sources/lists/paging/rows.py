@@ -35,6 +35,7 @@ class Rows:
         order: The declared order.
         reader: Reads last activities.
         parameters: Names of the paging parameters, for messages.
+        advice: What else the cause of a repeated page may be, with a space before it.
         pages: Pages that have ended.
         count: Rows of the page being read.
         earlier: Rows of the pages before it; rows on two pages count twice.
@@ -49,6 +50,7 @@ class Rows:
     order: Order
     reader: Reader
     parameters: str
+    advice: str = ""
     pages: int = 0
     count: int = 0
     earlier: int = 0
@@ -123,7 +125,7 @@ class Rows:
             Reason.PAGING_IGNORED,
             f"two pages are the same: the product ignores the paging parameters "
             f"({self.parameters}). Correct http.pagination; if one answer holds all users, use "
-            "type None.",
+            f"type None.{self.advice}",
             stalls=True,
         )
 

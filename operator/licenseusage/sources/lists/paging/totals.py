@@ -2,10 +2,10 @@
 
 from licenseusage.reasons import Reason
 from licenseusage.sources.definition.expressions import Json
+from licenseusage.sources.definition.paging import TOTAL
 from licenseusage.sources.definition.timestamps import kind_of
 from licenseusage.sources.failures import PollError
-from licenseusage.sources.lists.decoder import TOTAL
-from licenseusage.sources.lists.said import MOST_USERS
+from licenseusage.sources.http.said import MOST_USERS
 
 
 def total_of(values: dict[str, Json], path: str | None) -> int | None:
@@ -66,12 +66,12 @@ def too_many(
     )
 
 
-def fewer(rows: int, total: int) -> PollError:
-    """Say that the list ended before its total."""
+def fewer(rows: int, total: int, *, advice: str | None = None) -> PollError:
+    """Say that the list ended before its total; ``advice`` as of `too_many`."""
     return PollError(
         Reason.FEWER_THAN_TOTAL,
         f"the product says that there are {total} users, but its list ends after {rows}. It is "
         "read again; if this keeps happening, the credentials may not see all users. If the total "
         "counts others as well, remove http.pagination.total and name its member in "
-        "http.ignoreMembers.",
+        f"http.ignoreMembers.{f' {advice}' if advice else ''}",
     )

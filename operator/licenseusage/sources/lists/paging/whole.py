@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from licenseusage.sources.definition.expressions import Json
-from licenseusage.sources.definition.model import OnePage, Pair
+from licenseusage.sources.definition.paging import OnePage
+from licenseusage.sources.http.asking import Ask, Head
 from licenseusage.sources.lists.columns import Columns
 from licenseusage.sources.lists.paging.totals import must_be_all
 
@@ -13,8 +14,9 @@ class WholeList:
     """A `Pager` of pagination type ``None``: its one page is the list."""
 
     pagination: OnePage
-    query: tuple[Pair, ...] | None = ()
+    ask: Ask | None = ()
     proves: bool = False
+    note: str | None = None
     pages: int = 0
     sequence: bytes = b""
     _rows: int = 0
@@ -24,8 +26,8 @@ class WholeList:
         self._rows += len(columns)
         return columns
 
-    def end_page(self, values: dict[str, Json]) -> None:
+    def end_page(self, values: dict[str, Json], _head: Head) -> None:
         """End the listing, if its total does not contradict it."""
         self.pages = 1
         must_be_all(self._rows, values, self.pagination.total, pages=1)
-        self.query, self.proves = None, True
+        self.ask, self.proves = None, True

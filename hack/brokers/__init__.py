@@ -1,0 +1,5 @@
+"""What the real servers of event logs have in common: a process on loopback, found or left out."""
+
+from hack.brokers.server import Server
+
+__all__ = ["Server"]

@@ -1,0 +1,1 @@
+"""docs/presets.md, made of the presets' files."""

@@ -1,0 +1,6 @@
+"""Programs for the tests that no Python package brings: found, built from Go, or left out."""
+
+from hack.programs.module import GoModule
+from hack.programs.preparing import NoProgram, prepare
+
+__all__ = ["GoModule", "NoProgram", "prepare"]

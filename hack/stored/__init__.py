@@ -1,0 +1,1 @@
+"""Every field that the project stores, for docs/privacy.md."""

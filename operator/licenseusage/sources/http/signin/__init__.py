@@ -1,0 +1,1 @@
+"""Signing in before a product is read: access tokens, and what they are kept in."""

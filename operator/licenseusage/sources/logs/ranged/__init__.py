@@ -1,0 +1,1 @@
+"""Event logs that a product serves over HTTP: all events between two times, sorted by time."""

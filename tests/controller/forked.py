@@ -1,0 +1,159 @@
+"""Programs of the product that start at once: forks of a process that has imported it.
+
+The operator and the receiver need a second of processor time each for their imports, and the tests
+start hundreds. So one process per run imports both, and each start is a fork of it: with arguments,
+environment, folder and log of its own, and with signals and an exit code as any other process.
+Programs that are started from nothing are in ``tests/image``, ``tests/receiver`` and ``tests/e2e``.
+"""
+
+import atexit
+import functools
+import gc
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import IO
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Forked:
+    """A running program; as much of `subprocess.Popen` as the tests need.
+
+    Args:
+        args: As after ``licenseusage``; or a script's path and its arguments.
+        env: The whole environment.
+        log: Where its output goes.
+        script: Whether ``args`` begin with a script.
+
+    Attributes:
+        pid: Its process id.
+        returncode: None while it runs; negative: the signal that ended it.
+    """
+
+    def __init__(
+        self, args: list[str], env: dict[str, str], log: IO[bytes], *, script: bool = False
+    ) -> None:
+        self.args = args
+        self.returncode: int | None = None
+        reading, writing = os.pipe()
+        self._life = os.fdopen(reading)
+        given = {"args": args, "env": env, "script": script, "folder": str(Path.cwd())}
+        with tempfile.TemporaryFile("w+") as request, os.fdopen(writing, "w"):
+            json.dump(given, request)
+            request.seek(0)
+            socket.send_fds(_prepared(), [b"."], [request.fileno(), log.fileno(), writing])
+        self.pid = int(self._life.readline())
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while it runs."""
+        return self._exit_code(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end, ``timeout`` seconds at most; return the exit code."""
+        if (code := self._exit_code(timeout)) is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return code
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def _exit_code(self, timeout: float | None) -> int | None:
+        if self.returncode is None and select.select([self._life], [], [], timeout)[0]:
+            self.returncode = int(self._life.readline())
+            self._life.close()
+        return self.returncode
+
+
+@functools.cache
+def _prepared() -> socket.socket:
+    """Start the process that is forked, once; return the way to ask it."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, __file__, str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+        )
+
+    def end() -> None:
+        ours.close()
+        process.wait()
+
+    atexit.register(end)
+    return ours
+
+
+# -- in the process that is forked
+
+
+def _serve(asked: socket.socket) -> tuple[int, int]:
+    """Fork whenever asked; return, in each fork, what it is to be and its log."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the keepers
+    while True:
+        message, files, *_ = socket.recv_fds(asked, 1, 3)
+        if not message:
+            sys.exit()
+        request, log, life = files
+        if os.fork() == 0:
+            asked.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            if (pid := os.fork()) == 0:
+                os.close(life)
+                return request, log
+            _keep(pid, life)
+        for file in files:
+            os.close(file)
+
+
+def _keep(pid: int, life: int) -> None:
+    """Tell the test a fork's process id and, once it has ended, its exit code."""
+    os.write(life, f"{pid}\n".encode())
+    _, status = os.waitpid(pid, 0)
+    os.write(life, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    os._exit(0)
+
+
+def _become(request: int, log: int) -> None:
+    """Be the program that was asked for."""
+    with os.fdopen(request) as text:
+        given = json.load(text)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    os.chdir(given["folder"])
+    os.environ.clear()
+    os.environ.update(given["env"])
+    if given["script"]:
+        sys.argv = given["args"]
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    else:
+        sys.argv = ["licenseusage", *given["args"]]
+        main()
+
+
+if __name__ == "__main__":
+    # The product that stands beside these tests, wherever another one is installed.
+    sys.path[:1] = [str(ROOT / "operator")]
+    sys.modules["kubernetes_validate"] = None  # type: ignore[assignment]  # as the operator does
+
+    import licenseusage.cli.operator
+    import licenseusage.cli.receiver
+    import licenseusage.controller.process.start  # noqa: F401
+    from licenseusage.cli import main
+
+    assert threading.active_count() == 1, "a fork has one thread only"
+    gc.freeze()  # or each fork would walk all that was imported once more, to end
+    with socket.socket(fileno=int(sys.argv[1])) as _asked:
+        _start = _serve(_asked)
+    _become(*_start)

@@ -1,0 +1,49 @@
+"""docs/presets.md is what the presets' files say, and README names what there is."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hack.presets.__main__ import PAGE
+from hack.presets.page import page
+from licenseusage.sources.definition.presets import presets
+
+
+def test_the_committed_page_is_the_generated_one():
+    assert page(presets().values()) == PAGE.read_text("utf-8"), "run: make generate"
+
+
+ROOT = Path(__file__).resolve().parents[2]
+QUESTIONS = (
+    "What counts",
+    "What does not count",
+    "Who is not a person",
+    "Which permission",
+    "How exact",
+    "What breaks it",
+    "The same person elsewhere",
+)
+
+
+@pytest.mark.parametrize("name", presets())
+def test_each_section_answers_the_same_questions(name):
+    (section,) = re.findall(rf"^## {name}\n(.*?)(?=^## |\Z)", page(presets().values()), re.M | re.S)
+    asked = [section.find(f"**{question}.**") for question in QUESTIONS]
+    assert min(asked) > 0
+    assert asked == sorted(asked)
+
+
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", presets())
+def test_the_readme_names_each_preset(name):
+    assert f"`{name}`" in README
+
+
+@pytest.mark.parametrize(
+    "document", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name
+)
+def test_the_readme_leads_to_each_document(document):
+    assert f"(docs/{document.name})" in README

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from licenseusage.cli.agefile import decrypted, encrypted
 from licenseusage.controller.rules.keysecrets import (
     EXPORTED,
     NEXT_KEY,
@@ -27,7 +28,6 @@ from licenseusage.reports.refused import Refused
 
 SHORTEST = 12
 """Characters of a passphrase: whoever has the file may try passphrases for years."""
-_MAGIC = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +133,8 @@ def sealed(keys: ExportedKeys, passphrase: str, time: str) -> bytes:
         SecretObject(identity.namespace, identity.name, Members(marked)).manifest(),
         pseudonym.manifest(),
     ]
-    import pyrage  # a library of compiled code that no other command needs
-
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items}, indent=1)
-    data: bytes = pyrage.passphrase.encrypt(text.encode(), passphrase)
-    return data
+    return encrypted(text.encode(), passphrase)
 
 
 def exported_mark(keys: ExportedKeys, time: str) -> str:
@@ -149,30 +146,11 @@ def opened(data: bytes, passphrase: str, source: str) -> ExportedKeys:
     """Decrypt and read a file of keys.
 
     Raises:
-        Stalled: ``PassphraseWrong``; ``KeyFileInvalid``: it is none, or was cut or damaged;
+        Stalled: ``PassphraseWrong``; ``KeyFileInvalid``: it is none, was cut or damaged, or does
+            not hold two Secrets; ``KeyFileTooCostly``: another machine has to open it;
             ``IdentityInvalid`` or ``PseudonymKeyInvalid``: a key in it is no key.
     """
-    import pyrage
-
-    if not data.lstrip().startswith(_MAGIC):
-        raise Stalled(
-            Reason.KEY_FILE_INVALID,
-            f"{source} is no file that `licenseusage keys export` wrote: it does not begin as a "
-            f"file encrypted by age does.",
-        )
-    try:
-        text: bytes = pyrage.passphrase.decrypt(data, passphrase)
-    except pyrage.DecryptError as error:
-        if str(error) == "Decryption failed":
-            raise Stalled(
-                Reason.PASSPHRASE_WRONG,
-                f"The passphrase does not open {source}. Nothing was changed.",
-            ) from None
-        raise Stalled(
-            Reason.KEY_FILE_INVALID,
-            f"{source} was cut or damaged, or was not encrypted with a passphrase ({error}). Take "
-            f"another copy. Nothing was changed.",
-        ) from None
+    text = decrypted(data, passphrase, source)
     try:
         identity, pseudonym = map(SecretObject.read, json.loads(text)["items"])
     except (ValueError, KeyError, TypeError):

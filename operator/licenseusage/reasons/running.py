@@ -198,6 +198,14 @@ COMMANDS = Chapter(
         Reason.KEY_FILE_INVALID: fault(
             "the file is no whole export of the operator's keys", "Take another copy of it."
         ),
+        Reason.KEY_FILE_TOO_WEAK: fault(
+            "the file of keys would be cheap to guess",
+            "Export again while the machine is idle, or on another machine.",
+        ),
+        Reason.KEY_FILE_TOO_COSTLY: fault(
+            "opening the file of keys would take too long on this machine",
+            "Open it on a faster machine, or with the program age.",
+        ),
         Reason.ANOTHER_KEY: fault(
             "the cluster holds another key than the file, or the report, was made with",
             "Check that they belong together: restore the former key, or delete the Secret if it "

@@ -431,6 +431,8 @@ class Reason(StrEnum):
     PASSPHRASE_UNUSABLE = "PassphraseUnusable"  # noqa: S105
     PASSPHRASE_WRONG = "PassphraseWrong"  # noqa: S105
     KEY_FILE_INVALID = "KeyFileInvalid"
+    KEY_FILE_TOO_WEAK = "KeyFileTooWeak"
+    KEY_FILE_TOO_COSTLY = "KeyFileTooCostly"
     ANOTHER_KEY = "AnotherKey"
     NOT_INSTALLED = "NotInstalled"
     KUBECTL_FAILED = "KubectlFailed"

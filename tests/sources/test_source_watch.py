@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from licenseusage.cli.source_watch import Moves, moves_of
+from licenseusage.cli.source_watch_users import Moves, moves_of
 from tests.sources.product import answer
 from tests.sources.test_source_check import OTHER, ago, now
 
@@ -14,9 +14,6 @@ PEOPLE = OTHER | {
     "pods": {"selector": {"matchLabels": {"app": "x"}}, "port": 1, "scheme": "HTTP"},
     "guarantees": {"removal": "Never", "ids": "Stable"},
 }
-
-EVENTS_PODS = {"selector": {"matchLabels": {"app": "x"}}}
-
 
 NUMBER = {name: PEOPLE[name] for name in ("name", "pods")} | {
     "http": {"path": "/n"},
@@ -167,12 +164,6 @@ def test_who_moves_on_to_another_time_of_the_day_shows_a_wrong_zone(
     assert done.code == 0, done.err
     assert ("of another zone than Asia/Tokyo" in done.out) == noted
     assert ("a time at least 9 h " in done.out) == (noted and hours == 9.1)
-
-
-def test_an_event_log_is_refused_by_name(run, file):
-    source = {"name": "e", "preset": "OpenCloudEvents", "pods": EVENTS_PODS}
-    done = watch(run, file, "nats://127.0.0.1:1", source, 2)
-    assert (done.code, "an event log cannot be watched" in done.err) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -177,9 +177,11 @@ def check(
     hashed, and members that the source does not read are left out. --replay polls such a file in
     place of the product, as of the time at which it was recorded.
 
-    --watch polls a list or number several times and shows who appeared, left, and whose last
-    activity moved on or went back, as pseudonyms. A time that goes back, and somebody who leaves
-    although guarantees.removal is Never, are exit code 1.
+    --watch polls several times. Of a list it shows who appeared, left, and whose last activity
+    moved on or went back, as pseudonyms; of a number how it moved; of an event log how far it was
+    read, how many events came, who appeared, and what was lost. A time that goes back, somebody
+    who leaves although guarantees.removal is Never, and events that are lost between two polls are
+    exit code 1.
 
     Nothing is stored otherwise, and nothing is sent except to the given address. Exit code 0: the
     poll succeeded. 1: the source or the answer is wrong, or cannot be recorded. 3: the product
@@ -231,7 +233,7 @@ def check(
         cycle = capture.cycle if capture else _cycle(read, cycle_start, cycle_days, clock)
         of_one_poll = {"--record": record, "--replay": replay, "--show-ids": show_ids}
         beside_one = next((option for option, value in of_one_poll.items() if value), None)
-        refuse_watching(source, every=every, times=times, watch=watch, beside=beside_one)
+        refuse_watching(every=every, times=times, watch=watch, beside=beside_one)
         if record is not None:
             refuse_to_record(source)
     except Stalled as error:

@@ -127,6 +127,17 @@ class LogState:
     behind: bool = False
 
 
+def read_on(state: LogState | None, reading: LogReading) -> LogState:
+    """Return how far a log was read after one more reading, which went on from ``state``."""
+    before = state or LogState(reading.after)
+    return LogState(
+        position=reading.after,
+        ranges=united([*before.ranges, *reading.ranges]),
+        holes=tuple(sorted({*before.holes, *reading.holes})),
+        behind=reading.behind,
+    )
+
+
 @dataclass(slots=True)
 class LogFacts:
     """The facts of one log about one cycle; words as in ``cycles``.

@@ -4,6 +4,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from licenseusage.clock import Clock
+from licenseusage.metering.events import LogPosition
+from licenseusage.sources.definition.model import EffectiveSource
+from licenseusage.sources.logs.redis.entries import mark_of
 from licenseusage.sources.logs.session import Session
 from licenseusage.sources.poll import PollRequest, Target
 from licenseusage.sources.whereabouts import Whereabouts
@@ -34,3 +37,10 @@ async def opened(
 
     async with NatsConnection(target, source, given, limits) as connection:
         yield JetstreamSession(connection, source, limits, clock, request.clock_offset_ms)
+
+
+def place_of(source: EffectiveSource, position: LogPosition) -> str | None:
+    """Return where a reading stopped, as its log calls it; None: a log over HTTP has no name."""
+    if source.redis is not None:
+        return f"entry {mark_of(position.mark).entry}"
+    return f"sequence {position.sequence}" if source.log is not None else None

@@ -69,12 +69,13 @@ fmt: $(READY) ## format the code and fix simple findings
 	$(BIN)/ruff format
 
 .PHONY: generate
-generate: $(READY) ## write what is generated from the code (CRDs, docs/reasons.md, docs/presets.md, docs/hostile-answers.md, tables of docs/privacy.md) [in pre-commit, too]
+generate: $(READY) ## write what is generated from the code (CRDs, docs/reasons.md, docs/presets.md, docs/metrics.md, docs/hostile-answers.md, tables of docs/privacy.md) [in pre-commit, too]
 	$(BIN)/licenseusage crds --output crds
 	cp crds/*.dev.yaml charts/licenseusage/crds/
 	$(BIN)/licenseusage reasons > docs/reasons.md
 	$(BIN)/python -m hack.stored
 	$(BIN)/python -m hack.presets
+	$(BIN)/python -m hack.metrics
 	$(BIN)/python -m tests.sources.hostile
 
 .PHONY: bench

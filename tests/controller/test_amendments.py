@@ -171,8 +171,9 @@ def test_a_list_that_lost_somebody_is_judged_by_what_does_not_rest_on_its_promis
     )
     assert operator.condition("shop", "Ready")["status"] == "True"
     metrics = operator.http("/metrics")[1]
-    assert f'licenseusage_guarantees_refuted{{name="shop",namespace="{ages.namespace}"}} 1.0' in (
-        metrics
+    assert (
+        f'licenseusage_guarantees_refuted{{name="shop",usage_namespace="{ages.namespace}"}} 1.0'
+        in (metrics)
     )
 
     # In the next cycle it stays refuted, until the source is declared otherwise.

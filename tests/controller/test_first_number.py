@@ -5,7 +5,9 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from licenseusage.controller.rules.metricbook import BOOK
 from tests.controller.sample import Product
 from tests.controller.stage import Operator, meter_secret, until, usage
 
@@ -127,22 +129,30 @@ def test_kubectl_shows_what_the_design_says(operator, counted, crds, place):
 def test_metrics_and_health_are_served_by_their_names(operator, counted):
     status, text = operator.http("/metrics")
     assert status == 200
-    labels = '{name="shop",namespace="first-number"}'
+    labels = '{name="shop",usage_namespace="first-number"}'
     for line in (
-        'licenseusage_active_users{bound="lower",name="shop",namespace="first-number"} 13.0',
+        'licenseusage_active_users{bound="lower",name="shop",usage_namespace="first-number"} 13.0',
         f"licenseusage_maximum_active_users{labels} 5.0",
         f"licenseusage_cycle_end_timestamp_seconds{labels}",
         'licenseusage_collections_total{reason="",result="Success"}',
         "licenseusage_collection_duration_seconds_count",
         "licenseusage_collection_age_seconds",
+        "licenseusage_collection_last_success_timestamp_seconds{",
+        "licenseusage_ledger_volume_available_bytes ",
     ):
-        assert (
-            line in text
-            or line.replace(
-                '{name="shop",namespace="first-number"}', '{namespace="first-number",name="shop"}'
-            )
-            in text
-        ), line
+        assert line in text, line
+    shown = {family.name: family for family in text_string_to_metric_families(text)}
+    assert set(shown) == {family.name.removesuffix("_total") for family in BOOK}
+    assert shown["licenseusage_ledger_size_bytes"].samples[0].value > 4096
+    conditions = {
+        (sample.labels["type"], sample.labels["status"], sample.labels["reason"])
+        for sample in shown["licenseusage_condition"].samples
+        if sample.labels["name"] == "shop"
+    }
+    assert conditions == {
+        (condition["type"], condition["status"], condition["reason"])
+        for condition in operator.status("shop")["conditions"]
+    }
     assert operator.http("/healthz") == (200, "ok\n")
     assert operator.http("/readyz")[0] == 200
 

@@ -187,8 +187,8 @@ class TestContradictions:
         metrics.show(Key("a", "shop"), gauges(View("shop", 1, NOW, found, refuted=2), ()))
         metrics.show(Key("a", "calm"), gauges(View("calm", 1, NOW, Findings("shop")), ()))
         text = metrics.text().decode()
-        assert 'licenseusage_guarantees_refuted{name="shop",namespace="a"} 2.0' in text
-        assert 'licenseusage_guarantees_refuted{name="calm",namespace="a"} 0.0' in text
+        assert 'licenseusage_guarantees_refuted{name="shop",usage_namespace="a"} 2.0' in text
+        assert 'licenseusage_guarantees_refuted{name="calm",usage_namespace="a"} 0.0' in text
 
 
 def history(record, reports=()):

@@ -227,7 +227,7 @@ def test_every_alert_is_about_what_the_operator_exposes_from_the_first_look_on()
     assert len(alerts) >= 3
     for one in alerts.values():
         (name,) = re.findall(r"licenseusage_\w+", one["expr"])
-        (sample,) = [s for s in samples if s.name == name]
+        sample = next(s for s in samples if s.name == name)
         named = set(re.findall(r"\$labels\.(\w+)", str(one["annotations"])))
         assert named <= set(sample.labels)
     assert any(one["expr"].startswith("absent(") for one in alerts.values())

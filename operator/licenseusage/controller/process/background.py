@@ -10,6 +10,7 @@ import structlog
 from licenseusage.controller.effects.dependencies import version
 from licenseusage.controller.effects.kube import KubeError
 from licenseusage.controller.effects.personlog import Repeater
+from licenseusage.controller.effects.volume import measured
 from licenseusage.controller.rules import clockwatch
 from licenseusage.controller.rules.key import Key, ReceiptsKey
 from licenseusage.controller.steps.publishing import publish
@@ -22,6 +23,7 @@ from licenseusage.ledger.storage.database import path_of
 _CLOCK_SECONDS = 10.0
 _PUBLISH_SECONDS = 60.0
 _PERSONS_SECONDS = 5.0
+_VOLUME_SECONDS = 60.0
 _RETENTION_SECONDS = 3600.0
 _TICK_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
@@ -153,6 +155,13 @@ async def log_person_requests(world: World) -> None:
     while True:
         await asyncio.sleep(_PERSONS_SECONDS)
         await asyncio.to_thread(repeater.repeat)
+
+
+async def watch_volume(world: World) -> None:
+    """Measure for ever, once a minute, how full the ledger's volume is."""
+    while True:
+        world.metrics.volume = await asyncio.to_thread(measured, world.settings.database_url)
+        await asyncio.sleep(_VOLUME_SECONDS)
 
 
 async def delete_expired(world: World) -> None:

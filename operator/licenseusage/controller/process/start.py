@@ -169,6 +169,7 @@ class _Operator:
         self._start("dependencies", background.watch_dependencies(world, self._queue.add))
         self._start("statements", background.publish_statements(world))
         self._start("retention", background.delete_expired(world))
+        self._start("volume", background.watch_volume(world))
         self._start("person requests", background.log_person_requests(world))
 
         ready = asyncio.Event()

@@ -18,6 +18,7 @@ class UsageGauges:
         thresholds: Percent of the maximum -> whether the running cycle has reached it.
         forecast: ``low``, ``expected`` and ``high`` end of the running cycle.
         cycle_end_s: End of the running cycle, epoch seconds.
+        license_expiry_s: Until when the licence that applies is valid, epoch seconds.
         last_success_s: End of the last successful poll of each source, epoch seconds.
         export_due_s: By when the vendor has to have an exported final, epoch seconds.
         approval_due_s: By when the vendor has to have a report that waits for approval, epoch
@@ -35,6 +36,7 @@ class UsageGauges:
     thresholds: dict[int, bool] = field(default_factory=dict)
     forecast: dict[str, int] = field(default_factory=dict)
     cycle_end_s: int | None = None
+    license_expiry_s: int | None = None
     last_success_s: dict[str, int] = field(default_factory=dict)
     export_due_s: int | None = None
     approval_due_s: int | None = None
@@ -43,12 +45,15 @@ class UsageGauges:
     outbox_oldest_s: int | None = None
 
 
-def gauges(view: View, outbox: Sequence[documents.OutboxItem]) -> UsageGauges:
+def gauges(
+    view: View, outbox: Sequence[documents.OutboxItem], license_expiry_s: int | None = None
+) -> UsageGauges:
     """Return the metrics of the object.
 
     Args:
         view: As for the status.
         outbox: Documents of the object without a final verdict, and how many have one.
+        license_expiry_s: As of `UsageGauges`.
     """
     statement = view.statement if view.informed else None
     states: dict[str, int] = {}
@@ -65,6 +70,7 @@ def gauges(view: View, outbox: Sequence[documents.OutboxItem]) -> UsageGauges:
         thresholds={percent: percent in reached for percent in view.percents},
         forecast=_forecast(view.foreseen),
         cycle_end_s=view.cycle.end_ms // 1000 if view.cycle else None,
+        license_expiry_s=license_expiry_s,
         last_success_s={
             source.name: source.polls.last_success_ms // 1000
             for source in view.sources

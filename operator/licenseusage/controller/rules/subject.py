@@ -80,6 +80,12 @@ class Subject:
         }
 
     @property
+    def worked(self) -> frozenset[str]:
+        """The sources that have been read with success, as the status tells."""
+        sources = self.status.get("sources") or ()
+        return frozenset(source["name"] for source in sources if "lastSuccessTime" in source)
+
+    @property
     def requested(self) -> str | None:
         """The administrator's request to collect and send now; any new value is a new request."""
         annotations = self.raw["metadata"].get("annotations") or {}

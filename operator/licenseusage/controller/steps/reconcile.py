@@ -8,6 +8,7 @@ any time.
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -87,7 +88,8 @@ async def reconcile(world: World, key: Key) -> float | None:
         return LONGEST_SECONDS  # its end is an event
     try:
         subject = Subject.read(key, raw)
-        world.metrics.look(key, subject.waits_since_s(world.clock.offset_seconds))
+        since_s = subject.waits_since_s(world.clock.offset_seconds)
+        world.metrics.look(key, since_s, subject.worked)
     except Exception as error:
         problem = _defect(world, key, error, "it read the object")
         subject = Subject(key, raw, Stalled(Reason.INTERNAL_ERROR, problem.message))
@@ -210,7 +212,9 @@ async def _show(world: World, subject: Subject, taken: _Taken, now_ms: int) -> f
         taken.clock,
         now_ms,
     )
-    world.metrics.show(subject.key, gauges(view, outcome.reports))
+    license_ = taken.licensed.license
+    expiry_s = None if license_ is None else license_.expires_s
+    world.metrics.show(subject.key, gauges(view, outcome.reports, expiry_s))
     await _write(world, subject, status.compose(view))
     limit = _patience(world, subject, view.findings, taken)
     expires_ms = taken.licensed.expires_ms(now_ms)
@@ -297,13 +301,14 @@ async def _say(world: World, subject: Subject, halted: Failure, now_ms: int) -> 
     return _patience(world, subject, findings)
 
 
-async def _write(world: World, subject: Subject, desired: dict[str, object]) -> None:
+async def _write(world: World, subject: Subject, desired: dict[str, Any]) -> None:
     """Write the status if it says something new, then tell what turned.
 
     Raises:
         KubeError: The API server refuses or does not answer.
     """
     key = subject.key
+    world.metrics.judge(key, desired["conditions"])
     if not status.changed(subject.status, desired):
         return
     try:

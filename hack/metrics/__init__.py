@@ -1,0 +1,1 @@
+"""docs/metrics.md: the operator's metrics as a table, from the code."""

@@ -5,15 +5,17 @@ the audit must show one operator only.
 """
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from kubernetes_validate import utils as schemas
 
 from hack.controlplane import Binaries, ControlPlane, find
 from tests.manifests.helm import Helm
@@ -21,6 +23,9 @@ from tests.manifests.helm import Helm
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests"
 SAMPLES = sorted(path.parent.name for path in MANIFESTS.glob("samples/*/kustomization.yaml"))
+MINORS = tuple(f"1.{minor}" for minor in range(32, 38))
+"""The last six minor versions of Kubernetes; the oldest is the one that the chart demands."""
+
 OPERATOR = "system:serviceaccount:licenseusage-system:licenseusage-operator"
 
 AUDIT_POLICY = {
@@ -63,6 +68,14 @@ class Installed:
         return answer == "yes"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _schemas_are_read_once() -> Iterator[None]:
+    """Nine tenths of each validation is the reading of the same file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schemas, "schema_contents", cache(schemas.schema_contents))
+        yield
+
+
 @pytest.fixture(scope="session")
 def binaries() -> Binaries:
     return find()
@@ -74,6 +87,38 @@ def kustomize(binaries: Binaries):
 
     def render(folder: str) -> list[dict[str, Any]]:
         command = [str(binaries.kubectl), "kustomize", str(MANIFESTS / folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return objects(done.stdout)
+
+    return render
+
+
+@pytest.fixture(scope="session")
+def kustomization(tmp_path_factory: pytest.TempPathFactory):
+    """Write a kustomization of somebody's own: folders of ``manifests`` and a namespace."""
+
+    def write(*components: str, namespace: str | None = None, base: str | None = "base") -> Path:
+        folder = tmp_path_factory.mktemp("mine")
+        there = os.path.relpath(MANIFESTS.resolve(), folder.resolve())
+        made = {
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "components": [f"{there}/components/{name}" for name in components],
+            **({"resources": [f"{there}/{base}"]} if base else {}),
+            **({"namespace": namespace} if namespace else {}),
+        }
+        (folder / "kustomization.yaml").write_text(yaml.safe_dump(made))
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def composed(binaries: Binaries, kustomization):
+    """Render a kustomization of somebody's own."""
+
+    def render(*components: str, **of: Any) -> list[dict[str, Any]]:
+        command = [str(binaries.kubectl), "kustomize", str(kustomization(*components, **of))]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return objects(done.stdout)
 

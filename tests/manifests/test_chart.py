@@ -9,8 +9,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.manifests.conftest import ROOT, objects
+from tests.manifests.conftest import MINORS, ROOT, objects
 from tests.manifests.helm import CHART, Helm
+from tests.manifests.network import Pod, allowed
 
 NAMESPACE = "licenseusage-system"
 OF_HELM = ("app.kubernetes.io/managed-by", "app.kubernetes.io/version", "helm.sh/chart")
@@ -63,18 +64,40 @@ def test_helm_finds_no_fault(helm: Helm) -> None:
     assert helm.run("lint", "--strict", str(CHART)).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("values", "folder"),
-    [({}, "base"), ({"intake": {"enabled": True}}, "overlays/intake")],
-    ids=["alone", "with the intake"],
-)
-def test_the_chart_is_the_manifests(values, folder, helm: Helm, kustomize) -> None:
-    manifests = by_name(kustomize(folder))
-    del manifests["Namespace", "", NAMESPACE]  # helm install --create-namespace
+JOBS = ("export", "statement", "receipts")
+ON = {"enabled": True}
+COMPOSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "alone": ({}, ()),
+    "intake": ({"intake": ON}, ("intake",)),
+    "network": ({"networkPolicy": ON}, ("network-policy",)),
+    "intake and network": (
+        {"intake": ON, "networkPolicy": ON},
+        ("intake", "network-policy"),
+    ),
+    "tamper guard": ({"tamperGuard": ON}, ("tamper-guard",)),
+    "one namespace": (
+        {"singleNamespace": True, "networkPolicy": ON, "intake": ON, **dict.fromkeys(JOBS, ON)},
+        (*JOBS, "intake", "network-policy", "single-namespace"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "components"), COMPOSED.values(), ids=COMPOSED)
+def test_the_chart_is_the_manifests(values, components, helm: Helm, composed) -> None:
+    manifests = by_name(composed(*components))
+    manifests.pop(("Namespace", "", NAMESPACE), None)  # helm install --create-namespace
     assert by_name(helm.template(values)) == manifests
 
 
-@pytest.mark.parametrize("component", ["export", "statement", "receipts"])
+def test_a_products_namespace_is_the_components(helm: Helm, composed) -> None:
+    network = {"enabled": True, "productIngress": True}
+    rendered = helm.template({"productNamespaces": ["wiki"], "networkPolicy": network})
+    there = [item for item in rendered if item["metadata"].get("namespace") == "wiki"]
+    of_wiki = composed("product-namespace", "product-ingress", namespace="wiki", base=None)
+    assert by_name(there) == by_name(of_wiki)
+
+
+@pytest.mark.parametrize("component", JOBS)
 def test_a_job_of_the_chart_is_the_component(component, helm: Helm, kustomize) -> None:
     with_it = by_name(helm.template({component: {"enabled": True}}))
     without = by_name(helm.template({}))
@@ -180,9 +203,46 @@ def test_a_vendor_ships_its_object_and_licence(helm: Helm) -> None:
     )
 
 
-@pytest.mark.parametrize("version", ["1.35", "1.36", "1.37"])
+def test_the_network_is_opened_by_values(helm: Helm) -> None:
+    given = {
+        "networkPolicy": {
+            "enabled": True,
+            "dns": {"to": [{"namespaceSelector": {}}], "ports": [5353]},
+            "apiServer": {"cidrs": ["10.0.0.1/32"], "ports": [6443]},
+            "egress": [{"ports": [{"port": 3128}]}],
+        },
+        "productNamespaces": ["wiki"],
+    }
+    policies = [o for o in helm.template(given) if o["kind"] == "NetworkPolicy"]
+    operator = Pod(
+        NAMESPACE,
+        the(policies, "NetworkPolicy", "licenseusage-operator")["spec"]["podSelector"][
+            "matchLabels"
+        ],
+    )
+    wiki, outside = Pod("wiki", {"app": "wiki"}), Pod("")
+    assert allowed(policies, operator, wiki, 9200)
+    assert allowed(policies, operator, wiki, 5353, "UDP")
+    assert allowed(policies, operator, wiki, 3128)
+    assert not allowed(policies, operator, Pod("chat"), 9200)
+    assert allowed(policies, operator, outside, 6443)
+    assert not allowed(policies, operator, outside, 443)
+
+
+def test_others_may_write_where_a_value_names_them(helm: Helm) -> None:
+    restorer = "system:serviceaccount:velero:velero"
+    rendered = helm.template({"tamperGuard": {"enabled": True, "writers": [restorer]}})
+    policies = [o for o in rendered if o["kind"] == "ValidatingAdmissionPolicy"]
+    for policy in policies:
+        (named,) = [v for v in policy["spec"]["variables"] if v["name"] == "operators"]
+        operator = f"system:serviceaccount:{NAMESPACE}:licenseusage-operator"
+        assert named["expression"] == f"['{operator}', '{restorer}']"
+
+
+@pytest.mark.parametrize("version", MINORS)
 def test_every_object_fits_the_schemas_of(version, helm: Helm) -> None:
-    everything = {name: {"enabled": True} for name in ("export", "statement", "receipts", "intake")}
+    names = (*JOBS, "intake", "networkPolicy", "tamperGuard")
+    everything = {name: {"enabled": True} for name in names}
     for item in helm.template({**everything, "productNamespaces": ["wiki"]}):
         kubernetes_validate.validate(item, version, strict=True)
 
@@ -198,6 +258,17 @@ def test_every_object_fits_the_schemas_of(version, helm: Helm) -> None:
         ({"intake": {"enable": True}}, "enable"),
         ({"licenseUsages": [{"name": "wiki"}]}, "spec"),
         ({"settings": {"identitySecret": "mine"}}, "keys.identitySecret"),
+        ({"networkPolicy": {"apiServer": {"ports": ["443"]}}}, "/networkPolicy/apiServer/ports/0"),
+        ({"networkPolicy": {"productIngress": True}}, "set networkPolicy.enabled"),
+        ({"tamperGuard": {"writers": ["o'brien"]}}, "/tamperGuard/writers/0"),
+        (
+            {"singleNamespace": True, "productNamespaces": ["wiki"]},
+            "productNamespaces and singleNamespace",
+        ),
+        (
+            {"singleNamespace": True, "watchNamespaces": ["wiki"]},
+            "watchNamespaces and singleNamespace",
+        ),
         (
             {"vendor": {"jwks": "{}", "keysConfigMap": "mine"}},
             "vendor.jwks and vendor.keysConfigMap",

@@ -1,4 +1,4 @@
-"""The manifests as files: valid for three minor versions, and as narrow as they should be."""
+"""The manifests as files: valid for six minor versions, and as narrow as they should be."""
 
 import re
 import shutil
@@ -11,15 +11,14 @@ import pytest
 import yaml
 
 from licenseusage.controller.settings import PREFIX, Settings, from_mapping
-from tests.manifests.conftest import MANIFESTS, ROOT, SAMPLES, objects
+from tests.manifests.conftest import MANIFESTS, MINORS, ROOT, SAMPLES, objects
 
 FOLDERS = [
     "base",
     "maintenance",
     "components/export",
     "components/receipts",
-    "overlays/intake",
-    "overlays/kind",
+    *sorted(f"overlays/{path.name}" for path in MANIFESTS.glob("overlays/*")),
     *(f"samples/{name}" for name in SAMPLES),
 ]
 OPERATORS_OWN_MIB = 256
@@ -54,7 +53,7 @@ def mebibytes(quantity: str) -> int:
     return int(number) * {"Mi": 1, "Gi": 1024}[unit]
 
 
-@pytest.mark.parametrize("version", ["1.35", "1.36", "1.37"])
+@pytest.mark.parametrize("version", MINORS)
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_object_fits_the_schemas_of(folder, version, kustomize):
     checked = 0
@@ -63,6 +62,18 @@ def test_every_object_fits_the_schemas_of(folder, version, kustomize):
             kubernetes_validate.validate(item, version, strict=True)
             checked += 1
     assert checked
+
+
+@pytest.mark.parametrize("version", MINORS)
+def test_the_components_fit_the_schemas_of(version, composed):
+    jobs = ("export", "receipts", "statement", "intake", "network-policy")
+    for rendered in (
+        composed(*jobs, "tamper-guard"),
+        composed(*jobs, "single-namespace", namespace="wiki"),
+        composed("product-namespace", "product-ingress", namespace="wiki", base=None),
+    ):
+        for item in rendered:
+            kubernetes_validate.validate(item, version, strict=True)
 
 
 def test_the_check_against_the_schemas_can_fail(kustomize):

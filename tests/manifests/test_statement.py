@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 
 from tests.delivery.people import VENDOR_KEYS
-from tests.manifests.conftest import MANIFESTS, objects
+from tests.manifests.conftest import MANIFESTS, MINORS, objects
 from tests.manifests.test_rendered import one, rules
 from tests.statement.bookkeeping import Bookkeeper
 
@@ -48,7 +48,7 @@ def container(rendered):
     return only
 
 
-@pytest.mark.parametrize("version", ["1.35", "1.36", "1.37"])
+@pytest.mark.parametrize("version", MINORS)
 def test_every_object_fits_the_schemas_of(version, rendered):
     for item in rendered:
         kubernetes_validate.validate(item, version, strict=True)

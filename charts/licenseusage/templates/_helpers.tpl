@@ -123,3 +123,14 @@ spec:
     requests:
       storage: {{ .storage.size }}
 {{- end -}}
+
+{{/* The kind of roles: those of one namespace need a namespace among their metadata. */}}
+{{- define "licenseusage.role" -}}
+{{- ternary "Role" "ClusterRole" .Values.singleNamespace -}}
+{{- end -}}
+
+{{- define "licenseusage.roleNamespace" -}}
+{{- if .Values.singleNamespace -}}
+namespace: {{ .Release.Namespace }}
+{{- end -}}
+{{- end -}}

@@ -287,7 +287,7 @@ UNSUPPORTED = {
         },
         "users.exclude (starts_with(login, 'svc-'))",
     ),
-    "events": ({}, "the event log of a broker"),
+    "events": ({}, "users.id (join('', [a, b]))"),
 }
 
 
@@ -306,6 +306,7 @@ def test_what_cannot_be_recorded_is_named_before_anything_is_asked(
             "name": "events",
             "preset": "OpenCloudEvents",
             "pods": {"selector": {"matchLabels": {"app": "x"}}},
+            "users": {"id": "join('', [a, b])"},
         }
         url = f"nats://127.0.0.1:{product.port}"
     else:

@@ -173,8 +173,8 @@ def check(
     Of a list with times it shows on which days the users were active last, and the first users
     counted and skipped for each reason, as pseudonyms that are others in each run.
 
-    --record writes the answers of a list as a file that can be shared and kept as a test: ids are
-    hashed, and members that the source does not read are left out. --replay polls such a file in
+    --record writes the answers as a file that can be shared and kept as a test: ids are hashed, and
+    members that the source does not read are left out. --replay polls such a file in
     place of the product, as of the time at which it was recorded.
 
     --watch polls several times. Of a list it shows who appeared, left, and whose last activity

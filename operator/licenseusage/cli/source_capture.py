@@ -21,7 +21,7 @@ RecordOption = Annotated[
     typer.Option(
         metavar="FILE",
         help="Write the answers to this new file, anonymised: without ids, and without members "
-        "that the source does not read. For whatever is read over HTTP.",
+        "that the source does not read.",
     ),
 ]
 ReplayOption = Annotated[
@@ -95,8 +95,8 @@ def replayed(request: PollRequest, capture: Capture) -> PollResult:
     """Poll a capture.
 
     Raises:
-        Stalled: ``CaptureInvalid``: the source reads something else than the capture holds, or is
-            of a kind that no capture holds.
+        Stalled: ``CaptureInvalid``: the source reads something else than the capture holds, or has
+            an expression that no capture holds.
     """
     try:
         taking.shape_of(request.source)

@@ -6,6 +6,7 @@ The order has to stay: pages by an ascending key are proved by it.
 
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Iterable, Sequence
 
@@ -14,7 +15,7 @@ from licenseusage.sources.definition.model import Users
 from licenseusage.sources.definition.timestamps import BadStampError, reader
 from licenseusage.sources.ids import UUID, normalizer
 
-_LITERAL = re.compile(r"'((?:[^'\\]|\\.)*)'|`\"?([^`\"]*)\"?`")
+_LITERAL = re.compile(r"'((?:[^'\\]|\\.)*)'|`([^`]*)`")
 _ID_TYPES = (str, int)
 
 
@@ -109,9 +110,16 @@ class Anonymous:
 
 
 def literals(condition: str) -> Iterable[str]:
-    """Yield the texts and numbers that stand in an expression."""
+    """Yield the texts and numbers that stand in an expression, also within a literal list."""
     for match in _LITERAL.finditer(condition):
-        yield match[1] if match[1] is not None else match[2]
+        if match[1] is not None:
+            yield match[1]
+            continue
+        try:
+            value = json.loads(match[2])
+        except ValueError:
+            value = match[2].strip('"')
+        yield from map(str, value if isinstance(value, list) else [value])
 
 
 def _empty(shown: Json) -> Json:

@@ -9,6 +9,8 @@ import msgspec
 from licenseusage.errors import Stalled
 from licenseusage.metering.cycles import Cycle
 from licenseusage.reasons import Reason
+from licenseusage.sources.captures import logform
+from licenseusage.sources.captures.brokerlogs import RecordedLog
 from licenseusage.sources.captures.wires import Answer
 from licenseusage.sources.definition.model import EffectiveSource
 
@@ -24,7 +26,9 @@ class _Page(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ends: bool
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+class _File(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True
+):
     capture: str
     digest: str
     start_ms: int
@@ -33,6 +37,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
     reads: dict[str, str]
     exclude_ids: tuple[str, ...]
     answers: tuple[_Page, ...]
+    log: logform.Log | None = None
 
 
 class _Any(msgspec.Struct, frozen=True):
@@ -48,7 +53,8 @@ class Capture:
         closing: The list was read as at the end of a cycle.
         reads: Digests of what the source reads, by the name of the field.
         exclude_ids: Replacements of ``users.excludeIds``.
-        answers: In the order in which they were given; at least one.
+        answers: In the order in which they were given; at least one, or there is
+        log: what a broker told of its log, and its messages.
     """
 
     cycle: Cycle
@@ -56,6 +62,7 @@ class Capture:
     reads: dict[str, str]
     exclude_ids: tuple[str, ...]
     answers: tuple[Answer, ...]
+    log: RecordedLog | None = None
 
     def to_bytes(self) -> bytes:
         """Return the file: JSON, indented."""
@@ -73,6 +80,7 @@ class Capture:
             self.reads,
             self.exclude_ids,
             pages,
+            logform.written(self.log) if self.log is not None else None,
         )
         sealed = msgspec.structs.replace(made, digest=_digest(made))
         return msgspec.json.format(msgspec.json.encode(sealed), indent=2) + b"\n"
@@ -97,14 +105,15 @@ class Capture:
             file = msgspec.json.decode(data, type=_File)
         except msgspec.ValidationError as error:
             raise _invalid(f"{where} was changed after it was written ({error})") from None
-        if file.digest != _digest(file) or not file.answers:
+        if file.digest != _digest(file) or (not file.answers and file.log is None):
             raise _invalid(f"{where} was changed after it was written (its digest differs)")
         answers = tuple(
             Answer(page.sent_ms, page.received_ms, page.headers, page.body.encode(), page.ends)
             for page in file.answers
         )
         cycle = Cycle(0, file.start_ms, file.end_ms)
-        return cls(cycle, file.closing, file.reads, file.exclude_ids, answers)
+        log = logform.read(file.log) if file.log is not None else None
+        return cls(cycle, file.closing, file.reads, file.exclude_ids, answers, log)
 
     def must_fit(self, source: EffectiveSource) -> None:
         """Refuse a source that reads other members than those that were kept.
@@ -130,6 +139,18 @@ def reads_of(source: EffectiveSource) -> dict[str, str]:
                 "http": source.http,
                 "prometheus": source.number.gauge,
                 "count.value": source.number.value,
+            }
+        )
+    if source.event_log is not None:
+        users = source.users
+        return _digests(
+            {
+                source.read_by: source.event_log,
+                "users.id": users.id,
+                "users.time.path": users.last_active.path,
+                "users.exclude": users.exclude,
+                "the number of users.excludeIds": len(users.exclude_ids),
+                "users.normalize": users.normalize,
             }
         )
     users = source.users

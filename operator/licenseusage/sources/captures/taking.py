@@ -1,21 +1,25 @@
 """A poll that is recorded, and a poll of what was recorded."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import msgspec
 
 from licenseusage.clock import Clock
-from licenseusage.errors import Failure, Stalled
+from licenseusage.errors import Stalled
+from licenseusage.sources.captures.brokerlogs import LogRecorder, LogReplayer, RecordedLog
 from licenseusage.sources.captures.figures import NumberShape
 from licenseusage.sources.captures.file import Capture, reads_of
+from licenseusage.sources.captures.messages import MessageShape
 from licenseusage.sources.captures.reduced import Shape, not_made
 from licenseusage.sources.captures.wires import Answer, Recorder, Replayer
 from licenseusage.sources.counts.collect import CountCollection
 from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.http.wire import Wiring
 from licenseusage.sources.lists.collect import Collection
+from licenseusage.sources.logs.collect import LogCollection
+from licenseusage.sources.logs.kinds import opened
 from licenseusage.sources.logs.ranged.collect import RangedCollection
 from licenseusage.sources.poll import CycleRequest, PollRequest, PollResult, Target
 
@@ -29,10 +33,10 @@ def record(request: PollRequest, clock: Clock) -> tuple[PollResult, Capture | St
         Stalled: ``CaptureNotMade``: this kind of source cannot be recorded; nothing was asked.
     """
     shape = shape_of(request.source)
-    recorder = Recorder(clock, request.limits.poll_bytes)
-    result = _collected(request, clock, recorder.wire, alarm=True)
+    make = _record_log if isinstance(shape, MessageShape) else _record_answers
+    result, recorded = make(request, shape, clock)  # type: ignore[arg-type]
     try:
-        capture = _anonymised(request, shape, recorder.answers, result.failure)
+        capture = recorded()
         _must_equal(request.source, result, replay(request, capture))
     except Stalled as refused:
         return result, refused
@@ -68,12 +72,16 @@ def replay(request: PollRequest, capture: Capture) -> PollResult:
         pseudonym_key=bytes(32),
         clock_offset_ms=0,
     )
-    replayer = Replayer(capture.answers)
-    result = _collected(again, replayer, replayer.wire, alarm=False)
+    if capture.log is not None:
+        log = LogReplayer(capture.log)
+        result = LogCollection(again, log, opening=log.opened).perform()
+    else:
+        replayer = Replayer(capture.answers)
+        result = _collected(again, replayer, replayer.wire, alarm=False)
     return replace(result, seconds=0.0)
 
 
-def shape_of(source: EffectiveSource) -> Shape | NumberShape:
+def shape_of(source: EffectiveSource) -> Shape | NumberShape | MessageShape:
     """Return what a source reads of its answers.
 
     Raises:
@@ -83,7 +91,7 @@ def shape_of(source: EffectiveSource) -> Shape | NumberShape:
     if source.states_number:
         return NumberShape(source)
     if source.event_log is not None:
-        raise not_made(source, "the event log of a broker cannot be recorded, only answers by HTTP")
+        return MessageShape(source)
     return Shape(source)
 
 
@@ -95,25 +103,60 @@ def _collected(request: PollRequest, clock: Clock, wire: Wiring, *, alarm: bool)
     return Collection(request, clock, alarm=alarm, wire=wire).perform()
 
 
-def _anonymised(
+def _record_answers(
+    request: PollRequest, shape: Shape | NumberShape, clock: Clock
+) -> tuple[PollResult, Callable[[], Capture]]:
+    recorder = Recorder(clock, request.limits.poll_bytes)
+    result = _collected(request, clock, recorder.wire, alarm=True)
+
+    def capture() -> Capture:
+        answers = recorder.answers
+        if not answers:
+            raise _nothing_came(request.source, result)
+        made, exclude_ids = shape.anonymised(
+            answers, secrets.token_bytes(32), request.limits.poll_bytes
+        )
+        return _capture(request, exclude_ids, answers=made)
+
+    return result, capture
+
+
+def _record_log(
+    request: PollRequest, shape: MessageShape, clock: Clock
+) -> tuple[PollResult, Callable[[], Capture]]:
+    recorder = LogRecorder(opened)
+    result = LogCollection(request, clock, opening=recorder.opened).perform()
+
+    def capture() -> Capture:
+        log = recorder.recorded
+        if log is None:
+            raise _nothing_came(request.source, result)
+        made, exclude_ids = shape.anonymised(log, secrets.token_bytes(32))
+        return _capture(request, exclude_ids, log=made)
+
+    return result, capture
+
+
+def _nothing_came(source: EffectiveSource, result: PollResult) -> Stalled:
+    failure = result.failure
+    why = f"there was no answer to record ({failure.reason})" if failure else "nothing came"
+    return not_made(source, why)
+
+
+def _capture(
     request: PollRequest,
-    shape: Shape | NumberShape,
-    answers: Sequence[Answer],
-    failure: Failure | None,
+    exclude_ids: tuple[str, ...],
+    *,
+    answers: tuple[Answer, ...] = (),
+    log: RecordedLog | None = None,
 ) -> Capture:
-    source = request.source
-    if not answers:
-        why = f"there was no answer to record ({failure.reason})" if failure else "nothing came"
-        raise not_made(source, why)
-    made, exclude_ids = shape.anonymised(
-        answers, secrets.token_bytes(32), request.limits.poll_bytes
-    )
     return Capture(
         cycle=request.cycles[-1].cycle,
         closing=request.closing,
-        reads=reads_of(source),
+        reads=reads_of(request.source),
         exclude_ids=exclude_ids,
-        answers=made,
+        answers=answers,
+        log=log,
     )
 
 

@@ -24,7 +24,7 @@ from licenseusage.sources.failures import PollError
 from licenseusage.sources.logs.hints import hint
 from licenseusage.sources.logs.kinds import opened
 from licenseusage.sources.logs.messages import Message
-from licenseusage.sources.logs.session import Asked, Session
+from licenseusage.sources.logs.session import Asked, Opening, Session
 from licenseusage.sources.logs.tally import EventTally
 from licenseusage.sources.logs.trail import LateError, RestartError, Trail, open_holes
 from licenseusage.sources.logs.trust import unusable
@@ -54,10 +54,15 @@ class LogCollection:
     """One poll of an event log under way."""
 
     def __init__(
-        self, request: PollRequest, clock: Clock, look: Callable[[], Looked] | None = None
+        self,
+        request: PollRequest,
+        clock: Clock,
+        look: Callable[[], Looked] | None = None,
+        *,
+        opening: Opening = opened,
     ) -> None:
-        """Prepare; nothing is sent yet. ``look`` as of ``Collection``."""
-        self._request, self._clock = request, clock
+        """Prepare; nothing is sent yet. ``look`` as of ``Collection``; ``opening`` connects."""
+        self._request, self._clock, self._opening = request, clock, opening
         self._whereabouts = Whereabouts(request, look)
         self._replicas = Replicas(self._whereabouts)
         self._source: EffectiveSource = request.source
@@ -132,7 +137,7 @@ class LogCollection:
                 return
 
     def _opened(self, target: Target) -> AbstractAsyncContextManager[Session]:
-        return opened(self._request, target, self._whereabouts, self._clock)
+        return self._opening(self._request, target, self._whereabouts, self._clock)
 
     async def _read(self, session: Session, target: Target) -> None:
         asked = self._asked = await session.state()

@@ -22,7 +22,7 @@ from licenseusage.sources.definition.model import SECOND_MS, EffectiveSource
 from licenseusage.sources.failures import PollError
 from licenseusage.sources.logs.messages import Batch, Message
 from licenseusage.sources.logs.natsconnection import NatsConnection
-from licenseusage.sources.logs.numbered import NumberedTrail, Start, StreamState
+from licenseusage.sources.logs.numbered import NumberedTrail, Start, StreamState, trail_of
 from licenseusage.sources.logs.session import Asked
 from licenseusage.sources.logs.wire import (
     EPOCH,
@@ -117,16 +117,7 @@ class JetstreamSession:
         self, asked: Asked[StreamState], request: CycleRequest, *, replaced: bool = False
     ) -> NumberedTrail:
         """As of ``Session``."""
-        return NumberedTrail(
-            asked.name,
-            request.cycle,
-            self._source.properties,
-            request.position,
-            asked.at_ms,
-            asked.skew_ms,
-            replaced,
-            asked.state,
-        )
+        return trail_of(self._source, asked, request, replaced=replaced)
 
     def _state_of(
         self, created: str, seen: StateAnswer, config: ConfigAnswer, *, limited: bool

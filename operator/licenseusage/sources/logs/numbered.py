@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 
 from licenseusage.metering.events import LogPosition
 from licenseusage.reasons import Reason
+from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.logs.messages import Message
+from licenseusage.sources.logs.session import Asked
 from licenseusage.sources.logs.trail import Loss, RestartError, Stop, Trail
+from licenseusage.sources.poll import CycleRequest
 
 _REMOVED = 0  # instead of the time at which a message was stored that is not there any more
 
@@ -54,13 +57,15 @@ class NumberedTrail(Trail):
 
     Attributes:
         state: The stream just before.
+        start: Where the server is asked to begin.
+        preceding: Where it is asked to begin instead (``predecessor``).
     """
 
     state: StreamState
     start: Start = field(init=False)
     _last: tuple[int, int] | None = field(init=False, default=None)  # (sequence, stored)
     _overlap: LogPosition | None = field(init=False, default=None)
-    _predecessor: int | None = field(init=False, default=None)
+    preceding: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Decide where to begin, and which events are lost already."""
@@ -120,7 +125,7 @@ class NumberedTrail(Trail):
         before = self.state.last_seq if first_seq is None else first_seq - 1
         if not self.state.punctured or before < self.state.first_seq:
             return None
-        self._predecessor = before
+        self.preceding = before
         return before
 
     def took(self, message: Message) -> bool:
@@ -137,7 +142,7 @@ class NumberedTrail(Trail):
             self._losses.append(Loss(overlap.stored_ms, stored_ms, Reason.MESSAGES_DELETED))
             return True
         if before is None:
-            if self._predecessor is not None and sequence > self._predecessor:
+            if self.preceding is not None and sequence > self.preceding:
                 self._losses.append(Loss(None, stored_ms, Reason.MESSAGES_DELETED))
             return True
         if sequence > before[0] + 1:
@@ -170,7 +175,7 @@ class NumberedTrail(Trail):
     def _end(self) -> None:
         """The server has sent all messages: those with higher numbers were removed."""
         state, last = self.state, self._last
-        nothing_new = last is None and self._predecessor is None
+        nothing_new = last is None and self.preceding is None
         if nothing_new or state.last_seq == 0:
             # All that there is was stored before the time at which reading began.
             self._last = (state.last_seq, state.last_ms or state.created_ms)
@@ -179,3 +184,19 @@ class NumberedTrail(Trail):
             Loss((last[1] or None) if last else None, self.asked_ms, Reason.MESSAGES_DELETED)
         )
         self._last = (state.last_seq, _REMOVED)
+
+
+def trail_of(
+    source: EffectiveSource, asked: Asked[StreamState], request: CycleRequest, *, replaced: bool
+) -> NumberedTrail:
+    """Return the rules by which a stream is read on for a cycle; the arguments of ``Session``."""
+    return NumberedTrail(
+        asked.name,
+        request.cycle,
+        source.properties,
+        request.position,
+        asked.at_ms,
+        asked.skew_ms,
+        replaced,
+        asked.state,
+    )

@@ -1,12 +1,15 @@
 """What every kind of event log gives to its reader: its state, and its messages in order."""
 
 from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+from licenseusage.clock import Clock
 from licenseusage.sources.logs.messages import Batch
 from licenseusage.sources.logs.trail import Trail
-from licenseusage.sources.poll import CycleRequest
+from licenseusage.sources.poll import CycleRequest, PollRequest, Target
+from licenseusage.sources.whereabouts import Whereabouts
 
 State = TypeVar("State")
 
@@ -43,9 +46,17 @@ class Session(Protocol):
         ended: The server has sent all it had, at the last reading.
     """
 
-    bytes: int
-    batches: int
-    ended: bool
+    @property
+    def bytes(self) -> int:
+        """As above."""
+
+    @property
+    def batches(self) -> int:
+        """As above."""
+
+    @property
+    def ended(self) -> bool:
+        """As above."""
 
     async def state(self) -> Asked[Any]:
         """Ask for the state of the log; raises ``PollError``."""
@@ -70,3 +81,12 @@ class Session(Protocol):
             PollError: The connection broke, or a request was not answered in time.
         """
         ...
+
+
+class Opening(Protocol):
+    """Connects to a log's server, for the length of a poll: ``kinds.opened``."""
+
+    def __call__(
+        self, request: PollRequest, target: Target, whereabouts: Whereabouts, clock: Clock, /
+    ) -> AbstractAsyncContextManager[Session]:
+        """Return the connection; entering it raises ``PollError``."""

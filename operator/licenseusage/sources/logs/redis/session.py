@@ -9,7 +9,6 @@ import msgspec
 from licenseusage.clock import Clock
 from licenseusage.reasons import Reason
 from licenseusage.sources.clockskew import LARGEST_MS, compared
-from licenseusage.sources.definition.guarantees import Durability
 from licenseusage.sources.definition.model import SECOND_MS, EffectiveSource
 from licenseusage.sources.failures import PollError
 from licenseusage.sources.logs.messages import Batch, Message
@@ -21,7 +20,7 @@ from licenseusage.sources.logs.redis.entries import (
     entry_id,
     mark_of,
 )
-from licenseusage.sources.logs.redis.trail import EntryTrail
+from licenseusage.sources.logs.redis.trail import EntryTrail, trail_of
 from licenseusage.sources.logs.session import Asked
 from licenseusage.sources.mending import text_of
 from licenseusage.sources.poll import MIB, CycleRequest, PollLimits, PollRequest
@@ -173,17 +172,7 @@ class RedisSession:
         self, asked: Asked[StreamState], request: CycleRequest, *, replaced: bool = False
     ) -> EntryTrail:
         """As of ``Session``."""
-        return EntryTrail(
-            asked.name,
-            request.cycle,
-            self._source.properties,
-            request.position,
-            asked.at_ms,
-            asked.skew_ms,
-            replaced,
-            asked.state,
-            self._source.guarantees.durability is Durability.DURABLE,
-        )
+        return trail_of(self._source, asked, request, replaced=replaced)
 
     async def read(self, trail: EntryTrail) -> AsyncGenerator[Batch, None]:
         """As of ``Session``; each batch after the first begins with the last entry of the former.

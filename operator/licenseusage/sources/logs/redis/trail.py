@@ -18,9 +18,13 @@ from dataclasses import dataclass, field
 
 from licenseusage.reasons import Reason
 from licenseusage.sources.clockskew import LARGEST_MS
+from licenseusage.sources.definition.guarantees import Durability
+from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.logs.messages import Batch, Message
 from licenseusage.sources.logs.redis.entries import EntryId, Mark, StreamState, mark_of
+from licenseusage.sources.logs.session import Asked
 from licenseusage.sources.logs.trail import LateError, Loss, RestartError, Stop, Trail
+from licenseusage.sources.poll import CycleRequest
 
 
 @dataclass(slots=True)
@@ -203,3 +207,20 @@ class EntryTrail(Trail):
             reason = Reason.MESSAGES_DELETED if deleted else Reason.STREAM_LIMITED
             self._losses.append(Loss(last.ms, self.asked_ms, reason))
         self._last = self.state.last
+
+
+def trail_of(
+    source: EffectiveSource, asked: Asked[StreamState], request: CycleRequest, *, replaced: bool
+) -> EntryTrail:
+    """Return the rules by which a stream is read on for a cycle; the arguments of ``Session``."""
+    return EntryTrail(
+        asked.name,
+        request.cycle,
+        source.properties,
+        request.position,
+        asked.at_ms,
+        asked.skew_ms,
+        replaced,
+        asked.state,
+        source.guarantees.durability is Durability.DURABLE,
+    )

@@ -182,6 +182,43 @@ def test_a_zero_of_a_product_that_may_have_just_started_is_no_number(
 
 
 @every_product
+def test_programs_are_taken_off_whatever_is_proved(serve: Any, product: Product) -> None:
+    """A number names nobody: how many of them are programs is what only the user can say."""
+    week = {"type": "Rolling", "days": 7}  # of a product that counts a week, within the cycle
+    source = by_preset(product, window=week, count={"ownAccounts": 3})
+    result = read(serve, product.serves(*product.text(7)), source)
+    found = tally_counts(result.samples[CYCLE.index], source.count_terms, CYCLE)
+    assert (result.counted, found.lower) == (7, 4)
+
+
+WRONG_NUMBERS = {
+    "NaN": ("NaN", "CountInvalid"),
+    "less than nobody": ("-1", "CountInvalid"),
+    "half a person": ("7.5", "CountInvalid"),
+}
+
+
+@every_product
+@pytest.mark.parametrize(("value", "reason"), WRONG_NUMBERS.values(), ids=WRONG_NUMBERS)
+def test_a_number_that_is_none_is_refused(
+    serve: Any, product: Product, value: str, reason: str
+) -> None:
+    lines = [line.replace(" 777.0", f" {value}") for line in product.text(777)]
+    lines = [line.replace(" 777", f" {value}") for line in lines]
+    result = read(serve, product.serves(*lines), by_preset(product))
+    assert result.failure is not None
+    assert (result.failure.reason, result.counted) == (reason, 0)
+
+
+@every_product
+def test_a_counter_in_place_of_the_gauge_is_refused(serve: Any, product: Product) -> None:
+    lines = [line.replace(" gauge", " counter") for line in product.text(7)]
+    result = read(serve, product.serves(*lines), by_preset(product))
+    assert result.failure is not None
+    assert result.failure.reason == "MetricNotAGauge"
+
+
+@every_product
 def test_at_the_end_of_a_cycle_of_30_days_it_is_an_estimate_and_proves_nobody(
     serve: Any, product: Product
 ) -> None:

@@ -1,5 +1,6 @@
 """Keycloak's user events as its source says that they are answered: the preset's number."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +26,11 @@ def uuid(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012d}"
 
 
+Rows = list[dict[str, Any]]
+Lie = Callable[[Rows, int], Rows]
+"""What is answered instead of a page, whose first event has that number."""
+
+
 class Keycloak:
     """Answers as RealmAdminResource.getEvents does: by days of its zone, a page of ``max``."""
 
@@ -32,6 +38,7 @@ class Keycloak:
         self.events: list[dict[str, Any]] = []
         self.config = dict(CONFIG)
         self.end_of_day = versions_with_end_of_day
+        self.lies: Lie = lambda page, _first: page
         self.asked: list[str] = []
 
     def event(self, at_ms: int, user: int | None, kind: str = "LOGIN", client: str = "app") -> None:
@@ -52,7 +59,7 @@ class Keycloak:
         rows = [e for e in self.events if e["type"] in types and start <= e["time"] <= end]
         rows.sort(key=lambda row: -row["time"])
         first, most = int(request.param("first") or 0), int(request.param("max") or 100)
-        return answer(rows[first : first + most])
+        return answer(self.lies(rows[first : first + most], first))
 
 
 def _midnight(day: str | None) -> int:
@@ -110,3 +117,54 @@ def test_events_that_the_realm_keeps_too_short_are_a_gap(serve):
     (reading,) = counted(serve, keycloak).readings.values()
     assert [hole.reason for hole in reading.holes] == ["LogExpired", "LogBegan"]
     assert reading.holes[0].end_ms >= NOW_MS - 7 * DAY_MS
+
+
+def test_programs_do_not_count(serve):
+    keycloak = Keycloak()
+    keycloak.event(NOW_MS - HOUR_MS, 1)
+    keycloak.event(NOW_MS - HOUR_MS, 2, kind="CLIENT_LOGIN")  # a service account's
+    keycloak.event(NOW_MS - HOUR_MS, 3, kind="IMPERSONATE")
+    keycloak.event(NOW_MS - HOUR_MS, 4)
+    assert counted(serve, keycloak, users=BY_ID).counted == 1
+
+
+BY_ID = {"exclude": "clientId != 'app'", "excludeIds": [uuid(4)]}
+
+
+def test_who_was_deleted_since_counts_all_the_same(serve):
+    """Events stay when their user goes: nothing else is asked of Keycloak."""
+    keycloak = Keycloak()
+    keycloak.event(NOW_MS - HOUR_MS, 1)
+    assert counted(serve, keycloak).counted == 1
+    assert {path.rsplit("/", 1)[1] for path in keycloak.asked} == {"token", "config", "events"}
+
+
+LIES: dict[str, tuple[Lie, str]] = {
+    "oldest first": (lambda page, _: page[::-1], "OrderViolated"),
+    "a time in the future": (
+        lambda page, _: [row | {"time": NOW_MS + 2 * DAY_MS} for row in page[:1]] + page[1:],
+        "StampInFuture",
+    ),
+}
+
+
+@pytest.mark.parametrize(("lie", "reason"), LIES.values(), ids=LIES)
+def test_a_log_that_contradicts_itself_counts_nobody(serve, lie, reason):
+    keycloak = Keycloak()
+    for number in range(30):
+        keycloak.event(NOW_MS - HOUR_MS - number * 60_000, number)
+    keycloak.lies = lie
+    result = counted(serve, keycloak)
+    assert result.failure is not None
+    assert (result.failure.reason, result.complete) == (reason, False)
+
+
+def test_a_page_that_comes_again_and_again_proves_nothing(serve):
+    keycloak = Keycloak()
+    for number in range(1200):
+        keycloak.event(NOW_MS - HOUR_MS - number * 60_000, number)
+    newest = sorted(keycloak.events, key=lambda row: -row["time"])[:500]
+    keycloak.lies = lambda _page, _first: newest
+    result = counted(serve, keycloak)
+    assert result.failure is not None
+    assert (result.failure.reason, result.complete) == ("PagingIgnored", False)

@@ -27,8 +27,15 @@ def wiki(asked):
     return answer({"batchcomplete": True, "query": {"allusers": rows}} | more)
 
 
-def source():
-    return effective(Source.model_validate(example_source(presets()["MediaWiki"])))
+def source(**more):
+    return effective(Source.model_validate(example_source(presets()["MediaWiki"]) | more))
+
+
+def lists(*names: str, first_again: bool = False):
+    """A wiki that lists these names on one page, or the same page again and again."""
+    rows = [{"userid": number, "name": name} for number, name in enumerate(names, 1)]
+    more = {"continue": {"aufrom": names[0], "continue": "-||"}} if first_again else {}
+    return lambda _: answer({"query": {"allusers": rows}} | more)
 
 
 def test_the_list_is_read_over_its_pages_without_the_systems_account(serve):
@@ -41,6 +48,27 @@ def test_nobody_is_sure_who_may_have_been_active_in_the_cycle_before(serve):
     """The list reaches back 30 days, and the cycle began 19 days ago."""
     result = poll(serve(wiki).port, source(), credentials=None, closing=True)
     assert result.counted == 0
+
+
+def test_programs_that_the_wiki_does_not_know_as_such_are_left_out_by_their_numbers(serve):
+    users = {"excludeIds": ["2"]}
+    result = poll(serve(lists("Ann", "Script")).port, source(users=users), credentials=None)
+    assert (result.users_listed, result.skipped["ExcludedId"]) == (2, 1)
+
+
+def test_a_page_that_comes_again_and_again_is_noticed(serve):
+    site = lists("Ann", "Bob", first_again=True)
+    result = poll(serve(site).port, source(), credentials=None, closing=True)
+    assert result.failure is not None
+    assert (result.failure.reason, result.complete) == ("PagingIgnored", False)
+
+
+def test_a_row_in_anothers_place_rules_nobody_out(serve):
+    rows = [{"userid": 1, "name": "Ann"}] * 2
+    site = lambda _: answer({"query": {"allusers": rows}})  # noqa: E731
+    result = poll(serve(site).port, source(), credentials=None, closing=True)
+    assert result.incomplete is not None
+    assert (result.incomplete.reason, result.complete) == ("RowsRepeated", False)
 
 
 def test_a_range_is_the_best_that_can_be_stated():

@@ -90,6 +90,7 @@ class Shape:
         sign_in: The answer to a login.
         fields: What a user gives beside the preset.
         counted: Who counts of the crowd.
+        sorts: By what the product sorts its list; None: as they were added.
         marks_never: It says of a user that there was no activity; else it writes some old time.
     """
 
@@ -107,6 +108,7 @@ class Shape:
     fields: dict[str, Any] = field(default_factory=dict)
     counted: tuple[Someone, ...] = (ANN, BOB, AT_THE_START, LEFT)
     marks_never: bool = True
+    sorts: Callable[[Someone], Any] | None = None
 
 
 def number_of(request: Request, name: str, default: int) -> int:
@@ -158,6 +160,8 @@ class Site:
 
     def page(self, asked: Request) -> Page:
         listed = [one for one in self.people if self.shape.lists(one, asked)]
+        if self.shape.sorts is not None:
+            listed.sort(key=self.shape.sorts)
         rows = [self.shape.row(one) for one in listed]
         start, size = self.shape.span(asked, rows) or (0, len(rows))
         return Page(rows[start : start + size], len(rows), start)

@@ -69,7 +69,7 @@ fmt: $(READY) ## format the code and fix simple findings
 	$(BIN)/ruff format
 
 .PHONY: generate
-generate: $(READY) ## write what is generated from the code (CRDs, docs/reasons.md, docs/presets.md, docs/metrics.md, docs/hostile-answers.md, tables of docs/privacy.md) [in pre-commit, too]
+generate: $(READY) controlplane ## write what is generated (CRDs, manifests/install.yaml, docs/reasons.md, docs/presets.md, docs/metrics.md, docs/hostile-answers.md, tables of docs/privacy.md) [in pre-commit, too]
 	$(BIN)/licenseusage crds --output crds
 	cp crds/*.dev.yaml charts/licenseusage/crds/
 	$(BIN)/licenseusage reasons > docs/reasons.md
@@ -77,6 +77,7 @@ generate: $(READY) ## write what is generated from the code (CRDs, docs/reasons.
 	$(BIN)/python -m hack.presets
 	$(BIN)/python -m hack.metrics
 	$(BIN)/python -m tests.sources.hostile
+	$(BIN)/python -m hack.install
 
 .PHONY: bench
 bench: $(READY) ## measure a collection, an event log and the forecast, beside naive ways [ARGS="--only forecast"]

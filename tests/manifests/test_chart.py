@@ -38,7 +38,7 @@ def by_name(rendered: list[dict[str, Any]]) -> dict[tuple[str, str, str], dict[s
 
 def plain(item: dict[str, Any]) -> dict[str, Any]:
     copy: dict[str, Any] = json.loads(json.dumps(item), object_hook=in_order)
-    for labels, names in (("labels", OF_HELM), ("annotations", KEPT)):
+    for labels, names in (("labels", OF_HELM), ("annotations", ("helm.sh/resource-policy",))):
         for name in names:
             copy["metadata"].get(labels, {}).pop(name, None)
         if not copy["metadata"].get(labels, True):

@@ -111,6 +111,8 @@ def test_the_sample_reaches_its_number_and_nothing_forbidden_is_tried(
         *("wait", "licenseusage/sample", "-n", PRODUCT),
         *("--for=condition=Ready", "--timeout=30s"),
     )
+    # A GitOps tool sees no drift in an object that is at work.
+    assert operator.control_plane.kubectl("diff", "-k", str(SAMPLE)).stdout == ""
     assert {line for line in refused(operator) if not line.endswith(f" in {UNGRANTED}")} == set()
     assert {
         "watch licenseusages in *",

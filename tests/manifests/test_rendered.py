@@ -10,6 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from hack.install import INSTALL, rendered
 from licenseusage.controller.settings import PREFIX, Settings, from_mapping
 from tests.manifests.conftest import MANIFESTS, MINORS, ROOT, SAMPLES, objects
 
@@ -21,6 +22,10 @@ FOLDERS = [
     *sorted(f"overlays/{path.name}" for path in MANIFESTS.glob("overlays/*")),
     *(f"samples/{name}" for name in SAMPLES),
 ]
+KEPT = {
+    "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+    "kustomize.toolkit.fluxcd.io/prune": "disabled",
+}
 OPERATORS_OWN_MIB = 256
 MEASURED_MIB_OF_TWENTY_OBJECTS = 182
 OURS = {"LicenseUsage", "UsageReport", "UsageReceipt"}
@@ -67,12 +72,12 @@ def test_every_object_fits_the_schemas_of(folder, version, kustomize):
 @pytest.mark.parametrize("version", MINORS)
 def test_the_components_fit_the_schemas_of(version, composed):
     jobs = ("export", "receipts", "statement", "intake", "network-policy")
-    for rendered in (
+    for made in (
         composed(*jobs, "tamper-guard"),
         composed(*jobs, "single-namespace", namespace="wiki"),
         composed("product-namespace", "product-ingress", namespace="wiki", base=None),
     ):
-        for item in rendered:
+        for item in made:
             kubernetes_validate.validate(item, version, strict=True)
 
 
@@ -93,6 +98,21 @@ def test_the_committed_custom_resources_are_installed_by(folder, kustomize):
 
 def test_removing_the_base_removes_no_custom_resource(kustomize):
     assert not [o for o in kustomize("base") if o["kind"] == "CustomResourceDefinition"]
+
+
+def test_gitops_tools_delete_nothing_that_holds_evidence(composed, kustomize):
+    installed = composed("export", "receipts", "statement") + kustomize("../crds")
+    kept = {"Namespace", "PersistentVolumeClaim", "CustomResourceDefinition"}
+    evidence = [item for item in installed if item["kind"] in kept]
+    assert len(evidence) == 1 + 4 + 3
+    for item in installed:
+        annotations = item["metadata"].get("annotations", {})
+        assert (annotations == KEPT) == (item in evidence), item["metadata"]["name"]
+
+
+def test_install_yaml_is_the_overlay_and_names_one_image(binaries):
+    assert INSTALL.read_text() == rendered(binaries.kubectl), "run: make generate"
+    assert len(re.findall(r"image:", INSTALL.read_text().partition("---")[2])) == 1
 
 
 def test_the_operator_alone_may_write_status(kustomize):

@@ -21,6 +21,12 @@ from licenseusage.api.usagereport import UsageReport
 NAME_CHARACTERS = 40
 """The longest name of a LicenseUsage: the names of its UsageReports are made from it."""
 
+KEPT = {
+    "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+    "kustomize.toolkit.fluxcd.io/prune": "disabled",
+}
+"""GitOps tools never delete a definition: every LicenseUsage and report would go with it."""
+
 HEADER = """\
 # Generated from the models in operator/licenseusage/api by `licenseusage crds`; do not edit.
 """
@@ -174,7 +180,7 @@ def crd(kind: Kind) -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": file_stem(kind)},
+        "metadata": {"name": file_stem(kind), "annotations": dict(KEPT)},
         "spec": {
             "group": GROUP,
             "names": {

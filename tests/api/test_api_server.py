@@ -36,8 +36,16 @@ def test_good_object_is_accepted(cluster: ControlPlane, good: dict[str, Any]) ->
 def test_bad_object_is_refused_with_words_that_name_the_fix(
     cluster: ControlPlane, bad: Any
 ) -> None:
-    said = apply(cluster, bad.document, "--dry-run=server")
-    assert bad.says in said, said
+    version, kind = bad.document["apiVersion"], bad.document["kind"].lower()
+    says = cluster.refusal(f"/apis/{version}/namespaces/{NAMESPACE}/{kind}s", bad.document)
+    assert bad.says in says
+
+
+def test_kubectl_shows_the_api_servers_words(
+    cluster: ControlPlane, bad_objects: dict[str, Any]
+) -> None:
+    bad = next(iter(bad_objects.values()))
+    assert bad.says in apply(cluster, bad.document, "--dry-run=server")
 
 
 def _usage(name: str, product: str) -> dict[str, Any]:
@@ -354,7 +362,19 @@ def test_explain_describes_every_field(cluster: ControlPlane, kind: str) -> None
         for part in ("spec", "status")
         for path, schema in _objects(root["properties"][part], f"{kind}.{part}").items()
     }
+    group = cluster.get("/openapi/v3/apis/licenseusage.dev/v1alpha1")
+    assert group is not None
+    served = {
+        name.rpartition(".")[2].lower(): of for name, of in group["components"]["schemas"].items()
+    }
     for path, schema in objects.items():
-        explained = " ".join(cluster.kubectl("explain", path).stdout.split())
+        explained = served[kind]
+        for name in path.split(".")[1:]:
+            explained = explained["properties"][name]
+            while "items" in explained:
+                explained = explained["items"]
         for name, member in schema["properties"].items():
-            assert " ".join(member["description"].split()) in explained, f"{path}.{name}"
+            assert explained["properties"][name]["description"] == member["description"], path
+    told = " ".join(cluster.kubectl("explain", f"{kind}.spec").stdout.split())
+    for member in objects[f"{kind}.spec"]["properties"].values():
+        assert " ".join(member["description"].split()) in told

@@ -3,8 +3,12 @@
 import re
 from typing import Any
 
+from licenseusage.api.source import Source
+from licenseusage.metering.bounds import Accuracy
+from licenseusage.sources.definition.attainable import attainable
 from licenseusage.sources.definition.effective import merged
 from licenseusage.sources.definition.presetfile import Preset
+from licenseusage.sources.definition.presets import effective
 
 
 def name_of(preset: Preset) -> str:
@@ -30,16 +34,20 @@ def example_source(preset: Preset) -> dict[str, Any]:
 
 
 def example_object(preset: Preset) -> dict[str, Any]:
-    """Return a LicenseUsage that reads a product by a preset."""
-    name = name_of(preset)
+    """Return a LicenseUsage that reads a product by a preset, in a cycle that gets a number."""
+    name, source = name_of(preset), example_source(preset)
+    best = attainable(effective(Source.model_validate(source))).best
     return {
         "apiVersion": "licenseusage.dev/v1alpha1",
         "kind": "LicenseUsage",
         "metadata": {"name": f"{name}-by-preset", "namespace": name},
         "spec": {
             "product": name,
-            "cycle": {"anchorDate": "2026-11-01", "lengthMonths": 1},
-            "sources": [example_source(preset)],
+            "cycle": {
+                "anchorDate": "2026-11-01",
+                "lengthMonths": 2 if best is Accuracy.UNKNOWN else 1,
+            },
+            "sources": [source],
         },
     }
 

@@ -35,7 +35,8 @@ person, which permission the operator needs, how exact the number is, and what b
 [definitions.md](definitions.md). OpenCloud step by step: [opencloud.md](opencloud.md).
 
 *Verified* says how far the preset was tried: `Live` (on a running instance), `Source` (read in the
-product's source) or `Documentation`.
+product's source) or `Documentation`. *At best* is the class of accuracy that a final of a cycle of
+30 days can reach; it follows from the preset's definition ([measurement.md](measurement.md)).
 """
 
 

@@ -1,10 +1,11 @@
 """MediaWiki's list of active users as its API answers: names and numbers, and no times."""
 
-from hack.presets.example import example_source
+from hack.presets.example import example_object, example_source
 from licenseusage.api.source import Source
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.sources.definition.attainable import attainable
 from licenseusage.sources.definition.presets import effective, presets
+from licenseusage.sources.definition.windowed import list_reaches
 from tests.sources.product import answer, poll
 
 NAMES = ["Ann", "Bob", "Eve", "MediaWiki default", "Zoe"]
@@ -71,5 +72,7 @@ def test_a_row_in_anothers_place_rules_nobody_out(serve):
     assert (result.incomplete.reason, result.complete) == ("RowsRepeated", False)
 
 
-def test_a_range_is_the_best_that_can_be_stated():
-    assert attainable(source()).best is Accuracy.BOUNDED
+def test_only_a_cycle_that_is_longer_than_the_list_reaches_back_gets_a_number():
+    assert attainable(source()).best is Accuracy.UNKNOWN
+    assert list_reaches(source(), 61) is Accuracy.LOWER_BOUND
+    assert example_object(presets()["MediaWiki"])["spec"]["cycle"]["lengthMonths"] == 2

@@ -1,22 +1,23 @@
 """The best class of accuracy that a source can reach, as its declared properties allow.
 
-It follows from the definition alone (MEASUREMENT §2, §3), so a preset cannot claim another one.
+It follows from the definition alone (MEASUREMENT §2 to §6), so a preset cannot claim another one.
 What a cycle reaches depends on the answers: `metering.derivation`.
 """
 
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.properties import Removal
-from licenseusage.sources.definition import model, paging
+from licenseusage.sources.definition import model, paging, windowed
 from licenseusage.sources.definition.guarantees import Ids, Order
 
 
 class Attainable(NamedTuple):
-    """The best class of a final, and when it is reached.
+    """The best class of a final of a usual cycle (30 days), and when it is reached.
 
     Attributes:
-        best: ``EXACT``, ``BOUNDED``, ``LOWER_BOUND`` or ``ESTIMATE``.
+        best: Any but ``CONFLICT``. ``UNKNOWN``: such a cycle gets no number.
         words: Whole sentences for people: why it is no better, and when it is worse.
     """
 
@@ -47,22 +48,57 @@ _TWO_PASSES = (
 )
 
 
-_NUMBER = (
-    "An estimate or a bound: a number names nobody, so people of the cycle before and programs "
-    "cannot be told from the others."
+_NUMBER = {
+    Accuracy.EXACT: "Exact: the product counts what happened between the cycle's ends, is declared "
+    "to count everybody and to keep them, and is asked after the end.",
+    Accuracy.BOUNDED: "A range: a number read in the cycle is true of people active in it, and "
+    "several together cover it.",
+    Accuracy.LOWER_BOUND: "At least: what the product counted was active in the cycle, but it does "
+    "not cover the whole of it, or is not declared to count everybody and to keep them "
+    "(guarantees.completeness Complete, removal Never).",
+    Accuracy.UPPER_BOUND: "At most: the number covers the whole cycle, and people of the time "
+    "before with it. Where it rose within the cycle, whoever it rose by was active, and it is a "
+    "range.",
+    Accuracy.ESTIMATE: "An estimate: read at the cycle's end, the number is about a span as long "
+    "as the cycle, but it is no bound from either side.",
+    Accuracy.UNKNOWN: "No number: what the product counts neither lies in the cycle nor covers it.",
+}
+_NAMES_NOBODY = (
+    "A number names nobody, so people of the cycle before and programs cannot be told from the "
+    "others."
 )
-_WITHOUT_TIMES = (
-    "A range at best: the list says who was active within a span of its own, and not when. Who is "
-    "listed all the time may have been active before the cycle only."
-)
+_WITHOUT_TIMES = {
+    Accuracy.EXACT: "Exact if nobody was active right before the cycle's start or right after its "
+    "end only, otherwise a range: the list says who was active within a span of its own, and not "
+    "when.",
+    Accuracy.BOUNDED: "A range: the list says who was active within a span of its own, and not "
+    "when. Who is listed all the time may have been active before the cycle only.",
+    Accuracy.LOWER_BOUND: "At least: who is listed while the list's whole span lies in the cycle "
+    "was active in it, but the list rules nobody out.",
+    Accuracy.UNKNOWN: "No number: the list's span is never wholly in the cycle, so that who is "
+    "listed may have been active before it, and the list rules nobody out.",
+}
+_IN_WORDS = {
+    Accuracy.EXACT: "exact",
+    Accuracy.BOUNDED: "a range",
+    Accuracy.LOWER_BOUND: "at least",
+    Accuracy.UPPER_BOUND: "at most",
+    Accuracy.ESTIMATE: "an estimate",
+    Accuracy.UNKNOWN: "no number",
+}
 
 
 def attainable(source: model.EffectiveSource) -> Attainable:
     """Return what a final about this source can state at best, and what must hold for it."""
     if source.states_number:
-        return Attainable(Accuracy.ESTIMATE, (_NUMBER,))
+        best = windowed.number_reaches(source, windowed.USUAL_DAYS)
+        words = [_NUMBER[best], *_elsewhere(source, best, windowed.number_reaches), _NAMES_NOBODY]
+        return Attainable(best, (*words, *_capped(source)))
     if source.window is not None:
-        return Attainable(Accuracy.BOUNDED, (_WITHOUT_TIMES,))
+        best = windowed.list_reaches(source, windowed.USUAL_DAYS)
+        return Attainable(
+            best, (_WITHOUT_TIMES[best], *_elsewhere(source, best, windowed.list_reaches))
+        )
     if source.pushed is not None:
         best = Accuracy.EXACT if source.push.producers else Accuracy.LOWER_BOUND
         return Attainable(best, (_PUSHED,))
@@ -92,6 +128,27 @@ def attainable(source: model.EffectiveSource) -> Attainable:
             "who was last active so shortly before the cycle's begin may have been active in it."
         )
     return Attainable(Accuracy.EXACT, tuple(words))
+
+
+def _elsewhere(
+    source: model.EffectiveSource,
+    usual: Accuracy,
+    reaches: Callable[[model.EffectiveSource, int], Accuracy],
+) -> Iterator[str]:
+    """Yield what cycles of other lengths get, where that is something else."""
+    for days in windowed.OTHER_DAYS:
+        best = reaches(source, days)
+        if best is not usual:
+            yield f"In a cycle of {days} days: {_IN_WORDS[best]}."
+
+
+def _capped(source: model.EffectiveSource) -> Iterator[str]:
+    cap = source.count.saturates_at
+    if cap is not None:
+        yield (
+            f"A number that has reached {cap} (count.saturatesAt) is neither an upper bound nor an "
+            "estimate."
+        )
 
 
 def _shows_its_moves(source: model.EffectiveSource) -> bool:

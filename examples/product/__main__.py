@@ -33,14 +33,26 @@ def main() -> None:
         print(f"http://{arguments.host}:{arguments.port}/.well-known/active-users", flush=True)
         web.run_app(app, host=arguments.host, port=arguments.port, print=None, access_log=None)
         return
-    now = clock.now_ms() // 1000
-    start = int(datetime.fromisoformat(arguments.cycle_start).replace(tzinfo=UTC).timestamp())
-    end = start + arguments.cycle_days * _DAY
+    if store.page("", 1):
+        print(f"{arguments.database} has people already: none are added", flush=True)
+    else:
+        _generate(arguments, store, clock.now_ms() // 1000)
+    if arguments.truth.exists():
+        print(arguments.truth.read_text(), end="")
+
+
+def _generate(arguments: argparse.Namespace, store: Store, now: int) -> None:
+    """Add people who are active until ``now``, in seconds since the epoch."""
+    length = arguments.cycle_days * _DAY
+    day = arguments.cycle_start or arguments.first_cycle
+    start = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
+    if arguments.first_cycle:
+        start += (now - start) // length * length
+    end = start + length
     truth = generate(
         store, start=start, end=end, now=min(now, end), people=arguments.people, seed=arguments.seed
     )
     truth.write(arguments.truth)
-    print(arguments.truth.read_text(), end="")
 
 
 def _arguments() -> argparse.Namespace:
@@ -50,10 +62,12 @@ def _arguments() -> argparse.Namespace:
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8080)
     serve.add_argument("--token-file", type=Path, required=True, help="holds the bearer token")
-    people = commands.add_parser("generate", help="add people to an empty database")
+    people = commands.add_parser("generate", help="add people, if there are none yet")
     people.add_argument("--people", type=int, default=100_000)
     people.add_argument("--seed", type=int, default=1)
-    people.add_argument("--cycle-start", required=True, help="a day, 2026-11-01; UTC")
+    begin = people.add_mutually_exclusive_group(required=True)
+    begin.add_argument("--cycle-start", help="first day of the cycle, 2026-11-01; UTC")
+    begin.add_argument("--first-cycle", help="first day of a cycle; the one that runs now is taken")
     people.add_argument("--cycle-days", type=int, default=30)
     people.add_argument("--truth", type=Path, required=True, help="file for the true numbers")
     for command in (serve, people):

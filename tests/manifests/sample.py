@@ -58,7 +58,7 @@ def start_product(children: Children, folder: Path) -> Product:
 def deploy(control_plane: ControlPlane, namespace: str, product: Product) -> None:
     """What the product's own installation would do."""
     control_plane.kubectl("create", "namespace", namespace, check=False)
-    control_plane.kubectl("create", "serviceaccount", "default", "-n", namespace)
+    control_plane.kubectl("create", "serviceaccount", "default", "-n", namespace, check=False)
     control_plane.create_pod(namespace, "product-0", labels=_LABELS, ports={"http": product.port})
     control_plane.kubectl(
         *("create", "secret", "generic", "sample-meter", "-n", namespace),

@@ -15,12 +15,12 @@ from tests.manifests.conftest import MANIFESTS, SAMPLES
 pytestmark = pytest.mark.controlplane
 
 
-def pod_of(installed) -> dict:
+def pod_of(installed, name="licenseusage-operator", namespace="licenseusage-system") -> dict:
     listed = installed.control_plane.kubectl(
-        *("get", "deployment", "licenseusage-operator", "-n", "licenseusage-system", "-o", "json")
+        *("get", "deployment", name, "-n", namespace, "-o", "json")
     )
     spec = json.loads(listed.stdout)["spec"]["template"]["spec"]
-    metadata = {"name": "operator", "namespace": "licenseusage-system"}
+    metadata = {"name": "made-by-hand", "namespace": namespace}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
@@ -52,6 +52,21 @@ def test_restricted_pod_security_admits_the_operator(installed):
     pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
     with pytest.raises(KubectlError, match='violates PodSecurity "restricted'):
         installed.control_plane.kubectl(*create, stdin=json.dumps(pod))
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("receiver", "licenseusage-receiver"), ("../examples/product", "sample-product")],
+)
+def test_restricted_pod_security_admits(folder, name, installed):
+    kubectl = installed.control_plane.kubectl
+    kubectl("apply", "-k", str(MANIFESTS / folder))
+    kubectl("create", "serviceaccount", "default", "-n", name, check=False)
+    create = ("create", "--dry-run=server", "-f", "-")
+    kubectl(*create, stdin=json.dumps(pod_of(installed, name, name)))
+    enforced = kubectl("get", "namespace", name, "-o", "yaml").stdout
+    assert "pod-security.kubernetes.io/enforce: restricted" in enforced
+    assert kubectl("diff", "-k", str(MANIFESTS / folder)).stdout == ""
 
 
 @pytest.mark.parametrize("sample", SAMPLES)

@@ -13,10 +13,13 @@ import yaml
 from hack.install import INSTALL, rendered
 from licenseusage.controller.settings import PREFIX, Settings, from_mapping
 from tests.manifests.conftest import MANIFESTS, MINORS, ROOT, SAMPLES, objects
+from tests.manifests.network import Pod, allowed
 
 FOLDERS = [
     "base",
     "maintenance",
+    "receiver",
+    "../examples/product",
     "components/export",
     "components/receipts",
     *sorted(f"overlays/{path.name}" for path in MANIFESTS.glob("overlays/*")),
@@ -101,10 +104,11 @@ def test_removing_the_base_removes_no_custom_resource(kustomize):
 
 
 def test_gitops_tools_delete_nothing_that_holds_evidence(composed, kustomize):
-    installed = composed("export", "receipts", "statement") + kustomize("../crds")
+    installed = composed("export", "receipts", "statement")
+    installed += kustomize("receiver") + kustomize("../crds")
     kept = {"Namespace", "PersistentVolumeClaim", "CustomResourceDefinition"}
     evidence = [item for item in installed if item["kind"] in kept]
-    assert len(evidence) == 1 + 4 + 3
+    assert len(evidence) == 2 + 5 + 3
     for item in installed:
         annotations = item["metadata"].get("annotations", {})
         assert (annotations == KEPT) == (item in evidence), item["metadata"]["name"]
@@ -221,7 +225,7 @@ def test_the_documented_memory_is_that_of_the_deployment():
     assert f"{MEASURED_MIB_OF_TWENTY_OBJECTS} MiB with 20 objects" in text
 
 
-@pytest.mark.parametrize("folder", ["base", "maintenance"])
+@pytest.mark.parametrize("folder", ["base", "maintenance", "receiver", "../examples/product"])
 def test_no_user_is_pinned_but_root_and_its_group_are_refused(folder, kustomize):
     (pod,) = [
         item["spec"]["template"]["spec"] if item["kind"] == "Deployment" else item["spec"]
@@ -231,9 +235,11 @@ def test_no_user_is_pinned_but_root_and_its_group_are_refused(folder, kustomize)
     context = pod["securityContext"]
     assert context["runAsNonRoot"] is True
     assert not {"runAsUser", "runAsGroup"} & context.keys()
-    own = pod["containers"][0]["securityContext"]
-    assert "runAsUser" not in own
-    assert own["runAsGroup"] == 65532
+    for each in (*pod["containers"], *pod.get("initContainers", ())):
+        own = each["securityContext"]
+        assert "runAsUser" not in own
+        assert own["runAsGroup"] == 65532
+        assert own["readOnlyRootFilesystem"] is True
 
 
 def test_a_volume_goes_over_to_another_user(kustomize):
@@ -254,10 +260,12 @@ def test_the_image_is_set_in_one_place(binaries, tmp_path):
             "newTag: 0.1.0", "newTag: 0.2.0"
         )
     )
-    for folder in ("base", "maintenance"):
+    shutil.copytree(ROOT / "examples/product", tmp_path / "examples/product")
+    for folder in ("base", "maintenance", "receiver", "../examples/product"):
         command = [str(binaries.kubectl), "kustomize", str(tmp_path / "manifests" / folder)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert re.findall(r"image: (.*)", done.stdout) == ["registry.example.org/l:0.2.0"]
+        named = set(re.findall(r"^ *image: (.*)", done.stdout, re.M))
+        assert named == {"registry.example.org/l:0.2.0"}
 
 
 def test_the_image_in_the_manifests_is_of_this_version():
@@ -311,6 +319,53 @@ def test_a_sample_says_how_to_make_each_secret_it_names(sample):
             assert command in text
             assert "--type=licenseusage.dev/credentials" in text.partition(command)[2][:80]
             assert f"--from-literal={auth['secretRef'].get('key', 'password')}=" in text
+
+
+def test_the_sample_counts_what_the_sample_product_is(kustomize):
+    product, sample = kustomize("../examples/product"), kustomize("samples/standard")
+    pod = one(product, "Deployment")["spec"]["template"]
+    usage = one(sample, "LicenseUsage")
+    (source,) = usage["spec"]["sources"]
+    namespaces = {item["metadata"].get("namespace") for item in product} - {None}
+    assert namespaces == {usage["metadata"]["namespace"]}
+    selected = source["pods"]["selector"]["matchLabels"]
+    assert selected.items() <= pod["metadata"]["labels"].items()
+    ports = {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
+    assert source["pods"]["port"] in ports
+    secrets = [v["secret"]["secretName"] for v in pod["spec"]["volumes"] if "secret" in v]
+    assert secrets == [source["auth"]["header"]["secretRef"]["name"]]
+    people = pod["spec"]["initContainers"][0]["args"]
+    cycle = usage["spec"]["cycle"]
+    assert f"--first-cycle={cycle['anchorDate']}" in people
+    assert f"--cycle-days={cycle['lengthDays']}" in people
+
+
+def test_the_receiver_can_ask_nobody_and_is_reached_by_its_port_only(kustomize):
+    rendered = kustomize("receiver")
+    pod = one(rendered, "Deployment")["spec"]["template"]
+    ports = {port["name"]: port["containerPort"] for port in pod["spec"]["containers"][0]["ports"]}
+    receiver = Pod("licenseusage-receiver", pod["metadata"]["labels"], ports=ports)
+    policies = [item for item in rendered if item["kind"] == "NetworkPolicy"]
+    for sender in (Pod(""), Pod("any")):
+        for port in (8443, 8080):
+            # An address outside is everybody's: the rule names no peer.
+            assert allowed(policies, sender, receiver, port) == (port == 8443)
+        assert not allowed(policies, receiver, sender, 443)
+    assert not allowed(policies, receiver, Pod("kube-system", {"k8s-app": "kube-dns"}), 53, "UDP")
+    service = one(rendered, "Service")["spec"]
+    assert service["selector"].items() <= pod["metadata"]["labels"].items()
+    assert service["ports"][0]["targetPort"] in ports
+    assert pod["spec"]["automountServiceAccountToken"] is False
+
+
+def test_every_variable_of_the_receiver_is_one_of_its_options(kustomize):
+    names = [variable["name"] for variable in container(kustomize("receiver"))["env"]]
+    source = (ROOT / "operator/licenseusage/cli/receiver.py").read_text()
+    known = {
+        f"LICENSEUSAGE_RECEIVER_{name}" for name in re.findall(r'envvar=f"{_ENV}(\w+)"', source)
+    }
+    assert set(names) <= known
+    assert names
 
 
 def test_the_maintenance_pod_reaches_the_ledger_with_the_operators_rights_and_no_more(kustomize):

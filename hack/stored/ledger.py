@@ -196,7 +196,7 @@ TABLES: Mapping[str, Group] = {
                 "source": "name of the source",
                 "guarantee": "which guarantee",
                 "declaration": "digest of what was declared",
-                "at_ms": "when it was seen",
+                "at_ms": "when it was seen, or seen last",
                 "words": "what was seen, in counts",
                 "lifted_ms": "when it ended: by another declaration, or by one log at every pod",
             },

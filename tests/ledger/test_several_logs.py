@@ -111,7 +111,9 @@ def test_seen_again_after_that_it_stands_again(ledger):
 def test_seen_many_times_it_is_kept_once(ledger):
     record(ledger, *(sighted(START + n * MINUTE_MS) for n in range(5)))
     (one,) = ledger.refuted(1)
-    assert one.at_ms == START
+    assert one.at_ms == START + 3 * MINUTE_MS, (
+        "the last time: a poll begins a minute before it ends"
+    )
 
 
 class TestAnotherDeclaration:
@@ -187,3 +189,64 @@ def test_of_two_ledgers_that_lifted_it_the_later_one_counts(path, ours_first):
     merge_ledgers(given, taken, now_ms=SECOND.end_ms + DAY_MS)
     with book.opened(taken) as ledger:
         assert bounds(ledger, SECOND) == (1, None)
+
+
+@pytest.mark.parametrize("ours_first", [True, False])
+def test_what_one_ledger_saw_after_another_had_lifted_it_stands(path, ours_first):
+    """Both began with one sighting, so that the second one is seen while the first stands."""
+    other = path.with_name("other.db")
+    with book.opened(path) as ledger:
+        book.begin(ledger)
+        record(ledger, sighted(START + HOUR_MS))
+    shutil.copy(path, other)
+    with book.opened(path) as ledger:
+        record(ledger, of_log(START + 2 * HOUR_MS, one_log=True), whole(SECOND))
+    with book.opened(other) as ledger:
+        record(ledger, sighted(START + DAY_MS))
+    given, taken = (path, other) if ours_first else (other, path)
+    for _ in range(2):
+        merge_ledgers(given, taken, now_ms=SECOND.end_ms + DAY_MS)
+    with book.opened(taken) as ledger:
+        assert standing(ledger) == [Guarantee.ONE_LOG]
+        assert bounds(ledger, SECOND) == (1, None)
+
+
+@pytest.mark.parametrize("ours_first", [True, False])
+def test_what_one_ledger_saw_before_another_lifted_it_is_past(path, ours_first):
+    other = path.with_name("other.db")
+    with book.opened(path) as ledger:
+        book.begin(ledger)
+        record(ledger, sighted(START + HOUR_MS))
+    shutil.copy(path, other)
+    with book.opened(path) as ledger:
+        record(ledger, of_log(START + 2 * DAY_MS, one_log=True), whole(SECOND))
+    with book.opened(other) as ledger:
+        record(ledger, sighted(START + DAY_MS))
+    given, taken = (path, other) if ours_first else (other, path)
+    merge_ledgers(given, taken, now_ms=SECOND.end_ms + DAY_MS)
+    with book.opened(taken) as ledger:
+        assert standing(ledger) == []
+        assert bounds(ledger, SECOND) == (1, 1)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_in_whichever_order_ledgers_are_united_the_same_stands(path, order):
+    files = [path.with_name(f"{number}.db") for number in range(3)]
+    with book.opened(path) as ledger:
+        book.begin(ledger)
+        record(ledger, sighted(START + HOUR_MS))
+    for file in files:
+        shutil.copy(path, file)
+    polls = (
+        of_log(START + 2 * HOUR_MS, one_log=True),
+        sighted(START + 3 * HOUR_MS),
+        of_log(START + 4 * HOUR_MS, one_log=True),
+    )
+    for file, made in zip(files, polls, strict=True):
+        with book.opened(file) as ledger:
+            record(ledger, made)
+    for number in order:
+        merge_ledgers(files[number], path, now_ms=SECOND.end_ms)
+    with book.opened(path) as ledger:
+        record(ledger, whole(SECOND))
+        assert (standing(ledger), bounds(ledger, SECOND)) == ([], (1, 1))

@@ -22,7 +22,7 @@ class Refutation:
         source: Name of the source.
         guarantee: Which property.
         declaration: Digest of what was declared then.
-        at_ms: When it was found.
+        at_ms: When it was found; of several logs, when they were seen last.
         words: What was seen, and what to do, for people.
         lifted_ms: When it came to be a matter of the past; None: it stands.
     """

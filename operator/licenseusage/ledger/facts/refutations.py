@@ -6,7 +6,18 @@ it may be joined with that of another ledger any number of times.
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, not_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    delete,
+    func,
+    insert,
+    not_,
+    select,
+    update,
+)
 
 from licenseusage.ledger.facts.rosters import (
     EVER,
@@ -97,7 +108,9 @@ def lift(connection: Connection, meter_id: int, source: str, declaration: str, a
 def note_logs(connection: Connection, poll: PollRecord) -> None:
     """Keep that pods of a source keep logs of their own, or that all of them keep one again.
 
-    A poll that did not hear every pod says neither: a pod that is silent may keep another log.
+    A poll that did not hear every pod says neither: a pod that is silent may keep another log. What
+    stands is kept with the time at which it was seen last: another ledger may have seen that all
+    pods agreed, but only later than that is it a matter of the past.
     """
     row = {
         "meter_id": poll.meter_id,
@@ -112,11 +125,14 @@ def note_logs(connection: Connection, poll: PollRecord) -> None:
     if poll.one_log:
         lifted = update(refutations).where(standing).values(lifted_ms=poll.ended_ms)
         connection.execute(lifted)
-    elif poll.one_log is False and connection.execute(select(1).where(standing)).first() is None:
-        values = {**row, "at_ms": poll.started_ms, "words": SEVERAL_LOGS_WORDS}
-        write = upsert(refutations).values(values)
-        key = list(refutations.primary_key)
-        connection.execute(write.on_conflict_do_update(key, set_={"lifted_ms": None}))
+    elif poll.one_log is False:
+        at_ms = poll.started_ms
+        connection.execute(delete(refutations).where(standing, refutations.c.at_ms < at_ms))
+        if connection.execute(select(1).where(standing)).first() is None:
+            values = {**row, "at_ms": at_ms, "words": SEVERAL_LOGS_WORDS}
+            write = upsert(refutations).values(values)
+            key = list(refutations.primary_key)
+            connection.execute(write.on_conflict_do_update(key, set_={"lifted_ms": None}))
 
 
 def join_refutations(
@@ -124,7 +140,8 @@ def join_refutations(
 ) -> None:
     """Unite the refutations of two ledgers; one that either of them has lifted stays lifted.
 
-    Of two times the later one, so that in which order ledgers are united is all the same.
+    Of two times the later one, so that in which order ledgers are united is all the same. Several
+    logs that were seen after the other ledger had lifted them stand.
     """
     query = select(refutations).filter_by(meter_id=their_meter_id)
     for row in theirs.execute(query).mappings().all():
@@ -133,6 +150,28 @@ def join_refutations(
         lifted = func.coalesce(func.max(*times), *times)
         key = list(refutations.primary_key)
         ours.execute(write.on_conflict_do_update(key, set_={"lifted_ms": lifted}))
+    _settle_logs(ours, meter_id)
+
+
+def _settle_logs(connection: Connection, meter_id: int) -> None:
+    """Hold sightings of several logs against the last time at which all pods agreed.
+
+    A sighting before that is a matter of the past, whoever made it; of those after it the newest
+    says all.
+    """
+    table = refutations.alias()
+    alike = and_(
+        *(refutations.c[name] == table.c[name] for name in ("meter_id", "source", "declaration")),
+        table.c.guarantee == Guarantee.ONE_LOG,
+    )
+    ours = (refutations.c.meter_id == meter_id) & (refutations.c.guarantee == Guarantee.ONE_LOG)
+    agreed = select(func.max(table.c.lifted_ms)).where(alike).scalar_subquery()
+    connection.execute(
+        update(refutations).where(ours, refutations.c.at_ms <= agreed).values(lifted_ms=agreed)
+    )
+    newest = select(func.max(table.c.at_ms)).where(alike).scalar_subquery()
+    left = refutations.c.lifted_ms.is_(None) & (refutations.c.at_ms < newest)
+    connection.execute(delete(refutations).where(ours, left))
 
 
 def refute_joined(connection: Connection, meter_id: int) -> None:

@@ -23,8 +23,8 @@ OTHER_DAYS = (7, 61)
 """Lengths in whose cycles a window may prove something else: shorter and longer than all months."""
 
 EVERY_MS = 900_000
-"""Between two polls (``intervalMinutes``, where it is not given), if the window is a day or less; of
-a longer one a poll in an hour proves the same."""
+"""Between two polls (``intervalMinutes``, where it is not given) of a window of a day or less; of a
+longer one, one poll in an hour proves the same."""
 
 _PEOPLE = 1000
 _FIRST_DAY = date(2026, 11, 1)

@@ -1,23 +1,20 @@
 """Where the helm program comes from: ``PATH`` (3.14 or newer), or a build from its Go module."""
 
 import os
-import re
-import shutil
-import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from hack.programs import GoModule
+from hack.programs import GoModule, Installed
 
 _HELM: Final = GoModule(
-    name="helm",
+    installed=Installed(
+        name="helm", oldest=(3, 14), asked=("version", "--template", "{{.Version}}")
+    ),
     folder=Path(__file__).parent,
     module="helm.sh/helm/v4",
     package="/cmd/helm",
-    wanted="helm >= 3.14",
 )
-_OLDEST: Final = (3, 14)
 
 
 @cache
@@ -27,14 +24,4 @@ def find() -> Path:
     Raises:
         NoProgram: There is no Go, or no network.
     """
-    installed = shutil.which("helm")
-    if installed is not None and _version(installed) >= _OLDEST:
-        return Path(installed)
-    return _HELM.built(os.environ)
-
-
-def _version(program: str) -> tuple[int, int]:
-    command = [program, "version", "--template", "{{.Version}}"]
-    printed = subprocess.run(command, capture_output=True, text=True, check=False)
-    version = re.search(r"v(\d+)\.(\d+)", printed.stdout)
-    return (int(version[1]), int(version[2])) if version else (0, 0)
+    return _HELM.located(os.environ)

@@ -4,24 +4,19 @@
 """
 
 import os
-import re
-import shutil
-import subprocess
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from hack.programs import GoModule
+from hack.programs import GoModule, Installed
 
 _SERVER: Final = GoModule(
-    name="nats-server",
+    # The first version whose answers tell the server's time.
+    installed=Installed(name="nats-server", oldest=(2, 10)),
     folder=Path(__file__).parent,
     module="github.com/nats-io/nats-server/v2",
-    wanted="nats-server >= 2.10",
 )
-_OLDEST: Final = (2, 10)
-"""The first version whose answers tell the server's time."""
 
 
 @cache
@@ -36,13 +31,4 @@ def find() -> Path:
 
 def located(env: Mapping[str, str]) -> Path:
     """Return the program that this environment has, or a build of it; as ``find``."""
-    installed = shutil.which("nats-server", path=env.get("PATH", ""))
-    if installed is not None and _version(installed) >= _OLDEST:
-        return Path(installed)
-    return _SERVER.built(env)
-
-
-def _version(program: str) -> tuple[int, int]:
-    printed = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    version = re.search(r"v(\d+)\.(\d+)", printed.stdout)
-    return (int(version[1]), int(version[2])) if version else (0, 0)
+    return _SERVER.located(env)

@@ -1,4 +1,4 @@
-"""A program that is built from a Go module, once, and then kept in the user's cache.
+"""A program in ``PATH``, or built from its Go module, once, and then kept in the user's cache.
 
 Version and checksums are those of the committed go.mod and go.sum, in the folder of the module.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hack.controlplane.binaries import cache_folder
 from hack.controlplane.progress import Progress
+from hack.programs.installed import Installed
 from hack.programs.preparing import NoProgram
 
 
@@ -21,18 +22,29 @@ class GoModule:
     """What is built, from where.
 
     Attributes:
-        name: Of the program.
+        installed: The program, as it is looked for in ``PATH`` first.
         folder: It has go.mod and go.sum.
         module: Its path, as go.mod requires it.
         package: Of the program, below ``module``; empty: the module's own.
-        wanted: What messages call an installed one, such as "nats-server >= 2.10".
     """
 
-    name: str
+    installed: Installed
     folder: Path
     module: str
     package: str = ""
-    wanted: str
+
+    @property
+    def name(self) -> str:
+        """Of the program."""
+        return self.installed.name
+
+    def located(self, env: Mapping[str, str]) -> Path:
+        """Return the program that this environment has, or a build of it.
+
+        Raises:
+            NoProgram: There is neither, and there is no Go, or no network.
+        """
+        return self.installed.located(env) or self.built(env)
 
     def built(self, env: Mapping[str, str]) -> Path:
         """Return the program in the user's cache, building it the first time.
@@ -56,8 +68,8 @@ class GoModule:
         go = shutil.which("go", path=env.get("PATH", ""))
         if go is None:
             raise NoProgram(
-                f"there is no {self.wanted} in PATH, and no go command to build one: install "
-                "either of them (https://go.dev/dl/)"
+                f"there is no {self.installed.wanted} in PATH, and no go command to build one: "
+                "install either of them (https://go.dev/dl/)"
             )
         ours = {"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "", "GOTOOLCHAIN": "local"}
         with tempfile.TemporaryDirectory(dir=into.parent) as folder:

@@ -23,7 +23,7 @@ def test_a_kustomization_that_is_shown_can_be_built(text, binaries, tmp_path):
     shown = yaml.safe_load(text)
     there = os.path.relpath(ROOT.resolve(), tmp_path.resolve())
     for key in ("resources", "components"):
-        shown[key] = [each.replace("manifests/", f"{there}/manifests/") for each in shown[key]]
+        shown[key] = [f"{there}/{each}" for each in shown[key]]
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(shown))
     command = [str(binaries.kubectl), "kustomize", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -98,3 +98,37 @@ def test_every_folder_of_the_package_is_in_the_picture() -> None:
         if (path / "__init__.py").exists()
     }
     assert shown == rooms
+
+
+def identifiers(file: Path) -> Iterator[str]:
+    """Names, attributes, arguments and one-word texts of a module."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
+                yield name
+            case ast.ImportFrom(module=str() as module):
+                yield from module.split(".")
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+                yield name
+            case ast.Constant(value=str() as text) if re.fullmatch(r"\w+", text):
+                yield text
+
+
+NEWEST = {"pagination type": "Next|LinkPager", "kind of event log": "(?i:.*redis.*)"}
+
+
+@pytest.mark.parametrize(("what", "pattern"), NEWEST.items(), ids=NEWEST)
+def test_what_knows_the_newest_addition_is_named_in_its_row(what: str, pattern: str) -> None:
+    """So whoever adds the next one touches what the row says, and nothing else."""
+    (where,) = [where for added, where in rows(ADDITIONS) if added == what]
+    paths = {token for token in re.findall(r"`([^`]+)`", where) if "/" in token}
+    knows = [
+        str(file.relative_to(CODE))
+        for file in CODE.rglob("*.py")
+        if any(re.fullmatch(pattern, name) for name in identifiers(file))
+    ]
+    assert len(knows) >= 5
+    folders = {path for path in paths if path.endswith("/")}
+    folders |= {f"{folder}/" for folder in re.findall(r"beside `([^`]+)/[^`/]+`", where)}
+    left = [file for file in knows if file not in paths and not file.startswith(tuple(folders))]
+    assert left == []

@@ -5,13 +5,29 @@ from pathlib import Path
 
 import pytest
 
-from hack.presets.__main__ import PAGE
+from hack.presets.__main__ import PAGE, SOURCES
+from hack.presets.kinds import NoMarksError, with_kinds
 from hack.presets.page import page
 from licenseusage.sources.definition.presets import presets
 
 
 def test_the_committed_page_is_the_generated_one():
     assert page(presets().values()) == PAGE.read_text("utf-8"), "run: make generate"
+
+
+def test_the_committed_table_of_kinds_is_the_generated_one():
+    text = SOURCES.read_text("utf-8")
+    assert with_kinds(text, presets().values()) == text, "run: make generate"
+
+
+def test_a_page_without_the_marks_is_not_changed():
+    with pytest.raises(NoMarksError, match="needs the lines"):
+        with_kinds("# Sources\n", presets().values())
+
+
+@pytest.mark.parametrize("name", presets())
+def test_the_page_of_sources_leads_to_each_preset(name):
+    assert f"[`{name}`](presets.md#{name.lower()})" in SOURCES.read_text("utf-8")
 
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -37,7 +37,7 @@ help: ## list the targets
 	@echo 'Needed: Python >= 3.11, make, and the network for the first run. Go >= 1.26 only where the'
 	@echo 'prebuilt control plane cannot be fetched (it is then built once, in 8 to 16 minutes), and for the'
 	@echo 'tests of event logs and of the chart, unless there are nats-server >= 2.10 and helm >= 3.14, and for Gitea;'
-	@echo 'redis-server >= 7 for the tests of Redis; node and npm for JupyterHub.'
+	@echo 'redis-server >= 7 for the tests of Redis; prometheus >= 2.42 for those of alerts; node and npm for JupyterHub.'
 
 # -- see it work
 
@@ -52,7 +52,7 @@ demo: $(READY) controlplane ## show the end of a cycle on this machine, without 
 WORKERS ?= 4
 
 .PHONY: test
-test: $(READY) controlplane nats redis helm rootfs products ## run all tests, on a real Kubernetes API [ARGS="-k word"] [WORKERS=4]
+test: $(READY) controlplane nats redis prometheus helm rootfs products ## run all tests, on a real Kubernetes API [ARGS="-k word"] [WORKERS=4]
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: lint
@@ -69,13 +69,14 @@ fmt: $(READY) ## format the code and fix simple findings
 	$(BIN)/ruff format
 
 .PHONY: generate
-generate: $(READY) controlplane ## write what is generated (CRDs, manifests/install.yaml, docs/reasons.md, docs/presets.md, docs/metrics.md, docs/hostile-answers.md, tables of docs/privacy.md) [in pre-commit, too]
+generate: $(READY) controlplane ## write what is generated (CRDs, manifests/install.yaml, docs/reasons.md, docs/presets.md, docs/metrics.md, docs/hostile-answers.md, tables of docs/privacy.md, what follows from the alert rules) [in pre-commit, too]
 	$(BIN)/licenseusage crds --output crds
 	cp crds/*.dev.yaml charts/licenseusage/crds/
 	$(BIN)/licenseusage reasons > docs/reasons.md
 	$(BIN)/python -m hack.stored
 	$(BIN)/python -m hack.presets
 	$(BIN)/python -m hack.metrics
+	$(BIN)/python -m hack.monitoring
 	$(BIN)/python -m tests.sources.hostile
 	$(BIN)/python -m hack.install
 
@@ -151,6 +152,10 @@ nats: $(READY) ## find or build a NATS server for the tests of event logs (once;
 .PHONY: redis
 redis: $(READY) ## look for a Redis server for the tests of event logs
 	@$(BIN)/python -m hack.redis
+
+.PHONY: prometheus
+prometheus: $(READY) ## look for Prometheus and promtool for the tests of alerts
+	@$(BIN)/python -m hack.prometheus
 
 .PHONY: helm
 helm: $(READY) ## find or build Helm for the tests of the chart (once; kept in the user's cache)

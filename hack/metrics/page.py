@@ -9,8 +9,8 @@ _HEAD = """\
 
 <!-- Made by `make generate` from the code: do not edit. -->
 
-At `/metrics` of the operator's port `http`, beside `/healthz` and `/readyz`. Alerts
-about them: [operations.md](operations.md#metrics).
+At `/metrics` of the operator's port `http`, beside `/healthz` and `/readyz`. How
+to have them scraped, with alerts and a dashboard: [monitoring.md](monitoring.md).
 
 - Nothing is about a person. What is not known is missing, and never 0.
 - No label collides with those of a scraper (`namespace`, `pod`, …), which name the operator's pod.

@@ -77,7 +77,13 @@ def test_the_tables_answer_what_a_newcomer_asks() -> None:
     assert all(re.search(r"`[\w/]+\.py`: `\w", where) for _, where in rows(RULES))
     wanted = ["preset", "real product for a preset's tests", "pagination type"]
     wanted += ["way to authenticate", "kind of source", "kind of event log", "condition reason"]
-    assert [what for what, _ in rows(ADDITIONS)] == [*wanted, "metric", "setting", "report field"]
+    assert [what for what, _ in rows(ADDITIONS)] == [
+        *wanted,
+        "metric",
+        "alert",
+        "setting",
+        "report field",
+    ]
 
 
 def test_the_glossary_has_one_meaning_for_each_word() -> None:

@@ -19,8 +19,6 @@ from licenseusage.api.source import Source
 from licenseusage.cli.app import DEBUG
 from licenseusage.clock import DEV, DEV_CLOCK_OFFSET_SECONDS
 from licenseusage.controller.effects.metrics import Metrics
-from licenseusage.controller.rules.gauges import UsageGauges
-from licenseusage.controller.rules.key import Key
 from licenseusage.controller.settings import PREFIX, Settings
 from licenseusage.sources.definition.presets import effective, from_configmap, key_of
 
@@ -214,27 +212,6 @@ def test_every_metric_exists() -> None:
     shown = {n for d in DOCUMENTS for n in re.findall(r"\blicenseusage_[a-z_]+", d.read_text())}
     assert "licenseusage_active_users" in shown
     assert shown - exposed == set()
-
-
-def test_every_alert_is_about_what_the_operator_exposes_from_the_first_look_on() -> None:
-    (shown,) = [b for b in blocks("yaml") if 'title="prometheusrule.yaml"' in b.info]
-    rule = yaml.safe_load(shown.text)
-    assert rule["kind"] == "PrometheusRule"
-    metrics = Metrics(lambda: 1e9)
-    metrics.look(Key("shop", "usage"), {"list": 0})
-    shown_by = UsageGauges(
-        outbox_oldest_s=0, thresholds={90: True}, export_due_s=0, approval_due_s=0
-    )
-    metrics.show(Key("shop", "usage"), shown_by)
-    samples = [s for family in metrics.registry.collect() for s in family.samples]
-    alerts = {one["alert"]: one for group in rule["spec"]["groups"] for one in group["rules"]}
-    assert len(alerts) >= 3
-    for one in alerts.values():
-        (name,) = re.findall(r"licenseusage_\w+", one["expr"])
-        sample = next(s for s in samples if s.name == name)
-        named = set(re.findall(r"\$labels\.(\w+)", str(one["annotations"])))
-        assert named <= set(sample.labels)
-    assert any(one["expr"].startswith("absent(") for one in alerts.values())
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

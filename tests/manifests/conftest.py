@@ -27,12 +27,13 @@ MINORS = tuple(f"1.{minor}" for minor in range(32, 38))
 """The last six minor versions of Kubernetes; the oldest is the one that the chart demands."""
 
 OPERATOR = "system:serviceaccount:licenseusage-system:licenseusage-operator"
+JOBS = [OPERATOR.replace("-operator", f"-{job}") for job in ("receipts", "statement")]
 
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
     "omitStages": ["RequestReceived"],
-    "rules": [{"level": "Metadata", "users": [OPERATOR]}, {"level": "None"}],
+    "rules": [{"level": "Metadata", "users": [OPERATOR, *JOBS]}, {"level": "None"}],
 }
 
 
@@ -46,7 +47,7 @@ class Installed:
 
     Attributes:
         control_plane: Its context manager.
-        audit: What the operator's service account asked for, one JSON object per line.
+        audit: What the service accounts of operator and jobs asked for, one JSON object per line.
     """
 
     control_plane: ControlPlane
@@ -56,9 +57,10 @@ class Installed:
     def operator_kubeconfig(self) -> Path:
         return self.control_plane.kubeconfig_for("licenseusage-system", "licenseusage-operator")
 
-    def requests(self) -> list[dict[str, Any]]:
-        """Return what the operator asked for so far, as audit events."""
-        return [json.loads(line) for line in self.audit.read_text().splitlines()]
+    def requests(self, user: str = OPERATOR) -> list[dict[str, Any]]:
+        """Return what the operator, or a job, asked for so far, as audit events."""
+        asked = [json.loads(line) for line in self.audit.read_text().splitlines()]
+        return [event for event in asked if event["user"]["username"] == user]
 
     def allowed(self, verb: str, resource: str, *args: str, user: str = OPERATOR) -> bool:
         """Say whether ``user`` may do it (``kubectl auth can-i``)."""

@@ -10,7 +10,7 @@ import pytest
 
 from hack.demo.children import Children
 from hack.demo.stage import LICENSEUSAGE, await_http, free_ports
-from tests.manifests.conftest import Installed
+from tests.manifests.conftest import OPERATOR, Installed
 from tests.manifests.sample import NAMESPACE as PRODUCT
 from tests.manifests.sample import SAMPLE, USAGE, Product, deploy, start_product
 
@@ -36,8 +36,8 @@ class Since(Installed):
 
     before: int = 0
 
-    def requests(self) -> list[dict[str, Any]]:
-        return super().requests()[self.before :]
+    def requests(self, user: str = OPERATOR) -> list[dict[str, Any]]:
+        return super().requests(user)[self.before :]
 
 
 @pytest.fixture(scope="module")

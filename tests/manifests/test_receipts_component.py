@@ -11,6 +11,7 @@ import yaml
 
 from tests.delivery.people import VendorDesk
 from tests.manifests.conftest import MANIFESTS
+from tests.manifests.rights import granted, unused
 from tests.manifests.test_rendered import one, rules
 from tests.statement.bookkeeping import Bookkeeper
 
@@ -114,6 +115,9 @@ def test_its_command_imports_with_its_own_account_and_without_kubectl(installed,
     for resource in ("secrets", "pods", "configmaps", "licenseusages.licenseusage.dev"):
         assert not installed.allowed("list", resource, "-A", user=user)
         assert not installed.allowed("get", resource, "-A", user=user)
+    roles = yaml.safe_load_all((MANIFESTS / "base" / "rbac-people.yaml").read_text())
+    used = installed.requests(user)
+    assert unused(granted(list(roles), "licenseusage-import"), used) == set()
     cluster.kubectl("delete", "namespace", "receipted", "--wait=false")
 
 

@@ -6,7 +6,6 @@ server's audit says of each request which Role allowed it.
 
 import datetime as dt
 import json
-import re
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -23,56 +22,15 @@ from tests.controller.stage import (
     usage,
     vendor_keys,
 )
-from tests.manifests.conftest import Installed
+from tests.manifests.conftest import MANIFESTS, Installed, objects
+from tests.manifests.rights import Right, granted, unused
 
 pytestmark = pytest.mark.controlplane
 
 OPERATORS = "licenseusage-system"
 SHOP = "rights"
 HOUR = 3600
-_ALLOWED_BY = re.compile(r'of (?:Cluster)?Role "([a-z-]+)(?:/[a-z-]+)?" to ServiceAccount')
-
-
-class Right(NamedTuple):
-    """One thing that a role permits, or that was done under it; ``name`` None: any object."""
-
-    role: str
-    verb: str
-    resource: str
-    name: str | None = None
-
-
-def granted(objects: list[dict[str, Any]]) -> set[Right]:
-    """Every right of the roles that the operator is bound to."""
-    return {
-        Right(role["metadata"]["name"], verb, f"{group}/{resource}".lstrip("/"), name)
-        for role in objects
-        if role["kind"] in ("Role", "ClusterRole")
-        and role["metadata"]["name"] in ("licenseusage-operator", "licenseusage-collector")
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-        for name in rule.get("resourceNames", [None])
-    }
-
-
-def unused(rights: set[Right], asked: list[dict[str, Any]]) -> set[Right]:
-    """The rights that no request was allowed by."""
-    used = set()
-    for event in asked:
-        notes, ref = event.get("annotations", {}), event.get("objectRef", {})
-        role = _ALLOWED_BY.search(notes.get("authorization.k8s.io/reason", ""))
-        if role is None or notes["authorization.k8s.io/decision"] != "allow":
-            continue
-        resource = f"{ref.get('apiGroup', '')}/{ref['resource']}".lstrip("/")
-        resource += f"/{ref['subresource']}" if "subresource" in ref else ""
-        one = Right(role[1], event["verb"], resource)
-        used |= {one, one._replace(name=ref.get("name"))}
-        if event["verb"] == "patch" and event.get("responseStatus", {}).get("code") == 201:
-            # Server-side apply of what is absent: the API server asks for the right to create, too.
-            used |= {made._replace(verb="create") for made in (one, one._replace(name=ref["name"]))}
-    return rights - used
+ROLES = ("licenseusage-operator", "licenseusage-collector")
 
 
 class Run(NamedTuple):
@@ -222,8 +180,24 @@ def _at(namespace, name, **place):
     return made
 
 
-def test_every_right_of_the_operator_is_used(run, kustomize):
-    assert unused(granted(kustomize("base")), run.asked) == set()
+RIGHTS = granted(
+    [
+        role
+        for name in ("rbac-operator", "rbac-collector")
+        for role in objects((MANIFESTS / "base" / f"{name}.yaml").read_text())
+    ],
+    *ROLES,
+)
+
+
+@pytest.mark.parametrize("right", sorted(RIGHTS, key=str), ids=str)
+def test_the_operator_uses_its_right_to(right, run):
+    """Without it a request of this run is refused, and the next test fails."""
+    assert unused({right}, run.asked) == set()
+
+
+def test_these_are_all_rights_of_the_operator(kustomize):
+    assert granted(kustomize("base"), *ROLES) == RIGHTS
 
 
 def test_no_right_is_missing(run):

@@ -10,6 +10,7 @@ import pytest
 
 from tests.delivery.people import VENDOR_KEYS
 from tests.manifests.conftest import MANIFESTS, MINORS, objects
+from tests.manifests.rights import granted, unused
 from tests.manifests.test_rendered import one, rules
 from tests.statement.bookkeeping import Bookkeeper
 
@@ -56,7 +57,6 @@ def test_every_object_fits_the_schemas_of(version, rendered):
 
 def test_it_may_read_reports_and_nothing_else(rendered):
     assert rules(rendered, "ClusterRole", NAME) == {
-        ("licenseusage.dev/usagereports", "get", None),
         ("licenseusage.dev/usagereports", "list", None),
     }
     (subject,) = one(rendered, "ClusterRoleBinding", NAME)["subjects"]
@@ -121,6 +121,7 @@ def test_its_command_writes_the_statements_with_its_own_rights(
     assert installed.allowed("list", "usagereports.licenseusage.dev", "-A", user=user)
     for resource in ("secrets", "pods", "configmaps", "licenseusages.licenseusage.dev"):
         assert not installed.allowed("list", resource, "-A", user=user)
+    assert unused(granted(rendered, NAME), installed.requests(user)) == set()
     cluster.kubectl("delete", "namespace", "books", "--wait=false")
 
 

@@ -176,6 +176,31 @@ async def test_a_body_that_does_not_come_is_not_waited_for(desk, client, monkeyp
     writer.close()
 
 
+async def test_half_a_batch_that_is_sent_again_counts_each_person_once_and_loses_nobody(
+    desk, client
+):
+    """A batch that is cut on the way counts for nothing; a part of it, sent twice, counts once."""
+    target = await desk.declare()
+    batch = [activity(name, now(-60)) for name in ("ada", "bob", "eve")]
+    raw = json.dumps(batch).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", desk.port)
+    head = f"POST /v1/activity HTTP/1.1\r\nHost: x\r\nContent-Type: {BATCH}\r\n"
+    head += f"Authorization: Bearer shop/shop\r\nContent-Length: {len(raw)}\r\n\r\n"
+    writer.write(head.encode() + raw[: len(raw) // 2])
+    await writer.drain()
+    writer.close()
+    assert await reader.read() == b""
+    assert (await desk.counted(target)).lower == 0
+    status, first, _ = await post(client, desk, batch[:2])
+    assert status == 200
+    for _ in range(2):  # its answer was lost
+        status, again, _ = await post(client, desk, batch[:2], receipt=first["receipt"])
+        assert status == 200
+    assert (await desk.counted(target)).lower == 2
+    status, _, _ = await post(client, desk, batch, receipt=again["receipt"])
+    assert (status, (await desk.counted(target)).lower) == (200, 3)
+
+
 async def test_an_address_holds_so_many_connections_and_no_more(desk, monkeypatch):
     monkeypatch.setattr(connections, "MOST_OF_ONE_ADDRESS", 3)
     opened = [await asyncio.open_connection("127.0.0.1", desk.port) for _ in range(4)]

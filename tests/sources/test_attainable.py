@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from licenseusage.api.source import Source
+from licenseusage.errors import Failure
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.sources.definition.attainable import attainable
 from licenseusage.sources.definition.model import EffectiveSource
@@ -117,18 +118,26 @@ def test_a_cap_is_said():
     )
 
 
-RANK = [
-    Accuracy.UNKNOWN,
-    Accuracy.ESTIMATE,
-    Accuracy.UPPER_BOUND,
-    Accuracy.LOWER_BOUND,
-    Accuracy.BOUNDED,
-    Accuracy.EXACT,
-]
+ANY_WINDOW = {f"number: {name}": each for name, each in NUMBERS.items()} | {
+    f"list: {name}": each for name, each in LISTS.items()
+}
+HEALED = Failure("CannotOverlap", "pages cannot prove themselves")
+CUT = Failure("RowsRepeated", "somebody took another's place")
 
 
-@pytest.mark.parametrize("source", [source for source, _ in LISTS.values()], ids=LISTS)
-def test_one_poll_promises_no_more_than_the_longest_cycle_can_hold(source):
-    one_poll = supported(source, PollResult(0, 0, complete=True)).accuracy
-    longest = max((list_reaches(source, days) for days in (7, 30, 61)), key=RANK.index)
-    assert RANK.index(one_poll) <= RANK.index(longest)
+@pytest.mark.parametrize(("source", "best"), ANY_WINDOW.values(), ids=ANY_WINDOW)
+def test_a_check_promises_what_a_cycle_of_its_length_can_hold(source, best):
+    """`source check` says it for the cycle that it was asked for, of one poll."""
+    assert supported(source, PollResult(0, 0, complete=True)).accuracy is best
+    reaches = number_reaches if source.states_number else list_reaches
+    for days in (7, 61):
+        seen = supported(source, PollResult(0, 0, complete=True), days)
+        assert seen.accuracy is reaches(source, days)
+        assert not seen.why.startswith(("Exact", "At", "A range", "An", "No number"))
+    assert supported(source, PollResult(0, 0, failure=CUT)).accuracy is Accuracy.UNKNOWN
+
+
+@pytest.mark.parametrize(("source", "best"), LISTS.values(), ids=LISTS)
+def test_a_list_without_times_that_is_cut_is_a_lower_bound_and_no_more(source, best):
+    assert supported(source, PollResult(0, 0, incomplete=CUT)).accuracy is Accuracy.LOWER_BOUND
+    assert supported(source, PollResult(0, 0, incomplete=HEALED)).accuracy is best

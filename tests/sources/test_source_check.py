@@ -84,11 +84,31 @@ def test_a_source_is_tried_and_described(run, file, product):
 @pytest.mark.parametrize(
     ("window", "removal", "counted", "best"),
     [
-        ({"type": "Rolling", "days": 7}, "Never", 2, "Bounded: who was active in the last 7 days"),
-        ({"type": "Rolling", "days": 30}, "Never", 0, "Bounded: who was active in the last 30"),
-        ({"type": "Rolling", "hours": 24}, "Never", 2, "LowerBound: a window of a day or less"),
-        ({"type": "Rolling", "days": 7}, "Unknown", 2, "LowerBound: people may leave the list"),
-        ({"type": "CalendarMonthToDate"}, "Never", None, "LowerBound: the list begins anew"),
+        (
+            {"type": "Rolling", "days": 7},
+            "Never",
+            2,
+            "Exact: unless somebody was active right before",
+        ),
+        (
+            {"type": "Rolling", "days": 30},
+            "Never",
+            0,
+            "Bounded: the list says who was active within a",
+        ),
+        (
+            {"type": "Rolling", "hours": 24},
+            "Never",
+            2,
+            "A window of a day or less rules nobody out",
+        ),
+        (
+            {"type": "Rolling", "days": 7},
+            "Unknown",
+            2,
+            "LowerBound: who is listed while the list's",
+        ),
+        ({"type": "CalendarMonthToDate"}, "Never", None, "It begins anew with each month"),
     ],
 )
 def test_a_list_without_times_is_described_by_its_window(

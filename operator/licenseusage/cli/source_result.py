@@ -24,7 +24,7 @@ def facts_of(
     source: EffectiveSource, cycle: Cycle, result: PollResult, *, show_ids: bool
 ) -> dict[str, Any]:
     """Return everything that was seen, for programs; times as in the custom resources."""
-    best = supported(source, result)
+    best = supported(source, result, cycle.days)
     facts: dict[str, Any] = {
         "source": source.name,
         "preset": source.preset,
@@ -80,7 +80,7 @@ def _reason(failure: Any) -> dict[str, str] | None:  # noqa: ANN401 - Failure or
 
 def print_result(source: EffectiveSource, cycle: Cycle, result: PollResult) -> None:
     """Print what was seen, for people; a failure on standard error."""
-    best = supported(source, result)
+    best = supported(source, result, cycle.days)
     log = source.reads_log
     print_fields(
         [

@@ -8,7 +8,9 @@ from licenseusage.chain import first_answer
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.properties import Removal
 from licenseusage.reasons import Reason
-from licenseusage.sources.definition.model import DAY_MS, EffectiveSource
+from licenseusage.sources.definition import windowed
+from licenseusage.sources.definition.attainable import attainable
+from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.poll import PollResult
 
 _HEALED_BY_CLOSING = {Reason.CANNOT_OVERLAP}
@@ -26,11 +28,29 @@ class Support:
 Rule: TypeAlias = Callable[[EffectiveSource, PollResult], Support | None]
 
 
-def supported(source: EffectiveSource, result: PollResult) -> Support:
-    """Judge one source by one poll: the first rule that limits it says how and why."""
-    return first_answer(LIMITS, source, result) or _exact(
+def supported(
+    source: EffectiveSource, result: PollResult, days: int = windowed.USUAL_DAYS
+) -> Support:
+    """Judge one source by one poll: the first rule that limits it says how and why.
+
+    Args:
+        source: The source.
+        result: One poll of it.
+        days: Length of the cycle; what a window proves depends on it.
+    """
+    limit = first_answer(LIMITS, source, result)
+    if limit is None and _windowed(source):
+        return _by_window(source, days)
+    return limit or _exact(
         "unless somebody new is seen first after the cycle's end; then bounded by those few"
     )
+
+
+def _by_window(source: EffectiveSource, days: int) -> Support:
+    """A number or a list without times proves as much as its window (MEASUREMENT §4, §5)."""
+    best, words = attainable(source, days)
+    first, *others = words
+    return Support(best, " ".join([first.partition(": ")[2], *others]).removesuffix("."))
 
 
 def poll_failed(source: EffectiveSource, result: PollResult) -> Support | None:
@@ -52,65 +72,9 @@ def log_proves_what_was_read(source: EffectiveSource, result: PollResult) -> Sup
     return _exact("for a cycle that is read to its end before the log forgets any of it")
 
 
-def number_names_nobody(source: EffectiveSource, result: PollResult) -> Support | None:
-    """A number proves as much as the window that it is about (MEASUREMENT §5)."""
-    number = source.number
-    if number is None:
-        return None
-    if number.precision == "Estimated":
-        return Support(Accuracy.ESTIMATE, "the product estimates its number (count.precision)")
-    match number.window.type:
-        case "Cycle" if source.count_terms is not None and source.count_terms.keeps_users:
-            return _exact("if it is asked after the cycle's end, as the operator does")
-        case "Cycle":
-            return _lower_bound(
-                "declare guarantees.completeness: Complete and removal: Never, if they are true: "
-                "then the number is an upper bound as well"
-            )
-        case "CalendarMonthToDate":
-            return _lower_bound("the number is about months, of which only a part is the cycle's")
-        case _:
-            return Support(
-                Accuracy.ESTIMATE,
-                f"the number is about who was active {number.window.words}: at the end of a cycle "
-                "of that length an estimate; a shorter window gives a lower bound, a longer one an "
-                "upper bound where guarantees.completeness is Complete and removal is Never",
-            )
-
-
-def list_has_no_times(source: EffectiveSource, result: PollResult) -> Support | None:
-    """Who was active lately is told, and not when (MEASUREMENT §4)."""
-    window = source.window
-    if window is None or (result.incomplete is not None and not _healed(result)):
-        return None
-    if window.type == "CalendarMonthToDate":
-        return _lower_bound(
-            "the list begins anew with each month, so that who was active right before the cycle's "
-            "end cannot be read after it"
-        )
-    if source.guarantees.removal is Removal.UNKNOWN:
-        return _lower_bound(
-            "people may leave the list early, or come back to it without activity "
-            "(guarantees.removal Unknown), so that it rules nobody out; a window as long as the "
-            "cycle gives no number then"
-        )
-    if window.type == "Rolling" and window.length_ms <= DAY_MS:
-        return _lower_bound("a window of a day or less rules nobody out of any whole day")
-    return Support(
-        Accuracy.BOUNDED,
-        f"who was active {window.words} is listed, and not when: with a window as long as the "
-        "cycle only who is new on the list is sure; with a shorter one exact where nobody was "
-        "active right before the cycle's start or right after its end only",
-    )
-
-
-def _healed(result: PollResult) -> bool:
-    return result.incomplete is not None and result.incomplete.reason in _HEALED_BY_CLOSING
-
-
 def users_vanish_unseen(source: EffectiveSource, result: PollResult) -> Support | None:
     """Whoever is removed may have been active after the last poll."""
-    if source.guarantees.removal is not Removal.UNKNOWN:
+    if source.guarantees.removal is not Removal.UNKNOWN or _windowed(source):
         return None
     return _lower_bound(
         "users may be removed unseen (guarantees.removal Unknown); declare Never only if the "
@@ -144,6 +108,8 @@ def list_is_incomplete(source: EffectiveSource, result: PollResult) -> Support |
         return None
     if result.incomplete.reason not in _HEALED_BY_CLOSING:
         return _lower_bound(result.incomplete.message)
+    if _windowed(source):
+        return None
     return _exact(
         "only if the list is the same in two readings at the cycle's end; else a lower bound"
     )
@@ -162,7 +128,7 @@ def removed_users_are_missed(source: EffectiveSource, result: PollResult) -> Sup
 def activity_is_hidden(source: EffectiveSource, result: PollResult) -> Support | None:
     """The product does not record every activity."""
     hidden = source.guarantees.hidden_seconds
-    if not hidden:
+    if not hidden or _windowed(source):
         return None
     return Support(
         Accuracy.BOUNDED,
@@ -174,8 +140,6 @@ def activity_is_hidden(source: EffectiveSource, result: PollResult) -> Support |
 LIMITS: tuple[Rule, ...] = (
     poll_failed,
     log_proves_what_was_read,
-    number_names_nobody,
-    list_has_no_times,
     users_vanish_unseen,
     only_the_active_are_listed,
     renamed_look_removed,
@@ -183,6 +147,11 @@ LIMITS: tuple[Rule, ...] = (
     removed_users_are_missed,
     activity_is_hidden,
 )
+
+
+def _windowed(source: EffectiveSource) -> bool:
+    """Whether the product chooses a span of time: then its window decides, and not who stays."""
+    return source.states_number or source.window is not None
 
 
 def _lists_once(source: EffectiveSource) -> bool:

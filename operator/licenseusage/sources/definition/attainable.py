@@ -14,10 +14,10 @@ from licenseusage.sources.definition.guarantees import Ids, Order
 
 
 class Attainable(NamedTuple):
-    """The best class of a final of a usual cycle (30 days), and when it is reached.
+    """The best class of a final, and when it is reached.
 
     Attributes:
-        best: Any but ``CONFLICT``. ``UNKNOWN``: such a cycle gets no number.
+        best: Any but ``CONFLICT``. ``UNKNOWN``: a cycle of that length gets no number.
         words: Whole sentences for people: why it is no better, and when it is worse.
     """
 
@@ -68,15 +68,15 @@ _NAMES_NOBODY = (
     "others."
 )
 _WITHOUT_TIMES = {
-    Accuracy.EXACT: "Exact if nobody was active right before the cycle's start or right after its "
-    "end only, otherwise a range: the list says who was active within a span of its own, and not "
-    "when.",
+    Accuracy.EXACT: "Exact: unless somebody was active right before the cycle's start, or right "
+    "after its end only; then a range. The list says who was active within a span of its own, and "
+    "not when.",
     Accuracy.BOUNDED: "A range: the list says who was active within a span of its own, and not "
     "when. Who is listed all the time may have been active before the cycle only.",
     Accuracy.LOWER_BOUND: "At least: who is listed while the list's whole span lies in the cycle "
-    "was active in it, but the list rules nobody out.",
+    "was active in it.",
     Accuracy.UNKNOWN: "No number: the list's span is never wholly in the cycle, so that who is "
-    "listed may have been active before it, and the list rules nobody out.",
+    "listed may have been active before it.",
 }
 _IN_WORDS = {
     Accuracy.EXACT: "exact",
@@ -88,17 +88,21 @@ _IN_WORDS = {
 }
 
 
-def attainable(source: model.EffectiveSource) -> Attainable:
-    """Return what a final about this source can state at best, and what must hold for it."""
+def attainable(source: model.EffectiveSource, days: int = windowed.USUAL_DAYS) -> Attainable:
+    """Return what a final about this source can state at best, and what must hold for it.
+
+    Args:
+        source: The source.
+        days: Length of the cycle; it matters where the product chooses a span of time.
+    """
     if source.states_number:
-        best = windowed.number_reaches(source, windowed.USUAL_DAYS)
+        best = windowed.number_reaches(source, days)
         words = [_NUMBER[best], *_elsewhere(source, best, windowed.number_reaches), _NAMES_NOBODY]
         return Attainable(best, (*words, *_capped(source)))
     if source.window is not None:
-        best = windowed.list_reaches(source, windowed.USUAL_DAYS)
-        return Attainable(
-            best, (_WITHOUT_TIMES[best], *_elsewhere(source, best, windowed.list_reaches))
-        )
+        best = windowed.list_reaches(source, days)
+        words = [_WITHOUT_TIMES[best], *_ruling_nobody_out(source)]
+        return Attainable(best, (*words, *_elsewhere(source, best, windowed.list_reaches)))
     if source.pushed is not None:
         best = Accuracy.EXACT if source.push.producers else Accuracy.LOWER_BOUND
         return Attainable(best, (_PUSHED,))
@@ -128,6 +132,25 @@ def attainable(source: model.EffectiveSource) -> Attainable:
             "who was last active so shortly before the cycle's begin may have been active in it."
         )
     return Attainable(Accuracy.EXACT, tuple(words))
+
+
+def _ruling_nobody_out(source: model.EffectiveSource) -> Iterator[str]:
+    """Yield why a list without times has no upper bound, if it has none."""
+    window = source.window
+    if window is None:
+        return
+    if window.type == "CalendarMonthToDate":
+        yield (
+            "It begins anew with each month, so that who was active right before the cycle's end "
+            "cannot be read after it."
+        )
+    elif source.guarantees.removal is Removal.UNKNOWN:
+        yield (
+            "People may leave it early, or come back to it without activity (guarantees.removal "
+            "Unknown), so that it rules nobody out."
+        )
+    elif window.type == "Rolling" and window.length_ms <= model.DAY_MS:
+        yield "A window of a day or less rules nobody out of any whole day."
 
 
 def _elsewhere(

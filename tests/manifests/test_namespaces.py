@@ -57,7 +57,7 @@ def test_each_role_but_those_for_people_is_bound(alone):
 def test_operator_and_jobs_look_into_this_namespace_only(alone):
     (container,) = one(alone, "Deployment")["spec"]["template"]["spec"]["containers"]
     env = {each["name"]: each for each in container["env"]}
-    own = {"fieldRef": {"fieldPath": "metadata.namespace"}}
+    own = {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
     assert env["LICENSEUSAGE_NAMESPACES"]["valueFrom"] == own
     for job in ("licenseusage-statement", "licenseusage-receipts"):
         given = arguments(alone, job)

@@ -8,7 +8,9 @@ from typing import Any
 
 import yaml
 
-CHART = Path(__file__).resolve().parents[2] / "charts" / "licenseusage"
+CHARTS = Path(__file__).resolve().parents[2] / "charts"
+CHART = CHARTS / "licenseusage"
+RECEIVER = CHARTS / "licenseusage-receiver"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,16 @@ class Helm:
             yaml.safe_dump(values, file)
         return ("--values", name)
 
-    def rendered(self, values: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-        """Render the chart as for the namespace of the manifests."""
-        release = ("licenseusage", str(CHART), "--namespace", "licenseusage-system")
+    def rendered(
+        self, values: dict[str, Any], chart: Path = CHART
+    ) -> subprocess.CompletedProcess[str]:
+        """Render a chart as for the namespace of the manifests."""
+        namespace = "licenseusage-system" if chart == CHART else chart.name
+        release = ("licenseusage", str(chart), "--namespace", namespace)
         return self.run("template", *release, "--kube-version", "1.37.0", *self.values(values))
 
-    def template(self, values: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the chart's objects."""
-        done = self.rendered(values)
+    def template(self, values: dict[str, Any], chart: Path = CHART) -> list[dict[str, Any]]:
+        """Return a chart's objects."""
+        done = self.rendered(values, chart)
         assert done.returncode == 0, done.stderr
         return [item for item in yaml.safe_load_all(done.stdout) if item]

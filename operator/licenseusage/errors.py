@@ -17,6 +17,17 @@ UNEXPECTED_FIX = (
 """The fix for an unexpected error of a long-running process."""
 
 
+def unexpected(error: Exception) -> "Stalled":
+    """Return what ends a long-running process after it has logged an error that nobody foresaw.
+
+    The error's own text is left out: it may hold what was just read.
+    """
+    return Stalled(
+        Reason.UNEXPECTED,
+        f"{type(error).__name__}; the line before shows where. {UNEXPECTED_FIX}",
+    )
+
+
 class Consequence(StrEnum):
     """What must happen next."""
 

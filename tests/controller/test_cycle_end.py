@@ -137,6 +137,31 @@ def test_the_status_shows_history_and_last_acceptance(scene, final):
     assert len(json.dumps(status)) < 8192
 
 
+def test_one_id_leads_through_the_log_from_the_polls_to_the_receipt(scene, final):
+    trace = f"{scene.namespace}/shop@{(scene.end - timedelta(days=1)).date().isoformat()}"
+    lines = [
+        json.loads(line)
+        for line in scene.operator.log.read_text().splitlines()
+        if line.startswith("{")
+    ]
+    mine = [line for line in lines if trace in (line.get("trace") or "").split(" ")]
+    assert all(line["object"] == f"{scene.namespace}/shop" for line in mine)
+    way = [line["message"] for line in mine]
+    polled, kept, sent = (way.index(m) for m in ("poll ended", "report kept", "document sent"))
+    assert polled < kept < sent
+    document = read_report(final["spec"]["token"]).envelope.jti
+    (settled,) = [
+        line
+        for line in mine
+        if (line["message"], line.get("document")) == ("document sent", document)
+    ]
+    assert settled["state"] == "Accepted"
+    theirs = (scene.vendor.folder / "receiver.log").read_text()
+    answers = [json.loads(line) for line in theirs.splitlines() if line.startswith("{")]
+    (answered,) = [line for line in answers if line.get("document") == document]
+    assert answered["verdict"] == "Accepted"
+
+
 def test_the_table_of_reports_is_as_designed(scene, final, crds):
     table = crds.kubectl("get", "usagereports", "-n", scene.namespace).stdout.splitlines()
     assert table[0].split() == ["NAME", "KIND", "ACTIVE", "CYCLE-STARTS", "DELIVERY", "AGE"]

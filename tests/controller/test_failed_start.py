@@ -26,8 +26,8 @@ main()
 """
 
 
-def said_by(broken: str, environment: dict[str, str]) -> tuple[int, list[dict]]:
-    """Run the operator with one thing broken; return its exit code and its JSON lines."""
+def said_by(broken: str, environment: dict[str, str]) -> tuple[int, list[dict], str]:
+    """Run the operator with one thing broken; return exit code, JSON lines, and all it said."""
     done = subprocess.run(
         [sys.executable, "-c", broken + START, "operator"],
         env=environment,
@@ -37,7 +37,7 @@ def said_by(broken: str, environment: dict[str, str]) -> tuple[int, list[dict]]:
         check=False,
     )
     lines = [line for line in done.stderr.splitlines() if line.startswith("{")]
-    return done.returncode, [json.loads(line) for line in lines]
+    return done.returncode, [json.loads(line) for line in lines], done.stdout + done.stderr
 
 
 @pytest.mark.controlplane
@@ -46,10 +46,13 @@ def said_by(broken: str, environment: dict[str, str]) -> tuple[int, list[dict]]:
     [(BEFORE_ANYTHING, 3, "the operator failed"), (WHILE_IT_WATCHES, 1, "task failed")],
 )
 def test_it_shows_frames_and_a_fix(crds, namespace, tmp_path, broken, code, message):
-    ended, lines = said_by(broken, Operator(crds, namespace, tmp_path).env)
+    ended, lines, everything = said_by(broken, Operator(crds, namespace, tmp_path).env)
     assert ended == code
     (line,) = [line for line in lines if line["message"] == message]
     assert (line["level"], line["exception"]) == ("error", "OSError")
     assert line["frames"][-1].startswith("<string>:")
     assert "manifests/base" in line["fix"]
-    assert "secret-of-ann" not in json.dumps(line)
+    assert "secret-of-ann" not in everything
+    last = everything.splitlines()[-1]
+    assert "OSError" in last
+    assert "manifests/base" in last

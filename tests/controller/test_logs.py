@@ -9,6 +9,9 @@ import pytest
 import structlog
 
 from licenseusage.controller.process.logs import configure
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.trace import trace_of
+from licenseusage.metering.cycles import DAY_MS, Cycle
 
 
 @pytest.fixture
@@ -41,3 +44,12 @@ def test_an_exception_shows_type_and_places_but_neither_text_nor_variables(lines
         assert line["exception"] == "KeyError"
         assert any("test_logs.py" in frame for frame in line["frames"])
         assert "ann@example.org" not in json.dumps(line)
+
+
+def test_an_id_names_the_object_and_the_first_day_of_its_cycle():
+    november, december = (Cycle(n, n * 30 * DAY_MS, (n + 1) * 30 * DAY_MS) for n in (0, 1))
+    key = Key("shop", "wiki")
+    assert trace_of(key, december) == "shop/wiki@1970-01-31"
+    assert trace_of(key, november, december) == "shop/wiki@1970-01-01 shop/wiki@1970-01-31"
+    assert trace_of(key, None) is None
+    assert trace_of(key) is None

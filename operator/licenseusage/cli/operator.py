@@ -14,7 +14,7 @@ import typer
 from licenseusage.clock import clock_from, development
 from licenseusage.controller.process.logs import configure
 from licenseusage.controller.settings import PREFIX, Settings, from_mapping
-from licenseusage.errors import UNEXPECTED_FIX, UsageError
+from licenseusage.errors import UNEXPECTED_FIX, UsageError, unexpected
 
 app = typer.Typer(help="Run the operator.")
 
@@ -45,10 +45,10 @@ def operator(**flags: str | None) -> None:
         code = asyncio.run(run(settings, clock, development=development(os.environ)))
     except UsageError:
         raise  # it has a fix of its own
-    except Exception:
+    except Exception as error:
         # A pod that does not start has nothing but its log, and nobody can ask it again.
         structlog.get_logger(__name__).exception("the operator failed", fix=UNEXPECTED_FIX)
-        raise
+        raise unexpected(error) from None
     raise typer.Exit(code)
 
 

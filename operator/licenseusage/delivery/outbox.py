@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from licenseusage.metering.cycles import Cycle
 from licenseusage.reports.names import Link
 
 
@@ -32,6 +33,7 @@ class Queued:
         token: The document, exactly as signed.
         attempt: Number of this attempt, from 1.
         receipted: The vendor has signed for it before, and it is sent again.
+        cycle: What it is about; None: a key statement.
     """
 
     jti: str
@@ -40,6 +42,7 @@ class Queued:
     token: str
     attempt: int
     receipted: bool = False
+    cycle: Cycle | None = None
 
 
 @dataclass(frozen=True, slots=True)

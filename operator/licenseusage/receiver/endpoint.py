@@ -126,7 +126,7 @@ async def _answered(
     """Read a token of at most so many characters and answer what ``take`` says of it."""
     token = await read_token(request, limit=limit)
     answer = await to_thread.run_sync(take, jti, token, limiter=threads)
-    log.info("answered", jti=jti, verdict=answer.verdict.value, known=answer.known)
+    log.info("answered", document=jti, verdict=answer.verdict.value, known=answer.known)
     if answer.verdict is ReceiptVerdict.ACCEPTED:
         status = 200 if answer.known else 201
         return Response(answer.receipt, status, media_type=MEDIA_TYPE)

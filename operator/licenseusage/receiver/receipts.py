@@ -84,7 +84,7 @@ class ReceiptSigner:
         try:
             return build_receipt(receipt, self._key)
         except Exception as error:
-            log.exception("receipt not signed", jti=receipt.subject.jti)
+            log.exception("receipt not signed", document=receipt.subject.jti)
             raise Retryable(
                 Reason.RECEIPT_NOT_SIGNED,
                 f"The receipt of {receipt.subject.jti} could not be signed "

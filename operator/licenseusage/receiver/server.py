@@ -13,7 +13,7 @@ from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 
 from licenseusage.clock import Clock
-from licenseusage.errors import UNEXPECTED_FIX, Stalled, UsageError
+from licenseusage.errors import UNEXPECTED_FIX, Stalled, UsageError, unexpected
 from licenseusage.reasons import Reason
 from licenseusage.receiver.access import PagesAccess
 from licenseusage.receiver.app import create_app
@@ -99,9 +99,9 @@ def serve(
         pass  # uvicorn has shut down, and raises the signal again
     except UsageError:
         raise  # it has a fix of its own
-    except Exception:
+    except Exception as error:
         log.exception("the receiver failed", fix=UNEXPECTED_FIX)
-        raise
+        raise unexpected(error) from None
 
 
 def _listen(address: Address) -> socket.socket:

@@ -22,6 +22,7 @@ from licenseusage.controller.effects.turns import Turns
 from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.polls import Job, PollMemory, believed
 from licenseusage.controller.rules.resources import Dependency
+from licenseusage.controller.rules.trace import trace_of
 from licenseusage.controller.settings import Settings
 from licenseusage.errors import Failure, UsageError
 from licenseusage.ledger.ledger import Ledger
@@ -150,6 +151,7 @@ class Collector:
             _log.warning(
                 "poll not recorded",
                 object=str(job.key),
+                trace=trace_of(job.key, *job.cycles),
                 source=job.source.name,
                 reason=error.reason,
                 error=error.message,

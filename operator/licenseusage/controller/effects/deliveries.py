@@ -17,6 +17,7 @@ from licenseusage.controller.effects.ledgeroutbox import LedgerOutbox
 from licenseusage.controller.effects.metrics import Metrics
 from licenseusage.controller.effects.workqueue import WorkQueue
 from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.trace import trace_of
 from licenseusage.delivery.outbox import Attempt, DeliveryState
 from licenseusage.delivery.sender import Route, Sender
 from licenseusage.delivery.vendor import VendorClient
@@ -89,7 +90,8 @@ class Deliveries:
             chain = await self._queue.get()
             failed = False
             try:
-                failed = not await self._deliver(chain)
+                with structlog.contextvars.bound_contextvars(chain=chain):
+                    failed = not await self._deliver(chain)
             except asyncio.CancelledError:
                 raise
             except Exception as error:
@@ -138,6 +140,7 @@ class Deliveries:
         log(
             "document sent",
             object=str(key),
+            trace=trace_of(key, attempt.queued.cycle),
             document=attempt.queued.jti,
             state=str(settlement.state),
             reason=settlement.reason,

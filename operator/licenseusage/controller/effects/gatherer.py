@@ -8,12 +8,17 @@ reads the snapshot anew in the same work, so that the next decision knows what t
 from collections.abc import Callable, Iterable
 from typing import Protocol, Self, TypeVar
 
+import structlog
+
 from licenseusage.controller.effects.reportobjects import INTERIMS
-from licenseusage.ledger.documents.records import MeterFacts, ReportChain
+from licenseusage.controller.rules.key import Key
+from licenseusage.controller.rules.trace import trace_of
+from licenseusage.ledger.documents.records import MeterFacts, OutboxItem, ReportChain
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import Meter
 
 T = TypeVar("T")
+_log = structlog.get_logger(__name__)
 
 
 class Works(Protocol):
@@ -72,8 +77,23 @@ class Gatherer:
             result = work(ledger)
             return result, self._gather(ledger, self.facts.meter.id)
 
+        before = {report.jti for report in self.facts.reports}
         result, self.facts = await self._books.do(changed)
+        self._tell([report for report in self.facts.reports if report.jti not in before])
         return result
+
+    def _tell(self, reports: Iterable[OutboxItem]) -> None:
+        """Log reports that are in the ledger since now; each is sent, exported or approved next."""
+        key = Key(self.facts.meter.key.namespace, self.facts.meter.key.name)
+        for report in reports:
+            _log.info(
+                "report kept",
+                object=str(key),
+                trace=trace_of(key, report.cycle),
+                document=report.jti,
+                kind=str(report.kind),
+                state=str(report.state),
+            )
 
     def _gather(self, ledger: Ledger, meter_id: int) -> MeterFacts:
         return ledger.facts_of(meter_id, self._chains, self._cycles, INTERIMS)

@@ -35,6 +35,7 @@ class LedgerOutbox:
             item.token,
             item.attempts,
             receipted=item.receipt is not None,
+            cycle=item.cycle,
         )
 
     def chain(self, chain_id: str) -> ChainView:

@@ -9,6 +9,7 @@ from licenseusage.controller.effects.books import Books
 from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.controller.effects.metrics import Metrics
 from licenseusage.controller.rules.polls import Job
+from licenseusage.controller.rules.trace import trace_of
 from licenseusage.errors import Failure
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import PollRecord
@@ -90,6 +91,7 @@ class Recorder:
         _log.info(
             "poll ended",
             object=str(job.key),
+            trace=trace_of(job.key, *job.cycles),
             source=job.source.name,
             pod=result.target or None,
             result=outcome,
@@ -125,6 +127,7 @@ class Recorder:
         _log.warning(
             "poll not possible",
             object=str(job.key),
+            trace=trace_of(job.key, *job.cycles),
             source=job.source.name,
             reason=problem.reason,
             error=problem.message,

@@ -201,7 +201,10 @@ class _Operator:
             task.cancel()
         await asyncio.gather(watching, *self._tasks, return_exceptions=True)
         stopped = reason in _SIGNALS
-        (_log.info if stopped else _log.error)("stopped", reason=reason)
+        if stopped:
+            _log.info("stopped", reason=reason)
+        else:
+            _log.error("stopped", reason=reason, fix=UNEXPECTED_FIX)
         return 0 if stopped else 1
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -235,10 +238,11 @@ class _Operator:
             failed = False
             self._world.metrics.reconciles.inc()
             try:
-                if isinstance(key, ReceiptsKey):
-                    wait = await reconcile_receipts(self._world, key)
-                else:
-                    wait = await reconcile(self._world, key)
+                with structlog.contextvars.bound_contextvars(object=str(key)):
+                    if isinstance(key, ReceiptsKey):
+                        wait = await reconcile_receipts(self._world, key)
+                    else:
+                        wait = await reconcile(self._world, key)
                 if wait is not None:
                     self._queue.add(key, wait)
             except KubeError as error:
@@ -296,7 +300,7 @@ def _why(task: asyncio.Task[Any]) -> str:
     if task.cancelled():
         return "cancelled"
     error = task.exception()
-    return f"{type(error).__name__}: {error}" if error is not None else "ended"
+    return type(error).__name__ if error is not None else "ended"
 
 
 _SIGNALS = ("SIGTERM", "SIGINT")

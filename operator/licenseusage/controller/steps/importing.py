@@ -16,6 +16,7 @@ from licenseusage.controller.rules.imported import Standing, compose, halted
 from licenseusage.controller.rules.key import Key, ReceiptsKey
 from licenseusage.controller.rules.resources import CONFIGMAPS, RECEIPTS, SECRETS, Dependency
 from licenseusage.controller.rules.status import changed
+from licenseusage.controller.rules.trace import trace_of
 from licenseusage.controller.steps.receipts import Desk, Imported
 from licenseusage.controller.steps.world import World
 from licenseusage.errors import Failure, UsageError
@@ -141,6 +142,7 @@ def _tell(world: World, at: Key, imported: Imported) -> None:
                 "receipt imported",
                 object=str(usage),
                 usagereceipt=str(at),
+                trace=trace_of(usage, attempt.queued.cycle),
                 document=attempt.queued.jti,
                 state=str(attempt.settlement.state),
                 reason=attempt.settlement.reason,

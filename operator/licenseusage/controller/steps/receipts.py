@@ -319,6 +319,7 @@ def _acknowledged(ledger: Ledger, document: OutboxItem, receipt: Receipt) -> Ack
             document.token,
             document.attempts,
             receipted=document.receipt is not None,
+            cycle=document.cycle,
         ),
         state=DeliveryState.PENDING if waits else DeliveryState(document.state.value),
         reason=document.reason,

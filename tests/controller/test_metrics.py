@@ -193,3 +193,15 @@ def test_the_volume_is_measured_with_all_files_of_the_ledger(tmp_path):
 @pytest.mark.parametrize("url", ["postgresql://db/ledger", "sqlite:////nowhere/at/all.sqlite", ""])
 def test_what_is_no_file_has_no_volume(url):
     assert measured(url) is None
+
+
+def test_a_snapshot_is_of_one_moment_whatever_happens_while_it_is_written():
+    metrics = Metrics(lambda: NOW)
+    metrics.show(KEY, UsageGauges(lower=1))
+    metrics.reconciles.inc()
+    before = metrics.snapshot()
+    metrics.show(Key("shop", "other"), UsageGauges(lower=2))
+    metrics.reconciles.inc()
+    assert 'name="other"' not in before.text().decode()
+    assert "licenseusage_reconciles_total 1.0" in before.text().decode()
+    assert "licenseusage_reconciles_total 2.0" in metrics.text().decode()

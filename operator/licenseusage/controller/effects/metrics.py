@@ -85,9 +85,13 @@ class Metrics(Collector):
         self._worked.pop(key, None)
         self._conditions.pop(key, None)
 
+    def snapshot(self) -> "Snapshot":
+        """Return what is exposed now, to be written down elsewhere than on the event loop."""
+        return Snapshot(tuple(self.registry.collect()))
+
     def text(self) -> bytes:
         """Return the exposition text."""
-        return generate_latest(self.registry)
+        return self.snapshot().text()
 
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges of the operator and of every object (called by the registry)."""
@@ -122,6 +126,24 @@ class Metrics(Collector):
             families[book.AGE].add_metric(labels, max(0.0, now - last))
             if source in known or source in self._worked[key]:
                 families[book.LAST_SUCCESS].add_metric(labels, last)
+
+
+class Snapshot(Collector):
+    """Values of one moment. To write them down takes most of the time that a scrape needs."""
+
+    def __init__(self, families: tuple[Metric, ...]) -> None:
+        """Keep the values; they change no more."""
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield them (called by the library)."""
+        yield from self._families
+
+    def text(self) -> bytes:
+        """Return the exposition text; in any thread."""
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        return generate_latest(registry)
 
 
 def _add_usage(

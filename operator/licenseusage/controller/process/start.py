@@ -283,7 +283,7 @@ async def _serve(
 ) -> tuple[web.AppRunner, int]:
     host, port = settings.http_host_port
     try:
-        return await health.serve(state, metrics.text, host, port)
+        return await health.serve(state, metrics.snapshot, host, port)
     except OSError as error:
         raise Stalled(
             Reason.SETTINGS_INVALID,

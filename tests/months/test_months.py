@@ -12,7 +12,7 @@ from trials.months.table import markdown, mean_width, shares
 
 ROOT = Path(__file__).resolve().parents[2]
 NONE, NIGHTLY = OUTAGES[:2]
-SMALL = Size(months=2, people=20, interval_minutes=180, days=3)
+SMALL = Size(months=2, people=20, interval_minutes=360, days=3)
 HOURLY = Size(months=1, people=20, interval_minutes=60, days=3)
 """So often that what is before the start is read only if it is asked for."""
 

@@ -36,7 +36,7 @@ def soak(*arguments):
 
 
 def test_histories_hold_whatever_happens_in_them():
-    done = soak("--seed", 2026, "--length", 3, "--cycles", 10, "--workers", 0)
+    done = soak("--seed", 2006, "--length", 3, "--cycles", 10, "--workers", 0)
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
     assert told["violation"] is None

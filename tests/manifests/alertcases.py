@@ -122,7 +122,10 @@ OF_THE_OPERATOR = (
     ),
     Case(
         "a lost key",
-        {condition("Ready", "False", "PseudonymKeyLost"): steady(1)},
+        {
+            condition("Ready", "False", "PseudonymKeyLost"): steady(1),
+            condition("Stalled", "True", "PseudonymKeyLost"): steady(1),
+        },
         fires=fires("LedgerUnusable reason=PseudonymKeyLost"),
     ),
     Case("a product that is down", {condition("Ready", "False", "NoReadyPods"): steady(1)}),
@@ -183,7 +186,10 @@ OF_OBJECTS = (
     *(
         Case(
             f"a chain that stopped: {reason}",
-            {condition(kind, "False", reason): steady(1)},
+            {
+                condition(kind, "False", reason): steady(1),
+                condition("Stalled", "True", reason): steady(1),
+            },
             fires=fires(f"ChainStopped reason={reason}"),
         )
         for kind, reason in (

@@ -37,8 +37,19 @@ AUDIT_POLICY = {
 }
 
 
+# libyaml where it is there: the custom resources are long, and read often.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def objects(text: str) -> list[dict[str, Any]]:
-    return [document for document in yaml.safe_load_all(text) if document]
+    return [document for document in yaml.load_all(text, _LOADER) if document]
+
+
+@cache
+def built(kubectl: Path, folder: Path) -> str:
+    """What the kustomize of the real kubectl makes of a folder, which does not change meanwhile."""
+    command = [str(kubectl), "kustomize", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 @dataclass
@@ -88,9 +99,7 @@ def kustomize(binaries: Binaries):
     """Render a folder of ``manifests`` with the kustomize of the real kubectl."""
 
     def render(folder: str) -> list[dict[str, Any]]:
-        command = [str(binaries.kubectl), "kustomize", str(MANIFESTS / folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return objects(done.stdout)
+        return objects(built(binaries.kubectl, MANIFESTS / folder))
 
     return render
 
@@ -99,6 +108,7 @@ def kustomize(binaries: Binaries):
 def kustomization(tmp_path_factory: pytest.TempPathFactory):
     """Write a kustomization of somebody's own: folders of ``manifests`` and a namespace."""
 
+    @cache
     def write(*components: str, namespace: str | None = None, base: str | None = "base") -> Path:
         folder = tmp_path_factory.mktemp("mine")
         there = os.path.relpath(MANIFESTS.resolve(), folder.resolve())
@@ -120,9 +130,7 @@ def composed(binaries: Binaries, kustomization):
     """Render a kustomization of somebody's own."""
 
     def render(*components: str, **of: Any) -> list[dict[str, Any]]:
-        command = [str(binaries.kubectl), "kustomize", str(kustomization(*components, **of))]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return objects(done.stdout)
+        return objects(built(binaries.kubectl, kustomization(*components, **of)))
 
     return render
 

@@ -50,4 +50,5 @@ class Helm:
         """Return a chart's objects."""
         done = self.rendered(values, chart)
         assert done.returncode == 0, done.stderr
-        return [item for item in yaml.safe_load_all(done.stdout) if item]
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        return [item for item in yaml.load_all(done.stdout, loader) if item]

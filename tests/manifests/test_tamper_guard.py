@@ -108,7 +108,9 @@ def guarded(installed: Installed, kustomization):
     yield found
     cp.kubectl("delete", "-k", str(guard))
     cp.kubectl("delete", "clusterrolebinding", "namespace-controller", "--ignore-not-found")
-    until(lambda: cp.kubectl("delete", *made, "-n", SYSTEM, check=False).returncode == 0)
+    # Until the API server has let go of the policy; what it let through before is gone already.
+    gone = ("delete", "--ignore-not-found", *made, "-n", SYSTEM)
+    until(lambda: cp.kubectl(*gone, check=False).returncode == 0)
 
 
 def status(name: str) -> tuple[str, ...]:

@@ -1,10 +1,13 @@
 """Applied in every way, nothing differs from what is committed: for people and GitOps tools."""
 
+import re
+import shlex
 import subprocess
 
 import pytest
 
-from tests.manifests.conftest import MANIFESTS
+from tests.controller.stage import until
+from tests.manifests.conftest import MANIFESTS, ROOT
 
 pytestmark = pytest.mark.controlplane
 
@@ -45,3 +48,21 @@ def test_a_difference_is_seen(kubectl):
     drifted = kubectl("diff", "-k", BASE, check=False)
     assert drifted.returncode == 1
     assert "+  replicas: 1" in drifted.stdout
+
+
+def test_the_production_overlay_is_removed_as_documented(kubectl):
+    overlay = str(MANIFESTS / "overlays" / "production")
+    kubectl("apply", "-k", overlay)
+    text = (ROOT / "docs" / "operations.md").read_text()
+    first, second, last = re.findall(
+        r"^kubectl (delete .*(?:tamper-guard|production).*)$", text, re.M
+    )
+    remove = [
+        shlex.split(line.replace(" manifests/", f" {MANIFESTS}/")) for line in (first, second)
+    ]
+    whole = shlex.split(last.replace(" manifests/", f" {MANIFESTS}/"))
+    # Namespaces of this API server never go: it is only asked.
+    until(lambda: kubectl(*whole, "--dry-run=server", check=False).returncode != 0)
+    for command in remove:
+        kubectl(*command)
+    until(lambda: kubectl(*whole, "--dry-run=server", check=False).returncode == 0)

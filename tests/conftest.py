@@ -17,6 +17,7 @@ import pytest
 from hack import helm, nats, redis
 from hack.controlplane import ControlPlane
 from hack.programs import NoProgram
+from trials.compiledsql import share_compiled_sql
 
 ROOT = Path(__file__).resolve().parent.parent
 CRDS = ROOT / "crds"
@@ -56,11 +57,12 @@ _numbers = itertools.count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep temporary files in memory where there is room; ``TMPDIR`` wins.
+    """Share compiled SQL; keep temporary files in memory where there is room (``TMPDIR`` wins).
 
     Ledgers and the API's database write through to the disk with each transaction. The tests need
     that order, but not the disk: half of their time was waiting for it.
     """
+    share_compiled_sql()
     if hasattr(config, "workerinput") or "TMPDIR" in os.environ or not _roomy(MEMORY):
         return
     for left in MEMORY.glob("licenseusage-tests-*-*"):  # by a run that was killed

@@ -15,6 +15,7 @@ from licenseusage.controller.rules.resources import PODS, USAGES
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.metering.bounds import Accuracy
 from licenseusage.metering.cycles import Cycle, Terms
+from trials.compiledsql import share_compiled_sql
 from trials.months import population, shop
 from trials.months.operator import Counter
 from trials.months.scenario import Scenario
@@ -78,6 +79,7 @@ def finals(scenario: Scenario, size: Size) -> list[Final]:
         Violation: A final contradicts the truth, or there is none.
     """
     quiet()
+    share_compiled_sql()
     loop = Timeline()
     loop.set_exception_handler(lambda *_: None)
     folder = Path(tempfile.mkdtemp(prefix="months-", dir=_memory()))

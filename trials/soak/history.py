@@ -24,6 +24,7 @@ from licenseusage.metering.cycles import Terms
 from licenseusage.reports.keyring import KeyRing
 from licenseusage.reports.receipt import Sent
 from licenseusage.reports.terms import CycleTerms
+from trials.compiledsql import share_compiled_sql
 from trials.consent import begins_anew, proposed_head
 from trials.soak import vendor as vendors
 from trials.soak.approving import Approvers
@@ -69,6 +70,7 @@ def run(seed: str, cycles: int, folder: Path | None = None, kinds: Sequence[str]
 def play(plan: Plan, folder: Path | None = None) -> Tally:
     """Run a history as planned; see `run`."""
     quiet()
+    share_compiled_sql()
     _defects.clear()
     shared = Path("/dev/shm")  # noqa: S108 - the kernel's, in memory
     place = folder or Path(

@@ -14,7 +14,7 @@ from hack.demo.plan import Plan, plan
 from hack.demo.screen import Screen, overview, progress
 from hack.demo.traffic import Traffic
 from hack.demo.verdict import Point, points, settled
-from hack.demo.watching import NOTHING, Snapshot, changes
+from hack.demo.watching import NOTHING, Object, Snapshot, changes
 from hack.demo.way import Way
 
 PEOPLE = 100_000
@@ -177,16 +177,19 @@ class Scene:
         self.children.check()
         if self.traffic.failure is not None:
             raise stage.StageError(self.traffic.failure)
-        kinds = [f"{kind}.licenseusage.dev" for kind in _OBJECTS]
-        listing = ("get", ",".join([*kinds, "events"]), "-n", stage.NAMESPACE, "-o", "json")
-        before, text = self.seen, self.cp.kubectl(*listing)
-        self.seen = Snapshot.read(text.stdout)
+        listed = [item for kind, path in _OBJECTS.items() for item in self._listed(kind, path)]
+        before, self.seen = self.seen, Snapshot.of(listed)
         for line in changes(before, self.seen):
             self.screen.event(self.now(), line)
         self.screen.show(overview(self.seen, self.when, self.now(), self.traffic.sign_ins))
         self.screen.alive(
             self.now(), progress(self.seen, self.when, self.now(), self.traffic.sign_ins)
         )
+
+    def _listed(self, kind: str, path: str) -> list[Object]:
+        answer = self.cp.get(path) or {"items": []}
+        # In a list of the API server, events have no kind.
+        return [{"kind": kind, **item} for item in answer["items"]]
 
     def verify(self) -> list[Point]:
         """Show the objects as kubectl does, let the command line verify, compare with the truth."""
@@ -222,7 +225,13 @@ class Scene:
                 time.sleep(1)
 
 
-_OBJECTS = ("licenseusages", "usagereports", "usagereceipts")
+_OURS = f"/apis/licenseusage.dev/v1alpha1/namespaces/{stage.NAMESPACE}"
+_OBJECTS = {
+    "LicenseUsage": f"{_OURS}/licenseusages",
+    "UsageReport": f"{_OURS}/usagereports",
+    "UsageReceipt": f"{_OURS}/usagereceipts",
+    "Event": f"/api/v1/namespaces/{stage.NAMESPACE}/events",
+}
 _SHOWN = {
     Way.ONLINE: ("licenseusage", "usagereports"),
     Way.EXPORT: ("licenseusage", "usagereports", "usagereceipts"),

@@ -1,7 +1,6 @@
 """What can be seen in the cluster, and what of it changed: one line per change, for people."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -25,9 +24,8 @@ class Snapshot:
     receipts: dict[str, Object] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, text: str) -> Self:
-        """Sort out what ``kubectl get licenseusages,usagereports,… -o json`` printed."""
-        items: list[Object] = json.loads(text)["items"]
+    def of(cls, items: Sequence[Object]) -> Self:
+        """Sort out the objects of the demo's namespace, each with its kind."""
         usages = [item for item in items if item["kind"] == "LicenseUsage"]
         return cls(
             usages[0] if usages else {},

@@ -1,6 +1,5 @@
 """What the demo of export mode takes for proved."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ def cluster(
     if receipts is not None:
         of_receipts = {"conditions": [receipts]}
         items.append({"kind": "UsageReceipt", "metadata": {"name": "r"}, "status": of_receipts})
-    return Snapshot.read(json.dumps({"items": items}))
+    return Snapshot.of(items)
 
 
 def report(number: int, kind: str, delivery: str, reason: str = "") -> dict[str, Any]:

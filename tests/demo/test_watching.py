@@ -1,6 +1,5 @@
 """One line for each thing that happened, none for what did not."""
 
-import json
 from typing import Any
 
 from hack.demo.verdict import points, settled
@@ -9,7 +8,7 @@ from hack.demo.watching import NOTHING, Snapshot, changes
 
 def snapshot(status: dict[str, Any], *reports: dict[str, Any]) -> Snapshot:
     usage = {"kind": "LicenseUsage", "metadata": {"name": "sample"}, "status": status}
-    return Snapshot.read(json.dumps({"items": [usage, *reports]}))
+    return Snapshot.of([usage, *reports])
 
 
 def report(name: str, kind: str, text: str, **status: str) -> dict[str, Any]:
@@ -53,7 +52,7 @@ def test_a_report_is_a_line_when_made_and_one_for_each_step_of_its_way() -> None
 
 def test_kubernetes_events_are_lines_once() -> None:
     event = {"kind": "Event", "metadata": {"name": "e", "uid": "1"}, "reason": "R", "message": "m"}
-    seen = Snapshot.read(json.dumps({"items": [event]}))
+    seen = Snapshot.of([event])
     assert list(changes(NOTHING, seen)) == ["event R: m"]
     assert list(changes(seen, seen)) == []
 
@@ -63,7 +62,7 @@ def test_receipts_that_a_person_applied_are_a_line_once_they_are_judged() -> Non
         metadata = {"name": "r"}
         status = {"conditions": list(conditions)}
         item = {"kind": "UsageReceipt", "metadata": metadata, "status": status}
-        return Snapshot.read(json.dumps({"items": [item]}))
+        return Snapshot.of([item])
 
     used = receipts({"type": "Ready", "status": "True", "reason": "ReceiptsImported"})
     assert list(changes(NOTHING, receipts())) == []
@@ -83,7 +82,7 @@ def test_events_are_told_in_the_order_they_happened() -> None:
         }
 
     listed = [event("late", "2026-11-23T00:00:02.5Z"), event("early", "2026-11-23T00:00:01.5Z")]
-    seen = Snapshot.read(json.dumps({"items": listed}))
+    seen = Snapshot.of(listed)
     assert list(changes(NOTHING, seen)) == ["event early: m", "event late: m"]
 
 

@@ -55,8 +55,10 @@ class Counted:
 
     def status(self) -> dict[str, Any]:
         """What is said now."""
-        done = self.cp.kubectl("get", "licenseusage", _NAME, "-n", self.namespace, "-o", "json")
-        status: dict[str, Any] = json.loads(done.stdout).get("status") or {}
+        group = f"/apis/licenseusage.dev/v1alpha1/namespaces/{self.namespace}"
+        shown = self.cp.get(f"{group}/licenseusages/{_NAME}")
+        assert shown is not None, "the object is gone"
+        status: dict[str, Any] = shown.get("status") or {}
         return status
 
     def await_status(self, what: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

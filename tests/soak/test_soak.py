@@ -58,10 +58,10 @@ def test_products_that_hang_cost_no_truth():
 
 
 def test_a_history_is_repeated_by_seed_and_number():
-    first = simulate(3, 1, 1)
+    first = simulate(9, 0, 1)
     assert first.tally is not None
-    assert first == simulate(3, 1, 1)
-    assert first != simulate(3, 2, 1)
+    assert first == simulate(9, 0, 1)
+    assert first != simulate(9, 1, 1)
 
 
 def incomplete_is_complete():
@@ -122,18 +122,19 @@ def any_answer_is_a_receipt():
     return mock.patch("licenseusage.delivery.sender.classify", wrong)
 
 
+# The seeds are those whose first histories with such a product are short.
 @pytest.mark.parametrize(
-    "breakage",
+    ("breakage", "seed"),
     [
-        incomplete_is_complete,
-        one_store_is_enough,
-        facts_in_two_transactions,
-        forgets_its_chain,
-        any_answer_is_a_receipt,
+        (incomplete_is_complete, 6),
+        (one_store_is_enough, 1),
+        (facts_in_two_transactions, 1),
+        (forgets_its_chain, 6),
+        (any_answer_is_a_receipt, 6),
     ],
 )
-def test_a_broken_rule_is_noticed(breakage):
+def test_a_broken_rule_is_noticed(breakage, seed):
     with breakage():
-        ended = (simulate(1, number, 3, (LISTS,)) for number in range(12))
+        ended = (simulate(seed, number, 3, (LISTS,)) for number in range(12))
         found = next((told for each in ended if (told := each.violation)), "")
     assert found.startswith("Violation: ")

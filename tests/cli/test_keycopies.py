@@ -1,6 +1,7 @@
 """``licenseusage keys export|import|rotate``: one encrypted file; nothing is ever overwritten."""
 
 import base64
+import functools
 import json
 import os
 import stat
@@ -8,6 +9,7 @@ import sys
 
 import pytest
 
+from licenseusage.cli.agefile import decrypted
 from licenseusage.metering.pseudonym import key_id
 from tests.delivery.people import INSTALLATION_KEY as FIRST
 from tests.reports.test_keyring import ENROLMENT, SECOND, SUCCESSION
@@ -88,9 +90,13 @@ class Cluster:
         return (self.store / "asked").read_text()
 
 
+opened_once = functools.cache(decrypted)  # a passphrase costs seconds each time
+
+
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
     made = Cluster(tmp_path)
+    monkeypatch.setattr("licenseusage.cli.keyfile.decrypted", opened_once)
     monkeypatch.setenv("PATH", made.path)
     monkeypatch.setenv("STORE", str(made.store))
     return made
@@ -106,7 +112,7 @@ def keys(run, cluster):
     return ran
 
 
-_made = {}  # one export for all who only read it: the passphrase costs seconds each time
+_made = {}  # one export for all who only read it
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from licenseusage.ledger.records import CycleState
 from licenseusage.ledger.upkeep.checking import Level, check_ledger
 from licenseusage.ledger.upkeep.snapshot import restore
 from licenseusage.metering.coverage import FACTS_LOST
+from licenseusage.metering.cycles import Cycle
 from licenseusage.reports.keys import SigningKey
 from licenseusage.reports.receipt import (
     ReceiptInput,
@@ -207,6 +208,15 @@ def test_what_has_a_hole_changes_nothing(path, lost):
             take_over(ledger, recovered(lost[2]))
         assert (ledger.chain(book.CHAIN.id), ledger.cycles(1)) == before
         assert before[0].stopped == HISTORY_LOST
+
+
+def test_a_cycle_of_other_terms_that_runs_beside_a_reported_one_is_not_joined_by_it(path, lost):
+    other = Cycle(9, SECOND.start_ms + HOUR_MS, SECOND.end_ms + HOUR_MS)
+    with book.opened(path) as ledger:
+        ledger.ensure_cycle(1, other, NOW)
+        with pytest.raises(NotWholeError, match="cycle 1 runs beside cycle 9 of other terms here"):
+            take_over(ledger, recovered(*lost[1:]))
+        assert len(ledger.reports(1)) == 1
 
 
 def test_a_crash_at_any_statement_takes_nothing_over(path, lost):

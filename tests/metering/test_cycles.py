@@ -18,6 +18,7 @@ from licenseusage.metering.cycles import (
     first_grid,
     grid_at,
     next_cycle,
+    seen_before,
     with_terms,
 )
 
@@ -131,6 +132,24 @@ def test_the_longest_cycles_and_the_last_index_are_those_of_the_format():
 def test_an_index_beyond_the_format_is_refused(index):
     with pytest.raises(ValueError, match="not in 0"):
         DAYS.cycle(index)
+
+
+@given(lengths, lengths, st.integers(0, 400), st.integers(0, DAY_MS), st.integers(0, 100))
+def test_a_restored_ledger_lets_no_former_cycle_run_beside_a_reported_one(old, new, day, at, later):
+    before = (first_grid(old, "old"),)
+    seen_ms = before[0].first().start_ms + day * DAY_MS + at
+    first = with_terms(before, new, seen_ms, "new")[-1].first()
+    now_ms = first.start_ms + later * DAY_MS
+    restored = with_terms(before, new, seen_before(before, first.start_ms, now_ms), "new")
+    assert cycle_at(restored, first.start_ms) == first
+    last = cycle_at(restored, first.start_ms - 1)
+    assert last is None or last.end_ms <= first.start_ms
+
+
+def test_terms_of_which_nothing_was_reported_are_seen_now():
+    grids = (first_grid(DAYS, "old"),)
+    assert seen_before(grids, None, 5) == 5
+    assert seen_before((), ms("2026-12-15"), 5) == 5
 
 
 class TestNewTerms:

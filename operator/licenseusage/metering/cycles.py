@@ -294,6 +294,25 @@ def with_terms(
     return (*begun, Grid(from_ms, terms, subscription))
 
 
+def seen_before(grids: Sequence[Grid], reported_ms: int | None, now_ms: int) -> int:
+    """Return when other terms were verified at the latest, ms.
+
+    A restored ledger knows neither the terms nor when they came; reports that were signed under
+    them show both. It must not let a cycle of the former terms run beside one of theirs: where such
+    a cycle would, it never was, and the terms came in the one before it.
+
+    Args:
+        grids: What the ledger knows, without the terms; ascending.
+        reported_ms: Start of the first cycle that was reported under the terms; None: of none.
+        now_ms: The time, which it is if nothing shows an earlier one.
+    """
+    before = None if reported_ms is None else cycle_at(grids, reported_ms - 1)
+    if reported_ms is None or before is None:
+        return now_ms
+    last_ms = reported_ms if before.end_ms <= reported_ms else before.start_ms
+    return min(now_ms, last_ms - 1)
+
+
 def _midnight_ms(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
 

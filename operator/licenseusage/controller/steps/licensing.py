@@ -15,7 +15,7 @@ from licenseusage.controller.effects.secrets import SecretReader
 from licenseusage.controller.rules.conditions import Status, Verdict
 from licenseusage.errors import Failure, Stalled, UsageError
 from licenseusage.ledger.records import Meter, Subscribed
-from licenseusage.metering.cycles import Cycle, Terms, cycle_at
+from licenseusage.metering.cycles import Cycle, Terms, cycle_at, seen_before
 from licenseusage.reasons import Reason
 from licenseusage.reports.intake import Expected, accept_license, still_applies, unpacked
 from licenseusage.reports.keyring import KeyRing
@@ -148,7 +148,7 @@ async def step(
     if known is None or known.digest != license_.digest:
         seen_ms = now_ms
         if meter.grids and license_.contract not in meter.licenses:
-            seen_ms = _seen_before(meter, await reported_from_ms(license_), now_ms)
+            seen_ms = seen_before(meter.grids, await reported_from_ms(license_), now_ms)
         meter = await books.do(
             lambda ledger: ledger.keep_terms(
                 meter.id,
@@ -164,16 +164,6 @@ async def step(
         f"valid until {_day(1000 * license_.expires_s)}.{_coming(meter, now_ms)}",
     )
     return Licensing(meter, license_, verdict, _maximum(meter, license_, now_ms))
-
-
-def _seen_before(meter: Meter, reported_ms: int | None, now_ms: int) -> int:
-    """Return when a licence was seen at the latest, by the first cycle reported under it.
-
-    A restored ledger must not let cycles of the former licence go on beside those.
-    """
-    if reported_ms is None or cycle_at(meter.grids, reported_ms - 1) is None:
-        return now_ms
-    return min(now_ms, reported_ms - 1)
 
 
 def unread(meter: Meter, verdict: Verdict, now_ms: int) -> Licensing:

@@ -125,6 +125,13 @@ def _take(
     row = cycle_row(connection, meter_id, cycle_of(content))
     if (row.cycle_index, row.end_ms) != (statement.cycle.index, statement.cycle.end_ms):
         raise NotWholeError(f"cycle {row.cycle_index} has other terms here")
+    beside = (cycles.c.start_ms < row.end_ms) & (cycles.c.end_ms > row.start_ms)
+    others = select(cycles.c.cycle_index).filter_by(meter_id=meter_id).where(beside)
+    other = connection.execute(others.where(cycles.c.id != row.id)).scalar()
+    if other is not None:
+        raise NotWholeError(
+            f"cycle {row.cycle_index} runs beside cycle {other} of other terms here"
+        )
     anew = content.supersedes is not None and content.supersedes.reason != Reason.NEW_EVIDENCE
     add_proved(connection, meter_id, statement.cycle, proved_by(statement), anew=anew)
     if document.kind is ReportKind.INTERIM:

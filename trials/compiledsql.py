@@ -19,8 +19,8 @@ def share_compiled_sql() -> None:
     if event.contains(Engine, "engine_connect", _share):
         return
     # A cached statement is found by its dialect, too: those of SQLite are all alike here.
-    setattr(SQLiteDialect_pysqlite, "__eq__", lambda one, other: type(one) is type(other))  # noqa: B010
-    setattr(SQLiteDialect_pysqlite, "__hash__", lambda one: hash(type(one)))  # noqa: B010
+    setattr(SQLiteDialect_pysqlite, "__eq__", lambda left, right: type(left) is type(right))  # noqa: B010
+    setattr(SQLiteDialect_pysqlite, "__hash__", lambda dialect: hash(type(dialect)))  # noqa: B010
     event.listen(Engine, "engine_connect", _share)
 
 

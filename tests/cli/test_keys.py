@@ -55,6 +55,11 @@ def test_a_new_pseudonym_key_names_the_lost_one(run):
     assert key_id(data["key"]) in done.err
 
 
+def test_a_new_pseudonym_key_names_none_where_nobody_was_counted(run):
+    _, data = secret(run("keys", "new", "pseudonym"))
+    assert set(data) == {"key"}
+
+
 @pytest.mark.parametrize("lost", ["", "0123", "X" * 32])
 def test_a_lost_pseudonym_key_is_named_by_its_id(run, lost):
     assert run("keys", "new", "pseudonym", "--replaces", lost).code == 2

@@ -80,8 +80,9 @@ def identity(
 @new.command()
 def pseudonym(
     replaces: Annotated[
-        str, typer.Option(metavar="ID", help="Id of the lost key, as the condition names it.")
-    ],
+        str | None,
+        typer.Option(metavar="ID", help="Id of the lost key, as the condition names it."),
+    ] = None,
     namespace: Namespace = "licenseusage-system",
     name: Name = "licenseusage-pseudonym",
 ) -> None:
@@ -89,16 +90,20 @@ def pseudonym(
 
     Users of the running cycle who were counted under the lost key can no longer be recognised. So
     the numbers under the two keys are never added: the larger one is the lower bound of this cycle,
-    and there is no upper bound. The reports say that the key changed.
+    and there is no upper bound. The reports say that the key changed. Omit --replaces if no
+    condition names an id, because nobody was counted under the lost key.
 
     Example:
         licenseusage keys new pseudonym --replaces 0123456789abcdef0123456789abcdef |
             kubectl create -f -
     """
-    if not re.fullmatch("[0-9a-f]{32}", replaces):
+    if replaces is not None and not re.fullmatch("[0-9a-f]{32}", replaces):
         raise typer.BadParameter("an id has 32 hex digits; the condition PseudonymKeyLost names it")
     key = secrets.token_bytes(KEY_BYTES)
-    typer.echo(_manifest(namespace, name, {"key": key, "replaces": replaces}), nl=False)
+    data: dict[str, str | bytes] = {"key": key}
+    if replaces is not None:
+        data["replaces"] = replaces
+    typer.echo(_manifest(namespace, name, data), nl=False)
     typer.echo(f"the new key's id is {key_id(key)}", err=True)
 
 

@@ -79,8 +79,8 @@ def target_of(targets: Iterable[PushTarget], caller: Caller) -> PushTarget | Fai
     if not taking:
         return Failure(
             Reason.NO_PUSH_SOURCE,
-            f"no LicenseUsage of the namespace names {account}: name it in push.serviceAccounts "
-            "of a source",
+            f"no LicenseUsage of the namespace that can be counted now names {account}: name it in "
+            "push.serviceAccounts of a source; if one does, its conditions say what is wrong",
             Consequence.NEEDS_A_PERSON,
         )
     return ambiguous(taking, account)

@@ -170,18 +170,23 @@ def naming_the_lost_key(
 ) -> PseudonymKey | UsageError:
     """Return the key; or, if it is lost, the failure with the lost key's id, which a new one names.
 
+    Where nobody was counted under the lost key, there is no id, and the failure says so: beside
+    objects that stayed, a new installation could name none.
+
     Args:
         pseudonym: The key, or why it cannot be had.
         cycles: Those that are not Final, oldest first.
     """
     ids = [record.pseudonym_key_id for record in cycles if record.pseudonym_key_id is not None]
-    if (
-        not ids
-        or not isinstance(pseudonym, Stalled)
-        or pseudonym.reason != Reason.PSEUDONYM_KEY_LOST
-    ):
+    if not isinstance(pseudonym, Stalled) or pseudonym.reason != Reason.PSEUDONYM_KEY_LOST:
         return pseudonym
-    return Stalled(pseudonym.reason, f"{pseudonym.message} The lost key's id is {ids[-1]}.")
+    named = (
+        f"The lost key's id is {ids[-1]}."
+        if ids
+        else "The ledger counted nobody of this object under it: unless another object names its "
+        "id, leave out --replaces."
+    )
+    return Stalled(pseudonym.reason, f"{pseudonym.message} {named}")
 
 
 async def vendor_keys_of(

@@ -1,6 +1,6 @@
-"""Lists that server-side apply knows as a whole only have no default that is left to the API server.
+"""Lists that server-side apply knows as a whole only leave no default to the API server.
 
-Otherwise `kubectl apply --server-side` after `kubectl apply` meets a conflict with what was defaulted.
+Otherwise `kubectl apply --server-side` after `kubectl apply` meets a conflict with the default.
 """
 
 import pytest

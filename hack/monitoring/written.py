@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from hack.marks import between
 from hack.monitoring.dashboard import dashboard
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,10 +32,6 @@ _COPY_HEAD = (
 )
 _BEGIN = "<!-- Made by `make generate` from the rules: do not edit from here -->\n"
 _END = "<!-- to here -->\n"
-
-
-class NoMarksError(ValueError):
-    """The page does not say where the table belongs."""
 
 
 def written() -> dict[Path, str]:
@@ -65,11 +62,7 @@ def alerts() -> list[dict[str, Any]]:
 
 
 def _with_table(page: str) -> str:
-    before, begin, rest = page.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise NoMarksError(f"docs/monitoring.md needs the lines {_BEGIN!r} and {_END!r}")
-    return f"{before}{_BEGIN}\n{_table()}\n{_END}{after}"
+    return between(page, _BEGIN, _END, f"\n{_table()}\n", name="docs/monitoring.md")
 
 
 def _table() -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from hack.marks import between
 from hack.presets.example import example_source
 from licenseusage.api.source import Source
 from licenseusage.sources.definition.attainable import attainable
@@ -14,21 +15,13 @@ BEGIN: Final = "<!-- Made by `make generate` of the files of the presets: do not
 END: Final = "<!-- to here -->"
 
 
-class NoMarksError(ValueError):
-    """The page does not say where the table belongs."""
-
-
 def with_kinds(text: str, presets: Iterable[Preset]) -> str:
     """Return docs/sources.md with its table of presets made anew; what is around it stays.
 
     Raises:
         NoMarksError: The marks are missing.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise NoMarksError(f"docs/sources.md needs the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{_table(presets)}\n{END}{after}"
+    return between(text, BEGIN, END, f"\n\n{_table(presets)}\n", name="docs/sources.md")
 
 
 def _table(presets: Iterable[Preset]) -> str:

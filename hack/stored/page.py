@@ -2,15 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
+from hack.marks import between
 from hack.stored.group import Group
 from hack.stored.places import Place
 
 BEGIN = "<!-- Made by `make generate` from the code: do not edit from here"
 END = "<!-- to here -->"
-
-
-class NoMarksError(ValueError):
-    """The page does not say where the tables belong."""
 
 
 def with_tables(page: str, places: Iterable[Place]) -> str:
@@ -19,11 +16,8 @@ def with_tables(page: str, places: Iterable[Place]) -> str:
     Raises:
         NoMarksError: The marks are missing.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise NoMarksError(f"docs/privacy.md needs the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN} -->\n\n{''.join(_lines(places))}{END}{after}"
+    made = f" -->\n\n{''.join(_lines(places))}"
+    return between(page, BEGIN, END, made, name="docs/privacy.md")
 
 
 def _lines(places: Iterable[Place]) -> Iterator[str]:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from hack.marks import NoMarksError
 from hack.presets.__main__ import PAGE, SOURCES
-from hack.presets.kinds import NoMarksError, with_kinds
+from hack.presets.kinds import with_kinds
 from hack.presets.page import page
 from licenseusage.sources.definition.presets import presets
 

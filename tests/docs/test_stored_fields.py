@@ -8,9 +8,10 @@ import pytest
 from pydantic import Field
 from sqlalchemy import Column, Integer, MetaData, Table
 
+from hack.marks import NoMarksError
 from hack.stored.__main__ import PAGE
 from hack.stored.group import Group, NoPurposeError
-from hack.stored.page import NoMarksError, with_tables
+from hack.stored.page import with_tables
 from hack.stored.places import kinds, places, tables
 from licenseusage.api import crd
 from licenseusage.api.model import ApiModel

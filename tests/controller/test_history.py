@@ -5,7 +5,13 @@ import pytest
 from licenseusage.controller.rules.evidence import contradictions, evidence, own_reports
 from licenseusage.controller.steps.enrolling import enrol
 from licenseusage.errors import Stalled
-from licenseusage.ledger.documents.records import FORKED, HISTORY_LOST, Delivery, ReportKind
+from licenseusage.ledger.documents.records import (
+    FORKED,
+    HISTORY_LOST,
+    Delivery,
+    DeliveryResult,
+    ReportKind,
+)
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.reports.keyring import KeyRing
 from licenseusage.reports.names import Link, digest, key_chain_id
@@ -190,8 +196,20 @@ async def test_an_enrolment_kept_beside_the_key_is_taken_over_and_nothing_begins
     assert taken.token == enrolment(), "never signed twice"
     assert taken.state is Delivery.PENDING
     assert books.ledger.chain(KEYS).stopped == HISTORY_LOST
-    assert books.ledger.claim(NOW_MS) is None
     assert await enrolled(books, enrolment()) == (taken,)
+
+
+async def test_key_statements_are_sent_again_while_the_history_is_lost(books):
+    """The vendor tells its history to the newest key only, and may not know that one yet."""
+    tokens = enrolment(), succession(INSTALLATION_KEY, key("second"), 2, enrolment())
+    first, second = await enrolled(books, *tokens)
+    assert books.ledger.chain(KEYS).stopped == HISTORY_LOST
+    sent = books.ledger.claim(NOW_MS)
+    assert sent.jti == first.jti
+    books.ledger.record_result(
+        sent, DeliveryResult(Delivery.ACCEPTED, receipt="r", received_ms=NOW_MS), NOW_MS
+    )
+    assert books.ledger.claim(NOW_MS).jti == second.jti
 
 
 async def test_a_succession_that_an_older_ledger_lacks_is_taken_over_as_it_was_signed(books):

@@ -246,14 +246,38 @@ def test_a_cycle_that_was_closed_without_its_final_is_not_closed_again(path, los
         assert ledger.chain(book.CHAIN.id).stopped == HISTORY_LOST
 
 
-def test_key_statements_are_sent_before_a_chain_that_was_rebuilt_from_nothing(path, lost):
+def test_only_key_statements_are_sent_of_a_ledger_that_was_rebuilt_from_nothing(path, lost):
     """The ledger was lost with everything in it; the enrolment came back from beside the key."""
     for file in path.parent.glob("ledger.db*"):
         file.unlink()
     with book.opened(path) as ledger:
         book.begin(ledger)
         ledger.stop_chain(book.CHAIN.key_chain_id, HISTORY_LOST, NOW)
-        assert ledger.claim(NOW) is None
-        take_over(ledger, recovered(*lost, receipts={3: receipt(lost[2])}))
+        take_over(ledger, recovered(*lost, receipts={1: receipt(lost[0])}))
         assert ledger.claim(NOW).chain_id == book.CHAIN.key_chain_id
         assert ledger.chain(book.CHAIN.key_chain_id).stopped == HISTORY_LOST
+
+
+def test_reports_are_sent_of_a_chain_that_was_rebuilt_although_others_are_lost(path, lost):
+    """The mark at the key statements stays for chains that were not resumed."""
+    for file in path.parent.glob("ledger.db*"):
+        file.unlink()
+    with book.opened(path) as ledger:
+        book.begin(ledger)
+        ledger.stop_chain(book.CHAIN.key_chain_id, HISTORY_LOST, NOW)
+        take_over(ledger, recovered(*lost, receipts={1: receipt(lost[0])}))
+        book.accept_all(ledger, NOW)
+        assert {item.state for item in ledger.reports(1)} == {Delivery.ACCEPTED}
+
+
+def test_no_report_begins_a_chain_whose_history_is_lost_although_its_keys_are_known(path):
+    """The mark at the key statements is for every chain of theirs that was not resumed."""
+    with book.opened(path) as ledger:
+        book.begin(ledger)
+        book.count(ledger, START + HOUR_MS, "ada")
+        book.interim(ledger, 0, START + 2 * HOUR_MS)
+        ledger.stop_chain(book.CHAIN.key_chain_id, HISTORY_LOST, NOW)
+        book.accept_all(ledger, NOW)
+        (statement,) = ledger.key_statements(book.CHAIN.key_chain_id)
+        (report,) = ledger.reports(1)
+        assert (statement.state, report.state) == (Delivery.ACCEPTED, Delivery.PENDING)

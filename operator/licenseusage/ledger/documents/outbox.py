@@ -284,27 +284,31 @@ def _unblocked() -> tuple[ColumnElement[bool], ...]:
         statements.where(key.c.state == Delivery.ACCEPTED).exists(),
         ~statements.where(key.c.state != Delivery.ACCEPTED).exists(),
     )
+    of_key = chains.alias("of_key")
+    its_key = of_key.c.id == chains.c.key_chain_id
+    lost = and_(its_key, of_key.c.stopped == HISTORY_LOST)
+    resumed = and_(recoveries.c.chain_id == chains.c.id, recoveries.c.event == Recovery.RESUMED)
+    # A chain of reports may begin only once its key chain has lost nothing, or it was resumed.
+    begins = or_(
+        ~select(of_key.c.id).where(lost).exists(),
+        select(recoveries.c.chain_id).where(resumed).exists(),
+    )
     return (
         outbox.c.state.in_((Delivery.PENDING, Delivery.SENDING, Delivery.REJECTED)),
         ~blocked.exists(),
-        or_(chains.c.stopped.is_(None), _statements_of_a_resumed_chain()),
-        or_(chains.c.key_chain_id.is_(None), enrolled),
+        or_(chains.c.stopped.is_(None), _is_whole_key_chain()),
+        or_(chains.c.key_chain_id.is_(None), and_(enrolled, begins)),
     )
 
 
-def _statements_of_a_resumed_chain() -> ColumnElement[bool]:
-    """Key statements whose reports go on after a loss: no other chain of theirs may begin yet.
+def _is_whole_key_chain() -> ColumnElement[bool]:
+    """Key statements are sent also while the history of their reports is lost.
 
-    To send them once more is harmless (REPORT_FORMAT §4), and reports wait for their receipts.
+    They are whole, since they are kept beside the keys, and to send them once more is harmless
+    (REPORT_FORMAT §4). The vendor has to know the newest key before it tells that key its history:
+    a succession may have been signed while no licence was valid, and its former key is gone.
     """
-    of_key = chains.alias("of_key")
-    resumed = and_(
-        recoveries.c.chain_id == of_key.c.id,
-        recoveries.c.event == Recovery.RESUMED,
-        of_key.c.key_chain_id == chains.c.id,
-    )
-    lost = chains.c.stopped == HISTORY_LOST
-    return and_(chains.c.key_chain_id.is_(None), lost, select(of_key.c.id).where(resumed).exists())
+    return and_(chains.c.key_chain_id.is_(None), chains.c.stopped == HISTORY_LOST)
 
 
 def _acknowledge(

@@ -22,7 +22,7 @@ for name in GROUPS:
 
 
 def test_no_command_loads_the_clients_of_kubernetes_for_its_help():
-    """They take half a second to load, and only pods and the operator itself need them.
+    """They take a third of a second to load, and only pods and the operator itself need them.
 
     The commands of a group are loaded with it.
     """

@@ -3,6 +3,7 @@
 import pytest
 
 from licenseusage.controller.effects.kube import Kube
+from licenseusage.controller.process.login import connect
 from tests.controller.ages import Ages
 from tests.controller.stage import create_pods
 
@@ -10,7 +11,7 @@ from tests.controller.stage import create_pods
 @pytest.fixture
 async def kube(crds, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", str(crds.kubeconfig))
-    client = await Kube.connect()
+    client = await connect()
     yield client
     await client.close()
 
@@ -20,12 +21,12 @@ async def kube_as(crds, monkeypatch):
     """Connect as a service account."""
     opened = []
 
-    async def connect(namespace: str, account: str = "default") -> Kube:
+    async def connect_as(namespace: str, account: str = "default") -> Kube:
         monkeypatch.setenv("KUBECONFIG", str(crds.kubeconfig_for(namespace, account)))
-        opened.append(await Kube.connect())
+        opened.append(await connect())
         return opened[-1]
 
-    yield connect
+    yield connect_as
     for client in opened:
         await client.close()
 

@@ -145,7 +145,7 @@ def _become(request: int, log: int) -> None:
 if __name__ == "__main__":
     # The product that stands beside these tests, wherever another one is installed.
     sys.path[:1] = [str(ROOT / "operator")]
-    sys.modules["kubernetes_validate"] = None  # type: ignore[assignment]  # as the operator does
+    sys.modules["kubernetes"] = None  # type: ignore[assignment]  # as the operator does
 
     import licenseusage.cli.operator
     import licenseusage.cli.receiver

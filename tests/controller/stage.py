@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from hack.controlplane import pods as fake
-from licenseusage.controller.effects.kube import Kube
+from licenseusage.controller.process.login import connect
 from licenseusage.controller.rules.resources import PODS, REPORTS, USAGES
 from licenseusage.reports.content import Kind
 from licenseusage.reports.keys import SigningKey, VendorKey, VendorKeys
@@ -334,7 +334,7 @@ def create_pods(namespace, pods):
     """Create pods that look alive: name -> (port, ready); quicker than one kubectl per pod."""
 
     async def create():
-        client = await Kube.connect()
+        client = await connect()
         try:
             for name, (port, ready) in pods.items():
                 body = fake.pod(namespace, f"{name}-0", {"app": name}, {"http": port})

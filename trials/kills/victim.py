@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 
 # As `licenseusage.cli.operator` does, before what takes the time is imported.
-sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]
+sys.modules.setdefault("kubernetes", None)  # type: ignore[arg-type]
 
 import licenseusage.controller.process.start  # noqa: E402, F401
 from licenseusage.cli import main  # noqa: E402

@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 # As `licenseusage.cli.operator` does, before what takes the time is imported.
-sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]
+sys.modules.setdefault("kubernetes", None)  # type: ignore[arg-type]
 
 from trials.months.promises import broken  # noqa: E402
 from trials.months.run import Final, Size, finals  # noqa: E402

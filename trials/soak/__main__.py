@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 # As `licenseusage.cli.operator` does, before what takes the time is imported.
-sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]
+sys.modules.setdefault("kubernetes", None)  # type: ignore[arg-type]
 
 from trials.soak.histories import LENGTH, Ended, in_turn, many, simulate  # noqa: E402
 from trials.soak.kinds.drawing import KINDS  # noqa: E402

@@ -35,13 +35,12 @@ def list_directly(
         Stalled: ``ForbiddenByCluster``, or there is no such kind.
         Retryable: ``APIUnavailable``.
     """
-    # The clients of Kubernetes take half a second to load; only pods need them here.
-    from licenseusage.controller.effects.kube import Kube
+    # The clients of Kubernetes take a third of a second to load; only pods need them here.
     from licenseusage.controller.rules.resources import Resource
 
     plural, _, group = resource.partition(".")
 
-    async def items(kube: Kube) -> list[dict[str, Any]]:
+    async def items(kube: "Kube") -> list[dict[str, Any]]:
         where = None if everywhere else namespace or _own_namespace()
         return await kube.items(Resource(group, "v1alpha1", plural), where)
 
@@ -62,10 +61,10 @@ def apply_directly(receipts: Sequence[Mapping[str, Any]], field_manager: str) ->
             apply them again is harmless.
         Retryable: ``APIUnavailable``.
     """
-    from licenseusage.controller.effects.kube import Kube, KubeError, UnavailableError
+    from licenseusage.controller.effects.kube import KubeError, UnavailableError
     from licenseusage.controller.rules.resources import RECEIPTS
 
-    async def apply_each(kube: Kube) -> None:
+    async def apply_each(kube: "Kube") -> None:
         refused: list[KubeError] = []
         for receipt in receipts:
             try:
@@ -84,14 +83,14 @@ def _asked(work: Callable[["Kube"], Awaitable[_Answer]]) -> _Answer:
     """Do what is to be done with a client; its errors say what to do."""
     from licenseusage.controller.effects.kube import (
         ForbiddenError,
-        Kube,
         KubeError,
         NotFoundError,
         UnavailableError,
     )
+    from licenseusage.controller.process.login import connect
 
     async def done() -> _Answer:
-        kube = await Kube.connect()
+        kube = await connect()
         try:
             return await work(kube)
         finally:

@@ -26,12 +26,13 @@ def look(settings: Settings, key: Key, clock: SystemClock) -> "tuple[Seen, Pseud
         Stalled: There is no such object, or a key or a right is missing.
         Retryable: ``APIUnavailable``.
     """
-    # The clients of Kubernetes take half a second to load; other commands do without.
+    # The clients of Kubernetes take a third of a second to load; other commands do without.
     from licenseusage.controller.effects.clusterid import cluster_of
     from licenseusage.controller.effects.identity import Keys, Names
-    from licenseusage.controller.effects.kube import Kube, KubeError, NotFoundError
+    from licenseusage.controller.effects.kube import KubeError, NotFoundError
     from licenseusage.controller.effects.secrets import SecretReader
     from licenseusage.controller.effects.shippedpresets import shipped_presets
+    from licenseusage.controller.process.login import connect
     from licenseusage.controller.rules.resources import USAGES
     from licenseusage.reports.keys import generate_key
 
@@ -39,7 +40,7 @@ def look(settings: Settings, key: Key, clock: SystemClock) -> "tuple[Seen, Pseud
     own = {(names.namespace, names.identity), (names.namespace, names.pseudonym)}
 
     async def read() -> "tuple[Seen, PseudonymKey]":
-        kube = await Kube.connect()
+        kube = await connect()
         try:
             subject = Subject.read(key, await kube.get(USAGES, key.namespace, key.name))
             if isinstance(subject.usage, UsageError):

@@ -32,16 +32,18 @@ def operator(**flags: str | None) -> None:
     settings = from_mapping(os.environ, flags)
     clock = clock_from(os.environ)
     configure(settings.log_level)
-    # kubernetes.dynamic imports this validator where it is installed (in a checkout): seconds of
-    # start for something that is never called here.
-    sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]
+    # kopf imports the official client where one is installed, for its types: seconds of start for
+    # something that is never called here.
+    sys.modules.setdefault("kubernetes", None)  # type: ignore[arg-type]
     try:
+        # What is imported stays for ever. To look through it again and again takes a sixth of the
+        # time of the imports, and later holds up the event loop for a tenth of a second each time.
+        gc.disable()
         from licenseusage.controller.process.start import run
 
-        # What was imported stays for ever, and to look through it again and again holds up the
-        # event loop for a tenth of a second each time.
         gc.collect()
         gc.freeze()
+        gc.enable()
         code = asyncio.run(run(settings, clock, development=development(os.environ)))
     except UsageError:
         raise  # it has a fix of its own

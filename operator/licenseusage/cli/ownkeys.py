@@ -20,15 +20,16 @@ def key_ring(settings: Settings) -> KeyRing:
         Stalled: ``IdentityLost``, ``IdentityInvalid``, ``ForbiddenByCluster``, ``NoCluster``.
         Retryable: ``APIUnavailable``.
     """
-    # The clients of Kubernetes take half a second to load; other commands do without.
+    # The clients of Kubernetes take a third of a second to load; other commands do without.
     from licenseusage.controller.effects.identity import Keys, Names
-    from licenseusage.controller.effects.kube import Kube, KubeError
+    from licenseusage.controller.effects.kube import KubeError
     from licenseusage.controller.effects.secrets import SecretReader
+    from licenseusage.controller.process.login import connect
 
     names = Names(settings.operator_namespace, settings.identity_secret, settings.pseudonym_secret)
 
     async def read() -> KeyRing:
-        kube = await Kube.connect()
+        kube = await connect()
         try:
             reader = SecretReader(kube, {(names.namespace, names.identity)})
             keys = Keys(kube, reader, names, new_signing_key=generate_key, random_bytes=bytes)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hack.controlplane import pods as fake
 from licenseusage.controller.effects.kube import Kube
+from licenseusage.controller.process.login import connect
 from licenseusage.controller.rules.resources import PODS, SERVICES
 from tests.controller.hostile.case import HUSH, NAMESPACE
 from tests.controller.sample import TOKEN, stamp
@@ -175,7 +176,7 @@ def endpoints(trap: Trap) -> dict:
 
 
 async def _deploy(recorder: Recorder, trap: Trap) -> None:
-    kube = await Kube.connect()
+    kube = await connect()
     ready = fake.status("127.0.0.1", ready=True)
     astray = {
         "on-node": ready,

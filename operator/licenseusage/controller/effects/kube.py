@@ -1,33 +1,31 @@
-"""The cluster as this operator needs it: raw JSON over ``kubernetes.aio``, errors with a meaning.
+"""The cluster as this operator needs it: raw JSON over HTTP, errors with a meaning.
 
-No typed models (a typed pod LIST costs 11 times a raw one) and no generated method per kind: a
-handful of verbs over a `Resource`. Bodies of answers never reach a message: a Secret may be in
-them.
+No generated client: its typed pod LIST costs 11 times a raw one, and its 1,500 classes are most of
+an image and of a start. A handful of verbs over a `Resource` is all. Bodies of answers never reach
+a message: a Secret may be in them.
 """
 
 import asyncio
 import email.utils
-import os
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, Self
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any
 
 import aiohttp
 import msgspec
 import orjson
-from kubernetes.aio import config
-from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.client.exceptions import ApiException
 
+from licenseusage.controller.effects.access import Access
 from licenseusage.controller.rules.resources import Resource
 
 FIELD_MANAGER = "licenseusage-operator"
 PAGE = 500
-_SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105
 _MERGE = "application/merge-patch+json"
 _APPLY = "application/apply-patch+yaml"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
+_CONNECTIONS = 32
+_ACCESS_SECONDS = 60.0  # a bound token is renewed some ten minutes before it ends
 
 
 class KubeError(Exception):
@@ -69,48 +67,36 @@ class Kube:
     """A client of one API server; safe for concurrent use within one event loop.
 
     Attributes:
+        host: The API server's URL, as at the start.
         server_date: Epoch seconds of the newest answer's ``Date`` header, and the loop's time
         when it
             came: what `reference_seconds` compares clocks with.
     """
 
-    def __init__(self, api: ApiClient) -> None:
-        """Wrap a configured client."""
-        self._api = api
-        self._server_date: tuple[float, float] | None = None
+    def __init__(self, sign_in: Callable[[], Access]) -> None:
+        """Sign in now, and again once a minute and after a failure: files are renewed.
 
-    @classmethod
-    async def connect(cls) -> Self:
-        """Configure a client as kubectl or a pod: ``KUBECONFIG``, service account, default.
-
-        Raises:
-            KubeError: There is no usable configuration; the message says which was tried.
+        Args:
+            sign_in: Reads how the API server is reached; raises `KubeError`.
         """
-        configuration = Configuration(connection_pool_maxsize=32)
+        self._sign_in = sign_in
+        self._access: Access | None = sign_in()
+        self._signed_in = asyncio.get_running_loop().time()
         # Proxies of the environment are for the vendor; an API server inside the cluster is not
         # behind them (kopf ignores them too).
-        configuration.client_session_kwargs = {"trust_env": False}
-        try:
-            if "KUBECONFIG" not in os.environ and _in_a_pod():
-                config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-            else:
-                await config.load_kube_config(  # type: ignore[no-untyped-call]
-                    config_file=os.environ.get("KUBECONFIG"), client_configuration=configuration
-                )
-        except (config.ConfigException, OSError, ValueError) as error:
-            raise KubeError(
-                0, "connect to a cluster", f"{error}; set KUBECONFIG, or run as a pod"
-            ) from None
-        return cls(ApiClient(configuration))
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=2**21,
+            timeout=_TIMEOUT,
+            trust_env=False,
+        )
+        self.host = self._access.server
+        self._server_date: tuple[float, float] | None = None
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._api.close()  # type: ignore[no-untyped-call]
-
-    @property
-    def host(self) -> str:
-        """The API server's address."""
-        return str(self._api.configuration.host)
+        await self._session.close()
 
     def reference_seconds(self) -> float | None:
         """The API server's clock now, in epoch seconds, from its last answer; None before one."""
@@ -295,31 +281,42 @@ class Kube:
         content: str = "application/json",
         accept: str = "application/json",
     ) -> bytes:
-        headers: dict[str, str] = {"Accept": accept, "User-Agent": FIELD_MANAGER}
+        headers = {"Accept": accept, "User-Agent": FIELD_MANAGER}
         if body is not None:
             headers["Content-Type"] = content
         try:
-            request = await self._api.param_serialize(
+            access = self._current_access()
+            async with self._session.request(
                 method,
-                path,
-                query_params=query or [],
-                header_params=headers,
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            answer = await self._api.call_api(*request, _request_timeout=_TIMEOUT)
-            raw: bytes = await answer.read()  # type: ignore[no-untyped-call]
+                access.server + path,
+                params=query,
+                headers={**headers, **access.headers},
+                data=None if body is None else orjson.dumps(body),
+                ssl=access.tls,
+                proxy=access.proxy,
+                allow_redirects=False,  # nowhere else with these credentials
+            ) as answer:
+                raw = await answer.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            self._access = None  # its certificate may be new, and so may our file of its CA
             detail = str(error) or type(error).__name__
             raise UnavailableError(
                 0, what, f"the API server does not answer ({detail[:200]})"
             ) from None
-        except ApiException as error:
-            raise KubeError(error.status or 0, what, str(error.reason)[:300]) from None
+        except KubeError as error:
+            raise UnavailableError(0, what, error.message) from None
         self._note_date(answer.headers.get("Date"))
+        if answer.status == 401:
+            self._access = None  # the token may have been renewed
         if answer.status >= 300:
             raise _refusal(answer.status, what, raw)
         return raw
+
+    def _current_access(self) -> Access:
+        now = asyncio.get_running_loop().time()
+        if self._access is None or now - self._signed_in >= _ACCESS_SECONDS:
+            self._access, self._signed_in = self._sign_in(), now
+        return self._access
 
     def _note_date(self, text: str | None) -> None:
         if not text:
@@ -329,10 +326,6 @@ class Kube:
         except ValueError:
             return
         self._server_date = date, asyncio.get_running_loop().time()
-
-
-def _in_a_pod() -> bool:
-    return os.path.exists(_SERVICE_ACCOUNT_TOKEN)
 
 
 class _ListMeta(msgspec.Struct):

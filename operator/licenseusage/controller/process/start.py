@@ -25,10 +25,11 @@ from licenseusage.controller.effects.books import Books
 from licenseusage.controller.effects.clusterid import cluster_of
 from licenseusage.controller.effects.defects import problem_of
 from licenseusage.controller.effects.deliveries import WORKERS
-from licenseusage.controller.effects.kube import Kube, KubeError
+from licenseusage.controller.effects.kube import KubeError
 from licenseusage.controller.effects.metrics import Metrics
 from licenseusage.controller.effects.workqueue import WorkQueue
 from licenseusage.controller.process import background, health, intakeserver, watch
+from licenseusage.controller.process.login import connect
 from licenseusage.controller.process.wiring import wire
 from licenseusage.controller.rules.key import Key, ReceiptsKey
 from licenseusage.controller.rules.resources import RECEIPTS
@@ -106,7 +107,7 @@ class _Operator:
         _log.info("started", version=__version__, http_port=port, simulated=clock.simulated)
 
         try:
-            kube = await Kube.connect()
+            kube = await connect()
         except KubeError as error:
             raise Stalled(Reason.NO_CLUSTER, f"{error}.") from None
         stack.push_async_callback(kube.close)
@@ -180,9 +181,7 @@ class _Operator:
         )
         watching = asyncio.create_task(
             kopf.operator(
-                registry=watch.registry(
-                    self._queue.add, world.watched, world.receipts, world.kube.host
-                ),
+                registry=watch.registry(self._queue.add, world.watched, world.receipts),
                 settings=watch.settings(),
                 ready_flag=ready,
                 identity=cast(Any, identity),

@@ -7,12 +7,12 @@ Everything else is `reconcile`'s, level-based.
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import kopf
 
 from licenseusage.controller.effects.receipts import Receipts
 from licenseusage.controller.effects.watched import Watched
+from licenseusage.controller.process.login import connection
 from licenseusage.controller.rules.key import Key, ReceiptsKey
 from licenseusage.controller.rules.resources import RECEIPTS, USAGES
 
@@ -20,7 +20,7 @@ LOGIN_MINUTES = 10
 
 
 def registry(
-    add: Callable[[Key], None], watched: Watched, receipts: Receipts, api_server: str
+    add: Callable[[Key], None], watched: Watched, receipts: Receipts
 ) -> kopf.OperatorRegistry:
     """Return the handlers: a login that expires, and two that put keys into the queue.
 
@@ -30,17 +30,14 @@ def registry(
         add: Takes the key of each LicenseUsage that changed.
         watched: Takes what the watch tells of it.
         receipts: The same for UsageReceipts.
-        api_server: Address of the API server. In a pod kopf would look it up by a name of the
-            cluster's DNS, and watch nothing for as long as that does not answer.
     """
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(id="login", registry=handlers)
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401 - kopf's protocol
+    def login(**_: object) -> kopf.ConnectionInfo:
         # A bound token rotates hourly and is read only here, so the login expires well before that.
-        info = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
         expiry = datetime.now(UTC) + timedelta(minutes=LOGIN_MINUTES)
-        return info and replace(info, server=api_server, expiration=expiry)
+        return replace(connection(), expiration=expiry)
 
     @kopf.on.event(
         USAGES.group, USAGES.version, USAGES.plural, id="licenseusage", registry=handlers

@@ -37,7 +37,8 @@ help: ## list the targets
 	@echo 'Needed: Python >= 3.11, make, and the network for the first run. Go >= 1.26 only where the'
 	@echo 'prebuilt control plane cannot be fetched (it is then built once, in 8 to 16 minutes), and for the'
 	@echo 'tests of event logs and of the chart, unless there are nats-server >= 2.10 and helm >= 3.14, and for Gitea;'
-	@echo 'redis-server >= 7 for the tests of Redis; prometheus >= 2.42 for those of alerts; node and npm for JupyterHub.'
+	@echo 'redis-server >= 7 for the tests of Redis; prometheus >= 2.42 for those of alerts; node and npm for JupyterHub;'
+	@echo 'postgresql >= 14 and pgbouncer >= 1.18 for those of the receiver on PostgreSQL.'
 
 # -- see it work
 
@@ -52,7 +53,7 @@ demo: $(READY) controlplane ## show the end of a cycle on this machine, without 
 WORKERS ?= 4
 
 .PHONY: test
-test: $(READY) controlplane nats redis prometheus helm rootfs products ## run all tests, on a real Kubernetes API [ARGS="-k word"] [WORKERS=4]
+test: $(READY) controlplane nats redis postgres prometheus helm rootfs products ## run all tests, on a real Kubernetes API [ARGS="-k word"] [WORKERS=4]
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: lint
@@ -152,6 +153,10 @@ nats: $(READY) ## find or build a NATS server for the tests of event logs (once;
 .PHONY: redis
 redis: $(READY) ## look for a Redis server for the tests of event logs
 	@$(BIN)/python -m hack.redis
+
+.PHONY: postgres
+postgres: $(READY) ## look for PostgreSQL and PgBouncer for the tests of the receiver
+	@$(BIN)/python -m hack.postgres
 
 .PHONY: prometheus
 prometheus: $(READY) ## look for Prometheus and promtool for the tests of alerts

@@ -1,16 +1,21 @@
 """A server on loopback, which can be killed and started again with its data."""
 
 import ctypes
+import os
+import shutil
 import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
 from hack.controlplane.processes import free_port
 
+NOBODY = 65534
+"""User and group of servers that refuse to run as root, where the tests do."""
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -21,11 +26,17 @@ class Server(ABC):
     Attributes:
         NAME: What messages call it.
         READY: What it logs when it listens.
+        STOP: The signal that asks it to end.
+        END: The signal that ends it at once, when its context or its parent ends.
+        AS_NOBODY: It refuses to run as root, and is another user's where the tests are root's.
         port: On 127.0.0.1; the same after a restart.
     """
 
     NAME: ClassVar[str]
     READY: ClassVar[bytes]
+    STOP: ClassVar[signal.Signals] = signal.SIGTERM
+    END: ClassVar[signal.Signals] = signal.SIGKILL
+    AS_NOBODY: ClassVar[bool] = False
 
     def __init__(self, folder: Path, program: Path | None) -> None:
         """Prepare.
@@ -38,6 +49,9 @@ class Server(ABC):
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
+        self._user = NOBODY if self.AS_NOBODY and os.geteuid() == 0 else None
+        if self._user is not None:
+            shutil.chown(folder, self._user, self._user)
 
     @abstractmethod
     def _command(self, program: Path | None) -> list[str]:
@@ -59,7 +73,10 @@ class Server(ABC):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent,
+                cwd=None if self._user is None else self._folder,
+                user=self._user,
+                group=self._user,
+                preexec_fn=partial(_die_with_parent, self.END),
             )
         deadline = time.monotonic() + 30
         while self.READY not in path.read_bytes()[earlier_bytes:]:
@@ -70,8 +87,11 @@ class Server(ABC):
 
     def stop(self, *, kill: bool = False) -> None:
         """End it, by SIGKILL if so wanted; again is harmless."""
+        self._end(signal.SIGKILL if kill else self.STOP)
+
+    def _end(self, by: signal.Signals) -> None:
         if self._process is not None:
-            self._process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+            self._process.send_signal(by)
             self._process.wait()
             self._process = None
 
@@ -86,8 +106,8 @@ class Server(ABC):
         trace: TracebackType | None,
     ) -> None:
         """End it."""
-        self.stop(kill=True)
+        self._end(self.END)
 
 
-def _die_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _die_with_parent(by: signal.Signals) -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, by)

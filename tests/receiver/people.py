@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+from sqlalchemy import create_engine, text
 
 from licenseusage.receiver.access import PagesAccess
 from licenseusage.receiver.app import create_app
-from licenseusage.receiver.store import ReceiverDatabase
+from licenseusage.receiver.store import DatabaseAddress, ReceiverDatabase
 from licenseusage.reports.content import (
     Content,
     Kind,
@@ -91,7 +92,7 @@ class FixedClock:
 class Receiver:
     """The application over a database, as one process would run it."""
 
-    def __init__(self, url: str, clock: FixedClock, **changes: Any) -> None:
+    def __init__(self, url: str | DatabaseAddress, clock: FixedClock, **changes: Any) -> None:
         self.store = ReceiverDatabase.open(url)
         self.vendor_keys: VendorKeys = changes.get("vendor_keys", VENDOR_KEYS)
         self.app = create_app(
@@ -314,3 +315,19 @@ def error_of(response: httpx.Response) -> str:
     assert problem["title"]
     assert problem["detail"]
     return problem["error"]
+
+
+def unavailable(answer: httpx.Response) -> bool:
+    assert (answer.status_code, error_of(answer)) == (503, "VendorUnavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    return True
+
+
+def run_sql(url: str, *statements: str) -> list[Any]:
+    """Run statements on a database, as somebody would who looks into it; return the last's rows."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        results = [connection.execute(text(statement)) for statement in statements]
+        rows = results[-1].all() if results[-1].returns_rows else []
+    engine.dispose()
+    return list(rows)

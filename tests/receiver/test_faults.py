@@ -1,106 +1,20 @@
-"""Races, full disks and failing signatures: one row per position, or none and a 503."""
+"""Full disks, locks and failing signatures: nothing is stored then, and a 503 says so."""
 
 import asyncio
 import sqlite3
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from licenseusage.errors import Retryable, Stalled
-from licenseusage.receiver.store import ReceiverDatabase
-from tests.receiver.people import ANCHOR, CYCLE, Customer, chain_id, error_of, jti
-
-RACERS = 4
-ROUNDS = 5
+from licenseusage.receiver.store import Hold, ReceiverDatabase
+from tests.receiver.people import ANCHOR, CYCLE, chain_id, error_of, jti, unavailable
 
 
 def rows(receiver, token):
     with receiver.store.read() as views:
         return [document for document, _ in views.documents(chain_id(token), limit=100)]
-
-
-def at_once(calls):
-    """Run the calls in threads of their own that start together; return their results."""
-    barrier = threading.Barrier(len(calls))
-
-    def run(call):
-        barrier.wait()
-        return call()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
-
-
-@pytest.fixture
-def processes(start):
-    """Several receivers on one database, as several processes would be."""
-    return [start() for _ in range(RACERS)]
-
-
-def test_same_report_sent_at_once_is_stored_once_with_one_receipt(processes):
-    for number in range(ROUNDS):
-        customer = Customer(f"customer {number}")
-        processes[0].put_key(customer.enrolment)
-        token = customer.report()
-        answers = at_once([partial(each.put_report, token) for each in processes])
-        assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 201]
-        assert len({answer.content for answer in answers}) == 1
-        assert len(rows(processes[0], token)) == 1
-
-
-def test_different_reports_for_one_position_sent_at_once_give_one_winner(processes):
-    for number in range(ROUNDS):
-        customer = Customer(f"customer {number}")
-        processes[0].put_key(customer.enrolment)
-        tokens = [customer.report(users=users) for users in range(RACERS)]
-        answers = at_once(
-            [partial(each.put_report, token) for each, token in zip(processes, tokens, strict=True)]
-        )
-        assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
-        verdicts = sorted(document.verdict for document in rows(processes[0], tokens[0]))
-        assert verdicts == ["Accepted", "Conflict", "Conflict", "Conflict"]
-
-
-def test_reports_of_one_chain_sent_at_once_are_all_linked(processes):
-    for number in range(ROUNDS):
-        customer = Customer(f"customer {number}")
-        processes[0].put_key(customer.enrolment)
-        tokens = customer.chain(RACERS)
-        at_once(
-            [partial(each.put_report, token) for each, token in zip(processes, tokens, strict=True)]
-        )
-        with processes[0].store.read() as views:
-            assert views.chain(chain_id(tokens[0])).head.sequence == RACERS
-
-
-def test_same_enrolment_sent_at_once_is_stored_once(processes):
-    token = Customer().enrolment
-    answers = at_once([partial(each.put_key, token) for each in processes])
-    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 201]
-
-
-def unavailable(answer):
-    assert (answer.status_code, error_of(answer)) == (503, "VendorUnavailable")
-    assert int(answer.headers["retry-after"]) > 0
-    return True
-
-
-def test_failure_to_sign_stores_nothing(receiver, customer, monkeypatch):
-    def refuse(*_):
-        raise OSError("the key store does not answer")
-
-    token = customer.report()
-    with monkeypatch.context() as patch:
-        patch.setattr("licenseusage.receiver.receipts.build_receipt", refuse)
-        assert unavailable(receiver.put_report(token))
-        assert unavailable(receiver.put_key(Customer("other").enrolment))
-    assert rows(receiver, token) == []
-    assert receiver.put_report(token).status_code == 201
-    assert receiver.put_key(Customer("other").enrolment).status_code == 201
 
 
 @pytest.mark.parametrize("when", ["write", "commit"])
@@ -117,7 +31,7 @@ def test_full_disk_stores_nothing(receiver, customer, when):
 
         @event.listens_for(engine, "commit")
         def fill(connection):
-            if connection.get_execution_options().get("licenseusage_writes"):
+            if "licenseusage_hold" in connection.get_execution_options():
                 raise OperationalError("COMMIT", {}, sqlite3.OperationalError("disk I/O error"))
 
     assert unavailable(receiver.put_report(token))
@@ -151,16 +65,15 @@ def test_really_full_database_stores_nothing_and_recovers(receiver, customer, cl
 
 
 def test_locked_database_is_a_503(receiver, customer, tmp_path, monkeypatch):
-    monkeypatch.setattr("licenseusage.receiver.store.database.BUSY_SECONDS", 0)
+    monkeypatch.setattr("licenseusage.receiver.store.engines.BUSY_SECONDS", 0)
     impatient = ReceiverDatabase.open(f"sqlite:///{tmp_path / 'receiver.sqlite'}")
     other = sqlite3.connect(tmp_path / "receiver.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(Retryable, match="locked"), impatient.write():
-        pass
+    with pytest.raises(Retryable, match="locked"):
+        impatient.write(lambda writing: None, Hold.register())
     other.execute("ROLLBACK")
     other.close()
-    with impatient.write() as writing:
-        assert writing.document("sha256:none") is None
+    assert impatient.write(lambda writing: writing.document("none"), Hold.register()) is None
     impatient.close()
 
 
@@ -250,20 +163,12 @@ def test_asking_for_health_again_and_again_does_not_keep_the_disk_busy(receiver,
 
     @event.listens_for(receiver.store._engine, "commit")
     def count(connection):
-        if connection.get_execution_options().get("licenseusage_writes"):
+        if "licenseusage_hold" in connection.get_execution_options():
             commits.append(1)
 
     for _ in range(20):
         assert receiver.get("/healthz").status_code == 200
     assert len(commits) == 1
-
-
-def test_a_database_s_failure_is_told_without_what_was_to_be_stored(receiver, customer):
-    with receiver.store.read() as reading:
-        held = reading.installation(customer.key_chain)
-    with pytest.raises(Retryable) as caught, receiver.store.write() as writing:
-        writing.add_installation(held)
-    assert customer.first.installation not in str(caught.value.__cause__)
 
 
 def test_slow_body_is_given_up(receiver, customer, monkeypatch):

@@ -7,6 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from licenseusage.receiver.problems import CLASSES
+from licenseusage.receiver.store import Hold
+from licenseusage.receiver.store.engines import to_write
 from licenseusage.reports.content import Uncertainty
 from tests.receiver.people import ANCHOR, CYCLE, DAY, Customer, chain_id, licence
 
@@ -277,9 +279,8 @@ def test_key_chain_has_no_page(receiver, customer):
 def test_hostile_content_is_escaped(receiver, customer):
     """Nothing that the format lets through needs escaping; it is escaped all the same."""
     receiver.put_report(customer.report())
-    with receiver.store.write() as writing:
-        evil = "<script>alert(1)</script>\"'&{{7*7}}"
-        connection = writing._connection
+    evil = "<script>alert(1)</script>\"'&{{7*7}}"
+    with receiver.store._engine.connect() as connection, to_write(connection, Hold()).begin():
         connection.execute(text("UPDATE installations SET product = :evil"), {"evil": evil})
         connection.execute(
             text("UPDATE chains SET name = :evil WHERE name IS NOT NULL"), {"evil": evil}

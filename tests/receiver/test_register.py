@@ -1,6 +1,5 @@
 """A renewed licence reaches the receiver, and judges what was reported under it."""
 
-import sqlite3
 from urllib.parse import quote
 
 import pytest
@@ -20,6 +19,7 @@ from tests.receiver.people import (
     error_of,
     key,
     licence,
+    run_sql,
 )
 from tests.receiver.test_pages import read
 
@@ -204,11 +204,11 @@ def test_a_licence_may_be_withdrawn_with_its_key_and_judges_all_the_same(start, 
     assert after.report(under(customer, renewed())).findings == ()
 
 
-def test_licences_of_a_database_from_before_the_register_are_known(tmp_path, receiver, customer):
-    database = sqlite3.connect(tmp_path / "receiver.sqlite")
-    database.executescript("DROP TABLE licenses; UPDATE receiver_schema SET version = 1;")
-    database.close()
-    store = ReceiverDatabase.open(f"sqlite:///{tmp_path / 'receiver.sqlite'}")
+def test_licences_of_a_database_from_before_the_register_are_known(
+    database_url, receiver, customer
+):
+    run_sql(database_url, "DROP TABLE licenses", "UPDATE receiver_schema SET version = 1")
+    store = ReceiverDatabase.open(database_url)
     with store.read() as reading:
         held = reading.licenses_of("https://vendor.example", "sub-1")
     store.close()

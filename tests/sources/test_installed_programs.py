@@ -6,10 +6,12 @@ import pytest
 
 from hack.helm import program as helm
 from hack.nats import program as nats
+from hack.postgres import program as postgres
 from hack.programs import GoModule, Installed, NoProgram
 from hack.redis import program as redis
 
 NATS, HELM, REDIS = nats._SERVER.installed, helm._HELM.installed, redis._SERVER
+POSTGRES, POOLER = postgres._SERVER, postgres._POOLER
 PRINTED = {
     "nats-server: v2.10.7": (NATS, True),
     "nats-server: v2.9.25": (NATS, False),
@@ -19,6 +21,11 @@ PRINTED = {
     "v3.9.4": (HELM, False),
     "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64": (REDIS, True),
     "Redis server v=6.0.16 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64": (REDIS, False),
+    "postgres (PostgreSQL) 18.1 (Debian 18.1-1.pgdg13+2)": (POSTGRES, True),
+    "postgres (PostgreSQL) 14.0": (POSTGRES, True),
+    "postgres (PostgreSQL) 13.22": (POSTGRES, False),
+    "PgBouncer 1.18.0": (POOLER, True),
+    "PgBouncer 1.8.1": (POOLER, False),
     "command not understood": (NATS, False),
 }
 
@@ -60,3 +67,11 @@ def test_an_old_redis_says_how_to_install_another_one(env):
     install(env, REDIS, "Redis server v=6.0.16")
     with pytest.raises(NoProgram, match=r"no redis-server >= 7 in PATH: install one"):
         redis.located(env)
+
+
+def test_postgresql_is_found_where_debian_keeps_it_too(env, tmp_path):
+    (tmp_path / "15").mkdir()
+    elsewhere = install({"PATH": str(tmp_path / "15")}, POSTGRES, "postgres (PostgreSQL) 15.18")
+    assert postgres.located(POSTGRES, env, [elsewhere.parent]) == elsewhere
+    with pytest.raises(NoProgram, match=r"no postgres >= 14 in PATH: install one"):
+        postgres.located(POSTGRES, env, [])

@@ -9,6 +9,7 @@ import typer
 from licenseusage.clock import clock_from
 from licenseusage.receiver.server import serve
 from licenseusage.receiver.settings import Address, VendorFiles, access_for, certificate_for
+from licenseusage.receiver.store import DatabaseAddress
 
 app = typer.Typer(help="Run the vendor's receiver of reports.")
 
@@ -37,13 +38,32 @@ def receiver(
         ),
     ] = "127.0.0.1:8443",
     database_url: Annotated[
-        str,
+        str | None,
         typer.Option(
             envvar=f"{_ENV}DATABASE_URL",
             metavar="URL",
-            help="Database for documents. It contains the reports of all customers: back it up.",
+            help="Database for documents: sqlite:///FILE (without it: receiver.sqlite in this "
+            "folder), or postgresql://USER@HOST/DATABASE, which several receivers may share. It "
+            "contains the reports of all customers: back it up.",
         ),
-    ] = "sqlite:///receiver.sqlite",
+    ] = None,
+    database_url_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar=f"{_ENV}DATABASE_URL_FILE",
+            metavar="FILE",
+            help="File with the URL instead, such as the key `uri` of a mounted Secret. It is read "
+            "again for each new connection, so that its password may change.",
+        ),
+    ] = None,
+    database_password_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar=f"{_ENV}DATABASE_PASSWORD_FILE",
+            metavar="FILE",
+            help="File with the database's password, if the URL has none; read again likewise.",
+        ),
+    ] = None,
     tls_cert: Annotated[
         Path | None,
         typer.Option(
@@ -100,7 +120,7 @@ def receiver(
     listening = Address.parse(address)
     serve(
         address=listening,
-        database_url=database_url,
+        database=DatabaseAddress.given(database_url, database_url_file, database_password_file),
         certificate=certificate_for(listening, tls_cert, tls_key),
         keys=VendorFiles.read(keys),
         access=access_for(

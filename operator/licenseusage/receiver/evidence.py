@@ -32,6 +32,7 @@ def keep_evidence(
         RequestRefused: ``TooManyConflicts``: the quota is used up; nothing may be stored.
         Retryable: the receipt could not be signed; the transaction must not commit.
     """
+    writing.hold_evidence(chain.installation)
     if writing.conflicts_of(chain.installation) >= CONFLICTS_KEPT:
         raise RequestRefused(
             Reason.TOO_MANY_CONFLICTS,

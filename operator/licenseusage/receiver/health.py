@@ -7,7 +7,7 @@ import threading
 
 from licenseusage.clock import Clock
 from licenseusage.errors import Retryable
-from licenseusage.receiver.store import ReceiverDatabase
+from licenseusage.receiver.store import Hold, ReceiverDatabase
 
 PROBE_SECONDS = 5
 """Within this time the last answer is repeated, so that frequent requests do not load the disk."""
@@ -40,8 +40,7 @@ class Health:
 
     def _probe(self, now_ms: int) -> Retryable | None:
         try:
-            with self._store.write() as writing:
-                writing.probe(now_ms)
+            self._store.write(lambda writing: writing.probe(now_ms), Hold.probe())
         except Retryable as failure:
             return failure.with_traceback(None)
         return None

@@ -23,7 +23,7 @@ from licenseusage.receiver.keychains import place_statement
 from licenseusage.receiver.receipts import IssuedReceipt, ReceiptSigner
 from licenseusage.receiver.registering import register
 from licenseusage.receiver.reportchains import place_report
-from licenseusage.receiver.store import Document, Reading, ReceiverDatabase
+from licenseusage.receiver.store import Document, Hold, Reading, ReceiverDatabase, Writing
 from licenseusage.reports.enrolment import Enrolment
 from licenseusage.reports.keys import VendorKeys
 from licenseusage.reports.licence import verify_any_license
@@ -67,14 +67,17 @@ class Intake:
         if authentic is None or known is not None:
             return self._known(jti, known)
         _check_path(jti, authentic.envelope.jti)
-        with self._store.write() as writing:
-            known = writing.document(authentic.envelope.digest)
-            if known is None:
-                # Under the lock: the licence that it names may arrive at the same time.
-                register = register_of(writing, authentic.installation)
-                judged = _judge(authentic, register, now_s)
-                return place_report(writing, self._signer, authentic, judged, register, now_s=now_s)
-        return self._known(jti, known)
+
+        def place(writing: Writing) -> Document | IssuedReceipt:
+            stored = writing.document(authentic.envelope.digest)
+            if stored is not None:
+                return stored
+            # Under the lock: the licence that it names may arrive at the same time.
+            register = register_of(writing, authentic.installation)
+            judged = _judge(authentic, register, now_s)
+            return place_report(writing, self._signer, authentic, judged, register, now_s=now_s)
+
+        return self._placed(jti, self._store.write(place, Hold.chain(authentic.envelope.chain_id)))
 
     def put_key_statement(self, jti: str | None, token: str) -> IssuedReceipt:
         """Take an enrolment or a succession in; arguments and errors as for ``put_report``.
@@ -90,13 +93,16 @@ class Intake:
         if statement is None or known is not None:
             return self._known(jti, known)
         _check_path(jti, statement.jti)
-        with self._store.write() as writing:
-            known = writing.document(statement.digest)
-            if known is None:
-                # Again, under the lock: another licence may have settled the subscription's terms.
-                statement = self._authentic_statement(token, writing, now_s)
-                return place_statement(writing, self._signer, statement, now_s=now_s)
-        return self._known(jti, known)
+
+        def place(writing: Writing) -> Document | IssuedReceipt:
+            stored = writing.document(statement.digest)
+            if stored is not None:
+                return stored
+            # Again, under the lock: another licence may have settled the subscription's terms.
+            again = self._authentic_statement(token, writing, now_s)
+            return place_statement(writing, self._signer, again, now_s=now_s)
+
+        return self._placed(jti, self._store.write(place, Hold.register()))
 
     def put_license(self, license_id: str, token: str) -> bool:
         """Take a licence into the register, in force or not; return whether it was known before.
@@ -119,10 +125,13 @@ class Intake:
             known = reading.licenses_of(license_.vendor, license_.subscription)
         if any(registered.digest == license_.digest for registered in known):
             return True
-        with self._store.write() as writing:
+
+        def keep(writing: Writing) -> bool:
             previous = settled_terms(writing, license_.subscription)
             verify_any_license(token, self._vendor_keys, now_s=now_s, previous=previous)
             return not register(writing, license_, now_s=now_s)
+
+        return self._store.write(keep, Hold.register())
 
     def _authentic_statement(
         self, token: str, reading: Reading, now_s: int
@@ -139,11 +148,17 @@ class Intake:
         """
         if self._signer.withdrawn(document):
             now_s = self._clock.now_ms() // 1000
-            with self._store.write() as writing:
+
+            def sign(writing: Writing) -> IssuedReceipt:
                 chain = writing.chain(document.chain_id)
-                answer = self._signer.issue(writing, document, chain, chain.head, now_s=now_s)
+                return self._signer.issue(writing, document, chain, chain.head, now_s=now_s)
+
+            answer = self._store.write(sign, Hold.chain(document.chain_id))
             return replace(answer, known=True)
         return IssuedReceipt(document.verdict, document.error, document.receipt, known=True)
+
+    def _placed(self, jti: str | None, placed: Document | IssuedReceipt) -> IssuedReceipt:
+        return placed if isinstance(placed, IssuedReceipt) else self._known(jti, placed)
 
     def _known(self, jti: str | None, document: Document | None) -> IssuedReceipt:
         """Repeat the earlier answer."""

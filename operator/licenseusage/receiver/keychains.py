@@ -25,7 +25,7 @@ def place_statement(
         RequestRefused: too many conflicts are kept; the transaction must not commit.
         Retryable: the receipt could not be signed; the transaction must not commit.
     """
-    chain = writing.lock_chain(_chain_of(writing, statement))
+    chain = writing.stored(_chain_of(writing, statement))
     ranks = {key.kid: key.rank for key in writing.keys(chain.id)}
     document = Document(
         digest=statement.digest,

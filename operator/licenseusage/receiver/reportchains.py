@@ -42,7 +42,7 @@ def place_report(
         Retryable: the receipt could not be signed; the transaction must not commit.
     """
     envelope, rank = authentic.envelope, authentic.rank
-    chain = writing.lock_chain(_chain_of(envelope))
+    chain = writing.stored(_chain_of(envelope))
     document = _document(authentic, now_s)
     conflict = contradiction(
         envelope,

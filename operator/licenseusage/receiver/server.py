@@ -19,7 +19,7 @@ from licenseusage.receiver.access import PagesAccess
 from licenseusage.receiver.app import create_app
 from licenseusage.receiver.connections import Connection, ConnectionLimits, Loop, allow_open_files
 from licenseusage.receiver.settings import Address, Certificate, VendorFiles
-from licenseusage.receiver.store import ReceiverDatabase
+from licenseusage.receiver.store import DatabaseAddress, ReceiverDatabase
 from licenseusage.tlsfiles import ServedCertificate
 
 CONNECTIONS = 500
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 def serve(
     *,
     address: Address,
-    database_url: str,
+    database: DatabaseAddress,
     certificate: Certificate | None,
     keys: VendorFiles,
     access: PagesAccess,
@@ -45,7 +45,7 @@ def serve(
 
     Args:
         address: Where to listen.
-        database_url: See ``ReceiverDatabase.open``.
+        database: Where documents are kept.
         certificate: Of the server; None: plain http behind a proxy.
         keys: The vendor's.
         access: Who may see the pages.
@@ -62,7 +62,7 @@ def serve(
     try:
         with (
             closing(_listen(address)) as listener,
-            closing(ReceiverDatabase.open(database_url)) as store,
+            closing(ReceiverDatabase.open(database)) as store,
         ):
             app = create_app(
                 store=store,

@@ -1,94 +1,102 @@
 """Opening the database, and its two kinds of transaction."""
 
-import os
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TypeVar
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    create_engine,
-    event,
-    func,
-    insert,
-    inspect,
-    make_url,
-    select,
-    text,
-)
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import Connection, Engine, func, insert, inspect, select
+from sqlalchemy.exc import SQLAlchemyError
 
-from licenseusage.errors import Retryable, Stalled
+from licenseusage.errors import Retryable, Stalled, UsageError
 from licenseusage.reasons import Reason
+from licenseusage.receiver.store.address import DatabaseAddress
+from licenseusage.receiver.store.engines import engine_for, to_read, to_write
+from licenseusage.receiver.store.failures import passes, stale, unavailable
+from licenseusage.receiver.store.holds import Hold
 from licenseusage.receiver.store.schema import SCHEMA_VERSION, metadata, schema_version
 from licenseusage.receiver.store.upgrading import OLDEST, upgrade
 from licenseusage.receiver.store.views import Views
 from licenseusage.receiver.store.writing import Writing
 
-BUSY_SECONDS = 10
-"""How long a transaction waits for another process's lock before it gives up (SQLite)."""
+Result = TypeVar("Result")
+
+_WAITS_SECONDS = (0.02, 0.1, 0.5)
+"""The longest waits before a transaction is tried again: so that two do not meet again."""
 
 
 class ReceiverDatabase:
-    """The receiver's database.
+    """The receiver's database; may be used from several threads, and by several processes.
 
     A write is one transaction that holds the database's (SQLite) or the chain's (PostgreSQL) lock
     from its first read on: what was read is still true when it commits (REPORT_FORMAT §12).
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self, engine: Engine, address: DatabaseAddress, wait: Callable[[float], None]
+    ) -> None:
         """Use ``open`` instead, which checks the schema."""
         self._engine = engine
+        self._address = address
+        self._wait = wait
 
     @classmethod
-    def open(cls, url: str) -> "ReceiverDatabase":
-        """Open ``sqlite:///FILE`` or ``postgresql+psycopg://…``; tables are made if absent.
+    def open(
+        cls,
+        address: str | DatabaseAddress,
+        *,
+        jitter: Callable[[], float] = random.random,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> "ReceiverDatabase":
+        """Open ``sqlite:///FILE`` or ``postgresql://…``; tables are made if absent.
+
+        Args:
+            address: Where it is; as text it never changes.
+            jitter: A number from 0 to 1: which part of a wait is waited before another attempt.
+            sleep: Waits for seconds.
 
         Raises:
             Stalled: ``SettingsInvalid``: the address is not one of a database this build can use;
                 ``SchemaUnsupported``: the tables were made by another version.
             Retryable: ``DatabaseUnavailable``: it does not answer, or its file cannot be written.
         """
-        engine = _engine(url)
+        if isinstance(address, str):
+            address = DatabaseAddress(address)
+        database = cls(engine_for(address), address, lambda longest: sleep(longest * jitter()))
         try:
-            with engine.connect() as connection, _writing(connection).begin():
-                version = _version(connection)
-                if version is None:
-                    metadata.create_all(connection)
-                    connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
-                elif OLDEST <= version < SCHEMA_VERSION:
-                    metadata.create_all(connection)
-                    upgrade(connection, version)
-                    version = SCHEMA_VERSION
-        except SQLAlchemyError as error:
-            engine.dispose()
-            raise Retryable(Reason.DATABASE_UNAVAILABLE, _unavailable(error)) from None
-        if version not in (None, SCHEMA_VERSION):
-            engine.dispose()
-            raise Stalled(
-                Reason.SCHEMA_UNSUPPORTED,
-                f"The receiver's database has schema version {version}, this build reads "
-                f"{SCHEMA_VERSION}. Run the build that wrote it, or give another --database-url.",
-            )
-        return cls(engine)
+            with database._failures():
+                version = database._attempts(database._ready)
+            database._check(version, Stalled)
+        except BaseException:
+            database.close()
+            raise
+        return database
 
-    @contextmanager
-    def write(self) -> Iterator[Writing]:
-        """One transaction that commits at the end of the block, or not at all.
+    def write(self, work: Callable[[Writing], Result], hold: Hold) -> Result:
+        """Do ``work`` in one transaction that commits at its end, or not at all; return its result.
+
+        It is done again, from its beginning, where the transaction lost its connection or a race:
+        also after a commit whose outcome is unknown. So it must change nothing but the database,
+        and find out for itself what is there already.
+
+        Args:
+            work: Gets the transaction.
+            hold: What nobody else changes meanwhile.
 
         Raises:
             Retryable: ``DatabaseUnavailable``: disk full, file gone, locked for too long, …;
-                nothing was stored.
+                nothing was stored, unless the connection was lost right after the commit.
+                ``SchemaUnsupported``: a later version has changed the tables since this one began.
         """
-        try:
-            with self._engine.connect() as connection:
-                with _writing(connection).begin():
-                    yield Writing(connection)
-        except SQLAlchemyError as error:
-            raise Retryable(Reason.DATABASE_UNAVAILABLE, _unavailable(error)) from error
+
+        def once() -> Result:
+            with self._engine.connect() as connection, to_write(connection, hold).begin():
+                self._check(_version(connection), Retryable)
+                return work(Writing(connection))
+
+        with self._failures():
+            return self._attempts(once)
 
     @contextmanager
     def read(self) -> Iterator[Views]:
@@ -97,91 +105,66 @@ class ReceiverDatabase:
         Raises:
             Retryable: ``DatabaseUnavailable``.
         """
-        try:
-            with self._engine.connect() as connection, connection.begin():
-                yield Views(connection)
-        except SQLAlchemyError as error:
-            raise Retryable(Reason.DATABASE_UNAVAILABLE, _unavailable(error)) from error
+        with self._failures(), self._attempts(self._began) as connection:
+            yield Views(connection)
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
 
+    def _began(self) -> Connection:
+        """Return a connection within a transaction: one from the pool may have been lost."""
+        connection = self._engine.connect()
+        try:
+            to_read(connection).begin()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
-def _version(connection: Connection) -> int | None:
-    """Return the schema's version; None: the database is new."""
-    if not inspect(connection).has_table(schema_version.name):
-        return None
-    newest: int | None = connection.execute(select(func.max(schema_version.c.version))).scalar()
-    return newest
+    def _attempts(self, work: Callable[[], Result]) -> Result:
+        for longest in _WAITS_SECONDS:
+            try:
+                return work()
+            except SQLAlchemyError as error:
+                if stale(error):
+                    self._engine.dispose()
+                elif not passes(error):
+                    raise
+            self._wait(longest)
+        return work()
 
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            # Without the driver's error as its cause: its text may repeat what was to be stored.
+            raise unavailable(error, self._engine.url) from None
 
-def _writing(connection: Connection) -> Connection:
-    """Return the connection for a transaction that holds the write lock from its beginning on."""
-    return connection.execution_options(licenseusage_writes=True)
+    def _ready(self) -> int:
+        """Make the tables, or lead them on; return their version."""
+        with self._engine.connect() as connection, to_write(connection, Hold.schema()).begin():
+            if not inspect(connection).has_table(schema_version.name):
+                metadata.create_all(connection)
+                connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+            version = _version(connection)
+            if OLDEST <= version < SCHEMA_VERSION:
+                metadata.create_all(connection)
+                upgrade(connection, version)
+                return SCHEMA_VERSION
+            return version
 
-
-def _engine(url: str) -> Engine:
-    try:
-        parsed = make_url(url)
-        backend = parsed.get_backend_name()
-        if backend == "sqlite":
-            return _sqlite(parsed)
-        if backend == "postgresql":
-            return create_engine(
-                parsed,
-                pool_pre_ping=True,
-                isolation_level="READ COMMITTED",
-                hide_parameters=True,  # a failure's text must not hold a customer's document
+    def _check(self, version: int, error: type[UsageError]) -> None:
+        if version != SCHEMA_VERSION:
+            raise error(
+                Reason.SCHEMA_UNSUPPORTED,
+                f"The receiver's database has schema version {version}, this build reads "
+                f"{SCHEMA_VERSION}. Run the build that wrote it, or give another --database-url.",
             )
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        # The address may hold a password: it is not repeated.
-        raise Stalled(
-            Reason.SETTINGS_INVALID, f"--database-url cannot be used ({type(error).__name__})."
-        ) from None
-    raise Stalled(
-        Reason.SETTINGS_INVALID,
-        f"--database-url names {backend!r}; use sqlite:///FILE or postgresql+psycopg://….",
-    )
 
 
-def _sqlite(url: URL) -> Engine:
-    if url.database:
-        _make_private(Path(url.database))
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
-
-    # The driver must not begin transactions by itself: it would begin them without the write lock.
-    # https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#pysqlite-serializable
-    @event.listens_for(engine, "connect")
-    def _connect(connection: object, _: ConnectionPoolEntry) -> None:
-        connection.isolation_level = None  # type: ignore[attr-defined]
-        cursor = connection.cursor()  # type: ignore[attr-defined]
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        writes = connection.get_execution_options().get("licenseusage_writes", False)
-        connection.execute(text("BEGIN IMMEDIATE" if writes else "BEGIN"))
-
-    return engine
-
-
-def _make_private(path: Path) -> None:
-    """Create the file readable by its owner only: it holds every customer's reports."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise Retryable(
-            Reason.DATABASE_UNAVAILABLE,
-            f"The receiver's database {path} cannot be opened ({error.strerror}). "
-            "Give --database-url a file in a folder that exists and can be written.",
-        ) from None
-
-
-def _unavailable(error: SQLAlchemyError) -> str:
-    # Only the driver's own words: SQLAlchemy's text repeats statements and values.
-    seen = getattr(error, "orig", None) or type(error).__name__
-    return f"The receiver's database did not store or answer ({seen}). Check disk and database."
+def _version(connection: Connection) -> int:
+    """Return the schema's version; 0: it has none."""
+    newest: int | None = connection.execute(select(func.max(schema_version.c.version))).scalar()
+    return newest or 0

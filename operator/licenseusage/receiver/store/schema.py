@@ -6,7 +6,8 @@ beside it as evidence (``verdict = 'Conflict'``). Everything else here is derive
 that pages and rules need not open tokens again.
 
 Times are integer milliseconds since the epoch (``_ms``), or seconds where a claim is copied as
-signed (``_s``).
+signed (``_s``). Numbers that a document claims are ``BigInteger``: PostgreSQL, unlike SQLite,
+refuses whatever does not fit, and the position after the last possible one needs more than 32 bits.
 """
 
 from sqlalchemy import (
@@ -28,6 +29,18 @@ SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
+
+def _text(length: int | None = None) -> String | Text:
+    """Return the type of ids and tokens: on PostgreSQL, too, in the order of their octets.
+
+    Which of two licences of one second is the newer one must not depend on the language that a
+    database was made for.
+    """
+    kind: type[String] = Text if length is None else String
+    plain = kind(length)
+    return plain.with_variant(kind(length, collation="C"), "postgresql")
+
+
 schema_version = Table(
     "receiver_schema",
     metadata,
@@ -38,16 +51,16 @@ schema_version = Table(
 chains = Table(
     "chains",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("aud", String(128), nullable=False),
-    Column("installation", String(128), nullable=False),
-    Column("subscription", String(128), nullable=False),
+    Column("id", _text(32), primary_key=True),
+    Column("aud", _text(128), nullable=False),
+    Column("installation", _text(128), nullable=False),
+    Column("subscription", _text(128), nullable=False),
     # What the reports count; null for a chain of key statements.
-    Column("namespace", String(63)),
-    Column("name", String(253)),
+    Column("namespace", _text(63)),
+    Column("name", _text(253)),
     # The last document of the unbroken run from sequence 1 (REPORT_FORMAT, preamble).
-    Column("head_sequence", Integer),
-    Column("head_digest", String(71)),
+    Column("head_sequence", BigInteger),
+    Column("head_digest", _text(71)),
     Index("chains_by_installation", "installation", "subscription"),
 )
 
@@ -55,22 +68,22 @@ installations = Table(
     "installations",
     metadata,
     Column("key_chain_id", ForeignKey("chains.id"), primary_key=True),
-    Column("installation", String(128), nullable=False),
-    Column("subscription", String(128), nullable=False),
-    Column("product", String(128), nullable=False),
+    Column("installation", _text(128), nullable=False),
+    Column("subscription", _text(128), nullable=False),
+    Column("product", _text(128), nullable=False),
     Column("maximum_active_users", BigInteger),
-    Column("replaces", String(128)),
+    Column("replaces", _text(128)),
     # The licence that authorised the enrolment. Its terms judge every report of the subscription
     # for good, also when it has expired and its key was withdrawn: columns, not the token.
-    Column("license_id", String(128), nullable=False),
-    Column("vendor", String(128), nullable=False),
-    Column("anchor_date", String(10), nullable=False),
-    Column("length_days", Integer),
-    Column("length_months", Integer),
-    Column("interval_hours", Integer, nullable=False),
-    Column("interim", String(8), nullable=False),
+    Column("license_id", _text(128), nullable=False),
+    Column("vendor", _text(128), nullable=False),
+    Column("anchor_date", _text(10), nullable=False),
+    Column("length_days", BigInteger),
+    Column("length_months", BigInteger),
+    Column("interval_hours", BigInteger, nullable=False),
+    Column("interim", _text(8), nullable=False),
     Column("reporting_required", Integer, nullable=False),
-    Column("purpose", String(13), nullable=False),
+    Column("purpose", _text(13), nullable=False),
     Column("not_before_s", BigInteger, nullable=False),
     Column("expires_s", BigInteger, nullable=False),
     Column("license_issued_at_s", BigInteger, nullable=False),
@@ -83,31 +96,31 @@ keys = Table(
     "keys",
     metadata,
     Column("key_chain_id", ForeignKey("chains.id"), primary_key=True),
-    Column("kid", String(43), primary_key=True),
+    Column("kid", _text(43), primary_key=True),
     # Sequence of the statement that brought the key: an older key is retired by a newer one.
-    Column("rank", Integer, nullable=False),
-    Column("x", String(43), nullable=False),
+    Column("rank", BigInteger, nullable=False),
+    Column("x", _text(43), nullable=False),
     Index("keys_by_kid", "kid"),
 )
 
 documents = Table(
     "documents",
     metadata,
-    Column("digest", String(71), primary_key=True),
+    Column("digest", _text(71), primary_key=True),
     Column("chain_id", ForeignKey("chains.id"), nullable=False),
-    Column("sequence", Integer, nullable=False),
-    Column("typ", String(64), nullable=False),
-    Column("jti", String(43), nullable=False),
-    Column("previous", String(71)),
-    Column("rank", Integer, nullable=False),
-    Column("token", Text, nullable=False),
-    Column("verdict", String(8), nullable=False),
-    Column("error", String(64)),
+    Column("sequence", BigInteger, nullable=False),
+    Column("typ", _text(64), nullable=False),
+    Column("jti", _text(43), nullable=False),
+    Column("previous", _text(71)),
+    Column("rank", BigInteger, nullable=False),
+    Column("token", _text(), nullable=False),
+    Column("verdict", _text(8), nullable=False),
+    Column("error", _text(64)),
     # JSON array of Tokens, ascending: those of the receipt, and those later arrivals added.
-    Column("findings", Text, nullable=False),
+    Column("findings", _text(), nullable=False),
     Column("received_ms", BigInteger, nullable=False),
-    Column("receipt", Text, nullable=False),
-    Column("receipt_kid", String(43), nullable=False),
+    Column("receipt", _text(), nullable=False),
+    Column("receipt_kid", _text(43), nullable=False),
     # With what is asked of each arrival about all of its chain: the rows themselves are large.
     Index("documents_by_place", "chain_id", "sequence", "verdict", "rank", "received_ms"),
     # One position, one document (REPORT_FORMAT §12 "Receiver"): the database refuses a second.
@@ -127,13 +140,13 @@ reports = Table(
     metadata,
     Column("digest", ForeignKey("documents.digest"), primary_key=True),
     Column("chain_id", ForeignKey("chains.id"), nullable=False),
-    Column("sequence", Integer, nullable=False),
-    Column("kind", String(9), nullable=False),
-    Column("cycle_index", Integer, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("kind", _text(9), nullable=False),
+    Column("cycle_index", BigInteger, nullable=False),
     Column("cycle_start_s", BigInteger, nullable=False),
     Column("cycle_end_s", BigInteger, nullable=False),
     Column("as_of_s", BigInteger, nullable=False),
-    Column("accuracy", String(10), nullable=False),
+    Column("accuracy", _text(10), nullable=False),
     Column("active_users", BigInteger),
     Column("active_users_upper_bound", BigInteger),
     Column("provisioned_users", BigInteger),
@@ -150,11 +163,11 @@ reports = Table(
 licenses = Table(
     "licenses",
     metadata,
-    Column("vendor", String(128), primary_key=True),
-    Column("subscription", String(128), primary_key=True),
-    Column("license_id", String(128), primary_key=True),
+    Column("vendor", _text(128), primary_key=True),
+    Column("subscription", _text(128), primary_key=True),
+    Column("license_id", _text(128), primary_key=True),
     Column("issued_at_s", BigInteger, nullable=False),
-    Column("token", Text, nullable=False),
+    Column("token", _text(), nullable=False),
     Column("received_ms", BigInteger, nullable=False),
 )
 

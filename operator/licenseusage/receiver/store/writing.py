@@ -6,6 +6,8 @@ from dataclasses import asdict
 
 from sqlalchemy import delete, insert, select, update
 
+from licenseusage.receiver.store.engines import hold_more
+from licenseusage.receiver.store.holds import lock_of
 from licenseusage.receiver.store.reading import Reading
 from licenseusage.receiver.store.rows import (
     Chain,
@@ -34,10 +36,9 @@ _PROBE_BYTES = 80 * 1024
 class Writing(Reading):
     """The statements of one write transaction; the caller's block is the transaction."""
 
-    def lock_chain(self, chain: Chain) -> Chain:
-        """Return the chain as stored, made if absent; until the end nobody else changes it."""
-        # On SQLite the transaction already holds the one write lock, and FOR UPDATE is left out.
-        statement = select(chains).where(chains.c.id == chain.id).with_for_update()
+    def stored(self, chain: Chain) -> Chain:
+        """Return the chain as stored, made if absent; the transaction holds it (`Hold.chain`)."""
+        statement = select(chains).where(chains.c.id == chain.id)
         row = self._connection.execute(statement).one_or_none()
         if row is not None:
             return chain_of(row._asdict())
@@ -52,6 +53,10 @@ class Writing(Reading):
             )
         )
         return chain
+
+    def hold_evidence(self, installation: str) -> None:
+        """Keep others from adding to an installation's evidence until the end: it has a quota."""
+        hold_more(self._connection, lock_of("evidence", installation))
 
     def set_head(self, chain_id: str, head: Link) -> None:
         """Advance the head."""

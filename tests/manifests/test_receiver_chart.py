@@ -22,6 +22,21 @@ def test_the_chart_is_the_manifests(helm: Helm, kustomize) -> None:
     assert by_name(helm.template({}, RECEIVER)) == manifests
 
 
+POSTGRES = {
+    "replicas": 2,
+    "database": {
+        "secret": "licenseusage-receiver-database",
+        "caSecret": "licenseusage-receiver-database-ca",
+    },
+}
+
+
+def test_the_chart_on_postgresql_is_the_manifests(helm: Helm, kustomize) -> None:
+    manifests = by_name(kustomize("receiver-postgres"))
+    del manifests["Namespace", "", NAMESPACE]
+    assert by_name(helm.template(POSTGRES, RECEIVER)) == manifests
+
+
 def test_both_charts_are_of_one_version() -> None:
     own, operators = (yaml.safe_load((c / "Chart.yaml").read_text()) for c in (RECEIVER, CHART))
     for key in ("version", "appVersion", "kubeVersion"):
@@ -51,7 +66,7 @@ def test_everything_can_be_named_and_placed(helm: Helm) -> None:
 
 @pytest.mark.parametrize("version", MINORS)
 def test_every_object_fits_the_schemas_of(version, helm: Helm) -> None:
-    for item in helm.template({"service": {"type": "LoadBalancer"}}, RECEIVER):
+    for item in helm.template({"service": {"type": "LoadBalancer"}, **POSTGRES}, RECEIVER):
         kubernetes_validate.validate(item, version, strict=True)
 
 
@@ -62,6 +77,9 @@ def test_every_object_fits_the_schemas_of(version, helm: Helm) -> None:
         ({"service": {"type": "Ingress"}}, "/service/type"),
         ({"secrets": {"key": "mine"}}, "key"),
         ({"hosts": ["two names"]}, "/hosts/0"),
+        ({"replicas": 2}, "more than one needs PostgreSQL (database.secret)"),
+        ({"database": {"secret": "db"}}, "database.caSecret: sslMode verify-full needs"),
+        ({"database": {"sslMode": "prefer"}}, "/database/sslMode"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_name(values, named, helm: Helm) -> None:

@@ -19,6 +19,7 @@ FOLDERS = [
     "base",
     "maintenance",
     "receiver",
+    "receiver-postgres",
     "../examples/product",
     "components/export",
     "components/receipts",
@@ -358,13 +359,31 @@ def test_the_receiver_can_ask_nobody_and_is_reached_by_its_port_only(kustomize):
     assert pod["spec"]["automountServiceAccountToken"] is False
 
 
-def test_every_variable_of_the_receiver_is_one_of_its_options(kustomize):
-    names = [variable["name"] for variable in container(kustomize("receiver"))["env"]]
+def test_the_receiver_on_postgresql_calls_names_and_its_database_only(kustomize):
+    rendered = kustomize("receiver-postgres")
+    pod = one(rendered, "Deployment")["spec"]["template"]
+    receiver = Pod("licenseusage-receiver", pod["metadata"]["labels"])
+    policies = [item for item in rendered if item["kind"] == "NetworkPolicy"]
+    assert allowed(policies, receiver, Pod("kube-system", {"k8s-app": "kube-dns"}), 53, "UDP")
+    assert allowed(policies, receiver, Pod("databases"), 5432)
+    assert not allowed(policies, receiver, Pod("databases"), 443)
+    assert not [item for item in rendered if item["kind"] == "PersistentVolumeClaim"]
+    ca = next(v for v in pod["spec"]["volumes"] if v["name"] == "database-ca")
+    assert ca["secret"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}]
+    assert one(rendered, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"].items() <= (
+        pod["metadata"]["labels"].items()
+    )
+
+
+@pytest.mark.parametrize("folder", ["receiver", "receiver-postgres"])
+def test_every_variable_of_the_receiver_is_one_of_its_options(folder, kustomize):
+    names = [variable["name"] for variable in container(kustomize(folder))["env"]]
     source = (ROOT / "operator/licenseusage/cli/receiver.py").read_text()
     known = {
         f"LICENSEUSAGE_RECEIVER_{name}" for name in re.findall(r'envvar=f"{_ENV}(\w+)"', source)
     }
-    assert set(names) <= known
+    libpq = {"PGSSLMODE", "PGSSLROOTCERT"}
+    assert set(names) <= known | libpq
     assert names
 
 

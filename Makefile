@@ -93,6 +93,10 @@ bench-scale: $(READY) controlplane ## measure processor time, requests and memor
 bench-pushes: $(READY) ## measure how many pushed events the intake takes on one core
 	$(BIN)/python -m bench.pushes
 
+.PHONY: bench-receiver
+bench-receiver: $(READY) ## measure how many reports a receiver takes in a second, on SQLite and PostgreSQL
+	$(BIN)/python -m bench.receiver $(ARGS)
+
 .PHONY: bench-broken
 bench-broken: $(READY) controlplane ## measure the processor time of objects that wait for a person [ARGS=…]
 	$(BIN)/python -m bench.broken $(ARGS)

@@ -44,6 +44,10 @@ class Process:
         self.port = int(self.url.rpartition(":")[2])
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def lines(self) -> list[dict]:
         """What it has logged so far."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]

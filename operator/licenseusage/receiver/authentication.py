@@ -42,10 +42,17 @@ class EnrolledKeys(Mapping[str, InstallationKey]):
     def __init__(self, reading: Reading) -> None:
         """Look keys up in an open transaction."""
         self._reading = reading
+        self._owners: dict[str, list[tuple[KeyRow, Installation]]] = {}
+
+    def owners(self, kid: str) -> list[tuple[KeyRow, Installation]]:
+        """Return every enrolment that knows the key, as ``Reading.owners``; asked for once."""
+        if kid not in self._owners:
+            self._owners[kid] = self._reading.owners(kid)
+        return self._owners[kid]
 
     def __getitem__(self, kid: str) -> InstallationKey:
         """Return the key, as its first owner has it."""
-        owners = self._reading.owners(kid)
+        owners = self.owners(kid)
         if not owners:
             raise KeyError(kid)
         key, installation = owners[0]
@@ -66,8 +73,9 @@ def authentic_report(token: str, reading: Reading) -> AuthenticReport:
     Raises:
         Refused: a class of layers 1-2, of the keys or of identity: nothing may be stored.
     """
-    opened = open_token(token, REPORT, EnrolledKeys(reading))
-    key, installation = owner_named(reading.owners(opened.kid), opened.claims)
+    enrolled = EnrolledKeys(reading)
+    opened = open_token(token, REPORT, enrolled)
+    key, installation = owner_named(enrolled.owners(opened.kid), opened.claims)
     envelope = authenticate_report(
         token,
         license_=installation.terms,

@@ -44,11 +44,12 @@ def place_report(
     envelope, rank = authentic.envelope, authentic.rank
     chain = writing.stored(_chain_of(envelope))
     document = _document(authentic, now_s)
+    before, there = writing.at_position_and_before(chain.id, envelope.sequence)
     conflict = contradiction(
         envelope,
         rank,
-        occupied=writing.at_position(chain.id, envelope.sequence) is not None,
-        before=writing.at_position(chain.id, envelope.sequence - 1),
+        occupied=there is not None,
+        before=before,
         newest_rank=writing.newest_rank_before(chain.id, envelope.sequence),
     )
     if conflict is not None:
@@ -155,9 +156,9 @@ def _overdue(
     A chain's first report ends none of its own: the usage object may be as new as it is.
     """
     last_ms = writing.last_received_ms(document.chain_id)
-    newest = writing.newest_counted(document.chain_id)
     if last_ms is None:
         return False
+    newest = writing.newest_counted(document.chain_id)
     due_s = register.silence_ends_s(
         None if newest is None else read_report(newest.token).content.license_id,
         enrolled_s=installation.enrolled_ms // 1000,

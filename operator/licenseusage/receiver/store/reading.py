@@ -49,6 +49,20 @@ class Reading:
             )
         )
 
+    def at_position_and_before(
+        self, chain_id: str, sequence: int
+    ) -> tuple[Document | None, Document | None]:
+        """Return the documents that hold the position before ``sequence``, and that itself."""
+        rows = self._connection.execute(
+            select(documents).where(
+                documents.c.chain_id == chain_id,
+                documents.c.sequence.in_((sequence - 1, sequence)),
+                documents.c.verdict != ReceiptVerdict.CONFLICT,
+            )
+        )
+        by_position = {row.sequence: document_of(row._asdict()) for row in rows}
+        return by_position.get(sequence - 1), by_position.get(sequence)
+
     def positions_of(
         self, installation: str, subscription: str, *, chain_id: str | None, limit: int
     ) -> list[Document]:

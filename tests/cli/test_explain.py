@@ -15,6 +15,7 @@ from licenseusage.errors import UsageError
 from licenseusage.metering.cycles import DAY_MS
 from licenseusage.metering.pseudonym import Pseudonymiser, record_name
 from tests.cli.persons import KEY, NOW, looked, record, settings_of
+from tests.cli.pods import showing
 from tests.ledger import book
 from tests.ledger.conftest import CYCLE, END, HOUR_MS, LISTED_ONCE, MINUTE_MS, START, TERMS
 
@@ -178,7 +179,7 @@ def kubectl(tmp_path, monkeypatch):
     program.parent.mkdir()
     whoami = json.dumps({"status": {"userInfo": {"username": "ann"}}})
     program.write_text(
-        f"#!/bin/sh\n"
+        f"#!/bin/sh\n{showing()}"
         f'case "$*" in "auth whoami"*) echo \'{whoami}\'; exit;; esac\n'
         f'echo "$@" > {tmp_path}/asked\ncat > {tmp_path}/given\necho answer\n'
     )

@@ -19,6 +19,7 @@ from licenseusage.reports.names import digest
 from licenseusage.reports.receipt import Sent
 from licenseusage.reports.report import read_report
 from licenseusage.reports.tokens import decode
+from tests.cli.pods import showing
 from tests.delivery.people import key
 from tests.ledger import book
 from tests.ledger.conftest import CYCLE, HOUR_MS, START, TERMS, declared
@@ -387,7 +388,7 @@ class TestFromElsewhere:
 
         def does(then=""):
             program.write_text(
-                f"#!/bin/sh\ncd {ROOT}\n"
+                f"#!/bin/sh\n{showing()}cd {ROOT}\n"
                 'while [ "$1" != licenseusage ]; do shift; done; shift\n'
                 f"LICENSEUSAGE_DATABASE_URL={url} {sys.executable} -c {shlex.quote(code)} "
                 f'"$@" {then}\n'

@@ -96,7 +96,7 @@ class TestBackup:
         assert (done.code, done.err) == (0, "")
         assert f"bytes   {(tmp_path / 'b.sqlite').stat().st_size}" in done.out
         assert "as of   2026-11-05T" in done.out
-        told = run("ledger", "backup", ledger, tmp_path / "c.sqlite", "-o", "json")
+        told = run("ledger", "backup", ledger, tmp_path / "c.sqlite", "--output", "json")
         assert json.loads(told.out)["ledgerId"] == "ledger-1"
 
     def test_never_writes_over_a_file(self, run, ledger, backup):

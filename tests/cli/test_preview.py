@@ -14,6 +14,7 @@ from licenseusage.ledger.records import Subscribed
 from licenseusage.reports.names import digest
 from licenseusage.reports.tokens import decode
 from tests.cli.looked import KEY_ID, seen
+from tests.cli.pods import showing
 from tests.ledger import book
 from tests.ledger.conftest import END, HOUR_MS, START, declared
 
@@ -118,7 +119,7 @@ def test_without_a_licence_it_says_that_nothing_is_reported(tmp_path):
 
 def test_away_from_the_ledger_it_runs_itself_in_the_operators_pod(tmp_path, monkeypatch):
     kubectl = tmp_path / "kubectl"
-    kubectl.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho "{{}}"\n')
+    kubectl.write_text(f'#!/bin/sh\n{showing()}echo "$@" > {tmp_path}/asked\necho "{{}}"\n')
     kubectl.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.delenv("LICENSEUSAGE_DATABASE_URL", raising=False)

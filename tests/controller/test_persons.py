@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.cli.pods import pod
 from tests.controller.sample import Product
 from tests.controller.stage import CLI, Operator, create_pods, meter_secret, until, usage
 
 pytestmark = pytest.mark.controlplane
 
 PERSON = "ann@example.com"
+OPERATORS = "persons-operator"
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,12 @@ def stage(crds, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECONFIG", str(crds.kubeconfig))
         create_pods(namespace, {"shop": (product.port, True)})
+        crds.create_namespace(OPERATORS)
+    shown = pod("operator-1", OPERATORS)
+    status = shown.pop("status")
+    crds.apply(shown)
+    patch = ("patch", "pod", "operator-1", "-n", OPERATORS, "--subresource=status", "--type=merge")
+    crds.kubectl(*patch, "-p", json.dumps({"status": status}))
     operator = Operator(crds, namespace, folder / "operator", person_requests="Allowed").start()
     operator.wait_condition("shop", "Collected", "True")
     until(lambda: operator.status("shop").get("activeUsers") == 2)
@@ -40,8 +48,8 @@ def stage(crds, tmp_path_factory):
 
 def caller(operator, folder):
     """A person's machine: its kubectl reaches the API server, and runs commands in the pod."""
-    pod = folder / "pod.json"
-    pod.write_text(json.dumps(operator.env))
+    environment = folder / "pod.json"
+    environment.write_text(json.dumps(operator.env))
     kubectl = folder / "bin" / "kubectl"
     kubectl.parent.mkdir()
     kubectl.write_text(
@@ -51,7 +59,7 @@ def caller(operator, folder):
         f"with open({str(folder / 'asked')!r}, 'a') as file: print(*asked, file=file)\n"
         f"if 'exec' not in asked: os.execv({str(operator.cp.binaries.kubectl)!r}, sys.argv)\n"
         f"command = [{CLI[0]!r}, *asked[asked.index('--') + 2:]]\n"
-        f"os.execve(command[0], command, json.load(open({str(pod)!r})))\n"
+        f"os.execve(command[0], command, json.load(open({str(environment)!r})))\n"
     )
     kubectl.chmod(0o755)
     env = {k: v for k, v in operator.env.items() if not k.startswith("LICENSEUSAGE_")}
@@ -59,7 +67,11 @@ def caller(operator, folder):
 
     def run(*arguments):
         return subprocess.run(
-            [*CLI, *arguments], env=env, capture_output=True, text=True, check=False
+            [*CLI, *arguments, f"--operator-namespace={OPERATORS}"],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     run.asked = folder / "asked"

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.pods import showing
 from tests.ledger import book
 from tests.ledger.conftest import HOUR_MS
 
 ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = ("Back up", "Restore", "Upgrade")
-# `kubectl exec` runs its command here, with the volume's folder in the place of the pod's; whatever
-# else is asked of the cluster is noted.
+# `kubectl exec` runs its command here, with the volume's folder in the place of the pod's;
+# `kubectl licenseusage ledger` is the plug-in; whatever else is asked of the cluster is noted.
 KUBECTL = """#!/bin/bash
+if [ "$1 $2" = "licenseusage ledger" ]; then shift; exec licenseusage "$@"; fi
+{showing}
 if [ "$1" != exec ]; then
   echo "$*" >> {folder}/asked
   if [ "${{*: -1}}" = - ]; then cat > /dev/null; fi
@@ -23,7 +26,8 @@ if [ "$1" != exec ]; then
 fi
 while [ "$1" != -- ]; do shift; done
 shift
-exec "${{@//\\/var\\/lib\\/licenseusage/{folder}\\/volume}}"
+export LICENSEUSAGE_DATABASE_URL=sqlite:///{folder}/volume/ledger.sqlite
+exec "${{@//\\/var\\/lib\\/licenseusage/{escaped}\\/volume}}"
 """
 NEXT = book.TERMS.cycle(1)
 
@@ -41,7 +45,11 @@ def shell(tmp_path):
     (tmp_path / "volume").mkdir()
     (tmp_path / "bin").mkdir()
     kubectl = tmp_path / "bin" / "kubectl"
-    kubectl.write_text(KUBECTL.format(folder=str(tmp_path).replace("/", "\\/")))
+    kubectl.write_text(
+        KUBECTL.format(
+            folder=tmp_path, escaped=str(tmp_path).replace("/", "\\/"), showing=showing()
+        )
+    )
     kubectl.chmod(0o755)
     ours = Path(sys.executable).parent
     path = f"{tmp_path / 'bin'}:{ours}:{os.environ['PATH']}"

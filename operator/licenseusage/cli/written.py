@@ -3,8 +3,10 @@
 import errno
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from licenseusage.errors import Stalled
 from licenseusage.reasons import Reason
@@ -45,11 +47,56 @@ def write_whole(path: Path, content: bytes) -> None:
         raise not_writable(path, error, len(content)) from None
 
 
+@contextmanager
+def appearing(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """Write a file, for its owner only, that gets its name when the block has ended well.
+
+    Yields:
+        The open file, and the name that it has until then.
+
+    Raises:
+        Stalled: ``FileExists``: nothing is ever replaced; ``NotWritable``: there is nothing new.
+    """
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")
+    try:
+        if path.exists():
+            raise _exists(path)
+        try:
+            with open(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "r+b") as file:
+                yield file, part
+                file.flush()
+                os.fsync(file.fileno())
+            _name(part, path)
+        finally:
+            with suppress(OSError):
+                part.unlink()
+        _keep_name(path.parent)
+    except OSError as error:
+        raise not_writable(path, error) from None
+
+
+def _name(part: Path, path: Path) -> None:
+    """Give a whole file its name, unless another has it by now."""
+    try:
+        path.hardlink_to(part)
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError:  # a file system without hard links
+        if path.exists():
+            raise _exists(path) from None
+        part.rename(path)
+
+
+def _exists(path: Path) -> Stalled:
+    return Stalled(Reason.FILE_EXISTS, f"{path} exists, and is not replaced. Name another file.")
+
+
 def not_writable(path: Path, error: OSError, size: int = 0) -> Stalled:
     """Return the error of a file that cannot be written, with the fix."""
     seen = error.strerror or type(error).__name__
     if error.errno in _FULL:
-        fix = f"It needs {size} bytes: free space on the volume, or make it larger."
+        needs = f"It needs {size} bytes: free" if size else "Free"
+        fix = f"{needs} space on the volume, or make it larger."
     else:
         fix = _FIXES.get(error.errno or 0, "Check the folder and its volume.")
     return Stalled(

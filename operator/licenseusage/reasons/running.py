@@ -148,8 +148,10 @@ COMMANDS = Chapter(
             "Give tokens, one a line, or objects as `kubectl get -o yaml` prints them.",
         ),
         Reason.AMBIGUOUS: fault(
-            "the input names several installations, or objects of several namespaces",
-            "Give the reports of one installation only, or name the namespace.",
+            "the input names several installations, or objects of several namespaces; or several "
+            "pods of operators fit",
+            "Give the reports of one installation only, or name the namespace. The message says "
+            "how to choose among pods.",
         ),
         Reason.COMMITMENT_NOT_KEPT: fault(
             "the ledger does not keep whom a final report counted",
@@ -222,6 +224,19 @@ COMMANDS = Chapter(
         Reason.OPERATOR_NOT_FOUND: fault(
             "kubectl finds no operator to run the command in",
             "Name its namespace with `--operator-namespace`, or the cluster with `--context`.",
+        ),
+        Reason.OPERATOR_NOT_RUNNING: fault(
+            "the operator's pod, in which the command would run, does not run",
+            "Do what the cluster says of the pod. To reach the ledger meanwhile, scale the "
+            "operator to zero and apply `manifests/maintenance`.",
+        ),
+        Reason.OPERATOR_DIFFERS: fault(
+            "the program in the operator's pod does not know the command, or is not there",
+            "Use the version of `licenseusage` that the operator has.",
+        ),
+        Reason.STREAM_CUT: passing(
+            "what was streamed between this machine and the operator's pod is not whole",
+            "Try again: nothing was written, and nothing was changed.",
         ),
         Reason.UNEXPECTED: fault(
             "the program has a defect", "Report it; LICENSEUSAGE_DEBUG=1 shows where it failed."

@@ -437,6 +437,9 @@ class Reason(StrEnum):
     NOT_INSTALLED = "NotInstalled"
     KUBECTL_FAILED = "KubectlFailed"
     OPERATOR_NOT_FOUND = "OperatorNotFound"
+    OPERATOR_NOT_RUNNING = "OperatorNotRunning"
+    OPERATOR_DIFFERS = "OperatorDiffers"
+    STREAM_CUT = "StreamCut"
     UNEXPECTED = "Unexpected"
 
     @classmethod

@@ -140,7 +140,7 @@ def backup(source: Path, target: Path, progress: Progress = nothing_to_tell) -> 
         try:
             with reading(source) as ledger:
                 copy_into(ledger, unfinished, progress)
-            identity = _verified(unfinished)
+            identity = verified(unfinished)
             _appear(unfinished, target)
             make_durable(target.parent)
         finally:
@@ -197,8 +197,13 @@ def _explaining(path: Path, what: str = "") -> Iterator[None]:
         raise explained(error, path) from error
 
 
-def _verified(copy: Path) -> Identity:
-    """Read every page of a copy that was just made."""
+def verified(copy: Path) -> Identity:
+    """Read every page of a copy that was just made.
+
+    Raises:
+        Stalled: ``LedgerCorrupt``.
+        Retryable: It cannot be read.
+    """
     with reading(copy) as connection:
         every_page(connection, copy)
         return identity_of(connection)

@@ -1,5 +1,8 @@
 """A command that needs the ledger runs in the operator's pod; only kubectl is between."""
 
+import json
+import os
+
 import pytest
 import typer
 
@@ -86,6 +89,36 @@ def test_a_pod_that_went_away_meanwhile_is_no_loss(kubectl):
     error = failure()
     assert error.reason == "OperatorNotRunning"
     assert "Try again" in error.message
+
+
+@pytest.mark.controlplane
+def test_a_caller_without_the_right_to_exec_by_a_real_api_server(crds, namespace, monkeypatch):
+    """And with it the API server gets as far as a cluster without a kubelet can."""
+    shown = pod("operator-1", namespace)
+    status = {"status": shown.pop("status")}
+    crds.apply(shown)
+    patch = ("patch", "pod", "operator-1", "-n", namespace, "--subresource=status", "--type=merge")
+    crds.kubectl(*patch, "-p", json.dumps(status))
+    crds.kubectl("create", "serviceaccount", "keeper", "-n", namespace)
+    monkeypatch.setenv("PATH", f"{crds.binaries.folder}:{os.environ['PATH']}")
+    where = OperatorPod(namespace, None, str(crds.kubeconfig_for(namespace, "keeper")))
+
+    def allow(resource, *verbs):
+        name = resource.replace("/", "-")
+        granted = (f"--verb={','.join(verbs)}", f"--resource={resource}")
+        crds.kubectl("create", "role", name, "-n", namespace, *granted)
+        bound = (f"--role={name}", f"--serviceaccount={namespace}:keeper")
+        crds.kubectl("create", "rolebinding", name, "-n", namespace, *bound)
+
+    error = failure(where)
+    assert (error.reason, "cannot list resource" in error.message) == ("ForbiddenByCluster", True)
+    allow("pods", "get", "list")
+    error = failure(where)
+    assert error.reason == "ForbiddenByCluster"
+    assert 'cannot create resource "pods/exec"' in error.message
+    allow("pods/exec", "get", "create")
+    error = failure(where)
+    assert (error.reason, "host assigned" in error.message) == ("APIUnavailable", True)
 
 
 def test_a_caller_without_the_right_to_exec(kubectl):

@@ -9,8 +9,8 @@ import pytest
 from licenseusage.cli.app import GROUPS, program_name
 
 EXPECTED = (
-    "operator receiver crds preset source license vendor keys report approve bundle statement "
-    "explain erase history ledger reasons version"
+    "operator doctor receiver crds preset source license vendor keys report approve bundle "
+    "statement explain erase history ledger reasons version"
 ).split()
 
 

@@ -86,7 +86,14 @@ async def test_a_list_of_users_may_be_read_from_an_endpoint_as_well():
     assert "http takes HTTP or HTTPS" in (await refusal({"nats": NATS}, read_by="http")).message
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "0.0.0.0"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1", "localhost", "[::1]", "169.254.169.254", "0.0.0.0"),
+        *("2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518", "127.1", "0177.1"),
+        *("[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "[fd00:ec2::254]"),
+    ],
+)
 async def test_loopback_and_link_local_addresses_are_never_called(host):
     endpoint = Endpoint(f"{host}:4222", "TLS", ("opencloud",))
     with pytest.raises(Retryable) as caught:

@@ -38,6 +38,7 @@ class Group:
 
 GROUPS = {
     "operator": Group("Run the operator."),
+    "doctor": Group("Check an installation, and print what to mend."),
     "receiver": Group("Run the vendor's receiver of reports.", extra="receiver"),
     "crds": Group("Print the CustomResourceDefinitions."),
     "preset": Group("List and show the presets of known products."),

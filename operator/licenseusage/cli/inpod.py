@@ -85,14 +85,14 @@ class OperatorPod:
         """
         kubectl = Kubectl(self.context, self.kubeconfig)
         try:
-            found = _pods(kubectl, f"--namespace={self.wanted.namespace}")
+            pods = _pods(kubectl, f"--namespace={self.wanted.namespace}")
         except Stalled as error:
             raise _without_pods(self, error) from None
         elsewhere: tuple[Pod, ...] = ()
-        if not found:
+        if not pods:
             with suppress(UsageError):  # only for the message; the right is often missing
                 elsewhere = _pods(kubectl, "--all-namespaces")
-        return chosen(found, self.wanted, writing=writing, elsewhere=elsewhere)
+        return chosen(pods, self.wanted, writing=writing, elsewhere=elsewhere)
 
     def command(self, pod: Pod, arguments: Sequence[str], *, with_input: bool = False) -> list[str]:
         """Return the command line that runs ``licenseusage`` with these arguments there."""
@@ -174,7 +174,7 @@ def stream_in_pod(
         UsageError, OSError: Of ``take`` and ``feed``.
         Exit: The command itself failed: with its exit code.
     """
-    where = _Where(pod, _found(pod, writing=writing))
+    where = _Where(pod, _pod_of(pod, writing=writing))
     process = _started(pod.command(where.pod, arguments, with_input=feed is not None), feed)
     words = _Words(cast("IO[bytes]", process.stderr), tell)
     feeding = _Feeding(process.stdin, feed)
@@ -195,10 +195,10 @@ def stream_in_pod(
         # What a wrapper of kubectl has started ends when nobody reads it.
         cast("BinaryIO", process.stdout).close()
         feeding.join()
-        said = words.all()
+        stderr = words.all()
     if feeding.failed is not None:
         raise feeding.failed
-    _judge(where, 0 if killed else process.returncode, said)
+    _judge(where, 0 if killed else process.returncode, stderr)
     if cut is not None:
         raise cut
     return taken
@@ -282,7 +282,7 @@ def _started(command: list[str], feed: Iterable[bytes] | None) -> "subprocess.Po
         raise _no_kubectl() from None
 
 
-def _found(pod: OperatorPod, *, writing: bool) -> Pod:
+def _pod_of(pod: OperatorPod, *, writing: bool) -> Pod:
     try:
         return pod.find(writing=writing)
     except Stalled as error:
@@ -355,7 +355,7 @@ def _failure_of_kubectl(where: _Where, stderr: str) -> UsageError:
             Reason.OPERATOR_NOT_RUNNING,
             f"{where} is gone: {last}. Was it replaced just now? Try again.",
         )
-    if "(Forbidden)" in stderr:
+    if "(Forbidden)" in stderr or "is forbidden: User" in stderr:  # the latter: of an upgrade
         return Stalled(
             Reason.FORBIDDEN_BY_CLUSTER,
             f"kubectl may not exec into {where}: {last}. {_rights(where.operator)}",

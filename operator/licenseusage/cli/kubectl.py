@@ -43,6 +43,8 @@ PATIENCE_SECONDS = 120
 class Kubectl:
     """Runs kubectl; nothing but ``get``, ``apply``, ``create``, ``patch`` and ``auth whoami``.
 
+    Where nothing is changed (`names`, `raw`, `headers`, `reviewed`), that is said.
+
     Attributes:
         context: The kubeconfig's context; None: the current one.
         kubeconfig: Path of the kubeconfig; None: kubectl's own choice.
@@ -158,6 +160,57 @@ class Kubectl:
         asked += ["--output=name", f"--request-timeout={SERVER_SECONDS}s"]
         _run(" ".join(command), asked, role=role)
 
+    def names(self, resource: str, *arguments: str) -> frozenset[str]:
+        """Return which of the named objects are there; their content is not transferred.
+
+        Raises:
+            Stalled: ``NotInstalled``, ``ForbiddenByCluster``, ``KubectlFailed``.
+            Retryable: ``APIUnavailable``: the API server did not answer in time.
+        """
+        # For a table the API server sends what is in its columns, and nothing else.
+        command = ["kubectl", "get", resource, *arguments, *self.flags]
+        asked = [*command, "--no-headers", "--ignore-not-found"]
+        asked += [f"--request-timeout={SERVER_SECONDS}s"]
+        rows = _run(" ".join(command), asked, role="view").decode("utf-8", "replace").splitlines()
+        return frozenset(row.split()[0].rpartition("/")[2] for row in rows if row.split())
+
+    def raw(self, path: str) -> str:
+        """Return what a path of the API server answers to a GET.
+
+        Raises:
+            Stalled: ``NotInstalled``, ``ForbiddenByCluster``, ``KubectlFailed``.
+            Retryable: ``APIUnavailable``: the API server did not answer in time.
+        """
+        command = ["kubectl", "get", f"--raw={path}", *self.flags]
+        asked = [*command, f"--request-timeout={SERVER_SECONDS}s"]
+        return _run(" ".join(command), asked, role="cluster-admin").decode("utf-8", "replace")
+
+    def headers(self, path: str) -> str:
+        """Return what kubectl tells of a GET, with the headers of the answer among it.
+
+        Raises:
+            Stalled: ``NotInstalled``, ``ForbiddenByCluster``, ``KubectlFailed``.
+            Retryable: ``APIUnavailable``: the API server did not answer in time.
+        """
+        command = ["kubectl", "get", f"--raw={path}", *self.flags]
+        asked = [*command, "-v=8", f"--request-timeout={SERVER_SECONDS}s"]
+        _, spoken = _done(" ".join(command), asked, role="view")
+        return spoken.decode("utf-8", "replace")
+
+    def reviewed(self, reviews: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str, Any]]:
+        """Return SubjectAccessReviews with their answers, in their order; nothing is stored.
+
+        Raises:
+            Stalled: ``NotInstalled``, ``ForbiddenByCluster``, ``KubectlFailed``.
+            Retryable: ``APIUnavailable``: the API server did not answer in time.
+        """
+        command = ["kubectl", "create", "--filename=-", *self.flags]
+        asked = [*command, "--output=json", f"--request-timeout={SERVER_SECONDS}s"]
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(reviews)}
+        words = " ".join(command)
+        raw = _run(words, asked, json.dumps(listed).encode(), role="cluster-admin")
+        return _objects(words, raw)
+
     def whoami(self) -> str:
         """Return the user's name as the API server sees it; empty: it cannot be asked."""
         command = ["kubectl", "auth", "whoami", *self.flags, "--output=json"]
@@ -172,7 +225,14 @@ class Kubectl:
 
 
 def _run(words: str, command: Sequence[str], given: bytes = b"", *, role: str) -> bytes:
-    """Run kubectl and return what it printed.
+    """Run kubectl and return what it printed; arguments as `_done`."""
+    return _done(words, command, given, role=role)[0]
+
+
+def _done(
+    words: str, command: Sequence[str], given: bytes = b"", *, role: str
+) -> tuple[bytes, bytes]:
+    """Run kubectl and return what it printed, and what it said beside.
 
     Args:
         words: The command, for messages.
@@ -205,7 +265,7 @@ def _run(words: str, command: Sequence[str], given: bytes = b"", *, role: str) -
         ) from None
     if done.returncode != 0:
         _refuse(words, _one_line(done.stderr), role)
-    return done.stdout
+    return done.stdout, done.stderr
 
 
 def _refuse(words: str, message: str, role: str) -> None:
@@ -237,6 +297,19 @@ def _object(words: str, raw: bytes) -> Mapping[str, Any]:
             f"{words}: its answer is not a JSON object. Does `kubectl` start another program?",
         )
     return value
+
+
+def _objects(words: str, raw: bytes) -> list[Mapping[str, Any]]:
+    """Read JSON objects that stand one after the other."""
+    text, decoder, objects, at = raw.decode("utf-8", "replace").strip(), json.JSONDecoder(), [], 0
+    while at < len(text):
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except ValueError:
+            return [_object(words, raw)]
+        objects.append(value)
+        at += len(text[at:]) - len(text[at:].lstrip())
+    return objects
 
 
 def _one_line(raw: bytes) -> str:

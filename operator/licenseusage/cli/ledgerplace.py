@@ -73,8 +73,8 @@ class InPod:
             UsageError, Exit: See `stream_in_pod`.
         """
         with progress_bar(label) as progress:
-            told = ["--progress-lines"] if lines and progress is not nothing_to_tell else []
-            asked = [*arguments[:2], *told, *arguments[2:]]
+            lines_asked = ["--progress-lines"] if lines and progress is not nothing_to_tell else []
+            asked = [*arguments[:2], *lines_asked, *arguments[2:]]
             stream_in_pod(self.pod, asked, take=_pass_on, tell=progress, writing=writing)
 
     def fetched(self, target: Path) -> Backup:

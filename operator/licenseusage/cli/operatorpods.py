@@ -132,9 +132,9 @@ def _read(item: Mapping[str, Any]) -> Pod | None:
         return None
     container, env = named[0]
     states = [
-        one
-        for one in status.get("containerStatuses") or ()
-        if one.get("name") == container.get("name")
+        item
+        for item in status.get("containerStatuses") or ()
+        if item.get("name") == container.get("name")
     ]
     state = (states[0].get("state") if states else None) or {}
     leaving = "deletionTimestamp" in metadata
@@ -164,8 +164,8 @@ def _seen(leaving: bool, state: Mapping[str, Any], status: Mapping[str, Any]) ->
         return "it is being deleted"
     for kind in ("waiting", "terminated"):
         if kind in state:
-            told = state[kind] or {}
-            words = [str(told.get(member) or "") for member in ("reason", "message")]
+            detail = state[kind] or {}
+            words = [str(detail.get(member) or "") for member in ("reason", "message")]
             return f"{kind}: " + (": ".join(filter(None, words)) or "no reason given")[:300]
     for condition in status.get("conditions") or ():
         if condition.get("status") != "True" and condition.get("message"):

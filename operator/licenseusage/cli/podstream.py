@@ -92,9 +92,9 @@ def announced(stream: BinaryIO) -> int:
     Raises:
         StreamCut: It announces nothing.
     """
-    said = _read_line(stream, "its first line is missing")
-    octets = said.get("octets")
-    if said.get("format") != FORMAT or not isinstance(octets, int) or octets < 0:
+    line = _read_line(stream, "its first line is missing")
+    octets = line.get("octets")
+    if line.get("format") != FORMAT or not isinstance(octets, int) or octets < 0:
         raise StreamCut("it does not begin as a ledger's stream of this version")
     return octets
 
@@ -117,8 +117,8 @@ def received(
         digest.update(piece)
         done += len(piece)
         progress(done, octets)
-    said = _read_line(stream, f"it ended after {octets} octets, without their digest")
-    if said.get("sha256") != digest.hexdigest():
+    line = _read_line(stream, f"it ended after {octets} octets, without their digest")
+    if line.get("sha256") != digest.hexdigest():
         raise StreamCut("what arrived has another SHA-256 than what was sent")
     return Passed(done, digest.hexdigest())
 
@@ -134,9 +134,9 @@ def compare(stream: BinaryIO, sending: Sending) -> None:
     Raises:
         StreamCut: There is none, or the receiver has something else.
     """
-    said = _read_line(stream, "the pod did not say what it received", _UNKNOWN)
+    line = _read_line(stream, "the pod did not say what it received", _UNKNOWN)
     passed = sending.passed  # now: the pod has answered to the end of the stream
-    if (said.get("received"), said.get("sha256")) != (passed.octets, passed.sha256):
+    if (line.get("received"), line.get("sha256")) != (passed.octets, passed.sha256):
         raise StreamCut("the pod has received something else than was sent", _UNKNOWN)
 
 

@@ -129,7 +129,7 @@ async def test_what_is_the_operators_own_names_the_role_of_its_own_namespace(kub
         assert f"RoleBinding licenseusage-operator in its own namespace {namespace}" in (
             caught.value.message
         )
-        assert "kubectl apply -k manifests/base" in caught.value.message
+        assert "your own kustomization, or helm upgrade" in caught.value.message
         assert "licenseusage-collector" not in caught.value.message
     # A Secret of the object, which is in the same namespace, is a collector's to read.
     with pytest.raises(Stalled, match="clusterrole=licenseusage-collector"):

@@ -3,9 +3,11 @@
 import asyncio
 import gzip
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import httpx
 import pytest
+import structlog
 
 from licenseusage.delivery import vendor
 from licenseusage.delivery.outcome import Answer, NoAnswer
@@ -237,6 +239,78 @@ def test_a_ca_file_without_a_certificate_is_named(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(Stalled, match=r"ca\.pem"):
         VendorClient(ca_file=path)
+
+
+async def test_an_authority_that_is_replaced_while_running_is_the_one_that_is_trusted(tmp_path):
+    former, renewed = (make_authority(folder(tmp_path, name)) for name in ("former", "renewed"))
+    path = tmp_path / "ca.pem"
+    path.symlink_to(former.ca_file)
+    ok = answering("200 OK")
+    async with (
+        serving(former, ok) as old,
+        serving(renewed, ok) as new,
+        client_for(replace(former, ca_file=path)) as client,
+    ):
+        assert (await client.put(old, REPORT, JTI, "a.b.c")).status == 200
+        assert (await client.put(new, REPORT, JTI, "a.b.c")).reason == "TLSFailed"
+        swap(path, renewed.ca_file)  # as the kubelet renews a mounted ConfigMap
+        assert (await client.put(new, REPORT, JTI, "a.b.c")).status == 200
+        assert (await client.put(old, REPORT, JTI, "a.b.c")).reason == "TLSFailed"
+
+
+async def test_a_request_under_way_ends_although_the_authorities_change(tmp_path):
+    former, renewed = (make_authority(folder(tmp_path, name)) for name in ("former", "renewed"))
+    path = tmp_path / "ca.pem"
+    path.symlink_to(former.ca_file)
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(request, writer):
+        arrived.set()
+        await go_on.wait()
+        await answering("200 OK")(request, writer)
+
+    async with (
+        serving(former, slow) as old,
+        serving(renewed, answering("200 OK")) as new,
+        client_for(replace(former, ca_file=path)) as client,
+    ):
+        waiting = asyncio.create_task(client.put(old, REPORT, JTI, "a.b.c"))
+        await arrived.wait()
+        swap(path, renewed.ca_file)
+        assert (await client.put(new, REPORT, JTI, "a.b.c")).status == 200
+        go_on.set()
+        assert (await waiting).status == 200
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+async def test_a_ca_file_that_becomes_useless_leaves_the_former_authority_trusted(
+    tmp_path, content
+):
+    authority = make_authority(tmp_path)
+    async with (
+        serving(authority, answering("200 OK")) as url,
+        client_for(authority) as client,
+    ):
+        authority.ca_file.unlink()
+        if content is not None:
+            authority.ca_file.write_bytes(content)
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(2):
+                assert (await client.put(url, REPORT, JTI, "a.b.c")).status == 200
+    (logged,) = logs
+    assert "LICENSEUSAGE_VENDOR_CA_FILE" in logged["error"], "once, with the setting's name"
+
+
+def folder(parent, name):
+    made = parent / name
+    made.mkdir()
+    return made
+
+
+def swap(link, target):
+    following = link.with_suffix(".new")
+    following.symlink_to(target)
+    following.replace(link)
 
 
 @pytest.mark.parametrize(

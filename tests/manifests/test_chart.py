@@ -75,6 +75,7 @@ COMPOSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("intake", "network-policy"),
     ),
     "tamper guard": ({"tamperGuard": ON}, ("tamper-guard",)),
+    "own authority": ({"vendor": {"caConfigMap": "licenseusage-vendor-ca"}}, ("vendor-ca",)),
     "one namespace": (
         {"singleNamespace": True, "networkPolicy": ON, "intake": ON, **dict.fromkeys(JOBS, ON)},
         (*JOBS, "intake", "network-policy", "single-namespace"),

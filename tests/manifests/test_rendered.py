@@ -75,7 +75,7 @@ def test_every_object_fits_the_schemas_of(folder, version, kustomize):
 
 @pytest.mark.parametrize("version", MINORS)
 def test_the_components_fit_the_schemas_of(version, composed):
-    jobs = ("export", "receipts", "statement", "intake", "network-policy")
+    jobs = ("export", "receipts", "statement", "intake", "network-policy", "vendor-ca")
     for made in (
         composed(*jobs, "tamper-guard"),
         composed(*jobs, "single-namespace", namespace="wiki"),

@@ -6,6 +6,8 @@ authenticates itself. Nothing of the answer is trusted here; ``outcome`` judges 
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -14,6 +16,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from licenseusage.delivery.outcome import PROBLEM_TYPE, RECEIPT_TYPE, Answer, NoAnswer
+from licenseusage.delivery.trust import Trust
 from licenseusage.errors import Stalled
 from licenseusage.reasons import Reason
 from licenseusage.reports.bundle import MAX_CHARACTERS_IN_FILE
@@ -85,7 +88,8 @@ class VendorClient:
         """Open no connection yet.
 
         Args:
-            ca_file: PEM file of certificate authorities trusted besides the public ones.
+            ca_file: PEM file of certificate authorities trusted besides the public ones; read again
+                when it changes.
             proxy: The way out; None: direct.
             version: Of the operator, for the User-Agent header.
             transport: For tests.
@@ -94,14 +98,34 @@ class VendorClient:
             Stalled: ``SettingsInvalid``: the CA file cannot be read or holds no certificate.
         """
         self._proxy = proxy
-        context = _tls_context(ca_file)
-        self._direct = _client(context, None, version, transport)
-        self._proxied = _client(context, proxy.url, version, transport) if proxy else self._direct
+        self._trust = Trust(ca_file, "LICENSEUSAGE_VENDOR_CA_FILE")
+
+        def connect(context: ssl.SSLContext) -> _Connections:
+            direct = _client(context, None, version, transport)
+            through = _client(context, proxy.url, version, transport) if proxy else None
+            return _Connections(context, direct, through)
+
+        self._connect = connect
+        self._connections = self._connect(self._trust.context())
+        self._renewing = asyncio.Lock()
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._direct.aclose()
-        await self._proxied.aclose()
+        await self._connections.retire()
+
+    async def _newest(self) -> "_Connections":
+        """Return connections that trust what the CA file holds now.
+
+        Requests under way end with the trust that they began with.
+        """
+        async with self._renewing:
+            context = self._trust.context()
+            if self._trust.changed():
+                context = await asyncio.to_thread(self._trust.renewed)
+            if context is not self._connections.context:
+                former, self._connections = self._connections, self._connect(context)
+                await former.retire()
+            return self._connections
 
     async def put(self, endpoint: str, typ: str, jti: str, token: str) -> Answer | NoAnswer:
         """Put one document and read the answer.
@@ -139,11 +163,13 @@ class VendorClient:
         self, method: str, url: str, text: str, media: str, wanted: str, limit: int
     ) -> Answer | NoAnswer:
         host = urlsplit(url).hostname or ""
-        client = self._proxied if self._proxy and self._proxy.serves(host) else self._direct
+        proxied = self._proxy is not None and self._proxy.serves(host)
         headers = {"content-type": media, "accept": f"{wanted}, {PROBLEM_TYPE}"}
+        connections = await self._newest()
         try:
             async with (
                 asyncio.timeout(TOTAL_SECONDS),
+                connections.used(proxied=proxied) as client,
                 client.stream(
                     method, url, content=text.encode("ascii"), headers=headers
                 ) as response,
@@ -160,6 +186,45 @@ class VendorClient:
             return NoAnswer(Reason.TIMEOUT, f"no answer within {TOTAL_SECONDS:g} s")
         except httpx.HTTPError as error:
             return _no_answer(error)
+
+
+@dataclass(slots=True)
+class _Connections:
+    """Those that were opened under one state of the CA file; closed once nobody uses them.
+
+    Attributes:
+        context: Whom they trust.
+        direct: Without the proxy.
+        proxied: Through it; None: there is none.
+    """
+
+    context: ssl.SSLContext
+    direct: httpx.AsyncClient
+    proxied: httpx.AsyncClient | None
+    _requests: int = 0
+    _retired: bool = False
+
+    @asynccontextmanager
+    async def used(self, *, proxied: bool) -> AsyncIterator[httpx.AsyncClient]:
+        """Lend a client for one request."""
+        self._requests += 1
+        try:
+            yield self.proxied if proxied and self.proxied is not None else self.direct
+        finally:
+            self._requests -= 1
+            if self._retired and not self._requests:
+                await self._close()
+
+    async def retire(self) -> None:
+        """Close them now, or after the last request under way."""
+        self._retired = True
+        if not self._requests:
+            await self._close()
+
+    async def _close(self) -> None:
+        await self.direct.aclose()
+        if self.proxied is not None:
+            await self.proxied.aclose()
 
 
 async def _limited(response: httpx.Response, limit: int) -> bytes:
@@ -207,17 +272,3 @@ def _client(
         timeout=httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
         headers={"user-agent": f"licenseusage/{version}", "accept-encoding": "identity"},
     )
-
-
-def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    context = httpx.create_ssl_context(trust_env=False)
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise Stalled(
-                Reason.SETTINGS_INVALID,
-                f"LICENSEUSAGE_VENDOR_CA_FILE={ca_file} cannot be used: "
-                f"{error.strerror or 'no PEM certificate in it'}.",
-            ) from None
-    return context

@@ -19,7 +19,8 @@ START = Chapter(
         ),
         Reason.ROLE_MISSING: fault(
             "the operator's account lacks the rights it starts with",
-            "`kubectl apply -k manifests/base`, or limit it by LICENSEUSAGE_NAMESPACES.",
+            "Install its roles as you installed it (`kubectl apply -k manifests/base`, your own "
+            "kustomization, or `helm upgrade`), or limit it by LICENSEUSAGE_NAMESPACES.",
         ),
         Reason.API_REFUSED: fault(
             "the API server refused the first list of objects",

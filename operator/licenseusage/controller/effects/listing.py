@@ -119,8 +119,9 @@ async def first(kube: Kube, namespaces: Sequence[str]) -> None:
             where = f"in namespaces {', '.join(namespaces)}" if namespaces else "in all namespaces"
             raise Stalled(
                 Reason.ROLE_MISSING,
-                f"This operator may not list licenseusages {where}: {error.message}. Apply its "
-                f"roles (manifests/base), or limit it by LICENSEUSAGE_NAMESPACES.",
+                f"This operator may not list licenseusages {where}: {error.message}. Install "
+                f"its roles as you installed it (kubectl apply -k manifests/base, your own "
+                f"kustomization, or helm upgrade), or limit it by LICENSEUSAGE_NAMESPACES.",
             ) from None
         except KubeError as error:
             raise Stalled(Reason.API_REFUSED, f"{error}.") from None

@@ -10,6 +10,10 @@ from licenseusage.controller.effects.kube import ForbiddenError, KubeError, NotF
 from licenseusage.errors import Retryable, Stalled, UsageError
 from licenseusage.reasons import Reason
 
+_INSTALL_AGAIN = (
+    "Apply what you installed it by again: kubectl apply -k manifests/base, your own "
+    "kustomization, or helm upgrade"
+)
 _ACCOUNT = re.compile(r"system:serviceaccount:(?P<namespace>[-a-z0-9]+):(?P<name>[-a-z0-9.]+)")
 
 
@@ -70,7 +74,7 @@ def forbidden_own(namespace: str, error: KubeError) -> Stalled:
         Reason.FORBIDDEN_BY_CLUSTER,
         f"The operator may not {error.what}. Role and RoleBinding licenseusage-operator in its own "
         f"namespace {namespace} permit it by name (manifests/base/rbac-operator.yaml; a name that "
-        f"your settings give has to be added there): kubectl apply -k manifests/base",
+        f"your settings give has to be added there). {_INSTALL_AGAIN}",
     )
 
 
@@ -79,6 +83,6 @@ def forbidden_kinds(error: KubeError) -> Stalled:
     return Stalled(
         Reason.FORBIDDEN_BY_CLUSTER,
         f"The operator may not {error.what}. ClusterRole and ClusterRoleBinding "
-        f"licenseusage-operator permit it (manifests/base/rbac-operator.yaml): kubectl apply -k "
-        f"manifests/base",
+        f"licenseusage-operator (Role and RoleBinding in an installation for one namespace) "
+        f"permit it (manifests/base/rbac-operator.yaml). {_INSTALL_AGAIN}",
     )

@@ -49,7 +49,9 @@ async def keys_pending(world: World, loop_s: float) -> None:
             except ForbiddenError as error:
                 raise Stalled(
                     Reason.ROLE_MISSING,
-                    f"The operator may not {error.what}; install its roles (manifests/base).",
+                    f"The operator may not {error.what}; install its roles as you "
+                    "installed it (kubectl apply -k manifests/base, your own kustomization, or "
+                    "helm upgrade).",
                 ) from None
             except KubeError as error:
                 raise Retryable(Reason.API_UNAVAILABLE, f"{error}; it is tried again.") from None

@@ -1,8 +1,9 @@
 """Programs of the product that start at once: forks of a process that has imported it.
 
-The operator and the receiver need a second of processor time each for their imports, and the tests
-start hundreds. So one process per run imports both, and each start is a fork of it: with arguments,
-environment, folder and log of its own, and with signals and an exit code as any other process.
+The operator, the receiver and commands need a second of processor time each for their imports, and
+the tests start hundreds. So one process per run imports them, and each start is a fork of it: with
+arguments, environment, folder and output of its own, and with signals and an exit code as any other
+process.
 Programs that are started from nothing are in ``tests/image``, ``tests/receiver`` and ``tests/e2e``.
 """
 
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import IO
 
@@ -33,6 +35,9 @@ class Forked:
         env: The whole environment.
         log: Where its output goes.
         script: Whether ``args`` begin with a script.
+        errors: Where its errors go; with its output if not given.
+        stdin: What it reads; nothing if not given.
+        cwd: Its folder; that of the tests if not given.
 
     Attributes:
         pid: Its process id.
@@ -40,17 +45,31 @@ class Forked:
     """
 
     def __init__(
-        self, args: list[str], env: dict[str, str], log: IO[bytes], *, script: bool = False
+        self,
+        args: list[str],
+        env: dict[str, str],
+        log: IO[bytes],
+        *,
+        script: bool = False,
+        errors: IO[bytes] | None = None,
+        stdin: IO[bytes] | None = None,
+        cwd: Path | None = None,
     ) -> None:
         self.args = args
         self.returncode: int | None = None
         reading, writing = os.pipe()
         self._life = os.fdopen(reading)
-        given = {"args": args, "env": env, "script": script, "folder": str(Path.cwd())}
-        with tempfile.TemporaryFile("w+") as request, os.fdopen(writing, "w"):
+        given = {"args": args, "env": env, "script": script, "folder": str(cwd or Path.cwd())}
+        with (
+            tempfile.TemporaryFile("w+") as request,
+            os.fdopen(writing, "w"),
+            Path(os.devnull).open("rb") as nothing,
+        ):
             json.dump(given, request)
             request.seek(0)
-            socket.send_fds(_prepared(), [b"."], [request.fileno(), log.fileno(), writing])
+            files = [request, stdin or nothing, log, errors or log]
+            numbers = [file.fileno() for file in files]
+            socket.send_fds(_prepared(), [b"."], [*numbers, writing])
         self.pid = int(self._life.readline())
 
     def poll(self) -> int | None:
@@ -75,6 +94,38 @@ class Forked:
         return self.returncode
 
 
+def run(
+    *args: object,
+    env: dict[str, str],
+    stdin: str = "",
+    cwd: Path | None = None,
+    code: int | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, as `subprocess.run` does with ``capture_output`` and ``text``.
+
+    Args:
+        args: As after ``licenseusage``.
+        env: The whole environment.
+        stdin: What it reads.
+        cwd: Its folder; that of the tests if not given.
+        code: The exit code that it must have; None: any.
+    """
+    words = [str(arg) for arg in args]
+    with (
+        tempfile.TemporaryFile() as given,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as errors,
+    ):
+        given.write(stdin.encode())
+        given.seek(0)
+        ended = Forked(words, env, out, errors=errors, stdin=given, cwd=cwd).wait(120)
+        out.seek(0)
+        errors.seek(0)
+        said = out.read().decode(), errors.read().decode()
+    assert code in (None, ended), f"exit code {ended} of {words}: {said}"
+    return subprocess.CompletedProcess(words, ended, *said)
+
+
 @functools.cache
 def _prepared() -> socket.socket:
     """Start the process that is forked, once; return the way to ask it."""
@@ -97,20 +148,20 @@ def _prepared() -> socket.socket:
 # -- in the process that is forked
 
 
-def _serve(asked: socket.socket) -> tuple[int, int]:
-    """Fork whenever asked; return, in each fork, what it is to be and its log."""
+def _serve(asked: socket.socket) -> tuple[int, tuple[int, int, int]]:
+    """Fork whenever asked; return, in each fork, what it is to be, its input and its outputs."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the keepers
     while True:
-        message, files, *_ = socket.recv_fds(asked, 1, 3)
+        message, files, *_ = socket.recv_fds(asked, 1, 5)
         if not message:
             sys.exit()
-        request, log, life = files
+        request, *standard, life = files
         if os.fork() == 0:
             asked.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             if (pid := os.fork()) == 0:
                 os.close(life)
-                return request, log
+                return request, tuple(standard)
             _keep(pid, life)
         for file in files:
             os.close(file)
@@ -124,13 +175,13 @@ def _keep(pid: int, life: int) -> None:
     os._exit(0)
 
 
-def _become(request: int, log: int) -> None:
+def _become(request: int, standard: tuple[int, int, int]) -> None:
     """Be the program that was asked for."""
     with os.fdopen(request) as text:
         given = json.load(text)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
+    for number, file in enumerate(standard):
+        os.dup2(file, number)
+        os.close(file)
     os.chdir(given["folder"])
     os.environ.clear()
     os.environ.update(given["env"])
@@ -147,10 +198,12 @@ if __name__ == "__main__":
     sys.path[:1] = [str(ROOT / "operator")]
     sys.modules["kubernetes"] = None  # type: ignore[assignment]  # as the operator does
 
-    import licenseusage.cli.operator
-    import licenseusage.cli.receiver
     import licenseusage.controller.process.start  # noqa: F401
     from licenseusage.cli import main
+    from licenseusage.cli.app import GROUPS
+
+    for _name in (*GROUPS, "exporting", "importing", "preview"):
+        import_module(f"licenseusage.cli.{_name}")
 
     assert threading.active_count() == 1, "a fork has one thread only"
     gc.freeze()  # or each fork would walk all that was imported once more, to end

@@ -2,16 +2,16 @@
 
 import json
 import shutil
-import subprocess
 import time
 
 import pytest
 
 from licenseusage.reports.content import Kind
 from licenseusage.reports.report import read_report
+from tests.controller import forked
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
 from tests.controller.sample import answers
-from tests.controller.stage import CLI, until
+from tests.controller.stage import until
 
 pytestmark = pytest.mark.controlplane
 
@@ -216,8 +216,7 @@ def test_what_another_ledger_knew_of_a_final_cycle_amends_it_once_merged(ages):
     assert final["spec"]["activeText"] == "≥1"
 
     ages.stop()  # the volume is found again
-    merge = [*CLI, "ledger", "merge", lost, ledger]
-    subprocess.run(merge, env=ages.operator.env, check=True, capture_output=True)
+    forked.run("ledger", "merge", lost, ledger, env=ages.operator.env, code=0)
     operator = ages.travel(END + DAY + 4200)
     (report,) = until(lambda: delivered(operator, "Accepted"), 60)
     assert report["spec"]["activeText"] == "≥2"

@@ -4,7 +4,6 @@ The approval is made by the command itself, with the rights of an account that h
 """
 
 import sqlite3
-import subprocess
 import time
 from contextlib import closing
 
@@ -13,8 +12,9 @@ import pytest
 from licenseusage.metering.cycles import CYCLE_MASK
 from licenseusage.reports.names import digest
 from licenseusage.reports.report import read_report
+from tests.controller import forked
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
-from tests.controller.stage import CLI, until
+from tests.controller.stage import until
 from tests.controller.test_export_mode import events, export
 
 pytestmark = pytest.mark.controlplane
@@ -65,13 +65,8 @@ def annotate(ages, name, value):
 
 
 def approve(ages, *arguments):
-    return subprocess.run(
-        [*CLI, "approve", "-n", ages.namespace, "--yes", *arguments],
-        env=ages.crds.environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    command = ("approve", "-n", ages.namespace, "--yes", *arguments)
+    return forked.run(*command, env=ages.crds.environment(), code=0).stdout
 
 
 def mode(ages, value):

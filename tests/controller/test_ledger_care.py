@@ -5,7 +5,6 @@ import os
 import resource
 import shutil
 import sqlite3
-import subprocess
 import time
 from contextlib import closing
 from datetime import UTC, datetime
@@ -14,9 +13,9 @@ import pytest
 
 from licenseusage.ledger.storage import schema
 from licenseusage.reports.report import read_report
+from tests.controller import forked
 from tests.controller.sample import Product
 from tests.controller.stage import (
-    CLI,
     DAY,
     Operator,
     Vendor,
@@ -75,14 +74,7 @@ class Scene:
         self.vendor.stop()
 
     def cli(self, *words, code=0):
-        done = subprocess.run(
-            [*CLI, "ledger", *map(str, words)],
-            env=self.operator.env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
+        done = forked.run("ledger", *words, env=self.operator.env, code=code)
         return done.stdout + done.stderr
 
     def replace_ledger(self, other):

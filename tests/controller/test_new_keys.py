@@ -2,7 +2,7 @@
 
 import base64
 import json
-import subprocess
+import os
 import time
 
 import pytest
@@ -11,8 +11,9 @@ from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.reports.content import Kind
 from licenseusage.reports.report import read_report
 from licenseusage.reports.tokens import decode
+from tests.controller import forked
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
-from tests.controller.stage import CLI, until
+from tests.controller.stage import until
 
 pytestmark = pytest.mark.controlplane
 
@@ -42,8 +43,8 @@ def ask(ages):
 
 def create_new(ages, *args, stdin=None):
     """``licenseusage keys new … | kubectl create -f -``, as docs/operations.md says it."""
-    command = [*CLI, "keys", "new", *args, "--namespace", ages.namespace]
-    made = subprocess.run(command, input=stdin, capture_output=True, text=True, check=True)
+    command = ("keys", "new", *args, "--namespace", ages.namespace)
+    made = forked.run(*command, env=dict(os.environ), stdin=stdin or "", code=0)
     kubectl(ages, "create", "-f", "-", stdin=made.stdout)
 
 

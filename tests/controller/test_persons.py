@@ -6,12 +6,12 @@ ledger, in the operator's environment. All else that is asked of kubectl the API
 
 import json
 import os
-import subprocess
 from datetime import UTC, datetime
 
 import pytest
 
 from tests.cli.pods import pod
+from tests.controller import forked
 from tests.controller.sample import Product
 from tests.controller.stage import CLI, Operator, create_pods, meter_secret, until, usage
 
@@ -66,13 +66,7 @@ def caller(operator, folder):
     env["PATH"] = f"{kubectl.parent}{os.pathsep}{env['PATH']}"
 
     def run(*arguments):
-        return subprocess.run(
-            [*CLI, *arguments, f"--operator-namespace={OPERATORS}"],
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return forked.run(*arguments, f"--operator-namespace={OPERATORS}", env=env)
 
     run.asked = folder / "asked"
     return run
@@ -113,19 +107,11 @@ def test_a_person_is_ordered_to_be_erased_while_the_operator_counts(stage):
     assert cycle["result"] == "Ordered"
     assert operator.status("shop")["activeUsers"] == 2
     ledger = str(operator.folder / "ledger.sqlite")
-    checked = subprocess.run([*CLI, "ledger", "check", ledger], capture_output=True, check=False)
-    assert checked.returncode == 0, checked.stdout
+    forked.run("ledger", "check", ledger, env=operator.env, code=0)
 
 
 def test_it_is_refused_where_the_settings_do_not_allow_it(stage, tmp_path):
     operator, _ = stage
     refusing = {**operator.env, "LICENSEUSAGE_PERSON_REQUESTS": "Refused"}
-    done = subprocess.run(
-        [*CLI, "explain", "shop", "-n", "persons", "--user=ann"],
-        env=refusing,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 3
+    done = forked.run("explain", "shop", "-n", "persons", "--user=ann", env=refusing, code=3)
     assert "error: PersonRequestsRefused" in done.stderr

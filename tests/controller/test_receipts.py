@@ -3,7 +3,6 @@
 import base64
 import json
 import signal
-import subprocess
 import time
 from datetime import UTC, datetime
 from itertools import count
@@ -21,9 +20,9 @@ from licenseusage.reports.receipt import (
     build_receipt,
 )
 from licenseusage.reports.typs import LICENSE, RECEIPT
+from tests.controller import forked
 from tests.controller.sample import Product
 from tests.controller.stage import (
-    CLI,
     Operator,
     Vendor,
     meter_secret,
@@ -310,14 +309,8 @@ def test_the_command_brings_a_receipts_file_to_the_namespace_of_its_reports(scen
     newest = max(r["spec"]["sequence"] for r in scene.operator.reports())
     lines = [scene.receipt(scene.enrolment()), scene.receipt(scene.report(newest)["spec"]["token"])]
     (tmp_path / "receipts.txt").write_text("".join(f"{line}\n" for line in lines))
-    done = subprocess.run(
-        [*CLI, "report", "import", str(tmp_path / "receipts.txt")],
-        env=scene.cp.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    command = ("report", "import", tmp_path / "receipts.txt")
+    done = forked.run(*command, env=scene.cp.environment(), code=0)
     name = f"receipts-{digest((tmp_path / 'receipts.txt').read_text())[7:19]}"
     assert name in done.stdout
     scene.waits(name, "Ready", "True", "ReceiptsImported")

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import subprocess
 
 import pytest
 
@@ -11,8 +10,9 @@ from licenseusage.reports.content import Kind
 from licenseusage.reports.keyring import signed_by
 from licenseusage.reports.keys import SigningKey
 from licenseusage.reports.report import read_report
+from tests.controller import forked
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
-from tests.controller.stage import CLI, until
+from tests.controller.stage import until
 
 pytestmark = pytest.mark.controlplane
 
@@ -34,17 +34,7 @@ class Admin:
         return self.ages.crds.kubectl(*args, "-n", self.ages.namespace, check=check)
 
     def run(self, *args, stdin=""):
-        done = subprocess.run(
-            [*CLI, *map(str, args)],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            env=self.env,
-            cwd=self.folder,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return forked.run(*args, stdin=stdin, env=self.env, cwd=self.folder, code=0).stdout
 
     def keys(self, *args, phrase=False):
         more = ("--passphrase-file", "-") if phrase else ()

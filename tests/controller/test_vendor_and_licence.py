@@ -3,7 +3,6 @@
 import json
 import sqlite3
 import ssl
-import subprocess
 import threading
 import time
 from datetime import UTC, datetime
@@ -14,9 +13,9 @@ import pytest
 from licenseusage.reports.names import digest
 from licenseusage.reports.report import read_report
 from licenseusage.reports.tokens import decode
+from tests.controller import forked
 from tests.controller.sample import Product, reply
 from tests.controller.stage import (
-    CLI,
     Operator,
     Vendor,
     create_pods,
@@ -170,14 +169,8 @@ def test_a_preview_states_what_reports_state_and_signs_nothing(stage):
     operator, vendor = stage
     operator.wait_condition("private", "Reported", "True", "ReportAccepted")
     (last,) = [r for r in operator.reports() if r["spec"]["usageName"] == "private"]
-    done = subprocess.run(
-        [*CLI, "report", "preview", "private", "-n", NAMESPACE],
-        env=operator.env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    command = ("report", "preview", "private", "-n", NAMESPACE)
+    done = forked.run(*command, env=operator.env, code=0)
     assert "nothing was signed" in done.stderr
     claims, sent = json.loads(done.stdout), decode(last["spec"]["token"])[1]
     assert claims["chain"]["sequence"] == sent["chain"]["sequence"] + 1
@@ -200,14 +193,8 @@ def test_a_preview_states_what_reports_state_and_signs_nothing(stage):
 def test_a_preview_that_cannot_be_made_says_why(stage, name, words):
     operator, _ = stage
     operator.wait_condition("unlicensed", "Collected", "True")
-    done = subprocess.run(
-        [*CLI, "report", "preview", name, "-n", NAMESPACE],
-        env=operator.env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 3
+    command = ("report", "preview", name, "-n", NAMESPACE)
+    done = forked.run(*command, env=operator.env, code=3)
     assert words in done.stderr
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import fields
@@ -16,6 +15,7 @@ import yaml
 from hack.controlplane import ControlPlane
 from licenseusage.api.admission import source_refusals
 from licenseusage.api.source import Source
+from licenseusage.cli import main
 from licenseusage.cli.app import DEBUG
 from licenseusage.clock import DEV, DEV_CLOCK_OFFSET_SECONDS
 from licenseusage.controller.effects.metrics import Metrics
@@ -151,21 +151,26 @@ def test_every_other_yaml_can_be_read(block: Block) -> None:
 
 
 @pytest.mark.parametrize(("where", "words"), OURS.values(), ids=OURS)
-def test_every_command_of_ours_exists_with_its_options(where: str, words: list[str]) -> None:
+def test_every_command_of_ours_exists_with_its_options(
+    where: str,
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     names = []
     for word in words[1:4]:
         if not re.fullmatch(r"[a-z][a-z-]*", word):
             break
         names.append(word)
-    done = subprocess.run(
-        [LICENSEUSAGE, *names, "--help"],
-        capture_output=True,
-        text=True,
-        env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"},
-    )
-    assert done.returncode == 0, f"{where}: {done.stderr}"
+    for name, value in {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["licenseusage", *names, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    shown = capsys.readouterr()
+    assert not ended.value.code, f"{where}: {shown.err}"
     for option in (word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)):
-        assert re.search(rf"(?<![-\w]){re.escape(option)}(?![-\w])", done.stdout), (where, option)
+        assert re.search(rf"(?<![-\w]){re.escape(option)}(?![-\w])", shown.out), (where, option)
 
 
 def test_each_secret_that_is_shown_for_a_product_is_made_to_be_sent() -> None:

@@ -43,9 +43,14 @@ QUESTIONS = (
 )
 
 
+@pytest.fixture(scope="module")
+def written():
+    return page(presets().values())
+
+
 @pytest.mark.parametrize("name", presets())
-def test_each_section_answers_the_same_questions(name):
-    (section,) = re.findall(rf"^## {name}\n(.*?)(?=^## |\Z)", page(presets().values()), re.M | re.S)
+def test_each_section_answers_the_same_questions(name, written):
+    (section,) = re.findall(rf"^## {name}\n(.*?)(?=^## |\Z)", written, re.M | re.S)
     asked = [section.find(f"**{question}.**") for question in QUESTIONS]
     assert min(asked) > 0
     assert asked == sorted(asked)

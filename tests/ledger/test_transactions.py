@@ -162,11 +162,11 @@ for number in range(int(sys.argv[2]), 10_000):
 def test_a_killed_writer_loses_nothing_it_had_committed(path):
     random_ = random.Random(20261123)
     url, last = f"sqlite:///{path}", -1
-    for _ in range(6):
+    for _ in range(4):
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, url, str(last + 1)], stdout=subprocess.PIPE, text=True
         )
-        for _ in range(random_.randint(1, 25)):
+        for _ in range(random_.randint(1, 12)):
             last = int(writer.stdout.readline())
         writer.send_signal(signal.SIGKILL)
         for line in writer.stdout:  # what it had printed before the kill

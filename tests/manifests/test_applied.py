@@ -1,14 +1,13 @@
 """The manifests on a real API server with RBAC and pod security."""
 
 import json
-import subprocess
 
 import pytest
 
 from hack.controlplane import KubectlError
 from licenseusage.reports.names import digest
 from licenseusage.reports.report import read_report
-from tests.controller.stage import CLI
+from tests.controller import forked
 from tests.delivery.people import VendorDesk, reports, usage_report
 from tests.manifests.conftest import MANIFESTS, SAMPLES
 
@@ -128,11 +127,10 @@ def test_the_role_for_imports_is_enough_for_report_import_and_for_nothing_else(i
     )
     control_plane.apply(usage_report(token, "importing", "production-000001"))
     (tmp_path / "receipts.txt").write_text(f"{VendorDesk().receipt(token)}\n")
-    command = [*CLI, "report", "import", str(tmp_path / "receipts.txt"), "-n", "importing"]
+    command = ("report", "import", tmp_path / "receipts.txt", "-n", "importing")
     env = control_plane.environment(control_plane.kubeconfig_for("importing", "importer"))
     for _ in range(2):  # to import again is to patch
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        forked.run(*command, env=env, code=0)
     importer, here = "system:serviceaccount:importing:importer", ("-n", "importing")
     assert not installed.allowed("list", "licenseusages", *here, user=importer)
     assert not installed.allowed("delete", "usagereceipts", *here, user=importer)
@@ -157,9 +155,9 @@ def test_the_role_for_approvals_is_enough_for_approve_and_for_nothing_else(insta
         *("patch", "ur", name, "-n", "collab", "--subresource=status", "--type=merge"),
         *("-p", json.dumps(waits)),
     )
-    command = [*CLI, "approve", "-n", "collab", "--all", "--yes"]
+    command = ("approve", "-n", "collab", "--all", "--yes")
     env = control_plane.environment(control_plane.kubeconfig_for("collab", "officer"))
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    done = forked.run(*command, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     kept = control_plane.kubectl("get", "ur", name, "-n", "collab", "-o", "json").stdout
     assert json.loads(kept)["metadata"]["annotations"] == {

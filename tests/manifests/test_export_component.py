@@ -6,6 +6,7 @@ import subprocess
 import pytest
 import yaml
 
+from tests.controller import forked
 from tests.controller.stage import CLI
 from tests.ledger import book
 from tests.ledger.conftest import HOUR_MS, START
@@ -88,16 +89,13 @@ def test_its_command_writes_a_bundle_with_its_own_account(crds, namespace, pod, 
         (tmp_path / "exports").mkdir()
         (container,) = pod["containers"]
         command = [a.replace("/exports", str(tmp_path / "exports")) for a in container["args"]]
-        done = subprocess.run(
-            [*CLI, *command],
+        done = forked.run(
+            *command,
             env={
                 **crds.environment(crds.kubeconfig_for(namespace, ACCOUNT)),
                 "LICENSEUSAGE_DATABASE_URL": f"sqlite:///{tmp_path}/ledger.sqlite",
                 "LICENSEUSAGE_OPERATOR_NAMESPACE": namespace,
             },
-            capture_output=True,
-            text=True,
-            check=False,
         )
     assert (done.returncode, done.stderr) == (0, "")
     (name,) = os.listdir(tmp_path / "exports")
@@ -108,16 +106,13 @@ def test_its_command_writes_a_bundle_with_its_own_account(crds, namespace, pod, 
 def test_without_its_role_it_says_what_it_may_not_do(crds, namespace, tmp_path):
     with book.opened(tmp_path / "ledger.sqlite") as ledger:
         book.begin(ledger)
-    done = subprocess.run(
-        [*CLI, "report", "export", "--directory", tmp_path],
+    done = forked.run(
+        *("report", "export", "--directory", tmp_path),
         env={
             **crds.environment(crds.kubeconfig_for(namespace, "default")),
             "LICENSEUSAGE_DATABASE_URL": f"sqlite:///{tmp_path}/ledger.sqlite",
             "LICENSEUSAGE_OPERATOR_NAMESPACE": namespace,
         },
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.returncode == 3
     assert "error: ForbiddenByCluster: " in done.stderr

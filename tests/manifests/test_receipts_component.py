@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.controller import forked
 from tests.delivery.people import VendorDesk
 from tests.manifests.conftest import MANIFESTS
 from tests.manifests.rights import granted, unused
@@ -92,15 +92,7 @@ def test_its_command_imports_with_its_own_account_and_without_kubectl(installed,
         "KUBECONFIG": str(cluster.kubeconfig_for(OPERATORS, NAME)),
     }
     for _ in range(2):
-        done = subprocess.run(
-            [LICENSEUSAGE, *command],
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 1, done.stderr
+        done = forked.run(*command, env=environment, code=1)
         assert "letter.txt is not a receipt" in done.stderr
         assert "1 applied" in done.stdout
     listing = ("get", "usagereceipts", "-n", "receipted", "-o", "json", "--show-managed-fields")
@@ -126,18 +118,14 @@ def test_without_its_role_it_says_what_it_may_not_do(installed, tmp_path):
     cluster = installed.control_plane
     cluster.create_namespace("unbound")
     (tmp_path / "receipts.txt").write_text(f"{VendorDesk().receipt(_token())}\n")
-    done = subprocess.run(
-        [LICENSEUSAGE, "report", "import", "--directory", tmp_path],
-        capture_output=True,
-        text=True,
-        timeout=60,
+    done = forked.run(
+        *("report", "import", "--directory", tmp_path),
         env={
             **{name: value for name, value in os.environ.items() if name != "PATH"},
             "PATH": str(tmp_path),
             "KUBERNETES_SERVICE_HOST": "127.0.0.1",
             "KUBECONFIG": str(cluster.kubeconfig_for("unbound", "default")),
         },
-        check=False,
     )
     assert done.returncode == 3
     assert "error: ForbiddenByCluster: list usagereports" in done.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 
+from tests.controller import forked
 from tests.delivery.people import VENDOR_KEYS
 from tests.manifests.conftest import MANIFESTS, MINORS, objects
 from tests.manifests.rights import granted, unused
@@ -110,10 +111,8 @@ def test_its_command_writes_the_statements_with_its_own_rights(
         "KUBERNETES_SERVICE_HOST": "127.0.0.1",
         "KUBECONFIG": str(cluster.kubeconfig_for(OPERATORS, NAME)),
     }
-    command = [str(LICENSEUSAGE), *arguments]
     for written in (2, 0):
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
-        assert done.returncode == 0, done.stderr
+        done = forked.run(*arguments, env=environment, code=0)
         assert done.stderr.startswith(f"{written} written, {2 - written} were there before")
     (page,) = (tmp_path / "out").glob("books_production_*_cycle0000_report000001.html")
     assert "The signatures of these reports were verified." in page.read_text()

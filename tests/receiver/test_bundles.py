@@ -198,7 +198,7 @@ def test_damaged_file_is_refused_as_a_whole_and_nothing_is_stored(receiver, stra
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_one_changed_octet_is_seen(receiver, data):
     whole = Customer().bundle(*Customer().chain(2)).encode()
     place = data.draw(st.integers(0, len(whole) - 1))

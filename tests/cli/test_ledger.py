@@ -185,10 +185,10 @@ NEXT = book.TERMS.cycle(1)
 @pytest.mark.parametrize(
     ("words", "missing"),
     [
-        (["check"], "FILE"),
+        (["check", "x", "y"], "y"),
         (["backup", "x"], "DEST"),
-        (["restore", "x"], "FILE"),
-        (["merge", "x"], "FILE"),
+        (["restore"], "BACKUP"),
+        (["merge"], "OTHER"),
         (["mend", "x"], "mend"),
     ],
 )

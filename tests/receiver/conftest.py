@@ -16,8 +16,8 @@ from tests.receiver.people import RECEIPT_KEY, VENDOR_KEYS, Customer, FixedClock
 
 TEMPLATE = "receiver_template"
 BOTH = {
-    "test_bundles", "test_chain", "test_effort", "test_evidence", "test_history", "test_licences",
-    "test_pages", "test_protocol", "test_races", "test_register", "test_uploads", "test_vectors",
+    "test_chain", "test_effort", "test_evidence", "test_history", "test_licences", "test_pages",
+    "test_races", "test_register",
 }  # fmt: skip
 
 

@@ -342,10 +342,10 @@ def test_trouble_in_the_middle_is_mended_by_the_same_file(receiver, stranger, mo
     taken = itertools.count()
     write = receiver.store.write
 
-    def failing():
+    def failing(*arguments):
         if next(taken) == 2:
             raise Retryable(Reason.DATABASE_UNAVAILABLE, "disk full")
-        return write()
+        return write(*arguments)
 
     monkeypatch.setattr(receiver.store, "write", failing)
     answer = receiver.post_bundle(data)

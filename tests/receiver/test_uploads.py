@@ -219,7 +219,7 @@ def test_form_without_a_file_is_refused(receiver):
 
 
 def test_trouble_says_that_the_same_file_mends_it(receiver, stranger, monkeypatch):
-    def failing():
+    def failing(*_):
         raise Retryable(Reason.DATABASE_UNAVAILABLE, "secret: disk full")
 
     monkeypatch.setattr(receiver.store, "write", failing)

@@ -97,6 +97,10 @@ bench-pushes: $(READY) ## measure how many pushed events the intake takes on one
 bench-receiver: $(READY) ## measure how many reports a receiver takes in a second, on SQLite and PostgreSQL
 	$(BIN)/python -m bench.receiver $(ARGS)
 
+.PHONY: bench-start
+bench-start: $(READY) controlplane ## measure how long the operator and the command line take to start [ARGS="--times 3"]
+	$(BIN)/python -m bench.start $(ARGS)
+
 .PHONY: bench-broken
 bench-broken: $(READY) controlplane ## measure the processor time of objects that wait for a person [ARGS=…]
 	$(BIN)/python -m bench.broken $(ARGS)
@@ -141,10 +145,41 @@ e2e: $(READY) controlplane products ## run the tests with real products only [AR
 
 # -- build it
 
+# Of the image's base: its name (with a digest), or its root file system as a tar and that file's digest.
+BASE ?=
+BASE_ROOT ?=
+BASE_DIGEST ?=
+# URL of the repository, for the image's label; and whether a base without a digest is refused.
+SOURCE ?=
+RELEASE ?=
+TOLD = --source '$(SOURCE)' $(if $(RELEASE),--release)
+
 .PHONY: image
-image: ## build the operator's image [CONTAINER=podman] [IMAGE=name:tag]
-	@command -v $(CONTAINER) >/dev/null || { echo 'error: no $(CONTAINER) in PATH; make image CONTAINER=podman uses another builder' >&2; exit 1; }
-	$(CONTAINER) build --file operator/Dockerfile --tag $(IMAGE) .
+image: ## build the operator's image [CONTAINER=podman] [IMAGE=name:tag] [BASE=image@sha256:…] [RELEASE=1]
+	@command -v $(CONTAINER) >/dev/null || { echo 'error: no $(CONTAINER) in PATH; make image CONTAINER=podman uses another builder, make image-archive none' >&2; exit 1; }
+	@told=$$($(PYTHON) -m hack.image.arguments --base '$(BASE)' $(TOLD)); \
+	  set -x; $(CONTAINER) build $$told --file operator/Dockerfile --tag $(IMAGE) .
+
+.PHONY: image-archive
+image-archive: $(READY) ## build it without a container runtime, as an OCI archive BASE_ROOT=base.tar [BASE_DIGEST=sha256:…] [IMAGE=name:tag]
+	@test -n '$(BASE_ROOT)' || { echo 'error: BASE_ROOT is missing: the root file system of $(or $(BASE),the base image) as a tar archive (docs/install.md says how to get one)' >&2; exit 2; }
+	@$(BIN)/python -m hack.image archive --base '$(BASE_ROOT)' --base-digest '$(BASE_DIGEST)' --base-name '$(BASE)' --name $(IMAGE) $(TOLD)
+
+.PHONY: image-size
+image-size: $(READY) ## say what the image's own layer weighs, and its heaviest parts
+	@$(BIN)/python -m hack.image size
+
+.PHONY: sbom
+sbom: $(READY) ## write what is in the image, with licences, as CycloneDX (build/sbom.cdx.json)
+	@$(BIN)/python -m hack.image sbom
+
+.PHONY: wheels
+wheels: $(READY) ## ask the package index whether every pinned package has wheels for amd64 and arm64 (network)
+	@for platform in x86_64 aarch64; do \
+	  $(BIN)/uv pip install --dry-run --quiet --python-platform $$platform-manylinux_2_28 --python-version 3.13 \
+	    --only-binary :all: --require-hashes --target build/wheels -r requirements/runtime.txt; \
+	  echo "$$platform: every package has a wheel"; \
+	done
 
 .PHONY: controlplane
 controlplane: $(READY) ## fetch or build etcd, kube-apiserver and kubectl (once; kept in the user's cache) [CONTROLPLANE_VERSION=1.37.2]

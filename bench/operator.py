@@ -1,10 +1,12 @@
 """The real operator as a process that is measured: its start, its processor time and its memory."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,6 +71,14 @@ class MeasuredOperator:
         self._process.terminate()
         self._process.wait()
 
+    def await_ready(self) -> None:
+        """Return when it says that it is ready."""
+        while True:
+            with contextlib.suppress(urllib.error.HTTPError):
+                urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz").close()
+                return
+            time.sleep(0.02)
+
     def cpu_seconds(self) -> float:
         """Processor time, its threads included; its workers do nothing while objects are idle."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
@@ -93,4 +103,4 @@ class MeasuredOperator:
                     return int(json.loads(line)["http_port"])
             if self._process.poll() is not None:
                 raise RuntimeError(self._log.read_text()[-2000:])
-            time.sleep(0.2)
+            time.sleep(0.05)

@@ -16,13 +16,19 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from hack.controlplane.progress import Progress
-from hack.rootfs import base
+from hack.rootfs.base import CERTIFICATES, HOST, Base
 from hack.rootfs.container import Container, NoContainers, refused
 from hack.rootfs.context import Context
-from hack.rootfs.dockerfile import Instruction, Stage, assignments, expanded, read
+from hack.rootfs.dockerfile import (
+    Instruction,
+    NotUnderstood,
+    Stage,
+    assignments,
+    expanded,
+    labels,
+    read,
+)
 from hack.rootfs.kept import Kept, copy_tree
-
-_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 
 
 class StepFailed(Exception):
@@ -39,6 +45,9 @@ class Image:
         user: Its USER, as written there.
         entrypoint: Its ENTRYPOINT.
         command: Its CMD.
+        ports: Its EXPOSE.
+        labels: Its LABELs.
+        copied: Places that its last stage has COPY fill; nothing else of it is made by us.
     """
 
     root: Path
@@ -46,21 +55,38 @@ class Image:
     user: str
     entrypoint: list[str]
     command: list[str]
+    ports: list[str]
+    labels: Mapping[str, str]
+    copied: list[PurePosixPath]
 
 
-def build(context: Path, dockerfile: Path, progress: Progress) -> Image:
+def build(
+    context: Path,
+    dockerfile: Path,
+    progress: Progress,
+    *,
+    base: Base = HOST,
+    arguments: Mapping[str, str] | None = None,
+) -> Image:
     """Return the image, made now if nothing like it is kept.
+
+    Args:
+        context: What COPY copies from.
+        dockerfile: What is followed.
+        progress: Is told of each RUN.
+        base: What every stage begins with.
+        arguments: Values of the Dockerfile's ARGs, instead of its own.
 
     Raises:
         NoContainers: Steps cannot be run on this machine.
         StepFailed: A RUN failed.
-        NotUnderstood: The Dockerfile has an instruction that is not known here.
+        NotUnderstood: The Dockerfile has an instruction that is not known here, or not the ARG.
     """
     if reason := refused():
         raise NoContainers(reason)
-    with Kept.opened() as kept:
-        stages = read(dockerfile.read_text())
-        return _Build(Context(context), stages, kept, progress).image()
+    stages = read(dockerfile.read_text(), arguments)
+    with Kept.opened(base) as kept:
+        return _Build(Context(context), stages, kept, progress, base).image()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +94,41 @@ class _State:
     """What is known between two steps of a stage; ``key`` tells all that went in so far."""
 
     key: str
-    environment: Mapping[str, str] = field(default_factory=lambda: {"PATH": base.PATH})
+    environment: Mapping[str, str]
+    arguments: Mapping[str, str] = field(default_factory=dict)
     folder: str = "/"
     user: str = ""
     entrypoint: list[str] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
+    ports: list[str] = field(default_factory=list)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What ``$NAME`` means; ENV is stronger than ARG."""
+        return {**self.arguments, **self.environment}
 
     def after(self, step: Instruction, copied: str) -> "_State":
         """Return the state after ``step``, which copies what has the digest ``copied``."""
-        key = _digest(self.key, step.name, step.rest, copied)
+        match step.name:
+            case "ARG":  # a RUN sees it, and nothing else is changed by it
+                name, _, value = step.rest.partition("=")
+                return replace(self, arguments={**self.arguments, name: value})
+            case "LABEL":
+                added = labels(step, self.variables)
+                return replace(self, labels={**self.labels, **added})
+            case "EXPOSE":
+                return replace(self, ports=[*self.ports, *step.words()])
+        seen = repr(sorted(self.arguments.items())) if step.name == "RUN" else ""
+        key = _digest(self.key, step.name, step.rest, copied, seen)
         match step.name:
             case "ENV":
-                added = assignments(step, self.environment)
+                added = assignments(step, self.variables)
                 return replace(self, key=key, environment={**self.environment, **added})
             case "WORKDIR":
                 return replace(self, key=key, folder=str(self.path(step.rest)))
             case "USER":
-                return replace(self, key=key, user=expanded(step.rest, self.environment))
+                return replace(self, key=key, user=expanded(step.rest, self.variables))
             case "ENTRYPOINT":
                 return replace(self, key=key, entrypoint=step.words())
             case "CMD":
@@ -94,14 +138,15 @@ class _State:
 
     def path(self, text: str) -> PurePosixPath:
         """Return the place in the root that a path of an instruction means."""
-        return PurePosixPath(self.folder) / expanded(text, self.environment)
+        return PurePosixPath(self.folder) / expanded(text, self.variables)
 
 
 class _Build:
     def __init__(
-        self, context: Context, stages: list[Stage], kept: Kept, progress: Progress
+        self, context: Context, stages: list[Stage], kept: Kept, progress: Progress, base: Base
     ) -> None:
         self._context, self._kept, self._progress = context, kept, progress
+        self._base = base
         self._stages = {stage.name: stage for stage in stages}
         self._states: dict[str, list[_State]] = {}
         for stage in stages:
@@ -111,11 +156,31 @@ class _Build:
         stage = list(self._stages.values())[-1]
         final = self._states[stage.name][-1]
         root = self._made(stage)
-        return Image(root, final.environment, final.user, final.entrypoint, final.command)
+        return Image(
+            root=root,
+            environment=final.environment,
+            user=final.user,
+            entrypoint=final.entrypoint,
+            command=final.command,
+            ports=final.ports,
+            labels=final.labels,
+            copied=self._copied(stage),
+        )
+
+    def _copied(self, stage: Stage) -> list[PurePosixPath]:
+        """Return where the last stage's COPYs put something."""
+        made = []
+        for step, state in zip(stage.steps, self._states[stage.name], strict=False):
+            if step.name == "RUN":
+                raise NotUnderstood(f"line {step.line}: a RUN in the last stage is not followed")
+            if step.name == "COPY":
+                made.append(state.path(_copy_arguments(step)[2]))
+        return made
 
     def _plan(self, stage: Stage) -> list[_State]:
         """Return the state before each step and after the last; nothing is done yet."""
-        states = [_State(_digest(base.identity(), stage.base))]
+        path = {"PATH": self._base.path}
+        states = [_State(_digest(self._base.identity(), stage.base), path)]
         for step in stage.steps:
             states.append(states[-1].after(step, self._digest_of_copy(step)))
         return states
@@ -169,11 +234,12 @@ class _Build:
     def _run(self, step: Instruction, state: _State, root: Path) -> None:
         container = Container(
             root=root,
-            environment={**_callers_settings(), **state.environment},
+            environment={**_callers_settings(), **state.variables},
             uid=0,
             gid=0,
             folder=state.folder,
             read_only=False,
+            base=self._base,
         )
         with self._progress.step(f"RUN of line {step.line}"):
             done = subprocess.run(
@@ -218,6 +284,6 @@ def _callers_settings() -> dict[str, str]:
         if equals and section in ("global", "install", ":env:"):
             settings[f"PIP_{option.upper().replace('-', '_')}"] = str(ast.literal_eval(value))
     for name, value in os.environ.items():
-        if name in _CERTIFICATES or name.lower().endswith("_proxy"):
+        if name in CERTIFICATES or name.lower().endswith("_proxy"):
             settings[name] = value
     return settings

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hack.rootfs import base
+from hack.rootfs.base import HOST, Base
 
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _ROOT_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -29,7 +29,7 @@ class Container:
     """What a container has.
 
     Attributes:
-        root: Its root file system, laid by `base.lay`.
+        root: Its root file system, laid by its base.
         environment: All of its environment.
         uid: User id; need not be in its ``/etc/passwd``.
         gid: Group id.
@@ -40,6 +40,7 @@ class Container:
         tmp_mebibytes: Size of a ``/tmp`` in memory; 0: ``/tmp`` is the root's.
         volumes: Folders of this machine by the place where they are seen, writable.
         files: Folders of this machine by the place where they are seen, read-only.
+        base: What the root was made of.
     """
 
     root: Path
@@ -53,6 +54,7 @@ class Container:
     tmp_mebibytes: int = 0
     volumes: Mapping[str, Path] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
+    base: Base = HOST
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """Return the command that runs ``argv`` in it; both end together.
@@ -71,7 +73,7 @@ class Container:
             f"mount --bind {root} {root}",
             f"cd {root}",
         ]
-        for path in base.mounts():
+        for path in self.base.mounts():
             lines += _bind(path, str(path), read_only=True)
         lines += [
             "mount -t proc -o nosuid,nodev,noexec proc ./proc",

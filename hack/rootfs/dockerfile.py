@@ -2,10 +2,11 @@
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_KNOWN = frozenset("ARG FROM ENV WORKDIR COPY RUN USER EXPOSE ENTRYPOINT CMD".split())
+_KNOWN = frozenset("ARG FROM ENV WORKDIR COPY RUN USER EXPOSE ENTRYPOINT CMD LABEL".split())
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)\}|(?P<bare>\w+))")
 
 
@@ -50,26 +51,40 @@ class Stage:
     steps: list[Instruction] = field(default_factory=list)
 
 
-def read(text: str) -> list[Stage]:
-    """Return the stages of a Dockerfile.
+def read(text: str, given: Mapping[str, str] | None = None) -> list[Stage]:
+    """Return the stages of a Dockerfile; an ARG within a stage has its value, as ``NAME=value``.
+
+    Args:
+        text: The Dockerfile.
+        given: Build arguments, instead of the defaults of ARG.
 
     Raises:
-        NotUnderstood: An instruction is unknown here, or stands where it may not.
+        NotUnderstood: An instruction is unknown here, or stands where it may not, or there is no
+            such argument.
     """
     arguments: dict[str, str] = {}
     stages: list[Stage] = []
+    asked: set[str] = set()
     for instruction in _instructions(text):
         match instruction.name:
             case "ARG" if not stages:
                 name, _, default = instruction.rest.partition("=")
-                arguments[name] = default
+                asked.add(name)
+                arguments[name] = (given or {}).get(name, default)
             case "FROM":
                 image, *named = expanded(instruction.rest, arguments).split()
                 stages.append(Stage(image, named[1] if len(named) == 2 else ""))
-            case _ if not stages or instruction.name == "ARG":
+            case "ARG":
+                name, equals, default = instruction.rest.partition("=")
+                asked.add(name)
+                value = (given or {}).get(name, default if equals else arguments.get(name, ""))
+                stages[-1].steps.append(Instruction(instruction.line, "ARG", f"{name}={value}"))
+            case _ if not stages:
                 raise NotUnderstood(f"line {instruction.line}: {instruction.name} stands here")
             case _:
                 stages[-1].steps.append(instruction)
+    if unknown := sorted(set(given or {}) - asked):
+        raise NotUnderstood(f"there is no ARG {unknown[0]}")
     return stages
 
 
@@ -89,6 +104,21 @@ def assignments(instruction: Instruction, variables: Mapping[str, str]) -> dict[
         name, equals, value = word.partition("=")
         if not equals or value.startswith(("'", '"')):
             raise NotUnderstood(f"line {instruction.line}: ENV {word}: write NAME=value, unquoted")
+        made[name] = expanded(value, variables)
+    return made
+
+
+def labels(instruction: Instruction, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return what a LABEL instruction sets, as ``a=1 b="2 3"``.
+
+    Raises:
+        NotUnderstood: It is not written that way.
+    """
+    made = {}
+    for word in shlex.split(instruction.rest):
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise NotUnderstood(f"line {instruction.line}: LABEL {word}: write name=value")
         made[name] = expanded(value, variables)
     return made
 

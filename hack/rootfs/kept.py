@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hack.rootfs import base
+from hack.rootfs.base import Base
 
 _MOST = 12
 _PERHAPS_IN_USE_SECONDS = 3600.0
@@ -19,20 +19,20 @@ _PERHAPS_IN_USE_SECONDS = 3600.0
 class Kept:
     """The folder of them: ``licenseusage/rootfs`` in the user's cache."""
 
-    def __init__(self, folder: Path) -> None:
-        """Use ``folder``, which exists."""
-        self._folder = folder
+    def __init__(self, folder: Path, base: Base) -> None:
+        """Use ``folder``, which exists; every stage begins with ``base``."""
+        self._folder, self._base = folder, base
 
     @classmethod
     @contextmanager
-    def opened(cls) -> "Iterator[Kept]":
+    def opened(cls, base: Base) -> "Iterator[Kept]":
         """Wait until no other build uses it; tidy up afterwards."""
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         folder = Path(cache) / "licenseusage" / "rootfs"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            kept = cls(folder)
+            kept = cls(folder, base)
             try:
                 yield kept
             finally:
@@ -52,7 +52,7 @@ class Kept:
         root = Path(tempfile.mkdtemp(prefix="work-", dir=self._folder))
         root.chmod(0o755)
         if key is None:
-            base.lay(root)
+            self._base.lay(root)
         else:
             copy_tree(self.root(key), root)
         return root

@@ -21,6 +21,13 @@ def test_the_image_says_who_starts_what(image) -> None:
     assert f"USER {image.user}" in DOCKERFILE.read_text()
 
 
+def test_a_group_of_the_clusters_choice_will_do_too(image) -> None:
+    openshift = User("without runAsGroup", 1_000_730_000, 0, 1_000_730_000)
+    done = run(container(image, openshift), "sh", "-c", "id -u; id -g; licenseusage version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split()[:2] == ["1000730000", "0"]
+
+
 def test_nothing_in_the_image_knows_its_user(image, user: User) -> None:
     done = run(container(image, user), "python", "-c", "import pwd, os; pwd.getpwuid(os.getuid())")
     assert f"uid not found: {user.uid}" in done.stderr

@@ -31,6 +31,19 @@ def test_the_image_runs_as_nobody_in_particular():
     assert INSTRUCTIONS.index(["USER", "65532:65532"]) > [n for n, _ in INSTRUCTIONS].index("COPY")
 
 
+def test_no_manifest_and_no_chart_pins_a_user_that_a_platform_assigns():
+    files = [f for folder in ("manifests", "charts") for f in (ROOT / folder).rglob("*")]
+    texts = {f: f.read_text() for f in files if f.suffix in (".yaml", ".json", ".tpl")}
+    assert any("runAsNonRoot" in text for text in texts.values())
+    assert [f for f, text in texts.items() if re.search(r"runAsUser\b", text)] == []
+
+
+def test_byte_code_is_made_in_the_build_for_packages_and_for_ours():
+    made = re.findall(r"compileall -q --invalidation-mode unchecked-hash\s+(\S+)", DOCKERFILE)
+    assert [path.rpartition("/")[2] for path in made] == ["lib", "licenseusage"]
+    assert DOCKERFILE.count(" install --no-compile ") == 3
+
+
 def test_every_package_in_the_image_is_pinned_by_hash():
     installs = re.findall(r"install ([^&\n]*)", DOCKERFILE)
     assert len(installs) == 3

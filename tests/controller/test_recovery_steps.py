@@ -1,6 +1,7 @@
 """What a named head comes to on a real ledger, where nothing lets the chain go on."""
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 
 import httpx
@@ -12,12 +13,14 @@ from licenseusage.controller.rules.key import Key
 from licenseusage.controller.rules.recovering import Recovering
 from licenseusage.controller.rules.rotation import succession_to
 from licenseusage.controller.steps.history import look
-from licenseusage.controller.steps.recovery import Outside, ReportedChain, recover
+from licenseusage.controller.steps.recovery import Outside, ReportedChain, _Work, recover
 from licenseusage.delivery.history import History
 from licenseusage.delivery.outcome import NoAnswer
 from licenseusage.delivery.vendor import VendorClient
-from licenseusage.errors import Waiting
+from licenseusage.errors import Failure, Waiting
 from licenseusage.ledger.documents.records import FORKED, HISTORY_LOST, ChainState, ReportChain
+from licenseusage.ledger.ledger import Ledger
+from licenseusage.reasons import Reason
 from licenseusage.receiver.access import PagesAccess
 from licenseusage.receiver.app import create_app
 from licenseusage.receiver.store import ReceiverDatabase
@@ -104,6 +107,58 @@ async def test_a_head_that_is_unknown_or_older_changes_nothing(stopped, head, re
     assert result.stalled(FORKED, stopped.ledger.chain(CHAIN), "s").message.startswith(
         "spec.reporting.adoptHead is not followed"
     )
+
+
+LOST = Link(1, "sha256:" + "1" * 64)
+
+
+@pytest.fixture
+def gone(tmp_path):
+    """A ledger that holds no report of a chain, and knows that there was one."""
+    with Ledger.open(f"sqlite:///{tmp_path}/l.db", now_ms=NOW_MS, ledger_id="x") as ledger:
+        ledger.stop_chain(CHAIN, HISTORY_LOST, NOW_MS, key_chain_id=KEYS, lost=LOST)
+        yield ledger
+
+
+async def decided(ledger, head, vendor):
+    """What comes of a named head where the vendor answered so."""
+
+    async def do(work):
+        return work(ledger)
+
+    known = SimpleNamespace(facts=SimpleNamespace(meter=SimpleNamespace(id=1)), do=do)
+    outside = Outside({}, vendor={} if vendor is None else {CHAIN: vendor})
+    reported = ReportedChain(ReportChain(CHAIN, KEYS), licence(), RING, NOW_MS)
+    work = _Work(known.facts.meter.id, head, reported, outside)
+    return await known.do(work.recover)
+
+
+NOTHING = History(reports={}, receipts=(), enrolled=True)
+
+
+async def test_where_nothing_is_left_of_a_report_giving_it_up_is_proposed(gone):
+    result = await decided(gone, None, NOTHING)
+    assert LOST.digest in result.way_out
+    assert "begin the chain anew" in result.way_out
+    assert gone.chain(CHAIN).stopped == HISTORY_LOST
+
+
+async def test_it_is_given_up_only_by_its_name_and_the_chain_begins(gone):
+    other = await decided(gone, "sha256:" + "2" * 64, NOTHING)
+    assert other.refused.reason == "AdoptHeadUnknown"
+    assert gone.chain(CHAIN).stopped == HISTORY_LOST
+    assert "given up" in await decided(gone, LOST.digest, NOTHING)
+    assert gone.chain(CHAIN).stopped is None
+
+
+@pytest.mark.parametrize(
+    "vendor", [None, replace(NOTHING, enrolled=False), Failure(Reason.TIMEOUT, "no answer")]
+)
+async def test_nothing_begins_before_the_vendor_says_that_it_holds_nothing(gone, vendor):
+    result = await decided(gone, LOST.digest, vendor)
+    assert result.refused.reason == "AdoptHeadUnknown"
+    assert "begin the chain anew" not in result.way_out
+    assert gone.chain(CHAIN).stopped == HISTORY_LOST
 
 
 def test_as_long_as_the_vendor_is_asked_no_decision_is_asked_for():

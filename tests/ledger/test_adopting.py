@@ -230,12 +230,23 @@ def unknown(path):
 def test_a_chain_that_the_vendor_knows_nothing_of_begins_at_its_start(unknown):
     with book.opened(unknown) as ledger:
         ledger.ensure_cycle(1, SECOND, NOW)
-        assert ledger.claim(NOW) is None
         ledger.begin_anew(book.CHAIN, NOW)
         assert ledger.claim(NOW).chain_id == book.CHAIN.key_chain_id, "it goes first"
         first, second = interim(ledger, 1, NOW), interim(ledger, 2, NOW + DAY_MS)
         continuity = [read_report(each.token).envelope.continuity for each in (first, second)]
         assert continuity == ["Start", "Continues"]
+
+
+def test_a_report_that_nothing_is_left_of_is_given_up_for_good(unknown):
+    lost = Link(1, "sha256:" + "1" * 64)
+    with book.opened(unknown) as ledger:
+        ledger.stop_chain(
+            book.CHAIN.id, HISTORY_LOST, NOW, key_chain_id=book.CHAIN.key_chain_id, lost=lost
+        )
+        ledger.begin_anew(book.CHAIN, NOW)
+        state = ledger.chain(book.CHAIN.id)
+        assert (state.stopped, state.lost) == (None, ())
+        assert read_report(interim(ledger, 1, NOW).token).envelope.sequence == 1
 
 
 def test_a_crash_at_any_statement_begins_nothing(unknown):

@@ -32,6 +32,8 @@ class Recovering:
         hole: Why it is not completed from what is known; None: that was not tried.
         vendor: Why the vendor's history is not known; None: it is, or was not asked for.
         proposed: The head that an administrator could name; None: there is none.
+        given_up: The last report that is known to have existed, where nothing is left of any: the
+            chain begins anew if an administrator names it; None: otherwise.
         refused: Why ``spec.reporting.adoptHead`` is not followed; None: it is not set.
         asking: The vendor is being asked for its history, and nothing is decided before it has
             answered, or cannot be reached.
@@ -41,6 +43,7 @@ class Recovering:
     hole: str | None = None
     vendor: Failure | None = None
     proposed: Link | None = None
+    given_up: Link | None = None
     refused: UsageError | None = None
     asking: bool = False
 
@@ -57,6 +60,12 @@ class Recovering:
     @property
     def way_out(self) -> str:
         """The consent that would let the chain go on; empty: there is no such head."""
+        if self.proposed is None and self.given_up is not None:
+            return (
+                f" If the report is lost for good: nothing is left of it here, and the vendor does "
+                f"not hold it. To begin the chain anew without it, set spec.reporting.adoptHead to "
+                f"{self.given_up.digest}."
+            )
         if self.proposed is None:
             return ""
         return (

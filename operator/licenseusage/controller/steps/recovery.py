@@ -109,9 +109,14 @@ class _Work:
         """Return why the chain goes on, in words; or how far its recovery is."""
         chain = self.reported.chain
         state = ledger.chain(chain.id)
-        if self._vendor_holds_nothing() and state.head is None and state.stopped is None:
+        nothing_left = self._vendor_holds_nothing() and state.head is None
+        lost = state.lost[-1] if state.lost else None
+        if nothing_left and state.stopped is None:
             ledger.begin_anew(chain, self.reported.now_ms)
             return "it begins: the vendor holds no report of it"
+        if nothing_left and lost is not None and self.adopt_head == lost.digest:
+            ledger.begin_anew(chain, self.reported.now_ms)
+            return f"an administrator has given up {lost.digest}; the vendor holds no report of it"
         hole = self._complete(ledger)
         if hole is None:
             return "it was completed from the reports that are known"
@@ -126,6 +131,7 @@ class _Work:
             vendor=answer if isinstance(answer, Failure) else None,
             proposed=proposed(known, license_=reported.license, keys=reported.keys, now_s=now_s),
             refused=refused,
+            given_up=lost if nothing_left else None,
         )
 
     def _vendor_holds_nothing(self) -> bool:

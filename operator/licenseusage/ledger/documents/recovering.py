@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from licenseusage.ledger.documents.chains import chain_state, ensure_chain, note
 from licenseusage.ledger.documents.issued import documents_of
@@ -28,7 +28,7 @@ from licenseusage.ledger.facts.lost import add_lost_span, add_proved
 from licenseusage.ledger.facts.registry import amendments_of, cycle_row, older_unfinished
 from licenseusage.ledger.records import CycleState
 from licenseusage.ledger.storage.encoding import dump_statement
-from licenseusage.ledger.storage.schema import amendments, chains, cycles, outbox
+from licenseusage.ledger.storage.schema import amendments, chains, cycles, outbox, recoveries
 from licenseusage.ledger.storage.transactions import raise_high_water
 from licenseusage.metering.reported import proved_by
 from licenseusage.reasons import Reason
@@ -86,8 +86,15 @@ def take_over(
 
 
 def begin_anew(connection: Connection, chain: ReportChain, now_ms: int) -> None:
-    """Let a chain begin whose subscription's ledger was lost: the vendor holds nothing of it."""
+    """Let a chain begin whose ledger was lost: the vendor holds nothing of it.
+
+    What is only known to have existed of it is given up.
+    """
     ensure_chain(connection, chain)
+    of_chain = recoveries.c.chain_id == chain.id
+    connection.execute(delete(recoveries).where(of_chain, recoveries.c.event == Recovery.LOST))
+    stopped = update(chains).where(chains.c.id == chain.id, chains.c.stopped == HISTORY_LOST)
+    connection.execute(stopped.values(stopped=None))
     note(connection, chain.id, Recovery.RESUMED, Link(0, ""), now_ms)
 
 

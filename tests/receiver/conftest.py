@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from hack.postgres import PostgresServer, find
 from hack.programs import NoProgram
@@ -81,6 +82,13 @@ def start(database_url: str, clock: FixedClock) -> Iterator[Callable[..., Receiv
     yield run
     for receiver in running:
         receiver.close()
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    """Hear what is logged, however other tests of this process have set the log up."""
+    with structlog.testing.capture_logs() as entries:
+        yield entries
 
 
 @pytest.fixture

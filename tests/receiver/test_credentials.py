@@ -49,7 +49,7 @@ def test_a_missing_password_is_said(guarded):
 
 
 def test_a_password_that_changes_while_the_receiver_runs_is_read_again(
-    guarded, postgres, tmp_path, clock, capsys
+    guarded, postgres, tmp_path, clock, logged, capsys
 ):
     file = tmp_path / "password"
     file.write_text(f"{CANARY}\n")
@@ -67,7 +67,7 @@ def test_a_password_that_changes_while_the_receiver_runs_is_read_again(
     file.unlink()
     postgres.execute(kick)
     assert unavailable(receiver.put_report(second))
-    said = capsys.readouterr().out
+    said = f"{logged}{capsys.readouterr()}"
     assert f"--database-password-file {file} cannot be read (No such file" in said
     assert CANARY not in said
     assert "changed-4712" not in said

@@ -54,10 +54,6 @@ def terminate(postgres, database):
     )
 
 
-def said(capsys):
-    return capsys.readouterr().out
-
-
 def test_connections_that_the_server_has_closed_are_made_anew_without_a_refusal(
     postgres, receiver, customer, database
 ):
@@ -101,7 +97,7 @@ def test_a_connection_lost_after_the_commit_gives_the_receipt_that_was_stored(
     assert len(rows(receiver, token)) == 1
 
 
-def test_a_server_that_is_away_is_a_503_and_nothing_is_lost(tmp_path_factory, clock, capsys):
+def test_a_server_that_is_away_is_a_503_and_nothing_is_lost(tmp_path_factory, clock, logged):
     from tests.receiver.conftest import postgres_server
 
     with postgres_server() as server:
@@ -113,7 +109,7 @@ def test_a_server_that_is_away_is_a_503_and_nothing_is_lost(tmp_path_factory, cl
         server.stop()
         assert unavailable(receiver.put_report(second))
         assert unavailable(receiver.get("/healthz"))
-        assert f"away at 127.0.0.1:{server.port}" in said(capsys)
+        assert f"away at 127.0.0.1:{server.port}" in str(logged)
         with pytest.raises(Retryable, match="refused") as caught:
             ReceiverDatabase.open(url)
         assert caught.value.reason == "DatabaseUnavailable"
@@ -170,7 +166,7 @@ def test_attempts_are_bounded(database_url, postgres, database):
 
 
 def test_a_lock_that_is_held_for_too_long_is_a_503_that_names_it(
-    monkeypatch, receiver, customer, database_url, capsys, clock
+    monkeypatch, receiver, customer, database_url, logged, clock
 ):
     monkeypatch.setattr("licenseusage.receiver.store.engines.BUSY_SECONDS", 1)
     impatient = Receiver(database_url, clock)
@@ -178,7 +174,7 @@ def test_a_lock_that_is_held_for_too_long_is_a_503_that_names_it(
     with receiver.store._engine.begin() as other:
         other.execute(text(f"SELECT pg_advisory_xact_lock({lock_of('chain', chain_id(token))})"))
         assert unavailable(impatient.put_report(token))
-    assert "pg_stat_activity" in said(capsys)
+    assert "pg_stat_activity" in str(logged)
     assert impatient.put_report(token).status_code == 201
     impatient.close()
 
@@ -213,13 +209,13 @@ def test_a_process_that_stops_within_a_transaction_loses_its_locks(monkeypatch, 
 
 
 def test_a_read_only_database_shows_pages_and_says_that_it_stores_nothing(
-    postgres, receiver, customer, database, capsys
+    postgres, receiver, customer, database, logged
 ):
     postgres.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     terminate(postgres, database)
     assert unavailable(receiver.put_report(customer.report()))
     assert unavailable(receiver.get("/healthz"))
-    assert "name the primary" in said(capsys)
+    assert "name the primary" in str(logged)
     assert receiver.get("/").status_code == 200
     # As after a failover: the same address leads to a server that writes.
     postgres.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
@@ -263,7 +259,7 @@ def test_replicas_that_start_at_once_lead_an_old_database_on_once(database_url, 
 
 
 def test_tables_of_a_later_version_are_refused_also_by_who_runs_already(
-    database_url, receiver, customer, capsys
+    database_url, receiver, customer, logged
 ):
     token = customer.report()
     run_sql(database_url, "UPDATE receiver_schema SET version = 4")
@@ -271,7 +267,7 @@ def test_tables_of_a_later_version_are_refused_also_by_who_runs_already(
         ReceiverDatabase.open(database_url)
     assert caught.value.reason == "SchemaUnsupported"
     assert unavailable(receiver.put_report(token))
-    assert "SchemaUnsupported" in said(capsys)
+    assert "SchemaUnsupported" in str(logged)
     assert rows(receiver, token) == []
 
 

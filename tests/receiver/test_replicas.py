@@ -58,7 +58,7 @@ def test_two_processes_on_one_database_are_one_receiver(postgres, keys, tmp_path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to mount")
-def test_a_server_whose_disk_is_full_is_a_503_until_there_is_room(clock, capsys):
+def test_a_server_whose_disk_is_full_is_a_503_until_there_is_room(clock, logged):
     with (
         tempfile.TemporaryDirectory(prefix="licenseusage-small-") as small,
         postgres_server() as server,
@@ -81,7 +81,7 @@ def test_a_server_whose_disk_is_full_is_a_503_until_there_is_room(clock, capsys)
             assert refused
             assert all(unavailable(answer) for answer in refused)
             assert unavailable(receiver.get("/healthz"))
-            assert "No space left on device" in capsys.readouterr().out
+            assert "No space left on device" in str(logged)
             assert receiver.get("/").status_code == 200
             others.unlink()
             assert {receiver.put_report(token).status_code for token in tokens} <= {200, 201}

@@ -5,6 +5,7 @@ import ssl
 
 import pytest
 
+from hack.controlplane.processes import free_port
 from hack.redis import RedisServer
 from licenseusage.sources.poll import PollLimits
 from tests.sources.broker import ago
@@ -29,7 +30,9 @@ def test_a_key_of_another_type_is_no_stream(redis_server):
 
 
 def test_a_cluster_without_a_node_for_the_stream_is_told(redis_program, tmp_path):
-    with RedisServer(tmp_path / "c", "cluster-enabled yes", program=redis_program) as server:
+    # Its second port is ten thousand above the first one, which may be too high for that.
+    cluster = ("cluster-enabled yes", f"cluster-port {free_port()}")
+    with RedisServer(tmp_path / "c", *cluster, program=redis_program) as server:
         failure = Reader(server).poll().failure
     assert failure.reason == "BrokerFailed"
 

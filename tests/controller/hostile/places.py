@@ -114,7 +114,7 @@ CASES = [
     ),
     Case(
         "a NATS server that never speaks",
-        Ends("Unreachable"),
+        Ends("Unreachable|PollTimeout"),  # whichever limit is reached first
         {
             "pods": pods("authors", scheme="NATS"),
             "http": None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from licenseusage.errors import Stalled
+from licenseusage.newfiles import appear
 from licenseusage.reasons import Reason
 
 PART = ".part"
@@ -66,25 +67,16 @@ def appearing(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
                 yield file, part
                 file.flush()
                 os.fsync(file.fileno())
-            _name(part, path)
+            try:
+                appear(part, path)
+            except FileExistsError:
+                raise _exists(path) from None
         finally:
             with suppress(OSError):
                 part.unlink()
         _keep_name(path.parent)
     except OSError as error:
         raise not_writable(path, error) from None
-
-
-def _name(part: Path, path: Path) -> None:
-    """Give a whole file its name, unless another has it by now."""
-    try:
-        path.hardlink_to(part)
-    except FileExistsError:
-        raise _exists(path) from None
-    except OSError:  # a file system without hard links
-        if path.exists():
-            raise _exists(path) from None
-        part.rename(path)
 
 
 def _exists(path: Path) -> Stalled:

@@ -1,6 +1,6 @@
 """The operator itself: definitions, Deployment, pod, rights, clocks and volume. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -119,8 +119,7 @@ def _running_version(facts: Facts, deployment: Manifest) -> str | None:
     return tag.removeprefix("v") if tag[:1].isdigit() or tag[:1] == "v" else None
 
 
-def _pods(pods: object, namespace: str) -> Iterator[Finding]:
-    items: list[Manifest] = list(pods)  # type: ignore[call-overload]
+def _pods(items: Sequence[Manifest], namespace: str) -> Iterator[Finding]:
     read = [item for item in read_pods(items) if item.component != "maintenance"]
     if not read:
         fix = f"kubectl get events -n {namespace}"

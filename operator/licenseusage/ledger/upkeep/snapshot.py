@@ -29,6 +29,7 @@ from licenseusage.ledger.storage.copying import (
 )
 from licenseusage.ledger.storage.database import hold, restoring
 from licenseusage.ledger.storage.faults import Corrupt, explained, unusable
+from licenseusage.newfiles import appear
 from licenseusage.reasons import Reason
 
 PATIENCE_SECONDS = 2.0
@@ -141,7 +142,10 @@ def backup(source: Path, target: Path, progress: Progress = nothing_to_tell) -> 
             with reading(source) as ledger:
                 copy_into(ledger, unfinished, progress)
             identity = verified(unfinished)
-            _appear(unfinished, target)
+            try:
+                appear(unfinished, target)
+            except FileExistsError:
+                raise _exists(target) from None
             make_durable(target.parent)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -245,18 +249,6 @@ def _exists(target: Path) -> Stalled:
     return Stalled(
         Reason.FILE_EXISTS, f"{target} exists, and a backup is never overwritten. Name another."
     )
-
-
-def _appear(unfinished: Path, target: Path) -> None:
-    """Give a finished file its name, unless another has it by now."""
-    try:
-        target.hardlink_to(unfinished)
-    except FileExistsError:
-        raise _exists(target) from None
-    except OSError:  # a file system without hard links
-        if target.exists():
-            raise _exists(target) from None
-        unfinished.rename(target)
 
 
 class _Head(NamedTuple):

@@ -18,7 +18,7 @@ from licenseusage.controller.steps.meters import begin_cycles
 from licenseusage.controller.steps.world import World
 from licenseusage.delivery.history import History
 from licenseusage.errors import Failure, Stalled, UsageError
-from licenseusage.ledger.documents.records import Adoption, ReportChain
+from licenseusage.ledger.documents.records import HISTORY_LOST, Adoption, ReportChain
 from licenseusage.ledger.documents.recovering import NotWholeError
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.reasons import Reason
@@ -110,7 +110,7 @@ class _Work:
         chain = self.reported.chain
         state = ledger.chain(chain.id)
         nothing_left = self._vendor_holds_nothing() and state.head is None
-        lost = state.lost[-1] if state.lost else None
+        lost = state.lost[-1] if state.lost and state.stopped == HISTORY_LOST else None
         if nothing_left and state.stopped is None:
             ledger.begin_anew(chain, self.reported.now_ms)
             return "it begins: the vendor holds no report of it"

@@ -89,7 +89,7 @@ def left(crds, tmp_path_factory):
         product.fault = fault
         stamp = f"licenseusage.dev/requested-at={time.time_ns()}"
         crds.kubectl("annotate", "--overwrite", "lu/shop", "-n", NAMESPACE, stamp)
-        # The words, not only False: the failure before it is still there when this one is asked for.
+        # The words, not only False: the failure before it is still there when this is asked for.
         until(lambda words=words: words in operator.condition("shop", "Collected")["message"], 40)
     places = {
         "objects": crds.kubectl("get", OBJECTS, "-n", NAMESPACE, "-o", "json").stdout,

@@ -129,6 +129,7 @@ def paged(**pagination: Any) -> dict[str, Any]:
 
 OFFSET = {"type": "Offset", "offsetParam": "o", "limitParam": "l", "size": 5}
 PAGE = {"type": "Page", "pageParam": "p", "first": 1}
+BY_HEADER = {"type": "HeaderCursor", "header": "X-Next", "cursorParam": "after"}
 
 # rule's message (its beginning) -> values of self that hold, values that do not
 TABLE: dict[str, tuple[list[Any], list[Any]]] = {
@@ -699,11 +700,15 @@ TABLE: dict[str, tuple[list[Any], list[Any]]] = {
             *(source(), paged(**PAGE), source(guarantees={"order": "KeyCursor"})),
             paged(**PAGE) | {"guarantees": {"order": "ImmutableKey"}},
             paged(**OFFSET) | {"guarantees": {"order": "Activity"}},
+            paged(type="HeaderCursor", header="X-Next") | {"guarantees": {"order": "KeyCursor"}},
+            paged(type="HeaderCursor") | {"preset": "x", "guarantees": {"order": "KeyCursor"}},
         ],
         [
             paged(**PAGE) | {"guarantees": {"order": "KeyCursor"}},
             paged(type="Page") | {"preset": "x", "guarantees": {"order": "Activity"}},
             paged(type="Next") | {"guarantees": {"order": "KeyCursor"}},
+            paged(type="HeaderCursor", header="x-next-PAGE")
+            | {"guarantees": {"order": "KeyCursor"}},
         ],
     ),
     "pagination of type Cursor needs": (
@@ -712,6 +717,17 @@ TABLE: dict[str, tuple[list[Any], list[Any]]] = {
             BY_PRESET | {"http": {"pagination": {"type": "Cursor"}}},
         ],
         [paged(type="Cursor")],
+    ),
+    "pagination of type HeaderCursor needs": (
+        [
+            *(source(), paged(type="Cursor", params=[]), paged(**BY_HEADER)),
+            BY_PRESET | {"http": {"pagination": {"type": "HeaderCursor"}}},
+        ],
+        [
+            paged(type="HeaderCursor"),
+            paged(type="HeaderCursor", header="X-Next"),
+            paged(type="HeaderCursor", cursorParam="after"),
+        ],
     ),
     "guarantees.initialValue is CreationTime": (
         [
@@ -862,6 +878,14 @@ TABLE: dict[str, tuple[list[Any], list[Any]]] = {
     "path belongs to type Next": (
         [{}, {"path": "next"}, {"type": "Next"}, {"type": "Next", "path": "next", "total": "t"}],
         [{"type": "Cursor", "path": "next"}, {"type": "None", "path": "next"}],
+    ),
+    "header and cursorParam belong to type HeaderCursor": (
+        [{}, OFFSET, BY_HEADER, {"header": "X-Next"}, {**BY_HEADER, "total": "t"}],
+        [{"type": "Cursor", "header": "X-Next"}, {"type": "Next", "cursorParam": "after"}],
+    ),
+    "this header holds no cursor": (
+        ["X-MS-ContinuationToken", "X-Next-Page", "Links", "x-link", "Cookie-Set"],
+        ["Link", "link", "Set-Cookie", "SET-COOKIE"],
     ),
     "params belongs to type Cursor": (
         [{}, OFFSET, {"params": []}, {"type": "Cursor", "params": []}],

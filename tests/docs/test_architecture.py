@@ -120,7 +120,10 @@ def identifiers(file: Path) -> Iterator[str]:
                 yield text
 
 
-NEWEST = {"pagination type": "Next|LinkPager", "kind of event log": "(?i:.*redis.*)"}
+NEWEST = {
+    "pagination type": "HeaderCursor|HeaderCursorPager|named_cursor|cursor_header",
+    "kind of event log": "(?i:.*redis.*)",
+}
 
 
 @pytest.mark.parametrize(("what", "pattern"), NEWEST.items(), ids=NEWEST)

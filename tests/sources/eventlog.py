@@ -29,6 +29,7 @@ PAGES: dict[str, dict[str, Any]] = {
     "None": {"type": "None"},
     "Page": {"type": "Page", "pageParam": "page", "sizeParam": "max", "size": 60, "first": 1},
     "Cursor": {"type": "Cursor", "params": [{"name": "after", "path": "next"}]},
+    "HeaderCursor": {"type": "HeaderCursor", "header": "X-Next", "cursorParam": "after"},
     "Next": {"type": "Next", "path": "next"},
 }
 
@@ -169,8 +170,9 @@ class Served(Session):
         self.started_ms = self.started_ms or self._clock.now_ms()
         source = self._source
         target = ask.target if isinstance(ask, Link) else self._target_of(ask, span)
-        self.head = Head("x", target)
-        body = json.dumps(self._log.respond(target)).encode()
+        document = self._log.respond(target)
+        self.head = Head("x", target, cursors=(_following(document) or "",))
+        body = json.dumps(document).encode()
         self.requests += 1
         self.bytes += len(body)
         assert source is not None
@@ -259,6 +261,12 @@ def product(log: EventLog) -> Callable[[Request], bytes]:
 
     def respond(asked: Request) -> bytes:
         query = "&".join(f"{name}={value}" for name, value in asked.query)
-        return answer(log.respond(f"{asked.path}?{query}"))
+        document = log.respond(f"{asked.path}?{query}")
+        return answer(document, headers={"X-Next": _following(document)})
 
     return respond
+
+
+def _following(document: Any) -> str | None:
+    """What the product says of the next page, in a header as well."""
+    return document.get("next") if isinstance(document, dict) else None

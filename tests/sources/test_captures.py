@@ -97,6 +97,16 @@ def by_link(rows):
     return respond
 
 
+def by_header(rows):
+    def respond(asked):
+        at = int((asked.param("after") or f"{CANARY}-0").removeprefix(f"{CANARY}-"))
+        following = f"{CANARY}-{at + 20}" if at + 20 < len(rows) else None
+        named = {"X-Next-Cursor": following, "X-Other": CANARY}
+        return answer(rows[at : at + 20], headers={**headers(), **named})
+
+    return respond
+
+
 def in_lines(rows):
     return lambda _: answer(
         b"".join(json.dumps(row).encode() + b"\n" for row in rows), headers=headers()
@@ -121,6 +131,18 @@ KINDS = {
         by_cursor,
     ),
     "link": ({"path": "/people", "pagination": {"type": "Next"}}, {}, by_link),
+    "cursor in a header": (
+        {
+            "path": "/people",
+            "pagination": {
+                "type": "HeaderCursor",
+                "header": "x-next-cursor",
+                "cursorParam": "after",
+            },
+        },
+        {},
+        by_header,
+    ),
     "lines": ({"path": "/people", "format": "NDJSON"}, {}, in_lines),
 }
 

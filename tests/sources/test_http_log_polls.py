@@ -164,7 +164,11 @@ def test_an_ended_cycle_that_is_known_needs_no_further_request(serve):
 
 
 @pytest.mark.parametrize(
-    ("form", "pages"), [("day", "Offset"), ("second", "None"), ("text", "Cursor"), ("ms", "Next")]
+    ("form", "pages"),
+    [
+        *(("day", "Offset"), ("second", "None"), ("text", "Cursor"), ("ms", "Next")),
+        ("second", "HeaderCursor"),
+    ],
 )
 def test_whatever_the_request_looks_like_the_number_is_the_same(serve, form, pages):
     log = filled(*map(in_cycle, range(1, 90)), size=40, exclusive=True)

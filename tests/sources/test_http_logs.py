@@ -68,6 +68,7 @@ WAYS = [
     ("ms", "Offset", True), ("ms", "Offset", False), ("day", "Offset", True),
     ("day", "Offset", False), ("second", "None", True), ("ms", "Page", True),
     ("text", "Cursor", False), ("ms", "Next", True), ("second", "Page", False),
+    ("ms", "HeaderCursor", True),
 ]  # fmt: skip
 
 

@@ -209,6 +209,7 @@ GIVEN = {
 }
 OFFSET = {"type": "Offset", "offsetParam": "o", "limitParam": "l", "size": 5}
 PAGE = {"type": "Page", "pageParam": "p", "first": 1}
+BY_HEADER = {"type": "HeaderCursor", "header": "X-Next", "cursorParam": "after"}
 
 POSTED = {"tokenPath": "/token", "secretRef": {"name": "s"}}
 LOGGED = {"path": "/login", "secretRef": {"name": "s"}}
@@ -256,6 +257,17 @@ INVALID = [
     ({"http": {"path": "/u", "pagination": {**PAGE, "template": "{page}{size}"}}}, "{size} in the"),
     ({"http": {"path": "/u", "pagination": {**PAGE, "template": "{{cycle.end}}"}}}, "{page}"),
     ({"http": {"path": "/u", "pagination": {"type": "Next", "path": "a["}}}, "pagination.path"),
+    ({"http": {"path": "/u", "pagination": {**BY_HEADER, "header": None}}}, "pagination.header"),
+    ({"http": {"path": "/u", "pagination": {**BY_HEADER, "header": "a b"}}}, "'a b'"),
+    ({"http": {"path": "/u", "pagination": {**BY_HEADER, "header": "LINK"}}}, "use type Next"),
+    ({"http": {"path": "/u", "pagination": {**BY_HEADER, "cursorParam": None}}}, "cursorParam"),
+    (
+        {
+            "http": {"path": "/u", "pagination": {**BY_HEADER, "header": "X-Next-Page"}},
+            "guarantees": {"order": "KeyCursor"},
+        },
+        "guarantees.order is KeyCursor",
+    ),
     (
         {
             "http": {"path": "/u", "pagination": {"type": "Next"}},

@@ -271,6 +271,14 @@ def test_the_test_of_a_product_that_pushes_reads_what_it_sends(run, tmp_path):
             "Page:page,1,per_page,50",
             {"type": "Page", "pageParam": "page", "first": 1, "sizeParam": "per_page", "size": 50},
         ),
+        (
+            "HeaderCursor:continuationToken,X-MS-ContinuationToken",
+            {
+                "type": "HeaderCursor",
+                "header": "X-MS-ContinuationToken",
+                "cursorParam": "continuationToken",
+            },
+        ),
         ("Next:links.next", {"type": "Next", "path": "links.next"}),
         ("Link", {"type": "Next"}),
     ],

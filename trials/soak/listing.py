@@ -18,6 +18,8 @@ from trials.soak.heard import Heard
 from trials.soak.lies import GROUP, Lie, Told, tell
 from trials.soak.people import Shown, Store
 
+CURSOR_HEADER = "X-Next-Cursor"
+
 
 @dataclass(frozen=True, slots=True)
 class Paging:
@@ -27,8 +29,8 @@ class Paging:
         kind: ``OnePage``, ``KeyCursor``, ``Offset`` (in the order of creation, pages overlap),
             ``Unsorted`` (the same, but nothing is promised, so pages do not overlap), ``Moving``
             (offsets by last activity, ascending), ``NewestFirst`` (descending, no promise),
-            ``Numbered`` (in the order of creation, by number) or ``Linked`` (the same, each page
-            names the next one).
+            ``Numbered`` (in the order of creation, by number), ``Linked`` (the same, each page
+            names the next one) or ``Headed`` (by key, the cursor is in a header).
         size: Rows of a page.
     """
 
@@ -92,10 +94,14 @@ class Shop:
         answer = tell(self.lies, self.store, at_ms, next_is_cursor=cursor)
         rows, beside = answer.rows, {**self.face.beside(len(answer.rows)), **answer.beside}
         match self.paging.kind:
-            case "KeyCursor":
+            case "KeyCursor" | "Headed" as kind:
                 rows = sorted((r for r in rows if r.id > query.get("after", "")), key=_by_id)
                 more = rows[self.paging.size - 1].id if len(rows) > self.paging.size else None
-                rows, beside = rows[: self.paging.size], {**beside, "next": more}
+                rows = rows[: self.paging.size]
+                if kind == "KeyCursor":
+                    beside = {**beside, "next": more}
+                else:
+                    answer.headers = (*answer.headers, (CURSOR_HEADER, more or ""))
             case "Linked":
                 first = _first(query)
                 following = f"https://app.example.org?offset={first + self.paging.size}"
@@ -143,6 +149,8 @@ class _Pods(Answering):
             return {self._shop.face.items: []}
         document, answer, rows = self._shop.answer(asked, self._visit.true_now_ms)
         self.extent = in_headers(answer.headers)
+        cursors = tuple(value for name, value in answer.headers if name == CURSOR_HEADER)
+        self.head = self.head._replace(cursors=cursors)
         self.heard.page(rows, answer, begins="after" not in asked and not _first(asked))
         return document
 

@@ -7,7 +7,7 @@ from typing import Any
 from licenseusage.metering.properties import Removal
 from trials.soak.answering import FAULTS, Fault, Product
 from trials.soak.draws import NEVER, span
-from trials.soak.listing import Paging, Shop
+from trials.soak.listing import CURSOR_HEADER, Paging, Shop
 from trials.soak.people import (
     DAY_MS,
     HOUR_MS,
@@ -119,7 +119,7 @@ def draw_accounts(
 def _paging(random_: random.Random, traits: Traits) -> Paging:
     kinds = ["OnePage", "OnePage", "Offset", "Unsorted", "Numbered", "Linked"]
     if not traits.renames:
-        kinds += ["KeyCursor", "KeyCursor", "KeyCursor", "NewestFirst"]
+        kinds += ["KeyCursor", "KeyCursor", "KeyCursor", "Headed", "NewestFirst"]
         if not traits.unordered:
             kinds.append("Moving")
     return Paging(random_.choice(kinds), random_.randint(2, 9))
@@ -136,6 +136,7 @@ def _source(
         "initialValue": "CreationTime" if traits.starts_created else "Empty",
         "order": {
             "KeyCursor": "KeyCursor",
+            "Headed": "KeyCursor",
             "Offset": "ImmutableKey",
             "Moving": "Activity",
         }.get(paging.kind, "Unknown"),
@@ -155,6 +156,9 @@ def _source(
     http: dict[str, Any] = {"path": f"/{name}", "items": "users"}
     if paging.kind == "KeyCursor":
         http["pagination"] = {"type": "Cursor", "params": [{"name": "after", "path": "next"}]}
+    elif paging.kind == "Headed":
+        named = {"header": CURSOR_HEADER.lower(), "cursorParam": "after"}
+        http["pagination"] = {"type": "HeaderCursor", **named}
     elif paging.kind == "Linked":
         http["pagination"] = {"type": "Next", "path": "onward"}
     elif paging.kind == "Numbered":

@@ -10,9 +10,30 @@ from pydantic import ConfigDict, Field
 
 from licenseusage.api.model import ApiModel, JMESPath, Rule, map_list, rules
 
-PaginationType = Literal["None", "Offset", "Page", "Cursor", "Next"]
+PaginationType = Literal["None", "Offset", "Page", "Cursor", "HeaderCursor", "Next"]
 
 ParameterName = Annotated[str, Field(min_length=1, max_length=128)]
+
+ResponseHeader = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=128,
+        json_schema_extra=rules(
+            Rule(
+                "self.matches('^[A-Za-z0-9_-]+$')",
+                "not an HTTP header's name: letters, digits, '-' and '_' only",
+            ),
+            Rule(
+                "!self.matches('(?i)^(link|set-cookie)$')",
+                "this header holds no cursor: Link holds an address (use type Next), Set-Cookie a "
+                "secret",
+                reason="FieldValueForbidden",
+            ),
+        ),
+    ),
+]
+"""Name of a header of an answer, in any case."""
 
 
 class _Type(NamedTuple):
@@ -27,6 +48,7 @@ _TYPES: dict[PaginationType, _Type] = {
     "Offset": _Type(needs=("offsetParam", "limitParam", "size"), takes=("first",)),
     "Page": _Type(needs=("pageParam", "first"), takes=("sizeParam", "size", "template")),
     "Cursor": _Type(needs=("params",)),
+    "HeaderCursor": _Type(needs=("header", "cursorParam")),
     "Next": _Type(takes=("path",)),
 }
 
@@ -91,7 +113,9 @@ OF_SOURCE = (
     Rule(
         "!has(self.guarantees) || !has(self.guarantees.order) || !(self.guarantees.order in "
         "['KeyCursor', 'Activity']) || !has(self.http) || !has(self.http.pagination) || "
-        "!has(self.http.pagination.type) || !(self.http.pagination.type in ['Page', 'Next'])",
+        "!has(self.http.pagination.type) || !(self.http.pagination.type in ['Page', 'Next'] || "
+        "(self.http.pagination.type == 'HeaderCursor' && has(self.http.pagination.header) && "
+        "self.http.pagination.header.matches('(?i)^x-next-page$')))",
         "guarantees.order does not fit: pages by number or link cannot overlap, and no id says "
         "where they begin, so that neither KeyCursor nor Activity can be checked; use "
         "ImmutableKey or Unknown",
@@ -122,8 +146,9 @@ class Pagination(ApiModel):
         default=None,
         description="type is None (one answer holds all users), Offset (the request says how many "
         "items to skip), Page (the request gives the number of the page), Cursor (the request "
-        "carries a value from the page before) or Next (each page links to the next one). Default: "
-        "the preset's, otherwise None.",
+        "carries a value from the page before), HeaderCursor (the same, and the value stands in a "
+        "header of the answer) or Next (each page links to the next one). Default: the preset's, "
+        "otherwise None.",
     )
     offset_param: ParameterName | None = Field(
         default=None,
@@ -189,6 +214,17 @@ class Pagination(ApiModel):
         max_length=4,
         json_schema_extra=map_list("name"),
         description="params are the query parameters that request the next page (type Cursor).",
+    )
+    header: ResponseHeader | None = Field(
+        default=None,
+        description="header is the name of the response header that holds the cursor of the next "
+        "page, such as X-MS-ContinuationToken; case does not matter. No such header, or an empty "
+        "one, means that this was the last page (type HeaderCursor).",
+    )
+    cursor_param: ParameterName | None = Field(
+        default=None,
+        description="cursorParam is the query parameter that carries the cursor to the product, "
+        "such as continuationToken (type HeaderCursor).",
     )
     path: JMESPath | None = Field(
         default=None,

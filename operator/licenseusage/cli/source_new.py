@@ -61,7 +61,7 @@ def new(
         str | None,
         _answer(
             "None; Offset:OFFSETPARAM,LIMITPARAM,SIZE; Page:PARAM,FIRST,SIZEPARAM,SIZE; "
-            "Cursor:PARAM,PATH; Next:PATH; or Link for the header."
+            "Cursor:PARAM,PATH; HeaderCursor:PARAM,HEADER; Next:PATH; or Link for the header."
         ),
     ] = None,
     removal: Annotated[

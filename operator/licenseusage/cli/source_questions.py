@@ -41,6 +41,10 @@ _PAGES: dict[str, tuple[tuple[str, ...], Callable[..., dict[str, Any]]]] = {
         ("parameter", "path of its value in the answer"),
         lambda name, path: {"type": "Cursor", "params": [{"name": name, "path": path}]},
     ),
+    "HeaderCursor": (
+        ("parameter", "response header of its value"),
+        lambda name, header: {"type": "HeaderCursor", "header": header, "cursorParam": name},
+    ),
     "Next": (("path of the URL",), lambda path: {"type": "Next", "path": path}),
     "Link": ((), lambda: {"type": "Next"}),
 }
@@ -89,7 +93,7 @@ _AUTH = Question("auth", "How the reader signs in: bearer, basic or none", "bear
 _PAGED = Question(
     "pages",
     "Pages: None, Offset:offset,limit,100, Page:page,1,size,100, Cursor:after,next, "
-    "Next:links.next or Link",
+    "HeaderCursor:continuationToken,X-MS-ContinuationToken, Next:links.next or Link",
     "None",
 )
 _REMOVED = Question(

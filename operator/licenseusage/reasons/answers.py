@@ -123,8 +123,8 @@ ANSWERS = Chapter(
             "`http.pagination.total`.",
         ),
         Reason.CURSOR_INVALID: fault(
-            "the cursor of the next page is neither a text nor a number",
-            "Correct `http.pagination.params`.",
+            "the cursor of the next page is neither a text nor a number, or a header names several",
+            "Correct `http.pagination.params`, or `http.pagination.header` and the product.",
         ),
         Reason.NEXT_INVALID: fault(
             "the link to the next page is no URL, or there are several",

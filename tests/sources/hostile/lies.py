@@ -87,6 +87,18 @@ DIALECTS = [
         lambda place: ({"after": place}, {}),
     ),
     Dialect(
+        "Cursor in the header",
+        {"type": "HeaderCursor", "header": "x-ms-continuationtoken", "cursorParam": "after"},
+        lambda asked: int(asked.param("after") or 0),
+        lambda place: ({}, {"X-MS-ContinuationToken": None if place is None else str(place)}),
+    ),
+    Dialect(
+        "Cursor in the header, empty at the end",
+        {"type": "HeaderCursor", "header": "X-Next-Page", "cursorParam": "page"},
+        lambda asked: (int(asked.param("page") or 1) - 1) * SIZE,
+        lambda place: ({}, {"X-Next-Page": "" if place is None else str(place // SIZE + 1)}),
+    ),
+    Dialect(
         "Next in the answer",
         {"type": "Next", "path": "links.next"},
         lambda asked: int(asked.param("from") or 0),

@@ -221,4 +221,75 @@ LINKS = [
         Fails("Redirected"), BY_LINK),
 ]  # fmt: skip
 
-CASES = [*CURSORS, *OFFSETS, *TOTALS, *LINKS]
+_HEADER_CURSOR = {"type": "HeaderCursor", "header": "X-Next", "cursorParam": "after"}
+BY_HEADER_CURSOR = {"http": {"pagination": _HEADER_CURSOR}}
+BY_HEADER_KEY = {**BY_HEADER_CURSOR, "guarantees": {"order": "KeyCursor"}}
+
+
+def _headed(rows: list[Any] | None = None, **headers: str | None) -> bytes:
+    """A page with headers; ``_`` in a name is ``-``."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return answer({"value": PEOPLE if rows is None else rows}, headers=named)
+
+
+def _back(cursor: str) -> Callable[[Request], bytes]:
+    """The last page comes only if the cursor comes back as it was."""
+    last, other = answer({"value": []}), answer(b"", "400 x")
+    return lambda asked: {None: _headed(X_Next=cursor), cursor: last}.get(
+        asked.param("after"), other
+    )
+
+
+HEADER_CURSORS = [
+    Case("two cursors in two headers", _headed(X_Next="a", x_next="b"), Fails("CursorInvalid"),
+         BY_HEADER_CURSOR),
+    Case("a cursor in a header, and an empty one", _headed(X_Next="a", x_next=""),
+         Fails("CursorInvalid"), BY_HEADER_CURSOR),
+    Case("one cursor in two headers", _after(_headed(X_Next="a", x_next="a "), _page([])),
+         AtLeast(2, "CannotOverlap"), BY_HEADER_CURSOR),
+    Case("a cursor in a header in other letters", _headed(X_Next=f"{LEAK}é"),
+         Fails("CursorInvalid"), BY_HEADER_CURSOR),
+    Case("a cursor in a header with a control character", _headed(X_Next=f"{LEAK}\x01"),
+         Fails("CursorInvalid"), BY_HEADER_CURSOR),
+    Case("a cursor in a header over two lines", _headed(X_Next="a\r\n b"), Fails("CursorInvalid"),
+         BY_HEADER_CURSOR),
+    Case("a cursor in a header of blanks", _headed(X_Next="  "), Complete(2), BY_HEADER_CURSOR),
+    Case("a cursor in a header of 60 KB", _back("c" * 60_000), AtLeast(2, "CannotOverlap"),
+         BY_HEADER_CURSOR),
+    Case("a cursor in a header of 70 KB", _back("c" * 70_000), Fails("NotHTTP"), BY_HEADER_CURSOR),
+    *(
+        Case(f"a cursor in a header that looks like {name}", _back(cursor),
+             AtLeast(2, "CannotOverlap"), BY_HEADER_CURSOR)
+        for name, cursor in {
+            "more parameters": "a&admin=1#x y%20",
+            "an address": f"https://{LEAK}.example.org/users?p=2",
+            "a template": "{{cycle.start}}",
+        }.items()
+    ),
+    Case("a cursor in a header that leads to itself", _headed(X_Next="a"), Fails("PagingIgnored"),
+         BY_HEADER_CURSOR),
+    Case("cursors in headers in a circle", lambda asked: _headed(
+        [{"id": asked.param("after") or "0"}],
+        X_Next={"a": "b", "b": "a"}.get(asked.param("after") or "", "a")),
+        Fails("PagingLoop"), BY_HEADER_CURSOR),
+    Case("empty pages with cursors in headers without end", lambda asked: _headed(
+        [], X_Next=str(int(asked.param("after") or 0) + 1)), Fails("TooManyPages"),
+        BY_HEADER_CURSOR),
+    Case("a cursor in a header of the last page", _after(
+        _headed(_SORTED, X_Next="z"), _page([])), Complete(2), BY_HEADER_KEY),
+    Case("keys that begin anew on a page that a header names", _after(
+        _headed(_SORTED, X_Next="z"), _page([{"id": "aaa"}])), Fails("OrderViolated"),
+        BY_HEADER_KEY),
+    Case("keys on a page that comes again, whatever cursor is sent", _headed(_SORTED, X_Next="z"),
+         Fails("PagingIgnored"), BY_HEADER_KEY),
+    Case("a cursor in another header than the declared one", _headed(X_Next_Page="2"),
+         AtLeast(2, "ListCut"), BY_HEADER_CURSOR),
+    Case("a cursor in a header where no pages are declared",
+         _headed(X_MS_ContinuationToken=LEAK), AtLeast(2, "ListCut")),
+    Case("a cursor in the answer beside the header", _next("a"), AtLeast(2, "ListCut"),
+         BY_HEADER_CURSOR),
+    Case("a second page by a header that fails", _after(_headed(X_Next="a"), answer(b"", "500 x")),
+         Fails("ServerError"), BY_HEADER_CURSOR),
+]  # fmt: skip
+
+CASES = [*CURSORS, *OFFSETS, *TOTALS, *LINKS, *HEADER_CURSORS]

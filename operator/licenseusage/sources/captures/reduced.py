@@ -197,6 +197,8 @@ class Onward:
     def __init__(self, source: EffectiveSource, place: int) -> None:
         """Prepare for the answer at a place, from 0."""
         self._asked, self._place = [name for name, _ in source.http.query], place
+        named = source.http.pagination.cursor_header
+        self._cursors = {*NEXT_HEADERS, *(() if named is None else (named.lower(),))}
 
     def value(self, name: str, shown: Json) -> Json:
         """Return the replacement of a cursor, or of the address of the next page."""
@@ -214,7 +216,7 @@ class Onward:
             elif lower == "link":
                 links = dict.fromkeys(next_links(value))
                 made += [(name, f'<{self._reference(link)}>; rel="next"') for link in links]
-            elif lower in NEXT_HEADERS and value.strip():
+            elif lower in self._cursors and value.strip():
                 made.append((name, f"page-{self._place + 1}"))
             elif lower in TOTAL_HEADERS and NUMBER.fullmatch(value):
                 made.append((name, value))

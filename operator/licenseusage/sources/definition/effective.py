@@ -259,7 +259,9 @@ def _fits(pagination: paging.Pagination, order: Order) -> None:
             raise InvalidError(
                 "http.pagination.size is 1: pages that overlap by one row need 2 or more"
             )
-        case paging.Numbered() | paging.Linked() if order in (Order.KEY_CURSOR, Order.ACTIVITY):
+        case paging.Numbered() | paging.Linked() | paging.HeaderCursor(counts_pages=True) if (
+            order in (Order.KEY_CURSOR, Order.ACTIVITY)
+        ):
             raise InvalidError(
                 f"guarantees.order is {order}, but pages by number or link cannot overlap, and no "
                 "id says where they begin: declare ImmutableKey or Unknown"

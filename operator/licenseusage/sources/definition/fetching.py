@@ -26,6 +26,8 @@ _OF_THE_CONNECTION = {
     "host", "connection", "content-length", "transfer-encoding", "te", "upgrade",
 }  # fmt: skip
 _OF_METHOD = {"x-method", "x-method-override", "x-http-method", "x-http-method-override"}
+_HEADER = re.compile(r"[A-Za-z0-9_-]+")
+_NO_CURSOR = {"link", "set-cookie"}
 _OF_AUTH = {"authorization", "proxy-authorization", "cookie"}
 
 
@@ -230,6 +232,8 @@ def _pagination(http: Http) -> paging.Pagination:
             return paging.Cursor(
                 params=tuple((param.name, param.path) for param in params), total=total
             )
+        case "HeaderCursor":
+            return _by_header(pages, total)
         case "Next":
             if http.method == "POST":
                 raise InvalidError(
@@ -241,6 +245,21 @@ def _pagination(http: Http) -> paging.Pagination:
             )
         case _:
             return paging.OnePage(total)
+
+
+def _by_header(pages: Pagination, total: str | None) -> paging.HeaderCursor:
+    needed = "pagination of type HeaderCursor needs header and cursorParam"
+    header = checking.given(pages.header, "http.pagination.header", needed)
+    if not _HEADER.fullmatch(header) or header.lower() in _NO_CURSOR:
+        raise InvalidError(
+            f"http.pagination.header {header!r} is not the name of a header that holds a cursor: "
+            "letters, digits, '-' and '_' only; for Link use type Next, and Set-Cookie is a secret"
+        )
+    return paging.HeaderCursor(
+        header=header,
+        cursor_param=checking.given(pages.cursor_param, "http.pagination.cursorParam", needed),
+        total=total,
+    )
 
 
 def _numbered(pages: Pagination, total: str | None) -> paging.Numbered:

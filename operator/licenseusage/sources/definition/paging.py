@@ -34,6 +34,11 @@ class _Pages(msgspec.Struct, frozen=True, omit_defaults=True):
         """JMESPath expressions over each page by name: what paging reads of it."""
         return {} if self.total is None else {TOTAL: self.total}
 
+    @property
+    def cursor_header(self) -> str | None:
+        """Name of the response header that holds the next page's cursor; None: none does."""
+        return None
+
 
 class OnePage(_Pages, frozen=True, omit_defaults=True, tag="None"):
     """The whole list comes in one answer."""
@@ -95,6 +100,30 @@ class Cursor(_Pages, frozen=True, omit_defaults=True, kw_only=True, tag="Cursor"
         return dict(self.params) | super().values
 
 
+class HeaderCursor(_Pages, frozen=True, omit_defaults=True, kw_only=True, tag="HeaderCursor"):
+    """The next page is named by a header of the answer just read.
+
+    Attributes:
+        header: Name of the header, in any case. The listing ends when it is absent or empty.
+        cursor_param: Query parameter that carries its value to the product.
+    """
+
+    larger: ClassVar[str | None] = "in http.query"
+
+    header: str
+    cursor_param: str
+
+    @property
+    def cursor_header(self) -> str:
+        """As of `_Pages`."""
+        return self.header
+
+    @property
+    def counts_pages(self) -> bool:
+        """Whether the header is known to hold a page's number, as GitLab's."""
+        return self.header.lower() == "x-next-page"
+
+
 class Linked(_Pages, frozen=True, omit_defaults=True, kw_only=True, tag="Next"):
     """Each page names the address of the next one; the last one names none.
 
@@ -113,4 +142,4 @@ class Linked(_Pages, frozen=True, omit_defaults=True, kw_only=True, tag="Next"):
         return ({} if self.path is None else {NEXT: self.path}) | super().values
 
 
-Pagination = OnePage | Offset | Numbered | Cursor | Linked
+Pagination = OnePage | Offset | Numbered | Cursor | HeaderCursor | Linked

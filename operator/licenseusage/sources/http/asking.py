@@ -3,8 +3,10 @@
 from typing import NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
+from licenseusage.reasons import Reason
 from licenseusage.sources.definition.model import Http
 from licenseusage.sources.definition.paging import Pair
+from licenseusage.sources.failures import PollError
 
 KEPT_IN_PATHS = "/%:@!$&'()*+,;=-._~"
 """Signs of a path that are sent as they are (RFC 3986), and escapes that are there already."""
@@ -33,13 +35,44 @@ class Head(NamedTuple):
         host: The ``Host`` that was asked.
         target: The path and query that were asked for.
         links: All ``Link`` headers of the answer.
+        cursors: All values of the header that ``http.pagination.header`` names.
         ends: Its content shows where it ends: by its length, or by a last chunk (RFC 9112 §6.3).
     """
 
     host: str = ""
     target: str = "/"
     links: tuple[str, ...] = ()
+    cursors: tuple[str, ...] = ()
     ends: bool = True
+
+
+def named_cursor(head: Head, header: str) -> str | None:
+    """Return the next page's cursor as the head of an answer names it; None: no page follows.
+
+    Args:
+        head: Of the answer.
+        header: Name of the header, for messages.
+
+    Raises:
+        PollError: ``CursorInvalid``: two values, or none of visible ASCII (RFC 9110 §5.5): its
+            letters are not known then, so that another cursor could be sent back.
+    """
+    values = {value.strip(" \t") for value in head.cursors}
+    if len(values) > 1:
+        raise _invalid_cursor(header, "is there more than once, with different values")
+    value = "".join(values)
+    if not (value.isascii() and value.isprintable()):
+        raise _invalid_cursor(header, "holds other bytes than visible ASCII")
+    return value or None
+
+
+def _invalid_cursor(header: str, seen: str) -> PollError:
+    return PollError(
+        Reason.CURSOR_INVALID,
+        f"http.pagination.header ({header}) {seen}, so that it is not known which page comes next. "
+        "Correct the product, or the proxy before it, or name another header.",
+        stalls=True,
+    )
 
 
 def shown_target(http: Http, target: str) -> str:

@@ -148,8 +148,7 @@ class Session:
                 self.etag = strong(response.headers.get_all("etag", []))
                 if unchanged:
                     raise NotModifiedError(self.etag)
-                links = tuple(response.headers.get_all("link", []))
-                self.head = self.head._replace(links=links, ends=shows_its_end(response))
+                self.head = self._head_of(response)
                 self.extent = in_headers(response.getheaders(), self._source.http.ignore_members)
                 yield self._content(response)
             finally:
@@ -160,6 +159,15 @@ class Session:
             self.requests += 1
             if self._sign_in is not None:
                 self._sign_in.accepted()
+
+    def _head_of(self, response: HTTPResponse) -> Head:
+        """Return the request's head with what the answer's says of the next page, and no more."""
+        headers, named = response.headers, self._source.http.pagination.cursor_header
+        return self.head._replace(
+            links=tuple(headers.get_all("link", [])),
+            cursors=() if named is None else tuple(headers.get_all(named, [])),
+            ends=shows_its_end(response),
+        )
 
     def _note_step(self, status: int, received: int, took_ms: int) -> None:
         if self._steps is not None and len(self._steps) < MOST_STEPS:

@@ -40,7 +40,8 @@ MEMBERS = _NEXT | _MORE | TOTALS | _AROUND
 """Members to decode beside the list, and in every object on the way to it."""
 
 TOTAL_HEADERS = ("x-total-count", "x-total")
-NEXT_HEADERS = ("x-next-page",)
+NEXT_HEADERS = ("x-next-page", "x-ms-continuationtoken")
+"""Not empty only where a page follows: GitLab's, and Azure DevOps's."""
 RANGE_TOTAL = re.compile(r"/\s*(\d{1,15})\s*$", re.ASCII)
 NUMBER = re.compile(r"\s*(\d{1,15})\s*", re.ASCII)
 _LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[^\s=;,]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*))?)*)')

@@ -11,6 +11,7 @@ from licenseusage.sources.definition.guarantees import Order
 from licenseusage.sources.definition.model import DAY_MS, EffectiveSource
 from licenseusage.sources.definition.paging import (
     Cursor,
+    HeaderCursor,
     Linked,
     Numbered,
     Offset,
@@ -128,7 +129,7 @@ def no_overlap(source: EffectiveSource, pages: int, *, passes: int) -> Failure:
     match source.http.pagination:
         case Offset():
             fix = "Sort by an immutable key and declare it in guarantees.order"
-        case Cursor():
+        case Cursor() | HeaderCursor(counts_pages=False):
             order = source.guarantees.order
             declared = f" (guarantees.order is {order}, which is for offsets)" * (
                 order is not Order.UNKNOWN
@@ -154,9 +155,13 @@ def round_number(source: EffectiveSource, rows: int, extent: Said, pages: int) -
     """Return a hint where a list ends just where products like to cut, and nothing vouches."""
     pagination = source.http.pagination
     vouched = extent.total is not None or extent.ended or pagination.total is not None
-    one_page = isinstance(pagination, OnePage) or (
-        isinstance(pagination, Linked) and pagination.path is None and pages == 1
-    )
+    match pagination:
+        case OnePage():
+            one_page = True
+        case Linked(path=None) | HeaderCursor():  # a proxy may drop the header
+            one_page = pages == 1
+        case _:
+            one_page = False
     if not one_page or vouched or rows not in ROUND_CAPS:
         return None
     return (

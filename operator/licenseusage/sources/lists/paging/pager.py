@@ -7,6 +7,7 @@ from licenseusage.sources.definition.guarantees import Order
 from licenseusage.sources.definition.model import Http
 from licenseusage.sources.definition.paging import (
     Cursor,
+    HeaderCursor,
     Linked,
     Numbered,
     Offset,
@@ -15,7 +16,7 @@ from licenseusage.sources.definition.paging import (
 from licenseusage.sources.definition.timestamps import Reader
 from licenseusage.sources.http.asking import Ask, Head
 from licenseusage.sources.lists.columns import Columns
-from licenseusage.sources.lists.paging.cursors import CursorPager
+from licenseusage.sources.lists.paging.cursors import CursorPager, HeaderCursorPager
 from licenseusage.sources.lists.paging.links import LinkPager
 from licenseusage.sources.lists.paging.numbered import NumberedPager
 from licenseusage.sources.lists.paging.offsets import OffsetPager
@@ -80,5 +81,7 @@ def pager_of(http: Http, order: Order, reader: Reader) -> Pager:
             return NumberedPager(numbered, order, reader)
         case Cursor() as cursor:
             return CursorPager(cursor, order, reader)
+        case HeaderCursor() as named:
+            return HeaderCursorPager(named, order, reader)
         case Linked() as linked:
             return LinkPager(linked, order, reader)

@@ -14,7 +14,7 @@ from licenseusage.sources.definition.model import EffectiveSource
 from licenseusage.sources.definition.paging import NEXT, TOTAL
 from licenseusage.sources.definition.timestamps import BadStampError, kind_of, reader
 from licenseusage.sources.failures import PollError
-from licenseusage.sources.http.asking import Head
+from licenseusage.sources.http.asking import Head, named_cursor
 from licenseusage.sources.http.notjson import not_json
 from licenseusage.sources.http.said import next_links
 from licenseusage.sources.logs.ranged.walk import Stamped
@@ -123,6 +123,8 @@ class PageReader:
         match self._pagination:
             case paging.Cursor(params=params):
                 return any(values[name] not in (None, "") for name, _ in params)
+            case paging.HeaderCursor(header=header):
+                return named_cursor(head, header) is not None
             case paging.Linked(path=None):
                 return any(True for link in head.links for _ in next_links(link))
             case paging.Linked():

@@ -29,7 +29,7 @@ from licenseusage.reports.licence import LicenseTerms, build_license
 from licenseusage.reports.report import read_report
 from licenseusage.reports.terms import CycleTerms
 from licenseusage.reports.typs import LICENSE, RECEIPT, REPORT
-from tests.controller.forked import Forked
+from trials.forked import Forked
 from tests.controller.sample import TOKEN
 
 CLI = [str(Path(sys.executable).parent / "licenseusage")]

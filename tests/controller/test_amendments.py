@@ -8,7 +8,7 @@ import pytest
 
 from licenseusage.reports.content import Kind
 from licenseusage.reports.report import read_report
-from tests.controller import forked
+from trials import forked
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
 from tests.controller.sample import answers
 from tests.controller.stage import until

@@ -12,7 +12,7 @@ import pytest
 from licenseusage.metering.cycles import CYCLE_MASK
 from licenseusage.reports.names import digest
 from licenseusage.reports.report import read_report
-from tests.controller import forked
+from trials import forked
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
 from tests.controller.stage import until
 from tests.controller.test_export_mode import events, export

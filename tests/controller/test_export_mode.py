@@ -13,7 +13,7 @@ import yaml
 
 from licenseusage.reports.bundle import read_lines
 from licenseusage.reports.report import read_report
-from tests.controller import forked
+from trials import forked
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
 from tests.controller.stage import until
 

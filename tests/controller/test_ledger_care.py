@@ -13,7 +13,7 @@ import pytest
 
 from licenseusage.ledger.storage import schema
 from licenseusage.reports.report import read_report
-from tests.controller import forked
+from trials import forked
 from tests.controller.sample import Product
 from tests.controller.stage import (
     DAY,

@@ -11,7 +11,7 @@ from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.reports.content import Kind
 from licenseusage.reports.report import read_report
 from licenseusage.reports.tokens import decode
-from tests.controller import forked
+from trials import forked
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
 from tests.controller.stage import until
 

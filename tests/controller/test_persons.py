@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.cli.pods import pod
-from tests.controller import forked
+from trials import forked
 from tests.controller.sample import Product
 from tests.controller.stage import CLI, Operator, create_pods, meter_secret, until, usage
 

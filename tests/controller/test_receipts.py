@@ -20,7 +20,7 @@ from licenseusage.reports.receipt import (
     build_receipt,
 )
 from licenseusage.reports.typs import LICENSE, RECEIPT
-from tests.controller import forked
+from trials import forked
 from tests.controller.sample import Product
 from tests.controller.stage import (
     Operator,

@@ -13,7 +13,7 @@ import pytest
 from licenseusage.reports.names import digest
 from licenseusage.reports.report import read_report
 from licenseusage.reports.tokens import decode
-from tests.controller import forked
+from trials import forked
 from tests.controller.sample import Product, reply
 from tests.controller.stage import (
     Operator,

@@ -7,7 +7,7 @@ import pytest
 from hack.controlplane import KubectlError
 from licenseusage.reports.names import digest
 from licenseusage.reports.report import read_report
-from tests.controller import forked
+from trials import forked
 from tests.delivery.people import VendorDesk, reports, usage_report
 from tests.manifests.conftest import MANIFESTS, SAMPLES
 

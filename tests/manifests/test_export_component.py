@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests.controller import forked
+from trials import forked
 from tests.controller.stage import CLI
 from tests.ledger import book
 from tests.ledger.conftest import HOUR_MS, START

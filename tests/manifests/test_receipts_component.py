@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.controller import forked
+from trials import forked
 from tests.delivery.people import VendorDesk
 from tests.manifests.conftest import MANIFESTS
 from tests.manifests.rights import granted, unused

@@ -8,7 +8,7 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 
-from tests.controller import forked
+from trials import forked
 from tests.delivery.people import VENDOR_KEYS
 from tests.manifests.conftest import MANIFESTS, MINORS, objects
 from tests.manifests.rights import granted, unused

@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-READY: Final = "ready"
 PASSED: Final = "passed"
 KILLED: Final = "killed"
 COMMITTED: Final = "committed"

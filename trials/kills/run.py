@@ -2,7 +2,6 @@
 
 import random
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from typing import Final
 
 from hack.controlplane import ControlPlane
 from hack.demo.children import Children
+from trials.forked import Forked
 from trials.kills import aftermath, stage
 from trials.kills.checkout import environment
 from trials.kills.deeds import Administrator
@@ -174,9 +174,7 @@ class Run:
     def _offset(self) -> dict[str, str]:
         return {"LICENSEUSAGE_DEV_CLOCK_OFFSET_SECONDS": str(self._clock.offset)}
 
-    def _watched(
-        self, process: subprocess.Popen[bytes], life: Life, scene: "_Scene", traces: Traces
-    ) -> str:
+    def _watched(self, process: Forked, life: Life, scene: "_Scene", traces: Traces) -> str:
         """Watch a process until it is dead or to be killed; return why it is to be."""
         begun, acted, due = time.monotonic(), False, float("inf")
         while process.poll() is None:
@@ -196,7 +194,7 @@ class Run:
                 return "rest"
         return ""
 
-    def _note(self, process: subprocess.Popen[bytes], life: Life, traces: Traces, how: str) -> str:
+    def _note(self, process: Forked, life: Life, traces: Traces, how: str) -> str:
         """Take a death into the record; return where it was."""
         record = self.record
         record.passed.update(traces.passed)
@@ -229,9 +227,8 @@ class Run:
         scene: "_Scene",
         armed: dict[str, int],
         down: int | None,
-    ) -> subprocess.Popen[bytes]:
+    ) -> Forked:
         """Set all clocks forward to ``starts_s`` and let the next process be the operator."""
-        scene.victims.ready()
         for number, subject in enumerate(scene.subjects):
             subject.product.down = number == down
         self._set_clock(scene.vendor, starts_s)

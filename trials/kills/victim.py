@@ -1,9 +1,7 @@
 """The process that is killed: ``licenseusage operator``, with hooks around its effects.
 
-``python -m trials.kills.victim JOURNAL`` imports the operator, says so in the journal, and waits
-for one line on its standard input: ``{"env": {…}, "armed": {place: n}}``. So the next victim is
-ready when the one before it dies. It never outlives whoever holds the other end of its standard
-input.
+A script for `trials.forked`: ``victim.py JOURNAL ARMED``, where ``ARMED`` is ``{place: n}`` as
+JSON. It never outlives whoever holds the other end of its standard input.
 """
 
 import json
@@ -13,26 +11,16 @@ import sys
 import threading
 from pathlib import Path
 
-# As `licenseusage.cli.operator` does, before what takes the time is imported.
-sys.modules.setdefault("kubernetes", None)  # type: ignore[arg-type]
-
-import licenseusage.controller.process.start  # noqa: E402, F401
-from licenseusage.cli import main  # noqa: E402
-from trials.kills import journal, places  # noqa: E402
-from trials.kills.journal import Journal  # noqa: E402
+from licenseusage.cli import main
+from trials.kills import places
+from trials.kills.journal import Journal
 
 
 def live() -> None:
-    """Wait for the word, then be the operator."""
-    written = Journal(Path(sys.argv[1]))
-    written.write(journal.READY, os.getpid())
-    line = sys.stdin.readline()
-    if not line:
-        return
-    word = json.loads(line)
+    """Be the operator."""
+    journal, armed = sys.argv[1:]
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    os.environ.update(word["env"])
-    places.install(places.Guillotine(word["armed"], written))
+    places.install(places.Guillotine(json.loads(armed), Journal(Path(journal))))
     sys.argv = ["licenseusage", "operator"]
     main()
 

@@ -1,25 +1,20 @@
-"""The operator's processes: one that runs, and the next that is ready to."""
+"""The operator's processes, one after the other: each starts at once, as a fork."""
 
 import json
-import subprocess
-import sys
+import os
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
+from trials.forked import Forked
 from trials.kills import journal
 from trials.kills.journal import Committed, Tail
 
-_LOOK_SECONDS = 0.02
-_START_SECONDS = 120.0
-
-
-class NeverReady(Exception):
-    """A process ended, or hung, before it could become the operator."""
+VICTIM: Final = Path(__file__).with_name("victim.py")
 
 
 @dataclass(slots=True)
@@ -45,19 +40,20 @@ class Traces:
 
 
 class Victims(AbstractContextManager["Victims"]):
-    """Starts processes that wait, and lets one at a time be the operator."""
+    """Starts one process at a time that is the operator."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         """Keep journal and log in ``folder``."""
         self._journal, self._log = folder / "journal", folder / "operator.log"
         self._environment = dict(environment)
         self._tail = Tail(self._journal)
-        self._ready: set[int] = set()
-        self._running: subprocess.Popen[bytes] | None = None
-        self._waiting = self._start()
+        self._running: Forked | None = None
+        # They see in their standard input, which nobody writes to, that this process has ended.
+        reading, self._alive = os.pipe()
+        self._stdin = os.fdopen(reading, "rb")
 
     def __enter__(self) -> Self:
-        """One waits already."""
+        """Nothing runs yet."""
         return self
 
     def __exit__(
@@ -67,29 +63,15 @@ class Victims(AbstractContextManager["Victims"]):
         traceback: TracebackType | None,
     ) -> None:
         """Kill what is left."""
-        for process in (self._running, self._waiting):
-            if process is not None:
-                process.kill()
-                process.wait()
+        if self._running is not None:
+            self._running.kill()
+            self._running.wait()
         self._tail.close()
+        self._stdin.close()
+        os.close(self._alive)
 
-    def ready(self) -> None:
-        """Wait until a process can become the operator.
-
-        Raises:
-            NeverReady: It cannot.
-        """
-        deadline = time.monotonic() + _START_SECONDS
-        while self._waiting.pid not in self._ready:
-            if self._waiting.poll() is not None or time.monotonic() > deadline:
-                raise NeverReady(f"the next operator does not start: see {self._log}")
-            self.follow(Traces())
-            time.sleep(_LOOK_SECONDS)
-
-    def go(
-        self, title: str, environment: Mapping[str, str], armed: Mapping[str, int]
-    ) -> subprocess.Popen[bytes]:
-        """Let the process that is ready be the operator; the next one starts beside it.
+    def go(self, title: str, environment: Mapping[str, str], armed: Mapping[str, int]) -> Forked:
+        """Let a new process be the operator.
 
         Args:
             title: For the log.
@@ -97,22 +79,21 @@ class Victims(AbstractContextManager["Victims"]):
             armed: Place -> at its n-th time the process kills itself.
         """
         self._tail.cut()
-        process = self._running = self._waiting
-        with self._log.open("a") as log:
-            log.write(f"--- {title}\n")
-        word = {"env": dict(environment), "armed": dict(armed)}
-        assert process.stdin is not None  # noqa: S101 - started with a pipe
-        process.stdin.write(json.dumps(word).encode() + b"\n")
-        process.stdin.flush()
-        self._waiting = self._start()
-        return process
+        with self._log.open("ab") as log:
+            log.write(f"--- {title}\n".encode())
+            log.flush()
+            self._running = Forked(
+                [str(VICTIM), str(self._journal), json.dumps(dict(armed))],
+                self._environment | environment,
+                log,
+                script=True,
+                stdin=self._stdin,
+            )
+        return self._running
 
     def follow(self, traces: Traces) -> None:
         """Add to ``traces`` what has been written since the last time."""
         for kind, content in self._tail.new():
-            if kind == journal.READY:
-                self._ready.add(content)
-                continue
             traces.new_at = time.monotonic()
             if kind == journal.PASSED:
                 traces.passed.append(content)
@@ -120,14 +101,3 @@ class Victims(AbstractContextManager["Victims"]):
                 traces.place = content
             else:
                 traces.committed.add(kind, content)
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self._log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "trials.kills.victim", str(self._journal)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=self._environment,
-                start_new_session=True,
-            )

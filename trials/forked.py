@@ -1,9 +1,9 @@
 """Programs of the product that start at once: forks of a process that has imported it.
 
 The operator, the receiver and commands need a second of processor time each for their imports, and
-the tests start hundreds. So one process per run imports them, and each start is a fork of it: with
-arguments, environment, folder and output of its own, and with signals and an exit code as any other
-process.
+tests and trials start hundreds. So one process per run imports them, and each start is a fork of
+it: with arguments, environment, folder and output of its own, and with signals and an exit code as
+any other process. `program` writes one for those who start commands by themselves: shells, kubectl.
 Programs that are started from nothing are in ``tests/image``, ``tests/receiver`` and ``tests/e2e``.
 """
 
@@ -14,17 +14,27 @@ import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import IO
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
+
+_PROGRAM = """\
+#!{python} -ISB
+import sys
+sys.path.insert(0, {folder!r})
+import forkedclient
+forkedclient.run({address!r}, {setup!r})
+"""
 
 
 class Forked:
@@ -55,11 +65,13 @@ class Forked:
         stdin: IO[bytes] | None = None,
         cwd: Path | None = None,
     ) -> None:
+        """Start it; it has a process id already."""
         self.args = args
         self.returncode: int | None = None
         reading, writing = os.pipe()
         self._life = os.fdopen(reading)
         given = {"args": args, "env": env, "script": script, "folder": str(cwd or Path.cwd())}
+        given |= {"umask": _umask(), "setup": ""}
         with (
             tempfile.TemporaryFile("w+") as request,
             os.fdopen(writing, "w"),
@@ -69,7 +81,7 @@ class Forked:
             request.seek(0)
             files = [request, stdin or nothing, log, errors or log]
             numbers = [file.fileno() for file in files]
-            socket.send_fds(_prepared(), [b"."], [*numbers, writing])
+            socket.send_fds(_prepared().ours, [b"."], [*numbers, writing])
         self.pid = int(self._life.readline())
 
     def poll(self) -> int | None:
@@ -86,6 +98,10 @@ class Forked:
         """Send it a signal, if it still runs."""
         if self.poll() is None:
             os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once, if it still runs."""
+        self.send_signal(signal.SIGKILL)
 
     def _exit_code(self, timeout: float | None) -> int | None:
         if self.returncode is None and select.select([self._life], [], [], timeout)[0]:
@@ -126,38 +142,95 @@ def run(
     return subprocess.CompletedProcess(words, ended, *said)
 
 
+def program(path: Path, setup: str = "") -> Path:
+    """Write ``licenseusage`` as a program that whoever runs it gets as a fork.
+
+    Args:
+        path: The file; it exists as long as this process does.
+        setup: Code that runs in the fork before the command.
+    """
+    path.write_text(
+        _PROGRAM.format(
+            python=sys.executable,
+            folder=str(Path(__file__).parent),
+            address=_prepared().address,
+            setup=setup,
+        )
+    )
+    path.chmod(0o755)
+    return path
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Two ways to ask the process that is forked.
+
+    Attributes:
+        ours: For this process.
+        address: A socket's path, for other processes.
+    """
+
+    ours: socket.socket
+    address: str
+
+
+def _umask() -> int:
+    os.umask(mask := os.umask(0))
+    return mask
+
+
 @functools.cache
-def _prepared() -> socket.socket:
-    """Start the process that is forked, once; return the way to ask it."""
+def _prepared() -> _Prepared:
+    """Start the process that is forked, once."""
+    folder = Path(tempfile.mkdtemp(prefix="forked-"))
+    address = str(folder / "ask")
     ours, theirs = socket.socketpair()
-    with theirs:
+    with theirs, socket.socket(socket.AF_UNIX) as others:
+        others.bind(address)
+        others.listen(64)
+        given = [theirs.fileno(), others.fileno()]
         process = subprocess.Popen(
-            [sys.executable, __file__, str(theirs.fileno())],
+            [sys.executable, __file__, *map(str, given)],
             stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
+            pass_fds=given,
         )
 
     def end() -> None:
         ours.close()
         process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(end)
-    return ours
+    return _Prepared(ours, address)
 
 
 # -- in the process that is forked
 
 
-def _serve(asked: socket.socket) -> tuple[int, tuple[int, int, int]]:
-    """Fork whenever asked; return, in each fork, what it is to be, its input and its outputs."""
+def _serve(asked: socket.socket, others: socket.socket) -> tuple[int, tuple[int, int, int]]:
+    """Fork whenever asked; return, in each fork, what it is to be, its input and its outputs.
+
+    Args:
+        asked: By who started this process; once it is gone, this process ends.
+        others: Accepts who else may ask: one connection for each program.
+    """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the keepers
     while True:
-        message, files, *_ = socket.recv_fds(asked, 1, 5)
-        if not message:
-            sys.exit()
+        ready, _, _ = select.select([asked, others], [], [])
+        if asked in ready:
+            message, files, *_ = socket.recv_fds(asked, 1, 5)
+            if not message:
+                sys.exit()
+        else:
+            connection, _ = others.accept()
+            with connection:
+                message, files, *_ = socket.recv_fds(connection, 1, 5)
+            if not message:
+                continue
         request, *standard, life = files
         if os.fork() == 0:
             asked.close()
+            others.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             if (pid := os.fork()) == 0:
                 os.close(life)
@@ -185,6 +258,8 @@ def _become(request: int, standard: tuple[int, int, int]) -> None:
     os.chdir(given["folder"])
     os.environ.clear()
     os.environ.update(given["env"])
+    os.umask(given["umask"])
+    exec(given["setup"], {})
     if given["script"]:
         sys.argv = given["args"]
         runpy.run_path(sys.argv[0], run_name="__main__")
@@ -195,7 +270,7 @@ def _become(request: int, standard: tuple[int, int, int]) -> None:
 
 if __name__ == "__main__":
     # The product that stands beside these tests, wherever another one is installed.
-    sys.path[:1] = [str(ROOT / "operator")]
+    sys.path[:1] = [str(ROOT / "operator"), str(ROOT)]
     sys.modules["kubernetes"] = None  # type: ignore[assignment]  # as the operator does
 
     import licenseusage.controller.process.start  # noqa: F401
@@ -207,6 +282,7 @@ if __name__ == "__main__":
 
     assert threading.active_count() == 1, "a fork has one thread only"
     gc.freeze()  # or each fork would walk all that was imported once more, to end
-    with socket.socket(fileno=int(sys.argv[1])) as _asked:
-        _start = _serve(_asked)
+    _asked, _others = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
+    with _asked, _others:
+        _start = _serve(_asked, _others)
     _become(*_start)

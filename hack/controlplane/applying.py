@@ -1,0 +1,42 @@
+"""Where the API server keeps an object, by its kind: what kubectl looks up for each manifest."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+class Places:
+    """Paths of objects, by what the API server says that it serves; asked for once per version."""
+
+    def __init__(self, get: Callable[[str], dict[str, Any] | None]) -> None:
+        """Take what reads a path of the API; None: nothing is there."""
+        self._get = get
+        self._kinds: dict[tuple[str, str], tuple[str, bool]] = {}
+
+    def of(self, manifest: Json) -> str | None:
+        """Return an object's path; None: its kind is not served.
+
+        Args:
+            manifest: With ``apiVersion``, ``kind`` and ``metadata.name``; without a namespace it
+                is in ``default``, as for kubectl.
+        """
+        version, kind = manifest["apiVersion"], manifest["kind"]
+        if (version, kind) not in self._kinds:  # also of a CRD that came since
+            self._read(version)
+        if (version, kind) not in self._kinds:
+            return None
+        plural, namespaced = self._kinds[version, kind]
+        metadata = manifest["metadata"]
+        place = f"namespaces/{metadata.get('namespace', 'default')}/" if namespaced else ""
+        return f"{_root(version)}/{place}{plural}/{metadata['name']}"
+
+    def _read(self, version: str) -> None:
+        for resource in (self._get(_root(version)) or {}).get("resources", ()):
+            if "/" not in resource["name"]:  # a subresource
+                known = resource["name"], resource["namespaced"]
+                self._kinds[version, resource["kind"]] = known
+
+
+def _root(version: str) -> str:
+    return f"/apis/{version}" if "/" in version else f"/api/{version}"

@@ -109,6 +109,8 @@ def _clean_environment() -> Iterator[None]:
     Tests start subprocesses with this environment; ``python -O`` by ``PYTHONOPTIMIZE`` or a module
     from ``PYTHONPATH`` would make them another program; and a run in the background of a script
     (``make test &``) ignores Ctrl-C, which they would inherit.
+
+    kubectl, helm and promtool end before garbage matters, and are told so.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -116,6 +118,7 @@ def _clean_environment() -> Iterator[None]:
         for name in list(os.environ):
             if name.startswith(("KUBERNETES_", "LICENSEUSAGE_", "PYTHON")):
                 patch.delenv(name)
+        patch.setenv("GOGC", os.environ.get("GOGC", "400"))
         yield
 
 

@@ -1,8 +1,6 @@
 """``report export``: what waits, as a file to carry; whole, or not at all."""
 
 import os
-import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from tests.cli.pods import showing
 from tests.delivery.people import key
 from tests.ledger import book
 from tests.ledger.conftest import CYCLE, HOUR_MS, START, TERMS, declared
+from trials import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -376,12 +375,12 @@ class TestFromElsewhere:
         """A kubectl that runs the command beside the ledger, and then does what it is told."""
         program = tmp_path / "bin" / "kubectl"
         program.parent.mkdir()
-        code = (
+        with_key = (
             "import licenseusage.cli.exporting as e; from tests.ledger import book; "
             "from licenseusage.reports.keyring import KeyRing; "
-            "e.key_ring = lambda settings: KeyRing(book.KEY); "
-            "from licenseusage.cli import main; main()"
+            "e.key_ring = lambda settings: KeyRing(book.KEY)"
         )
+        ours = forked.program(program.parent / "licenseusage", with_key)
         url = os.environ["LICENSEUSAGE_DATABASE_URL"]
         monkeypatch.delenv("LICENSEUSAGE_DATABASE_URL")
         monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
@@ -390,8 +389,7 @@ class TestFromElsewhere:
             program.write_text(
                 f"#!/bin/sh\n{showing()}cd {ROOT}\n"
                 'while [ "$1" != licenseusage ]; do shift; done; shift\n'
-                f"LICENSEUSAGE_DATABASE_URL={url} {sys.executable} -c {shlex.quote(code)} "
-                f'"$@" {then}\n'
+                f'LICENSEUSAGE_DATABASE_URL={url} {ours} "$@" {then}\n'
                 "code=$?\n"
                 '[ $code = 0 ] || echo "command terminated with exit code $code" >&2\n'
                 "exit $code\n"

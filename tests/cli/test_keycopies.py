@@ -19,7 +19,7 @@ PSEUDONYM = b"p" * 32
 SYSTEM = "licenseusage-system"
 IDENTITY, PSEUDONYMS = "licenseusage-identity", "licenseusage-pseudonym"
 
-KUBECTL = f"""#!{sys.executable}
+KUBECTL = f"""#!{sys.executable} -ISB
 import base64, json, os, sys
 store, arguments = os.environ["STORE"], sys.argv[1:]
 with open(os.path.join(store, "asked"), "a") as log:

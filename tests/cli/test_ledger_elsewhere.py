@@ -6,16 +6,13 @@ runs the same program beside the ledger and does to the streams what the test sa
 
 import json
 import os
-import shlex
-import sys
 
 import pytest
 
 from tests.cli.pods import kubectl_in, pod, showing
 from tests.ledger import book
 from tests.ledger.conftest import CYCLE, HOUR_MS
-
-CODE = "from licenseusage.cli import main; main()"
+from trials import forked
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +35,11 @@ def volume(tmp_path, written):
 def kubectl(tmp_path, volume, monkeypatch):
     """A kubectl that runs the command beside the ledger; ``before`` and ``then`` are pipes."""
 
+    (tmp_path / "bin").mkdir()
+
     def does(before="", then="", *pods):
         url = f"sqlite:///{volume}/ledger.sqlite"
-        ours = f"{sys.executable} -c {shlex.quote(CODE)}"
+        ours = forked.program(tmp_path / "bin" / "licenseusage")
         folder = kubectl_in(
             tmp_path,
             f'{showing(*pods)}echo "$@" > {tmp_path}/asked\nexec 3>&1\n'

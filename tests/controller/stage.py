@@ -29,8 +29,8 @@ from licenseusage.reports.licence import LicenseTerms, build_license
 from licenseusage.reports.report import read_report
 from licenseusage.reports.terms import CycleTerms
 from licenseusage.reports.typs import LICENSE, RECEIPT, REPORT
-from trials.forked import Forked
 from tests.controller.sample import TOKEN
+from trials.forked import Forked
 
 CLI = [str(Path(sys.executable).parent / "licenseusage")]
 DAY = 86_400

@@ -8,10 +8,10 @@ import pytest
 
 from licenseusage.reports.content import Kind
 from licenseusage.reports.report import read_report
-from trials import forked
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
 from tests.controller.sample import answers
 from tests.controller.stage import until
+from trials import forked
 
 pytestmark = pytest.mark.controlplane
 

@@ -12,10 +12,10 @@ import pytest
 from licenseusage.metering.cycles import CYCLE_MASK
 from licenseusage.reports.names import digest
 from licenseusage.reports.report import read_report
-from trials import forked
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
 from tests.controller.stage import until
 from tests.controller.test_export_mode import events, export
+from trials import forked
 
 pytestmark = pytest.mark.controlplane
 

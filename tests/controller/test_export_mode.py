@@ -13,9 +13,9 @@ import yaml
 
 from licenseusage.reports.bundle import read_lines
 from licenseusage.reports.report import read_report
-from trials import forked
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
 from tests.controller.stage import until
+from trials import forked
 
 pytestmark = pytest.mark.controlplane
 

@@ -13,7 +13,6 @@ import pytest
 
 from licenseusage.ledger.storage import schema
 from licenseusage.reports.report import read_report
-from trials import forked
 from tests.controller.sample import Product
 from tests.controller.stage import (
     DAY,
@@ -26,6 +25,7 @@ from tests.controller.stage import (
     usage,
     vendor_keys,
 )
+from trials import forked
 
 pytestmark = pytest.mark.controlplane
 

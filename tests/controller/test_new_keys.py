@@ -11,9 +11,9 @@ from licenseusage.controller.effects.identity import PseudonymKey
 from licenseusage.reports.content import Kind
 from licenseusage.reports.report import read_report
 from licenseusage.reports.tokens import decode
-from trials import forked
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
 from tests.controller.stage import until
+from trials import forked
 
 pytestmark = pytest.mark.controlplane
 

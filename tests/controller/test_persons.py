@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.cli.pods import pod
-from trials import forked
 from tests.controller.sample import Product
 from tests.controller.stage import CLI, Operator, create_pods, meter_secret, until, usage
+from trials import forked
 
 pytestmark = pytest.mark.controlplane
 

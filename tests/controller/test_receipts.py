@@ -20,7 +20,6 @@ from licenseusage.reports.receipt import (
     build_receipt,
 )
 from licenseusage.reports.typs import LICENSE, RECEIPT
-from trials import forked
 from tests.controller.sample import Product
 from tests.controller.stage import (
     Operator,
@@ -32,6 +31,7 @@ from tests.controller.stage import (
     usage,
     vendor_keys,
 )
+from trials import forked
 
 pytestmark = pytest.mark.controlplane
 

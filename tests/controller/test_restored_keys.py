@@ -10,9 +10,9 @@ from licenseusage.reports.content import Kind
 from licenseusage.reports.keyring import signed_by
 from licenseusage.reports.keys import SigningKey
 from licenseusage.reports.report import read_report
-from trials import forked
 from tests.controller.ages import DAY, MIDNIGHT, day, licensed
 from tests.controller.stage import until
+from trials import forked
 
 pytestmark = pytest.mark.controlplane
 

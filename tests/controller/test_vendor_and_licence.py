@@ -13,7 +13,6 @@ import pytest
 from licenseusage.reports.names import digest
 from licenseusage.reports.report import read_report
 from licenseusage.reports.tokens import decode
-from trials import forked
 from tests.controller.sample import Product, reply
 from tests.controller.stage import (
     Operator,
@@ -26,6 +25,7 @@ from tests.controller.stage import (
     usage,
     vendor_keys,
 )
+from trials import forked
 
 pytestmark = pytest.mark.controlplane
 

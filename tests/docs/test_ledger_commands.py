@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests.cli.pods import showing
 from tests.ledger import book
 from tests.ledger.conftest import HOUR_MS
+from trials import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = ("Back up", "Restore", "Upgrade")
@@ -51,8 +51,8 @@ def shell(tmp_path):
         )
     )
     kubectl.chmod(0o755)
-    ours = Path(sys.executable).parent
-    path = f"{tmp_path / 'bin'}:{ours}:{os.environ['PATH']}"
+    forked.program(tmp_path / "bin" / "licenseusage")
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
 
     def run(section: str) -> str:
         done = subprocess.run(

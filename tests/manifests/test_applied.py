@@ -7,9 +7,9 @@ import pytest
 from hack.controlplane import KubectlError
 from licenseusage.reports.names import digest
 from licenseusage.reports.report import read_report
-from trials import forked
 from tests.delivery.people import VendorDesk, reports, usage_report
 from tests.manifests.conftest import MANIFESTS, SAMPLES
+from trials import forked
 
 pytestmark = pytest.mark.controlplane
 

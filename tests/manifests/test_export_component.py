@@ -6,12 +6,12 @@ import subprocess
 import pytest
 import yaml
 
-from trials import forked
 from tests.controller.stage import CLI
 from tests.ledger import book
 from tests.ledger.conftest import HOUR_MS, START
 from tests.manifests.conftest import MANIFESTS
 from tests.manifests.test_rendered import one, rules
+from trials import forked
 
 FOLDER = "components/export"
 ACCOUNT = "licenseusage-export"

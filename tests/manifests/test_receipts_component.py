@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from trials import forked
 from tests.delivery.people import VendorDesk
 from tests.manifests.conftest import MANIFESTS
 from tests.manifests.rights import granted, unused
 from tests.manifests.test_rendered import one, rules
 from tests.statement.bookkeeping import Bookkeeper
+from trials import forked
 
 FOLDER, NAME, OPERATORS = "components/receipts", "licenseusage-receipts", "licenseusage-system"
 LICENSEUSAGE = Path(sys.executable).parent / "licenseusage"

@@ -8,12 +8,12 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 
-from trials import forked
 from tests.delivery.people import VENDOR_KEYS
 from tests.manifests.conftest import MANIFESTS, MINORS, objects
 from tests.manifests.rights import granted, unused
 from tests.manifests.test_rendered import one, rules
 from tests.statement.bookkeeping import Bookkeeper
+from trials import forked
 
 OPERATORS, NAME = "licenseusage-system", "licenseusage-statement"
 LICENSEUSAGE = Path(sys.executable).parent / "licenseusage"

@@ -139,9 +139,14 @@ invariants: $(READY) ## break each invariant of docs/architecture.md on purpose;
 kills: $(READY) controlplane ## kill the operator 200 times while cycles end; is anything lost? [ARGS="--kills N --seed S"]
 	$(BIN)/python -m trials.kills $(ARGS)
 
-.PHONY: e2e
-e2e: $(READY) controlplane products ## run the tests with real products only [ARGS=…]
+.PHONY: test-products
+test-products: $(READY) controlplane products ## run the tests with real products only [ARGS=…]
 	$(BIN)/pytest tests/e2e $(ARGS)
+
+# It reads E2E_CONTEXT, E2E_BUILD, E2E_LOAD and IMAGE as the caller has set them; make passes on no others.
+.PHONY: e2e
+e2e: $(READY) helm ## install, kill, upgrade, remove on the cluster of KUBECONFIG [E2E_CONTEXT=name] [IMAGE=…] [E2E_LOAD=…] [ARGS=--help]
+	@$(BIN)/python -m hack.e2e $(ARGS)
 
 # -- build it
 

@@ -1,6 +1,7 @@
 """Keys and certificates of one control plane: made fresh, valid for days, kept nowhere."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,11 +26,15 @@ class Files:
     service_account_key: Path
 
 
-def create(folder: Path) -> Files:
+def create(folder: Path, names: Sequence[str] = ()) -> Files:
     """Make a CA, the API server's certificate for 127.0.0.1, and an administrator's, in ``folder``.
 
     The administrator is in the group ``system:masters``, which Kubernetes' own RBAC binds to
     ``cluster-admin``.
+
+    Args:
+        folder: One that exists.
+        names: Further DNS names of the server.
     """
     files = Files(
         *(
@@ -71,12 +76,13 @@ def create(folder: Path) -> Files:
             .add_extension(authority_key, critical=False)
         )
         if kind == ExtendedKeyUsageOID.SERVER_AUTH:
-            names: list[x509.GeneralName] = [
+            of_server: list[x509.GeneralName] = [
                 x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
                 x509.DNSName("localhost"),
                 x509.DNSName("kubernetes.default.svc"),
+                *map(x509.DNSName, names),
             ]
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+            builder = builder.add_extension(x509.SubjectAlternativeName(of_server), critical=False)
         signed = builder.sign(ca_key, hashes.SHA256())
         certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
         _write_key(key, private)

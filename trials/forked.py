@@ -24,7 +24,7 @@ import threading
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -79,7 +79,7 @@ class Forked:
         ):
             json.dump(given, request)
             request.seek(0)
-            files = [request, stdin or nothing, log, errors or log]
+            files: list[IO[Any]] = [request, stdin or nothing, log, errors or log]
             numbers = [file.fileno() for file in files]
             socket.send_fds(_prepared().ours, [b"."], [*numbers, writing])
         self.pid = int(self._life.readline())
@@ -207,7 +207,7 @@ def _prepared() -> _Prepared:
 # -- in the process that is forked
 
 
-def _serve(asked: socket.socket, others: socket.socket) -> tuple[int, tuple[int, int, int]]:
+def _serve(asked: socket.socket, others: socket.socket) -> tuple[int, tuple[int, ...]]:
     """Fork whenever asked; return, in each fork, what it is to be, its input and its outputs.
 
     Args:
@@ -248,7 +248,7 @@ def _keep(pid: int, life: int) -> None:
     os._exit(0)
 
 
-def _become(request: int, standard: tuple[int, int, int]) -> None:
+def _become(request: int, standard: tuple[int, ...]) -> None:
     """Be the program that was asked for."""
     with os.fdopen(request) as text:
         given = json.load(text)

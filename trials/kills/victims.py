@@ -84,7 +84,7 @@ class Victims(AbstractContextManager["Victims"]):
             log.flush()
             self._running = Forked(
                 [str(VICTIM), str(self._journal), json.dumps(dict(armed))],
-                self._environment | environment,
+                {**self._environment, **environment},
                 log,
                 script=True,
                 stdin=self._stdin,

@@ -137,9 +137,9 @@ def run(
         ended = Forked(words, env, out, errors=errors, stdin=given, cwd=cwd).wait(120)
         out.seek(0)
         errors.seek(0)
-        said = out.read().decode(), errors.read().decode()
-    assert code in (None, ended), f"exit code {ended} of {words}: {said}"
-    return subprocess.CompletedProcess(words, ended, *said)
+        printed = out.read().decode(), errors.read().decode()
+    assert code in (None, ended), f"exit code {ended} of {words}: {printed}"
+    return subprocess.CompletedProcess(words, ended, *printed)
 
 
 def program(path: Path, setup: str = "") -> Path:

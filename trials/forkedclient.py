@@ -27,11 +27,11 @@ def run(address: str, setup: str) -> None:
     given = {"args": sys.argv[1:], "env": dict(os.environ), "script": False, "setup": setup}
     with open(request[1], "w") as text:
         json.dump({**given, "folder": os.getcwd(), "umask": umask}, text)
-    with open(life[0]) as told:
-        pid = int(told.readline())
+    with open(life[0]) as answers:
+        pid = int(answers.readline())
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda number, _: os.kill(pid, number))
-        code = int(told.readline())
+        code = int(answers.readline())
     if code < 0:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)

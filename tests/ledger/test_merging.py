@@ -16,8 +16,8 @@ from sqlalchemy.pool import StaticPool
 
 from licenseusage.errors import Stalled, Waiting
 from licenseusage.ledger.facts import polls, registry
-from licenseusage.ledger.facts.logs import log_states
 from licenseusage.ledger.facts.rosters import LISTED, OPEN
+from licenseusage.ledger.facts.stores import store_states
 from licenseusage.ledger.records import (
     CycleState,
     MeterKey,
@@ -279,7 +279,7 @@ def test_what_is_known_of_a_log_is_united_and_reading_goes_on_from_our_own_place
             for other in others:
                 with ledger_of(other) as there:
                     join_ledgers(here, there, THERE, HERE)
-            state = log_states(here, meter, CYCLE)[LOGS]
+            state = store_states(here, meter, CYCLE)[LOGS].log
         assert state.ranges == (Range(START, START + 40), Range(START + 50, START + 60))
         assert state.holes == (lost,)
         assert state.position.sequence == START + 20

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from licenseusage import __version__
 from licenseusage.errors import Stalled
-from licenseusage.ledger.documents.issued import item, items
+from licenseusage.ledger.documents.issued import ITEMS, item
 from licenseusage.ledger.documents.records import Delivery, OutboxItem
 from licenseusage.ledger.storage import schema
 from licenseusage.ledger.storage.copying import connected, reading
@@ -86,7 +86,7 @@ def signed_documents(
     is_report = outbox.c.meter_id.is_not(None)
     with opened(path) as connection:
         _refuse_too_much(connection, and_(is_report, wanted), most)
-        ordered = items().order_by(outbox.c.chain_id, outbox.c.sequence)
+        ordered = ITEMS.order_by(outbox.c.chain_id, outbox.c.sequence)
         statements: dict[str, tuple[OutboxItem, ...]] = {}
         for row in connection.execute(ordered.where(outbox.c.meter_id.is_(None))):
             statements[row.chain_id] = (*statements.get(row.chain_id, ()), item(row))

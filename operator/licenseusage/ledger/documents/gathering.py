@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from sqlalchemy import Connection
 
-from licenseusage.ledger.documents.chains import chain_state
+from licenseusage.ledger.documents.chains import chain_states
 from licenseusage.ledger.documents.issued import documents_of, reports_of
 from licenseusage.ledger.documents.outbox import route_of
 from licenseusage.ledger.documents.records import MeterFacts, ReportChain
@@ -60,10 +60,7 @@ def facts_of(
         refuted=refuted(connection, meter_id),
         reports=reports,
         statements={chain_id: documents_of(connection, chain_id) for chain_id in key_chains},
-        chains={
-            chain_id: chain_state(connection, chain_id)
-            for chain_id in (*(chain.id for chain in named), *key_chains)
-        },
+        chains=chain_states(connection, (*(chain.id for chain in named), *key_chains)),
         route=route_of(connection, meter_id),
         companions=companions(connection, meter, [record.cycle for record in newest[:2]]),
     )

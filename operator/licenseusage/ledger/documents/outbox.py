@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
+    bindparam,
     case,
     insert,
     or_,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 
 from licenseusage.errors import Stalled
 from licenseusage.ledger.documents.chains import know_chain
-from licenseusage.ledger.documents.issued import get, item, items
+from licenseusage.ledger.documents.issued import ITEMS, get, item
 from licenseusage.ledger.documents.records import (
     HISTORY_LOST,
     Delivery,
@@ -44,6 +45,8 @@ UNDELIVERED = (Delivery.PENDING, Delivery.SENDING, Delivery.AWAITING_APPROVAL)
 """States of a document that the vendor has not decided on."""
 
 _KEY_STATEMENTS = (ReportKind.ENROLMENT, ReportKind.SUCCESSION)
+
+_ROUTE = select(meters.c.route).where(meters.c.id == bindparam("meter_id"))
 
 
 def add_document(connection: Connection, values: dict[str, Any]) -> OutboxItem:
@@ -68,7 +71,7 @@ def add_key_statement(
         Stalled: ``ReportConflict``: another document holds this position.
     """
     know_chain(connection, chain_id, None)
-    row = connection.execute(items().where(_at(chain_id, sequence))).one_or_none()
+    row = connection.execute(ITEMS.where(_at(chain_id, sequence))).one_or_none()
     if row is None:
         return add_document(
             connection,
@@ -101,15 +104,11 @@ def claim(connection: Connection, now_ms: int, *, chain_id: str | None = None) -
     Conflict stops the chain; AwaitingApproval holds up what is behind it. Reports wait until their
     key statements are Accepted. The state becomes Sending with a lease; ``attempts`` grows.
     """
-    query = (
-        items()
-        .where(*_unblocked())
-        .order_by(
-            outbox.c.kind.in_(_KEY_STATEMENTS).desc(),  # the enrolment goes first
-            outbox.c.next_attempt_ms,
-            outbox.c.chain_id,
-            outbox.c.sequence,
-        )
+    query = ITEMS.where(*_unblocked()).order_by(
+        outbox.c.kind.in_(_KEY_STATEMENTS).desc(),  # the enrolment goes first
+        outbox.c.next_attempt_ms,
+        outbox.c.chain_id,
+        outbox.c.sequence,
     )
     if chain_id is not None:
         query = query.where(outbox.c.chain_id == chain_id)
@@ -238,8 +237,7 @@ def resend(connection: Connection, now_ms: int, *, meter_id: int | None = None) 
 
 def route_of(connection: Connection, meter_id: int) -> str | None:
     """Return the route of a meter as `reroute` last kept it; None before that."""
-    query = select(meters.c.route).where(meters.c.id == meter_id)
-    route: str | None = connection.execute(query).scalar_one()
+    route: str | None = connection.execute(_ROUTE, {"meter_id": meter_id}).scalar_one()
     return route
 
 

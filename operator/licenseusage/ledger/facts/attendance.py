@@ -4,11 +4,15 @@ Functions of an open transaction. What is stated of a cycle rests on the bit of 
 day of it proves the cycle as well. So dropping the days of a cycle changes no bound.
 """
 
-from sqlalchemy import Connection, and_, case, delete, literal, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, literal, select, update
 
 from licenseusage.ledger.facts.registry import DROPPED
 from licenseusage.ledger.storage.schema import cycles, facts, meters, stores
 from licenseusage.metering.cycles import CYCLE_MASK, Cycle
+
+_DROPPED = select(cycles.c.days_dropped).where(
+    cycles.c.meter_id == bindparam("meter_id"), cycles.c.start_ms == bindparam("start_ms")
+)
 
 
 def follow_daily_facts(
@@ -52,5 +56,5 @@ def drop_days(connection: Connection, cycle_id: int) -> None:
 
 def are_dropped(connection: Connection, meter_id: int, cycle: Cycle) -> bool:
     """Whether a cycle keeps of nobody on which days."""
-    query = select(cycles.c.days_dropped).filter_by(meter_id=meter_id, start_ms=cycle.start_ms)
-    return bool(connection.execute(query).scalar_one_or_none())
+    of_cycle = {"meter_id": meter_id, "start_ms": cycle.start_ms}
+    return bool(connection.execute(_DROPPED, of_cycle).scalar_one_or_none())

@@ -3,7 +3,7 @@
 Functions of an open transaction.
 """
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from licenseusage.ledger.records import Pushed
 from licenseusage.ledger.storage.schema import push_ranges, stores
@@ -11,6 +11,28 @@ from licenseusage.metering.cycles import CYCLE_MASK, Cycle
 from licenseusage.metering.events import Range, closed_windows, united
 from licenseusage.metering.properties import Properties
 from licenseusage.metering.pushes import shared
+
+_of_producer = (push_ranges.c.store_id == bindparam("store_id")) & (
+    push_ranges.c.producer == bindparam("producer")
+)
+_RANGES = (
+    select(push_ranges.c.start_ms, push_ranges.c.end_ms)
+    .where(_of_producer)
+    .order_by(push_ranges.c.start_ms)
+)
+_NO_RANGES = delete(push_ranges).where(_of_producer)
+_ADD_RANGES = insert(push_ranges)
+_CLOSED = select(stores.c.closed).where(stores.c.id == bindparam("store_id"))
+_CLOSE = (
+    update(stores)
+    .where(stores.c.id == bindparam("store_id"))
+    .values(
+        closed=stores.c.closed.bitwise_or(bindparam("now_closed")),
+        ended=stores.c.ended.bitwise_or(bindparam("now_ended")),
+        # A day is known as soon as it was sent to its end, however late that was.
+        followed=stores.c.followed.bitwise_or(bindparam("now_followed")),
+    )
+)
 
 
 def record_claims(
@@ -35,27 +57,16 @@ def record_claims(
     of_all = [claims(connection, store_id, producer) for producer in pushed.producers]
     closed = closed_windows(cycle, properties, shared(of_all))
     ended = 0 if pushed.heard_until_ms is None else cycle.ended_by(pushed.heard_until_ms)
-    before: int = connection.execute(select(stores.c.closed).filter_by(id=store_id)).scalar_one()
-    connection.execute(
-        update(stores)
-        .where(stores.c.id == store_id)
-        .values(
-            closed=stores.c.closed.bitwise_or(closed),
-            ended=stores.c.ended.bitwise_or(ended),
-            # A day is known as soon as it was sent to its end, however late that was.
-            followed=stores.c.followed.bitwise_or(closed & ~CYCLE_MASK),
-        )
-    )
+    this = {"store_id": store_id}
+    before: int = connection.execute(_CLOSED, this).scalar_one()
+    windows = {"now_closed": closed, "now_ended": ended, "now_followed": closed & ~CYCLE_MASK}
+    connection.execute(_CLOSE, this | windows)
     return closed & ~before != 0
 
 
 def claims(connection: Connection, store_id: int, producer: str) -> tuple[Range, ...]:
     """Return what a producer has proved of a cycle."""
-    rows = connection.execute(
-        select(push_ranges.c.start_ms, push_ranges.c.end_ms)
-        .filter_by(store_id=store_id, producer=producer)
-        .order_by(push_ranges.c.start_ms)
-    )
+    rows = connection.execute(_RANGES, {"store_id": store_id, "producer": producer})
     return tuple(Range(*row) for row in rows)
 
 
@@ -74,6 +85,6 @@ def _replace(
     connection: Connection, store_id: int, producer: str, ranges: tuple[Range, ...]
 ) -> None:
     same = {"store_id": store_id, "producer": producer}
-    connection.execute(delete(push_ranges).filter_by(**same))
+    connection.execute(_NO_RANGES, same)
     if ranges:
-        connection.execute(insert(push_ranges), [{**same, **r._asdict()} for r in ranges])
+        connection.execute(_ADD_RANGES, [{**same, **r._asdict()} for r in ranges])

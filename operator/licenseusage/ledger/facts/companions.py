@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from licenseusage.ledger.records import Companion, Meter, MeterKey
 from licenseusage.ledger.storage.schema import cycles, grids, meters
@@ -10,6 +10,26 @@ from licenseusage.metering.cycles import Cycle, grid_at
 
 NAMED = 4
 """So many are looked for: a customer may have hundreds of honest ones."""
+
+_subscription = (
+    select(grids.c.subscription)
+    .where(grids.c.meter_id == meters.c.id, grids.c.from_ms <= bindparam("start_ms"))
+    .order_by(grids.c.from_ms.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_COMPANIONS = (
+    select(meters.c.namespace, meters.c.name, meters.c.product, meters.c.deleted_ms)
+    .join(cycles, cycles.c.meter_id == meters.c.id)
+    .where(
+        meters.c.product == bindparam("product"),
+        meters.c.id != bindparam("meter_id"),
+        cycles.c.start_ms == bindparam("start_ms"),
+        _subscription == bindparam("subscription"),
+    )
+    .order_by(meters.c.id)
+    .limit(NAMED)
+)
 
 
 def companions(
@@ -35,24 +55,14 @@ def _of_cycle(connection: Connection, meter: Meter, cycle: Cycle) -> Iterator[Co
     grid = grid_at(meter.grids, cycle.start_ms)
     if grid is None or grid.subscription is None:
         return
-    subscription = (
-        select(grids.c.subscription)
-        .where(grids.c.meter_id == meters.c.id, grids.c.from_ms <= cycle.start_ms)
-        .order_by(grids.c.from_ms.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
     rows = connection.execute(
-        select(meters.c.namespace, meters.c.name, meters.c.product, meters.c.deleted_ms)
-        .join(cycles, cycles.c.meter_id == meters.c.id)
-        .where(
-            meters.c.product == meter.key.product,
-            meters.c.id != meter.id,
-            cycles.c.start_ms == cycle.start_ms,
-            subscription == grid.subscription,
-        )
-        .order_by(meters.c.id)
-        .limit(NAMED)
+        _COMPANIONS,
+        {
+            "product": meter.key.product,
+            "meter_id": meter.id,
+            "start_ms": cycle.start_ms,
+            "subscription": grid.subscription,
+        },
     )
     for row in rows:
         yield Companion(MeterKey(row.namespace, row.name, row.product), row.deleted_ms, cycle)

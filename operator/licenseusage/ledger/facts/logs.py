@@ -7,10 +7,10 @@ nothing, and nothing is left out.
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, insert, select, update
 
 from licenseusage.ledger.storage.database import upsert
-from licenseusage.ledger.storage.schema import cycles, log_holes, log_positions, log_ranges, stores
+from licenseusage.ledger.storage.schema import log_holes, log_positions, log_ranges, stores
 from licenseusage.metering.cycles import CYCLE_MASK, Cycle
 from licenseusage.metering.events import (
     Hole,
@@ -22,7 +22,37 @@ from licenseusage.metering.events import (
     united,
 )
 from licenseusage.metering.properties import Properties
-from licenseusage.metering.stores import StoreKey
+
+_store: BindParameter[int] = bindparam("store_id")
+_POSITION = select(log_positions).where(log_positions.c.store_id == _store)
+_RANGES = (
+    select(log_ranges.c.start_ms, log_ranges.c.end_ms)
+    .where(log_ranges.c.store_id == _store)
+    .order_by(log_ranges.c.start_ms)
+)
+_HOLES = (
+    select(log_holes.c.start_ms, log_holes.c.end_ms, log_holes.c.reason)
+    .where(log_holes.c.store_id == _store)
+    .order_by(log_holes.c.start_ms, log_holes.c.end_ms, log_holes.c.reason)
+)
+_NO_RANGES = delete(log_ranges).where(log_ranges.c.store_id == _store)
+_ADD_RANGES = insert(log_ranges)
+_ADD_HOLES = upsert(log_holes).on_conflict_do_nothing()
+_new = upsert(log_positions)
+_MOVE_ON = _new.on_conflict_do_update(
+    [log_positions.c.store_id],
+    set_={name: value for name, value in _new.excluded.items() if name != "store_id"},
+)
+_CLOSED = select(stores.c.closed).where(stores.c.id == _store)
+_CLOSE = (
+    update(stores)
+    .where(stores.c.id == _store)
+    .values(
+        closed=stores.c.closed.bitwise_or(bindparam("now_closed")),
+        # A day is known as soon as it was read to its end, however late that was.
+        followed=stores.c.followed.bitwise_or(bindparam("now_followed")),
+    )
+)
 
 
 def record_reading(
@@ -37,21 +67,19 @@ def record_reading(
     Returns:
         Whether more windows are closed than before.
     """
-    position = connection.execute(select(log_positions).filter_by(store_id=store_id)).one_or_none()
+    this = {"store_id": store_id}
+    position = connection.execute(_POSITION, this).one_or_none()
     if (_position(position) if position else None) != reading.before:
         return False  # it went on from elsewhere: what it claims rests on facts not here
     known = united([*_ranges(connection, store_id), *reading.ranges])
-    connection.execute(delete(log_ranges).where(log_ranges.c.store_id == store_id))
+    connection.execute(_NO_RANGES, this)
     if known:
-        connection.execute(
-            insert(log_ranges),
-            [{"store_id": store_id, **known_range._asdict()} for known_range in known],
-        )
-    for hole in reading.holes:
-        write = upsert(log_holes).values(store_id=store_id, **hole._asdict())
-        connection.execute(write.on_conflict_do_nothing())
+        connection.execute(_ADD_RANGES, [this | each._asdict() for each in known])
+    if reading.holes:
+        connection.execute(_ADD_HOLES, [this | each._asdict() for each in reading.holes])
     after = reading.after
     values: dict[str, Any] = {
+        **this,
         "stream": after.stream,
         "created": after.created,
         "sequence": after.sequence,
@@ -60,22 +88,11 @@ def record_reading(
         "mark": after.mark,
         "behind": int(reading.behind),
     }
-    connection.execute(
-        upsert(log_positions)
-        .values(store_id=store_id, **values)
-        .on_conflict_do_update([log_positions.c.store_id], set_=values)
-    )
+    connection.execute(_MOVE_ON, values)
     closed = closed_windows(cycle, properties, known)
-    before: int = connection.execute(select(stores.c.closed).filter_by(id=store_id)).scalar_one()
-    connection.execute(
-        update(stores)
-        .where(stores.c.id == store_id)
-        .values(
-            closed=stores.c.closed.bitwise_or(closed),
-            # A day is known as soon as it was read to its end, however late that was.
-            followed=stores.c.followed.bitwise_or(closed & ~CYCLE_MASK),
-        )
-    )
+    before: int = connection.execute(_CLOSED, this).scalar_one()
+    windows = {"now_closed": closed, "now_followed": closed & ~CYCLE_MASK}
+    connection.execute(_CLOSE, this | windows)
     return closed & ~before != 0
 
 
@@ -85,32 +102,29 @@ def join_logs(ours: Connection, store_id: int, theirs: Connection, other_id: int
     Where reading goes on stays our own: what is read again changes nothing.
     """
     known = united([*_ranges(ours, store_id), *_ranges(theirs, other_id)])
-    ours.execute(delete(log_ranges).where(log_ranges.c.store_id == store_id))
+    this = {"store_id": store_id}
+    ours.execute(_NO_RANGES, this)
     if known:
-        ours.execute(insert(log_ranges), [{"store_id": store_id, **r._asdict()} for r in known])
-    for hole in _holes(theirs, other_id):
-        write = upsert(log_holes).values(store_id=store_id, **hole._asdict())
-        ours.execute(write.on_conflict_do_nothing())
+        ours.execute(_ADD_RANGES, [this | each._asdict() for each in known])
+    if holes := _holes(theirs, other_id):
+        ours.execute(_ADD_HOLES, [this | each._asdict() for each in holes])
 
 
-def log_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, LogState]:
-    """Return how far each log was read for a cycle."""
-    of_cycle = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
-    query = (
-        select(log_positions, stores.c.source, stores.c.domain)
-        .join(stores, stores.c.id == log_positions.c.store_id)
-        .join(cycles, cycles.c.id == stores.c.cycle_id)
-        .where(of_cycle)
+def log_of(connection: Connection, row: Row[Any]) -> LogState | None:
+    """Return how far the log of a store was read; None: it has none.
+
+    Args:
+        connection: The ledger.
+        row: The store's row of `stores.store_rows`, which has its position.
+    """
+    if row.store_id is None:
+        return None
+    return LogState(
+        position=_position(row),
+        ranges=_ranges(connection, row.store_id),
+        holes=_holes(connection, row.store_id),
+        behind=bool(row.behind),
     )
-    return {
-        StoreKey(row.source, row.domain): LogState(
-            position=_position(row),
-            ranges=_ranges(connection, row.store_id),
-            holes=_holes(connection, row.store_id),
-            behind=bool(row.behind),
-        )
-        for row in connection.execute(query).all()
-    }
 
 
 def _position(row: Row[Any]) -> LogPosition:
@@ -118,18 +132,8 @@ def _position(row: Row[Any]) -> LogPosition:
 
 
 def _ranges(connection: Connection, store_id: int) -> tuple[Range, ...]:
-    rows = connection.execute(
-        select(log_ranges.c.start_ms, log_ranges.c.end_ms)
-        .filter_by(store_id=store_id)
-        .order_by(log_ranges.c.start_ms)
-    )
-    return tuple(Range(*row) for row in rows)
+    return tuple(Range(*row) for row in connection.execute(_RANGES, {"store_id": store_id}))
 
 
 def _holes(connection: Connection, store_id: int) -> tuple[Hole, ...]:
-    rows = connection.execute(
-        select(log_holes.c.start_ms, log_holes.c.end_ms, log_holes.c.reason)
-        .filter_by(store_id=store_id)
-        .order_by(log_holes.c.start_ms, log_holes.c.end_ms, log_holes.c.reason)
-    )
-    return tuple(Hole(*row) for row in rows)
+    return tuple(Hole(*row) for row in connection.execute(_HOLES, {"store_id": store_id}))

@@ -5,13 +5,22 @@ Functions of an open transaction.
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from licenseusage.ledger.facts.registry import cycle_row
 from licenseusage.ledger.facts.sources import intervals
 from licenseusage.ledger.storage.schema import coverage, cycles, lost_spans
 from licenseusage.metering.cycles import Cycle
 from licenseusage.metering.reported import Proved
+
+_REPORTED = select(cycles.c.reported).where(
+    cycles.c.meter_id == bindparam("meter_id"), cycles.c.start_ms == bindparam("start_ms")
+)
+_SPANS = (
+    select(lost_spans.c.source, lost_spans.c.start_ms, lost_spans.c.end_ms)
+    .where(lost_spans.c.meter_id == bindparam("meter_id"))
+    .order_by(lost_spans.c.source, lost_spans.c.start_ms)
+)
 
 EVERY_SOURCE = ""
 """Source of a lost span, where it is not known which sources had been observed."""
@@ -27,8 +36,8 @@ class LostSpan(NamedTuple):
 
 def proved_by_reports(connection: Connection, meter_id: int, cycle: Cycle) -> Proved | None:
     """Return what reports prove of a cycle beyond the facts held; None: there are none."""
-    query = select(cycles.c.reported).filter_by(meter_id=meter_id, start_ms=cycle.start_ms)
-    text = connection.execute(query).scalar_one_or_none()
+    of_cycle = {"meter_id": meter_id, "start_ms": cycle.start_ms}
+    text = connection.execute(_REPORTED, of_cycle).scalar_one_or_none()
     return None if text is None else Proved.load(text)
 
 
@@ -44,10 +53,7 @@ def add_proved(
 
 def lost_spans_of(connection: Connection, meter_id: int) -> list[LostSpan]:
     """Return what was observed of a meter and lost, in order."""
-    columns = (lost_spans.c.source, lost_spans.c.start_ms, lost_spans.c.end_ms)
-    query = select(*columns).filter_by(meter_id=meter_id)
-    rows = connection.execute(query.order_by(lost_spans.c.source, lost_spans.c.start_ms))
-    return [LostSpan(*row) for row in rows]
+    return [LostSpan(*row) for row in connection.execute(_SPANS, {"meter_id": meter_id})]
 
 
 def add_lost_span(connection: Connection, meter_id: int, first_ms: int, until_ms: int) -> None:

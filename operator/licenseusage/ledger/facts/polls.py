@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, update
+from sqlalchemy import Connection, Row, bindparam, update
 
 from licenseusage.errors import Stalled
 from licenseusage.ledger.facts import unsettled
@@ -30,6 +30,10 @@ from licenseusage.metering.facts import Facts, without_days
 from licenseusage.metering.refuting import Seen
 from licenseusage.metering.rolling import rows_fit
 from licenseusage.reasons import Reason
+
+_CHANGE_CYCLE = update(cycles).where(cycles.c.id == bindparam("of_id"))
+_MORE_EVIDENCE = _CHANGE_CYCLE.values(evidence=cycles.c.evidence + 1)
+_CHANGE_STORE = update(stores).where(stores.c.id == bindparam("of_id"))
 
 
 def record_poll(connection: Connection, poll: PollRecord, now_ms: int) -> bool:
@@ -137,8 +141,7 @@ def _record_facts(connection: Connection, poll: PollRecord) -> _Recorded:
             added |= record_claims(connection, store.id, cycle, poll.properties, poll.pushed)
         refutes |= _refutes(connection, cycle, poll, store, facts, joined, late=late)
         if added and row.intent_ms is not None:
-            this = cycles.c.id == row.id
-            connection.execute(update(cycles).where(this).values(evidence=cycles.c.evidence + 1))
+            connection.execute(_MORE_EVIDENCE, {"of_id": row.id})
     return _Recorded(refutes, at_once)
 
 
@@ -210,17 +213,13 @@ def _note_rules(connection: Connection, row: Row[Any], poll: PollRecord, *, tell
         )
     rules = poll.rules_digest if tells else None
     changed = differ(row.rules_digest, rules)
-    connection.execute(
-        update(cycles)
-        .where(cycles.c.id == row.id)
-        .values(
-            pseudonym_key_id=row.pseudonym_key_id
-            if poll.store.of_numbers
-            else poll.pseudonym_key_id,
-            rules_digest=rules or row.rules_digest,
-            rules_changes=row.rules_changes + (changed and row.state != CycleState.FINAL),
-        )
-    )
+    key_id = row.pseudonym_key_id if poll.store.of_numbers else poll.pseudonym_key_id
+    now = {
+        "pseudonym_key_id": key_id,
+        "rules_digest": rules or row.rules_digest,
+        "rules_changes": row.rules_changes + (changed and row.state != CycleState.FINAL),
+    }
+    connection.execute(_CHANGE_CYCLE, {"of_id": row.id, **now})
 
 
 def _join_store(
@@ -251,16 +250,13 @@ def _join_store(
     if late is not None:
         late.update({w: max(0, n - before.low.get(w, 0)) for w, n in facts.low.items()})
     after = accrued(before, cycle, of_store, facts, refuted)
-    connection.execute(
-        update(stores)
-        .where(stores.c.id == store.id)
-        .values(
-            **columns_of(after),
-            unsettled=unsettled.joined(store.unsettled, late or {}),
-            listed=max(store.listed, facts.listed),
-            declaration=poll.declaration if of_store.tells(facts) else store.declaration,
-        )
-    )
+    now = {
+        **columns_of(after),
+        "unsettled": unsettled.joined(store.unsettled, late or {}),
+        "listed": max(store.listed, facts.listed),
+        "declaration": poll.declaration if of_store.tells(facts) else store.declaration,
+    }
+    connection.execute(_CHANGE_STORE, {"of_id": store.id, **now})
     return added or adds(before, after), unlisted or bool(refuted)
 
 

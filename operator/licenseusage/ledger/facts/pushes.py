@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from licenseusage.errors import UsageError
 from licenseusage.ledger.facts.claims import claims
@@ -32,6 +32,14 @@ from licenseusage.metering.pushes import (
 )
 from licenseusage.metering.refuting import Seen
 from licenseusage.metering.stores import StoreState, definitions_of
+
+_PRODUCERS = select(push_producers).where(push_producers.c.meter_id == bindparam("meter_id"))
+_OF_SOURCE = _PRODUCERS.where(push_producers.c.source == bindparam("source"))
+_new = upsert(push_producers)
+_KEEP = _new.on_conflict_do_update(
+    list(push_producers.primary_key),
+    set_={name: _new.excluded[name] for name in ("receipt", "former", "since_ms", "until_ms")},
+)
 
 Outcome = str | PushRefusedError
 """The receipt that answers a request; or why nothing of it was recorded."""
@@ -96,14 +104,14 @@ def record_push(connection: Connection, push: PushRecord, now_ms: int) -> list[O
 
 def chains_of(connection: Connection, meter_id: int, source: str) -> dict[str, Chain]:
     """Return what is kept of each producer of a source."""
-    rows = connection.execute(select(push_producers).filter_by(meter_id=meter_id, source=source))
+    rows = connection.execute(_OF_SOURCE, {"meter_id": meter_id, "source": source})
     return {row.producer: _chain(row) for row in rows}
 
 
 def heartbeats_of(connection: Connection, meter_id: int) -> dict[str, dict[str, int | None]]:
     """Return source -> producer -> its greatest heartbeat; None: it has sent none."""
     sources: dict[str, dict[str, int | None]] = {}
-    for row in connection.execute(select(push_producers).filter_by(meter_id=meter_id)):
+    for row in connection.execute(_PRODUCERS, {"meter_id": meter_id}):
         sources.setdefault(row.source, {})[row.producer] = row.until_ms
     return sources
 
@@ -188,9 +196,7 @@ def _keep(connection: Connection, meter_id: int, source: str, producer: str, cha
         "until_ms": chain.until_ms,
     }
     key = {"meter_id": meter_id, "source": source, "producer": producer}
-    write = upsert(push_producers).values(**key, **values)
-    same = list(push_producers.primary_key)
-    connection.execute(write.on_conflict_do_update(same, set_=values))
+    connection.execute(_KEEP, key | values)
 
 
 def _chain(row: Any) -> Chain:  # noqa: ANN401 - a row of `push_producers`

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    bindparam,
     delete,
     func,
     insert,
@@ -45,6 +46,22 @@ from licenseusage.metering.refuting import (
 from licenseusage.metering.roster import missing
 from licenseusage.metering.stores import StoreKey
 
+_OF_METER = (
+    select(refutations)
+    .where(refutations.c.meter_id == bindparam("meter_id"))
+    .order_by(refutations.c.source, refutations.c.at_ms, refutations.c.guarantee)
+)
+_LIFT_OTHERS = (
+    update(refutations)
+    .where(
+        refutations.c.meter_id == bindparam("of_meter"),
+        refutations.c.source == bindparam("of_source"),
+        refutations.c.declaration != bindparam("declared"),
+        refutations.c.lifted_ms.is_(None),
+    )
+    .values(lifted_ms=bindparam("now_ms"))
+)
+
 
 def refuted(connection: Connection, meter_id: int) -> tuple[Refutation, ...]:
     """Return the guarantees that stand refuted, by source and time."""
@@ -57,11 +74,6 @@ def refuted_in(connection: Connection, meter_id: int, cycle: Cycle) -> tuple[Ref
 
 
 def _refutations(connection: Connection, meter_id: int) -> list[Refutation]:
-    query = (
-        select(refutations)
-        .where(refutations.c.meter_id == meter_id)
-        .order_by(refutations.c.source, refutations.c.at_ms, refutations.c.guarantee)
-    )
     return [
         Refutation(
             row.source,
@@ -71,7 +83,7 @@ def _refutations(connection: Connection, meter_id: int) -> list[Refutation]:
             row.words,
             row.lifted_ms,
         )
-        for row in connection.execute(query)
+        for row in connection.execute(_OF_METER, {"meter_id": meter_id})
     ]
 
 
@@ -96,13 +108,8 @@ def refute(
 
 def lift(connection: Connection, meter_id: int, source: str, declaration: str, at_ms: int) -> None:
     """A poll was made by this declaration: what was refuted of others is a matter of the past."""
-    others = and_(
-        refutations.c.meter_id == meter_id,
-        refutations.c.source == source,
-        refutations.c.declaration != declaration,
-        refutations.c.lifted_ms.is_(None),
-    )
-    connection.execute(update(refutations).where(others).values(lifted_ms=at_ms))
+    others = {"of_meter": meter_id, "of_source": source, "declared": declaration}
+    connection.execute(_LIFT_OTHERS, others | {"now_ms": at_ms})
 
 
 def note_logs(connection: Connection, poll: PollRecord) -> None:

@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Row,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from licenseusage.ledger.records import (
     Amendment,
@@ -29,10 +39,41 @@ DROPPED = "Dropped"
 _TURN_MS = 60_000
 """Longer than a look waits for its turn; steps of the clock from 5 s on are counted anyway."""
 
+# What every look reads, made once: building a statement takes longer than running it.
+_HIGH_WATER = select(ledger.c.clock_high_water_ms)
+_METER = select(meters).where(meters.c.id == bindparam("meter_id"))
+_METER_OF_KEY = select(meters).where(
+    meters.c.namespace == bindparam("namespace"),
+    meters.c.name == bindparam("name"),
+    meters.c.product == bindparam("product"),
+)
+_GRIDS = select(grids).where(grids.c.meter_id == bindparam("meter_id")).order_by(grids.c.from_ms)
+_LICENSES = select(licenses.c.subscription, licenses.c.token).where(
+    licenses.c.meter_id == bindparam("meter_id")
+)
+_CYCLES = select(cycles).where(cycles.c.meter_id == bindparam("meter_id"))
+_CYCLE = _CYCLES.where(cycles.c.start_ms == bindparam("start_ms"))
+_NEWEST_CYCLES = _CYCLES.order_by(cycles.c.start_ms.desc()).limit(bindparam("most", type_=Integer))
+_UNFINISHED_CYCLES = _CYCLES.where(cycles.c.state != CycleState.FINAL).order_by(cycles.c.start_ms)
+_OLDER_UNFINISHED = (
+    select(func.count())
+    .select_from(cycles)
+    .where(
+        cycles.c.meter_id == bindparam("meter_id"),
+        cycles.c.start_ms < bindparam("start_ms"),
+        cycles.c.state != CycleState.FINAL,
+    )
+)
+_AMENDMENTS = (
+    select(amendments)
+    .where(amendments.c.cycle_id.in_(bindparam("cycle_ids", expanding=True)))
+    .order_by(amendments.c.cycle_id, amendments.c.number)
+)
+
 
 def high_water_ms(connection: Connection) -> int:
     """Return the latest time made durable: a clock behind it has been set back."""
-    return int(connection.execute(select(ledger.c.clock_high_water_ms)).scalar_one())
+    return int(connection.execute(_HIGH_WATER).scalar_one())
 
 
 def dated_ms(connection: Connection, now_ms: int) -> int:
@@ -62,30 +103,21 @@ def add_clock_step(connection: Connection, step_ms: int) -> None:
 
 def ensure_meter(connection: Connection, key: MeterKey, now_ms: int) -> Meter:
     """Return the meter, created if absent; a meter marked deleted lives again."""
-    same = (
-        (meters.c.namespace == key.namespace)
-        & (meters.c.name == key.name)
-        & (meters.c.product == key.product)
-    )
-    row = connection.execute(select(meters).where(same)).one_or_none()
+    row = connection.execute(_METER_OF_KEY, key._asdict()).one_or_none()
     if row is None:
         values = {**key._asdict(), "created_ms": now_ms}
         connection.execute(insert(meters).values(values))
-        row = connection.execute(select(meters).where(same)).one()
+        row = connection.execute(_METER_OF_KEY, key._asdict()).one()
     elif row.deleted_ms is not None:
-        connection.execute(update(meters).where(same).values(deleted_ms=None))
-        row = connection.execute(select(meters).where(same)).one()
+        connection.execute(update(meters).where(meters.c.id == row.id).values(deleted_ms=None))
+        row = connection.execute(_METER_OF_KEY, key._asdict()).one()
     return _meter(connection, row)
 
 
 def find_meter(connection: Connection, key: MeterKey) -> Meter | None:
     """Return the meter of an object that exists; None: `ensure_meter` has work to do."""
-    row = connection.execute(
-        select(meters).filter_by(
-            namespace=key.namespace, name=key.name, product=key.product, deleted_ms=None
-        )
-    ).one_or_none()
-    return None if row is None else _meter(connection, row)
+    row = connection.execute(_METER_OF_KEY, key._asdict()).one_or_none()
+    return None if row is None or row.deleted_ms is not None else _meter(connection, row)
 
 
 def all_meters(connection: Connection, namespace: str | None = None) -> tuple[Meter, ...]:
@@ -104,7 +136,7 @@ def all_meters(connection: Connection, namespace: str | None = None) -> tuple[Me
 
 def one_meter(connection: Connection, meter_id: int) -> Meter:
     """Return a meter that exists."""
-    return _meter(connection, connection.execute(select(meters).filter_by(id=meter_id)).one())
+    return _meter(connection, connection.execute(_METER, {"meter_id": meter_id}).one())
 
 
 def delete_meter(connection: Connection, meter_id: int, now_ms: int) -> None:
@@ -159,8 +191,8 @@ def ensure_cycle(connection: Connection, meter_id: int, cycle: Cycle, now_ms: in
 
 def cycle_row(connection: Connection, meter_id: int, cycle: Cycle) -> Row[Any]:
     """Return the row of a cycle, created Open if absent."""
-    same = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
-    row = connection.execute(select(cycles).where(same)).one_or_none()
+    same = {"meter_id": meter_id, "start_ms": cycle.start_ms}
+    row = connection.execute(_CYCLE, same).one_or_none()
     if row is None:
         kept = select(meters.c.daily_facts).where(meters.c.id == meter_id)
         connection.execute(
@@ -173,7 +205,7 @@ def cycle_row(connection: Connection, meter_id: int, cycle: Cycle) -> Row[Any]:
                 days_dropped=connection.execute(kept).scalar_one() == DROPPED,
             )
         )
-        row = connection.execute(select(cycles).where(same)).one()
+        row = connection.execute(_CYCLE, same).one()
     return row
 
 
@@ -181,47 +213,29 @@ def newest_cycles(
     connection: Connection, meter_id: int, limit: int = 14
 ) -> tuple[CycleRecord, ...]:
     """Return the newest cycles, newest first."""
-    newest = select(cycles).filter_by(meter_id=meter_id).order_by(cycles.c.start_ms.desc())
-    rows = connection.execute(newest.limit(limit)).all()
+    rows = connection.execute(_NEWEST_CYCLES, {"meter_id": meter_id, "most": limit}).all()
     amended = amendments_of(connection, [row.id for row in rows])
     return tuple(cycle_record(row, amended.get(row.id, ())) for row in rows)
 
 
 def unfinished_cycles(connection: Connection, meter_id: int) -> tuple[CycleRecord, ...]:
     """Return the cycles that are not Final, oldest first."""
-    unfinished = (
-        select(cycles)
-        .where(cycles.c.meter_id == meter_id, cycles.c.state != CycleState.FINAL)
-        .order_by(cycles.c.start_ms)
-    )
-    return tuple(cycle_record(row) for row in connection.execute(unfinished))
+    rows = connection.execute(_UNFINISHED_CYCLES, {"meter_id": meter_id})
+    return tuple(cycle_record(row) for row in rows)
 
 
 def older_unfinished(connection: Connection, meter_id: int, cycle: Cycle) -> int:
     """Return how many cycles before ``cycle`` are not Final."""
-    older = (
-        select(func.count())
-        .select_from(cycles)
-        .where(
-            cycles.c.meter_id == meter_id,
-            cycles.c.start_ms < cycle.start_ms,
-            cycles.c.state != CycleState.FINAL,
-        )
-    )
-    return int(connection.execute(older).scalar_one())
+    before = {"meter_id": meter_id, "start_ms": cycle.start_ms}
+    return int(connection.execute(_OLDER_UNFINISHED, before).scalar_one())
 
 
 def amendments_of(
     connection: Connection, cycle_ids: Sequence[int]
 ) -> dict[int, tuple[Amendment, ...]]:
     """Return the amendments of those cycles that have any, in order."""
-    query = (
-        select(amendments)
-        .where(amendments.c.cycle_id.in_(cycle_ids))
-        .order_by(amendments.c.cycle_id, amendments.c.number)
-    )
     by_cycle: dict[int, tuple[Amendment, ...]] = {}
-    for row in connection.execute(query):
+    for row in connection.execute(_AMENDMENTS, {"cycle_ids": cycle_ids}):
         amendment = Amendment(row.at_ms, row.reason, row.words, load_statement(row.statement))
         by_cycle[row.cycle_id] = (*by_cycle.get(row.cycle_id, ()), amendment)
     return by_cycle
@@ -262,8 +276,7 @@ def cycle_record(row: Row[Any], amended: tuple[Amendment, ...] = ()) -> CycleRec
 
 
 def _meter(connection: Connection, row: Row[Any]) -> Meter:
-    terms = select(grids).filter_by(meter_id=row.id).order_by(grids.c.from_ms)
-    kept_licenses = select(licenses.c.subscription, licenses.c.token).filter_by(meter_id=row.id)
+    of_meter = {"meter_id": row.id}
     return Meter(
         id=row.id,
         key=MeterKey(row.namespace, row.name, row.product),
@@ -273,10 +286,10 @@ def _meter(connection: Connection, row: Row[Any]) -> Meter:
                 Terms(date.fromisoformat(grid.anchor), grid.length_days, grid.length_months),
                 grid.subscription,
             )
-            for grid in connection.execute(terms)
+            for grid in connection.execute(_GRIDS, of_meter)
         ),
         subscription=row.subscription,
-        licenses={subscription: token for subscription, token in connection.execute(kept_licenses)},
+        licenses={name: token for name, token in connection.execute(_LICENSES, of_meter)},
         deleted_ms=row.deleted_ms,
         approval=row.approval == MANUAL,
         days_dropped=row.daily_facts == DROPPED,

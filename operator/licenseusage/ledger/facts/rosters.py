@@ -40,6 +40,16 @@ EVER = START | BEFORE
 AT_ONCE = 20_000
 _ORPHANED_MS = 7 * DAY_MS
 
+_OF_CYCLE = select(rosters).where(
+    rosters.c.meter_id == bindparam("meter_id"),
+    rosters.c.cycle_start_ms == bindparam("cycle_start_ms"),
+)
+_OF_STORE = _OF_CYCLE.where(
+    rosters.c.source == bindparam("source"), rosters.c.domain == bindparam("domain")
+)
+_ROSTER = select(rosters).where(rosters.c.id == bindparam("roster_id"))
+_CHANGE = update(rosters).where(rosters.c.id == bindparam("roster_id"))
+
 
 @dataclass(frozen=True, slots=True)
 class Joined:
@@ -125,10 +135,10 @@ def join_roster(
         "before_digest": digest if newest else row.before_digest,
         "listing": listing or row.listing,
     }
-    this = rosters.c.id == row.id
-    connection.execute(update(rosters).where(this).values(now))
+    this = {"roster_id": row.id}
+    connection.execute(_CHANGE, now | this)
     more = changed or now["open_at_ms"] != row.open_at_ms
-    after = connection.execute(select(rosters).where(this)).one()
+    after = connection.execute(_ROSTER, this).one()
     return Joined(after, more, newest=newest and unknown)
 
 
@@ -137,17 +147,18 @@ def ensure_roster(
 ) -> Row[Any]:
     """Return the row of ``rosters`` of a store and cycle, made if absent."""
     key = {"meter_id": meter_id, "cycle_start_ms": start_ms, **store._asdict()}
-    row = connection.execute(select(rosters).filter_by(**key)).one_or_none()
+    row = connection.execute(_OF_STORE, key).one_or_none()
     if row is None:
         connection.execute(insert(rosters).values(**key))
-        row = connection.execute(select(rosters).filter_by(**key)).one()
+        row = connection.execute(_OF_STORE, key).one()
     return row
 
 
 def rosters_of(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, Row[Any]]:
     """Return the row of ``rosters`` of each store of a cycle."""
-    of_cycle = select(rosters).filter_by(meter_id=meter_id, cycle_start_ms=cycle.start_ms)
-    return {StoreKey(row.source, row.domain): row for row in connection.execute(of_cycle)}
+    of_cycle = {"meter_id": meter_id, "cycle_start_ms": cycle.start_ms}
+    rows = connection.execute(_OF_CYCLE, of_cycle)
+    return {StoreKey(row.source, row.domain): row for row in rows}
 
 
 def runs_of(row: Row[Any]) -> tuple[Run, ...]:

@@ -4,9 +4,11 @@ Functions of an open transaction.
 """
 
 import json
+from dataclasses import asdict
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Insert, Row, bindparam, select
 
 from licenseusage.errors import Consequence, Failure
 from licenseusage.ledger.records import LastPolls, PollRecord
@@ -16,20 +18,28 @@ from licenseusage.metering.coverage import Interval, extended
 from licenseusage.reasons.book import BOOK
 from licenseusage.reasons.entries import Person
 
+_STATUSES = select(source_status).where(source_status.c.meter_id == bindparam("meter_id"))
+_INTERVALS = select(coverage.c.start_ms, coverage.c.end_ms, coverage.c.gap_reason).where(
+    coverage.c.meter_id == bindparam("meter_id"), coverage.c.source == bindparam("source")
+)
+_ASCENDING = _INTERVALS.order_by(coverage.c.start_ms)
+_NEWEST = _INTERVALS.order_by(coverage.c.start_ms.desc()).limit(1)
+_seen = upsert(coverage)
+_EXTEND = _seen.on_conflict_do_update(
+    [coverage.c.meter_id, coverage.c.source, coverage.c.start_ms],
+    set_={"end_ms": _seen.excluded.end_ms},
+)
+
 
 def source_statuses(connection: Connection, meter_id: int) -> dict[str, LastPolls]:
     """Return the status of each source that was ever polled."""
-    rows = connection.execute(select(source_status).filter_by(meter_id=meter_id))
+    rows = connection.execute(_STATUSES, {"meter_id": meter_id})
     return {row.source: _status(row) for row in rows}
 
 
 def intervals(connection: Connection, meter_id: int, source: str) -> tuple[Interval, ...]:
     """Return the observed intervals of a source, ascending."""
-    rows = connection.execute(
-        select(coverage.c.start_ms, coverage.c.end_ms, coverage.c.gap_reason)
-        .filter_by(meter_id=meter_id, source=source)
-        .order_by(coverage.c.start_ms)
-    )
+    rows = connection.execute(_ASCENDING, {"meter_id": meter_id, "source": source})
     return tuple(Interval(*row) for row in rows)
 
 
@@ -43,23 +53,13 @@ def note_poll(connection: Connection, poll: PollRecord) -> None:
 
 def _extend_coverage(connection: Connection, poll: PollRecord, status: LastPolls | None) -> None:
     of_source = {"meter_id": poll.meter_id, "source": poll.store.source}
-    newest = (
-        select(coverage.c.start_ms, coverage.c.end_ms, coverage.c.gap_reason)
-        .filter_by(**of_source)
-        .order_by(coverage.c.start_ms.desc())
-        .limit(1)
-    )
-    row = connection.execute(newest).one_or_none()
+    row = connection.execute(_NEWEST, of_source).one_or_none()
     failure = status.failure.reason if status and status.failure else None
     last = Interval(*row) if row else None
     if last is not None and poll.started_ms < last.start_ms:
         return  # the clock was set back: nothing to add
     seen = extended(last, poll.started_ms, poll.ended_ms, poll.interval_ms, failure)
-    write = upsert(coverage).values(
-        **of_source, start_ms=seen.start_ms, end_ms=seen.end_ms, gap_reason=seen.gap_reason
-    )
-    key = [coverage.c.meter_id, coverage.c.source, coverage.c.start_ms]
-    connection.execute(write.on_conflict_do_update(key, set_={"end_ms": seen.end_ms}))
+    connection.execute(_EXTEND, of_source | asdict(seen))
 
 
 def _write_status(connection: Connection, poll: PollRecord, status: LastPolls | None) -> None:
@@ -95,11 +95,15 @@ def _write_status(connection: Connection, poll: PollRecord, status: LastPolls | 
     if poll.complete:
         values["last_complete_duration_ms"] = poll.ended_ms - poll.started_ms
     key = {"meter_id": poll.meter_id, "source": poll.store.source}
-    connection.execute(
-        upsert(source_status)
-        .values(**key, **values)
-        .on_conflict_do_update([source_status.c.meter_id, source_status.c.source], set_=values)
-    )
+    connection.execute(_keep(tuple(values)), key | values)
+
+
+@cache
+def _keep(columns: tuple[str, ...]) -> Insert:
+    """Return the statement that writes these columns of a status, made once for each kind."""
+    write = upsert(source_status)
+    key = [source_status.c.meter_id, source_status.c.source]
+    return write.on_conflict_do_update(key, set_={name: write.excluded[name] for name in columns})
 
 
 def _status(row: Row[Any]) -> LastPolls:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row
 from licenseusage.ledger.facts import unsettled
 from licenseusage.ledger.facts.attendance import are_dropped
 from licenseusage.ledger.facts.counting import CountedStore, count_domain
-from licenseusage.ledger.facts.logs import log_states
+from licenseusage.ledger.facts.logs import log_of
 from licenseusage.ledger.facts.lost import (
     EVERY_SOURCE,
     LostSpan,
@@ -136,9 +136,9 @@ def _judged(
     """Return the stores of a cycle, their rows, and the end of the time that is stated."""
     against = refuted_in(connection, meter_id, cycle) if against is None else against
     rows = _Rows(store_rows(connection, meter_id, cycle), rosters_of(connection, meter_id, cycle))
-    logs = log_states(connection, meter_id, cycle)
     states = {
-        key: state_of(row, logs.get(key), rows.rosters.get(key)) for key, row in rows.stores.items()
+        key: state_of(row, log_of(connection, row), rows.rosters.get(key))
+        for key, row in rows.stores.items()
     }
     stores, _ = counted_apart(stores_of(states, sources, against))
     end_ms = read_until_ms(cycle, stores) if as_of_ms is None else min(as_of_ms, cycle.end_ms)

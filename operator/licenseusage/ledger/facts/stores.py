@@ -7,24 +7,40 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, bindparam, insert, select
 
-from licenseusage.ledger.facts.logs import log_states
+from licenseusage.ledger.facts.logs import log_of
 from licenseusage.ledger.facts.rosters import rosters_of
 from licenseusage.ledger.records import PollRecord
-from licenseusage.ledger.storage.schema import cycles, stores
+from licenseusage.ledger.storage.schema import cycles, log_positions, stores
 from licenseusage.metering.cycles import CYCLE_MASK, Cycle
 from licenseusage.metering.definitions import Definition
 from licenseusage.metering.events import LogState
 from licenseusage.metering.stores import StoreKey, StoreState
 
+_of_cycle = (cycles.c.meter_id == bindparam("meter_id")) & (
+    cycles.c.start_ms == bindparam("start_ms")
+)
+_named = (stores.c.source == bindparam("source")) & (stores.c.domain == bindparam("domain"))
+# Each store with how far its log was read, if it has one.
+_ROWS = (
+    select(stores, log_positions)
+    .join(cycles, cycles.c.id == stores.c.cycle_id)
+    .outerjoin(log_positions, log_positions.c.store_id == stores.c.id)
+    .where(_of_cycle)
+    .order_by(stores.c.id)
+)
+_NAMED = select(stores).join(cycles).where(_of_cycle, _named)
+_OF_CYCLE = select(stores).where(stores.c.cycle_id == bindparam("cycle_id"), _named)
+
 
 def store_states(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, StoreState]:
     """Return what is known of every store of a cycle: where its next poll goes on from."""
-    logs = log_states(connection, meter_id, cycle)
     rows = store_rows(connection, meter_id, cycle)
     lists = rosters_of(connection, meter_id, cycle) if _untimed(rows) else {}
-    return {key: state_of(row, logs.get(key), lists.get(key)) for key, row in rows.items()}
+    return {
+        key: state_of(row, log_of(connection, row), lists.get(key)) for key, row in rows.items()
+    }
 
 
 def _untimed(rows: Mapping[StoreKey, Row[Any]]) -> bool:
@@ -32,10 +48,12 @@ def _untimed(rows: Mapping[StoreKey, Row[Any]]) -> bool:
 
 
 def store_rows(connection: Connection, meter_id: int, cycle: Cycle) -> dict[StoreKey, Row[Any]]:
-    """Return the rows of every store of a cycle, in the order in which they were begun."""
-    of_cycle = (cycles.c.meter_id == meter_id) & (cycles.c.start_ms == cycle.start_ms)
-    query = select(stores).join(cycles).where(of_cycle).order_by(stores.c.id)
-    return {StoreKey(row.source, row.domain): row for row in connection.execute(query)}
+    """Return the rows of every store of a cycle, in the order in which they were begun.
+
+    Each with its row of ``log_positions``; of null where the store has no log.
+    """
+    rows = connection.execute(_ROWS, {"meter_id": meter_id, "start_ms": cycle.start_ms})
+    return {StoreKey(row.source, row.domain): row for row in rows}
 
 
 def state_of(
@@ -84,24 +102,18 @@ def columns_of(state: StoreState) -> dict[str, Any]:
 
 def find_store(connection: Connection, poll: PollRecord, cycle: Cycle) -> Any:  # noqa: ANN401
     """Return the row of ``stores`` that a poll's facts go to; None before there is one."""
-    of_cycle = (cycles.c.meter_id == poll.meter_id) & (cycles.c.start_ms == cycle.start_ms)
-    same = select(stores).join(cycles).where(of_cycle).filter_by(**poll.store._asdict())
-    return connection.execute(same).one_or_none()
+    of_cycle = {"meter_id": poll.meter_id, "start_ms": cycle.start_ms}
+    return connection.execute(_NAMED, of_cycle | poll.store._asdict()).one_or_none()
 
 
 def ensure_store(connection: Connection, cycle_id: int, poll: PollRecord) -> Row[Any]:
     """Return the row of ``stores`` that a poll's facts go to, made if absent."""
-    same = select(stores).filter_by(cycle_id=cycle_id, **poll.store._asdict())
-    row = connection.execute(same).one_or_none()
+    same = {"cycle_id": cycle_id, **poll.store._asdict()}
+    row = connection.execute(_OF_CYCLE, same).one_or_none()
     if row is None:
-        connection.execute(
-            insert(stores).values(
-                cycle_id=cycle_id,
-                ids_stable=int(poll.properties.ids_stable),
-                **poll.store._asdict(),
-            )
-        )
-        row = connection.execute(same).one()
+        values = {**same, "ids_stable": int(poll.properties.ids_stable)}
+        connection.execute(insert(stores).values(values))
+        row = connection.execute(_OF_CYCLE, same).one()
     return row
 
 

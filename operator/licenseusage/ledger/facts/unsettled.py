@@ -10,12 +10,22 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, update
 
 from licenseusage.ledger.storage.schema import stores
 from licenseusage.metering.cycles import CYCLE_BIT
 
 NOBODY = "{}"
+
+_SETTLE = (
+    update(stores)
+    .where(
+        stores.c.cycle_id == bindparam("of_cycle"),
+        stores.c.seen_until_ms <= bindparam("until_ms"),
+        stores.c.unsettled != NOBODY,
+    )
+    .values(unsettled=NOBODY)
+)
 
 
 def windows(word: int, *, first: bool) -> Iterator[int]:
@@ -46,6 +56,4 @@ def total(kept: Iterable[str]) -> Mapping[int, int]:
 
 def settle(connection: Connection, cycle_id: int, until_ms: int) -> None:
     """Take note of a poll that read everything it could: all that was named before it counts."""
-    before = (stores.c.cycle_id == cycle_id) & (stores.c.seen_until_ms <= until_ms)
-    settled = before & (stores.c.unsettled != NOBODY)
-    connection.execute(update(stores).where(settled).values(unsettled=NOBODY))
+    connection.execute(_SETTLE, {"of_cycle": cycle_id, "until_ms": until_ms})

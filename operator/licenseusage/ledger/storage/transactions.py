@@ -12,10 +12,16 @@ from functools import wraps
 from inspect import signature
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, update
 
 from licenseusage.ledger.storage.database import Database
 from licenseusage.ledger.storage.schema import ledger
+
+_RAISE = (
+    update(ledger)
+    .where(ledger.c.clock_high_water_ms < bindparam("now_ms"))
+    .values(clock_high_water_ms=bindparam("now_ms"))
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -91,8 +97,4 @@ def writes(
 
 def raise_high_water(connection: Connection, now_ms: int) -> None:
     """Remember ``now_ms`` as durable, unless a later time is."""
-    connection.execute(
-        update(ledger)
-        .where(ledger.c.clock_high_water_ms < now_ms)
-        .values(clock_high_water_ms=now_ms)
-    )
+    connection.execute(_RAISE, {"now_ms": now_ms})

@@ -56,6 +56,33 @@ def test_a_log_that_was_cleared_meanwhile_is_noticed():
     assert broken(made, []) is Broken.MOVED
 
 
+def test_events_that_end_a_log_and_are_gone_before_its_end_are_noticed():
+    """A backup is restored between two pages: what was behind the last event is gone as well."""
+    made = walk(newest_first=False)
+    made.take(events(110, 120, 130))
+    made.take(events(120))
+    assert broken(made, []) is Broken.MOVED
+    assert made.known == Range(100, 130)
+
+
+def test_events_that_were_removed_between_others_are_noticed_from_either_end():
+    for newest_first, first, then in (
+        (False, (110, 120, 130), (120, 140)),
+        (True, (190, 180, 170), (180, 160)),
+    ):
+        made = walk(newest_first=newest_first)
+        made.take(events(*first))
+        assert broken(made, events(*then)) is Broken.MOVED
+
+
+def test_the_oldest_events_may_expire_before_the_end_of_a_log_that_begins_with_the_newest():
+    made = walk()
+    made.take(events(190, 180, 170))
+    made.take(events(180))
+    made.take([])
+    assert made.known == NEWEST
+
+
 def test_nothing_ends_by_a_short_page():
     made = walk()
     made.take(events(190, 180, 170))

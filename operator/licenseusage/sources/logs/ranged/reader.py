@@ -128,8 +128,7 @@ class Reader:
             walks.append(self._walk(stretch))
             self._go(walks[-1])
         if others and mark is not None:
-            self._marked = False  # a log that was cleared meanwhile would have shown nothing
-            self._look_for(mark, walks)
+            self._confirm(mark, walks)
         if gaps.opening is not None and self._is_unwitnessed(gaps.opening):
             self._look_before(gaps.opening)
 
@@ -149,6 +148,18 @@ class Reader:
         if self.can_aim:
             walks.append(self._walk(Range(mark.value_ms, mark.value_ms + 1)))
             self._go(walks[-1], spare=_SPARE_PAGES)
+
+    def _confirm(self, mark: Mark, walks: list[Walk]) -> None:
+        """Look for the event once more: a log that was cleared meanwhile would show nothing.
+
+        Where the bounds of the poll end before that is known, only the first walk stands, which has
+        found the event already; the next poll reads the other stretches again.
+        """
+        self._marked = False
+        self._look_for(mark, walks)
+        if not self._marked and not walks[-1].done:
+            self._marked = True
+            del walks[1:]
 
     def _is_unwitnessed(self, opening: Range) -> bool:
         assert self._gaps is not None  # noqa: S101

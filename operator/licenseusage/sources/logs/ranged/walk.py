@@ -13,6 +13,10 @@ that is strictly before the last one. Else only first pages are read, each of a 
 server promises all events of the range that it was asked for, and the event at the end where it was
 narrowed must be there again. A reading ends only where an answer brings nothing new, so that a
 list that was cut in silence does not pass for the whole.
+
+The last event must be on each page that leads past it, and on the page before the end of a log that
+begins with the oldest event. If it is gone, so are others that nobody has read, as where a backup
+is restored between two pages.
 """
 
 from collections.abc import Sequence
@@ -138,10 +142,10 @@ class Walk:
         """
         self._check_order(events)
         page, last = list(events), self._last
-        self._repeats = self._repeats + 1 if page and page == self._before else 0
-        self._before = page
+        before, self._before = self._before, page
+        self._repeats = self._repeats + 1 if page and page == before else 0
         if not page and (last is None or self._behind):
-            if total is not None and total > self.offset:
+            if (total is not None and total > self.offset) or not self._ends_with(before):
                 raise BrokenWalkError(Broken.MOVED)
             self._end()
             return
@@ -179,10 +183,20 @@ class Walk:
     def _end(self) -> None:
         self.done = self._ended = True
 
+    def _ends_with(self, page: list[Stamped]) -> bool:
+        """Whether the last event is still there, on the page before the end.
+
+        A log that begins with the newest event ends where the product keeps no more: its oldest
+        events may expire one by one while it is read.
+        """
+        return self.newest_first or self._last is None or self._last in page
+
     def _must_continue(self, page: list[Stamped], last: Stamped, *, more: bool | None) -> None:
         """Refuse a page that does not go on from the last event so far."""
         if self.by_offset:
             if page and self._follows(last, page[0]):
+                if self._follows(page[-1], last) and last not in page:
+                    raise BrokenWalkError(Broken.MOVED)
                 return
             if page and self._repeats >= _SAME_PAGES:
                 raise BrokenWalkError(Broken.IGNORED)

@@ -94,20 +94,18 @@ class Dependencies:
         What nobody uses any more is forgotten.
         """
         loop_s, due = _loop_s(), []
-        self._due_s = {
-            dependency: at for dependency, at in self._due_s.items() if dependency in self._users
-        }
         for dependency in self._users:
-            at_s = self._due_s.setdefault(dependency, loop_s + ROUND_SECONDS * _share(dependency))
+            at_s = self._due_s.get(dependency)
+            if at_s is None:
+                at_s = self._due_s[dependency] = loop_s + ROUND_SECONDS * _share(dependency)
             if at_s <= loop_s:
                 self._due_s[dependency] = loop_s + ROUND_SECONDS
                 due.append(dependency)
-        long_ago_s = loop_s - _FORGET_SECONDS
-        self._seen = {
-            dependency: seen
-            for dependency, seen in self._seen.items()
-            if dependency in self._users or seen.at_s > long_ago_s
-        }
+        for dependency in self._due_s.keys() - self._users.keys():
+            del self._due_s[dependency]
+        for dependency in self._seen.keys() - self._users.keys():
+            if self._seen[dependency].at_s <= loop_s - _FORGET_SECONDS:
+                del self._seen[dependency]
         return due
 
     def outdated(self, dependency: Dependency, version: str) -> list[Dependent]:

@@ -115,7 +115,7 @@ FUZZ_SECONDS ?= 600
 
 .PHONY: soak
 soak: $(READY) ## run long property tests, fuzzing, then simulated years with faults [HISTORIES=20000] [CYCLES=2000] [ARGS="--seed S"]
-	HISTORIES=$(HISTORIES) $(BIN)/pytest --hypothesis-profile=soak --timeout=0 tests/metering tests/ledger tests/sources/test_lying_products.py
+	HISTORIES=$(HISTORIES) $(BIN)/pytest --hypothesis-profile=soak --timeout=0 tests/metering tests/ledger tests/sources tests/reports tests/delivery tests/kills/test_resumed.py
 	$(BIN)/python -m trials.fuzz --seconds $(FUZZ_SECONDS)
 	$(BIN)/python -m trials.soak --cycles $(CYCLES) $(ARGS)
 

@@ -17,14 +17,15 @@ import pytest
 from hack import helm, nats, redis
 from hack.controlplane import ControlPlane
 from hack.programs import NoProgram
+from tests import properties
 from trials.compiledsql import share_compiled_sql
 
 ROOT = Path(__file__).resolve().parent.parent
 CRDS = ROOT / "crds"
 
-# "default" is for each change. `make soak` runs the same properties for long; a test that sets
-# max_examples itself opts out of that, so prefer not to.
-hypothesis.settings.register_profile("default", max_examples=50, deadline=None)
+# "default" is for each change. `make soak` runs the same properties for long; a test that needs
+# another number of examples sets it by tests.properties.examples, or it opts out of that.
+hypothesis.settings.register_profile("default", max_examples=properties.USUAL, deadline=None)
 hypothesis.settings.register_profile(
     "soak",
     max_examples=5_000,

@@ -13,7 +13,7 @@ from datetime import date
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
 
@@ -43,6 +43,7 @@ from licenseusage.reports.keychain import verify_keys
 from licenseusage.reports.keyring import KeyRing
 from licenseusage.reports.report import read_report
 from licenseusage.reports.terms import CycleTerms
+from tests.properties import examples
 from tests.receiver.people import VENDOR_KEYS, FixedClock, Receiver, key, licence
 
 ANCHOR = date(2026, 3, 1)
@@ -316,7 +317,7 @@ async def test_a_crash_at_every_step_resumes_to_the_same_bytes(worlds):
     assert 0 < same < steps
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(crashes=st.lists(st.integers(0, 60), min_size=2, max_size=5))
 def test_crashes_in_a_row_lose_and_double_nothing(crashes, begun, tmp_path_factory):
     world = World(tmp_path_factory.mktemp("crashes"), begun)

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from licenseusage.errors import Consequence, Failure, Stalled
@@ -31,6 +31,7 @@ from tests.ledger.conftest import (
     failed,
     poll,
 )
+from tests.properties import examples
 
 CLOSING = END + 2 * MINUTE_MS
 HALF = INTERVAL_MS // 2
@@ -188,7 +189,7 @@ class TestAsOf:
         people=st.lists(st.integers(0, 300), min_size=1, max_size=6),
         steps=st.lists(st.tuples(st.integers(1, 60), st.booleans(), st.integers(0, 63))),
     )
-    @settings(max_examples=40)
+    @examples(40)
     def test_the_number_is_never_above_the_truth_at_its_time_and_never_falls(self, people, steps):
         """``people``: minute of each one's activity; steps: minutes on, whole, whom a cut names."""
         at, highest = START, 0

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from licenseusage.metering.bounds import Bounds
@@ -20,6 +20,7 @@ from licenseusage.metering.polled import Polled
 from licenseusage.metering.properties import Properties, Removal
 from tests.metering.lately import Lately, Shown, people
 from tests.metering.untimed import Lists
+from tests.properties import examples
 
 CYCLE = Cycle(0, 20_000 * DAY_MS, 20_012 * DAY_MS)
 START, END = CYCLE.start_ms, CYCLE.end_ms
@@ -80,7 +81,7 @@ def stated(product: Lately, declared: Properties) -> Bounds:
 
 @pytest.mark.parametrize("lie", LIES)
 @pytest.mark.parametrize("days", [1, 3, 7, 12, 20])
-@settings(max_examples=20)
+@examples(20)
 @given(seed=st.integers(0, 2**32))
 def test_no_lower_bound_is_stated_that_the_truth_escapes(days, lie, seed):
     if (lie, days) in UNSEEN:

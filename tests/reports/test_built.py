@@ -6,7 +6,7 @@ from datetime import date
 from types import MappingProxyType
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from licenseusage.reports.chain import verify_chain
@@ -31,6 +31,7 @@ from licenseusage.reports.refused import Refused
 from licenseusage.reports.report import ReportInput, build_report, read_report, verify_report
 from licenseusage.reports.terms import CycleTerms
 from licenseusage.reports.typs import LICENSE, RECEIPT
+from tests.properties import examples
 
 DAY = 86400
 VENDOR, SUBSCRIPTION = "https://vendor.example", "sub-1"
@@ -179,7 +180,7 @@ def report_input(content, previous=None, **more):
     )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.data())
 def test_a_built_report_verifies_and_reads_back_the_same(data):
     terms = data.draw(cycle_terms())
@@ -192,7 +193,7 @@ def test_a_built_report_verifies_and_reads_back_the_same(data):
     assert read_report(token) == report
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.data())
 def test_built_reports_form_a_chain_in_any_order_of_arrival(data):
     built, previous = [], None

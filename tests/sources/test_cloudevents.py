@@ -4,7 +4,7 @@ import json
 from datetime import UTC, date, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from licenseusage.metering.cycles import Terms
@@ -21,6 +21,7 @@ from licenseusage.sources.pushed.cloudevents import (
 )
 from licenseusage.sources.pushed.naming import named
 from tests.controller.intakedesk import pushed
+from tests.properties import examples
 
 AT = "2026-11-12T09:30:00Z"
 AT_MS = int(datetime(2026, 11, 12, 9, 30, tzinfo=UTC).timestamp()) * 1000
@@ -149,7 +150,7 @@ def outcome(body: bytes, media_type: str) -> Pushed | BadPushError:
         return error
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(st.dictionaries(members, values, max_size=3), max_size=3))
 def test_anything_sent_is_read_or_refused_and_quoted_nowhere(changes):
     secret = "person-0815"
@@ -162,7 +163,7 @@ def test_anything_sent_is_read_or_refused_and_quoted_nowhere(changes):
         assert len(result.activities) <= len(events)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.binary(max_size=200), st.sampled_from([BATCH, STRUCTURED, BINARY]))
 def test_any_bytes_are_read_or_refused(body, media_type):
     result = outcome(body, media_type)

@@ -3,11 +3,12 @@
 import random
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from licenseusage.metering.cycles import DAY_MS
 from licenseusage.metering.pseudonym import Pseudonymiser
+from tests.properties import examples
 from tests.sources.eventlog import LAG_MS, EventLog, Ledger, source
 from tests.sources.product import CYCLE, FixedClock
 
@@ -73,7 +74,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("form", "pages", "newest_first"), WAYS)
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(seed=st.integers(0, 2**32))
 @example(seed=1590)  # a backup is restored between two pages
 def test_no_event_is_missing_where_all_are_said_to_be_known(form, pages, newest_first, seed):
@@ -81,7 +82,7 @@ def test_no_event_is_missing_where_all_are_said_to_be_known(form, pages, newest_
 
 
 @pytest.mark.parametrize(("form", "pages", "newest_first"), WAYS)
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(seed=st.integers(0, 2**32))
 @example(seed=4407)  # longer than the poll in which its last event is looked for once more
 @example(seed=166)  # its first event was only just written

@@ -21,6 +21,7 @@ from licenseusage.metering.cycles import DAY_MS, Cycle
 from licenseusage.metering.properties import Removal
 from licenseusage.metering.stores import DeclaredSource, StoreKey
 from licenseusage.sources.poll import CycleRequest
+from tests.properties import examples
 from tests.sources.product import FixedClock, answer, poll, source
 from trials.proof import contradiction
 from trials.soak.doubt import asked_of
@@ -195,7 +196,7 @@ def test_no_bound_is_stated_that_the_truth_escapes(read, seed):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(together, max_examples=25)
+@examples(25, together)
 @given(seed=seeds)
 @example(seed=35764)  # too few are left to show that times are coarse
 def test_no_bound_is_stated_that_the_truth_escapes_whatever_the_lie(read, kind, seed):

@@ -143,7 +143,15 @@ kills: $(READY) controlplane ## kill the operator 200 times while cycles end; is
 test-products: $(READY) controlplane products ## run the tests with real products only [ARGS=…]
 	$(BIN)/pytest tests/e2e $(ARGS)
 
-# It reads E2E_CONTEXT, E2E_BUILD, E2E_LOAD and IMAGE as the caller has set them; make passes on no others.
+# It reads E2E_CONTEXT, E2E_BUILD, E2E_LOAD and IMAGE, if the caller has set them. Commands reach it as
+# they were written: make would take the $I of "$IMAGE" for a variable of its own.
+ifneq ($(origin E2E_BUILD),undefined)
+override export E2E_BUILD := $(value E2E_BUILD)
+endif
+ifneq ($(origin E2E_LOAD),undefined)
+override export E2E_LOAD := $(value E2E_LOAD)
+endif
+
 .PHONY: e2e
 e2e: $(READY) helm ## install, kill, upgrade, remove on the cluster of KUBECONFIG [E2E_CONTEXT=name] [IMAGE=…] [E2E_LOAD=…] [ARGS=--help]
 	@$(BIN)/python -m hack.e2e $(ARGS)

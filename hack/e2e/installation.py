@@ -71,9 +71,14 @@ def kustomized(
     """
     folder.mkdir(parents=True, exist_ok=True)
     # kustomize takes relative names only.
-    tree = Path(os.path.relpath(release.tree, folder.resolve()))
+    here = folder.resolve()
+    tree = Path(os.path.relpath(release.tree, here))
     members = dict(more or {})
-    components = [str(tree / name) for name in members.pop("components", ())]
+    components = [
+        # Of this checkout, if the release is older than the component.
+        os.path.relpath((release.tree if (release.tree / name).is_dir() else ROOT) / name, here)
+        for name in members.pop("components", ())
+    ]
     document = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",

@@ -20,6 +20,7 @@ from hack.e2e.outcome import Outcome
 from hack.e2e.overlay import Overlay
 from hack.e2e.plan import Plan
 from hack.e2e.product import Product
+from hack.e2e.reports import Reports
 from hack.e2e.settings import Settings
 from hack.e2e.story import Story
 from hack.e2e.target import Target, chosen
@@ -93,16 +94,18 @@ def _story(
     plan = Plan(datetime.now(UTC).date())
     way: Way = _WAYS[name](commands, folder / "way")
     tree, image = settings.from_tree or ROOT, settings.from_image or settings.image
+    seller = vendor.founded(commands, folder / "vendor", plan)
     return Story(
         way=way,
         commands=commands,
         before=Release(tree, image, "before"),
         after=Release(ROOT, settings.image, "after"),
-        vendor=vendor.founded(commands, folder / "vendor", plan),
+        vendor=seller,
         people=Product(commands, plan.start),
         plan=plan,
         folder=folder,
         outcome=outcome,
+        reports=Reports(commands, seller, folder / "reports"),
     )
 
 

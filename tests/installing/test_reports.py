@@ -8,7 +8,7 @@ import pytest
 from hack.e2e.errors import Failed
 from hack.e2e.outcome import Outcome
 from hack.e2e.plan import Plan
-from hack.e2e.reports import Report, faults
+from hack.e2e.reports import Report, faults, joined
 from hack.e2e.story import doctored
 from hack.e2e.waiting import until
 
@@ -19,24 +19,38 @@ def report(sequence: int, **changed: object) -> Report:
 
 
 def test_reports_in_any_order_each_once_are_in_order():
-    assert faults([report(2), report(1), report(3)], stored=3) == []
+    assert faults([report(2), report(1), report(3)], count=3, stored=3) == []
+
+
+def test_older_interims_leave_the_cluster_and_are_with_the_receiver():
+    assert faults([report(3), report(4), report(5)], count=5, stored=5) == []
 
 
 @pytest.mark.parametrize(
-    ("reports", "stored", "said"),
+    ("reports", "count", "stored", "said"),
     [
-        ([report(1), report(3)], 2, "not 1 to 2, each once: [1, 3]"),
-        ([report(1), report(1)], 2, "not 1 to 2, each once: [1, 1]"),
-        ([report(2)], 1, "not 1 to 1, each once: [2]"),
-        ([report(1, delivery="Pending", reason="NoRoute")], 1, "report 1 is Pending: NoRoute"),
-        ([report(1, receipt=False)], 1, "report 1 is accepted without a receipt"),
-        ([report(1)], 2, "the receiver holds 2 reports, the cluster 1"),
-        ([report(1), report(2)], 1, "the receiver holds 1 reports, the cluster 2"),
+        ([report(1), report(3)], 3, 3, "newest 3 of 3 reports are not there, each once: [1, 3]"),
+        ([report(1), report(1)], 1, 1, "newest 3 of 1 reports are not there, each once: [1, 1]"),
+        ([report(2)], 2, 2, "newest 3 of 2 reports are not there, each once: [2]"),
+        ([report(1), report(2)], 1, 1, "newest 3 of 1 reports are not there, each once: [1, 2]"),
+        ([report(1), report(2)], 3, 3, "newest 3 of 3 reports are not there, each once: [1, 2]"),
+        ([report(1, delivery="Pending", reason="NoRoute")], 1, 1, "report 1 is Pending: NoRoute"),
+        ([report(1, receipt=False)], 1, 1, "report 1 is accepted without a receipt"),
+        ([report(1)], 1, 2, "the receiver holds 2 reports, and 1 were made"),
+        ([report(1), report(2)], 2, 1, "the receiver holds 1 reports, and 2 were made"),
     ],
 )
-def test_what_is_wrong_is_named(reports, stored, said):
-    (found,) = faults(reports, stored)
+def test_what_is_wrong_is_named(reports, count, stored, said):
+    (found,) = faults(reports, count, stored)
     assert said in found
+
+
+def test_a_report_that_became_another_one_is_noticed_also_after_it_left_the_cluster():
+    first, second = ({"spec": {"sequence": 1, "token": token}} for token in ("a", "b"))
+    assert joined({1: first}, []) == {1: first}
+    assert joined({}, [first]) == {1: first}
+    with pytest.raises(Failed, match="report 1 is another one than before"):
+        joined({1: first}, [second])
 
 
 def test_a_report_is_read_as_the_cluster_has_it():

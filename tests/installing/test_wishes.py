@@ -1,5 +1,6 @@
 """What the caller of `make e2e` may say, and where the image comes from."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,23 @@ def test_commands_get_image_and_cluster(tmp_path):
 def test_a_command_that_fails_is_named_with_its_exit_code():
     with pytest.raises(Failed, match="E2E_LOAD, exit 7: exit code 7"):
         bring(Supply("true", "exit 7"), KIND, Image("licenseusage", "dev"))
+
+
+@pytest.mark.parametrize("name", ["E2E_BUILD", "E2E_LOAD"])
+@pytest.mark.parametrize("said", ['load "$IMAGE"', ""])
+def test_make_passes_a_command_on_as_it_was_written(name, said):
+    assert shown_by_make(f"{name}={said}")[name] == said
+
+
+def test_make_sets_nothing_that_the_caller_has_not_set():
+    assert not {"E2E_BUILD", "E2E_LOAD", "IMAGE"} & shown_by_make().keys()
+
+
+def shown_by_make(*given: str) -> dict[str, str]:
+    """The environment of a recipe of the Makefile."""
+    shown = ["make", "--silent", "--eval=shown-environment: ; @env -0", "shown-environment", *given]
+    printed = subprocess.run(shown, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return dict(line.split("=", 1) for line in printed.split("\0") if line)
 
 
 def test_without_wishes_both_ways_are_gone_with_the_image_of_make_image():

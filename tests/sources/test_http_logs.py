@@ -77,6 +77,7 @@ WAYS = [
 @examples(25)
 @given(seed=st.integers(0, 2**32))
 @example(seed=1590)  # a backup is restored between two pages
+@example(seed=1036702528)  # cleared twice, and written to in between
 def test_no_event_is_missing_where_all_are_said_to_be_known(form, pages, newest_first, seed):
     history(seed, form, pages, newest_first=newest_first, faults=True)
 

@@ -38,6 +38,9 @@ OFF: Final = "off"
 _RECORDED_SINCE = (Reason.LOG_BEGAN, Reason.EVENTS_NOT_RECORDED)
 """Losses that end where a reading found that the product records events."""
 
+_NOT_KEPT = (*_RECORDED_SINCE, Reason.LOG_WENT_BACK)
+"""Losses in which the log was not kept: what was known before them shows nothing about after."""
+
 
 class Mark(NamedTuple):
     """What an event is known by.
@@ -138,12 +141,22 @@ class Gaps:
 
     @property
     def opening(self) -> Range | None:
-        """The first unread stretch, if no event before it is remembered to be found again."""
-        ranges = self.log.ranges if self.log is not None else ()
+        """The first unread stretch, if nothing shows that the log was kept since before it.
+
+        The remembered event shows it from the last known stretch on: all readings since then were
+        joined. A loss in between parts them, as where the log was cleared.
+        """
         first = self.todo[0] if self.todo else None
-        if first is None or self.mark is None:
+        if first is None or self.mark is None or self.log is None:
             return first
-        return None if any(known.start_ms < first.start_ms for known in ranges) else first
+        before = [known.end_ms for known in self.log.ranges if known.start_ms < first.start_ms]
+        parted = [
+            hole
+            for hole in self.log.holes
+            if hole.reason in _NOT_KEPT and hole.start_ms < first.start_ms
+        ]
+        joined = before and not any(hole.end_ms > max(before) for hole in parted)
+        return None if joined else first
 
     @property
     def stretches(self) -> tuple[Range, ...]:

@@ -119,9 +119,10 @@ def clean(commands: Commands) -> None:
     seen = look(commands)
     others = foreign(seen)
     if others:
+        named = ", ".join(f"namespace/{name}" for name in others)
         raise Failed(
-            f"namespace {', '.join(others)} was not made by a run (label {LABEL} is missing), so "
-            f"nothing is removed. Remove by hand what you do not need; then the namespace {CLAIM}."
+            f"{named}: not made by a run (label {LABEL} is missing), so nothing is removed. Remove "
+            f"by hand what you do not need; then the namespace {CLAIM}."
         )
     gone = ("--ignore-not-found", "--wait=false")
     if seen.namespaces:

@@ -15,6 +15,13 @@ NOBODY = "https://127.0.0.1:1"
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 
 
+@pytest.fixture
+def names(monkeypatch):
+    """The installation's namespaces under other names: other tests install it on this cluster."""
+    monkeypatch.setattr(claim, "NAMESPACES", ("claimed-one", "claimed-two"))
+    return claim.NAMESPACES
+
+
 def commands(control_plane: ControlPlane, folder, kubeconfig=None) -> Commands:
     used = kubeconfig or control_plane.kubeconfig
     return Commands(control_plane.binaries.kubectl, None, used, folder)
@@ -51,27 +58,29 @@ def test_definitions_on_a_real_cluster_are_an_installation(control_plane, tmp_pa
     assert control_plane.get(f"/api/v1/namespaces/{claim.CLAIM}") is None
 
 
-def test_nothing_is_removed_while_a_namespace_under_our_names_is_anothers(control_plane, tmp_path):
-    control_plane.kubectl("create", "namespace", claim.RECEIVER)
+def test_nothing_is_removed_while_a_namespace_under_our_names_is_anothers(
+    control_plane, tmp_path, names
+):
+    control_plane.create_namespace(names[0])
     try:
-        with pytest.raises(Failed, match=f"namespace {claim.RECEIVER} was not made by a run"):
+        with pytest.raises(Failed, match=f"^namespace/{names[0]}: not made by a run"):
             claim.clean(commands(control_plane, tmp_path))
-        left = control_plane.get(f"/api/v1/namespaces/{claim.RECEIVER}")
+        left = control_plane.get(f"/api/v1/namespaces/{names[0]}")
         assert left is not None
         assert "deletionTimestamp" not in left["metadata"]
     finally:
-        control_plane.kubectl("delete", "namespace", claim.RECEIVER, "--wait=false")
+        control_plane.kubectl("delete", "namespace", names[0], "--wait=false")
 
 
-def test_the_namespaces_of_a_run_are_known_by_their_label(control_plane, tmp_path):
-    ours = commands(control_plane, tmp_path)
-    claim.make_namespaces(ours, [claim.PRODUCT])
+def test_the_namespaces_of_a_run_are_known_by_their_label(control_plane, tmp_path, names):
+    ours, made = commands(control_plane, tmp_path), names[1]
+    claim.make_namespaces(ours, [made])
     try:
-        assert claim.look(ours).namespaces[claim.PRODUCT] is True
-        control_plane.kubectl("label", "namespace", claim.PRODUCT, f"{LABEL}-")
-        assert claim.look(ours).namespaces[claim.PRODUCT] is False
+        assert claim.look(ours).namespaces[made] is True
+        control_plane.kubectl("label", "namespace", made, f"{LABEL}-")
+        assert claim.look(ours).namespaces[made] is False
     finally:
-        control_plane.kubectl("delete", "namespace", claim.PRODUCT, "--wait=false")
+        control_plane.kubectl("delete", "namespace", made, "--wait=false")
 
 
 def test_a_cluster_that_does_not_answer_is_said_so(control_plane, tmp_path):

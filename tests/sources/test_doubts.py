@@ -253,6 +253,16 @@ def test_a_list_that_ends_at_a_round_number_is_worth_a_hint(serve, rows):
     assert f"exactly {rows} users, a usual limit of one answer" in result.notes[0]
 
 
+@pytest.mark.parametrize(
+    "pages",
+    [{"type": "Next"}, {"type": "HeaderCursor", "header": "X-Next", "cursorParam": "after"}],
+)
+def test_so_it_is_where_a_proxy_may_have_dropped_the_header_that_names_the_next_page(serve, pages):
+    read = source(http={"pagination": pages})
+    result = poll(serve(answer({"value": people(50)})).port, read)
+    assert "exactly 50 users, a usual limit of one answer" in result.notes[0]
+
+
 @pytest.mark.parametrize("around", [{"total": 50}, {"has_more": False}])
 def test_a_round_number_that_the_answer_vouches_for_is_none(serve, around):
     assert poll(serve(answer({"value": people(50), **around})).port).notes == ()

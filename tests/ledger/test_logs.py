@@ -14,6 +14,7 @@ from sqlalchemy import event
 from licenseusage.errors import Failure
 from licenseusage.ledger.ledger import Ledger
 from licenseusage.ledger.records import MeterKey, PollRecord
+from licenseusage.ledger.storage.schema import log_positions, stores
 from licenseusage.metering.combine import Combine, Store, evaluate
 from licenseusage.metering.cycles import CYCLE_BIT, DAY_MS
 from licenseusage.metering.events import (
@@ -118,6 +119,10 @@ def stated(ledger: Ledger, *sources: DeclaredSource, combine=Combine.UNION, as_o
 
 
 LATE = END + HOUR_MS
+
+
+def test_a_store_and_its_position_which_are_read_as_one_row_share_no_column_name():
+    assert set(stores.c.keys()).isdisjoint(log_positions.c.keys())
 
 
 def test_a_log_read_from_start_to_end_is_exact(ledger):

@@ -18,7 +18,7 @@ from licenseusage.api.model import (
     rules,
     set_list,
 )
-from licenseusage.api.pagination import Pagination, ParameterName
+from licenseusage.api.pagination import HEADER_NAME_RULE, Pagination, ParameterName
 
 Method = Annotated[
     Literal["GET", "POST"],
@@ -70,10 +70,7 @@ HeaderName = Annotated[
         min_length=1,
         max_length=128,
         json_schema_extra=rules(
-            Rule(
-                "self.matches('^[A-Za-z0-9_-]+$')",
-                "not an HTTP header's name: letters, digits, '-' and '_' only",
-            ),
+            HEADER_NAME_RULE,
             Rule(
                 "!self.matches('(?i)^(host|connection|content-length|transfer-encoding|te|upgrade)$')",
                 "this header belongs to the connection and cannot be set",

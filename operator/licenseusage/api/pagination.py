@@ -14,16 +14,18 @@ PaginationType = Literal["None", "Offset", "Page", "Cursor", "HeaderCursor", "Ne
 
 ParameterName = Annotated[str, Field(min_length=1, max_length=128)]
 
+HEADER_NAME_RULE = Rule(
+    "self.matches('^[A-Za-z0-9_-]+$')",
+    "not an HTTP header's name: letters, digits, '-' and '_' only",
+)
+
 ResponseHeader = Annotated[
     str,
     Field(
         min_length=1,
         max_length=128,
         json_schema_extra=rules(
-            Rule(
-                "self.matches('^[A-Za-z0-9_-]+$')",
-                "not an HTTP header's name: letters, digits, '-' and '_' only",
-            ),
+            HEADER_NAME_RULE,
             Rule(
                 "!self.matches('(?i)^(link|set-cookie)$')",
                 "this header holds no cursor: Link holds an address (use type Next), Set-Cookie a "

@@ -109,6 +109,7 @@ class Stream:
     apart: bool = False
     faults: tuple[Fault, ...] = ()
     lies: tuple[Lie, ...] = ()
+    _deceived: bool = False
 
     @property
     def deceives(self) -> bool:
@@ -116,10 +117,11 @@ class Stream:
 
         Of two primaries one may be silent, and then nothing shows that there are two.
         """
-        return self.apart and bool(self.faults)
+        return self._deceived or (self.apart and bool(self.faults))
 
     def visited(self, request: PollRequest, visit: Visit) -> Visited:
         """As of `Product`: the poll has a loop of its own, as in a worker's process."""
+        self._deceived = self.deceives  # also when a history's end has mended the server
         poll = _Collection(self, request, visit)
         results: list[PollResult] = []
         thread = threading.Thread(target=lambda: results.append(poll.perform()))

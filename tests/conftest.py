@@ -16,6 +16,7 @@ import pytest
 
 from hack import helm, nats, redis
 from hack.controlplane import ControlPlane
+from hack.controlplane.processes import GO_GARBAGE_PERCENT
 from hack.programs import NoProgram
 from tests import properties
 from trials.compiledsql import share_compiled_sql
@@ -119,7 +120,7 @@ def _clean_environment() -> Iterator[None]:
         for name in list(os.environ):
             if name.startswith(("KUBERNETES_", "LICENSEUSAGE_", "PYTHON")):
                 patch.delenv(name)
-        patch.setenv("GOGC", os.environ.get("GOGC", "400"))
+        patch.setenv("GOGC", os.environ.get("GOGC", GO_GARBAGE_PERCENT))
         yield
 
 

@@ -18,4 +18,4 @@ def examples(count: int, parent: settings | None = None) -> settings:
         parent: Of other settings of the property.
     """
     many = count * settings().max_examples // USUAL
-    return settings(parent, max_examples=many) if parent else settings(max_examples=many)
+    return settings(parent, max_examples=many)

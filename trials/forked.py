@@ -26,6 +26,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
+from trials.forkedclient import request_of
+
 ROOT = Path(__file__).resolve().parents[1]
 
 _PROGRAM = """\
@@ -70,8 +72,7 @@ class Forked:
         self.returncode: int | None = None
         reading, writing = os.pipe()
         self._life = os.fdopen(reading)
-        given = {"args": args, "env": env, "script": script, "folder": str(cwd or Path.cwd())}
-        given |= {"umask": _umask(), "setup": ""}
+        given = request_of(args, env, str(cwd or Path.cwd()), script=script)
         with (
             tempfile.TemporaryFile("w+") as request,
             os.fdopen(writing, "w"),
@@ -174,11 +175,6 @@ class _Prepared:
     address: str
 
 
-def _umask() -> int:
-    os.umask(mask := os.umask(0))
-    return mask
-
-
 @functools.cache
 def _prepared() -> _Prepared:
     """Start the process that is forked, once."""
@@ -190,7 +186,8 @@ def _prepared() -> _Prepared:
         others.listen(64)
         given = [theirs.fileno(), others.fileno()]
         process = subprocess.Popen(
-            [sys.executable, __file__, *map(str, given)],
+            [sys.executable, "-m", __name__, *map(str, given)],
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             pass_fds=given,
         )

@@ -10,6 +10,23 @@ import socket
 import sys
 
 
+def request_of(
+    args: list[str], env: dict[str, str], folder: str, *, script: bool = False, setup: str = ""
+) -> dict[str, object]:
+    """Return what a fork is to be, as `trials.forked` reads it, with this process's umask.
+
+    Args:
+        args: As after ``licenseusage``; or a script's path and its arguments.
+        env: The whole environment.
+        folder: Its working directory.
+        script: Whether ``args`` begin with a script.
+        setup: Code that runs in the fork before the command.
+    """
+    os.umask(umask := os.umask(0))
+    given = {"args": args, "env": env, "folder": folder, "script": script, "setup": setup}
+    return {**given, "umask": umask}
+
+
 def run(address: str, setup: str) -> None:
     """Have ``licenseusage`` run with this process's arguments, environment, folder and streams.
 
@@ -17,16 +34,14 @@ def run(address: str, setup: str) -> None:
         address: Path of the socket of the process that is forked.
         setup: Code that runs in the fork before the command.
     """
-    os.umask(umask := os.umask(0))
     request, life = os.pipe(), os.pipe()
     with socket.socket(socket.AF_UNIX) as asked:
         asked.connect(address)
         socket.send_fds(asked, [b"."], [request[0], 0, 1, 2, life[1]])
     os.close(request[0])
     os.close(life[1])
-    given = {"args": sys.argv[1:], "env": dict(os.environ), "script": False, "setup": setup}
     with open(request[1], "w") as text:
-        json.dump({**given, "folder": os.getcwd(), "umask": umask}, text)
+        json.dump(request_of(sys.argv[1:], dict(os.environ), os.getcwd(), setup=setup), text)
     with open(life[0]) as answers:
         pid = int(answers.readline())
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

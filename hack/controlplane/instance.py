@@ -1,7 +1,6 @@
 """One running control plane: etcd and kube-apiserver with RBAC, for as long as a ``with`` block."""
 
 import json
-import os
 import ssl
 import subprocess
 import time
@@ -15,9 +14,10 @@ from typing import Any, Final, Self
 import yaml
 
 from hack.controlplane import pki, pods
-from hack.controlplane.applying import Places
 from hack.controlplane.binaries import Binaries, find
+from hack.controlplane.clients import client_environment
 from hack.controlplane.errors import ControlPlaneError, KubectlError
+from hack.controlplane.places import Places
 from hack.controlplane.processes import PortTaken, Processes, free_port
 from hack.controlplane.progress import Progress
 
@@ -305,11 +305,8 @@ class ControlPlane:
 
         For kubectl, the operator as a subprocess, and whoever else reads ``KUBECONFIG``.
         """
-        env = {k: v for k, v in os.environ.items() if not k.startswith("KUBERNETES_")}
-        env["KUBECONFIG"] = str(kubeconfig if kubeconfig is not None else self.kubeconfig)
-        env["KUBECACHEDIR"] = str(self.folder / "kubectl-cache")
-        env["PATH"] = f"{self.binaries.kubectl.parent}{os.pathsep}{env.get('PATH', os.defpath)}"
-        return env
+        theirs = kubeconfig if kubeconfig is not None else self.kubeconfig
+        return client_environment(self.binaries.kubectl, theirs, self.folder)
 
     def apply(self, manifests: str | Path | Manifest | Sequence[Manifest]) -> None:
         """Apply server-side, as the administrator with kubectl.

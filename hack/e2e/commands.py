@@ -1,7 +1,6 @@
 """Runs kubectl, helm and our command line against the one cluster that was chosen."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from hack.controlplane.clients import client_environment
 from hack.e2e.errors import Failed
 
 Manifest = Mapping[str, Any]
@@ -49,10 +49,7 @@ class Commands:
 
     def environment(self) -> dict[str, str]:
         """Return this process's environment, changed so that no other cluster is reached."""
-        env = {k: v for k, v in os.environ.items() if not k.startswith("KUBERNETES_")}
-        env["KUBECONFIG"] = str(self.kubeconfig)
-        env["KUBECACHEDIR"] = str(self.folder / "kubectl-cache")
-        env["PATH"] = f"{self.kubectl.parent}{os.pathsep}{env.get('PATH', os.defpath)}"
+        env = client_environment(self.kubectl, self.kubeconfig, self.folder)
         for name in ("HELM_NAMESPACE", "HELM_KUBECONTEXT"):  # of the caller's other clusters
             env.pop(name, None)
         return env

@@ -21,12 +21,13 @@ class Places:
             manifest: With ``apiVersion``, ``kind`` and ``metadata.name``; without a namespace it
                 is in ``default``, as for kubectl.
         """
-        version, kind = manifest["apiVersion"], manifest["kind"]
-        if (version, kind) not in self._kinds:  # also of a CRD that came since
+        version = manifest["apiVersion"]
+        kind = version, manifest["kind"]
+        if kind not in self._kinds:  # also of a CRD that came since
             self._read(version)
-        if (version, kind) not in self._kinds:
+        if (known := self._kinds.get(kind)) is None:
             return None
-        plural, namespaced = self._kinds[version, kind]
+        plural, namespaced = known
         metadata = manifest["metadata"]
         place = f"namespaces/{metadata.get('namespace', 'default')}/" if namespaced else ""
         return f"{_root(version)}/{place}{plural}/{metadata['name']}"
@@ -34,8 +35,8 @@ class Places:
     def _read(self, version: str) -> None:
         for resource in (self._get(_root(version)) or {}).get("resources", ()):
             if "/" not in resource["name"]:  # a subresource
-                known = resource["name"], resource["namespaced"]
-                self._kinds[version, resource["kind"]] = known
+                kind = version, resource["kind"]
+                self._kinds[kind] = resource["name"], resource["namespaced"]
 
 
 def _root(version: str) -> str:
